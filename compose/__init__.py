@@ -1,0 +1,1 @@
+"""Where HashiraMart runs: as plain processes on one machine."""

@@ -1,0 +1,1 @@
+"""What HashiraMart promises, as tests."""
