@@ -23,8 +23,8 @@ GENERATED = ROOT / "gen"
 # The .proto files of others that ours import; buf reads them as a second module.
 IMPORTS = ROOT / ".local" / "proto"
 # The rules' schema, and what `go mod download` says of its content.
-VALIDATE = "github.com/bufbuild/protovalidate@v1.0.1"
-VALIDATE_SUM = "h1:FUhCuhV4Hjeyc2t7utFxRIG551hHZshVPj4/EGswxiI="
+VALIDATE = "github.com/bufbuild/protovalidate@v1.2.2"
+VALIDATE_SUM = "h1:2H/9/Kr97etSRqW3IJjTTb09z+zutkK2GDhDRbOnqr4="
 
 
 def gather_imports() -> None:
@@ -34,10 +34,9 @@ def gather_imports() -> None:
         source = Path("google") / f"{name}.proto"
         (IMPORTS / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(site_packages / source, IMPORTS / source)
-    validate = IMPORTS / "buf" / "validate" / "validate.proto"
-    if not validate.exists():
-        validate.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(validate_module() / "validate" / "validate.proto", validate)
+    rules = Path("buf/validate/validate.proto")
+    (IMPORTS / rules).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(validate_module() / "proto" / "protovalidate" / rules, IMPORTS / rules)
 
 
 def validate_module() -> Path:
@@ -67,7 +66,7 @@ def generate(into: Path) -> None:
     )
     run_protoc(f"--python_out={into}", f"--mypy_out=quiet:{into}", rules)
     for stub in into.rglob("*_pb2_grpc.py*"):
-        if not re.search(r"class \w+Servicer", stub.read_text()):
+        if not re.search(r"class [A-Z]\w*Servicer", stub.read_text()):
             stub.unlink()  # a file without a service
     for folder in (into / "hashiramart", into / "buf"):
         for package in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
