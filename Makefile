@@ -1,0 +1,62 @@
+# Everything one does with HashiraMart. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup up down status logs test lint format bench proto baseline lock certs clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+
+setup: ## install what is missing, into folders of the project's own
+	@$(PYTHON) -m compose.local.install
+
+up: setup ## start PostgreSQL, the services and the gateway, and say where they are
+	@$(BIN)/python -m compose.local up
+
+down: ## stop them; what they know stays
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -m compose.local down
+
+status: setup ## each process: its state, address, pid and memory
+	@$(BIN)/python -m compose.local status
+
+logs: setup ## follow what they write; one alone with S=catalog
+	@$(BIN)/python -m compose.local logs $(S)
+
+test: lint ## lint, then every test, on engines, ports and folders of its own
+	@$(PYTHON) -m compose.local.install tests
+	@$(BIN)/pytest -n auto --dist loadscope
+
+lint: setup ## style, types, who may import whom, the contracts, and whether gen/ is fresh
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python proto/generate.py --check
+	@$(BIN)/buf lint
+	@$(BIN)/buf breaking --against proto/baseline.binpb
+
+format: setup ## lay the code out as lint wants it
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format
+
+proto: setup ## write gen/ from the contracts
+	@$(BIN)/python proto/generate.py
+
+baseline: proto ## let today's contracts be what later ones may not break
+	@$(BIN)/buf build --path proto --exclude-source-info --output proto/baseline.binpb
+
+LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
+lock: setup ## write requirements/ from pyproject.toml; newest versions with UPGRADE=--upgrade
+	@$(LOCKED) --group setup --output-file requirements/setup.txt
+	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
+	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
+
+certs: setup ## issue certificates for TLS between services, in .local/certs
+	@$(BIN)/python -m mesh.certificates
+
+clean: down ## remove everything that is not in git: data, logs, secrets, the environment
+	@rm -rf .local .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
