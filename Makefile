@@ -37,7 +37,8 @@ lint: setup ## style, types, who may import whom, the contracts, and whether gen
 	@$(BIN)/lint-imports
 	@$(BIN)/python proto/generate.py --check
 	@$(BIN)/buf lint
-	@$(BIN)/buf breaking --against proto/baseline.binpb
+	@$(BIN)/buf format --exit-code --diff proto
+	@$(BIN)/buf breaking proto --against proto/baseline.binpb
 
 format: setup ## lay the code out as lint wants it
 	@$(BIN)/ruff check --quiet --fix
@@ -47,7 +48,7 @@ proto: setup ## write gen/ from the contracts
 	@$(BIN)/python proto/generate.py
 
 baseline: proto ## let today's contracts be what later ones may not break
-	@$(BIN)/buf build --path proto --exclude-source-info --output proto/baseline.binpb
+	@$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 lock: setup ## write requirements/ from pyproject.toml; newest versions with UPGRADE=--upgrade
