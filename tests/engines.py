@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Postgres:
         """Returns when it can be connected to."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        wait_ready(self._process, [str(postgres.binary("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)], self._log)
+        wait_ready(self._process, lambda: postgres.accepts(self.port), self._log)
 
     def stop(self) -> None:
         """Ends its connections, writes everything down and returns when it is gone."""
@@ -52,7 +52,7 @@ class Postgres:
     def create_database(self) -> str:
         """The URL of a new, empty database."""
         name = f"test_{next(self._numbers)}"
-        command = [str(postgres.binary("createdb")), "-h", "127.0.0.1", "-p", str(self.port), "-U", postgres.USER, name]
+        command = [postgres.binary("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", postgres.USER, name]
         subprocess.run(command, env={"PGPASSWORD": self._password}, check=True)
         return self.url(name)
 
@@ -74,12 +74,10 @@ def free_port() -> int:
         return port
 
 
-def wait_ready(process: subprocess.Popen[bytes], probe: list[str], log: Path) -> None:
-    """Returns when the probe succeeds; fails with the process's log when it ends before."""
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended:\n{log.read_text()}")
-        if subprocess.run(probe, check=False, timeout=10).returncode == 0:
-            return
+def wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
+    """Returns when it is ready; fails with the process's log when it ends before, or takes too long."""
+    deadline = time.monotonic() + 30
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()}")
         time.sleep(0.05)
-    raise TimeoutError(f"{process.args!r} is not ready after 30 seconds:\n{log.read_text()}")
