@@ -1,7 +1,7 @@
 """Writes gen/ from the contracts: Python messages and stubs with their types, and one descriptor set with the comments.
 
-    python proto/generate.py           write gen/
-    python proto/generate.py --check   say what in gen/ is stale, and exit 1 if anything is
+python proto/generate.py           write gen/
+python proto/generate.py --check   say what in gen/ is stale, and exit 1 if anything is
 """
 
 import filecmp
@@ -42,7 +42,8 @@ def gather_imports() -> None:
 def validate_module() -> Path:
     """The folder of the validation rules' Go module, downloaded and held against its known sum."""
     go = shutil.which("go") or str(Path(sys.executable).with_name("go"))
-    answer = subprocess.run([go, "mod", "download", "-json", VALIDATE], capture_output=True, text=True, cwd=tempfile.gettempdir())
+    download = [go, "mod", "download", "-json", VALIDATE]
+    answer = subprocess.run(download, check=False, capture_output=True, text=True, cwd=tempfile.gettempdir())
     module = json.loads(answer.stdout or "{}")
     if answer.returncode or module.get("Sum") != VALIDATE_SUM:
         sys.exit(f"could not download {VALIDATE}: {module.get('Error') or answer.stderr.strip() or 'its content is not what was expected'}")
@@ -82,8 +83,10 @@ def run_protoc(*arguments: str) -> None:
 
 def differences(left: Path, right: Path) -> list[str]:
     """The files that only one of two folders has, or that differ between them, relative to the folder."""
-    names = {path.relative_to(folder) for folder in (left, right) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    return sorted(str(name) for name in names if not ((left / name).exists() and (right / name).exists() and filecmp.cmp(left / name, right / name, shallow=False)))
+    names = {path.relative_to(folder) for folder in (left, right) for path in folder.rglob("*") if path.is_file()}
+    written = sorted(str(name) for name in names if "__pycache__" not in name.parts)
+    _, changed, missing = filecmp.cmpfiles(left, right, written, shallow=False)
+    return sorted(changed + missing)
 
 
 def main() -> None:
