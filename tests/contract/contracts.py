@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
-# Their options are known to whoever has imported them.
-from buf.validate import validate_pb2  # noqa: F401
 from google.api import annotations_pb2, field_behavior_pb2  # noqa: F401
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
@@ -19,6 +17,9 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
     ServiceDescriptorProto,
 )
+
+# Their options are known to whoever has imported them.
+from buf.validate import validate_pb2  # noqa: F401
 from hashiramart.access.v1 import access_pb2  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]

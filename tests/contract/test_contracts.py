@@ -2,11 +2,11 @@
 
 import re
 
-from buf.validate import validate_pb2
 from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, MethodDescriptorProto
-from hashiramart.access.v1 import access_pb2
 
+from buf.validate import validate_pb2
+from hashiramart.access.v1 import access_pb2
 from tests.contract import contracts
 
 # REST reads int64 as text, and clients trip over it; these take an int32 or a double instead.
