@@ -1,0 +1,1 @@
+"""How fast HashiraMart is, and against whom."""

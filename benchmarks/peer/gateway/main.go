@@ -1,0 +1,56 @@
+// Command gateway serves the contracts as REST by grpc-gateway: the referee of our gateway's behaviour, the yardstick of its speed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // what the details of a refusal may be
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	authv1 "hashiramart/peer/contracts/hashiramart/auth/v1"
+	catalogv1 "hashiramart/peer/contracts/hashiramart/catalog/v1"
+	forecasterv1 "hashiramart/peer/contracts/hashiramart/forecaster/v1"
+	jobsv1 "hashiramart/peer/contracts/hashiramart/jobs/v1"
+	recommenderv1 "hashiramart/peer/contracts/hashiramart/recommender/v1"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "where to serve; the address taken is printed")
+	backend := flag.String("backend", "", "the gRPC server that answers for every service")
+	flag.Parse()
+
+	connection, err := grpc.NewClient(*backend, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	// The JSON that the design asks for: the contracts' own names, and defaults printed.
+	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
+		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
+	}))
+	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		authv1.RegisterAuthServiceHandler,
+		catalogv1.RegisterCatalogServiceHandler,
+		recommenderv1.RegisterRecommenderServiceHandler,
+		forecasterv1.RegisterForecasterServiceHandler,
+		jobsv1.RegisterJobsServiceHandler,
+	} {
+		if err := register(context.Background(), mux, connection); err != nil {
+			log.Fatal(err)
+		}
+	}
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(listener.Addr())
+	log.Fatal(http.Serve(listener, mux))
+}
