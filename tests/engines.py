@@ -1,7 +1,9 @@
 """The engines that tests run on: real ones, on free ports, in folders of their own."""
 
 import itertools
+import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,55 +11,50 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from compose.local import postgres
 
 
-class Postgres:
-    """A PostgreSQL server with as many empty databases as one asks for."""
+class Engine:
+    """A program that is started and stopped, and keeps its log in its folder."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.port = free_port()
-        self._password = secrets.token_urlsafe()
-        self._numbers = itertools.count(1)
-        self._log = folder.with_suffix(".log")
-        # The data need not outlive the machine's power, so nothing waits for the disk.
-        self._command = postgres.command(folder, self.port, fsync="off", synchronous_commit="off", full_page_writes="off", **settings)
+    def __init__(self, folder: Path, command: list[str], ready: Callable[[], bool]) -> None:
+        self._log = folder / "log"
+        self._command = command
+        self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
-        postgres.initialise(folder, self._password)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self.stop()
 
     def start(self) -> None:
-        """Returns when it can be connected to."""
+        """Returns when it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        wait_ready(self._process, lambda: postgres.accepts(self.port), self._log)
+        deadline = time.monotonic() + 30
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self._command} did not start:\n{self._log.read_text()}")
+            time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ends its connections, writes everything down and returns when it is gone."""
+        """Ends it and its connections; returns when it is gone."""
         self._end(signal.SIGINT)
-
-    def crash(self) -> None:
-        """Ends at once, as if killed; the next start recovers from the log."""
-        self._end(signal.SIGQUIT)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """The server is away for the length of a `with` block."""
+        """It is away for the length of a `with` block."""
         self.stop()
         try:
             yield
         finally:
             self.start()
-
-    def create_database(self) -> str:
-        """The URL of a new, empty database."""
-        name = f"test_{next(self._numbers)}"
-        command = [postgres.binary("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", postgres.USER, name]
-        subprocess.run(command, env={"PGPASSWORD": self._password}, check=True)
-        return self.url(name)
-
-    def url(self, database: str) -> str:
-        return f"postgresql://{postgres.USER}:{self._password}@127.0.0.1:{self.port}/{database}"
 
     def _end(self, by: signal.Signals) -> None:
         if self._process is not None:
@@ -66,18 +63,64 @@ class Postgres:
             self._process = None
 
 
+class Postgres(Engine):
+    """A PostgreSQL server with as many empty databases as one asks for."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.password = secrets.token_urlsafe()
+        self._numbers = itertools.count(1)
+        postgres.initialise(folder / "data", self.password)
+        # The data need not outlive a loss of power, so nothing waits for the disk.
+        quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        super().__init__(folder, postgres.command(folder / "data", self.port, **quick | settings), lambda: postgres.accepts(self.port))
+
+    def crash(self) -> None:
+        """Ends it at once, as if killed; the next start recovers from its journal."""
+        self._end(signal.SIGQUIT)
+
+    def create_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"test_{next(self._numbers)}"
+        command = [postgres.binary("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", postgres.USER, name]
+        subprocess.run(command, env={"PGPASSWORD": self.password}, check=True)
+        return f"postgresql://{postgres.USER}:{self.password}@127.0.0.1:{self.port}/{name}"
+
+
+class PgBouncer(Engine):
+    """A pooler that keeps nothing of a session between two transactions."""
+
+    def __init__(self, folder: Path, server: Postgres) -> None:
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            raise FileNotFoundError("PgBouncer is not installed; `make test` does it")
+        self.port = free_port()
+        self._server = server
+        users = folder / "users"
+        users.write_text(f'"{postgres.USER}" "{server.password}"\n')
+        options = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "scram-sha-256",
+            "auth_file": users,
+            "pool_mode": "transaction",
+            "ignore_startup_parameters": "extra_float_digits",
+        }
+        configuration = folder / "pgbouncer.ini"
+        lines = ["[databases]", f"* = host=127.0.0.1 port={server.port}", "[pgbouncer]"]
+        configuration.write_text("\n".join(lines + [f"{name} = {value}" for name, value in options.items()]))
+        command = [*postgres.as_ordinary_user(), "setpriv", "--pdeathsig=INT", "--", program, str(configuration)]
+        super().__init__(folder, command, lambda: postgres.accepts(self.port))
+
+    def url(self, postgres_url: str) -> str:
+        """The way through the pooler to a database of its server."""
+        return postgres_url.replace(f":{self._server.port}/", f":{self.port}/")
+
+
 def free_port() -> int:
     """A port of the loopback that nothing listened on a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def wait_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
-    """Returns when it is ready; fails with the process's log when it ends before, or takes too long."""
-    deadline = time.monotonic() + 30
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()}")
-        time.sleep(0.05)

@@ -1,5 +1,6 @@
 """Supervisord, which keeps the processes running: its configuration, and the calls it takes on its socket."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -36,13 +37,14 @@ class Supervisor:
         self._socket = folder / "supervisord.sock"
         if len(str(self._socket)) > LONGEST_SOCKET_PATH:
             sys.exit(f"The path {self._socket} is too long for a socket: let STACK_FOLDER name a shorter folder.")
-        transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
-        self._calls: Any = xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+        self._transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
+        self._calls: Any = xmlrpc.client.ServerProxy("http://localhost", transport=self._transport).supervisor
 
     def running(self) -> bool:
         try:
             self._calls.getState()
         except OSError:
+            self._transport.close()
             return False
         return True
 
@@ -67,8 +69,9 @@ class Supervisor:
         """By name, in the order in which they were described: STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED or FATAL."""
         return {process["name"]: process["statename"] for process in self._calls.getAllProcessInfo()}
 
-    def pid(self, name: str) -> int | None:
-        return self._calls.getProcessInfo(name)["pid"] or None
+    def pids(self) -> dict[str, int]:
+        """Of the processes that live."""
+        return {process["name"]: process["pid"] for process in self._calls.getAllProcessInfo() if process["pid"]}
 
     def start(self, name: str) -> None:
         """Returns before it is ready, or even alive."""
@@ -103,7 +106,7 @@ class Supervisor:
         for place, program in enumerate(programs):
             sections[f"program:{program.name}"] = {
                 "command": shlex.join(program.command),
-                "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
+                "environment": ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in program.environment.items()),
                 "priority": place,
                 "autostart": "false",
                 "autorestart": "true",

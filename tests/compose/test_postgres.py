@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.engines import Postgres
+from tests.engines import PgBouncer, Postgres
 
 
 def answer(url: str, question: str) -> object:
@@ -31,9 +31,9 @@ def test_its_data_outlives_a_stop_and_a_crash(postgres: Postgres) -> None:
 
 
 def test_it_asks_for_the_password(postgres: Postgres) -> None:
-    user_and_password, address = postgres.url("postgres").split("@")
+    url = postgres.create_database()
     with pytest.raises(asyncpg.InvalidPasswordError):
-        answer(f"{user_and_password}-not@{address}", "SELECT 1")
+        answer(url.replace(postgres.password, "another"), "SELECT 1")
 
 
 def test_each_database_is_empty_and_a_module_keeps_its_own(postgres: Postgres, postgres_url: str) -> None:
@@ -47,3 +47,22 @@ def test_text_is_compared_alike_on_every_machine(postgres_url: str) -> None:
         answer(postgres_url, "SELECT lower('É') || array(SELECT name FROM unnest('{b,Z,a}'::text[]) AS name ORDER BY name)::text")
         == "é{Z,a,b}"
     )
+
+
+def test_the_pooler_before_it_keeps_nothing_of_a_session(pgbouncer: PgBouncer, postgres_url: str) -> None:
+    url = pgbouncer.url(postgres_url)
+
+    async def backends_of_two_transactions() -> tuple[int, int]:
+        ours, other = await asyncpg.connect(url, statement_cache_size=0), await asyncpg.connect(url, statement_cache_size=0)
+        try:
+            first: int = await ours.fetchval("SELECT pg_backend_pid()")
+            # While another's transaction holds the server's connection that we had, we get a new one.
+            async with other.transaction():
+                await other.fetchval("SELECT 1")
+                return first, await ours.fetchval("SELECT pg_backend_pid()")
+        finally:
+            await ours.close()
+            await other.close()
+
+    first, second = asyncio.run(backends_of_two_transactions())
+    assert first != second

@@ -1,0 +1,99 @@
+"""The stack as a whole: up, down, its status and its logs."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+import psutil
+
+from compose.local.processes import Process
+from compose.local.supervisor import Supervisor
+
+# How long a process may take to be ready.
+START_SECONDS = 60
+
+
+def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
+    """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
+    supervisor.know([process.program for process in processes])
+    started: dict[str, float] = {}
+    ready: set[str] = set()
+    deadline = time.monotonic() + START_SECONDS
+    while waiting := [process for process in processes if process.name not in ready]:
+        states = supervisor.states()
+        for process in waiting:
+            name = process.name
+            if states[name] in ("STOPPED", "FATAL", "BACKOFF") and name in started or time.monotonic() > deadline:
+                give_up(process, supervisor)
+            if states[name] in ("STOPPED", "FATAL"):
+                if ready.issuperset(process.after):
+                    refuse_taken_port(process)
+                    print(f"{name:12}starting", flush=True)
+                    process.prepare()
+                    supervisor.start(name)
+                    started[name] = time.monotonic()
+                    deadline = time.monotonic() + START_SECONDS
+            elif process.ready():
+                ready.add(name)
+                if name in started:
+                    print(f"{name:12}ready after {time.monotonic() - started[name]:.1f} s", flush=True)
+        time.sleep(0.05)
+    print("HashiraMart is up:" if started else "HashiraMart is up already:")
+    status(processes, supervisor)
+
+
+def down(supervisor: Supervisor) -> None:
+    """Stops everything, the last started first."""
+    if not supervisor.running():
+        print("HashiraMart is not running.")
+        return
+    for name in reversed(supervisor.states()):
+        supervisor.stop(name)
+        print(f"{name:12}stopped", flush=True)
+    supervisor.shut_down()
+
+
+def status(processes: Sequence[Process], supervisor: Supervisor) -> None:
+    """Prints a line for each process."""
+    pids = supervisor.pids() if supervisor.running() else {}
+    print(f"{'process':12}{'state':11}{'pid':>8}{'memory':>10}  address")
+    for process in processes:
+        pid = pids.get(process.name)
+        state = "stopped" if pid is None else "ready" if process.ready() else "not ready"
+        memory = "" if pid is None else f"{memory_bytes(pid) / 1e6:.0f} MB"
+        print(f"{process.name:12}{state:11}{pid or '':>8}{memory:>10}  {process.address}")
+
+
+def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
+    """Follows the logs of these processes, or of all, until interrupted."""
+    written = {path.stem: path for path in sorted(supervisor.logs.glob("*.log"))}
+    if unknown := [name for name in names if name not in written]:
+        sys.exit(f"Nothing called {unknown[0]} has written a log; these have: {', '.join(written) or 'none'}.")
+    os.execvp("tail", ["tail", "--lines=100", "-F", *(str(written[name]) for name in names or written)])
+
+
+def refuse_taken_port(process: Process) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", process.port))
+        except OSError as error:
+            setting = f"{process.name.upper()}_PORT"
+            sys.exit(
+                f"Port {process.port}, for {process.name}: {error.strerror}. Free it, or choose another as in `make up {setting}=12345`."
+            )
+
+
+def give_up(process: Process, supervisor: Supervisor) -> None:
+    """Leaves the other processes as they are."""
+    supervisor.stop(process.name)
+    lines = supervisor.log(process.name).read_text(errors="replace").splitlines() or ["it wrote nothing"]
+    sys.exit(f"{process.name} did not start: {lines[-1]}\nAll that it said: make logs S={process.name}")
+
+
+def memory_bytes(pid: int) -> int:
+    """What a process and its children hold, a page that several share counted once."""
+    process = psutil.Process(pid)
+    return sum(member.memory_full_info().pss for member in [process, *process.children(recursive=True)])

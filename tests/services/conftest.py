@@ -1,0 +1,73 @@
+"""What the tests of a service can ask for: the service, served.
+
+A module gives `grpc_add_to_server`, `grpc_servicer` and `grpc_stub_cls`, as pytest-grpc has it, and asks for `grpc_stub`. Its
+servicer is async: what it needs is built on `loop`, where it is served too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from mesh.identity import Keys, TokenVerifier
+from mesh.server import Check, Server
+from mesh.settings import MeshSettings
+from tests.callers import Issuer
+from tests.loops import Loop, running_loop
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Loop]:
+    """The event loop on which this module's servicer is served."""
+    with running_loop() as loop:
+        yield loop
+
+
+@pytest.fixture(scope="session")
+def mesh_settings() -> MeshSettings:
+    return MeshSettings(drain_delay_seconds=0, grace_seconds=1)
+
+
+@pytest.fixture(scope="session")
+def issuer(mesh_settings: MeshSettings) -> Issuer:
+    """Who issues tokens, unless the tests are those of auth: `stub.GetThing(..., metadata=issuer.metadata(Role.STAFF))`."""
+    return Issuer(mesh_settings)
+
+
+@pytest.fixture(scope="module")
+def grpc_keys(issuer: Issuer) -> Keys:
+    """The keys that the served servicer takes tokens by; a module may have its own."""
+    return issuer
+
+
+@pytest.fixture(scope="module")
+def grpc_checks() -> Sequence[Check]:
+    """What the served servicer's health depends on; a module may have its own."""
+    return ()
+
+
+@pytest.fixture(scope="module")
+def grpc_server(
+    loop: Loop,
+    mesh_settings: MeshSettings,
+    grpc_keys: Keys,
+    grpc_checks: Sequence[Check],
+    grpc_add_to_server: Callable[[object, Server], None],
+    grpc_servicer: object,
+) -> Iterator[Server]:
+    """pytest-grpc's server is made for sync servicers; this one is the mesh's own."""
+    verifier = TokenVerifier(mesh_settings.jwt_issuer, mesh_settings.jwt_audience, grpc_keys)
+
+    async def start() -> Server:
+        server = Server("127.0.0.1:0", mesh_settings, verifier, grpc_checks)
+        grpc_add_to_server(grpc_servicer, server)
+        await server.start()
+        return server
+
+    server = loop.run(start())
+    yield server
+    loop.run(server.stop(mesh_settings.grace_seconds))
+
+
+@pytest.fixture(scope="module")
+def grpc_addr(grpc_server: Server) -> str:
+    return f"127.0.0.1:{grpc_server.port}"
