@@ -1,11 +1,15 @@
 """The processes of the local stack, one row each."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from compose.local import credentials, postgres
-from compose.local.settings import Settings
+from compose.local.probes import grpc_serves, http_answers
+from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
 
@@ -14,12 +18,12 @@ class Process:
     """A process of the stack: what is run, after what, and when it is ready."""
 
     program: Program
-    # On the loopback, and moved elsewhere by the setting `<NAME>_PORT`.
+    # On the loopback; the setting `<NAME>_PORT` moves it elsewhere.
     port: int
     ready: Callable[[], bool]
-    scheme: str = "grpc"
+    scheme: str = ""
     after: tuple[str, ...] = ()
-    # Done before every start.
+    # Done before each start.
     prepare: Callable[[], None] = lambda: None
 
     @property
@@ -28,22 +32,74 @@ class Process:
 
     @property
     def address(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}127.0.0.1:{self.port}"
 
 
 def processes(settings: Settings) -> list[Process]:
     """All of them, each after those that it needs."""
-    secrets = credentials.kept(settings.stack_folder / "secrets.env", ["POSTGRES_PASSWORD"])
-    own_database = f"postgresql://{postgres.USER}:{secrets['POSTGRES_PASSWORD']}@127.0.0.1:{settings.postgres_port}/{postgres.DATABASE}"
-    database = settings.postgres_url or own_database
-    data = settings.stack_folder / "data" / "postgres"
-    engines = [
-        Process(
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_PAGE_TOKEN_SECRET")
+    secrets = credentials.kept(settings.stack_folder / "secrets.env", names)
+
+    def address(port: int) -> str:
+        return f"127.0.0.1:{port}"
+
+    engines: list[Process] = []
+    database = settings.postgres_url
+    if database is None:
+        data = settings.stack_folder / "data" / "postgres"
+        password = secrets["POSTGRES_PASSWORD"]
+        database = f"postgresql://{postgres.USER}:{password}@{address(settings.postgres_port)}/{postgres.DATABASE}"
+        server = Process(
             Program("postgres", postgres.command(data, settings.postgres_port), stop_signal="INT"),
             settings.postgres_port,
             ready=partial(postgres.accepts, settings.postgres_port),
-            scheme="postgresql",
-            prepare=partial(postgres.initialise, data, secrets["POSTGRES_PASSWORD"]),
+            prepare=partial(postgres.initialise, data, password),
         )
+        engines.append(server)
+
+    def service(name: str, port: int, **environment: str) -> Process:
+        prefix = name.upper()
+        environment |= {
+            f"{prefix}_LISTEN": address(port),
+            f"{prefix}_DATABASE_URL": database,
+            "MESH_AUTH_ADDRESS": address(settings.auth_port),
+        }
+        return Process(
+            Program(name, python(f"services.{name}"), environment),
+            port,
+            ready=partial(grpc_serves, port),
+            after=tuple(engine.name for engine in engines),
+            prepare=partial(migrate, name, environment),
+        )
+
+    services = [
+        service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
+        service("catalog", settings.catalog_port, CATALOG_PAGE_TOKEN_SECRET=secrets["CATALOG_PAGE_TOKEN_SECRET"]),
     ]
-    return engines
+    gateway = Process(
+        Program(
+            "gateway",
+            python("gateway"),
+            {
+                "GATEWAY_LISTEN": address(settings.gateway_port),
+                **{f"GATEWAY_{service.name.upper()}_ADDRESS": address(service.port) for service in services},
+            },
+        ),
+        settings.gateway_port,
+        ready=partial(http_answers, settings.gateway_port, "/healthz"),
+        scheme="http://",
+    )
+    return [*engines, *services, gateway]
+
+
+def python(module: str) -> list[str]:
+    """Runs a module of ours until it gets SIGTERM or who started it is gone."""
+    return ["setpriv", "--pdeathsig=TERM", "--", sys.executable, "-m", module]
+
+
+def migrate(service: str, environment: Mapping[str, str]) -> None:
+    """Brings a service's tables to what its code expects."""
+    command = [sys.executable, "-m", "mesh.database", "migrate", service]
+    answer = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
+    if answer.returncode:
+        sys.exit(f"The tables of {service} could not be brought up to date: {(answer.stderr.splitlines() or ['no reason given'])[-1]}")
