@@ -1,0 +1,184 @@
+"""Connects to a service: deadline, retries, keepalive, TLS."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+import grpc.aio
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from mesh import telemetry
+from mesh.settings import MESSAGE_BYTES, MeshSettings
+from mesh.tls import channel_credentials
+
+# Gives the metadata by which each call proves its caller: `identity.forwarded`, `identity.by_certificate` or `ServiceToken(...).proof`.
+Proof = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
+
+
+def connect(target: str, service: ServiceDescriptor, settings: MeshSettings, proof: Proof | None = None) -> grpc.aio.Channel:
+    """A channel to a service, for its generated stub.
+
+    Every unary call ends within the default deadline or what is left of that of the call being served, and a stream of answers when
+    none came for too long. Calls carry the request id and the trace of the call being served, and what `proof` gives.
+    """
+    calls = _Calls(settings, proof)
+    return open_channel(target, service, settings, (_UnaryUnary(calls), _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)))
+
+
+def open_channel(
+    target: str, service: ServiceDescriptor, settings: MeshSettings, interceptors: Iterable[grpc.aio.ClientInterceptor] = ()
+) -> grpc.aio.Channel:
+    """A channel with balancing, retries, keepalive and TLS, whose calls carry what their caller gives them and nothing else."""
+    if not target.startswith(("dns:", "ipv4:", "ipv6:", "unix:")):
+        target = f"dns:///{target}"
+    options = [*_OPTIONS, ("grpc.service_config", json.dumps(service_config(service)))]
+    credentials = channel_credentials(settings, target)
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options, interceptors=[*interceptors])
+    return grpc.aio.secure_channel(target, credentials, options, interceptors=[*interceptors])
+
+
+def service_config(service: ServiceDescriptor) -> dict[str, object]:
+    """How gRPC calls this service: in turn those replicas that are healthy, and again what can be repeated without harm."""
+    names = [{"service": service.full_name, "method": method.name} for method in service.methods if _is_idempotent(method)]
+    return {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": service.full_name},
+        "methodConfig": [{"name": names, "retryPolicy": _RETRY_POLICY}] if names else [],
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    }
+
+
+_RETRY_POLICY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "0.5s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # A replica that was away is found again within a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+]
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Requests = AsyncIterable[Request] | Iterable[Request]
+
+
+def _is_idempotent(method: MethodDescriptor) -> bool:
+    return method.GetOptions().idempotency_level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
+
+
+class _Calls:
+    """What the calls of one channel have in common."""
+
+    def __init__(self, settings: MeshSettings, proof: Proof | None) -> None:
+        self._deadline_seconds = settings.deadline_seconds
+        self._stream_idle_seconds = settings.stream_idle_seconds
+        self._proof = proof
+
+    async def for_answer(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        """The details of a call with one answer."""
+        timeout = self._deadline_seconds if details.timeout is None else details.timeout
+        origin = telemetry.origin()
+        if origin and origin.deadline is not None:
+            timeout = min(timeout, max(origin.deadline - time.time(), 0))
+        return await self._with_metadata(details, timeout)
+
+    async def for_stream(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        """The details of a call with a stream of answers: how long it may last is for its caller to say."""
+        return await self._with_metadata(details, details.timeout)
+
+    async def until_idle(self, call: grpc.aio.Call, answers: AsyncIterator[Response]) -> AsyncIterator[Response]:
+        """The answers of a call, which ends with DEADLINE_EXCEEDED when none came for too long."""
+        try:
+            while True:
+                async with asyncio.timeout(self._stream_idle_seconds):
+                    answer = await anext(answers)
+                yield answer
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            code, silent = grpc.StatusCode.DEADLINE_EXCEEDED, f"the stream was silent for {self._stream_idle_seconds:g} seconds"
+            raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), silent) from None
+        finally:
+            call.cancel()
+
+    async def _with_metadata(self, details: grpc.aio.ClientCallDetails, timeout: float | None) -> grpc.aio.ClientCallDetails:
+        origin = telemetry.origin() or telemetry.origin_of({}, None)
+        metadata = grpc.aio.Metadata(
+            *(details.metadata or ()),
+            (telemetry.REQUEST_ID, origin.request_id),
+            (telemetry.TRACEPARENT, origin.traceparent),
+            *(await self._proof() if self._proof else ()),
+        )
+        return grpc.aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready)
+
+
+# gRPC tells the four kinds of interceptor by their classes, and takes each for one kind only.
+
+
+class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, calls: _Calls) -> None:
+        self._calls = calls
+
+    async def intercept_unary_unary(
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Request], Awaitable[grpc.aio.UnaryUnaryCall[Request, Response]]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Request,
+    ) -> grpc.aio.UnaryUnaryCall[Request, Response]:
+        return await continuation(await self._calls.for_answer(client_call_details), request)
+
+
+class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, calls: _Calls) -> None:
+        self._calls = calls
+
+    async def intercept_unary_stream(
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Request], Awaitable[grpc.aio.UnaryStreamCall[Request, Response]]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: Request,
+    ) -> AsyncIterator[Response]:
+        call = await continuation(await self._calls.for_stream(client_call_details), request)
+        return self._calls.until_idle(call, aiter(call))
+
+
+class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, calls: _Calls) -> None:
+        self._calls = calls
+
+    async def intercept_stream_unary(
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Requests[Request]], Awaitable[grpc.aio.StreamUnaryCall[Request, Response]]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request_iterator: Requests[Request],
+    ) -> grpc.aio.StreamUnaryCall[Request, Response]:
+        return await continuation(await self._calls.for_stream(client_call_details), request_iterator)
+
+
+class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, calls: _Calls) -> None:
+        self._calls = calls
+
+    async def intercept_stream_stream(
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Requests[Request]], Awaitable[grpc.aio.StreamStreamCall[Request, Response]]],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request_iterator: Requests[Request],
+    ) -> AsyncIterator[Response]:
+        call = await continuation(await self._calls.for_stream(client_call_details), request_iterator)
+        return self._calls.until_idle(call, aiter(call))

@@ -1,0 +1,214 @@
+"""Who is calling: a verified token, or a service's certificate."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import grpc.aio
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from jwt.algorithms import ECAlgorithm
+
+from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
+from mesh.errors import Unauthenticated, Unavailable
+
+log = structlog.get_logger(__name__)
+
+# A certificate proves a service only to a call that says so: whoever calls on behalf of others presents one as well, and somebody
+# without a token would become a service.
+PROOF = "x-caller-proof"
+CERTIFICATE = "certificate"
+
+
+class Role(StrEnum):
+    """What a caller may do. `admin` may do all that `staff` may; a service is no user."""
+
+    ANONYMOUS = "anonymous"
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    ADMIN = "admin"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes the call being served."""
+
+    # A user's id, a service's name, or nothing.
+    subject: str
+    role: Role
+    # The user's number in the sales history, if an admin has set it.
+    customer_number: str | None = None
+    # What the caller proved it with, for calls on their behalf.
+    token: str | None = field(default=None, repr=False)
+
+
+ANONYMOUS = Caller(subject="", role=Role.ANONYMOUS)
+
+
+def caller() -> Caller:
+    """Who makes the call being served."""
+    return _caller.get()
+
+
+def enter(caller: Caller) -> None:
+    """Makes `caller` that of the call being served, to the end of the task."""
+    _caller.set(caller)
+
+
+class Keys(Protocol):
+    """The public keys that tokens may be signed with."""
+
+    async def key(self, kid: str) -> EllipticCurvePublicKey | None:
+        """The key of this id, or None if there is none. Raises `Unavailable` if that cannot be told."""
+        ...
+
+
+class TokenVerifier:
+    """Tells who a token was issued to, or refuses it."""
+
+    def __init__(self, issuer: str, audience: str, keys: Keys) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._keys = keys
+        # A signature takes 100 µs to verify, and a caller's token comes with each of their calls.
+        self._verified: dict[str, tuple[Caller, float]] = {}
+
+    async def verify(self, token: str) -> Caller:
+        """The caller that the token proves. Raises `Unauthenticated`, or `Unavailable` if the keys cannot be had."""
+        known = self._verified.get(token)
+        if known is not None and time.time() < known[1]:
+            return known[0]
+        caller, expiry = await self._verify(token)
+        if len(self._verified) >= _VERIFIED_MAX:
+            del self._verified[next(iter(self._verified))]
+        self._verified[token] = (caller, expiry)
+        return caller
+
+    async def _verify(self, token: str) -> tuple[Caller, float]:
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+            key = await self._keys.key(kid) if isinstance(kid, str) else None
+            if key is None:
+                raise _invalid()
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["ES256"],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["iss", "aud", "sub", "iat", "exp", "jti", "role"]},
+            )
+            customer_number = claims.get("customer_number")
+            caller = Caller(claims["sub"], Role(claims["role"]), str(customer_number) if customer_number else None, token)
+        except jwt.ExpiredSignatureError:
+            raise Unauthenticated("TOKEN_EXPIRED", "the access token has expired") from None
+        except (jwt.InvalidTokenError, ValueError):
+            raise _invalid() from None
+        if caller.role is Role.ANONYMOUS or not caller.subject:
+            raise _invalid()
+        return caller, claims["exp"] + _LEEWAY_SECONDS
+
+
+class RemoteKeys:
+    """The keys that auth lists: fetched when first needed, when a token names one that is not known, and every few minutes.
+
+    While auth cannot be reached, the keys that are known stay good.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._auth = auth_pb2_grpc.AuthServiceStub(channel)
+        self._keys: dict[str, EllipticCurvePublicKey] = {}
+        self._reached = False
+        self._stale_at = self._next_fetch = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def key(self, kid: str) -> EllipticCurvePublicKey | None:
+        """The key of this id, or None if auth lists none. Raises `Unavailable` if auth cannot be asked."""
+        if kid not in self._keys or time.monotonic() >= self._stale_at:
+            async with self._fetching:
+                # Anybody can name a key that does not exist; auth should not hear of it each time.
+                if time.monotonic() >= self._next_fetch:
+                    await self._fetch()
+            if kid not in self._keys and not self._reached:
+                raise Unavailable("SERVICE_UNAVAILABLE", "the keys that verify tokens cannot be reached")
+        return self._keys.get(kid)
+
+    async def _fetch(self) -> None:
+        try:
+            answer = await self._auth.ListSigningKeys(auth_pb2.ListSigningKeysRequest(), timeout=_FETCH_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            log.warning("signing keys not fetched", code=error.code().name)
+            self._reached = False
+            self._next_fetch = time.monotonic() + _RETRY_SECONDS
+            return
+        self._keys = {key.kid: public_key(key) for key in answer.keys}
+        self._reached = True
+        self._next_fetch = time.monotonic() + _REFETCH_SECONDS
+        self._stale_at = time.monotonic() + _STALE_SECONDS
+
+
+def public_key(key: auth_pb2.SigningKey) -> EllipticCurvePublicKey:
+    """A listed key, ready to verify with."""
+    loaded = ECAlgorithm.from_jwk({"kty": key.kty, "crv": key.crv, "x": key.x, "y": key.y})
+    assert isinstance(loaded, EllipticCurvePublicKey)  # noqa: S101 without `d` it is no private one
+    return loaded
+
+
+class ServiceToken:
+    """The token by which a service proves itself to others: kept, and renewed before it expires."""
+
+    def __init__(self, auth: grpc.aio.Channel, client_id: str, client_secret: str) -> None:
+        self._auth = auth_pb2_grpc.AuthServiceStub(auth)
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._proof: Sequence[tuple[str, str]] = ()
+        self._renewal = float("-inf")
+        self._renewing = asyncio.Lock()
+
+    async def proof(self) -> Sequence[tuple[str, str]]:
+        """What the service's own calls carry."""
+        if time.monotonic() >= self._renewal:
+            async with self._renewing:
+                if time.monotonic() >= self._renewal:
+                    await self._renew()
+        return self._proof
+
+    async def _renew(self) -> None:
+        request = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id=self._client_id, client_secret=self._client_secret)
+        token = await self._auth.IssueToken(request, timeout=_FETCH_SECONDS)
+        self._proof = (("authorization", f"Bearer {token.access_token}"),)
+        self._renewal = time.monotonic() + token.expires_in * _RENEW_AT
+
+
+async def forwarded() -> Sequence[tuple[str, str]]:
+    """What calls on behalf of the caller of the call being served carry."""
+    token = caller().token
+    return (("authorization", f"Bearer {token}"),) if token else ()
+
+
+async def by_certificate() -> Sequence[tuple[str, str]]:
+    """What a service's own calls carry when its certificate proves it."""
+    return ((PROOF, CERTIFICATE),)
+
+
+_caller: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
+
+_VERIFIED_MAX = 4096
+# What clocks of two machines may differ by.
+_LEEWAY_SECONDS = 5
+_REFETCH_SECONDS = 5
+_RETRY_SECONDS = 1
+_STALE_SECONDS = 300
+_FETCH_SECONDS = 3
+_RENEW_AT = 0.8
+
+
+def _invalid() -> Unauthenticated:
+    return Unauthenticated("TOKEN_INVALID", "the access token is not one of ours")

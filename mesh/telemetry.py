@@ -1,0 +1,158 @@
+"""Logs, metrics and traces, set up once per process."""
+
+import logging
+import os
+import random
+import re
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import NamedTuple
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import start_http_server
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from mesh.settings import MeshSettings
+
+REQUEST_ID = "x-request-id"
+TRACEPARENT = "traceparent"
+
+
+class Origin(NamedTuple):
+    """Where a call comes from: what it hands on to every log line, and to every call that it makes in turn."""
+
+    request_id: str
+    # W3C Trace Context: `00-<trace id>-<span id>-<flags>`.
+    traceparent: str
+    # The end of the caller's patience, as `time.time()`. None if it has none.
+    deadline: float | None
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent[3:35]
+
+
+def start(service: str, settings: MeshSettings) -> None:
+    """Logs as JSON lines to standard output, and sends spans and serves metrics where the settings say so."""
+    _log_as_json(service, settings.log_level)
+    if settings.otlp_endpoint:
+        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
+        trace.set_tracer_provider(provider)
+    if settings.metrics_listen:
+        host, _, port = settings.metrics_listen.rpartition(":")
+        start_http_server(int(port), host)
+
+
+def tracer() -> trace.Tracer | None:
+    """What makes spans, or None if nobody wants them: then the ids still travel, and nothing else costs time."""
+    provider = trace.get_tracer_provider()
+    return provider.get_tracer("hashiramart") if isinstance(provider, TracerProvider) else None
+
+
+def origin() -> Origin | None:
+    """The origin of the call being served, or None outside of one."""
+    return _origin.get()
+
+
+def enter(origin: Origin) -> None:
+    """Makes `origin` that of the call being served, to the end of the task."""
+    _origin.set(origin)
+
+
+def enter_span(traceparent: str) -> None:
+    """Goes on in this span of the call's trace, to the end of the task."""
+    if current := _origin.get():
+        _origin.set(current._replace(traceparent=traceparent))
+
+
+def origin_of(metadata: Mapping[str, str], deadline: float | None) -> Origin:
+    """The origin of a call with this metadata. What it lacks, or has in a form that is none, is made here."""
+    traceparent = metadata.get(TRACEPARENT, "")
+    if not _TRACEPARENT.match(traceparent):
+        traceparent = new_traceparent()
+    request_id = metadata.get(REQUEST_ID, "")
+    if not 0 < len(request_id) <= 128:
+        request_id = traceparent[3:35]
+    return Origin(request_id, traceparent, deadline)
+
+
+def new_traceparent() -> str:
+    """A trace that begins here, and that nobody has decided to record."""
+    return f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-00"
+
+
+def hidden(text: str) -> str:
+    """The text without what looks like a token, a password in a URL, or an e-mail address."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+_origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+
+_HIDDEN = "[hidden]"
+_SECRET_FIELDS = {"authorization", "client_secret", "cookie", "email", "password", "refresh_token", "access_token", "secret", "token"}
+_SECRETS = [
+    (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?"), _HIDDEN),
+    (re.compile(r"\b(bearer|basic) +\S+", re.IGNORECASE), rf"\1 {_HIDDEN}"),
+    (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), rf"\1:{_HIDDEN}@"),
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), _HIDDEN),
+]
+
+
+def _log_as_json(service: str, level: str) -> None:
+    # gRPC's core writes to standard error by itself, in a format of its own, what its callers are told anyway.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        _add_origin,
+        structlog.processors.format_exc_info,
+        _hide,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+        )
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if current := _origin.get():
+        event["request_id"] = current.request_id
+        event["trace_id"] = current.trace_id
+    return event
+
+
+def _hide(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if name in _SECRET_FIELDS:
+            event[name] = _HIDDEN
+        elif isinstance(value, str):
+            event[name] = hidden(value)
+    return event

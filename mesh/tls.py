@@ -1,0 +1,48 @@
+"""The TLS credentials of servers and channels, which only the loopback may do without."""
+
+import ipaddress
+
+import grpc
+
+from mesh.settings import MeshSettings
+
+
+def server_credentials(settings: MeshSettings, listen: str) -> grpc.ServerCredentials | None:
+    """What to listen with at this address; None for plain text. Raises `ValueError` where plain text is not allowed."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        _refuse_plaintext(settings, listen)
+        return None
+    pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+    required = settings.tls_require_client and settings.tls_ca is not None
+    return grpc.ssl_server_credentials([pair], _authority(settings), required)
+
+
+def channel_credentials(settings: MeshSettings, target: str) -> grpc.ChannelCredentials | None:
+    """What to call this address with; None for plain text. Raises `ValueError` where plain text is not allowed."""
+    if settings.tls_ca is None:
+        _refuse_plaintext(settings, target)
+        return None
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return grpc.ssl_channel_credentials(_authority(settings))
+    return grpc.ssl_channel_credentials(_authority(settings), settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+
+
+def _authority(settings: MeshSettings) -> bytes | None:
+    return settings.tls_ca.read_bytes() if settings.tls_ca else None
+
+
+def _refuse_plaintext(settings: MeshSettings, address: str) -> None:
+    if not settings.plaintext_allowed and not _is_loopback(address):
+        raise ValueError(
+            f"{address} is not on the loopback: set MESH_TLS_CERTIFICATE, MESH_TLS_KEY and MESH_TLS_CA, or MESH_PLAINTEXT_ALLOWED"
+        )
+
+
+def _is_loopback(address: str) -> bool:
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
