@@ -138,7 +138,7 @@ class Database(Executor):
             try:
                 yield Transaction(connection)
             except BaseException:
-                if not connection.is_closed():
+                if not _is_lost(connection):
                     await transaction.rollback()
                 raise
             try:
@@ -195,7 +195,7 @@ class Database(Executor):
         try:
             return await Transaction(connection)._run(verb, statement, parameters)
         except Unavailable:
-            if not (connection.is_closed() and _compile(statement).is_read):
+            if not (_is_lost(connection) and _compile(statement).is_read):
                 raise
         finally:
             await self._pool.release(connection)
@@ -213,7 +213,7 @@ class Database(Executor):
             transaction = connection.transaction()
             await transaction.start()
         except BaseException as error:
-            lost = connection.is_closed()
+            lost = _is_lost(connection)
             await self._pool.release(connection)
             if not lost:
                 raise
@@ -331,10 +331,18 @@ async def _heard(connection: asyncpg.Connection, payloads: asyncio.Queue[str | N
 
 def _refuse(error: Exception, connection: "Connection | asyncpg.Connection") -> None:
     """Raises the refusal that the error amounts to, if it does to any."""
-    if isinstance(error, _UNAVAILABLE) or connection.is_closed():
+    if isinstance(error, _UNAVAILABLE) or _is_lost(connection):
         raise _unavailable() from error
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         raise InvalidArgument("text must not contain the character NUL") from error
+
+
+def _is_lost(connection: Connection | asyncpg.Connection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has noticed, and taken it back.
+        return True
 
 
 def _unavailable() -> Unavailable:
