@@ -31,7 +31,8 @@ class AuthServiceStub:
 
     An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
     history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued.
+    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
+    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
     """
 
     def __init__(self, channel):
@@ -97,7 +98,8 @@ class AuthServiceServicer:
 
     An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
     history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued.
+    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
+    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
     """
 
     def IssueToken(self, request, context):
@@ -105,9 +107,11 @@ class AuthServiceServicer:
 
         The fields and errors are those of OAuth 2.0 (RFC 6749), and REST takes a form as well as JSON. A refresh token is good
         for one use: each answer carries the next one. A refresh token that is used a second time ends its whole family, since
-        one of the two who hold it is a thief.
+        one of the two who hold it is a thief. That holds for a client too that repeats a call whose answer it never got, or that
+        makes two at once with the same token: its user has to sign in again.
 
-        Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures.
+        Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures: more than
+        10 for one account or 50 from one address, until there was none for 15 minutes. The delay doubles with each, up to 15 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,7 +138,8 @@ class AuthServiceServicer:
     def CreateUser(self, request, context):
         """Signs a customer up.
 
-        Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success.
+        Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success, and RESOURCE_EXHAUSTED with a
+        delay after more than 50 sign-ups from one address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,9 +154,10 @@ class AuthServiceServicer:
 
     def UpdateCurrentUser(self, request, context):
         """Changes the caller's own profile: the fields that are set. Another e-mail address or password needs the current password,
-        and a new password ends every other sign-in of the user.
+        and a new password ends every other sign-in of the user: the refresh token that came with the caller's access token stays good.
 
-        Returns PERMISSION_DENIED if the current password is missing or wrong, ALREADY_EXISTS if the address is taken.
+        Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
+        with a delay after too many of them; ALREADY_EXISTS if the address is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +188,7 @@ class AuthServiceServicer:
 
     def UpdateUser(self, request, context):
         """Changes a user: name, role, customer number, and whether the account is disabled. A disabled account cannot sign in, and its sign-ins end.
+        Returns INVALID_ARGUMENT if the mask names another field; `id` and `etag` may be named, and are no change.
 
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if the customer number is tied to
         another user, FAILED_PRECONDITION if no admin would be left.
@@ -256,7 +263,8 @@ class AuthService:
 
     An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
     history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued.
+    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
+    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
     """
 
     @staticmethod

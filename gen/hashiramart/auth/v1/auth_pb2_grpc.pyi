@@ -32,7 +32,8 @@ class AuthServiceStub:
 
     An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
     history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued.
+    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
+    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
     """
 
     @_typing.overload
@@ -44,9 +45,11 @@ class AuthServiceStub:
 
     The fields and errors are those of OAuth 2.0 (RFC 6749), and REST takes a form as well as JSON. A refresh token is good
     for one use: each answer carries the next one. A refresh token that is used a second time ends its whole family, since
-    one of the two who hold it is a thief.
+    one of the two who hold it is a thief. That holds for a client too that repeats a call whose answer it never got, or that
+    makes two at once with the same token: its user has to sign in again.
 
-    Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures.
+    Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures: more than
+    10 for one account or 50 from one address, until there was none for 15 minutes. The delay doubles with each, up to 15 minutes.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]
     """Revokes a refresh token, and with it every token that came of the same sign-in (RFC 7009).
@@ -61,15 +64,17 @@ class AuthServiceStub:
     CreateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateUserRequest, _auth_pb2.User]
     """Signs a customer up.
 
-    Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success.
+    Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success, and RESOURCE_EXHAUSTED with a
+    delay after more than 50 sign-ups from one address.
     """
     GetCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetCurrentUserRequest, _auth_pb2.User]
     """Gets the caller's own profile."""
     UpdateCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateCurrentUserRequest, _auth_pb2.User]
     """Changes the caller's own profile: the fields that are set. Another e-mail address or password needs the current password,
-    and a new password ends every other sign-in of the user.
+    and a new password ends every other sign-in of the user: the refresh token that came with the caller's access token stays good.
 
-    Returns PERMISSION_DENIED if the current password is missing or wrong, ALREADY_EXISTS if the address is taken.
+    Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
+    with a delay after too many of them; ALREADY_EXISTS if the address is taken.
     """
     DeleteCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteCurrentUserRequest, _empty_pb2.Empty]
     """Deletes the caller's account, ends its sign-ins, and has the recommender forget the user's events.
@@ -82,6 +87,7 @@ class AuthServiceStub:
     """Gets a user. Returns NOT_FOUND if there is no such user."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.User]
     """Changes a user: name, role, customer number, and whether the account is disabled. A disabled account cannot sign in, and its sign-ins end.
+    Returns INVALID_ARGUMENT if the mask names another field; `id` and `etag` may be named, and are no change.
 
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if the customer number is tied to
     another user, FAILED_PRECONDITION if no admin would be left.
@@ -93,7 +99,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
     history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued.
+    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
+    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -102,9 +109,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     The fields and errors are those of OAuth 2.0 (RFC 6749), and REST takes a form as well as JSON. A refresh token is good
     for one use: each answer carries the next one. A refresh token that is used a second time ends its whole family, since
-    one of the two who hold it is a thief.
+    one of the two who hold it is a thief. That holds for a client too that repeats a call whose answer it never got, or that
+    makes two at once with the same token: its user has to sign in again.
 
-    Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures.
+    Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures: more than
+    10 for one account or 50 from one address, until there was none for 15 minutes. The delay doubles with each, up to 15 minutes.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes a refresh token, and with it every token that came of the same sign-in (RFC 7009).
@@ -119,15 +128,17 @@ class AuthServiceAsyncStub(AuthServiceStub):
     CreateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Signs a customer up.
 
-    Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success.
+    Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success, and RESOURCE_EXHAUSTED with a
+    delay after more than 50 sign-ups from one address.
     """
     GetCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetCurrentUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Gets the caller's own profile."""
     UpdateCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateCurrentUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Changes the caller's own profile: the fields that are set. Another e-mail address or password needs the current password,
-    and a new password ends every other sign-in of the user.
+    and a new password ends every other sign-in of the user: the refresh token that came with the caller's access token stays good.
 
-    Returns PERMISSION_DENIED if the current password is missing or wrong, ALREADY_EXISTS if the address is taken.
+    Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
+    with a delay after too many of them; ALREADY_EXISTS if the address is taken.
     """
     DeleteCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteCurrentUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes the caller's account, ends its sign-ins, and has the recommender forget the user's events.
@@ -140,6 +151,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Gets a user. Returns NOT_FOUND if there is no such user."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Changes a user: name, role, customer number, and whether the account is disabled. A disabled account cannot sign in, and its sign-ins end.
+    Returns INVALID_ARGUMENT if the mask names another field; `id` and `etag` may be named, and are no change.
 
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if the customer number is tied to
     another user, FAILED_PRECONDITION if no admin would be left.
@@ -150,7 +162,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
     An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
     history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued.
+    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
+    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
     """
 
     @_abc_1.abstractmethod
@@ -163,9 +176,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The fields and errors are those of OAuth 2.0 (RFC 6749), and REST takes a form as well as JSON. A refresh token is good
         for one use: each answer carries the next one. A refresh token that is used a second time ends its whole family, since
-        one of the two who hold it is a thief.
+        one of the two who hold it is a thief. That holds for a client too that repeats a call whose answer it never got, or that
+        makes two at once with the same token: its user has to sign in again.
 
-        Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures.
+        Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures: more than
+        10 for one account or 50 from one address, until there was none for 15 minutes. The delay doubles with each, up to 15 minutes.
         """
 
     @_abc_1.abstractmethod
@@ -198,7 +213,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.User, _abc.Awaitable[_auth_pb2.User]]:
         """Signs a customer up.
 
-        Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success.
+        Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success, and RESOURCE_EXHAUSTED with a
+        delay after more than 50 sign-ups from one address.
         """
 
     @_abc_1.abstractmethod
@@ -216,9 +232,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.User, _abc.Awaitable[_auth_pb2.User]]:
         """Changes the caller's own profile: the fields that are set. Another e-mail address or password needs the current password,
-        and a new password ends every other sign-in of the user.
+        and a new password ends every other sign-in of the user: the refresh token that came with the caller's access token stays good.
 
-        Returns PERMISSION_DENIED if the current password is missing or wrong, ALREADY_EXISTS if the address is taken.
+        Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
+        with a delay after too many of them; ALREADY_EXISTS if the address is taken.
         """
 
     @_abc_1.abstractmethod
@@ -255,6 +272,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.User, _abc.Awaitable[_auth_pb2.User]]:
         """Changes a user: name, role, customer number, and whether the account is disabled. A disabled account cannot sign in, and its sign-ins end.
+        Returns INVALID_ARGUMENT if the mask names another field; `id` and `etag` may be named, and are no change.
 
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if the customer number is tied to
         another user, FAILED_PRECONDITION if no admin would be left.

@@ -41,13 +41,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CUSTOMER_NUMBER_TAKEN: _ErrorReason.ValueType  # 7
     """ALREADY_EXISTS: another user is tied to this customer number."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 8
-    """NOT_FOUND: there is no such user. Also the answer to a user whose account was deleted after the access token was issued."""
+    """NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
     WRONG_PASSWORD: _ErrorReason.ValueType  # 9
     """PERMISSION_DENIED: the current password is missing or wrong."""
     LAST_ADMIN: _ErrorReason.ValueType  # 10
     """FAILED_PRECONDITION: the shop would be left without an admin."""
     STALE_ETAG: _ErrorReason.ValueType  # 11
     """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
+    TOO_MANY_SIGN_UPS: _ErrorReason.ValueType  # 12
+    """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to try again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the auth service refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)."""
@@ -71,11 +73,13 @@ EMAIL_TAKEN: ErrorReason.ValueType  # 6
 CUSTOMER_NUMBER_TAKEN: ErrorReason.ValueType  # 7
 """ALREADY_EXISTS: another user is tied to this customer number."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 8
-"""NOT_FOUND: there is no such user. Also the answer to a user whose account was deleted after the access token was issued."""
+"""NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
 WRONG_PASSWORD: ErrorReason.ValueType  # 9
 """PERMISSION_DENIED: the current password is missing or wrong."""
 LAST_ADMIN: ErrorReason.ValueType  # 10
 """FAILED_PRECONDITION: the shop would be left without an admin."""
 STALE_ETAG: ErrorReason.ValueType  # 11
 """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
+TOO_MANY_SIGN_UPS: ErrorReason.ValueType  # 12
+"""RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to try again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
