@@ -1,0 +1,1 @@
+"""Who may come in: users, their sign-ins, and the keys that prove them."""

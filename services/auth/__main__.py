@@ -1,0 +1,64 @@
+"""Serves auth: `python -m services.auth`."""
+
+import asyncio
+import sys
+from contextlib import suppress
+
+from hashiramart.auth.v1 import auth_pb2_grpc
+from hashiramart.recommender.v1 import recommender_pb2
+from mesh import channel, database, telemetry
+from mesh.errors import Unavailable
+from mesh.identity import TokenVerifier
+from mesh.paging import PageTokens
+from mesh.server import Server, serve
+from mesh.settings import MeshSettings
+from services.auth.forgetting import forget_deleted_users
+from services.auth.grants import Credentials, Grants
+from services.auth.housekeeping import keep_house
+from services.auth.keys import KeysNotOpenedError, SigningKeys
+from services.auth.passwords import Passwords
+from services.auth.repository import AttemptRepository, ForgettingRepository, KeyRepository, SignInRepository, UserRepository
+from services.auth.servicer import AuthServicer
+from services.auth.settings import Settings
+from services.auth.tokens import TokenIssuer
+
+
+async def main() -> None:
+    settings, mesh = Settings(), MeshSettings()
+    telemetry.start("auth", mesh)
+    async with await database.connect(str(settings.database_url), mesh) as postgres:
+        users, attempts = UserRepository(postgres), AttemptRepository(postgres)
+        sign_ins = SignInRepository(postgres, settings.sign_in_idle, settings.sign_in_lifetime)
+        secret = settings.secret.get_secret_value()
+        keys = SigningKeys(KeyRepository(postgres), secret)
+        passwords = Passwords()
+        credentials = Credentials(users, attempts, passwords)
+        issuer = TokenIssuer(mesh.jwt_issuer, mesh.jwt_audience, keys)
+        service_secrets = {name: secret.get_secret_value() for name, secret in settings.service_secrets.items()}
+        grants = Grants(credentials, sign_ins, issuer, service_secrets)
+        servicer = AuthServicer(
+            users, sign_ins, attempts, passwords, credentials, grants, keys, PageTokens(secret.encode()), settings.trusted_proxies
+        )
+        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys), [postgres.ping])
+        auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
+        recommender = channel.connect(
+            settings.recommender_address, recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"], mesh, issuer.proof
+        )
+        # A wrong secret is told at once; a database that is away may come.
+        with suppress(Unavailable):
+            await keys.pair()
+        async with recommender, asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(forget_deleted_users(ForgettingRepository(postgres), recommender)),
+                tasks.create_task(keep_house(keys, sign_ins, attempts)),
+            ]
+            await serve(server)
+            for task in work:
+                task.cancel()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeysNotOpenedError as error:
+        sys.exit(str(error))
