@@ -99,7 +99,7 @@ def python(module: str) -> list[str]:
 
 def migrate(service: str, environment: Mapping[str, str]) -> None:
     """Brings a service's tables to what its code expects."""
-    command = [sys.executable, "-m", "mesh.database", "migrate", service]
+    command = [sys.executable, "-m", "mesh.migrate", service]
     answer = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
     if answer.returncode:
         sys.exit(f"The tables of {service} could not be brought up to date: {(answer.stderr.splitlines() or ['no reason given'])[-1]}")

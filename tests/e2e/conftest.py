@@ -1,0 +1,25 @@
+"""Whole stacks, started and stopped as their users do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stack import Stack, own_stack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack that the tests of a module share; it is up."""
+    stack = own_stack(tmp_path_factory.mktemp("stack"))
+    stack.up()
+    yield stack
+    stack.down()
+
+
+@pytest.fixture
+def fresh_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that was never up."""
+    stack = own_stack(tmp_path / "stack")
+    yield stack
+    stack.down()

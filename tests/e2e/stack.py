@@ -1,0 +1,68 @@
+"""The local stack, as a user has it before them: its commands, and what they print."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engines import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES = ("postgres", "auth", "catalog", "gateway")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The local stack in a folder and on ports of its own."""
+
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs one of its commands to its end, whatever that is."""
+        command = [sys.executable, "-m", "compose.local", *arguments]
+        environment = {**os.environ, **self.environment}
+        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+    def up(self) -> str:
+        """What it printed."""
+        answer = self.run("up")
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout
+
+    def down(self) -> None:
+        answer = self.run("down")
+        assert answer.returncode == 0, answer.stderr
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.environment["STACK_FOLDER"])
+
+    @property
+    def rest(self) -> str:
+        return f"http://127.0.0.1:{self.environment['GATEWAY_PORT']}"
+
+    def states(self) -> dict[str, str]:
+        """How each process is, by its name."""
+        return {name: line.split("  ")[0] for name, line in self._lines().items()}
+
+    def pids(self) -> dict[str, int]:
+        """Of the processes that live."""
+        return {name: int(column) for name, line in self._lines().items() for column in line.split() if column.isdecimal()}
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + 30
+        while set(self.states().values()) != {"ready"}:
+            assert time.monotonic() < deadline, self.run("status").stdout
+
+    def _lines(self) -> dict[str, str]:
+        lines = self.run("status").stdout.splitlines()[1:]
+        return {name: rest.strip() for name, _, rest in (line.partition(" ") for line in lines)}
+
+
+def own_stack(folder: Path) -> Stack:
+    """A stack that meets no other."""
+    ports = {f"{name.upper()}_PORT": str(free_port()) for name in PROCESSES}
+    return Stack({"STACK_FOLDER": str(folder), **ports})
