@@ -28,15 +28,15 @@ logs: setup ## follow what they write; one alone with S=catalog
 
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m compose.local.install tests
-	@$(BIN)/pytest -n auto --dist loadscope
+	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadscope
 
 lint: setup ## style, types, who may import whom, the contracts, and whether gen/ is fresh
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python proto/generate.py --check
-	@$(BIN)/buf lint
+	@$(BIN)/buf lint proto
 	@$(BIN)/buf format --exit-code --diff proto
 	@$(BIN)/buf breaking proto --against proto/baseline.binpb
 
