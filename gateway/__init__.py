@@ -1,0 +1,1 @@
+"""REST from the contracts."""

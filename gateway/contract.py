@@ -1,0 +1,238 @@
+"""The bindings of HTTP to RPCs, read from the contracts' descriptors."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2
+
+OUR_PACKAGES = "hashiramart."
+UPDATE_MASK = "google.protobuf.FieldMask"
+# What a path can fill besides scalars: messages whose JSON is one text.
+TEXT_MESSAGES = {
+    f"google.protobuf.{name}"
+    for name in ("Timestamp", "Duration", "FieldMask", "StringValue", "BytesValue", "BoolValue", "FloatValue", "DoubleValue")
+    + ("Int32Value", "Int64Value", "UInt32Value", "UInt64Value")
+}
+
+
+class UnsupportedBinding(Exception):
+    """A rule in a contract that the gateway does not implement, so that it must not start."""
+
+    def __init__(self, method: str, rule: str, reason: str) -> None:
+        super().__init__(f"{method}: {rule}: {reason}")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A part of a path that fills a field."""
+
+    field_path: str
+    start: int
+    end: int | None
+    """Where the segments end that it takes; None for all that are left."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A path as a rule states it: its segments are literals, `*` for any one segment, and at the end `**` for all that are left."""
+
+    text: str
+    segments: tuple[str, ...]
+    variables: tuple[Variable, ...]
+    verb: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Template":
+        if not _TEMPLATE.fullmatch(text):
+            raise ValueError("the path cannot be read")
+        path, verb = text, ""
+        if (colon := text.rfind(":")) > max(text.rfind("/"), text.rfind("}")):
+            path, verb = text[:colon], text[colon + 1 :]
+        segments: list[str] = []
+        variables: list[Variable] = []
+        for part in _SEGMENT.findall(path):
+            start = len(segments)
+            if not part.startswith("{"):
+                segments.append(part)
+                continue
+            field_path, _, pattern = part[1:-1].partition("=")
+            segments.extend((pattern or "*").split("/"))
+            variables.append(Variable(field_path, start, None if segments[-1] == "**" else len(segments)))
+        if "**" in segments[:-1]:
+            raise ValueError("** is not the last segment")
+        if len({variable.field_path for variable in variables}) < len(variables):
+            raise ValueError("a variable is named twice")
+        return cls(text, tuple(segments), tuple(variables), verb)
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """An RPC."""
+
+    descriptor: MethodDescriptor
+    client_streaming: bool
+    server_streaming: bool
+    options: MethodDescriptorProto
+
+    @property
+    def service(self) -> ServiceDescriptor:
+        return self.descriptor.containing_service
+
+    @property
+    def full_name(self) -> str:
+        """As gRPC spells it: `/package.Service/Method`."""
+        return f"/{self.service.full_name}/{self.descriptor.name}"
+
+    @property
+    def creates(self) -> bool:
+        """Whether it makes a resource, as its name says."""
+        return self.descriptor.name.startswith(("Create", "Submit"))
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """One HTTP method and path of an RPC."""
+
+    method: Method
+    http_method: str
+    template: Template
+    body: str
+    """The field that the body fills, `*` for the whole request, empty for none."""
+
+    @property
+    def rule(self) -> str:
+        return f"{self.http_method} {self.template.text}"
+
+    @cached_property
+    def mask_field(self) -> str | None:
+        """The field mask that a PATCH may leave to its body's keys."""
+        if self.http_method != "PATCH" or self.body in ("", "*"):
+            return None
+        masks = [f.name for f in self.method.descriptor.input_type.fields if f.message_type and f.message_type.full_name == UPDATE_MASK]
+        return masks[0] if len(masks) == 1 else None
+
+
+class Contract:
+    """All services of a descriptor set that are ours, with their bindings."""
+
+    def __init__(self, descriptors: bytes) -> None:
+        self.files = FileDescriptorSet.FromString(descriptors)
+        self.pool = DescriptorPool()
+        for file in self.files.file:
+            self.pool.Add(file)
+        # An error's details name their types only when they are sent: nothing in the contracts imports them.
+        self.pool.Add(FileDescriptorProto.FromString(error_details_pb2.DESCRIPTOR.serialized_pb))
+        self.methods = [method for file in self.files.file for method in self._methods(file)]
+        self.bindings = [binding for method in self.methods for binding in _bindings(method)]
+        _refuse_duplicates(self.bindings)
+
+    def _methods(self, file: FileDescriptorProto) -> Iterator[Method]:
+        if not file.package.startswith(OUR_PACKAGES):
+            return
+        for service in file.service:
+            descriptor = self.pool.FindServiceByName(f"{file.package}.{service.name}")
+            for method in service.method:
+                yield Method(descriptor.methods_by_name[method.name], method.client_streaming, method.server_streaming, method)
+
+    def method(self, full_name: str) -> Method:
+        """The RPC of this name, spelled as gRPC does."""
+        return next(method for method in self.methods if method.full_name == full_name)
+
+    def location(self, created_by: Method) -> Binding | None:
+        """Where a resource can be read that this RPC makes: the Get of the same service that answers with the same message."""
+        for binding in self.bindings:
+            method = binding.method
+            if (
+                method.service is created_by.service
+                and method.descriptor.name.startswith("Get")
+                and binding.http_method == "GET"
+                and method.descriptor.output_type is created_by.descriptor.output_type
+                and [v.field_path for v in binding.template.variables if v.field_path in method.descriptor.output_type.fields_by_name]
+                and len(binding.template.variables) == 1
+            ):
+                return binding
+        return None
+
+
+def message_class(descriptor: Descriptor) -> type[Message]:
+    return GetMessageClass(descriptor)
+
+
+def field_at(descriptor: Descriptor, path: str) -> list[FieldDescriptor]:
+    """The fields that a dotted path goes through, in either spelling, the named one last. Raises KeyError where there is none."""
+    fields: list[FieldDescriptor] = []
+    for name in path.split("."):
+        if fields:
+            if fields[-1].message_type is None or fields[-1].is_repeated:
+                raise KeyError(path)
+            descriptor = fields[-1].message_type
+        fields.append(descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name[name])
+    return fields
+
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_LITERAL = r"[A-Za-z0-9._~%-]+"
+_PLAIN = rf"(?:\*\*|\*|{_LITERAL})"
+_VARIABLE = rf"\{{{_NAME}(?:\.{_NAME})*(?:={_PLAIN}(?:/{_PLAIN})*)?\}}"
+_TEMPLATE = re.compile(rf"(?:/(?:{_VARIABLE}|{_PLAIN}))+(?::{_LITERAL})?")
+_SEGMENT = re.compile(rf"/({_VARIABLE}|{_PLAIN})")
+
+
+def _bindings(method: Method) -> Iterator[Binding]:
+    options = method.options.options
+    if not options.HasExtension(annotations_pb2.http):
+        return
+    rule = options.Extensions[annotations_pb2.http]
+    for one in (rule, *rule.additional_bindings):
+        yield _binding(method, one)
+
+
+def _binding(method: Method, rule: http_pb2.HttpRule) -> Binding:
+    kind = rule.WhichOneof("pattern") or ""
+    path = "" if kind in ("", "custom") else getattr(rule, kind)
+
+    def refusal(reason: str) -> UnsupportedBinding:
+        return UnsupportedBinding(method.full_name, f"{kind.upper()} {path}".strip(), reason)
+
+    if not path:
+        raise refusal("only get, put, post, delete and patch are implemented")
+    if rule.response_body:
+        raise refusal("response_body is not implemented")
+    if method.client_streaming and method.server_streaming:
+        raise refusal("HTTP cannot carry a stream in both directions")
+    if bool(rule.body) and kind in ("get", "delete"):
+        raise refusal("it has a body")
+    if method.client_streaming and not rule.body:
+        raise refusal("a stream of requests needs a body")
+    try:
+        template = Template.parse(path)
+    except ValueError as error:
+        raise refusal(str(error)) from None
+    fields = method.descriptor.input_type.fields_by_name
+    if rule.body not in ("", "*", *fields):
+        raise refusal(f"there is no field {rule.body!r} for the body")
+    for variable in template.variables:
+        try:
+            field = field_at(method.descriptor.input_type, variable.field_path)[-1]
+        except KeyError:
+            raise refusal(f"there is no field {variable.field_path!r}") from None
+        if field.is_repeated or (field.message_type and field.message_type.full_name not in TEXT_MESSAGES):
+            raise refusal(f"a path cannot fill {variable.field_path!r}")
+    return Binding(method, kind.upper(), template, rule.body)
+
+
+def _refuse_duplicates(bindings: list[Binding]) -> None:
+    seen: dict[tuple[str, tuple[str, ...], str], Binding] = {}
+    for binding in bindings:
+        place = (binding.http_method, binding.template.segments, binding.template.verb)
+        if other := seen.get(place):
+            raise UnsupportedBinding(binding.method.full_name, binding.rule, f"{other.method.full_name} has the same path")
+        seen[place] = binding

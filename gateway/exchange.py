@@ -1,0 +1,217 @@
+"""One request over HTTP: what it brings, and the way back."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, TypeAlias
+
+import grpc
+from google.rpc.status_pb2 import Status
+
+from gateway.errors import Answer, Headers, refusal
+from gateway.reader import Malformed
+from mesh.telemetry import REQUEST_ID, TRACEPARENT, Origin, origin_of
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# The largest body, and the largest line of a body of lines.
+MAX_BODY = 1024 * 1024
+# Most calls are answered sooner, and need not be watched.
+WATCH_AFTER_SECONDS = 0.05
+
+
+class Refused(Exception):
+    """The gateway itself refuses the request."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+class HungUp(Exception):
+    """The client is gone, so that nobody waits for an answer."""
+
+
+class Exchange:
+    """One request: its body is read at most once, and it is answered once."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.client = _client(scope["client"][0] if scope.get("client") else "", self.header(b"x-forwarded-for"), trusted_proxies)
+        self.origin = _origin(self.headers)
+        self.begun = False
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def timeout(self) -> float | None:
+        """How long the client waits, in seconds, if it says so as gRPC does."""
+        if not (value := self.header(b"grpc-timeout")):
+            return None
+        if not _TIMEOUT.fullmatch(value):
+            raise Malformed("Grpc-Timeout: expected up to eight digits with their unit, such as 200m")
+        return int(value[:-1]) * _UNITS[value[-1]]
+
+    def metadata(self) -> list[tuple[str, str]]:
+        """What the service is told beside the request."""
+        pairs = [(REQUEST_ID, self.origin.request_id), (TRACEPARENT, self.origin.traceparent), ("x-forwarded-for", self.client)]
+        for name in ("authorization", "tracestate"):
+            if value := self.headers.get(name.encode()):
+                if not _PRINTABLE.fullmatch(value):
+                    raise Malformed(f"the header {name} has characters other than printable ASCII")
+                pairs.append((name, value.decode()))
+        return pairs
+
+    async def body(self) -> bytes:
+        length = self.headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > MAX_BODY:
+            raise _too_large()
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in self._chunks():
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise _too_large()
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def lines(self, idle_seconds: float) -> AsyncIterator[bytes | Malformed]:
+        """The lines of the body as they come, without blank ones. In the place of one that is too long stands what is wrong with it."""
+        rest = b""
+        too_long = False
+        async for chunk in self._chunks(idle_seconds):
+            *ended, last = chunk.split(b"\n")
+            for line in ended:
+                line, rest = rest + line, b""
+                if too_long or len(line) > MAX_BODY:
+                    too_long = False
+                    yield _LONG_LINE
+                elif line.strip():
+                    yield line
+            rest += last
+            if len(rest) > MAX_BODY:
+                too_long, rest = True, b""
+        if too_long:
+            yield _LONG_LINE
+        elif rest.strip():
+            yield rest
+
+    async def _chunks(self, idle_seconds: float | None = None) -> AsyncIterator[bytes]:
+        more = True
+        while more:
+            try:
+                event = await asyncio.wait_for(self._receive(), idle_seconds)
+            except TimeoutError:
+                message = f"nothing came for {idle_seconds:g} seconds"
+                raise Refused(refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message)) from None
+            if event["type"] == "http.disconnect":
+                raise HungUp
+            yield event.get("body", b"")
+            more = event.get("more_body", False)
+
+    async def gone(self) -> None:
+        """Waits until the client hangs up. For when the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def send(self, answer: Answer) -> None:
+        """Answers at once."""
+        await self.begin(answer.status, [*answer.headers, (b"content-length", b"%d" % len(answer.body))])
+        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else answer.body})
+
+    async def send_with_request_id(self, event: Event) -> None:
+        """For an app that answers by itself."""
+        if event["type"] == "http.response.start":
+            event["headers"] = [*event.get("headers", ()), *self._common_headers()]
+        await self._send(event)
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Begins an answer that comes in pieces."""
+        self.begun = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._common_headers()]})
+
+    async def piece(self, body: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def _common_headers(self) -> Headers:
+        return [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+
+
+class Watch:
+    """Cancels a call when its client hangs up while it is under way."""
+
+    __slots__ = ("_call", "_exchange", "_task", "_timer", "hung_up")
+
+    def __init__(self, exchange: Exchange, call: grpc.aio.Call) -> None:
+        self._exchange = exchange
+        self._call = call
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._begin)
+        self.hung_up = False
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._cancel_when_gone())
+
+    async def _cancel_when_gone(self) -> None:
+        await self._exchange.gone()
+        self.hung_up = True
+        self._call.cancel()
+
+
+_TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_PRINTABLE = re.compile(rb"[ -~]*")
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_LONG_LINE = Malformed(f"the line is longer than {MAX_BODY} bytes")
+
+
+def _origin(headers: dict[bytes, bytes]) -> Origin:
+    """The request's own id and trace, or new ones for those that it lacks or that are none."""
+    known: dict[str, str] = {}
+    if (request_id := headers.get(b"x-request-id")) and _REQUEST_ID.fullmatch(request_id):
+        known[REQUEST_ID] = request_id.decode()
+    if traceparent := headers.get(b"traceparent"):
+        known[TRACEPARENT] = traceparent.decode("latin-1")
+    return origin_of(known, None)
+
+
+def _client(peer: str, forwarded_for: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
+    """The client's address: the nearest that is not one of our own proxies, each of which names who called it."""
+    hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for and trusted_proxies else []
+    client = peer
+    while hops and _is_one_of(client, trusted_proxies):
+        client = hops.pop()
+    return client if _is_address(client) else peer
+
+
+def _is_one_of(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _too_large() -> Refused:
+    return Refused(refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", f"the body is larger than {MAX_BODY} bytes"))
