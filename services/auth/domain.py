@@ -66,21 +66,21 @@ class InvalidGrant(Unauthenticated):
     """The credentials are not good. Which of them and why is not said."""
 
     def __init__(self) -> None:
-        super().__init__("INVALID_GRANT", "the credentials are not good")
+        super().__init__(reason="INVALID_GRANT", message="the credentials are not good")
 
 
 class CallerGone(Unauthenticated):
     """The caller's account was deleted or disabled after the access token was issued."""
 
     def __init__(self) -> None:
-        super().__init__("USER_NOT_FOUND", "the account was deleted or disabled")
+        super().__init__(reason="USER_NOT_FOUND", message="the account was deleted or disabled")
 
 
 class WrongPassword(PermissionDenied):
     """The current password is missing or wrong."""
 
     def __init__(self) -> None:
-        super().__init__("WRONG_PASSWORD", "the current password is missing or wrong")
+        super().__init__(reason="WRONG_PASSWORD", message="the current password is missing or wrong")
 
 
 class EmailTaken(Refusal):
@@ -89,7 +89,7 @@ class EmailTaken(Refusal):
     code = AlreadyExists.code
 
     def __init__(self) -> None:
-        super().__init__("EMAIL_TAKEN", "another user has this e-mail address")
+        super().__init__(reason="EMAIL_TAKEN", message="another user has this e-mail address")
 
 
 class CustomerNumberTaken(Refusal):
@@ -98,14 +98,14 @@ class CustomerNumberTaken(Refusal):
     code = AlreadyExists.code
 
     def __init__(self) -> None:
-        super().__init__("CUSTOMER_NUMBER_TAKEN", "another user is tied to this customer number")
+        super().__init__(reason="CUSTOMER_NUMBER_TAKEN", message="another user is tied to this customer number")
 
 
 class LastAdmin(FailedPrecondition):
     """The shop would be left without an admin."""
 
     def __init__(self) -> None:
-        super().__init__("LAST_ADMIN", "this is the last admin; make another one first")
+        super().__init__(reason="LAST_ADMIN", message="this is the last admin; make another one first")
 
 
 class KeyStillNeededError(Exception):

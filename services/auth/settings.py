@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 _Secret = Annotated[SecretStr, Field(min_length=32)]
 
 
-class Settings(BaseSettings, env_prefix="AUTH_", frozen=True):
+class Settings(BaseSettings, env_prefix="AUTH_", frozen=True, hide_input_in_errors=True):
     """Read from the environment as `AUTH_...`."""
 
     listen: str = "127.0.0.1:50051"

@@ -33,14 +33,22 @@ class TooManySignIns(ResourceExhausted):
     """Too many failed sign-ins, to this account or from this address."""
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__("TOO_MANY_SIGN_INS", "too many failed sign-ins; wait before the next one", wait.total_seconds())
+        super().__init__(
+            reason="TOO_MANY_SIGN_INS",
+            message="too many failed sign-ins; wait before the next one",
+            retry_after_seconds=wait.total_seconds(),
+        )
 
 
 class TooManySignUps(ResourceExhausted):
     """Too many sign-ups from this address."""
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__("TOO_MANY_SIGN_UPS", "too many sign-ups from this address; wait before the next one", wait.total_seconds())
+        super().__init__(
+            reason="TOO_MANY_SIGN_UPS",
+            message="too many sign-ups from this address; wait before the next one",
+            retry_after_seconds=wait.total_seconds(),
+        )
 
 
 def sign_ins_to(email_key: str) -> Limit:
