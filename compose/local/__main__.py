@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
     load_dotenv(ROOT / ".env")
     settings = chosen()
     folder = usable(settings.stack_folder)
-    supervisor = Supervisor(folder)
+    supervisor = Supervisor(folder, settings.logs)
     match arguments:
         case ["up"]:
             with alone_in(folder):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from compose.local import credentials, postgres
 from compose.local.probes import grpc_serves, http_answers
@@ -23,7 +24,7 @@ class Process:
     ready: Callable[[], bool]
     scheme: str = ""
     after: tuple[str, ...] = ()
-    # Done before each start.
+    # Done before each start. May raise `CalledProcessError`, with what went wrong in its `stderr`.
     prepare: Callable[[], None] = lambda: None
 
     @property
@@ -69,7 +70,7 @@ def processes(settings: Settings) -> list[Process]:
             port,
             ready=partial(grpc_serves, port),
             after=tuple(engine.name for engine in engines),
-            prepare=partial(migrate, name, environment),
+            prepare=partial(migrate, name, environment, settings.logs / f"{name}.log"),
         )
 
     services = [
@@ -97,9 +98,8 @@ def python(module: str) -> list[str]:
     return ["setpriv", "--pdeathsig=TERM", "--", sys.executable, "-m", module]
 
 
-def migrate(service: str, environment: Mapping[str, str]) -> None:
+def migrate(service: str, environment: Mapping[str, str], log: Path) -> None:
     """Brings a service's tables to what its code expects."""
     command = [sys.executable, "-m", "mesh.migrate", service]
-    answer = subprocess.run(command, check=False, cwd=ROOT, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
-    if answer.returncode:
-        sys.exit(f"The tables of {service} could not be brought up to date: {(answer.stderr.splitlines() or ['no reason given'])[-1]}")
+    with log.open("a") as output:
+        subprocess.run(command, check=True, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.PIPE, text=True)

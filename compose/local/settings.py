@@ -19,3 +19,8 @@ class Settings(BaseSettings, frozen=True):
     auth_port: int = 50051
     catalog_port: int = 50052
     gateway_port: int = 8000
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.stack_folder / "logs"

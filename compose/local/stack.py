@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -29,10 +30,7 @@ def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
                 give_up(process, supervisor)
             if states[name] in ("STOPPED", "FATAL"):
                 if ready.issuperset(process.after):
-                    refuse_taken_port(process)
-                    print(f"{name:12}starting", flush=True)
-                    process.prepare()
-                    supervisor.start(name)
+                    start(process, supervisor)
                     started[name] = time.monotonic()
                     deadline = time.monotonic() + START_SECONDS
             elif process.ready():
@@ -49,7 +47,7 @@ def down(supervisor: Supervisor) -> None:
     if not supervisor.running():
         print("HashiraMart is not running.")
         return
-    for name in reversed(supervisor.states()):
+    for name in reversed(supervisor.names()):
         supervisor.stop(name)
         print(f"{name:12}stopped", flush=True)
     supervisor.shut_down()
@@ -72,6 +70,18 @@ def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
     if unknown := [name for name in names if name not in written]:
         sys.exit(f"Nothing called {unknown[0]} has written a log; these have: {', '.join(written) or 'none'}.")
     os.execvp("tail", ["tail", "--lines=100", "-F", *(str(written[name]) for name in names or written)])
+
+
+def start(process: Process, supervisor: Supervisor) -> None:
+    refuse_taken_port(process)
+    print(f"{process.name:12}starting", flush=True)
+    try:
+        process.prepare()
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.splitlines()
+        told = [line for line in lines if "error" in line.lower()] or lines
+        sys.exit(f"{process.name} could not be prepared: {told[-1] if told else error}")
+    supervisor.start(process.name)
 
 
 def refuse_taken_port(process: Process) -> None:

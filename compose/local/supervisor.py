@@ -9,6 +9,7 @@ import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,10 @@ class Program:
 
 
 class Supervisor:
-    """The supervisord of one folder. It writes its log, and one for each program, to `logs` below it."""
+    """The supervisord of one folder. It keeps its log, and one for each program, in another."""
 
-    def __init__(self, folder: Path) -> None:
-        self.logs = folder / "logs"
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.logs = logs
         self._configuration = folder / "supervisord.conf"
         self._socket = folder / "supervisord.sock"
         if len(str(self._socket)) > LONGEST_SOCKET_PATH:
@@ -65,8 +66,12 @@ class Supervisor:
         for name in added + changed:
             self._calls.addProcessGroup(name)
 
+    def names(self) -> list[str]:
+        """The programs that it knows, in the order in which they were described."""
+        return [program["name"] for program in sorted(self._calls.getAllConfigInfo(), key=itemgetter("group_prio"))]
+
     def states(self) -> dict[str, str]:
-        """By name, in the order in which they were described: STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED or FATAL."""
+        """By name: STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED or FATAL."""
         return {process["name"]: process["statename"] for process in self._calls.getAllProcessInfo()}
 
     def pids(self) -> dict[str, int]:
