@@ -1,7 +1,8 @@
 """Installs what the project needs and the machine lacks, into the project's own folders.
 
     python3 -m compose.local.install          the Python environment: .venv, from the locked requirements
-    python3 -m compose.local.install tests    what the tests want besides: pgbouncer, curl, grpcurl
+    python3 -m compose.local.install grpcurl  grpcurl, into .local/tools/bin
+    python3 -m compose.local.install tests    all that the tests want besides: grpcurl, curl, pgbouncer
 
 Runs on a bare Python, so it imports nothing but the standard library. It may be interrupted at any time and run again.
 """
@@ -69,12 +70,18 @@ def installed_uv() -> str:
     return str(uv)
 
 
-def install_test_programs() -> None:
-    """Installs the programs that tests run and the machine lacks."""
-    install_packages(*(name for name in ("curl", "pgbouncer") if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None))
+def install_grpcurl() -> None:
+    """Builds grpcurl."""
     if not (TOOLS / "bin" / "grpcurl").exists():
         go = shutil.which("go") or str(VENV / "bin" / "go")
         run("build grpcurl", [go, "install", "-trimpath", GRPCURL], GOBIN=str(TOOLS / "bin"), CGO_ENABLED="0")
+
+
+def install_test_programs() -> None:
+    """Installs the programs that tests run and the machine lacks."""
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    install_packages(*(name for name in ("curl", "pgbouncer") if shutil.which(name, path=path) is None))
+    install_grpcurl()
 
 
 def install_packages(*names: str) -> None:
@@ -97,7 +104,12 @@ def run(purpose: str, command: list[str], **environment: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["tests"]:
-        install_test_programs()
-    else:
-        install_environment()
+    match sys.argv[1:]:
+        case []:
+            install_environment()
+        case ["grpcurl"]:
+            install_grpcurl()
+        case ["tests"]:
+            install_test_programs()
+        case _:
+            sys.exit(__doc__)

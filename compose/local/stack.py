@@ -72,6 +72,14 @@ def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
     os.execvp("tail", ["tail", "--lines=100", "-F", *(str(written[name]) for name in names or written)])
 
 
+def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
+    """Runs a command with the settings and secrets of a process."""
+    environments = {process.name: process.program.environment for process in processes}
+    if name not in environments:
+        sys.exit(f"There is no process {name}; there are {', '.join(environments)}.")
+    os.execvpe(command[0], command, os.environ | environments[name])
+
+
 def start(process: Process, supervisor: Supervisor) -> None:
     refuse_taken_port(process)
     print(f"{process.name:12}starting", flush=True)
