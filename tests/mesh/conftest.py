@@ -1,0 +1,21 @@
+"""What the tests of the mesh can ask for: a small shop, served."""
+
+import pytest
+
+from mesh.settings import MeshSettings
+from tests.callers import Issuer
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def settings() -> MeshSettings:
+    return MeshSettings(drain_delay_seconds=0, grace_seconds=1)
+
+
+@pytest.fixture(scope="session")
+def issuer(settings: MeshSettings) -> Issuer:
+    return Issuer(settings)
