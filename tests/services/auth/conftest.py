@@ -1,13 +1,13 @@
 """What the tests of auth can ask for: auth as it is run, and people."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hashiramart.auth.v1 import auth_pb2_grpc
 from tests.services.auth.people import Person
-from tests.services.auth.processes import Auth, migrated
+from tests.services.auth.processes import Auth, migrated, sql
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +45,15 @@ def ann(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
 
 
 @pytest.fixture
-def person(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Callable[[str], Person]:
-    """Further people, by their names."""
-    return lambda name: Person(grpc_stub, name)
+def bob(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
+    """Somebody else who is new."""
+    return Person(grpc_stub, "bob")
 
 
 @pytest.fixture
-def admin(grpc_server: Auth, grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
+def admin(grpc_stub: auth_pb2_grpc.AuthServiceStub, database_url: str) -> Person:
     """Somebody new who administers."""
     root = Person(grpc_stub, "root")
-    made = grpc_server.admin("create-admin", "--email", root.email, typed=f"{root.password}\n")
-    assert made.returncode == 0, made.stderr
+    root.signs_up()
+    sql(database_url, "UPDATE auth.users SET role = 'admin' WHERE email = $1", root.email)
     return root

@@ -68,6 +68,7 @@ def refusal(call: Callable[[], object]) -> Refusal:
 
 
 def refusal_in(error: grpc.RpcError) -> Refusal:
+    assert isinstance(error, grpc.Call)
     status = rpc_status.from_call(error)
     assert status, error
     info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()

@@ -14,8 +14,8 @@ from typing import Any, Self
 
 import asyncpg
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from compose.local.probes import grpc_serves
 from hashiramart.auth.v1 import auth_pb2_grpc
 from mesh.migrate import migrate
 from tests.engines import free_port
@@ -66,12 +66,7 @@ class Auth:
 
     def serves(self) -> bool:
         """What it says of its own health."""
-        with grpc.insecure_channel(self.address) as channel:
-            try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
-            except grpc.RpcError:
-                return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+        return grpc_serves(self.port)
 
     @property
     def log(self) -> str:

@@ -1,18 +1,21 @@
 """Signing in, staying signed in, and being kept out."""
 
+import base64
 import statistics
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote_plus
 
 import grpc
 import jwt
 import pytest
+from argon2 import PasswordHasher
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
 from tests.services.auth.people import PASSWORD, Person, refusal
-from tests.services.auth.processes import sql
+from tests.services.auth.processes import SERVICE_SECRET, sql
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 
@@ -28,22 +31,22 @@ def test_a_token_says_who_somebody_is(grpc_stub: AuthServiceStub, ann: Person) -
     assert grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=ann.by(token)) == user
 
 
-def test_a_wrong_password_and_an_unknown_address_look_the_same(ann: Person, person: type[Person]) -> None:
+def test_a_wrong_password_and_an_unknown_address_look_the_same(ann: Person, bob: Person) -> None:
     ann.signs_up()
     wrong = refusal(lambda: ann.signs_in("wrong password"))
     assert (wrong.code, wrong.reason, wrong.fields) == (UNAUTHENTICATED, "INVALID_GRANT", [])
-    nobody = person("nobody")
-    assert refusal(nobody.signs_in) == wrong
-    nobody.email = "this is no address"
-    assert refusal(nobody.signs_in) == wrong
+    assert refusal(bob.signs_in) == wrong
+    bob.email = "this is no address"
+    assert refusal(bob.signs_in) == wrong
 
 
 def test_a_wrong_password_an_unknown_address_and_a_disabled_account_take_the_same_time(
-    ann: Person, person: type[Person], database_url: str
+    grpc_stub: AuthServiceStub, ann: Person, bob: Person, database_url: str
 ) -> None:
-    disabled = person("dis")
-    ann.signs_up(), disabled.signs_up()
-    sql(database_url, "UPDATE auth.users SET disabled = true WHERE email = $1", disabled.email)
+    nobody = Person(grpc_stub)
+    ann.signs_up()
+    bob.signs_up()
+    sql(database_url, "UPDATE auth.users SET disabled = true WHERE email = $1", bob.email)
 
     def seconds(who: Person, password: str) -> float:
         sql(database_url, "DELETE FROM auth.attempts")
@@ -51,8 +54,7 @@ def test_a_wrong_password_an_unknown_address_and_a_disabled_account_take_the_sam
         refusal(lambda: who.signs_in(password))
         return time.perf_counter() - started
 
-    nobody = person("nobody")
-    rounds = [(seconds(ann, "wrong password"), seconds(nobody, PASSWORD), seconds(disabled, PASSWORD)) for _ in range(15)]
+    rounds = [(seconds(ann, "wrong password"), seconds(nobody, PASSWORD), seconds(bob, PASSWORD)) for _ in range(15)]
     wrong, unknown, closed = (statistics.median(column) for column in zip(*rounds, strict=True))
     # A hash takes most of a sign-in's time: without one, it would be a tenth.
     assert 0.5 < unknown / wrong < 2
@@ -159,11 +161,61 @@ def test_a_refreshed_token_carries_what_an_admin_has_set(grpc_stub: AuthServiceS
     assert (claims["role"], claims["customer_number"], refreshed.scope) == ("staff", "12346", "staff")
 
 
+def test_a_service_gets_in_by_its_secret(grpc_stub: AuthServiceStub) -> None:
+    token = grpc_stub.IssueToken(
+        auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret=SERVICE_SECRET)
+    )
+    claims = jwt.decode(token.access_token, options={"verify_signature": False})
+    assert (claims["sub"], claims["role"], token.scope, token.refresh_token) == ("catalog", "service", "service", "")
+
+
+def test_a_service_may_send_its_secret_by_basic_authentication(grpc_stub: AuthServiceStub) -> None:
+    request = auth_pb2.IssueTokenRequest(grant_type="client_credentials")
+    assert grpc_stub.IssueToken(request, metadata=basic("catalog", quote_plus(SERVICE_SECRET))).scope == "service"
+    assert refusal(lambda: grpc_stub.IssueToken(request, metadata=basic("catalog", "another"))).reason == "INVALID_CLIENT"
+    missing = refusal(lambda: grpc_stub.IssueToken(request, metadata=(("authorization", "Basic %%%"),)))
+    assert (missing.reason, missing.fields) == ("INVALID_REQUEST", ["client_id", "client_secret"])
+
+
+@pytest.mark.parametrize(("name", "secret"), [("catalog", "wrong"), ("catalog", ""), ("nobody", SERVICE_SECRET), ("auth", "x")])
+def test_a_service_with_another_secret_stays_out(grpc_stub: AuthServiceStub, name: str, secret: str) -> None:
+    request = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id=name, client_secret=secret)
+    refused = refusal(lambda: grpc_stub.IssueToken(request))
+    assert (refused.code, refused.reason) == (
+        (UNAUTHENTICATED, "INVALID_CLIENT") if secret else (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    )
+
+
+def test_empty_basic_authentication_beside_a_password_is_not_looked_at(grpc_stub: AuthServiceStub, ann: Person) -> None:
+    ann.signs_up()
+    ann.place += basic("", "")
+    assert ann.signs_in().access_token
+
+
+@pytest.mark.parametrize(
+    ("grant_type", "needed"),
+    [
+        ("password", ["username", "password"]),
+        ("refresh_token", ["refresh_token"]),
+        ("client_credentials", ["client_id", "client_secret"]),
+    ],
+)
+def test_a_grant_without_what_it_needs_is_refused(grpc_stub: AuthServiceStub, grant_type: str, needed: list[str]) -> None:
+    refused = refusal(lambda: grpc_stub.IssueToken(auth_pb2.IssueTokenRequest(grant_type=grant_type)))
+    assert (refused.code, refused.reason, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", needed)
+
+
+def test_an_unknown_grant_is_refused(grpc_stub: AuthServiceStub) -> None:
+    refused = refusal(lambda: grpc_stub.IssueToken(auth_pb2.IssueTokenRequest(grant_type="implicit")))
+    assert (refused.code, refused.reason, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_GRANT_TYPE", ["grant_type"])
+
+
+def basic(name: str, secret: str) -> tuple[tuple[str, str]]:
+    return (("authorization", "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()),)
+
+
 def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_the_next_sign_in(ann: Person, database_url: str) -> None:
     ann.signs_up()
-    older = "$argon2id$v=19$m=8,t=1,p=1$c29tZSBzYWx0IGhlcmU$"
-    from argon2 import PasswordHasher
-
     older = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(ann.password)
     sql(database_url, "UPDATE auth.users SET password_hash = $2 WHERE email = $1", ann.email, older)
     assert ann.signs_in().access_token
