@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from google.api import annotations_pb2
@@ -75,19 +73,6 @@ def ordered(into: Path) -> list[str]:
             service.method.sort(key=lambda method: "{" not in str(method.options.Extensions[annotations_pb2.http]))
     into.write_bytes(contracts.SerializeToString())
     return [file.name for file in contracts.file if file.name.startswith(("hashiramart/", "buf/"))]
-
-
-@contextmanager
-def running(command: list[str]) -> Iterator[tuple[int, str]]:
-    """A server of these programs for the length of a `with` block: its process id, and the address that it printed."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            address = process.stdout.readline().strip() if process.stdout else ""
-            if not address:
-                raise RuntimeError(f"{command[0]} ended while it started; the lines above say why")
-            yield process.pid, address
-        finally:
-            process.terminate()
 
 
 def run(purpose: str, command: list[str], folder: Path, **environment: str) -> None:

@@ -1,8 +1,6 @@
 """Two gateways in front of one backend: a Go grpc-gateway as the referee, and ours."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +19,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
 from benchmarks import programs
+from benchmarks.servers import serving
 from tests.engines import free_port
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -146,39 +145,11 @@ def gateways() -> Iterator[Gateways]:
     server = grpc.server(ThreadPoolExecutor(4), handlers=[backend])
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    referee = [str(programs.built() / "gateway"), f"-backend={address}"]
-    with programs.running(referee) as (_, theirs), ours_running(address) as ours:
+    theirs, ours = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    referee = [str(programs.built() / "gateway"), f"-listen={theirs}", f"-backend={address}"]
+    settings = {f"GATEWAY_{service.upper()}_ADDRESS": address for service in SERVICES} | {"GATEWAY_LISTEN": ours, "GATEWAY_WORKERS": "1"}
+    with serving(referee, theirs), serving([sys.executable, "-m", "gateway"], ours, settings):
         both = Gateways(backend, theirs, ours)
         yield both
         both.close()
     server.stop(grace=None)
-
-
-@contextmanager
-def ours_running(backend: str) -> Iterator[str]:
-    """The address of our gateway as its users run it, with one backend for every service."""
-    address = f"127.0.0.1:{free_port()}"
-    settings = {f"GATEWAY_{service.upper()}_ADDRESS": backend for service in SERVICES}
-    settings |= {"GATEWAY_LISTEN": address, "GATEWAY_WORKERS": "1"}
-    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | settings) as process:
-        try:
-            wait_healthy(process, address)
-            yield address
-        finally:
-            process.terminate()
-
-
-def wait_healthy(process: "subprocess.Popen[bytes]", address: str) -> None:
-    for _ in range(300):
-        connection = HTTPConnection(address, timeout=5)
-        try:
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            if process.poll() is not None:
-                raise RuntimeError("the gateway ended while it started; its log says why") from None
-        finally:
-            connection.close()
-        time.sleep(0.1)
-    raise TimeoutError("the gateway is not healthy after 30 seconds")
