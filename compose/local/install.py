@@ -80,26 +80,34 @@ def install_grpcurl() -> None:
 def install_test_programs() -> None:
     """Installs the programs that tests run and the machine lacks."""
     path = f"{os.environ['PATH']}:/usr/sbin"
-    install_packages(*(name for name in ("curl", "pgbouncer") if shutil.which(name, path=path) is None))
+    missing = [name for name in ("curl", "pgbouncer") if shutil.which(name, path=path) is None]
+    install_packages(*missing)
+    if "pgbouncer" in missing and Path("/run/systemd/system").exists():
+        # Debian starts what it installs; the tests start their own.
+        run("keep pgbouncer from running by itself", [*as_root(), "systemctl", "disable", "--quiet", "--now", "pgbouncer"])
     install_grpcurl()
 
 
 def install_packages(*names: str) -> None:
-    """Installs these Debian packages, as root or by sudo."""
+    """Installs these Debian packages."""
     if not names:
         return
-    sudo = [] if os.geteuid() == 0 else ["sudo"]
-    if shutil.which("apt-get") is None or (sudo and shutil.which("sudo") is None):
+    if shutil.which("apt-get") is None or (as_root() and shutil.which("sudo") is None):
         sys.exit(f"Missing on this machine: {', '.join(names)}. Install them by its package manager, then run the same again.")
-    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]
+    apt = [*as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]
     run("read the package lists", [*apt, "update"])
     run(f"install {', '.join(names)}", [*apt, "install", "--no-install-recommends", *names])
+
+
+def as_root() -> list[str]:
+    """What to put before a command that only root may run."""
+    return [] if os.geteuid() == 0 else ["sudo"]
 
 
 def run(purpose: str, command: list[str], **environment: str) -> None:
     """Runs a command and says so; ends the program with one sentence when it fails."""
     print(f"set-up: {purpose}", flush=True)
-    if subprocess.run(command, check=False, env=os.environ | environment, stdout=sys.stderr).returncode:
+    if subprocess.run(command, check=False, env=os.environ | environment, stdout=subprocess.DEVNULL).returncode:
         sys.exit(f"Could not {purpose}; the lines above say why. Mend it (is there a network, and space?) and run the same again.")
 
 

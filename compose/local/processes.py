@@ -38,7 +38,7 @@ class Process:
 
 def processes(settings: Settings) -> list[Process]:
     """All of them, each after those that it needs."""
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_PAGE_TOKEN_SECRET")
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET")
     secrets = credentials.kept(settings.stack_folder / "secrets.env", names)
 
     def address(port: int) -> str:
@@ -75,7 +75,7 @@ def processes(settings: Settings) -> list[Process]:
 
     services = [
         service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
-        service("catalog", settings.catalog_port, CATALOG_PAGE_TOKEN_SECRET=secrets["CATALOG_PAGE_TOKEN_SECRET"]),
+        service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
     ]
     gateway = Process(
         Program(
