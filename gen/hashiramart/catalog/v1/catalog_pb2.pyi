@@ -185,7 +185,8 @@ class ListProductsRequest(_message.Message):
     """Only products of this category, exactly as it is written."""
     search: _builtins.str
     """Only products with all of these words in name, id, category or description, in any form of the word. A word that no product
-    has is read as the one most like it; `corrected_search` says so. A search without a letter or a digit finds nothing.
+    has is read as the one most like it in names, categories and descriptions; `corrected_search` says so. A search without a
+    letter or a digit finds nothing.
     """
     in_stock: _builtins.bool
     """True: only products that are in stock. False: only products that are sold out. Unset: both."""
