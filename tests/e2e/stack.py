@@ -20,11 +20,11 @@ class Stack:
 
     environment: Mapping[str, str]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands to its end, whatever that is."""
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs one of its commands to its end, whatever that is, with `text` on its standard input."""
         command = [sys.executable, "-m", "compose.local", *arguments]
         environment = {**os.environ, **self.environment}
-        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=120)
 
     def up(self) -> str:
         """What it printed."""
