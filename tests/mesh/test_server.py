@@ -127,7 +127,8 @@ async def test_plain_text_is_served_on_the_loopback_alone(settings: MeshSettings
 
 
 async def test_a_stream_is_told_to_come_again_when_its_server_stops(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as stub, plain(server) as channel:
+    patient = settings.model_copy(update={"drain_delay_seconds": 0.2})
+    async with served(a_shop(), patient, issuer) as server, called(server, settings) as stub, plain(server) as channel:
         changes = aiter(stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.STAFF)))
         told = aiter(watch_health(channel))
         assert (await anext(changes)).token == "first"
