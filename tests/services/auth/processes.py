@@ -46,17 +46,24 @@ class Auth:
     def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Returns when it serves."""
+    def launch(self) -> None:
+        """Returns at once, whether it will serve or not."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.auth"], env=os.environ | self.environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 30
+
+    def start(self) -> None:
+        """Returns when it serves."""
+        self.launch()
+        assert self._process
+        deadline = time.monotonic() + 90
         while not self.serves():
             if self._process.poll() is not None or time.monotonic() > deadline:
+                self._process.kill()
+                self._process.wait()
                 raise RuntimeError(f"auth did not start:\n{self.log}")
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """Returns when it has ended, as it was told to."""

@@ -1,20 +1,21 @@
 """Auth while what it needs is away, and behind a pooler."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-import pytest
+import jwt
 from google.protobuf.empty_pb2 import Empty
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
-from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
-from tests.engines import PgBouncer, Postgres
+from hashiramart.recommender.v1 import recommender_pb2
+from tests.engines import PgBouncer, Postgres, free_port
 from tests.services.auth.people import Person, refusal
-from tests.services.auth.processes import SERVICE_SECRET, Auth
+from tests.services.auth.processes import SERVICE_SECRET, Auth, sql
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -48,8 +49,10 @@ def test_without_its_database_it_says_so_quickly_and_comes_back_by_itself(
 
 def test_it_starts_before_its_database(postgres: Postgres, folder: Path, database_url: str, grpc_server: Auth) -> None:
     early = Auth(folder, database_url, AUTH_SECRET=grpc_server.environment["AUTH_SECRET"])
-    with postgres.stopped(), pytest.raises(TimeoutError):
-        early.start(within_seconds=5)
+    with postgres.stopped():
+        early.launch()
+        time.sleep(5)
+        assert not early.serves()
     try:
         eventually(early.serves)
         with early.stub() as stub:
@@ -70,14 +73,85 @@ def test_it_works_through_a_pooler(pgbouncer: PgBouncer, folder: Path, database_
         assert refusal(people[0].signs_in).reason == "INVALID_GRANT"
 
 
-class Recommender(recommender_pb2_grpc.RecommenderServiceServicer):
+class Recommender:
     """As much of a recommender as auth calls."""
 
-    def __init__(self) -> None:
-        self.forgotten: list[str] = []
-        self.callers: list[str] = []
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.forgotten: list[tuple[str, str]] = []
 
-    def ForgetUser(self, request: recommender_pb2.ForgetUserRequest, context: grpc.ServicerContext) -> Empty:  # noqa: N802
-        self.callers.append(dict(context.invocation_metadata())["authorization"])
-        self.forgotten.append(request.user_id)
-        return Empty()
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        def forget(request: recommender_pb2.ForgetUserRequest, context: grpc.ServicerContext) -> Empty:
+            caller = str(dict(context.invocation_metadata())["authorization"]).removeprefix("Bearer ")
+            self.forgotten.append((request.user_id, jwt.decode(caller, options={"verify_signature": False})["role"]))
+            return Empty()
+
+        name = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+        handler = grpc.unary_unary_rpc_method_handler(forget, recommender_pb2.ForgetUserRequest.FromString, Empty.SerializeToString)
+        server = grpc.server(futures.ThreadPoolExecutor(2))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, {"ForgetUser": handler}),))
+        assert server.add_insecure_port(self.address)
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop(None).wait()
+
+
+def test_a_deleted_users_events_are_forgotten_as_soon_as_the_recommender_can_be_reached(
+    folder: Path, database_url: str, grpc_server: Auth
+) -> None:
+    recommender = Recommender(f"127.0.0.1:{free_port()}")
+    environment = {"AUTH_SECRET": grpc_server.environment["AUTH_SECRET"], "AUTH_RECOMMENDER_ADDRESS": recommender.address}
+
+    def delete(stub: AuthServiceStub) -> str:
+        ann = Person(stub)
+        user, token = ann.signs_up(), ann.signs_in()
+        stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token))
+        return user.id
+
+    with Auth(folder, database_url, **environment) as auth, auth.stub() as stub:
+        early = delete(stub)
+    sql(database_url, "UPDATE auth.forgettings SET next_time = now()")
+    with recommender.serving(), Auth(folder, database_url, **environment) as auth, Auth(folder, database_url, **environment):
+        eventually(lambda: (early, "service") in recommender.forgotten)
+        with auth.stub() as stub:
+            late = delete(stub)
+        eventually(lambda: (late, "service") in recommender.forgotten)
+        eventually(lambda: sql(database_url, "SELECT 1 FROM auth.forgettings") == [])
+    assert [user for user, _ in recommender.forgotten if user == late] == [late]
+
+
+def test_nothing_secret_is_logged(folder: Path, database_url: str, grpc_server: Auth) -> None:
+    auth = Auth(folder, database_url, AUTH_SECRET=grpc_server.environment["AUTH_SECRET"], MESH_LOG_LEVEL="debug")
+    with auth, auth.stub() as stub:
+        ann = Person(stub, "very.private")
+        first = ann.signs_up_and_in()
+        second = ann.refreshes(first)
+        refusal(lambda: ann.refreshes(first))
+        refusal(lambda: ann.signs_in("a wrong password"))
+        request = auth_pb2.UpdateCurrentUserRequest(password="a new password", current_password=ann.password)
+        stub.UpdateCurrentUser(request, metadata=ann.by(second))
+        service = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret="a wrong secret")
+        refusal(lambda: stub.IssueToken(service))
+        sql(database_url, "ALTER TABLE auth.sign_ins RENAME TO away")
+        try:
+            fault = refusal(lambda: ann.signs_in("a new password"))
+        finally:
+            sql(database_url, "ALTER TABLE auth.away RENAME TO sign_ins")
+    assert (fault.code, fault.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "sign_ins" not in fault.message
+    assert "UndefinedTableError" in auth.log
+    assert "signed in" in auth.log
+    secrets = {
+        auth.environment["AUTH_SECRET"],
+        SERVICE_SECRET,
+        ann.email,
+        ann.password,
+        "a wrong password",
+        "a new password",
+        "a wrong secret",
+    }
+    secrets |= {token for pair in (first, second) for token in (pair.access_token, pair.refresh_token)}
+    assert {secret for secret in secrets if secret in auth.log} == set()
