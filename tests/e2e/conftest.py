@@ -21,9 +21,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def shop(stack: Stack) -> Shop:
+def shop(stack: Stack) -> Iterator[Shop]:
     """Somebody of each role, on that stack."""
-    return Shop(stack)
+    shop = Shop(stack)
+    yield shop
+    shop.close()
 
 
 @pytest.fixture

@@ -43,6 +43,11 @@ class Shop:
             name: grpc.insecure_channel(f"127.0.0.1:{stack.environment[f'{name.upper()}_PORT']}") for name in ("auth", "catalog")
         }
 
+    def close(self) -> None:
+        self.http.close()
+        for channel in self._channels.values():
+            channel.close()
+
     @cached_property
     def tokens(self) -> dict[str, str]:
         """An access token of each role; nobody has none."""
