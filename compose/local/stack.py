@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import psutil
 
@@ -13,7 +14,7 @@ from compose.local.processes import Process
 from compose.local.supervisor import Supervisor
 
 # How long a process may take to be ready.
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
@@ -113,5 +114,10 @@ def give_up(process: Process, supervisor: Supervisor) -> None:
 
 def memory_bytes(pid: int) -> int:
     """What a process and its children hold, a page that several share counted once."""
-    process = psutil.Process(pid)
-    return sum(member.memory_full_info().pss for member in [process, *process.children(recursive=True)])
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for member in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                total += member.memory_full_info().pss
+    return total
