@@ -62,8 +62,11 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
+bench: setup ## measure it against a Go grpc-gateway and a monolith; takes minutes and wants a quiet machine
+	@$(BIN)/python -m benchmarks
+
 certs: setup ## issue certificates for TLS between services, in .local/certs
 	@$(BIN)/python -m mesh.certificates
 
 clean: down ## remove everything that is not in git: data, logs, secrets, the environment
-	@rm -rf .local .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local .venv .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
