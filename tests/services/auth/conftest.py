@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hashiramart.auth.v1 import auth_pb2_grpc
+from tests.engines import Postgres
 from tests.services.auth.people import Person
 from tests.services.auth.processes import Auth, migrated, sql
 
@@ -14,6 +15,12 @@ from tests.services.auth.processes import Auth, migrated, sql
 def database_url(postgres_url: str) -> str:
     """The module's database, with auth's tables in it."""
     return migrated(postgres_url)
+
+
+@pytest.fixture
+def own_database(postgres: Postgres) -> str:
+    """A database that no replica of another test works on."""
+    return migrated(postgres.create_database())
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from jwt import PyJWK
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
-from tests.engines import Postgres
 from tests.services.auth.people import Person
-from tests.services.auth.processes import Auth, migrated, sql
+from tests.services.auth.processes import Auth, sql
 
 CURRENT = auth_pb2.GetCurrentUserRequest()
 
@@ -36,12 +35,6 @@ def notices(stub: AuthServiceStub, before: list[str]) -> list[str]:
 
 def a_quarter_of_an_hour_passes(database_url: str) -> None:
     sql(database_url, "UPDATE auth.signing_keys SET retire_time = retire_time - interval '17 minutes'")
-
-
-@pytest.fixture
-def own_database(postgres: Postgres) -> str:
-    """A database whose keys no other test turns."""
-    return migrated(postgres.create_database())
 
 
 def test_the_listed_keys_verify_what_is_signed(grpc_stub: AuthServiceStub, ann: Person) -> None:

@@ -1,5 +1,6 @@
 """Auth while what it needs is away, and behind a pooler."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -99,11 +100,9 @@ class Recommender:
             server.stop(None).wait()
 
 
-def test_a_deleted_users_events_are_forgotten_as_soon_as_the_recommender_can_be_reached(
-    folder: Path, database_url: str, grpc_server: Auth
-) -> None:
+def test_a_deleted_users_events_are_forgotten_as_soon_as_the_recommender_can_be_reached(folder: Path, own_database: str) -> None:
     recommender = Recommender(f"127.0.0.1:{free_port()}")
-    environment = {"AUTH_SECRET": grpc_server.environment["AUTH_SECRET"], "AUTH_RECOMMENDER_ADDRESS": recommender.address}
+    environment = {"AUTH_SECRET": secrets.token_urlsafe(), "AUTH_RECOMMENDER_ADDRESS": recommender.address}
 
     def delete(stub: AuthServiceStub) -> str:
         ann = Person(stub)
@@ -111,15 +110,15 @@ def test_a_deleted_users_events_are_forgotten_as_soon_as_the_recommender_can_be_
         stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token))
         return user.id
 
-    with Auth(folder, database_url, **environment) as auth, auth.stub() as stub:
+    with Auth(folder, own_database, **environment) as auth, auth.stub() as stub:
         early = delete(stub)
-    sql(database_url, "UPDATE auth.forgettings SET next_time = now()")
-    with recommender.serving(), Auth(folder, database_url, **environment) as auth, Auth(folder, database_url, **environment):
+    sql(own_database, "UPDATE auth.forgettings SET next_time = now()")
+    with recommender.serving(), Auth(folder, own_database, **environment) as auth, Auth(folder, own_database, **environment):
         eventually(lambda: (early, "service") in recommender.forgotten)
         with auth.stub() as stub:
             late = delete(stub)
         eventually(lambda: (late, "service") in recommender.forgotten)
-        eventually(lambda: sql(database_url, "SELECT 1 FROM auth.forgettings") == [])
+        eventually(lambda: sql(own_database, "SELECT 1 FROM auth.forgettings") == [])
     assert [user for user, _ in recommender.forgotten if user == late] == [late]
 
 
@@ -153,5 +152,5 @@ def test_nothing_secret_is_logged(folder: Path, database_url: str, grpc_server: 
         "a new password",
         "a wrong secret",
     }
-    secrets |= {token for pair in (first, second) for token in (pair.access_token, pair.refresh_token)}
-    assert {secret for secret in secrets if secret in auth.log} == set()
+    hidden |= {token for pair in (first, second) for token in (pair.access_token, pair.refresh_token)}
+    assert {secret for secret in hidden if secret in auth.log} == set()
