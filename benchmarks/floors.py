@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import grpc.aio
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.log import LogLevels
 
 from gateway.writer import encoder
@@ -69,6 +69,7 @@ def main() -> None:
         port=int(port),
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        runtime_mode=RuntimeModes.mt,
         http=HTTPModes.http1,
         websockets=False,
         log_level=LogLevels.warning,

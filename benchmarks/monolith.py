@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.log import LogLevels
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 from sqlalchemy import MetaData, Text, cast, func, literal_column, not_, select, tuple_
@@ -173,6 +173,7 @@ def main() -> None:
         port=int(port),
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        runtime_mode=RuntimeModes.mt,
         http=HTTPModes.http1,
         websockets=False,
         log_level=LogLevels.warning,
