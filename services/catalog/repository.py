@@ -26,7 +26,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    true,
     tuple_,
     union_all,
     update,
@@ -153,7 +152,11 @@ class ProductRepository:
 
     async def take_in(self, rows: Mapping[str, Details]) -> tuple[list[str], list[str]]:
         """Creates, replaces or brings back products, by id. The ids of those that are new, and of those that changed."""
-        records = [{"id": id, **details._asdict(), **_searchable(id, details)} for id, details in rows.items()]
+        known = {row[0]: Details(*row[1:]) for row in await self._database.fetch(_KNOWN, ids=list(rows))}
+        different = ((id, details) for id, details in rows.items() if known.get(id) != details)
+        records = [{"id": id, **details._asdict(), **_searchable(id, details)} for id, details in different]
+        if not records:
+            return [], []
         columns = {name: [record[name] for record in records] for name in _COLUMNS}
         new: list[str] = []
         changed: list[str] = []
@@ -200,6 +203,9 @@ _LIMIT = bindparam("limit", type_=Integer)
 
 _GET = select(*_PRODUCT).where(products.c.id == bindparam("id"), _THERE)
 _BATCH = select(*_PRODUCT).where(products.c.id == any_(bindparam("ids", type_=ARRAY(Text))), _THERE)
+_KNOWN = select(products.c.id, *(products.c[field] for field in Details._fields)).where(
+    products.c.id == any_(bindparam("ids", type_=ARRAY(Text))), _THERE
+)
 _LOCK = select(func.now(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
 _TEXTS = (
     select(*(products.c[field] for field in Texts._fields))
@@ -303,8 +309,8 @@ def _recorded(written: CTE) -> Insert:
         .returning(change_log.c.last_number, func.pg_notify(CHANNEL, ""))
         .cte("log")
     )
-    number = log.c.last_number - count + func.row_number().over(order_by=written.c.id)
-    numbered = select(number, *(written.c[field] for field in Product._fields)).join_from(written, log, true())
+    number = select(log.c.last_number).scalar_subquery() - count + func.row_number().over(order_by=written.c.id)
+    numbered = select(number, *(written.c[field] for field in Product._fields))
     return insert(changes).from_select([changes.c.number, *_CHANGED_PRODUCT], numbered)
 
 
@@ -344,11 +350,6 @@ _incoming = (
     .table_valued(*(column(name, type_) for name, type_ in _COLUMNS.items()))
     .render_derived("incoming")
 )
-_unchanged = exists().where(
-    products.c.id == _incoming.c.id,
-    _THERE,
-    *(products.c[field] == _incoming.c[field] for field in Details._fields),
-)
 _rows = (
     select(
         _incoming.c.id,
@@ -360,7 +361,6 @@ _rows = (
         func.now(),
         literal_column("1"),
     )
-    .where(~_unchanged)
     # Two files at once lock the products that they share in the same order.
     .order_by(_incoming.c.id)
 )
@@ -375,6 +375,8 @@ _TAKE_IN = _recorded(
             "delete_time": None,
             "version": products.c.version + 1,
         },
+        # Another file may have brought the same in the meantime.
+        where=or_(products.c.delete_time.is_not(None), *(products.c[field] != _take_in.excluded[field] for field in Details._fields)),
     )
     .returning(*_PRODUCT)
     .cte("written")
