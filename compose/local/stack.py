@@ -1,11 +1,12 @@
 """The stack as a whole: up, down, its status and its logs."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import psutil
@@ -20,26 +21,12 @@ START_SECONDS = 120
 def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
     supervisor.know([process.program for process in processes])
-    started: dict[str, float] = {}
-    ready: set[str] = set()
-    deadline = time.monotonic() + START_SECONDS
-    while waiting := [process for process in processes if process.name not in ready]:
-        states = supervisor.states()
-        for process in waiting:
-            name = process.name
-            if states[name] in ("STOPPED", "FATAL", "BACKOFF") and name in started or time.monotonic() > deadline:
-                give_up(process, supervisor)
-            if states[name] in ("STOPPED", "FATAL"):
-                if ready.issuperset(process.after):
-                    start(process, supervisor)
-                    started[name] = time.monotonic()
-                    deadline = time.monotonic() + START_SECONDS
-            elif process.ready():
-                ready.add(name)
-                if name in started:
-                    print(f"{name:12}ready after {time.monotonic() - started[name]:.1f} s", flush=True)
-        time.sleep(0.05)
-    print("HashiraMart is up:" if started else "HashiraMart is up already:")
+    already = len(supervisor.pids()) == len(processes)
+    try:
+        asyncio.run(bring_up_all(processes, supervisor))
+    except* NotUpError as failures:
+        sys.exit("\n".join(str(failure) for failure in failures.exceptions))
+    print("HashiraMart is up already:" if already else "HashiraMart is up:")
     status(processes, supervisor)
 
 
@@ -81,16 +68,46 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
     os.execvpe(command[0], command, os.environ | environments[name])
 
 
-def start(process: Process, supervisor: Supervisor) -> None:
-    refuse_taken_port(process)
-    print(f"{process.name:12}starting", flush=True)
+class NotUpError(Exception):
+    """A process is not up, and this is why."""
+
+
+async def bring_up_all(processes: Sequence[Process], supervisor: Supervisor) -> None:
+    ready = {process.name: asyncio.Event() for process in processes}
+    async with asyncio.TaskGroup() as tasks:
+        for process in processes:
+            tasks.create_task(bring_up(process, supervisor, ready))
+
+
+async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str, asyncio.Event]) -> None:
+    for name in process.after:
+        await ready[name].wait()
+    name, began = process.name, time.monotonic()
+    start = supervisor.states()[name] in ("STOPPED", "FATAL")
+    if start:
+        refuse_taken_port(process)
+        print(f"{name:12}starting", flush=True)
+        await prepare(process)
+        supervisor.start(name)
+    while not await asyncio.to_thread(process.ready):
+        ended = start and supervisor.states()[name] in ("BACKOFF", "FATAL")
+        if ended or time.monotonic() - began > START_SECONDS:
+            supervisor.stop(name)
+            lines = supervisor.log(name).read_text(errors="replace").splitlines()
+            raise NotUpError(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
+        await asyncio.sleep(0.05)
+    if start:
+        print(f"{name:12}ready after {time.monotonic() - began:.1f} s", flush=True)
+    ready[name].set()
+
+
+async def prepare(process: Process) -> None:
     try:
-        process.prepare()
+        await asyncio.to_thread(process.prepare)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.splitlines()
         told = [line for line in lines if "error" in line.lower()] or lines
-        sys.exit(f"{process.name} could not be prepared: {told[-1] if told else error}")
-    supervisor.start(process.name)
+        raise NotUpError(f"{process.name} could not be prepared: {told[-1] if told else error}") from error
 
 
 def refuse_taken_port(process: Process) -> None:
@@ -99,17 +116,9 @@ def refuse_taken_port(process: Process) -> None:
         try:
             probe.bind(("127.0.0.1", process.port))
         except OSError as error:
-            setting = f"{process.name.upper()}_PORT"
-            sys.exit(
-                f"Port {process.port}, for {process.name}: {error.strerror}. Free it, or choose another as in `make up {setting}=12345`."
-            )
-
-
-def give_up(process: Process, supervisor: Supervisor) -> None:
-    """Leaves the other processes as they are."""
-    supervisor.stop(process.name)
-    lines = supervisor.log(process.name).read_text(errors="replace").splitlines() or ["it wrote nothing"]
-    sys.exit(f"{process.name} did not start: {lines[-1]}\nAll that it said: make logs S={process.name}")
+            other = f"make up {process.name.upper()}_PORT=12345"
+            taken = f"Port {process.port} for {process.name}: {error.strerror}."
+            raise NotUpError(f"{taken} Free it, or choose another, as in `{other}`.") from error
 
 
 def memory_bytes(pid: int) -> int:
