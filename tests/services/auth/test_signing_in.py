@@ -220,5 +220,5 @@ def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_the_next_sign_i
     sql(database_url, "UPDATE auth.users SET password_hash = $2 WHERE email = $1", ann.email, older)
     assert ann.signs_in().access_token
     [kept] = sql(database_url, "SELECT password_hash FROM auth.users WHERE email = $1", ann.email)
-    assert "$m=19456,t=2,p=1$" in kept["password_hash"]
+    assert "$m=12288,t=3,p=1$" in kept["password_hash"]
     assert ann.signs_in().access_token

@@ -138,6 +138,15 @@ def test_an_address_is_what_a_trusted_proxy_saw(grpc_stub: AuthServiceStub, data
     assert (counted(first) == counted(second)) is same
 
 
+def test_many_who_sign_in_from_one_address_at_once_do_not_hinder_each_other(grpc_stub: AuthServiceStub, ann: Person) -> None:
+    people = [Person(grpc_stub) for _ in range(6)]
+    for somebody in people:
+        somebody.signs_up()
+        somebody.place = ann.place
+    with ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(lambda somebody: somebody.signs_in().access_token, 8 * people))
+
+
 def test_sign_ups_from_one_address_are_slowed(grpc_stub: AuthServiceStub, ann: Person) -> None:
     def sign_up() -> object:
         somebody = Person(grpc_stub)
