@@ -21,6 +21,10 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The largest body, and the largest line of a body of lines.
 MAX_BODY = 1024 * 1024
+# How much of a larger one is read and dropped, for a client that still sends does not listen.
+MAX_IGNORED = 8 * MAX_BODY
+# How long a body may pause.
+BODY_IDLE_SECONDS = 10.0
 # How often to look for calls that take long enough for their clients to be watched.
 WATCH_EVERY_SECONDS = 0.05
 
@@ -73,16 +77,16 @@ class Exchange:
         return Pairs(*pairs)
 
     async def body(self) -> bytes:
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > MAX_BODY:
-            raise _too_large()
         chunks: list[bytes] = []
         size = 0
-        async for chunk in self._chunks():
+        async for chunk in self._chunks(BODY_IDLE_SECONDS):
             size += len(chunk)
-            if size > MAX_BODY:
-                raise _too_large()
-            chunks.append(chunk)
+            if size <= MAX_BODY:
+                chunks.append(chunk)
+            elif size > MAX_IGNORED:
+                break
+        if size > MAX_BODY:
+            raise _too_large()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def lines(self, idle_seconds: float) -> AsyncIterator[bytes | Malformed]:
@@ -106,11 +110,12 @@ class Exchange:
         elif rest.strip():
             yield rest
 
-    async def _chunks(self, idle_seconds: float | None = None) -> AsyncIterator[bytes]:
+    async def _chunks(self, idle_seconds: float) -> AsyncIterator[bytes]:
         more = True
         while more:
             try:
-                event = await asyncio.wait_for(self._receive(), idle_seconds)
+                async with asyncio.timeout(idle_seconds):
+                    event = await self._receive()
             except TimeoutError:
                 message = f"nothing came for {idle_seconds:g} seconds"
                 raise Refused(refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message)) from None
