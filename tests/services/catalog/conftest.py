@@ -50,19 +50,19 @@ def grpc_stub_cls() -> type[catalog_pb2_grpc.CatalogServiceStub]:
     return catalog_pb2_grpc.CatalogServiceStub
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def staff(grpc_stub: catalog_pb2_grpc.CatalogServiceStub, issuer: Issuer) -> Shop:
     """Somebody who keeps the shop."""
     return Shop(grpc_stub, issuer.metadata(Role.STAFF, "ann"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def customer(grpc_stub: catalog_pb2_grpc.CatalogServiceStub, issuer: Issuer) -> Shop:
     """Somebody who buys there."""
     return Shop(grpc_stub, issuer.metadata(Role.CUSTOMER, "bob"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stranger(grpc_stub: catalog_pb2_grpc.CatalogServiceStub) -> Shop:
     """Somebody who is not signed in."""
     return Shop(grpc_stub, ())
