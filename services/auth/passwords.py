@@ -51,9 +51,6 @@ class Passwords:
         )
         return matches and kept is not None
 
-    def close(self) -> None:
-        self._threads.shutdown()
-
 
 def is_outdated(kept: str) -> bool:
     """Whether a password was hashed with other parameters than today's."""
