@@ -1,7 +1,5 @@
 """What a call to another service does by itself: deadline, retries, idle limit, proof of the caller."""
 
-import time
-
 import grpc.aio
 import pytest
 
@@ -46,11 +44,9 @@ def test_exactly_the_idempotent_methods_are_retried() -> None:
 async def test_a_call_without_a_deadline_gets_one(settings: MeshSettings, issuer: Issuer) -> None:
     hasty = settings.model_copy(update={"deadline_seconds": 0.2})
     async with served(a_shop(), settings, issuer) as server, called(server, hasty) as stub:
-        begin = time.monotonic()
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.GetProduct(catalog_pb2.GetProductRequest(id="slow"))
     assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - begin < 1
 
 
 async def test_a_stream_that_is_silent_for_too_long_ends(settings: MeshSettings, issuer: Issuer) -> None:
