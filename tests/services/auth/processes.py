@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -109,3 +109,11 @@ def sql(database_url: str, statement: str, *arguments: Any) -> list[asyncpg.Reco
             await connection.close()
 
     return asyncio.run(run())
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Returns when it holds; fails if it does not come to."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
