@@ -59,6 +59,13 @@ async def test_a_stream_that_is_silent_for_too_long_ends(settings: MeshSettings,
     assert refused.value.details() == "the stream was silent for 0.2 seconds"
 
 
+async def test_a_stream_ends_when_its_server_ends_it(settings: MeshSettings, issuer: Issuer) -> None:
+    async with served(a_shop(), settings, issuer) as server, called(server, settings) as stub:
+        watch = stub.WatchProducts(catalog_pb2.WatchProductsRequest(token="last"), metadata=issuer.metadata(Role.STAFF))
+        assert [change.token async for change in watch] == ["first"]
+        assert await watch.code() is grpc.StatusCode.OK
+
+
 async def test_a_stream_that_nobody_reads_on_is_cancelled(settings: MeshSettings, issuer: Issuer) -> None:
     async with served(a_shop(), settings, issuer) as server, called(server, settings) as stub:
         watch = stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.STAFF))
