@@ -1,23 +1,20 @@
 """Serves the gateway."""
 
 import multiprocessing
-import os
-import signal
 import sys
-import threading
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
 
 from gateway import metrics
-from gateway.app import build
+from gateway.app import worker
 from gateway.contract import Contract, UnsupportedBinding
-from gateway.exchange import AsgiApp
 from gateway.settings import Settings
-from mesh import telemetry
 from mesh.settings import MeshSettings
 
 
@@ -33,12 +30,12 @@ def main() -> None:
         if mesh.metrics_listen:
             metrics.share(Path(folder))
             metrics.serve(mesh.metrics_listen, Path(folder))
-        _server(settings, mesh).serve(target_loader=partial(_worker, settings, mesh), wrap_loader=False)
+        _serve(settings, mesh)
 
 
-def _server(settings: Settings, mesh: MeshSettings) -> Server:
+def _serve(settings: Settings, mesh: MeshSettings) -> None:
     host, _, port = settings.listen.rpartition(":")
-    return Server(
+    Granian(
         "gateway",
         address=host,
         port=int(port),
@@ -53,12 +50,7 @@ def _server(settings: Settings, mesh: MeshSettings) -> Server:
         respawn_failed_workers=True,
         workers_kill_timeout=int(mesh.grace_seconds),
         log_level=LogLevels.warning,
-    )
-
-
-def _worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
-    telemetry.start("gateway", mesh.model_copy(update={"metrics_listen": ""}))
-    return build(Contract(settings.descriptors.read_bytes()), settings, mesh)
+    ).serve(target_loader=partial(worker, settings, mesh), wrap_loader=False)
 
 
 # What a request's line and headers may take together, and how long they may take.

@@ -107,7 +107,7 @@ class Binding:
     body: str
     """The field that the body fills, `*` for the whole request, empty for none."""
 
-    @property
+    @cached_property
     def rule(self) -> str:
         return f"{self.http_method} {self.template.text}"
 

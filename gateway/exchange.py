@@ -52,7 +52,8 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.client = _client(scope["client"][0] if scope.get("client") else "", self.header(b"x-forwarded-for"), trusted_proxies)
         self.origin = _origin(self.headers)
-        self.begun = False
+        # The HTTP status of the answer, once it has begun.
+        self.status = 0
         self.hung_up = False
 
     def header(self, name: bytes) -> str:
@@ -138,11 +139,13 @@ class Exchange:
         """For an app that answers by itself."""
         if event["type"] == "http.response.start":
             event["headers"] = [*event.get("headers", ()), *self._common_headers()]
+        elif self.method == "HEAD":
+            event["body"] = b""
         await self._send(event)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Begins an answer that comes in pieces."""
-        self.begun = True
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._common_headers()]})
 
     async def piece(self, body: bytes) -> None:

@@ -40,7 +40,12 @@ def service(contract: Contract, loop: Loop) -> Iterator[EverythingServer]:
 
 
 @pytest.fixture(scope="module")
-def gateway_url(contract: Contract, service: EverythingServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def metrics_url() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def gateway_url(contract: Contract, service: EverythingServer, metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     everything = tmp_path_factory.mktemp("gateway") / "descriptors.binpb"
     everything.write_bytes(contract.files.SerializeToString())
     address, port = f"127.0.0.1:{service.port}", free_port()
@@ -48,11 +53,14 @@ def gateway_url(contract: Contract, service: EverythingServer, tmp_path_factory:
     settings |= {"AUTH_ADDRESS": address, "CATALOG_ADDRESS": address, "TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]'}
     environment = os.environ | {f"GATEWAY_{name}": value for name, value in settings.items()}
     environment |= {"MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
+    environment |= {"MESH_METRICS_LISTEN": metrics_url.removeprefix("http://")}
     with subprocess.Popen([sys.executable, "-m", "gateway"], env=environment) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_until_up(url)
-        yield url
-        process.terminate()
+        try:
+            wait_until_up(url)
+            yield url
+        finally:
+            process.terminate()
 
 
 def wait_until_up(url: str) -> None:

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_status import rpc_status
 from grpc_tools import protoc
 
@@ -52,9 +53,12 @@ class EverythingServer:
         self.cancelled = asyncio.Event()
         self._server = grpc.aio.server()
         token: Any = grpc.unary_unary_rpc_method_handler(self._issue_token)
+        current_user: Any = grpc.unary_unary_rpc_method_handler(self._current_user)
+        health: Any = grpc.unary_unary_rpc_method_handler(self._check)
         for service, handlers in (
             (f"{PACKAGE}.EverythingService", self._handlers()),
-            ("hashiramart.auth.v1.AuthService", {"IssueToken": token}),
+            ("hashiramart.auth.v1.AuthService", {"IssueToken": token, "GetCurrentUser": current_user}),
+            ("grpc.health.v1.Health", {"Check": health}),
         ):
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -165,6 +169,19 @@ class EverythingServer:
             return await _abort(context, code, request.username)
         serialized: bytes = self.message("hashiramart.auth.v1.Token")(access_token="a", token_type="Bearer").SerializeToString()
         return serialized
+
+    async def _current_user(self, raw: bytes, context: Any) -> bytes:
+        """A token here is the name of a role."""
+        authorization = dict(context.invocation_metadata()).get("authorization")
+        if not authorization:
+            return await _abort(context, grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+        user = self.message("hashiramart.auth.v1.User")()
+        user.role = user.DESCRIPTOR.fields_by_name["role"].enum_type.values_by_name[f"ROLE_{authorization[7:].upper()}"].number
+        serialized: bytes = user.SerializeToString()
+        return serialized
+
+    async def _check(self, raw: bytes, context: Any) -> bytes:
+        return HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
 
 
 _TOKEN_REFUSALS = {
