@@ -206,7 +206,8 @@ _BATCH = select(*_PRODUCT).where(products.c.id == any_(bindparam("ids", type_=AR
 _KNOWN = select(products.c.id, *(products.c[field] for field in Details._fields)).where(
     products.c.id == any_(bindparam("ids", type_=ARRAY(Text))), _THERE
 )
-_LOCK = select(func.now(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
+# The time at which the lock was had, not at which it was asked for: who changes a product later has the later time.
+_LOCK = select(func.clock_timestamp(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
 _TEXTS = (
     select(*(products.c[field] for field in Texts._fields))
     .where(products.c.id > bindparam("after_id"), _THERE)
@@ -371,7 +372,7 @@ _TAKE_IN = _recorded(
         index_elements=[products.c.id],
         set_={
             **{field: _take_in.excluded[field] for field in _replaced},
-            "update_time": func.now(),
+            "update_time": func.clock_timestamp(),
             "delete_time": None,
             "version": products.c.version + 1,
         },
