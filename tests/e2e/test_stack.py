@@ -18,11 +18,11 @@ PASSWORD = "correct horse battery"
 
 
 def sign_up(stack: Stack, email: str) -> httpx.Response:
-    return httpx.post(f"{stack.rest}/users", json={"email": email, "password": PASSWORD, "display_name": "Ann"})
+    return httpx.post(f"{stack.rest}/users", timeout=30, json={"email": email, "password": PASSWORD, "display_name": "Ann"})
 
 
 def sign_in(stack: Stack, email: str) -> httpx.Response:
-    return httpx.post(f"{stack.rest}/auth/token", data={"grant_type": "password", "username": email, "password": PASSWORD})
+    return httpx.post(f"{stack.rest}/auth/token", timeout=30, data={"grant_type": "password", "username": email, "password": PASSWORD})
 
 
 def test_a_second_up_finds_everything_ready_and_leaves_it_alone(stack: Stack) -> None:
@@ -38,7 +38,7 @@ def test_a_process_that_is_killed_is_started_again(stack: Stack, name: str) -> N
     os.kill(pid, signal.SIGKILL)
     stack.wait_ready()
     assert stack.pids()[name] != pid
-    assert httpx.get(f"{stack.rest}/products").status_code == httpx.codes.OK
+    assert httpx.get(f"{stack.rest}/products", timeout=30).status_code == httpx.codes.OK
 
 
 def test_what_users_told_it_outlives_a_stop(stack: Stack) -> None:
