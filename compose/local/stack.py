@@ -24,7 +24,7 @@ def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
     already = len(supervisor.pids()) == len(processes)
     try:
         asyncio.run(bring_up_all(processes, supervisor))
-    except* NotUpError as failures:
+    except* NotUp as failures:
         sys.exit("\n".join(str(failure) for failure in failures.exceptions))
     print("HashiraMart is up already:" if already else "HashiraMart is up:")
     status(processes, supervisor)
@@ -68,7 +68,7 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
     os.execvpe(command[0], command, os.environ | environments[name])
 
 
-class NotUpError(Exception):
+class NotUp(Exception):
     """A process is not up, and this is why."""
 
 
@@ -94,7 +94,7 @@ async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str,
         if ended or time.monotonic() - began > START_SECONDS:
             supervisor.stop(name)
             lines = supervisor.log(name).read_text(errors="replace").splitlines()
-            raise NotUpError(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
+            raise NotUp(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
         await asyncio.sleep(0.05)
     if start:
         print(f"{name:12}ready after {time.monotonic() - began:.1f} s", flush=True)
@@ -107,7 +107,7 @@ async def prepare(process: Process) -> None:
     except subprocess.CalledProcessError as error:
         lines = error.stderr.splitlines()
         told = [line for line in lines if "error" in line.lower()] or lines
-        raise NotUpError(f"{process.name} could not be prepared: {told[-1] if told else error}") from error
+        raise NotUp(f"{process.name} could not be prepared: {told[-1] if told else error}") from error
 
 
 def refuse_taken_port(process: Process) -> None:
@@ -118,7 +118,7 @@ def refuse_taken_port(process: Process) -> None:
         except OSError as error:
             other = f"make up {process.name.upper()}_PORT=12345"
             taken = f"Port {process.port} for {process.name}: {error.strerror}."
-            raise NotUpError(f"{taken} Free it, or choose another, as in `{other}`.") from error
+            raise NotUp(f"{taken} Free it, or choose another, as in `{other}`.") from error
 
 
 def memory_bytes(pid: int) -> int:
