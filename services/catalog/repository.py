@@ -296,7 +296,7 @@ def _search(match: Match, order: tuple[Key, ...], filters: frozenset[str], follo
 
 
 # How many products are walked past. A word that fills no page with them is on few enough products for its index.
-_WALK = 1000
+_WALK = 300
 
 
 def _recorded(written: CTE) -> Insert:
