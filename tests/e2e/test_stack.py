@@ -78,6 +78,14 @@ def test_nothing_is_left_behind_when_what_keeps_it_running_is_killed(stack: Stac
     stack.up()
 
 
+def test_a_database_that_is_there_already_is_used_and_no_other_started(fresh_stack: Stack, postgres_url: str) -> None:
+    stack = Stack({**fresh_stack.environment, "POSTGRES_URL": postgres_url})
+    stack.up()
+    assert set(stack.states()) == set(PROCESSES) - {"postgres"}
+    assert sign_up(stack, "ann@example.com").status_code == httpx.codes.CREATED
+    assert not (stack.folder / "data").exists()
+
+
 def test_a_taken_port_is_named_with_the_setting_that_chooses_another(fresh_stack: Stack) -> None:
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", int(fresh_stack.environment["POSTGRES_PORT"])))
