@@ -73,7 +73,8 @@ def gateway(
 
 
 def wait_until_up(url: str) -> None:
-    for _ in range(200):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         try:
             httpx.get(f"{url}/healthz")
         except httpx.TransportError:
