@@ -190,7 +190,8 @@ class ChangeRepository:
     async def sweep(self, requests_age: timedelta, changes_age: timedelta) -> None:
         """Deletes what is older."""
         await self._database.execute(_SWEEP_REQUESTS, age=requests_age)
-        await self._database.execute(_SWEEP_CHANGES, age=changes_age)
+        while await self._database.execute(_SWEEP_CHANGES, age=changes_age) == _SWEPT_AT_ONCE:
+            pass
 
 
 Columns = ReadOnlyColumnCollection[str, ColumnElement[Any]]
@@ -400,13 +401,14 @@ _ANSWERED = (
 _LOG = select(change_log.c.last_number, select(func.min(changes.c.number)).scalar_subquery(), change_log.c.secret)
 _CHANGES = select(changes.c.number, *_CHANGED_PRODUCT).where(changes.c.number > bindparam("after")).order_by(changes.c.number).limit(_LIMIT)
 
+_SWEPT_AT_ONCE = 10_000
 _since = func.now() - bindparam("age", type_=Interval)
 _SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < _since)
-# All before the first that is young enough, so that no gap comes to be.
-_first_kept = select(changes.c.number).where(changes.c.update_time >= _since).order_by(changes.c.number).limit(1).scalar_subquery()
-_SWEEP_CHANGES = delete(changes).where(
-    changes.c.number < func.coalesce(_first_kept, select(change_log.c.last_number + 1).scalar_subquery())
-)
+# Of the oldest those before the first that is young enough, so that no gap comes to be; not all at once, which might take too long.
+_oldest = select(changes.c.number, changes.c.update_time).order_by(changes.c.number).limit(_SWEPT_AT_ONCE).subquery()
+_first_kept = select(func.min(_oldest.c.number)).where(_oldest.c.update_time >= _since).scalar_subquery()
+_first_unseen = select(func.max(_oldest.c.number) + 1).scalar_subquery()
+_SWEEP_CHANGES = delete(changes).where(changes.c.number < func.coalesce(_first_kept, _first_unseen))
 
 
 async def _answered(transaction: Transaction, request: Request) -> Product:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -11,6 +12,8 @@ import pytest
 from hashiramart.catalog.v1 import catalog_pb2
 from mesh.identity import Role
 from tests.callers import Issuer
+from tests.loops import Loop
+from tests.services.catalog.replica import Replica
 from tests.services.catalog.shop import Shop, refused
 
 CODE = grpc.StatusCode
@@ -242,6 +245,15 @@ def test_another_product_under_a_used_request_id_is_refused(staff: Shop) -> None
 def test_a_request_id_is_the_callers_own(staff: Shop, issuer: Issuer) -> None:
     other = Shop(staff.stub, issuer.metadata(Role.STAFF, "carl"))
     assert staff.create("Mug", request_id="mine").id != other.create("Mug", request_id="mine").id
+
+
+def test_a_request_is_remembered_for_its_time_alone(staff: Shop, loop: Loop, replica: Replica) -> None:
+    staff.create("Mug", request_id="yesterday")
+    loop.run(replica.changes.sweep(timedelta(days=1), timedelta(days=7)))
+    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+        staff.create("Cup", request_id="yesterday")
+    loop.run(replica.changes.sweep(timedelta(0), timedelta(days=7)))
+    assert staff.create("Cup", request_id="yesterday").name == "Cup"
 
 
 def test_a_request_that_failed_is_not_remembered(staff: Shop) -> None:
