@@ -23,6 +23,8 @@ from mesh.settings import MeshSettings
 
 REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
+# What a health check is told beside the health.
+SERVICE_VERSION = "x-service-version"
 
 
 class Origin(NamedTuple):
