@@ -86,11 +86,13 @@ def _violation(product: catalog_pb2.Product) -> FieldViolation | None:
 
 def _why(unreadable: status_pb2.Status) -> tuple[str, str, str]:
     """The field at fault, the reason and the message."""
-    field, reason = "", "MALFORMED_REQUEST"
+    reason, violation = "MALFORMED_REQUEST", FieldViolation("", unreadable.message)
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in unreadable.details:
         if detail.Unpack(info):
             reason = info.reason
         elif detail.Unpack(bad_request) and bad_request.field_violations:
-            field = bad_request.field_violations[0].field
-    return field, reason, unreadable.message
+            first = bad_request.field_violations[0]
+            # To whoever wrote the file, a row is the product itself.
+            violation = FieldViolation(first.field.removeprefix("product."), first.description)
+    return violation.field, reason, violation.description

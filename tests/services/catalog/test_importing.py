@@ -58,7 +58,7 @@ def test_rows_that_are_not_good_are_reported_and_hold_nobody_up(staff: Shop) -> 
     unreadable = status_pb2.Status(code=3, message="line 6 is not JSON")
     unreadable.details.add().Pack(error_details_pb2.ErrorInfo(reason="MALFORMED_REQUEST", domain="hashiramart"))
     bad_request = error_details_pb2.BadRequest()
-    bad_request.field_violations.add(field="stock", description="not a number")
+    bad_request.field_violations.add(field="product.stock", description="not a number")
     unreadable.details.add().Pack(bad_request)
     report = staff.take_in(
         [
