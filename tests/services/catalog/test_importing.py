@@ -55,7 +55,7 @@ def test_a_deleted_product_is_brought_back(staff: Shop) -> None:
 
 
 def test_rows_that_are_not_good_are_reported_and_hold_nobody_up(staff: Shop) -> None:
-    unreadable = status_pb2.Status(code=3, message="line 6 is not JSON")
+    unreadable = status_pb2.Status(code=3, message="stock: not a number")
     unreadable.details.add().Pack(error_details_pb2.ErrorInfo(reason="MALFORMED_REQUEST", domain="hashiramart"))
     bad_request = error_details_pb2.BadRequest()
     bad_request.field_violations.add(field="product.stock", description="not a number")
@@ -91,7 +91,7 @@ def test_rows_that_are_not_good_are_reported_and_hold_nobody_up(staff: Shop) -> 
         (11, "", "", "MALFORMED_REQUEST"),
     ]
     assert all(failure.message for failure in report.failures)
-    assert report.failures[4].message == "line 6 is not JSON"
+    assert report.failures[4].message == "not a number"
     assert {product.id for product in staff.batch("d-good", "d-good-too", "d-price", "d-name", "d-nul").products} == {
         "d-good",
         "d-good-too",
