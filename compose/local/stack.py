@@ -22,10 +22,14 @@ def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
     supervisor.know([process.program for process in processes])
     already = len(supervisor.pids()) == len(processes)
+    not_up: list[str] = []
     try:
         asyncio.run(bring_up_all(processes, supervisor))
     except* NotUp as failures:
-        sys.exit("\n".join(str(failure) for failure in failures.exceptions))
+        not_up = [str(failure) for failure in failures.exceptions]
+    # What is raised inside of `except*` comes out as a group, with a traceback.
+    if not_up:
+        sys.exit("\n".join(not_up))
     print("HashiraMart is up already:" if already else "HashiraMart is up:")
     status(processes, supervisor)
 
@@ -128,5 +132,8 @@ def memory_bytes(pid: int) -> int:
         process = psutil.Process(pid)
         for member in [process, *process.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
-                total += member.memory_full_info().pss
+                try:
+                    total += member.memory_full_info().pss
+                except psutil.AccessDenied:  # it is another user's: a shared page counts for each that holds it
+                    total += member.memory_info().rss
     return total
