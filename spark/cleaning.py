@@ -17,7 +17,7 @@ from spark.schemas import (
     PRICE,
     QUANTITY,
     RAW_COLUMNS,
-    SALES,
+    SALE,
     STOCK_CODE,
 )
 from spark.sheets import Block, Stretch
@@ -65,7 +65,7 @@ def parsed(lines: DataFrame, header: Sequence[str]) -> DataFrame:
     record = F.from_csv(LINE, schema, {"escape": '"', "columnNameOfCorruptRecord": CORRUPT})
     fields = [F.trim(F.col(f"record.{names[column]}")).alias(column) for column in RAW_COLUMNS]
     return lines.withColumn("record", record).select(
-        PATH, BLOCK, INDEX, LINE, F.col(f"record.{CORRUPT}").isNotNull().alias(CORRUPT), *fields
+        PATH, BLOCK, INDEX, LINE, (F.col(f"record.{CORRUPT}").isNotNull() | F.col("record").isNull()).alias(CORRUPT), *fields
     )
 
 
@@ -95,7 +95,7 @@ def reason() -> Column:
     rules = {
         ENCODING: F.is_valid_utf8(LINE),
         "columns": ~F.col(CORRUPT),
-        HEADER: (F.col("invoice") != INVOICE) | (F.col("product_id") != STOCK_CODE.upper()),
+        HEADER: ~(F.col("invoice").eqNullSafe(INVOICE) & F.col("product_id").eqNullSafe(STOCK_CODE.upper())),
         "invoice": F.col("invoice").rlike(r"^\d{6}$"),
         "quantity": F.col("quantity") > 0,
         "price": F.col("price") > 0,
@@ -128,7 +128,7 @@ def placed(lines: DataFrame, stretches: Sequence[Stretch]) -> DataFrame:
     places = F.broadcast(lines.sparkSession.createDataFrame(rows, schema))
     inside = (lines[PATH] == places[PATH]) & (lines[BLOCK] == places[BLOCK]) & lines[INDEX].between(places["first"], places["last"])
     return lines.join(places, inside).select(
-        *SALES, DATE, month_of(F.col(DATE)).alias(MONTH), LINE, REASON, FILE, (F.col(INDEX) + F.col("offset")).alias(NUMBER), SHEET
+        *SALE, DATE, month_of(F.col(DATE)).alias(MONTH), LINE, REASON, FILE, (F.col(INDEX) + F.col("offset")).alias(NUMBER), SHEET
     )
 
 
@@ -138,7 +138,7 @@ def first_copies(lines: DataFrame) -> DataFrame:
     What a sheet itself holds twice is real. So the n-th copy of a line within its sheet is a repeat if there is an n-th copy
     in an earlier sheet: in the end a line counts as often as it occurs in the sheet that has it most often.
     """
-    content = [*SALES, REASON, LINE]
+    content = [*SALE, REASON, LINE]
     copies = Window.partitionBy(*content, SHEET).orderBy(NUMBER)
     sheets = Window.partitionBy(*content, COPY).orderBy(SHEET)
     # Both windows find their lines together in this one shuffle.
@@ -156,7 +156,9 @@ def counted_once(lines: DataFrame, overlap: Sequence[object]) -> DataFrame:
 
 def sales(lines: DataFrame) -> DataFrame:
     """One row per sale line, with its month."""
-    return lines.where(F.col(REASON).isNull() & ~F.col(REPEATED)).select(*SALES, MONTH)
+    same = Window.partitionBy(MONTH, *SALE).orderBy("time")
+    sold = lines.where(F.col(REASON).isNull() & ~F.col(REPEATED)).select(*SALE, MONTH)
+    return sold.withColumn("copy", F.row_number().over(same))
 
 
 def rejects(lines: DataFrame) -> DataFrame:

@@ -15,7 +15,7 @@ SHARE = 10_000
 def daily_sales(sales: DataFrame, last_date: date) -> DataFrame:
     """One row per product, country and day before the last with a sale: units, revenue and lines, with the month."""
     day = F.to_date("time")
-    price = (F.col("price") * F.lit(SHARE)).cast("bigint")
+    price = F.round(F.col("price").cast("double") * SHARE).cast("bigint")
     lines = sales.where(day < F.lit(last_date)).select(PRODUCT_ID, COUNTRY, day.alias(DATE), "quantity", price.alias("price"), MONTH)
     sold = lines.groupBy(MONTH, PRODUCT_ID, COUNTRY, DATE)
     totals = sold.agg(

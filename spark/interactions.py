@@ -7,7 +7,6 @@ from pyspark.sql import functions as F
 
 from ml.recommender.columns import COUNTRY, CUSTOMER_NUMBER, DATE, INTERACTIONS, PRODUCT_ID, QUANTITY
 from spark.cleaning import MONTH, month_of
-from spark.schemas import SALES
 
 
 def interactions(purchases: DataFrame) -> DataFrame:
@@ -17,8 +16,8 @@ def interactions(purchases: DataFrame) -> DataFrame:
 
 
 def sold(sales: DataFrame) -> DataFrame:
-    """One row per sale line of a known customer. A line that says the same as another counts once: it tells nothing new of a taste."""
-    distinct = sales.where(F.col(CUSTOMER_NUMBER).isNotNull()).dropDuplicates([MONTH, *SALES])
+    """One row per sale line of a known customer; lines that say the very same count as one."""
+    distinct = sales.where(F.col(CUSTOMER_NUMBER).isNotNull() & (F.col("copy") == 1))
     quantity = F.col(QUANTITY).cast("bigint").alias(QUANTITY)
     return distinct.select(CUSTOMER_NUMBER, PRODUCT_ID, F.to_date("time").alias(DATE), COUNTRY, quantity, MONTH)
 

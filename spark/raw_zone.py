@@ -74,11 +74,11 @@ class RawZone:
 
     def _landed(self, folder: JavaObject, original: JavaObject) -> RawFile:
         told = json.loads(self._text(original))
-        paths = (self._jvm.org.apache.hadoop.fs.Path(folder, part["name"]) for part in told["parts"])
-        parts = (
-            Part(address(self._store.makeQualified(path)), part["first_line"]) for path, part in zip(paths, told["parts"], strict=True)
-        )
-        return RawFile(told["name"], told["sha256"], header(told["name"], told["header"]), tuple(parts))
+        name, stored = told["name"], {status.getPath().getName(): address(status.getPath()) for status in self._children(folder)}
+        if lost := [part["name"] for part in told["parts"] if part["name"] not in stored]:
+            raise UnreadableFile(name, f"is not whole: {', '.join(lost)} is missing in {address(folder)}")
+        parts = tuple(Part(stored[part["name"]], part["first_line"]) for part in told["parts"])
+        return RawFile(name, told["sha256"], header(name, told["header"]), parts)
 
     def _found(self, path: JavaObject) -> RawFile:
         name = str(path.getName())

@@ -168,7 +168,7 @@ class Run:
         repeats = marked.where(REPEATED).groupBy(MONTH, REASON).count().collect() if overlap else []
         counts = counts_by_month(read, found, {(row[MONTH], row[REASON]): row["count"] for row in repeats}, months)
         self._stage("writing sales")
-        self._tables.write("sales", sales(marked))
+        self._tables.write("sales", sales(marked.repartition(MONTH)))
         self._stage("writing what was refused")
         self._tables.write("rejects", rejects(marked))
         for frame in lines:

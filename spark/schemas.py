@@ -14,19 +14,26 @@ INVOICE_DATE, PRICE, CUSTOMER_ID, COUNTRY = "InvoiceDate", "Price", "Customer ID
 # What the header of a raw file must name, in any order; it may name more.
 RAW_COLUMNS = (INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY, INVOICE_DATE, PRICE, CUSTOMER_ID, COUNTRY)
 
-# One row per sale line.
-SALES = {
+# What a sale line says, as a type of its own each.
+SALE = {
+    # Local time of the shop, without a zone.
+    "time": "timestamp_ntz",
     "invoice": "string",
     "product_id": "string",
     "description": "string",
     "quantity": "int",
-    # Local time of the shop, without a zone.
-    "time": "timestamp_ntz",
     # Of one unit, in pounds.
     "price": "decimal(12,4)",
     # Null where the customer is unknown.
     "customer_number": "string",
     "country": "string",
+}
+
+# One row per sale line.
+SALES = {
+    **SALE,
+    # 1; of lines that say the very same, 2 and on for all but one: real sales, but no news of anybody's taste.
+    "copy": "int",
 }
 
 # One row per refused line.
@@ -63,7 +70,7 @@ class Table:
 
 # The tables that are kept by month.
 MONTHLY = {
-    "sales": Table("clean/sales", SALES, ("time", "invoice", *(column for column in SALES if column not in ("time", "invoice")))),
+    "sales": Table("clean/sales", SALES, tuple(SALES)),
     "interactions": Table("clean/interactions", INTERACTIONS, ("customer_number", "date", "product_id")),
     "daily_sales": Table("clean/daily_sales", DAILY_SALES, ("product_id", "country", "date")),
     "rejects": Table("quarantine/sales", REJECTS, ("file", "number")),

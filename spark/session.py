@@ -35,6 +35,8 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     # The start, from which Spark joins small pieces: 200, its own choice, costs more than the work on a small shop.
     "spark.sql.shuffle.partitions": "64",
+    # And up to this size, so that sums and sorts of one piece stay within a small executor's memory.
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "16m",
     # Folders such as month=2010-12 are read as text.
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     # The driver lists the manifest's files faster than a job of its own would.
