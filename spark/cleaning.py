@@ -168,7 +168,7 @@ def rejects(lines: DataFrame) -> DataFrame:
 
 def month_of(date: Column) -> Column:
     """The month of a date as `YYYY-MM`."""
-    return F.coalesce(F.date_format(date, "yyyy-MM"), F.lit(UNDATED))
+    return F.coalesce(F.substring(date.cast("string"), 1, 7), F.lit(UNDATED))
 
 
 def literal(address: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from minio import Minio
 from minio.credentials.providers import EnvAWSProvider
@@ -109,6 +110,6 @@ class Shop:
         return {file.key for table in TABLES.values() for file in self.lake().files(table.folder)}
 
 
-def values(rows: Iterable[Row], *columns: str) -> list[tuple[object, ...]]:
+def values(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:
     """These columns of the rows."""
     return [tuple(row[column] for column in columns) for row in rows]

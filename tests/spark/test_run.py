@@ -57,7 +57,7 @@ def test_lines_keep_their_numbers_however_the_file_is_cut(shop: Shop, spark: Spa
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert manifest.counts.lines_in == 400
-    assert values(shop.rows("rejects"), "number", "line") == [(i + 2, lines[i]) for i in (0, 97, 194, 291, 388)]
+    assert sorted(values(shop.rows("rejects"), "number", "line")) == [(i + 2, lines[i]) for i in (0, 97, 194, 291, 388)]
 
 
 def test_a_second_run_publishes_nothing(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """What the tables are made of: interactions, daily sales and products."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from spark.products import category, products, taxonomy
 from spark.schemas import PRODUCTS, SALES, TABLES, ddl
 
 
-def sales(spark: SparkSession, *rows: dict[str, object]) -> DataFrame:
+def sales(spark: SparkSession, *rows: Mapping[str, object]) -> DataFrame:
     """Sale lines that differ from a plain one in what is given."""
     plain = {
         "time": datetime(2011, 1, 3, 10),  # noqa: DTZ001
@@ -27,7 +28,7 @@ def sales(spark: SparkSession, *rows: dict[str, object]) -> DataFrame:
         "copy": 1,
         "month": "2011-01",
     }
-    return spark.createDataFrame([tuple((plain | row).values()) for row in rows], ddl({**SALES, "month": "string"}))
+    return spark.createDataFrame([tuple({**plain, **row}.values()) for row in rows], ddl({**SALES, "month": "string"}))
 
 
 def on(month: int, day: int, hour: int = 10) -> datetime:
