@@ -53,8 +53,9 @@ def stocks(sales: DataFrame) -> DataFrame:
 
 def category(name: Column, taxonomy: Mapping[str, Sequence[str]]) -> Column:
     """The first category of the taxonomy that has a word of the name."""
-    known = [F.when(F.upper(name).rlike(pattern(words)), F.lit(title)) for title, words in taxonomy.items()]
-    return reduce(F.coalesce, [*known, F.lit(OTHER)])
+    upper = F.upper(name)
+    found = reduce(lambda case, known: case.when(upper.rlike(pattern(known[1])), known[0]), taxonomy.items(), F.when(F.lit(False), ""))
+    return found.otherwise(OTHER)
 
 
 def pattern(words: Sequence[str]) -> str:
