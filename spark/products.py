@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from importlib import resources
 
 from pyspark.sql import Column, DataFrame
@@ -54,7 +53,10 @@ def stocks(sales: DataFrame) -> DataFrame:
 def category(name: Column, taxonomy: Mapping[str, Sequence[str]]) -> Column:
     """The first category of the taxonomy that has a word of the name."""
     upper = F.upper(name)
-    found = reduce(lambda case, known: case.when(upper.rlike(pattern(known[1])), known[0]), taxonomy.items(), F.when(F.lit(False), ""))
+    (first, words), *others = taxonomy.items()
+    found = F.when(upper.rlike(pattern(words)), first)
+    for title, words in others:
+        found = found.when(upper.rlike(pattern(words)), title)
     return found.otherwise(OTHER)
 
 
