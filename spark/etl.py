@@ -19,14 +19,14 @@ from urllib3.exceptions import HTTPError
 
 from spark.lake import Lake, connect
 from spark.manifest import Manifest
-from spark.refusals import Refused, UnreadableFile
+from spark.refusals import Refused
 from spark.run import Order, Run
 from spark.session import session
 
 log = structlog.get_logger()
 
 
-class Job(BaseSettings, cli_kebab_case=True, cli_implicit_flags=True, frozen=True):
+class Job(BaseSettings, env_prefix="ETL_", cli_kebab_case=True, cli_implicit_flags=True, frozen=True):
     """One run of the ETL. Keys for the store are no arguments: see spark/session.py."""
 
     job_id: str = Field(description="The job's id: its result is left under it.")
@@ -42,6 +42,8 @@ class Job(BaseSettings, cli_kebab_case=True, cli_implicit_flags=True, frozen=Tru
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the job and leaves its result; answers the exit code."""
+    stamps = structlog.processors.TimeStamper(fmt="iso")
+    structlog.configure(processors=[structlog.processors.add_log_level, stamps, structlog.processors.JSONRenderer()])
     job = Job(_cli_parse_args=list(arguments))
     lake = connect(job.store_url, job.region, job.bucket)
     try:
@@ -99,14 +101,8 @@ def refusal(error: Exception) -> Refused:
     """The error in the words of whoever runs the job."""
     if isinstance(error, Refused):
         return error
-    text = str(error)
-    if isinstance(error, PySparkException) and str(error.getCondition()).startswith("FAILED_READ_FILE"):
-        path = (error.getMessageParameters() or {}).get("path", "A raw file")
-        if path.endswith(".gz"):
-            return UnreadableFile(path.rpartition("/")[2], "is cut off or damaged: it cannot be unpacked")
-    if isinstance(error, (HTTPError, ConnectionError)) or (
-        isinstance(error, (Py4JJavaError, PySparkException)) and any(fault in text for fault in NETWORK_FAULTS)
-    ):
+    of_spark = isinstance(error, (Py4JJavaError, PySparkException)) and any(fault in str(error) for fault in NETWORK_FAULTS)
+    if of_spark or isinstance(error, (HTTPError, OSError)):
         return Refused("ENGINE_UNAVAILABLE", "HDFS or the store could not be reached.")
     return Refused("APPLICATION_FAILED", "The application ended with a fault of its own. The log says which.")
 

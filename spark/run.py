@@ -7,6 +7,8 @@ from datetime import date, datetime
 from functools import reduce
 
 import structlog
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -19,7 +21,7 @@ from spark.manifest import Content, Counts, Events, Manifest, Month, SourceFile
 from spark.products import products, taxonomy
 from spark.raw_file import RawFile
 from spark.raw_zone import event_files, sales_files
-from spark.refusals import NoRawData
+from spark.refusals import NoRawData, UnreadableFile
 from spark.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
 from spark.sheets import Block, Tally, days_of_several_sheets, disordered, stretches
 from spark.tables import Files, Tables
@@ -180,7 +182,13 @@ class Run:
         if not files:
             return [], []
         lines = judged(raw_lines(self._spark, files)).persist()
-        return [lines], [Tally(*row) for row in tallies(lines).collect()]
+        try:
+            return [lines], [Tally(*row) for row in tallies(lines).collect()]
+        except (Py4JJavaError, PySparkException) as error:
+            packed = (file for file in files if file.parts[0].path.endswith(".gz"))
+            if damaged := [file.name for file in packed if "FAILED_READ_FILE" in str(error) and file.parts[0].path in str(error)]:
+                raise UnreadableFile(damaged[0], "is cut off or damaged: it cannot be unpacked") from error
+            raise
 
     def _jumps(self, lines: DataFrame, found: Sequence[Tally]) -> dict[Block, list[int]]:
         """Where the clock goes back within a block."""
