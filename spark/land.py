@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
     except UnreadableFile as refused:
         print(refused.message, file=sys.stderr)
         return 1
-    except OSError as error:
+    # fsspec gives what WebHDFS refuses as RuntimeError.
+    except (OSError, RuntimeError) as error:
         print(f"{landing.file} could not be landed, and nothing of it counts: {error}. Mend that and run the same again.", file=sys.stderr)
         return 1
     return 0
@@ -77,6 +78,9 @@ def land(file: Path, raw_root: str, today: date, progress: Progress) -> str:
     place = f"{zone}/ingest_date={today}/{sha256[:16]}"
     files.makedirs(place.rpartition("/")[0], exist_ok=True)
     files.mv(aside, place, recursive=True)
+    # HDFS answers a renaming that it did not do as it answers one that it did.
+    if not files.exists(f"{place}/{ORIGINAL}"):
+        raise OSError(f"{place} could not be given to it")
     return f"{file.name} is in {place}, in {len(parts)} part{'s' if len(parts) > 1 else ''}."
 
 
