@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
                 stack.up(processes(settings), supervisor)
         case ["down"]:
             with alone_in(folder):
-                stack.down(supervisor)
+                stack.down(processes(settings), supervisor)
         case ["status"]:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:

@@ -1,4 +1,4 @@
-"""The local stack's secrets: random, made once, in a file that only its owner may read."""
+"""The local stack's secrets: random, made once, in files that only their owner may read."""
 
 import secrets
 from collections.abc import Iterable
@@ -13,9 +13,14 @@ def kept(file: Path, names: Iterable[str]) -> dict[str, str]:
     missing = [name for name in names if name not in known]
     if missing:
         known |= {name: secrets.token_urlsafe(32) for name in missing}
-        fresh = file.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
-        fresh.write_text("".join(f"{name}={value}\n" for name, value in known.items()))
-        fresh.replace(file)
+        write(file, "".join(f"{name}={value}\n" for name, value in known.items()))
     return known
+
+
+def write(file: Path, text: str) -> None:
+    """Writes a file that is its owner's alone; whoever reads it meanwhile has the old one or the new one, whole."""
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(text)
+    fresh.replace(file)

@@ -6,19 +6,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
-from compose.local.processes import Process
+from compose.local import install
+from compose.local.process import Process, nothing
 from compose.local.supervisor import Supervisor
 
-# How long a process may take to be ready.
-START_SECONDS = 60
+# How long a process may take to be ready, while others start beside it.
+START_SECONDS = 120
+# What data, logs and an application's leavings may come to before one sees to them.
+SPACE_BYTES = 3_000_000_000
 
 
 def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
     supervisor.know([process.program for process in processes])
+    states = supervisor.states()
+    away = [process for process in processes if states[process.name] in ("STOPPED", "FATAL")]
+    refuse_small_machine(away, supervisor.logs)
+    for process in away:
+        refuse_taken_ports(process)
+    for process in away:
+        process.install()
     started: dict[str, float] = {}
     ready: set[str] = set()
     deadline = time.monotonic() + START_SECONDS
@@ -36,18 +47,21 @@ def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
             elif process.ready():
                 ready.add(name)
                 if name in started:
+                    process.furnish()
                     print(f"{name:12}ready after {time.monotonic() - started[name]:.1f} s", flush=True)
         time.sleep(0.05)
     print("HashiraMart is up:" if started else "HashiraMart is up already:")
     status(processes, supervisor)
 
 
-def down(supervisor: Supervisor) -> None:
+def down(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Stops everything, the last started first."""
     if not supervisor.running():
         print("HashiraMart is not running.")
         return
+    retire = {process.name: process.retire for process in processes}
     for name in reversed(supervisor.names()):
+        retire.get(name, nothing)()
         supervisor.stop(name)
         print(f"{name:12}stopped", flush=True)
     supervisor.shut_down()
@@ -73,7 +87,6 @@ def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
 
 
 def start(process: Process, supervisor: Supervisor) -> None:
-    refuse_taken_port(process)
     print(f"{process.name:12}starting", flush=True)
     try:
         process.prepare()
@@ -84,16 +97,26 @@ def start(process: Process, supervisor: Supervisor) -> None:
     supervisor.start(process.name)
 
 
-def refuse_taken_port(process: Process) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", process.port))
-        except OSError as error:
-            setting = f"{process.name.upper()}_PORT"
-            sys.exit(
-                f"Port {process.port}, for {process.name}: {error.strerror}. Free it, or choose another as in `make up {setting}=12345`."
-            )
+def refuse_small_machine(away: Sequence[Process], folder: Path) -> None:
+    """Ends the program with one sentence when these processes would not fit into what is free."""
+    if away:
+        install.refuse_full_disk(folder, SPACE_BYTES)
+    wanted, free = sum(process.memory_mb for process in away), psutil.virtual_memory().available // 1_000_000
+    if wanted > free:
+        sys.exit(
+            f"HashiraMart wants {wanted / 1000:.1f} GB of memory and {free / 1000:.1f} GB are free: end other programs, then try again."
+        )
+
+
+def refuse_taken_ports(process: Process) -> None:
+    """Ends the program with one sentence when somebody else has a port of this process."""
+    for setting, port in process.ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                sys.exit(f"Port {port}, for {process.name}: {error.strerror}. Free it, or choose another as in `make up {setting}=12345`.")
 
 
 def give_up(process: Process, supervisor: Supervisor) -> None:
