@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup up down status logs test lint format bench proto baseline lock certs clean
+.PHONY: help setup up down status logs admin test lint format bench proto baseline lock certs grpcurl clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -26,6 +26,9 @@ status: setup ## each process: its state, address, pid and memory
 logs: setup ## follow what they write; one alone with S=catalog
 	@$(BIN)/python -m compose.local logs $(S)
 
+admin: setup ## make an admin: make admin EMAIL=boss@example.com, then type a password
+	@$(BIN)/python -m compose.local run auth $(BIN)/python -m services.auth.admin create-admin --email '$(EMAIL)'
+
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m compose.local.install tests
 	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadscope
@@ -39,6 +42,9 @@ lint: setup ## style, types, who may import whom, the contracts, and whether gen
 	@$(BIN)/buf lint proto
 	@$(BIN)/buf format --exit-code --diff proto
 	@$(BIN)/buf breaking proto --against proto/baseline.binpb
+
+grpcurl: setup ## build grpcurl into .local/tools/bin
+	@$(PYTHON) -m compose.local.install grpcurl
 
 format: setup ## lay the code out as lint wants it
 	@$(BIN)/ruff check --quiet --fix
@@ -56,8 +62,11 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
+bench: setup ## measure it against a Go grpc-gateway and a monolith; takes minutes and wants a quiet machine
+	@$(BIN)/python -m benchmarks
+
 certs: setup ## issue certificates for TLS between services, in .local/certs
 	@$(BIN)/python -m mesh.certificates
 
 clean: down ## remove everything that is not in git: data, logs, secrets, the environment
-	@rm -rf .local .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local .venv .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis

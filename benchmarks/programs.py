@@ -9,10 +9,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from google.api import annotations_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,25 +49,30 @@ def build(folder: Path) -> None:
     tools = folder / "tools"
     run("build the generators of Go", [go, "install", "tool"], folder, GOBIN=str(tools))
 
-    files = FileDescriptorSet.FromString(CONTRACTS.read_bytes()).file
-    ours = [file.name for file in files if file.name.startswith(("hashiramart/", "buf/"))]
+    contracts = folder / "contracts.binpb"
+    ours = ordered(contracts)
     # The contracts name no Go package, for no Go program of ours is built from them but these.
     packages = ",".join(f"M{name}={MODULE}/contracts/{Path(name).parent}" for name in ours)
     outputs = [f"--{plugin}_out=module={MODULE},{packages}:{folder}" for plugin in PLUGINS]
     plugins = [f"--plugin={program}={tools / program}" for program in PLUGINS.values()]
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={CONTRACTS}"]
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={contracts}"]
     run("write the contracts as Go", [*protoc, *plugins, *outputs, *ours], folder)
     run("compile the Go programs", [go, "build", "-trimpath", "-o", f"{folder / 'bin'}/", "./gateway", "./backend", "./load"], folder)
 
 
-@contextmanager
-def running(command: list[str]) -> Iterator[tuple[int, str]]:
-    """A server of these programs for the length of a `with` block: its process id, and the address that it printed."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process.pid, next(process.stdout or iter(())).strip()
-        finally:
-            process.terminate()
+def ordered(into: Path) -> list[str]:
+    """Copies the contracts, with methods on paths without variables last, and returns the names of the files to write as Go.
+
+    Where two paths fit, grpc-gateway takes the one that comes later in its service, and so `/users/{id}` in place of `/users/me`.
+    """
+    contracts = FileDescriptorSet.FromString(CONTRACTS.read_bytes())
+    for file in contracts.file:
+        # Comments are found by the place of what they belong to.
+        file.ClearField("source_code_info")
+        for service in file.service:
+            service.method.sort(key=lambda method: "{" not in str(method.options.Extensions[annotations_pb2.http]))
+    into.write_bytes(contracts.SerializeToString())
+    return [file.name for file in contracts.file if file.name.startswith(("hashiramart/", "buf/"))]
 
 
 def run(purpose: str, command: list[str], folder: Path, **environment: str) -> None:

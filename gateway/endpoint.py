@@ -51,7 +51,7 @@ class Endpoint:
         """The RPC's request. Raises Malformed for what cannot be read."""
         request = self._new()
         value = None
-        if body and self._body:
+        if self._body:
             value = decoded(body)
             self._fill_body(request, value)
         self._fill_rest(request, segments, query, idempotency_key)
@@ -100,6 +100,8 @@ class Endpoint:
     def _fill_body(self, request: Any, value: Any) -> None:
         if self._body is None:
             return
+        if value is None:
+            raise Malformed("expected an object")
         try:
             self._body(request, value, 0)
         except Malformed as problem:

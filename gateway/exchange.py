@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 
 from gateway.errors import Answer, Headers, refusal
 from gateway.reader import Malformed
-from mesh.telemetry import REQUEST_ID, TRACEPARENT, Origin, origin_of
+from mesh.telemetry import REQUEST_ID, TRACEPARENT, Origin, new_traceparent, origin_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
@@ -21,8 +21,8 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The largest body, and the largest line of a body of lines.
 MAX_BODY = 1024 * 1024
-# Most calls are answered sooner, and need not be watched.
-WATCH_AFTER_SECONDS = 0.05
+# How often to look for calls that take long enough for their clients to be watched.
+WATCH_EVERY_SECONDS = 0.05
 
 
 class Refused(Exception):
@@ -49,6 +49,7 @@ class Exchange:
         self.client = _client(scope["client"][0] if scope.get("client") else "", self.header(b"x-forwarded-for"), trusted_proxies)
         self.origin = _origin(self.headers)
         self.begun = False
+        self.hung_up = False
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -61,7 +62,7 @@ class Exchange:
             raise Malformed("Grpc-Timeout: expected up to eight digits with their unit, such as 200m")
         return int(value[:-1]) * _UNITS[value[-1]]
 
-    def metadata(self) -> list[tuple[str, str]]:
+    def metadata(self) -> grpc.aio.Metadata:
         """What the service is told beside the request."""
         pairs = [(REQUEST_ID, self.origin.request_id), (TRACEPARENT, self.origin.traceparent), ("x-forwarded-for", self.client)]
         for name in ("authorization", "tracestate"):
@@ -69,7 +70,7 @@ class Exchange:
                 if not _PRINTABLE.fullmatch(value):
                     raise Malformed(f"the header {name} has characters other than printable ASCII")
                 pairs.append((name, value.decode()))
-        return pairs
+        return Pairs(*pairs)
 
     async def body(self) -> bytes:
         length = self.headers.get(b"content-length", b"")
@@ -150,29 +151,52 @@ class Exchange:
 
 
 class Watch:
-    """Cancels a call when its client hangs up while it is under way."""
+    """Cancels calls whose clients hang up. One timer looks after all of them, for most are over before it would be worth one."""
 
-    __slots__ = ("_call", "_exchange", "_task", "_timer", "hung_up")
+    def __init__(self) -> None:
+        self._calls: dict[grpc.aio.Call, Exchange] = {}
+        self._tasks: dict[grpc.aio.Call, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._seen: set[grpc.aio.Call] = set()
 
-    def __init__(self, exchange: Exchange, call: grpc.aio.Call) -> None:
-        self._exchange = exchange
-        self._call = call
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_SECONDS, self._begin)
-        self.hung_up = False
+    def begin(self, call: grpc.aio.Call, exchange: Exchange) -> None:
+        self._calls[call] = exchange
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WATCH_EVERY_SECONDS, self._look)
 
-    def stop(self) -> None:
-        self._timer.cancel()
-        if self._task:
-            self._task.cancel()
+    def end(self, call: grpc.aio.Call) -> None:
+        del self._calls[call]
+        if task := self._tasks.pop(call, None):
+            task.cancel()
 
-    def _begin(self) -> None:
-        self._task = asyncio.ensure_future(self._cancel_when_gone())
+    def _look(self) -> None:
+        self._timer = None
+        if not self._calls:
+            self._seen.clear()
+            return
+        self._timer = asyncio.get_running_loop().call_later(WATCH_EVERY_SECONDS, self._look)
+        for call in self._seen & self._calls.keys() - self._tasks.keys():
+            self._tasks[call] = asyncio.ensure_future(_cancel_when_gone(call, self._calls[call]))
+        self._seen = set(self._calls)
 
-    async def _cancel_when_gone(self) -> None:
-        await self._exchange.gone()
-        self.hung_up = True
-        self._call.cancel()
+
+async def _cancel_when_gone(call: grpc.aio.Call, exchange: Exchange) -> None:
+    await exchange.gone()
+    exchange.hung_up = True
+    call.cancel()
+
+
+class Pairs(grpc.aio.Metadata):
+    """Metadata that is only passed on: as it came, without an index of its keys."""
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self._pairs = pairs
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
 
 
 _TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
@@ -184,11 +208,14 @@ _LONG_LINE = Malformed(f"the line is longer than {MAX_BODY} bytes")
 
 def _origin(headers: dict[bytes, bytes]) -> Origin:
     """The request's own id and trace, or new ones for those that it lacks or that are none."""
+    if b"x-request-id" not in headers and b"traceparent" not in headers:
+        traceparent = new_traceparent()
+        return Origin(traceparent[3:35], traceparent, None)
     known: dict[str, str] = {}
     if (request_id := headers.get(b"x-request-id")) and _REQUEST_ID.fullmatch(request_id):
         known[REQUEST_ID] = request_id.decode()
-    if traceparent := headers.get(b"traceparent"):
-        known[TRACEPARENT] = traceparent.decode("latin-1")
+    if trace := headers.get(b"traceparent"):
+        known[TRACEPARENT] = trace.decode("latin-1")
     return origin_of(known, None)
 
 

@@ -104,9 +104,13 @@ def _setter(fields: list[FieldDescriptor]) -> Setter | None:
     # Numbers and enums have no comma in them, so that a list of them can stand in one value.
     has_commas = not kind and field.type not in _TEXT_TYPES
 
+    oneof = field.containing_oneof.name if field.containing_oneof and len(field.containing_oneof.fields) > 1 else ""
+
     def put(message: Any, texts: list[str]) -> None:
         for step in outer:
             message = getattr(message, step.name)
+        if oneof and message.WhichOneof(oneof):
+            raise Malformed(f"only one field of {oneof} can be set")
         if field.is_repeated:
             target = getattr(message, name)
             for part in ",".join(texts).split(",") if has_commas else texts:

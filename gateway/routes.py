@@ -1,15 +1,12 @@
 """Which binding a path leads to."""
 
 import re
-from collections.abc import Iterator
 from urllib.parse import unquote
 
 from gateway.contract import Binding
 
 # An escape that is not complete.
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-
-_NOTHING: dict[str, Binding] = {}
 
 
 class Routes:
@@ -18,32 +15,31 @@ class Routes:
     def __init__(self, bindings: list[Binding]) -> None:
         self._root = _Node()
         self._verbs = {binding.template.verb for binding in bindings} - {""}
+        self._http_methods = {binding.http_method for binding in bindings}
         for binding in bindings:
             node = self._root
             for segment in binding.template.segments:
                 node = node.children.setdefault(segment, _Node())
-            node.bindings.setdefault(binding.template.verb, {})[binding.http_method] = binding
+            node.bindings[binding.template.verb, binding.http_method] = binding
 
     def find(self, http_method: str, path: str) -> tuple[Binding, list[str]] | None:
         """The binding for a path as it was sent, and the path's segments."""
-        for bindings, segments in self._matches(path):
-            if binding := bindings.get(http_method):
-                return binding, segments
+        segments = path[1:].split("/")
+        if found := self._verb_and_segments(segments):
+            verb, shorter = found
+            if binding := _find(self._root, shorter, 0, verb, http_method):
+                return binding, shorter
+        if binding := _find(self._root, segments, 0, "", http_method):
+            return binding, segments
         return None
 
     def allowed(self, path: str) -> set[str]:
         """The HTTP methods that a path takes; none if nothing is bound to it."""
-        return {http_method for bindings, _ in self._matches(path) for http_method in bindings}
+        return {http_method for http_method in self._http_methods if self.find(http_method, path)}
 
-    def _matches(self, path: str) -> Iterator[tuple[dict[str, Binding], list[str]]]:
-        segments = path[1:].split("/")
+    def _verb_and_segments(self, segments: list[str]) -> tuple[str, list[str]] | None:
         name, colon, verb = segments[-1].rpartition(":")
-        if colon and verb in self._verbs:
-            shorter = [*segments[:-1], name]
-            for node in _reached(self._root, shorter, 0):
-                yield node.bindings.get(verb, _NOTHING), shorter
-        for node in _reached(self._root, segments, 0):
-            yield node.bindings.get("", _NOTHING), segments
+        return (verb, [*segments[:-1], name]) if colon and verb in self._verbs else None
 
 
 def segment_text(segment: str) -> str:
@@ -66,22 +62,23 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
-        self.bindings: dict[str, dict[str, Binding]] = {}
+        # By verb and HTTP method.
+        self.bindings: dict[tuple[str, str], Binding] = {}
 
 
-def _reached(node: _Node, segments: list[str], depth: int) -> Iterator[_Node]:
+def _find(node: _Node, segments: list[str], depth: int, verb: str, http_method: str) -> Binding | None:
     if depth == len(segments):
-        yield node
-        return
+        return node.bindings.get((verb, http_method))
     segment = segments[depth]
-    if not segment:
-        return
-    if literal := node.children.get(segment):
-        yield from _reached(literal, segments, depth + 1)
-    if any_one := node.children.get("*"):
-        yield from _reached(any_one, segments, depth + 1)
-    if rest := node.children.get("**"):
-        yield rest
+    children = node.children
+    found = None
+    if segment in children:
+        found = _find(children[segment], segments, depth + 1, verb, http_method)
+    if not found and segment and "*" in children:
+        found = _find(children["*"], segments, depth + 1, verb, http_method)
+    if not found and segment and "**" in children:
+        found = children["**"].bindings.get((verb, http_method))
+    return found
 
 
 def _unquoted(text: str) -> str:

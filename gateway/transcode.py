@@ -38,6 +38,7 @@ class Transcoder:
             binding: Endpoint(binding, contract, channels[binding.method.service.full_name]) for binding in contract.bindings
         }
         self._limits = limits
+        self._watch = Watch()
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,15 +77,15 @@ class Transcoder:
     async def _call(self, exchange: Exchange, endpoint: Endpoint, request: bytes) -> bytes:
         timeout = exchange.timeout()
         call = endpoint.rpc(request, timeout=self._limits.deadline if timeout is None else timeout, metadata=exchange.metadata())
-        watch = Watch(exchange, call)
+        self._watch.begin(call, exchange)
         try:
             raw: bytes = await call
         except asyncio.CancelledError:
-            if watch.hung_up:
+            if exchange.hung_up:
                 raise HungUp from None
             raise
         finally:
-            watch.stop()
+            self._watch.end(call)
         return raw
 
 

@@ -118,12 +118,12 @@ class _Calls:
 
     async def _with_metadata(self, details: grpc.aio.ClientCallDetails, timeout: float | None) -> grpc.aio.ClientCallDetails:
         origin = telemetry.origin() or telemetry.origin_of({}, None)
-        metadata = grpc.aio.Metadata(
-            *(details.metadata or ()),
-            (telemetry.REQUEST_ID, origin.request_id),
-            (telemetry.TRACEPARENT, origin.traceparent),
-            *(await self._proof() if self._proof else ()),
-        )
+        metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        given = {*metadata.keys()}
+        added = ((telemetry.REQUEST_ID, origin.request_id), (telemetry.TRACEPARENT, origin.traceparent))
+        for key, value in (*added, *(await self._proof() if self._proof else ())):
+            if key not in given:
+                metadata.add(key, value)
         return grpc.aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready)
 
 

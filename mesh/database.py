@@ -207,18 +207,23 @@ class Database(Executor):
         finally:
             await self._pool.release(connection)
 
-    async def _begin(self) -> tuple[Connection, "asyncpg.transaction.Transaction"]:
+    async def _begin(self) -> tuple[Connection, asyncpg.transaction.Transaction]:
         connection = await self._acquire()
+        transaction = connection.transaction()
         try:
-            transaction = connection.transaction()
-            await transaction.start()
+            # A pooler takes a client in before it has a connection to PostgreSQL.
+            async with asyncio.timeout(self._settings.database_connect_seconds):
+                await transaction.start()
         except BaseException as error:
             lost = _is_lost(connection)
-            await self._pool.release(connection)
             if not lost:
-                raise
-            await self._pool.expire_connections()
-            raise _unavailable() from error
+                connection.terminate()
+            await self._pool.release(connection)
+            if lost:
+                await self._pool.expire_connections()
+            if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+                raise _unavailable() from error
+            raise
         return connection, transaction
 
     async def _acquire(self) -> Connection:

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from pydantic import PostgresDsn
+from pydantic import PostgresDsn, ValidationError
 from pydantic_settings import BaseSettings
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -76,7 +76,11 @@ def main() -> None:
     """Migrates the services that are named."""
     telemetry.start("migrate", MeshSettings())
     for service in sys.argv[1:]:
-        settings = Settings(_env_prefix=f"{service.upper()}_")
+        prefix = f"{service.upper()}_"
+        try:
+            settings = Settings(_env_prefix=prefix)
+        except ValidationError as error:
+            sys.exit("\n".join(f"{prefix}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
         asyncio.run(migrate(service, str(settings.database_direct_url or settings.database_url)))
 
 

@@ -39,9 +39,15 @@ def _refuse_plaintext(settings: MeshSettings, address: str) -> None:
 
 
 def _is_loopback(address: str) -> bool:
-    if address.startswith("unix:"):
+    scheme, _, rest = address.partition(":")
+    if scheme == "unix":
         return True
-    host = address.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    # gRPC's other notations: `dns:///host:port`, `ipv4:host:port,host:port`, `ipv6:[host]:port`.
+    addresses = rest.removeprefix("///") if scheme in ("dns", "ipv4", "ipv6") else address
+    return all(_is_loopback_host(each.rpartition(":")[0].strip("[]")) for each in addresses.split(","))
+
+
+def _is_loopback_host(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

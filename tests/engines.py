@@ -106,6 +106,8 @@ class PgBouncer(Engine):
             "auth_file": users,
             "pool_mode": "transaction",
             "ignore_startup_parameters": "extra_float_digits",
+            # In seconds: how long after PostgreSQL turned it away it tries again.
+            "server_login_retry": 1,
         }
         configuration = folder / "pgbouncer.ini"
         lines = ["[databases]", f"* = host=127.0.0.1 port={server.port}", "[pgbouncer]"]

@@ -1,4 +1,4 @@
-"""The commands: `python -m compose.local up`, `down`, `status` or `logs`, and `logs <process>` for one alone."""
+"""The commands: `python -m compose.local up`, `down`, `status`, `logs [process ...]` or `run <process> <command ...>`."""
 
 import fcntl
 import sys
@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> None:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:
             stack.logs(supervisor, names)
+        case ["run", name, *command] if command:
+            stack.run(processes(settings), name, command)
         case _:
             sys.exit(__doc__)
 

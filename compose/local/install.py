@@ -1,7 +1,8 @@
 """Installs what the project needs and the machine lacks, into the project's own folders.
 
     python3 -m compose.local.install          the Python environment: .venv, from the locked requirements
-    python3 -m compose.local.install tests    what the tests want besides: pgbouncer, curl, grpcurl
+    python3 -m compose.local.install grpcurl  grpcurl, into .local/tools/bin
+    python3 -m compose.local.install tests    all that the tests want besides: grpcurl, curl, pgbouncer
 
 The engines' own modules install theirs by the same means. Runs on a bare Python, so it imports nothing but the standard library.
 It may be interrupted at any time and run again.
@@ -74,9 +75,8 @@ def installed_uv() -> str:
     return str(uv)
 
 
-def install_test_programs() -> None:
-    """Installs the programs that tests run and the machine lacks."""
-    install_packages(*(name for name in ("curl", "pgbouncer") if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None))
+def install_grpcurl() -> None:
+    """Builds grpcurl."""
     if not (TOOLS / "bin" / "grpcurl").exists():
         run("build grpcurl", [go(), "install", "-trimpath", GRPCURL], GOBIN=str(TOOLS / "bin"), CGO_ENABLED="0")
 
@@ -92,14 +92,24 @@ def go() -> str:
     return str(VENV / "bin" / "go")
 
 
+def install_test_programs() -> None:
+    """Installs the programs that tests run and the machine lacks."""
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    missing = [name for name in ("curl", "pgbouncer") if shutil.which(name, path=path) is None]
+    install_packages(*missing)
+    if "pgbouncer" in missing and Path("/run/systemd/system").exists():
+        # Debian starts what it installs; the tests start their own.
+        run("keep pgbouncer from running by itself", [*as_root(), "systemctl", "disable", "--quiet", "--now", "pgbouncer"])
+    install_grpcurl()
+
+
 def install_packages(*names: str) -> None:
-    """Installs these Debian packages, as root or by sudo. One may be a choice: `vim | nano`."""
+    """Installs these Debian packages. One may be a choice: `vim | nano`."""
     if not names:
         return
-    sudo = [] if os.geteuid() == 0 else ["sudo"]
-    if shutil.which("apt-get") is None or (sudo and shutil.which("sudo") is None):
+    if shutil.which("apt-get") is None or (as_root() and shutil.which("sudo") is None):
         sys.exit(f"Missing on this machine: {', '.join(names)}. Install them by its package manager, then run the same again.")
-    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]
+    apt = [*as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]
     run("read the package lists", [*apt, "update"])
     run(f"install {', '.join(names)}", [*apt, "satisfy", "--no-install-recommends", ", ".join(names)])
 
@@ -111,15 +121,25 @@ def refuse_full_disk(folder: Path, wanted_bytes: int) -> None:
         sys.exit(f"The disk that holds {place} has less than {wanted_bytes / 1e9:.1f} GB free: make room, then run the same again.")
 
 
+def as_root() -> list[str]:
+    """What to put before a command that only root may run."""
+    return [] if os.geteuid() == 0 else ["sudo"]
+
+
 def run(purpose: str, command: list[str], **environment: str) -> None:
     """Runs a command and says so; ends the program with one sentence when it fails."""
     print(f"set-up: {purpose}", flush=True)
-    if subprocess.run(command, check=False, env=os.environ | environment, stdout=sys.stderr).returncode:
+    if subprocess.run(command, check=False, env=os.environ | environment, stdout=subprocess.DEVNULL).returncode:
         sys.exit(f"Could not {purpose}; the lines above say why. Mend it (is there a network, and space?) and run the same again.")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["tests"]:
-        install_test_programs()
-    else:
-        install_environment()
+    match sys.argv[1:]:
+        case []:
+            install_environment()
+        case ["grpcurl"]:
+            install_grpcurl()
+        case ["tests"]:
+            install_test_programs()
+        case _:
+            sys.exit(__doc__)

@@ -20,7 +20,7 @@ HTTP = "http://"
 def processes(settings: Settings) -> list[Process]:
     """All of them, each after those that it needs."""
     users = object_store.users(settings)
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_PAGE_TOKEN_SECRET", "MINIO_ROOT_PASSWORD", *(user.secret for user in users))
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "MINIO_ROOT_PASSWORD", *(user.secret for user in users))
     secrets = credentials.kept(settings.stack_folder / "secrets.env", names)
 
     databases, database = [], settings.postgres_url
@@ -32,11 +32,10 @@ def processes(settings: Settings) -> list[Process]:
     stores, store = [], object_store.external(settings)
     if store is None:
         keys = {user: secrets[user.secret] for user in users}
-        own = (
-            minio_row(settings, secrets["MINIO_ROOT_PASSWORD"], keys) if settings.object_store == "minio" else seaweedfs_row(settings, keys)
-        )
-        stores = [own]
-        port = own.ports[f"{settings.object_store.upper()}_PORT"]
+        if settings.object_store == "minio":
+            port, stores = settings.minio_port, [minio_row(settings, secrets["MINIO_ROOT_PASSWORD"], keys)]
+        else:
+            port, stores = settings.seaweedfs_port, [seaweedfs_row(settings, keys)]
         store = ObjectStore(f"http://127.0.0.1:{port}", settings.s3_region, {user.name: (user.name, key) for user, key in keys.items()})
 
     cluster = [] if settings.hadoop_conf_dir else hadoop_rows(settings)
@@ -185,7 +184,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
 
     services = [
         service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
-        service("catalog", settings.catalog_port, CATALOG_PAGE_TOKEN_SECRET=secrets["CATALOG_PAGE_TOKEN_SECRET"]),
+        service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
     ]
     gateway = Process(
         Program(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -86,6 +87,14 @@ def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
     os.execvp("tail", ["tail", "--lines=100", "-F", *(str(written[name]) for name in names or written)])
 
 
+def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
+    """Runs a command with the settings and secrets of a process."""
+    environments = {process.name: process.program.environment for process in processes}
+    if name not in environments:
+        sys.exit(f"There is no process {name}; there are {', '.join(environments)}.")
+    os.execvpe(command[0], command, os.environ | environments[name])
+
+
 def start(process: Process, supervisor: Supervisor) -> None:
     print(f"{process.name:12}starting", flush=True)
     try:
@@ -128,5 +137,10 @@ def give_up(process: Process, supervisor: Supervisor) -> None:
 
 def memory_bytes(pid: int) -> int:
     """What a process and its children hold, a page that several share counted once."""
-    process = psutil.Process(pid)
-    return sum(member.memory_full_info().pss for member in [process, *process.children(recursive=True)])
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for member in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                total += member.memory_full_info().pss
+    return total

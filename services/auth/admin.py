@@ -50,11 +50,9 @@ async def rotate_keys(keys: SigningKeys) -> None:
 
 
 def password_of(arguments: argparse.Namespace) -> str:
-    """A new password: made up and printed to standard output, typed twice, or read from standard input."""
+    """A new password: made up, typed twice, or read from standard input."""
     if arguments.generate_password:
-        password = token_urlsafe(18)
-        print(password)
-        return password
+        return token_urlsafe(18)
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     password = getpass.getpass("Password: ")
@@ -85,7 +83,10 @@ async def main(arguments: argparse.Namespace) -> None:
         elif arguments.promote:
             await promote(UserRepository(postgres), arguments.email)
         else:
-            await create_admin(UserRepository(postgres), arguments.email, password_of(arguments))
+            password = password_of(arguments)
+            await create_admin(UserRepository(postgres), arguments.email, password)
+            if arguments.generate_password:
+                print(password)
 
 
 if __name__ == "__main__":

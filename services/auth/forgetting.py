@@ -23,6 +23,8 @@ async def forget_deleted_users(forgettings: ForgettingRepository, channel: grpc.
                 await recommender.ForgetUser(recommender_pb2.ForgetUserRequest(user_id=str(user_id)), timeout=5)
                 await forgettings.done(user_id)
                 log.info("user forgotten", user_id=str(user_id))
-        except (grpc.aio.AioRpcError, Unavailable) as error:
-            log.warning("user not forgotten yet", error=type(error).__name__)
+        except grpc.aio.AioRpcError as error:
+            log.warning("users not forgotten yet", recommender=error.code().name)
+        except Unavailable as error:
+            log.warning("users not forgotten yet", database=error.code.name)
         await asyncio.sleep(_PAUSE_SECONDS)

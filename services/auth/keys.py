@@ -66,6 +66,9 @@ class SigningKeys:
 
     async def settle(self) -> None:
         """Makes the pair if there is none yet, and replaces the key that no token needs any more."""
+        # Only by who can open the others: under another secret, a new key would be of use to nobody.
+        for key in await self._repository.pair():
+            self._open(key)
         await self._repository.settle(self._new)
 
     async def rotate(self) -> None:

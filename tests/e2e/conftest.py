@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.shop import Shop
 from tests.e2e.stack import Stack, own_stack
 
 
@@ -12,9 +13,19 @@ from tests.e2e.stack import Stack, own_stack
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack that the tests of a module share; it is up."""
     stack = own_stack(tmp_path_factory.mktemp("stack"))
-    stack.up()
-    yield stack
-    stack.down()
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> Iterator[Shop]:
+    """Somebody of each role, on that stack."""
+    shop = Shop(stack)
+    yield shop
+    shop.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The local stack, as a user has it before them: its commands, and what they print."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,11 +21,11 @@ class Stack:
 
     environment: Mapping[str, str]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands to its end, whatever that is."""
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs one of its commands to its end, whatever that is, with `text` on its standard input."""
         command = [sys.executable, "-m", "compose.local", *arguments]
         environment = {**os.environ, **self.environment}
-        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=120)
 
     def up(self) -> str:
         """What it printed."""
@@ -46,20 +47,21 @@ class Stack:
 
     def states(self) -> dict[str, str]:
         """How each process is, by its name."""
-        return {name: line.split("  ")[0] for name, line in self._lines().items()}
+        return {line["name"]: line["state"] for line in self._status()}
 
     def pids(self) -> dict[str, int]:
         """Of the processes that live."""
-        return {name: int(column) for name, line in self._lines().items() for column in line.split() if column.isdecimal()}
+        return {line["name"]: int(line["pid"]) for line in self._status() if line["pid"]}
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + 30
         while set(self.states().values()) != {"ready"}:
             assert time.monotonic() < deadline, self.run("status").stdout
 
-    def _lines(self) -> dict[str, str]:
-        lines = self.run("status").stdout.splitlines()[1:]
-        return {name: rest.strip() for name, _, rest in (line.partition(" ") for line in lines)}
+    def _status(self) -> list[re.Match[str]]:
+        return list(
+            re.finditer(r"^(?P<name>\w+) +(?P<state>ready|not ready|stopped) *(?:(?P<pid>\d+) )?", self.run("status").stdout, re.MULTILINE)
+        )
 
 
 def own_stack(folder: Path) -> Stack:

@@ -4,9 +4,7 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"log"
-	"net"
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -23,7 +21,7 @@ import (
 )
 
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "where to serve; the address taken is printed")
+	listen := flag.String("listen", "", "where to serve")
 	backend := flag.String("backend", "", "the gRPC server that answers for every service")
 	flag.Parse()
 
@@ -47,10 +45,5 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(listener.Addr())
-	log.Fatal(http.Serve(listener, mux))
+	log.Fatal(http.ListenAndServe(*listen, mux))
 }

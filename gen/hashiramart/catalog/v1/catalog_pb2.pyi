@@ -185,7 +185,8 @@ class ListProductsRequest(_message.Message):
     """Only products of this category, exactly as it is written."""
     search: _builtins.str
     """Only products with all of these words in name, id, category or description, in any form of the word. A word that no product
-    has is read as the one most like it; `corrected_search` says so.
+    has is read as the one most like it in names, categories and descriptions; `corrected_search` says so. A search without a
+    letter or a digit finds nothing.
     """
     in_stock: _builtins.bool
     """True: only products that are in stock. False: only products that are sold out. Unset: both."""
@@ -195,7 +196,8 @@ class ListProductsRequest(_message.Message):
     """Only products that cost at most this, in hundredths of the currency."""
     order_by: _builtins.str
     """In which order: fields separated by commas, each with `desc` behind it for the falling order. Fields: `create_time`,
-    `update_time`, `name`, `price_cents`, `stock`, `id`. Empty means `create_time desc`, or the best matches first for a search.
+    `update_time`, `name`, `price_cents`, `stock`, `id`. Empty means `create_time desc`, or for a search the best
+    matches first: those with all words in name or id, then the others; the shorter the name, the better.
     """
     show_deleted: _builtins.bool
     """Also products that were deleted; for staff."""
@@ -408,7 +410,7 @@ class UpdateProductRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields to change: of `name`, `description`, `category`, `price_cents`, `currency_code`, `stock`, or `*` for all of them.
-        Empty means those that are set; REST fills it from the body's keys.
+        Empty means those that are set; REST fills it from the body's keys. `etag` may be named too, and is not changed by it.
         """
 
     def __init__(
@@ -533,7 +535,7 @@ class ImportProductsResponse(_message.Message):
     """How many rows were left out."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowFailure]:
-        """Each row that was left out, in the order of the file."""
+        """The rows that were left out, in the order of the file: the first 10,000 of them."""
 
     def __init__(
         self,

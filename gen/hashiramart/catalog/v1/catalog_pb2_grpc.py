@@ -171,7 +171,8 @@ class CatalogServiceServicer:
 
         The first message, and one whenever nothing has changed for 15 seconds, is a bookmark: it has no product, only a token.
         To follow the whole catalogue without a gap: watch, wait for the first bookmark, list the products, then apply the changes.
-        After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older.
+        After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older,
+        INVALID_ARGUMENT that it is none of this catalogue's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

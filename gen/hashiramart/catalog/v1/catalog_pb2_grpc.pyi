@@ -74,7 +74,8 @@ class CatalogServiceStub:
 
     The first message, and one whenever nothing has changed for 15 seconds, is a bookmark: it has no product, only a token.
     To follow the whole catalogue without a gap: watch, wait for the first bookmark, list the products, then apply the changes.
-    After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older.
+    After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older,
+    INVALID_ARGUMENT that it is none of this catalogue's.
     """
 
 @_typing.type_check_only
@@ -123,7 +124,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     The first message, and one whenever nothing has changed for 15 seconds, is a bookmark: it has no product, only a token.
     To follow the whole catalogue without a gap: watch, wait for the first bookmark, list the products, then apply the changes.
-    After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older.
+    After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older,
+    INVALID_ARGUMENT that it is none of this catalogue's.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -229,7 +231,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The first message, and one whenever nothing has changed for 15 seconds, is a bookmark: it has no product, only a token.
         To follow the whole catalogue without a gap: watch, wait for the first bookmark, list the products, then apply the changes.
-        After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older.
+        After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older,
+        INVALID_ARGUMENT that it is none of this catalogue's.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

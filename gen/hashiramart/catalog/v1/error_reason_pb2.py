@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)hashiramart/catalog/v1/error_reason.proto\x12\x16hashiramart.catalog.v1*\xad\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x01\x12\x12\n\x0ePRODUCT_EXISTS\x10\x02\x12\x0e\n\nSTALE_ETAG\x10\x03\x12\x17\n\x13PRODUCT_NOT_DELETED\x10\x04\x12\x17\n\x13WATCH_TOKEN_EXPIRED\x10\x05\x12\x13\n\x0fIMPORT_TOO_LONG\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)hashiramart/catalog/v1/error_reason.proto\x12\x16hashiramart.catalog.v1*\xc6\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x01\x12\x12\n\x0ePRODUCT_EXISTS\x10\x02\x12\x0e\n\nSTALE_ETAG\x10\x03\x12\x17\n\x13PRODUCT_NOT_DELETED\x10\x04\x12\x17\n\x13WATCH_TOKEN_EXPIRED\x10\x05\x12\x13\n\x0fIMPORT_TOO_LONG\x10\x06\x12\x17\n\x13WATCH_TOKEN_INVALID\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.catalog.v1.erro
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=70
-  _globals['_ERRORREASON']._serialized_end=243
+  _globals['_ERRORREASON']._serialized_end=268
 # @@protoc_insertion_point(module_scope)

@@ -36,6 +36,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """OUT_OF_RANGE: the changes after this token are no longer kept. List the products anew and watch without a token."""
     IMPORT_TOO_LONG: _ErrorReason.ValueType  # 6
     """OUT_OF_RANGE: the import is longer than 100,000 rows. The rows before were taken in; send the rest as a file of its own."""
+    WATCH_TOKEN_INVALID: _ErrorReason.ValueType  # 7
+    """INVALID_ARGUMENT: the watch token was altered, or comes from another catalogue. List the products anew and watch without a token."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the catalog refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)."""
@@ -54,4 +56,6 @@ WATCH_TOKEN_EXPIRED: ErrorReason.ValueType  # 5
 """OUT_OF_RANGE: the changes after this token are no longer kept. List the products anew and watch without a token."""
 IMPORT_TOO_LONG: ErrorReason.ValueType  # 6
 """OUT_OF_RANGE: the import is longer than 100,000 rows. The rows before were taken in; send the rest as a file of its own."""
+WATCH_TOKEN_INVALID: ErrorReason.ValueType  # 7
+"""INVALID_ARGUMENT: the watch token was altered, or comes from another catalogue. List the products anew and watch without a token."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

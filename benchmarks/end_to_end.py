@@ -1,0 +1,106 @@
+"""The catalogue end to end, on PostgreSQL: our gateway and service against a monolith that many a shop would write."""
+
+import asyncio
+import itertools
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.measure import Contender, Load, Sample, answer
+from benchmarks.servers import serving
+from mesh import database
+from mesh.migrate import migrate
+from mesh.settings import MeshSettings
+from services.catalog.domain import Details
+from services.catalog.repository import ProductRepository
+from tests.engines import Postgres, free_port
+
+PRODUCT_COUNT = 50_000
+# Products from all over the catalogue, so that not one row alone is read.
+IDS = [f"{number:05d}" for number in range(0, PRODUCT_COUNT, PRODUCT_COUNT // 200)]
+PATHS = {
+    "one product": [f"/products/{id}" for id in IDS],
+    "50 products": ["/products?page_size=50"],
+    "search": [f"/products?search={words}" for words in ("heart+holder", "red+glass", "lantern", "vintage+tin+box")],
+}
+
+
+def compare(programs: Path, core: int, other_core: int) -> dict[str, dict[str, list[Sample]]]:
+    """The samples for each kind of request, of both systems. Each has `core` for all its Python; PostgreSQL and the load have the other."""
+    load = Load(programs / "load", other_core)
+    ours, catalog, theirs = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    with ExitStack() as running:
+        url = running.enter_context(filled_database(other_core))
+        service = [sys.executable, "-m", "services.catalog"]
+        secret = {"CATALOG_SECRET": secrets.token_hex()}
+        catalog_pid = running.enter_context(
+            serving(service, catalog, {"CATALOG_LISTEN": catalog, "CATALOG_DATABASE_URL": url, "MESH_LOG_LEVEL": "warning"} | secret, core)
+        )
+        settings = {"GATEWAY_LISTEN": ours, "GATEWAY_CATALOG_ADDRESS": catalog, "GATEWAY_WORKERS": "1"}
+        gateway_pid = running.enter_context(serving([sys.executable, "-m", "gateway"], ours, settings, core))
+        monolith = [sys.executable, "-m", "benchmarks.monolith", theirs, url.replace("postgresql://", "postgresql+asyncpg://")]
+        monolith_pid = running.enter_context(serving(monolith, theirs, core=core))
+        samples: dict[str, dict[str, list[Sample]]] = {}
+        for name, paths in PATHS.items():
+            for path in paths[:4]:
+                check_same(answer(theirs, path), answer(ours, path))
+            samples[name] = load.compare(
+                {
+                    "monolith": Contender(theirs, paths, {"monolith": monolith_pid}),
+                    "HashiraMart": Contender(ours, paths, {"gateway": gateway_pid, "catalog": catalog_pid}),
+                }
+            )
+    return samples
+
+
+@contextmanager
+def filled_database(core: int) -> Iterator[str]:
+    """The URL of a database with a catalogue, on a PostgreSQL of its own."""
+    with tempfile.TemporaryDirectory(prefix="hashiramart-bench-") as folder:
+        # It runs as an ordinary user, who must be able to reach its data.
+        Path(folder).chmod(0o755)
+        server = Postgres(Path(folder) / "postgres")
+        server.start()
+        try:
+            url = server.create_database()
+            asyncio.run(fill(url))
+            yield url
+        finally:
+            server.stop()
+
+
+async def fill(url: str) -> None:
+    await migrate("catalog", url)
+    async with await database.connect(url, MeshSettings()) as postgres:
+        repository = ProductRepository(postgres)
+        numbered = enumerate(itertools.islice(products(), PRODUCT_COUNT))
+        while rows := dict(itertools.islice(numbered, 1000)):
+            await repository.take_in({f"{number:05d}": details for number, details in rows.items()})
+
+
+def products() -> Iterator[Details]:
+    """Products as a gift shop has them."""
+    sizes = ("SMALL", "LARGE", "SET OF 3", "MINI", "GIANT", "PAIR OF")
+    looks = ("WHITE", "RED", "PINK", "VINTAGE", "RETROSPOT", "CREAM", "BLUE", "SILVER", "ANTIQUE", "STRIPED", "FLORAL", "POLKADOT")
+    stuffs = ("GLASS", "TIN", "METAL", "WOODEN", "PAPER", "CERAMIC", "WICKER", "FELT", "ENAMEL", "COTTON", "WAX", "ZINC")
+    shapes = ("HEART", "STAR", "BIRD", "OWL", "ROSE", "CAKE", "DOG", "MOON")
+    things = ("T-LIGHT HOLDER", "LANTERN", "BOX", "BUNTING", "MUG", "FRAME", "CLOCK", "CUSHION")
+    for price, (thing, shape, stuff, look, size) in enumerate(itertools.product(things, shapes, stuffs, looks, sizes)):
+        name = f"{size} {look} {stuff} {shape} {thing}"
+        description = f"A {thing.lower()} of {stuff.lower()} in the shape of a {shape.lower()}."
+        yield Details(name, description, thing.title(), 95 + price % 1900, "GBP", price % 500)
+
+
+def check_same(theirs: dict[str, object], ours: dict[str, object]) -> None:
+    """Fails unless both systems say the same, but for how they write times and page tokens."""
+    if without_style(theirs) != without_style(ours):
+        raise RuntimeError(f"the monolith answers {theirs} and we {ours}")
+
+
+def without_style(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: without_style(each) for key, each in value.items() if not key.endswith(("_time", "_token"))}
+    return [without_style(each) for each in value] if isinstance(value, list) else value

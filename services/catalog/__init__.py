@@ -1,0 +1,1 @@
+"""The catalogue: products, found, changed and watched."""

@@ -1,0 +1,42 @@
+"""Serves the catalogue: `python -m services.catalog`."""
+
+import asyncio
+
+from hashiramart.auth.v1 import auth_pb2
+from hashiramart.catalog.v1 import catalog_pb2_grpc
+from mesh import channel, database, telemetry
+from mesh.identity import RemoteKeys, TokenVerifier
+from mesh.paging import PageTokens
+from mesh.server import Server, serve
+from mesh.settings import MeshSettings
+from services.catalog.changes import ChangeFeed
+from services.catalog.housekeeping import keep_house
+from services.catalog.repository import ChangeRepository, ProductRepository
+from services.catalog.search import Search
+from services.catalog.servicer import CatalogServicer
+from services.catalog.settings import Settings
+from services.catalog.vocabulary import Vocabulary
+
+
+async def main() -> None:
+    settings, mesh = Settings(), MeshSettings()
+    telemetry.start("catalog", mesh)
+    direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
+    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
+    async with auth, await database.connect(str(settings.database_url), mesh, direct_url) as postgres:
+        products, changes = ProductRepository(postgres), ChangeRepository(postgres)
+        feed = ChangeFeed(changes, postgres)
+        vocabulary = Vocabulary(products, feed)
+        page_tokens = PageTokens(settings.secret.get_secret_value().encode())
+        servicer = CatalogServicer(products, Search(products, vocabulary), feed, page_tokens, settings.currency)
+        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
+        async with asyncio.TaskGroup() as tasks:
+            work = [tasks.create_task(task) for task in (feed.read(), feed.listen(), vocabulary.learn(), keep_house(changes))]
+            await serve(server)
+            for task in work:
+                task.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

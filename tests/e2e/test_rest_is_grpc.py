@@ -1,0 +1,178 @@
+"""Whatever the contracts offer answers alike by REST and by gRPC, and refuses alike."""
+
+import re
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from hashiramart.access.v1 import access_pb2
+from tests.e2e.shop import Json, Outcome, Shop, service_name
+from tests.gateway.corpus import Binding, bindings, is_unary
+
+SERVED = {"auth", "catalog"}
+SERVED_BINDINGS = [binding for binding in bindings() if service_name(binding.method) in SERVED]
+# Who is refused, by what the contract asks for.
+REFUSED_ROLES = {
+    access_pb2.ACCESS_PUBLIC: [],
+    access_pb2.ACCESS_USER: ["nobody"],
+    access_pb2.ACCESS_STAFF: ["nobody", "customer"],
+    access_pb2.ACCESS_STAFF_OR_SERVICE: ["nobody", "customer"],
+    access_pb2.ACCESS_ADMIN: ["nobody", "customer", "staff"],
+}
+UUID = "3f6b1f8e-7f86-4d3b-9a35-3e9be8c54b2f"
+# Calls whose answers can be held against each other, made in this order; `{}` is another word for each way.
+ANSWERED: list[tuple[str, str, Json]] = [
+    ("POST /users", "nobody", {"email": "{}@example.com", "password": "correct horse battery", "display_name": "Ann 🕯️"}),
+    ("POST /auth/token", "nobody", {"grant_type": "password", "username": "staff@example.com", "password": "correct horse battery"}),
+    ("POST /auth/revoke", "nobody", {"token": "unknown"}),
+    ("GET /.well-known/jwks.json", "nobody", {}),
+    ("GET /users/me", "customer", {}),
+    ("PATCH /users/me", "customer", {"display_name": "Ann"}),
+    ("GET /users", "admin", {"page_size": 2, "search": "EXAMPLE.com", "role": "ROLE_STAFF"}),
+    (
+        "POST /products",
+        "staff",
+        {"product": {"id": "{}-1", "name": "“Heart” & co", "price_cents": 255, "stock": 3, "category": "a/b"}},
+    ),
+    ("POST /products", "staff", {"product": {"id": "{}-2", "name": "Mug"}, "request_id": "{}"}),
+    ("GET /products/{id}", "nobody", {"id": "{}-1"}),
+    ("PUT /products/{product.id}", "staff", {"product": {"id": "{}-1", "name": "Heart", "currency_code": "EUR"}}),
+    ("PATCH /products/{product.id}", "staff", {"product": {"id": "{}-1", "stock": 7, "name": "x"}, "update_mask": "stock"}),
+    ("DELETE /products/{id}", "staff", {"id": "{}-1"}),
+    ("POST /products/{id}:undelete", "staff", {"id": "{}-1"}),
+    ("GET /products", "nobody", {"search": "heart {}", "in_stock": True, "max_price_cents": 1000, "order_by": "price_cents desc,name"}),
+    ("GET /products:batchGet", "nobody", {"ids": ["{}-2", "nothing", "{}-1"]}),
+]
+# Calls that break a rule, or ask for what is not there.
+WRONG: list[tuple[str, str, Json]] = [
+    ("POST /users", "nobody", {"email": "ann", "password": "correct horse battery"}),
+    ("POST /users", "nobody", {"email": "ann@example.com", "password": "short"}),
+    ("POST /users", "nobody", {"email": "staff@example.com", "password": "correct horse battery"}),
+    ("GET /users/{id}", "admin", {"id": UUID}),
+    ("GET /users/{id}", "admin", {"id": "ann"}),
+    ("PATCH /users/{user.id}", "admin", {"user": {"id": UUID, "role": "ROLE_STAFF"}, "update_mask": "role"}),
+    ("PATCH /users/{user.id}", "admin", {"user": {"id": UUID, "email": "ann@example.com"}, "update_mask": "email"}),
+    ("PATCH /users/me", "customer", {"email": "other@example.com", "current_password": "wrong horse"}),
+    ("GET /users", "admin", {"page_token": "nonsense"}),
+    ("GET /products", "nobody", {"page_size": -1}),
+    ("GET /products", "nobody", {"page_token": "nonsense"}),
+    ("GET /products", "nobody", {"order_by": "name; drop table products"}),
+    ("GET /products", "nobody", {"show_deleted": True}),
+    ("GET /products/{id}", "nobody", {"id": "nothing"}),
+    ("GET /products/{id}", "nobody", {"id": "not an id"}),
+    ("GET /products:batchGet", "nobody", {}),
+    ("POST /products", "staff", {"product": {"id": "a b", "price_cents": -1}}),
+    ("POST /products", "staff", {"product": {"id": "x", "name": "x", "currency_code": "pounds"}}),
+    ("PUT /products/{product.id}", "staff", {"product": {"id": "nothing", "name": "x"}}),
+    ("PATCH /products/{product.id}", "staff", {"product": {"id": "nothing", "name": "x"}, "update_mask": "nonsense"}),
+    ("PATCH /products/{product.id}", "staff", {"product": {"id": "nothing", "name": "x"}, "update_mask": "name"}),
+    ("DELETE /products/{id}", "staff", {"id": "nothing"}),
+    ("POST /products/{id}:undelete", "staff", {"id": "nothing"}),
+]
+# What differs between two calls that do the same.
+OWN = re.compile(r"^(id|etag|access_token|refresh_token|.*_time)$")
+
+
+@pytest.mark.parametrize("binding", [each for each in SERVED_BINDINGS if not each.method.server_streaming], ids=lambda each: each.name)
+def test_who_may_not_call_is_refused_alike(shop: Shop, binding: Binding) -> None:
+    for role in REFUSED_ROLES[binding.method.GetOptions().Extensions[access_pb2.access]]:
+        by_rest, by_grpc = in_both_ways(shop, binding, role, plausible(binding))
+        assert by_rest == by_grpc
+        assert by_rest.refusal is not None
+        assert by_rest.refusal[1] == ("TOKEN_MISSING" if role == "nobody" else "ROLE_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(name for name, _, _ in ANSWERED))
+def test_what_is_answered_is_answered_alike(shop: Shop, name: str) -> None:
+    binding = named(name)
+    for _, role, request in (call for call in ANSWERED if call[0] == name):
+        by_rest = shop.by_rest(binding, role, message(binding, filled(request, "rest")))
+        by_grpc = shop.by_grpc(binding, role, message(binding, filled(request, "grpc")))
+        assert by_rest.refusal is None
+        assert shared(by_rest.answer, "rest") == shared(by_grpc.answer, "grpc")
+
+
+@pytest.mark.parametrize(("name", "role", "request_"), WRONG)
+def test_what_is_wrong_is_refused_alike(shop: Shop, name: str, role: str, request_: Json) -> None:
+    binding = named(name)
+    by_rest, by_grpc = in_both_ways(shop, binding, role, message(binding, request_))
+    assert by_rest == by_grpc
+    assert by_rest.refusal is not None
+
+
+def test_an_import_is_reported_alike(shop: Shop) -> None:
+    binding = named("POST /products:import")
+    rows: list[Json] = [
+        {"product": {"id": "row-1", "name": "One"}},
+        {"product": {"id": "row-2", "price_cents": -5}},
+        {"product": {"name": "Nameless"}},
+        {"product": {"id": "row-1", "name": "One again"}},
+    ]
+    shop.by_grpc(binding, "staff", *(message(binding, row) for row in rows))  # both find the products there
+    by_rest, by_grpc = in_both_ways(shop, binding, "staff", *(message(binding, row) for row in rows))
+    assert by_rest == by_grpc
+    assert by_rest.answer is not None
+    assert (by_rest.answer["row_count"], [failure["row"] for failure in by_rest.answer["failures"]]) == (4, [2, 3])
+
+
+@pytest.mark.parametrize(
+    "binding", [each for each in bindings() if each not in SERVED_BINDINGS and is_unary(each)], ids=lambda each: each.name
+)
+def test_a_service_that_is_away_is_named(shop: Shop, binding: Binding) -> None:
+    by_rest = shop.by_rest(binding, "admin", plausible(binding))
+    assert by_rest.refusal is not None
+    assert by_rest.refusal[1:3] == ("SERVICE_UNAVAILABLE", f"{service_name(binding.method)} cannot be reached")
+
+
+def test_every_binding_of_the_services_is_held_against_grpc() -> None:
+    walked = {name for name, _, _ in [*ANSWERED, *WRONG]} | {"POST /products:import"}
+    refused_only = {"DELETE /users/me", "GET /products:watch"}
+    assert {binding.name for binding in SERVED_BINDINGS} - walked == refused_only
+
+
+def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) -> tuple[Outcome, Outcome]:
+    return shop.by_rest(binding, role, *requests), shop.by_grpc(binding, role, *requests)
+
+
+def named(name: str) -> Binding:
+    return next(binding for binding in bindings() if binding.name == name)
+
+
+def message(binding: Binding, content: Json) -> Message:
+    return ParseDict(content, GetMessageClass(binding.method.input_type)())
+
+
+def plausible(binding: Binding) -> Message:
+    """A request of which the path can be made."""
+    request = GetMessageClass(binding.method.input_type)()
+    for variable in binding.variables:
+        holder: Any = request
+        *outer, last = variable.split(".")
+        for name in outer:
+            holder = getattr(holder, name)
+        field = holder.DESCRIPTOR.fields_by_name[last]
+        assert field.type == FieldDescriptor.TYPE_STRING
+        setattr(holder, last, "recommender" if last == "model" else "7")
+    return request
+
+
+def filled(content: Any, word: str) -> Any:
+    """With the word in place of each `{}`."""
+    if isinstance(content, dict):
+        return {key: filled(value, word) for key, value in content.items()}
+    if isinstance(content, list):
+        return [filled(value, word) for value in content]
+    return content.replace("{}", word) if isinstance(content, str) else content
+
+
+def shared(content: Any, word: str) -> Any:
+    """What the other way must answer as well."""
+    if isinstance(content, dict):
+        return {key: (bool(value) if OWN.match(key) else shared(value, word)) for key, value in content.items()}
+    if isinstance(content, list):
+        return [shared(value, word) for value in content]
+    return content.replace(word, "{}") if isinstance(content, str) else content

@@ -1,0 +1,324 @@
+"""Requests for every binding of the contracts: good ones of every shape, and what else people send."""
+
+import json
+from collections.abc import Iterator
+from random import Random
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from google.api import annotations_pb2
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hashiramart.auth.v1 import auth_pb2
+from hashiramart.catalog.v1 import catalog_pb2
+from hashiramart.forecaster.v1 import forecaster_pb2
+from hashiramart.jobs.v1 import jobs_pb2
+from hashiramart.recommender.v1 import recommender_pb2
+from tests.gateway.referee import Request
+
+CONTRACTS = (auth_pb2, catalog_pb2, recommender_pb2, forecaster_pb2, jobs_pb2)
+
+
+class Binding(NamedTuple):
+    """One way in which HTTP reaches a method. `body` is the field that the body fills, `*` for the whole request, empty for none."""
+
+    method: MethodDescriptor
+    http_method: str
+    path: str
+    body: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.http_method} {self.path}"
+
+    @property
+    def variables(self) -> list[str]:
+        """The fields that the path fills."""
+        return [part.partition("}")[0] for part in self.path.split("{")[1:]]
+
+
+def bindings() -> list[Binding]:
+    found: list[Binding] = []
+    for contract in CONTRACTS:
+        for service in contract.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                rule = method.GetOptions().Extensions[annotations_pb2.http]
+                for each in (rule, *rule.additional_bindings):
+                    if verb := each.WhichOneof("pattern"):
+                        found.append(Binding(method, verb.upper(), getattr(each, verb), each.body))
+    return found
+
+
+def is_unary(binding: Binding) -> bool:
+    return not (binding.method.client_streaming or binding.method.server_streaming)
+
+
+TEXTS = ("", "a", "0", "true", "T-light & heart", "a,b", "50% off+more", "é ∂ 🕯️", '"quoted" \\ /', "line\n\ttab", "\x7f\x80", "x" * 300)
+IDENTIFIERS = ("85123A", "a", "0", "-", "a.b_c-d", "two words", "50%", "1+1", "é🕯️", "a:b", "~!@$&'()*,;=")
+INT32 = (0, 1, -1, 7, 2**31 - 1, -(2**31))
+DOUBLES = (0.0, -0.0, 1.0, -1.5, 0.1, 1e-7, 123456789.125, 1e21, 1.7976931348623157e308, 5e-324, float("nan"), float("inf"), float("-inf"))
+NANOS = (0, 0, 5_000_000, 123_000, 120_000_000, 999_999_999, 1)
+
+
+def message(descriptor: Descriptor, random: Random) -> Message:
+    """A message with values of every kind, near the edges as often as not."""
+    made = GetMessageClass(descriptor)()
+    if isinstance(made, Timestamp):
+        made.seconds, made.nanos = random.randint(-62_135_596_800, 253_402_300_799), random.choice(NANOS)
+        return made
+    if isinstance(made, FieldMask):
+        made.paths.extend(random.sample(("name", "price_cents", "category", "product.stock"), random.randint(0, 3)))
+        return made
+    for field in descriptor.fields:
+        # What a gateway says of a line that it could not read is not for clients to fill.
+        if random.random() < 0.3 or (field.message_type and field.message_type.full_name == "google.rpc.Status"):
+            continue
+        if field.is_repeated:
+            if field.message_type and field.message_type.GetOptions().map_entry:
+                value = field.message_type.fields_by_name["value"]
+                getattr(made, field.name).update({random.choice(TEXTS): scalar(value, random) for _ in range(random.randint(0, 3))})
+            elif field.message_type:
+                getattr(made, field.name).extend(message(field.message_type, random) for _ in range(random.randint(0, 3)))
+            else:
+                getattr(made, field.name).extend(scalar(field, random) for _ in range(random.randint(0, 3)))
+        elif field.message_type:
+            getattr(made, field.name).CopyFrom(message(field.message_type, random))
+        else:
+            setattr(made, field.name, scalar(field, random))
+    return made
+
+
+def scalar(field: FieldDescriptor, random: Random) -> Any:
+    if field.enum_type:
+        return random.choice(field.enum_type.values).number
+    choices: dict[int, tuple[Any, ...]] = {
+        FieldDescriptor.TYPE_STRING: TEXTS,
+        FieldDescriptor.TYPE_INT32: INT32,
+        FieldDescriptor.TYPE_DOUBLE: DOUBLES,
+        FieldDescriptor.TYPE_BOOL: (True, False),
+    }
+    return random.choice(choices[field.type])
+
+
+def good_request(binding: Binding, random: Random) -> Request:
+    """A request that says a message of every kind in one of the ways in which it can be said."""
+    made = message(binding.method.input_type, random)
+    path = binding.path
+    for variable in binding.variables:
+        path = path.replace(f"{{{variable}}}", quote(random.choice(IDENTIFIERS), safe=""))
+        clear(made, variable)
+    body: bytes | None = None
+    if binding.body:
+        content = made if binding.body == "*" else getattr(made, binding.body)
+        body = body_of(content, random)
+        made.Clear() if binding.body == "*" else made.ClearField(binding.body)
+    query = "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters(made, random))
+    return Request(binding.http_method, f"{path}?{query}" if query else path, body)
+
+
+def clear(made: Message, field_path: str) -> None:
+    *outer, last = field_path.split(".")
+    for name in outer:
+        made = getattr(made, name)
+    made.ClearField(last)
+
+
+def body_of(content: Message, random: Random) -> bytes:
+    names, numbers, defaults, ascii_only = (random.random() < 0.5 for _ in range(4))
+    value = json_format.MessageToDict(
+        content,
+        preserving_proto_field_name=names,
+        use_integers_for_enums=numbers,
+        always_print_fields_with_no_presence=defaults,
+    )
+    return json.dumps(value, ensure_ascii=ascii_only, indent=random.choice((None, 2))).encode()
+
+
+def parameters(made: Message, random: Random, outer: str = "") -> Iterator[tuple[str, str]]:
+    """What of a message a query says."""
+    for field, value in made.ListFields():
+        name = outer + (field.name if random.random() < 0.5 else field.json_name)
+        if isinstance(value, FieldMask) and not value.paths:
+            continue  # To them, an empty text is a mask of an empty path.
+        if field.message_type and not isinstance(value, (Timestamp, FieldMask)):
+            yield from parameters(value, random, f"{name}.")
+        else:
+            for each in value if field.is_repeated else [value]:
+                yield name, text_of(field, each, random)
+
+
+def text_of(field: FieldDescriptor, value: Any, random: Random) -> str:
+    if isinstance(value, FieldMask):
+        return ",".join(value.paths)
+    if isinstance(value, Timestamp):
+        return value.ToJsonString()
+    if field.enum_type and random.random() < 0.5:
+        return field.enum_type.values_by_number[value].name
+    if isinstance(value, bool):
+        return random.choice(("true", "TRUE", "True", "t", "T", "1") if value else ("false", "FALSE", "False", "f", "F", "0"))
+    return str(value)
+
+
+# What people write where a value of another kind belongs, as JSON.
+ODD_JSON = (
+    *("null", "true", "false", "0", "-0", "7", "7.0", "1.5", "1e2", "1E400", "1e-1", "-1", "2147483647", "2147483648", "-2147483649"),
+    *(
+        "9007199254740993",
+        "1" + "0" * 400,
+        '""',
+        '" "',
+        '"7"',
+        '"-7"',
+        '"+7"',
+        '"07"',
+        '" 7"',
+        '"7 "',
+        '"7.0"',
+        '"7.5"',
+        '"1e2"',
+        '"0x10"',
+        '"yes"',
+    ),
+    *(
+        '"true"',
+        '"NaN"',
+        '"Infinity"',
+        '"-Infinity"',
+        '"nan"',
+        "NaN",
+        "Infinity",
+        "07",
+        "+7",
+        ".5",
+        "5.",
+        "0x10",
+        "tru",
+        "'a'",
+        '"a',
+        "[]",
+        "{}",
+    ),
+    *("[null]", "[[]]", "[{}]", '[""]', "[0]", '["a", 1]', '{"a": 1}', '"a"', '"\\ud83d\\ude00"', '"\\/"', '"\\x"', '"\n"', '"a\\u0001"'),
+    *('"2009-12-01T07:45:00Z"', '"2009-12-01T07:45:00.5+02:00"', '"2009-12-01t07:45:00z"', '"2009-12-01"', '"2009-12-01T07:45:00"'),
+    *(
+        '"2009-13-01T00:00:00Z"',
+        '"2009-02-30T00:00:00Z"',
+        '"0000-01-01T00:00:00Z"',
+        '"9999-12-31T23:59:59.999999999Z"',
+        '"2009-12-01T07:45:60Z"',
+    ),
+    *(
+        '"2009-12-01T24:00:00Z"',
+        '"2009-12-01T07:45:00.1234567890Z"',
+        '"2009-12-01T07:45:00,5Z"',
+        '"2009-12-01T07:45:00+25:00"',
+        '"0001-01-01T00:00:00+01:00"',
+    ),
+)
+# The same in a query, as it stands there.
+ODD_TEXTS = (
+    *(
+        "",
+        "0",
+        "7",
+        "-7",
+        "%2B7",
+        "07",
+        "0x10",
+        "0b1",
+        "0o7",
+        "1_000",
+        "7.0",
+        "7.5",
+        "1e2",
+        "2147483648",
+        "-2147483649",
+        "%207",
+        "7%20",
+        "yes",
+        "no",
+        "on",
+    ),
+    *(
+        "true",
+        "TRUE",
+        "tRUE",
+        "t",
+        "f",
+        "null",
+        "NaN",
+        "a",
+        "%00",
+        "%E9",
+        "%zz",
+        "%",
+        "%C3%A9",
+        "a+b",
+        "a%2Bb",
+        "a=b",
+        "a%26b",
+        "%F0%9F%95%AF",
+        "[]",
+        "{}",
+        "%22a%22",
+    ),
+    *("2009-12-01T07:45:00Z", "2009-12-01", "a,b", "7,8", ","),
+)
+
+
+class Odd(NamedTuple):
+    """A request in which one value may not belong where it stands: what the place takes, and what stands there."""
+
+    request: Request
+    kind: str
+    text: str
+
+
+def odd_bodies(binding: Binding) -> Iterator[Odd]:
+    """The whole body, and each field of it alone in its object, as each value that may not belong there."""
+    if not binding.body:
+        return
+    path = plain_path(binding)
+    for text in ODD_JSON:
+        yield Odd(Request(binding.http_method, path, text.encode()), "body", text)
+    request = binding.method.input_type
+    content = request if binding.body == "*" else request.fields_by_name[binding.body].message_type
+    for field in content.fields if content else ():
+        for text in ODD_JSON:
+            yield Odd(Request(binding.http_method, path, f'{{"{field.name}": {text}}}'.encode()), kind_of(field), text)
+
+
+def odd_queries(binding: Binding) -> Iterator[Odd]:
+    """Each field that a query fills as each text that may not belong there, and as several."""
+    if binding.body == "*":
+        return
+    path = plain_path(binding)
+    for field in binding.method.input_type.fields:
+        if field.name in (binding.body, *binding.variables):
+            continue
+        for text in ODD_TEXTS:
+            yield Odd(Request(binding.http_method, f"{path}?{field.name}={text}"), kind_of(field), text)
+        for twice in (f"{field.name}=1&{field.name}=1", f"{field.name}=1&{field.json_name}=1"):
+            yield Odd(Request(binding.http_method, f"{path}?{twice}"), kind_of(field), twice)
+
+
+def kind_of(field: FieldDescriptor) -> str:
+    """What a field takes, such as `int32`, `enum`, `repeated string` or `google.protobuf.Timestamp`."""
+    name = field.message_type.full_name if field.message_type else _TYPES[field.type]
+    return f"repeated {name}" if field.is_repeated else name
+
+
+_TYPES = {value.number: value.name.removeprefix("TYPE_").lower() for value in FieldDescriptorProto.Type.DESCRIPTOR.values}
+
+
+def plain_path(binding: Binding) -> str:
+    path = binding.path
+    for variable in binding.variables:
+        path = path.replace(f"{{{variable}}}", "85123A")
+    return path

@@ -1,0 +1,348 @@
+"""Our gateway against a Go grpc-gateway of the same contracts: the same requests to both, and both must do the same."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from random import Random
+from typing import NamedTuple
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from hashiramart.catalog.v1 import catalog_pb2
+from tests.gateway import corpus, referee
+from tests.gateway.corpus import Binding, Odd
+from tests.gateway.referee import Call, Gateways, Outcome, Request
+
+UNARY = [binding for binding in corpus.bindings() if corpus.is_unary(binding)]
+every_unary_binding = pytest.mark.parametrize("binding", UNARY, ids=[binding.name for binding in UNARY])
+
+
+@pytest.fixture(scope="module")
+def gateways() -> Iterator[Gateways]:
+    with referee.gateways() as both:
+        yield both
+
+
+@every_unary_binding
+def test_a_request_reaches_the_service_as_the_same_message_and_its_answer_reads_the_same(gateways: Gateways, binding: Binding) -> None:
+    random = Random(binding.name)  # noqa: S311 - the same requests every time
+    for _ in range(25):
+        request, answer = corpus.good_request(binding, random), corpus.message(binding.method.output_type, random)
+        theirs, ours = gateways.both(request, [answer])
+        assert theirs.status == 200, (request, theirs)
+        assert disagreement(theirs, ours) is None, request
+
+
+class Difference(NamedTuple):
+    """What we do otherwise on purpose: with which texts, in places of which kind, and why."""
+
+    kinds: set[str]
+    texts: Callable[[str], bool]
+    why: str
+
+
+IN_BODIES = [
+    Difference({"enum"}, lambda text: is_json_string(text), "an enum's name that nobody knows is refused, not ignored"),
+    Difference({"google.protobuf.Timestamp"}, lambda text: ",5Z" in text, "RFC 3339 has no comma in a time"),
+]
+IN_QUERIES = [
+    Difference({"string", "repeated string"}, lambda text: text == "%00", "PostgreSQL cannot store U+0000"),
+    Difference({"string", "repeated string"}, lambda text: text == "%E9", "what is not UTF-8 is the client's mistake, not ours"),
+    Difference({"enum"}, lambda text: text in ("7", "-7"), "a new number of an enum is for the service to judge"),
+    Difference({"repeated enum"}, lambda text: text == "-7", "a new number of an enum is for the service to judge"),
+    Difference({"repeated enum"}, lambda text: text in ("%2B7", "07"), "an enum's number is written as JSON writes it"),
+    Difference({"repeated int32", "repeated enum"}, lambda text: text == "7,8", "a list of numbers may stand in one value"),
+    Difference({"repeated string"}, lambda text: text.count("=") == 2 and "I" in text, "both spellings of a name mean one list"),
+    Difference({"google.protobuf.FieldMask"}, lambda text: is_no_mask(text), "what cannot be a field's name is refused at once"),
+]
+
+
+@every_unary_binding
+def test_what_may_not_belong_in_a_body_is_read_or_refused_alike(gateways: Gateways, binding: Binding) -> None:
+    assert surprises(gateways, corpus.odd_bodies(binding), IN_BODIES) == []
+
+
+@every_unary_binding
+def test_what_may_not_belong_in_a_query_is_read_or_refused_alike(gateways: Gateways, binding: Binding) -> None:
+    assert surprises(gateways, corpus.odd_queries(binding), IN_QUERIES) == []
+
+
+def surprises(gateways: Gateways, odds: Iterable[Odd], differences: list[Difference]) -> list[str]:
+    """Where the gateways disagree and should not, and where they agree although a difference is said to be there."""
+    found: list[str] = []
+    for odd in odds:
+        why = next((one.why for one in differences if odd.kind in one.kinds and one.texts(odd.text)), None)
+        how = disagreement(*gateways.both(odd.request))
+        if (how is None) != (why is None):
+            found.append(f"{odd}: {how or f'makes no difference, though {why}'}")
+    return found
+
+
+def is_json_string(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), str)
+    except ValueError:
+        return False
+
+
+def is_no_mask(text: str) -> bool:
+    """Whether it can be read, but not as the names of fields."""
+    return text not in ("%", "%zz") and "&" not in text and not re.fullmatch("[a-z_]+(,[a-z_]+)*|", text)
+
+
+PRODUCT = b'{"id": "85123A", "name": "T-light holder", "price_cents": 295}'
+# Each of them asks both gateways for the same, and gets the same.
+ALIKE = {
+    "no body": Request("POST", "/products"),
+    "no body, and a path that fills the field": Request("PUT", "/products/85123A"),
+    "an empty body": Request("POST", "/auth/token", b""),
+    "a body of blanks": Request("POST", "/auth/token", b" \r\n\t "),
+    "a body that is cut short": Request("POST", "/products", PRODUCT[:-1]),
+    "a second value after the body": Request("POST", "/products", PRODUCT + b' {"name": "another"}'),
+    "rubbish after the body": Request("POST", "/products", PRODUCT + b"]"),
+    "a key twice": Request("POST", "/products", b'{"name": "a", "name": "b"}'),
+    "a key in both spellings": Request("POST", "/products", b'{"price_cents": 1, "priceCents": 2}'),
+    "a key twice, the first null": Request("POST", "/products", b'{"name": null, "name": "b"}'),
+    "keys that nobody knows": Request("POST", "/products", b'{"colour": {"red": [1, null]}, "name": "a"}'),
+    "a key in the wrong case": Request("POST", "/products", b'{"Name": "a"}'),
+    "a comma too many": Request("POST", "/products", b'{"name": "a",}'),
+    "a comment": Request("POST", "/products", b'{"name": "a" /* b */}'),
+    "a byte order mark": Request("POST", "/products", b"\xef\xbb\xbf" + PRODUCT),
+    "UTF-16": Request("POST", "/products", PRODUCT.decode().encode("utf-16")),
+    "bytes that are not UTF-8": Request("POST", "/products", b'{"name": "\xff"}'),
+    "bytes that are not UTF-8 in a key that nobody knows": Request("POST", "/products", b'{"\xff": 1}'),
+    "half a surrogate pair": Request("POST", "/products", b'{"name": "\\ud83d"}'),
+    "a surrogate pair the wrong way round": Request("POST", "/products", b'{"name": "\\udd6f\\ud83d"}'),
+    "nested deeper than a parser goes": Request("POST", "/products", b'{"colour": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"),
+    "a body where none is expected": Request("GET", "/products/85123A", PRODUCT),
+    "a body that is no JSON where none is expected": Request("DELETE", "/products/85123A", b"{"),
+    "a body called plain text": Request("POST", "/products", PRODUCT, {"Content-Type": "text/plain"}),
+    "a body called XML": Request("POST", "/products", PRODUCT, {"Content-Type": "application/xml; charset=latin-1"}),
+    "an answer wanted as XML": Request("GET", "/products/85123A", headers={"Accept": "application/xml"}),
+    "the path's id and another in the body": Request("PUT", "/products/85123A", b'{"id": "22423", "name": "a"}'),
+    "the path's id and another in the query": Request("GET", "/products/85123A?id=22423"),
+    "the path's id and another nested in the query": Request("PUT", "/products/85123A?product.id=22423", PRODUCT),
+    "what the body fills in the query": Request("POST", "/products?product.name=b", PRODUCT),
+    "a query beside a body that is all": Request("POST", "/users?email=b%40example.com", b'{"email": "a@example.com"}'),
+    "parameters that nobody knows": Request("GET", "/products?colour=red&page_size=3&=&&"),
+    "a parameter in both spellings": Request("GET", "/products?page_size=3&pageSize=4"),
+    "a parameter in camel case": Request("GET", "/products?pageSize=4&inStock=true&minPriceCents=5"),
+    "a parameter in the wrong case": Request("GET", "/products?Page_Size=4"),
+    "semicolons between parameters": Request("GET", "/products?page_size=3;search=a"),
+    "lists": Request("GET", "/products:batchGet?ids=a&ids=b&ids=a&ids=&ids=a,b"),
+    "two of one choice": Request("GET", "/forecasts/sales?product_id=85123A&category=mugs"),
+    "one of a choice, empty": Request("GET", "/forecasts/sales?product_id="),
+    "an optional at its default": Request("GET", "/products?in_stock=false&min_price_cents=0"),
+    "a path of an additional binding": Request("GET", "/models/recommender/versions/7"),
+    "a slash at the end": Request("GET", "/products/85123A/"),
+    "two slashes": Request("GET", "//products"),
+    "a path that nobody knows": Request("GET", "/shelves"),
+    "a path that goes further": Request("GET", "/products/85123A/colours"),
+    "a literal before a variable": Request("GET", "/users/me"),
+    "a variable that begins like a literal": Request("GET", "/users/me2"),
+    "a literal in the wrong case": Request("GET", "/Products"),
+    "a verb": Request("POST", "/products/85123A:undelete", b"{}"),
+    "a verb on a name with a colon": Request("POST", "/products/a:b:undelete"),
+    "escapes in a variable": Request("GET", "/products/a%20b%2Bc%25d"),
+    "lower-case escapes": Request("GET", "/products/%c3%a9"),
+    "plus in a variable": Request("GET", "/products/a+b"),
+    "a question mark in a variable": Request("GET", "/products/a%3Fb?etag=c"),
+    "dots": Request("GET", "/products/.."),
+    "a PATCH of several fields": Request("PATCH", "/products/85123A", b'{"name": "a", "priceCents": 7, "etag": ""}'),
+    "a PATCH to null": Request("PATCH", "/products/85123A", b'{"description": null}'),
+    "a PATCH with its mask": Request("PATCH", "/products/85123A?update_mask=name,price_cents", PRODUCT),
+    "a PATCH with its mask named twice": Request("PATCH", "/products/85123A?update_mask=name&update_mask=etag", PRODUCT),
+    "a PATCH of everything": Request("PATCH", "/products/85123A?update_mask=*", PRODUCT),
+    "a PATCH of a time": Request("PATCH", "/products/85123A", b'{"create_time": "2009-12-01T07:45:00Z"}'),
+    "a PATCH of what nobody knows": Request("PATCH", "/products/85123A", b'{"colour": "red"}'),
+    "events with values of every kind": Request(
+        "POST", "/events", b'{"events": [{"kind": "EVENT_KIND_VIEW", "eventTime": "2011-12-09T12:50:00.5Z"}, {"kind": 3, "quantity": "7"}]}'
+    ),
+    "null in a list": Request("POST", "/events", b'{"events": [null]}'),
+    "a list that is not one": Request("POST", "/events", b'{"events": {"kind": 1}}'),
+    "a token": Request("GET", "/users/me", headers={"Authorization": "Bearer abc"}),
+}
+
+
+@pytest.mark.parametrize("request_", ALIKE.values(), ids=ALIKE)
+def test_both_do_the_same_with(gateways: Gateways, request_: Request) -> None:
+    assert disagreement(*gateways.both(request_)) is None
+
+
+class Otherwise(NamedTuple):
+    """A request that we answer otherwise on purpose: with which status each, and why."""
+
+    request: Request
+    theirs: int
+    ours: int
+    why: str
+
+
+OTHERWISE = {
+    "a method that the path does not take": Otherwise(
+        Request("DELETE", "/products"), 501, 405, "HTTP says 405, and `Allow` says which methods the path takes"
+    ),
+    "a key twice that nobody knows": Otherwise(
+        Request("POST", "/products", b'{"colour": 1, "colour": 2}'), 200, 400, "a key that is there twice is always a mistake"
+    ),
+    "a body called nonsense": Otherwise(
+        Request("POST", "/products", PRODUCT, {"Content-Type": ";"}), 400, 201, "what a body is called is not looked at"
+    ),
+    "a field of what has none": Otherwise(
+        Request("GET", "/products?search.colour=red"), 400, 200, "parameters that nobody knows are ignored"
+    ),
+    "a parameter with an index": Otherwise(
+        Request("GET", "/products:batchGet?ids[0]=a&ids[]=b"), 400, 200, "parameters that nobody knows are ignored"
+    ),
+    "a variable of no characters": Otherwise(Request("GET", "/products/"), 200, 404, "no resource has an empty name"),
+    "escapes in a literal": Otherwise(Request("GET", "/product%73/85123A"), 200, 404, "a path is spelled as it is documented"),
+    "a PATCH with an empty mask": Otherwise(
+        Request("PATCH", "/products/85123A?update_mask=", PRODUCT), 200, 200, "an empty mask is no mask, not one of an empty path"
+    ),
+    "HEAD": Otherwise(Request("HEAD", "/products/85123A"), 501, 200, "whatever can be got has a head"),
+    "OPTIONS": Otherwise(Request("OPTIONS", "/products"), 501, 204, "it is asked which methods there are"),
+    "a form": Otherwise(
+        Request("POST", "/products", b"name=a", {"Content-Type": "application/x-www-form-urlencoded"}),
+        400,
+        415,
+        "a form is not broken JSON",
+    ),
+    "a form for a token": Otherwise(
+        Request("POST", "/auth/token", b"grant_type=password", {"Content-Type": "application/x-www-form-urlencoded"}),
+        400,
+        200,
+        "OAuth clients send forms",
+    ),
+    "a body above 1 MiB": Otherwise(
+        Request("POST", "/products", b'{"name": "' + b"a" * 1024 * 1024 + b'"}'), 200, 413, "nobody fills our memory"
+    ),
+    "U+0000": Otherwise(Request("POST", "/products", b'{"name": "a\\u0000"}'), 200, 400, "PostgreSQL cannot store it"),
+    "U+0000 in a path": Otherwise(Request("GET", "/products/a%00"), 200, 400, "PostgreSQL cannot store it"),
+    "a short name of an enum": Otherwise(
+        Request("GET", "/forecasts/sales?granularity=week"), 400, 200, "the name says GRANULARITY already"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERWISE.values(), ids=OTHERWISE)
+def test_we_do_otherwise_on_purpose_with(gateways: Gateways, case: Otherwise) -> None:
+    theirs, ours = gateways.both(case.request)
+    assert (theirs.status, ours.status) == (case.theirs, case.ours), case.why
+    assert theirs.status != ours.status or disagreement(theirs, ours)
+
+
+REFUSALS = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
+
+
+@pytest.mark.parametrize("code", REFUSALS, ids=[code.name for code in REFUSALS])
+def test_a_refusal_of_the_service_reads_the_same(gateways: Gateways, code: grpc.StatusCode) -> None:
+    details = [
+        ErrorInfo(reason="PRODUCT_NOT_FOUND", domain="hashiramart", metadata={"id": "85123A"}),
+        BadRequest(field_violations=[BadRequest.FieldViolation(field="product.name", description="must not be empty 🕯")]),
+        RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000)),
+    ]
+    status = Status(code=code.value[0], message="no such product: 'a' & \u2603")
+    for detail in details:
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    # Of a read we would ask again, were the service away.
+    theirs, ours = gateways.both(Request("DELETE", "/products/85123A"), refusal=status)
+    assert disagreement(theirs, ours) is None
+
+
+@pytest.mark.parametrize("code", REFUSALS, ids=[code.name for code in REFUSALS])
+def test_a_refusal_without_details_has_the_same_status_and_code(gateways: Gateways, code: grpc.StatusCode) -> None:
+    theirs, ours = gateways.both(Request("DELETE", "/products/85123A"), refusal=Status(code=code.value[0], message="no"))
+    # What a service does not know itself is a fault of ours to the client, and gRPC alone says this of a message that is too large.
+    expected = {"UNKNOWN": (500, 13), "DATA_LOSS": (500, 13), "RESOURCE_EXHAUSTED": (413, 8)}.get(code.name, (theirs.status, code.value[0]))
+    assert (ours.status, ours.json["code"]) == expected
+    assert theirs.json["code"] == code.value[0]
+
+
+def test_the_callers_deadline_is_the_services(gateways: Gateways) -> None:
+    for timeout, seconds in ("1H", 3600), ("90S", 90), ("1500m", 1.5), ("900000u", 0.9):
+        theirs, ours = gateways.both(Request("GET", "/products/85123A", headers={"Grpc-Timeout": timeout}))
+        for outcome in theirs, ours:
+            assert outcome.status == 200
+            # gRPC rounds it up, to three digits.
+            assert outcome.calls[0].seconds_left == pytest.approx(seconds, rel=0.02, abs=0.1)
+
+
+def test_a_deadline_that_passes_is_504(gateways: Gateways) -> None:
+    request = Request("GET", "/products/85123A", headers={"Grpc-Timeout": "100m"})
+    theirs, ours = gateways.both(request, delay_seconds=0.5)
+    assert (theirs.status, theirs.json["code"]) == (ours.status, ours.json["code"]) == (504, 4)
+
+
+@pytest.mark.parametrize("timeout", ["", "1", "m", "1s", "-1S", "1.5S", "abc", "1 S"])
+def test_a_deadline_that_is_none_is_treated_alike(gateways: Gateways, timeout: str) -> None:
+    theirs, ours = gateways.both(Request("GET", "/products/85123A", headers={"Grpc-Timeout": timeout}))
+    assert theirs.status == ours.status
+
+
+def test_only_we_set_a_deadline_when_the_caller_has_none(gateways: Gateways) -> None:
+    theirs, ours = gateways.both(Request("GET", "/products/85123A"))
+    assert theirs.calls[0].seconds_left is None
+    assert 0 < (ours.calls[0].seconds_left or 0) <= 60
+
+
+def test_the_callers_token_reaches_the_service(gateways: Gateways) -> None:
+    theirs, ours = gateways.both(Request("GET", "/users/me", headers={"Authorization": "Bearer abc"}))
+    assert theirs.calls[0].metadata["authorization"] == ours.calls[0].metadata["authorization"] == "Bearer abc"
+
+
+def test_lines_reach_the_service_as_the_same_stream(gateways: Gateways) -> None:
+    """In a stream they do not look at the field that the body is bound to, and want its name on every line."""
+    products = [b'{"id": "a", "price_cents": 1}', b"", b'{"id": "b", "priceCents": "2"}\r', b'{"id": "c", "colour": [1]}']
+    named = [b'{"product": %s}' % product if product else product for product in products]
+    theirs, _ = gateways.both(Request("POST", "/products:import", b"\n".join(named)))
+    _, ours = gateways.both(Request("POST", "/products:import", b"\n".join(products)))
+    assert theirs.status == 200
+    assert len(ours.calls[0].requests) == 3
+    assert disagreement(theirs, ours) is None
+
+
+def test_a_stream_of_answers_says_the_same_without_the_result_around_each(gateways: Gateways) -> None:
+    random = Random(1)  # noqa: S311 - the same answers every time
+    answers = [corpus.message(catalog_pb2.ProductChange.DESCRIPTOR, random) for _ in range(20)]
+    theirs, ours = gateways.both(Request("GET", "/products:watch?token=a"), answers)
+    assert received(theirs.calls) == received(ours.calls)
+    assert [json.loads(line)["result"] for line in theirs.body.splitlines()] == [json.loads(line) for line in ours.body.splitlines()]
+
+
+def test_a_refusal_in_the_middle_of_a_stream_is_its_last_line(gateways: Gateways) -> None:
+    status = Status(code=11, message="the token is too old")
+    theirs, ours = gateways.both(Request("GET", "/products:watch"), [catalog_pb2.ProductChange(token="a")], status)
+    assert theirs.status == ours.status == 200
+    assert json.loads(theirs.body.splitlines()[-1]) == json.loads(ours.body.splitlines()[-1])
+
+
+def disagreement(theirs: Outcome, ours: Outcome) -> str | None:
+    """In what two outcomes differ, if they do. The text of a refusal is each gateway's own, unless it is the service's."""
+    said = f"they answered {theirs.status} {theirs.body!r} and we {ours.status} {ours.body!r}"
+    if received(theirs.calls) != received(ours.calls):
+        return f"the service received {received(theirs.calls)} from them and {received(ours.calls)} from us; {said}"
+    if theirs.status != (200 if ours.status == 201 else ours.status):
+        return said
+    if theirs.calls:
+        return None if theirs.json == ours.json else said
+    # The refusal of a token has the body that OAuth asks for.
+    return None if theirs.json["code"] == ours.json.get("code") or "error_description" in ours.json else said
+
+
+def received(calls: list[Call]) -> list[tuple[str, list[Message]]]:
+    """What a service is told, without what HTTP adds. The paths of a mask are a set, and an empty mask is none."""
+    for call in calls:
+        for request in call.requests:
+            if mask := getattr(request, "update_mask", None):
+                mask.paths.sort()
+                if not mask.paths:
+                    request.ClearField("update_mask")
+    return [(call.rpc, call.requests) for call in calls]

@@ -1,0 +1,1 @@
+"""The runtime, through the doors that services and their callers use."""

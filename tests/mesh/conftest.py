@@ -1,0 +1,34 @@
+"""What the tests of the mesh can ask for: a small shop, served."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from mesh.settings import MeshSettings
+from tests.callers import Issuer
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def settings() -> MeshSettings:
+    return MeshSettings(drain_delay_seconds=0, grace_seconds=1)
+
+
+@pytest.fixture(scope="session")
+def issuer(settings: MeshSettings) -> Issuer:
+    return Issuer(settings)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A test that starts telemetry does so for itself alone."""
+    before = logging.getLogger().handlers
+    yield
+    logging.getLogger().handlers = before
+    structlog.reset_defaults()

@@ -1,0 +1,66 @@
+"""What the tests of auth can ask for: auth as it is run, and people."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hashiramart.auth.v1 import auth_pb2_grpc
+from tests.engines import Postgres
+from tests.services.auth.people import Person
+from tests.services.auth.processes import Auth, migrated, sql
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str) -> str:
+    """The module's database, with auth's tables in it."""
+    return migrated(postgres_url)
+
+
+@pytest.fixture
+def own_database(postgres: Postgres) -> str:
+    """A database that no replica of another test works on."""
+    return migrated(postgres.create_database())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("auth")
+
+
+@pytest.fixture(scope="module")
+def grpc_server(folder: Path, database_url: str) -> Iterator[Auth]:
+    """pytest-grpc's server, for the tests of auth a process: what it forgets when it is restarted matters, and what it logs."""
+    with Auth(folder, database_url) as auth:
+        yield auth
+
+
+@pytest.fixture(scope="module")
+def grpc_addr(grpc_server: Auth) -> str:
+    return grpc_server.address
+
+
+@pytest.fixture(scope="module")
+def grpc_stub_cls() -> type[auth_pb2_grpc.AuthServiceStub]:
+    return auth_pb2_grpc.AuthServiceStub
+
+
+@pytest.fixture
+def ann(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
+    """Somebody new."""
+    return Person(grpc_stub)
+
+
+@pytest.fixture
+def bob(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
+    """Somebody else who is new."""
+    return Person(grpc_stub, "bob")
+
+
+@pytest.fixture
+def admin(grpc_stub: auth_pb2_grpc.AuthServiceStub, database_url: str) -> Person:
+    """Somebody new who administers."""
+    root = Person(grpc_stub, "root")
+    root.signs_up()
+    sql(database_url, "UPDATE auth.users SET role = 'admin' WHERE email = $1", root.email)
+    return root

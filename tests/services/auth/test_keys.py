@@ -1,0 +1,113 @@
+"""The keys that sign, and who notices when they take turns."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jwt
+import pytest
+from jwt import PyJWK
+
+from hashiramart.auth.v1 import auth_pb2
+from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
+from tests.services.auth.people import Person
+from tests.services.auth.processes import Auth, sql
+
+CURRENT = auth_pb2.GetCurrentUserRequest()
+
+
+def key_ids(stub: AuthServiceStub) -> list[str]:
+    return [key.kid for key in stub.ListSigningKeys(auth_pb2.ListSigningKeysRequest()).keys]
+
+
+def signed_by(token: auth_pb2.Token) -> str:
+    return str(jwt.get_unverified_header(token.access_token)["kid"])
+
+
+def notices(stub: AuthServiceStub, before: list[str]) -> list[str]:
+    """The keys, once they are no longer those of before."""
+    deadline = time.monotonic() + 10
+    while (now := key_ids(stub)) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return now
+
+
+def a_quarter_of_an_hour_passes(database_url: str) -> None:
+    sql(database_url, "UPDATE auth.signing_keys SET retire_time = retire_time - interval '17 minutes'")
+
+
+def test_the_listed_keys_verify_what_is_signed(grpc_stub: AuthServiceStub, ann: Person) -> None:
+    token = ann.signs_up_and_in()
+    keys = grpc_stub.ListSigningKeys(auth_pb2.ListSigningKeysRequest()).keys
+    assert [(key.kty, key.crv, key.use, key.alg) for key in keys] == 2 * [("EC", "P-256", "sig", "ES256")]
+    assert keys[0].kid == signed_by(token) != keys[1].kid
+    key = PyJWK({"kty": keys[0].kty, "crv": keys[0].crv, "x": keys[0].x, "y": keys[0].y}, "ES256")
+    assert jwt.decode(token.access_token, key, ["ES256"], audience="hashiramart")["role"] == "customer"
+
+
+def test_private_keys_are_not_kept_in_the_open(grpc_stub: AuthServiceStub, database_url: str) -> None:
+    key_ids(grpc_stub)
+    rows = sql(database_url, "SELECT sealed_private_key FROM auth.signing_keys")
+    # The object identifier of the curve stands in every private key that can be read.
+    assert len(rows) == 2
+    assert not any(bytes.fromhex("06082a8648ce3d030107") in row["sealed_private_key"] for row in rows)
+
+
+def test_a_rotation_signs_nobody_out_and_all_replicas_notice(folder: Path, own_database: str) -> None:
+    one = Auth(folder, own_database)
+    with one, Auth(folder, own_database, AUTH_SECRET=one.environment["AUTH_SECRET"]) as other, one.stub() as here, other.stub() as there:
+        signing, waiting = before = key_ids(here)
+        assert key_ids(there) == before
+        ann = Person(here)
+        old = ann.signs_up_and_in()
+        assert signed_by(old) == signing
+
+        assert one.admin("rotate-keys").returncode == 0
+        assert notices(here, before) == notices(there, before) == [waiting, signing]
+        new = ann.signs_in()
+        assert signed_by(new) == waiting
+        for stub in (here, there):
+            for token in (old, new):
+                assert stub.GetCurrentUser(CURRENT, metadata=ann.by(token)).email == ann.email
+        assert ann.refreshes(old).access_token
+
+        again = one.admin("rotate-keys")
+        assert again.returncode == 1
+        assert "is needed until" in again.stderr
+        assert len(again.stderr.splitlines()) == 1
+
+        a_quarter_of_an_hour_passes(own_database)
+        assert one.admin("rotate-keys").returncode == 0
+        third, second = notices(there, [waiting, signing])
+        assert second == waiting
+        assert third not in before
+
+
+def test_replicas_that_start_at_once_make_one_pair(folder: Path, own_database: str) -> None:
+    first = Auth(folder, own_database)
+    replicas = [first] + [Auth(folder, own_database, AUTH_SECRET=first.environment["AUTH_SECRET"]) for _ in range(2)]
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(Auth.start, replicas))
+        pairs = []
+        for replica in replicas:
+            with replica.stub() as stub:
+                pairs.append(key_ids(stub))
+        assert pairs[0] == pairs[1] == pairs[2]
+    finally:
+        for replica in replicas:
+            replica.stop()
+    assert len(sql(own_database, "SELECT id FROM auth.signing_keys")) == 2
+
+
+def test_another_secret_opens_nothing(folder: Path, grpc_server: Auth, grpc_stub: AuthServiceStub, database_url: str) -> None:
+    before = key_ids(grpc_stub)
+    stranger = Auth(folder, database_url)
+    with pytest.raises(RuntimeError, match="AUTH_SECRET is not the secret"):
+        stranger.start()
+    rotated = stranger.admin("rotate-keys")
+    assert (rotated.returncode, len(rotated.stderr.splitlines())) == (1, 1)
+    assert "AUTH_SECRET" in rotated.stderr
+    assert len(sql(database_url, "SELECT id FROM auth.signing_keys")) == 2
+    assert key_ids(grpc_stub) == before
