@@ -59,6 +59,7 @@ baseline: proto ## let today's contracts be what later ones may not break
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 lock: setup ## write requirements/ from pyproject.toml; newest versions with UPGRADE=--upgrade
 	@$(LOCKED) --group setup --output-file requirements/setup.txt
+	@$(LOCKED) --group spark --output-file requirements/spark.txt
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
