@@ -43,7 +43,7 @@ def processes(settings: Settings) -> list[Process]:
         *databases,
         *stores,
         *cluster,
-        history_row(settings, store, after=named(cluster)),
+        history_row(settings, store),
         mlflow_row(settings, database, store, after=named([*databases, *stores])),
         *service_rows(settings, secrets, database, after=named(databases)),
     ]
@@ -79,7 +79,7 @@ def seaweedfs_row(settings: Settings, keys: Mapping[User, str]) -> Process:
         Program("seaweedfs", seaweedfs.command(data, port, object_store.buckets(settings))),
         {"SEAWEEDFS_PORT": port},
         memory_mb=250,
-        ready=partial(seaweedfs.ready, port),
+        ready=partial(seaweedfs.ready, port, keys),
         scheme=HTTP,
         prepare=partial(seaweedfs.initialise, data, keys),
     )
@@ -138,14 +138,15 @@ def hadoop_rows(settings: Settings) -> list[Process]:
     ]
 
 
-def history_row(settings: Settings, store: ObjectStore, after: tuple[str, ...]) -> Process:
+def history_row(settings: Settings, store: ObjectStore) -> Process:
     return Process(
         Program("history", spark.history_command(settings), spark.history_environment(settings)),
         {"HISTORY_PORT": settings.history_port},
         memory_mb=250,
         ready=partial(http_answers, settings.history_port, "/api/v1/applications?limit=1"),
         scheme=HTTP,
-        after=after,
+        # It reads what applications wrote into HDFS.
+        after=() if settings.hadoop_conf_dir else ("datanode",),
         install=jars.install_s3a,
         prepare=partial(spark.configure, settings, store),
     )

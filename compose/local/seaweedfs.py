@@ -5,6 +5,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from minio import Minio
+from minio.error import S3Error
+
 from compose.local import credentials
 from compose.local.object_store import User
 from compose.local.probes import http_answers
@@ -48,9 +51,16 @@ def command(folder: Path, port: int, buckets: Sequence[str]) -> list[str]:
     ]
 
 
-def ready(port: int) -> bool:
-    """Whether the store on this port takes requests."""
-    return http_answers(port, "/healthz")
+def ready(port: int, users: Mapping[User, str]) -> bool:
+    """Whether the store on this port serves these users, each by their secret key."""
+    if not http_answers(port, "/healthz"):
+        return False
+    # It answers before it has made the buckets, and refuses them until then.
+    clients = {user.writes: Minio(f"127.0.0.1:{port}", user.name, key, secure=False, region="us-east-1") for user, key in users.items()}
+    try:
+        return all(client.bucket_exists(bucket) for bucket, client in clients.items())
+    except S3Error:
+        return False
 
 
 def identities_file(folder: Path) -> Path:

@@ -1,11 +1,12 @@
 """What one may choose about the local stack, by the environment or by lines in a file `.env` beside the Makefile."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+Key = TypeVar("Key")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -22,8 +23,8 @@ class Settings(BaseSettings, frozen=True):
     object_store: Literal["minio", "seaweedfs"] = "minio"
     s3_endpoint: str | None = None
     s3_region: str = "us-east-1"
-    s3_access_key: str | None = None
-    s3_secret_key: SecretStr | None = None
+    s3_access_key: str | None = Field(None, validate_default=True)
+    s3_secret_key: SecretStr | None = Field(None, validate_default=True)
     lake_bucket: str = "lake"
     mlflow_bucket: str = "mlflow"
     dvc_bucket: str = "dvc"
@@ -63,8 +64,9 @@ class Settings(BaseSettings, frozen=True):
         """The folder of what the engines keep."""
         return self.stack_folder / "data"
 
-    @model_validator(mode="after")
-    def _an_endpoint_comes_with_its_key(self) -> Self:
-        if self.s3_endpoint is not None and (self.s3_access_key is None or self.s3_secret_key is None):
-            raise ValueError("S3_ENDPOINT wants S3_ACCESS_KEY and S3_SECRET_KEY beside it")
-        return self
+    @field_validator("s3_access_key", "s3_secret_key")
+    @classmethod
+    def _comes_with_an_endpoint(cls, key: Key, others: ValidationInfo) -> Key:
+        if key is None and others.data.get("s3_endpoint") is not None:
+            raise ValueError("S3_ENDPOINT wants it")
+        return key

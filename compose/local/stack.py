@@ -49,7 +49,7 @@ def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
                 ready.add(name)
                 if name in started:
                     process.furnish()
-                    print(f"{name:12}ready after {time.monotonic() - started[name]:.1f} s", flush=True)
+                    print(f"{name:16}ready after {time.monotonic() - started[name]:.1f} s", flush=True)
         time.sleep(0.05)
     print("HashiraMart is up:" if started else "HashiraMart is up already:")
     status(processes, supervisor)
@@ -64,19 +64,19 @@ def down(processes: Sequence[Process], supervisor: Supervisor) -> None:
     for name in reversed(supervisor.names()):
         retire.get(name, nothing)()
         supervisor.stop(name)
-        print(f"{name:12}stopped", flush=True)
+        print(f"{name:16}stopped", flush=True)
     supervisor.shut_down()
 
 
 def status(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Prints a line for each process."""
     pids = supervisor.pids() if supervisor.running() else {}
-    print(f"{'process':12}{'state':11}{'pid':>8}{'memory':>10}  address")
+    print(f"{'process':16}{'state':11}{'pid':>8}{'memory':>10}  address")
     for process in processes:
         pid = pids.get(process.name)
         state = "stopped" if pid is None else "ready" if process.ready() else "not ready"
         memory = "" if pid is None else f"{memory_bytes(pid) / 1e6:.0f} MB"
-        print(f"{process.name:12}{state:11}{pid or '':>8}{memory:>10}  {process.address}")
+        print(f"{process.name:16}{state:11}{pid or '':>8}{memory:>10}  {process.address}")
 
 
 def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
 
 
 def start(process: Process, supervisor: Supervisor) -> None:
-    print(f"{process.name:12}starting", flush=True)
+    print(f"{process.name:16}starting", flush=True)
     try:
         process.prepare()
     except subprocess.CalledProcessError as error:
