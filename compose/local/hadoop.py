@@ -1,10 +1,12 @@
 """HDFS and YARN, of one node each: their configuration, the commands of their daemons, and what they say of themselves."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -28,6 +30,7 @@ DAEMONS = {
 }
 # Started with the quick compiler alone: a JVM that is mostly idle.
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
+NAMENODE_INFO = "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"
 TIMEOUT_SECONDS = 5
 KILL_SECONDS = 30
 
@@ -86,16 +89,22 @@ def format_namenode(settings: Settings) -> None:
 
 
 def namenode_ready(settings: Settings) -> bool:
-    return http_answers(settings.namenode_port, "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo")
+    return http_answers(settings.namenode_port, NAMENODE_INFO)
 
 
 def datanode_ready(settings: Settings) -> bool:
     """Whether files can be read and written."""
-    answer = http_json(settings.namenode_port, "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState")
-    match answer:
-        case {"beans": [{"NumLiveDataNodes": int(nodes), "FSState": "Operational"}]}:
-            return nodes > 0 and listens(settings.datanode_port)
+    match http_json(settings.namenode_port, NAMENODE_INFO):
+        case {"beans": [{"Safemode": "", "LiveNodes": str(text), "TotalBlocks": int(blocks)}]}:
+            return any(serves(node, blocks) for node in json.loads(text).values())
     return False
+
+
+def serves(node: Mapping[str, object], blocks: int) -> bool:
+    """Whether a DataNode, as the NameNode knows it, has told what it stores of so many blocks, and is there to give it."""
+    # One that died is taken for alive a while longer; one that came back is known by its new address.
+    alive = listens(int(str(node["infoAddr"]).rpartition(":")[2]))
+    return alive and node["capacity"] != 0 and (blocks == 0 or node["numBlocks"] != 0)
 
 
 def resourcemanager_ready(settings: Settings) -> bool:
