@@ -1,27 +1,39 @@
 """Serves the gateway."""
 
+import multiprocessing
 import sys
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from gateway.app import build
+from gateway import metrics
+from gateway.app import worker
 from gateway.contract import Contract, UnsupportedBinding
-from gateway.exchange import AsgiApp
 from gateway.settings import Settings
-from mesh import telemetry
 from mesh.settings import MeshSettings
 
 
 def main() -> None:
     settings, mesh = Settings(), MeshSettings()
     try:
-        contract = Contract(settings.descriptors.read_bytes())
+        Contract(settings.descriptors.read_bytes())
     except UnsupportedBinding as error:
         sys.exit(f"the gateway cannot serve the contracts: {error}")
+    # A worker starts afresh, for neither gRPC nor a thread survives a fork.
+    multiprocessing.set_start_method("spawn")
+    with TemporaryDirectory(prefix="gateway-metrics-") as folder:
+        if mesh.metrics_listen:
+            metrics.share(Path(folder))
+            metrics.serve(mesh.metrics_listen, Path(folder))
+        _serve(settings, mesh)
+
+
+def _serve(settings: Settings, mesh: MeshSettings) -> None:
     host, _, port = settings.listen.rpartition(":")
     Granian(
         "gateway",
@@ -38,12 +50,7 @@ def main() -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=int(mesh.grace_seconds),
         log_level=LogLevels.warning,
-    ).serve(target_loader=partial(_worker, contract, settings, mesh), wrap_loader=False)
-
-
-def _worker(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp:
-    telemetry.start("gateway", mesh)
-    return build(contract, settings, mesh)
+    ).serve(target_loader=partial(worker, settings, mesh), wrap_loader=False)
 
 
 # What a request's line and headers may take together, and how long they may take.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from google.api import annotations_pb2, http_pb2
+from google.protobuf import duration_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -107,7 +108,7 @@ class Binding:
     body: str
     """The field that the body fills, `*` for the whole request, empty for none."""
 
-    @property
+    @cached_property
     def rule(self) -> str:
         return f"{self.http_method} {self.template.text}"
 
@@ -129,7 +130,9 @@ class Contract:
         for file in self.files.file:
             self.pool.Add(file)
         # An error's details name their types only when they are sent: nothing in the contracts imports them.
-        self.pool.Add(FileDescriptorProto.FromString(error_details_pb2.DESCRIPTOR.serialized_pb))
+        for details in (duration_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR):
+            if details.name not in {file.name for file in self.files.file}:
+                self.pool.AddSerializedFile(details.serialized_pb)
         self.methods = [method for file in self.files.file for method in self._methods(file)]
         self.bindings = [binding for method in self.methods for binding in _bindings(method)]
         _refuse_duplicates(self.bindings)

@@ -21,6 +21,10 @@ AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The largest body, and the largest line of a body of lines.
 MAX_BODY = 1024 * 1024
+# How much of a larger one is read and dropped, for a client that still sends does not listen.
+MAX_IGNORED = 8 * MAX_BODY
+# How long a body may pause.
+BODY_IDLE_SECONDS = 10.0
 # How often to look for calls that take long enough for their clients to be watched.
 WATCH_EVERY_SECONDS = 0.05
 
@@ -48,7 +52,8 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.client = _client(scope["client"][0] if scope.get("client") else "", self.header(b"x-forwarded-for"), trusted_proxies)
         self.origin = _origin(self.headers)
-        self.begun = False
+        # The HTTP status of the answer, once it has begun.
+        self.status = 0
         self.hung_up = False
 
     def header(self, name: bytes) -> str:
@@ -73,16 +78,16 @@ class Exchange:
         return Pairs(*pairs)
 
     async def body(self) -> bytes:
-        length = self.headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > MAX_BODY:
-            raise _too_large()
         chunks: list[bytes] = []
         size = 0
-        async for chunk in self._chunks():
+        async for chunk in self._chunks(BODY_IDLE_SECONDS):
             size += len(chunk)
-            if size > MAX_BODY:
-                raise _too_large()
-            chunks.append(chunk)
+            if size <= MAX_BODY:
+                chunks.append(chunk)
+            elif size > MAX_IGNORED:
+                break
+        if size > MAX_BODY:
+            raise _too_large()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def lines(self, idle_seconds: float) -> AsyncIterator[bytes | Malformed]:
@@ -106,11 +111,12 @@ class Exchange:
         elif rest.strip():
             yield rest
 
-    async def _chunks(self, idle_seconds: float | None = None) -> AsyncIterator[bytes]:
+    async def _chunks(self, idle_seconds: float) -> AsyncIterator[bytes]:
         more = True
         while more:
             try:
-                event = await asyncio.wait_for(self._receive(), idle_seconds)
+                async with asyncio.timeout(idle_seconds):
+                    event = await self._receive()
             except TimeoutError:
                 message = f"nothing came for {idle_seconds:g} seconds"
                 raise Refused(refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message)) from None
@@ -133,11 +139,13 @@ class Exchange:
         """For an app that answers by itself."""
         if event["type"] == "http.response.start":
             event["headers"] = [*event.get("headers", ()), *self._common_headers()]
+        elif self.method == "HEAD":
+            event["body"] = b""
         await self._send(event)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Begins an answer that comes in pieces."""
-        self.begun = True
+        self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._common_headers()]})
 
     async def piece(self, body: bytes) -> None:
@@ -221,7 +229,9 @@ def _origin(headers: dict[bytes, bytes]) -> Origin:
 
 def _client(peer: str, forwarded_for: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
     """The client's address: the nearest that is not one of our own proxies, each of which names who called it."""
-    hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for and trusted_proxies else []
+    if not (forwarded_for and trusted_proxies):
+        return peer
+    hops = [hop.strip() for hop in forwarded_for.split(",")]
     client = peer
     while hops and _is_one_of(client, trusted_proxies):
         client = hops.pop()

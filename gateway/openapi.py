@@ -179,7 +179,11 @@ class _Document:
         schema = self._type(field)
         if field.message_type and not field.is_repeated:
             # Unset, it is printed as null.
-            return {"anyOf": [schema, {"type": "null"}]} if "$ref" in schema else schema | {"type": [schema["type"], "null"]}
+            return (
+                schema | {"type": [schema["type"], "null"]}
+                if isinstance(schema.get("type"), str)
+                else {"anyOf": [schema, {"type": "null"}]}
+            )
         if not field.is_repeated and _rules(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE and schema.get("type") == "string":
             return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
         return schema
@@ -198,7 +202,7 @@ class _Document:
 
     def _single(self, field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Json:
         if field.enum_type:
-            return self._reference(field.enum_type)
+            return self._reference(field.enum_type) if field.enum_type.full_name != "google.protobuf.NullValue" else {"type": "null"}
         schema = dict(_SCALARS[field.type])
         if field.type == FieldDescriptor.TYPE_STRING:
             schema |= _string(rules)
@@ -277,7 +281,7 @@ _WELL_KNOWN: dict[str, Json] = {
     "google.protobuf.FieldMask": {"type": "string", "pattern": "^[A-Za-z0-9_.,*]*$"},
     "google.protobuf.Empty": {"type": "object"},
     "google.protobuf.Struct": {"type": "object"},
-    "google.protobuf.Value": {"type": ["object", "array", "string", "number", "boolean"]},
+    "google.protobuf.Value": {},
     "google.protobuf.ListValue": {"type": "array"},
     "google.protobuf.Any": {"type": "object", "required": ["@type"], "properties": {"@type": {"type": "string"}}},
     "google.protobuf.StringValue": {"type": "string"},

@@ -354,7 +354,7 @@ def _double(value: Any) -> float:
 def _float(value: Any) -> float:
     number = _double(value)
     try:
-        struct.pack("f", number)
+        struct.pack("<f", number)
     except OverflowError:
         raise Malformed("the number is out of range") from None
     return number

@@ -1,18 +1,22 @@
 """HTTP requests on the contracts' paths as RPCs; everything else goes to the app inside."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 
 import grpc
 import structlog
 from google.rpc.status_pb2 import Status
+from opentelemetry.trace import SpanKind, Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway import errors
 from gateway.contract import Contract
 from gateway.endpoint import Endpoint
 from gateway.errors import Answer, refusal
 from gateway.exchange import AsgiApp, Exchange, HungUp, Receive, Refused, Scope, Send, Watch
+from gateway.metrics import Metrics
 from gateway.reader import Malformed
 from gateway.routes import Routes
 from gateway.streams import Limits, answer_stream, collect_stream
@@ -39,6 +43,8 @@ class Transcoder:
         }
         self._limits = limits
         self._watch = Watch()
+        self._metrics = Metrics()
+        self._tracer = telemetry.tracer()
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,11 +56,32 @@ class Transcoder:
         telemetry.enter(exchange.origin)
         if found := self._routes.find("GET" if exchange.method == "HEAD" else exchange.method, path):
             binding, segments = found
-            await self._serve(exchange, self._endpoints[binding], segments)
+            endpoint = self._endpoints[binding]
+            began = time.perf_counter()
+            if self._tracer:
+                await self._serve_traced(exchange, endpoint, segments, self._tracer)
+            else:
+                await self._serve(exchange, endpoint, segments)
+            self._metrics.answered(binding.rule, exchange.status, time.perf_counter() - began)
+            if exchange.status >= 500:
+                log.error("answered with a fault", rule=binding.rule, status=exchange.status)
         elif allowed := self._routes.allowed(path):
             await exchange.send(_other_method(exchange.method, allowed))
         else:
+            # A page for GET is one for HEAD, whose body is dropped on the way out.
+            scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
             await self._app(scope, receive, exchange.send_with_request_id)
+
+    async def _serve_traced(self, exchange: Exchange, endpoint: Endpoint, segments: list[str], tracer: Tracer) -> None:
+        propagator = TraceContextTextMapPropagator()
+        context = propagator.extract({telemetry.TRACEPARENT: exchange.origin.traceparent})
+        with tracer.start_as_current_span(endpoint.binding.rule, context, SpanKind.SERVER) as span:
+            outgoing: dict[str, str] = {}
+            propagator.inject(outgoing)
+            exchange.origin = exchange.origin._replace(traceparent=outgoing[telemetry.TRACEPARENT])
+            telemetry.enter(exchange.origin)
+            await self._serve(exchange, endpoint, segments)
+            span.set_attribute("http.response.status_code", exchange.status)
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         try:
@@ -70,7 +97,7 @@ class Transcoder:
             await exchange.send(endpoint.refusal(_status(error, endpoint)))
         except Exception:
             log.exception("could not serve a request", rule=endpoint.binding.rule)
-            if exchange.begun:
+            if exchange.status:
                 raise
             await exchange.send(endpoint.refusal(errors.internal()))
 

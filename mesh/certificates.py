@@ -1,7 +1,6 @@
-"""Makes the certificates by which the processes of one installation know each other: `python -m mesh.certificates .local/certs`."""
+"""Makes the certificates by which the processes of one installation know each other: `python -m mesh.certificates`."""
 
 import ipaddress
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -99,4 +98,4 @@ def _is_good(path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(".local/certs"))

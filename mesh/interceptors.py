@@ -101,8 +101,7 @@ def with_errors(handler: Handler, method: MethodDescriptor) -> Handler:
     request_class = GetMessageClass(method.input_type)
 
     def fault(error: Exception, body: Body) -> status_pb2.Status:
-        request = request_class.FromString(body) if isinstance(body, bytes) else None
-        log.error("fault", rpc=method.full_name, exception=_told(error, request))
+        log.error("fault", rpc=method.full_name, exception=_told(error, body, request_class))
         return _internal()
 
     async def answered(body: Body, context: Context, metadata: Metadata) -> Answer:
@@ -311,13 +310,20 @@ def _internal() -> status_pb2.Status:
     return answer
 
 
-def _told(error: Exception, request: Message | None) -> str:
+def _told(error: Exception, body: Body, request_class: type[Message]) -> str:
     """The traceback, without what the caller sent: an exception's text likes to quote what it was given."""
     told = "".join(traceback.format_exception(error))
-    for text in sorted(_texts(request), key=len, reverse=True) if request is not None else ():
+    for text in sorted(_texts(_read_back(body, request_class)), key=len, reverse=True):
         if len(text) > 2:
             told = told.replace(text, "[request]")
     return told
+
+
+def _read_back(body: Body, request_class: type[Message]) -> Message:
+    try:
+        return request_class.FromString(body) if isinstance(body, bytes) else request_class()
+    except DecodeError:
+        return request_class()
 
 
 def _texts(message: Message) -> Iterator[str]:

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 import structlog
+from google.protobuf.message import Message
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -47,7 +48,7 @@ def start(service: str, settings: MeshSettings) -> None:
         trace.set_tracer_provider(provider)
     if settings.metrics_listen:
         host, _, port = settings.metrics_listen.rpartition(":")
-        start_http_server(int(port), host)
+        start_http_server(int(port), host.strip("[]"))
 
 
 def tracer() -> trace.Tracer | None:
@@ -151,8 +152,20 @@ def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
 
 def _hide(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
-        if name in _SECRET_FIELDS:
-            event[name] = _HIDDEN
-        elif isinstance(value, str):
-            event[name] = hidden(value)
+        if not name.startswith("_"):  # what is not structlog's own
+            event[name] = _HIDDEN if name in _SECRET_FIELDS else _without_secrets(value)
     return event
+
+
+def _without_secrets(value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {str(name): _HIDDEN if name in _SECRET_FIELDS else _without_secrets(item) for name, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_without_secrets(item) for item in value]
+        case Message():
+            # A message is what a caller sent or is sent.
+            return value.DESCRIPTOR.full_name
+    return hidden(str(value))

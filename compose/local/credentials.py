@@ -1,10 +1,12 @@
-"""The local stack's secrets: random, made once, in files that only their owner may read."""
+"""The local stack's secrets: random, made once, in a file that only its owner may read."""
 
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from dotenv import dotenv_values
+
+from compose.local import files
 
 
 def kept(file: Path, names: Iterable[str]) -> dict[str, str]:
@@ -13,14 +15,5 @@ def kept(file: Path, names: Iterable[str]) -> dict[str, str]:
     missing = [name for name in names if name not in known]
     if missing:
         known |= {name: secrets.token_urlsafe(32) for name in missing}
-        write(file, "".join(f"{name}={value}\n" for name, value in known.items()))
+        files.replace(file, "".join(f"{name}={value}\n" for name, value in known.items()))
     return known
-
-
-def write(file: Path, text: str) -> None:
-    """Writes a file that is its owner's alone; whoever reads it meanwhile has the old one or the new one, whole."""
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(text)
-    fresh.replace(file)

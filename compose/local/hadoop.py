@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from xml.sax.saxutils import escape
 
-from compose.local import jars, java
+from compose.local import files, jars, java
 from compose.local.probes import http_answers, http_json, listens
 from compose.local.settings import ROOT, Settings
 
@@ -52,7 +52,7 @@ def configure(settings: Settings) -> None:
     folder = configuration(settings)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in configured(settings).items():
-        (folder / name).write_text(text)
+        files.replace(folder / name, text)
 
 
 def command(settings: Settings, daemon: str) -> list[str]:

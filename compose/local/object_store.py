@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from compose.local import credentials
+from compose.local import files
 from compose.local.settings import Settings
 
 
@@ -39,7 +39,7 @@ class ObjectStore:
         profiles["default"] = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
         text = StringIO()
         profiles.write(text)
-        credentials.write(file, text.getvalue())
+        files.replace(file, text.getvalue())
 
 
 def buckets(settings: Settings) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from minio import Minio
 from minio.error import S3Error
 
-from compose.local import credentials
+from compose.local import files
 from compose.local.object_store import User
 from compose.local.probes import http_answers
 
@@ -30,7 +30,7 @@ def initialise(folder: Path, users: Mapping[User, str]) -> None:
         }
         for user, secret_key in users.items()
     ]
-    credentials.write(identities_file(folder), json.dumps({"identities": identities}, indent=2))
+    files.replace(identities_file(folder), json.dumps({"identities": identities}, indent=2))
 
 
 def command(folder: Path, port: int, buckets: Sequence[str]) -> list[str]:

@@ -1,11 +1,12 @@
 """The stack as a whole: up, down, its status and its logs."""
 
+import asyncio
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,34 +25,18 @@ SPACE_BYTES = 3_000_000_000
 def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
     supervisor.know([process.program for process in processes])
-    states = supervisor.states()
-    away = [process for process in processes if states[process.name] in ("STOPPED", "FATAL")]
-    refuse_small_machine(away, supervisor.logs)
-    for process in away:
-        refuse_taken_ports(process)
-    for process in away:
-        process.install()
-    started: dict[str, float] = {}
-    ready: set[str] = set()
-    deadline = time.monotonic() + START_SECONDS
-    while waiting := [process for process in processes if process.name not in ready]:
+    try:
         states = supervisor.states()
-        for process in waiting:
-            name = process.name
-            if states[name] in ("STOPPED", "FATAL", "BACKOFF") and name in started or time.monotonic() > deadline:
-                give_up(process, supervisor)
-            if states[name] in ("STOPPED", "FATAL"):
-                if ready.issuperset(process.after):
-                    start(process, supervisor)
-                    started[name] = time.monotonic()
-                    deadline = time.monotonic() + START_SECONDS
-            elif process.ready():
-                ready.add(name)
-                if name in started:
-                    process.furnish()
-                    print(f"{name:16}ready after {time.monotonic() - started[name]:.1f} s", flush=True)
-        time.sleep(0.05)
-    print("HashiraMart is up:" if started else "HashiraMart is up already:")
+        away = [process for process in processes if states[process.name] in ("STOPPED", "FATAL")]
+        refuse_small_machine(away, supervisor.logs)
+        for process in away:
+            refuse_taken_ports(process)
+        for process in away:
+            process.install()
+        asyncio.run(bring_up_all(processes, supervisor))
+    except* NotUp as failures:
+        sys.exit("\n".join(str(failure) for failure in failures.exceptions))
+    print("HashiraMart is up:" if away else "HashiraMart is up already:")
     status(processes, supervisor)
 
 
@@ -95,44 +80,67 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
     os.execvpe(command[0], command, os.environ | environments[name])
 
 
-def start(process: Process, supervisor: Supervisor) -> None:
-    print(f"{process.name:16}starting", flush=True)
+class NotUp(Exception):
+    """A process is not up, and this is why."""
+
+
+async def bring_up_all(processes: Sequence[Process], supervisor: Supervisor) -> None:
+    ready = {process.name: asyncio.Event() for process in processes}
+    async with asyncio.TaskGroup() as tasks:
+        for process in processes:
+            tasks.create_task(bring_up(process, supervisor, ready))
+
+
+async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str, asyncio.Event]) -> None:
+    for name in process.after:
+        await ready[name].wait()
+    name, began = process.name, time.monotonic()
+    start = supervisor.states()[name] in ("STOPPED", "FATAL")
+    if start:
+        print(f"{name:16}starting", flush=True)
+        await prepare(process)
+        supervisor.start(name)
+    while not await asyncio.to_thread(process.ready):
+        ended = start and supervisor.states()[name] in ("BACKOFF", "FATAL")
+        if ended or time.monotonic() - began > START_SECONDS:
+            supervisor.stop(name)
+            lines = supervisor.log(name).read_text(errors="replace").splitlines()
+            raise NotUp(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
+        await asyncio.sleep(0.05)
+    if start:
+        await asyncio.to_thread(process.furnish)
+        print(f"{name:16}ready after {time.monotonic() - began:.1f} s", flush=True)
+    ready[name].set()
+
+
+async def prepare(process: Process) -> None:
     try:
-        process.prepare()
+        await asyncio.to_thread(process.prepare)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.splitlines()
         told = [line for line in lines if "error" in line.lower()] or lines
-        sys.exit(f"{process.name} could not be prepared: {told[-1] if told else error}")
-    supervisor.start(process.name)
+        raise NotUp(f"{process.name} could not be prepared: {told[-1] if told else error}") from error
 
 
 def refuse_small_machine(away: Sequence[Process], folder: Path) -> None:
-    """Ends the program with one sentence when these processes would not fit into what is free."""
+    """Raises when these processes would not fit into what the machine has free."""
     if away:
         install.refuse_full_disk(folder, SPACE_BYTES)
     wanted, free = sum(process.memory_mb for process in away), psutil.virtual_memory().available // 1_000_000
     if wanted > free:
-        sys.exit(
-            f"HashiraMart wants {wanted / 1000:.1f} GB of memory and {free / 1000:.1f} GB are free: end other programs, then try again."
-        )
+        raise NotUp(f"HashiraMart wants {wanted} MB of memory, and {free} MB are free: end other programs, then run the same again.")
 
 
 def refuse_taken_ports(process: Process) -> None:
-    """Ends the program with one sentence when somebody else has a port of this process."""
+    """Raises when somebody else has a port of this process."""
     for setting, port in process.ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
-                sys.exit(f"Port {port}, for {process.name}: {error.strerror}. Free it, or choose another as in `make up {setting}=12345`.")
-
-
-def give_up(process: Process, supervisor: Supervisor) -> None:
-    """Leaves the other processes as they are."""
-    supervisor.stop(process.name)
-    lines = supervisor.log(process.name).read_text(errors="replace").splitlines() or ["it wrote nothing"]
-    sys.exit(f"{process.name} did not start: {lines[-1]}\nAll that it said: make logs S={process.name}")
+                taken = f"Port {port} for {process.name}: {error.strerror}."
+                raise NotUp(f"{taken} Free it, or choose another, as in `make up {setting}=12345`.") from error
 
 
 def memory_bytes(pid: int) -> int:

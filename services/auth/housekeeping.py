@@ -16,10 +16,10 @@ _PAUSE_SECONDS = 60
 async def keep_house(keys: SigningKeys, sign_ins: SignInRepository, attempts: AttemptRepository) -> None:
     """Runs as long as the process does."""
     while True:
-        await asyncio.sleep(_PAUSE_SECONDS)
         try:
             await keys.settle()
             await sign_ins.sweep()
             await attempts.sweep()
         except Unavailable:
             log.info("housekeeping put off")
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -141,7 +141,7 @@ class AttemptRepository:
             # In the same order for all, so that no two wait for each other.
             for limit in sorted(limits, key=lambda limit: limit.key):
                 [row] = await transaction.fetch(_COUNT, key=limit.key)
-                if row["wait"] > timedelta():
+                if row["wait"] is not None and row["wait"] > timedelta():
                     raise limit.refusal(row["wait"])
                 if delay := limit.delay(row["count"]):
                     await transaction.execute(_DELAY, key=limit.key, delay=delay)
@@ -328,7 +328,7 @@ _SWEEP_SIGN_INS = delete(sign_ins).where(sign_ins.c.expire_time < func.now())
 _BY_KEY = attempts.c.key == bindparam("key")
 _COUNT = (
     insert(attempts)
-    .values(key=bindparam("key"), count=1, retry_time=func.now(), expire_time=func.now() + WINDOW)
+    .values(key=bindparam("key"), count=1, expire_time=func.now() + WINDOW)
     .on_conflict_do_update(
         index_elements=[attempts.c.key],
         set_={
@@ -336,7 +336,7 @@ _COUNT = (
             "expire_time": func.now() + WINDOW,
         },
     )
-    .returning(attempts.c.count, (attempts.c.retry_time - func.now()).label("wait"))
+    .returning(attempts.c.count, (attempts.c.retry_time - func.clock_timestamp()).label("wait"))
 )
 _DELAY = (
     update(attempts)
@@ -347,7 +347,7 @@ _DELAY = (
     )
 )
 _FORGET = delete(attempts).where(_BY_KEY)
-_TAKE_BACK = update(attempts).where(_BY_KEY, attempts.c.count > 0).values(count=attempts.c.count - 1, retry_time=func.now())
+_TAKE_BACK = update(attempts).where(_BY_KEY, attempts.c.count > 0).values(count=attempts.c.count - 1, retry_time=None)
 _SWEEP_ATTEMPTS = delete(attempts).where(attempts.c.expire_time < func.now())
 
 _SIGNS = and_(signing_keys.c.sign_time.is_not(None), signing_keys.c.retire_time.is_(None))

@@ -12,8 +12,9 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
+from mesh import identity
 from mesh.errors import Aborted, FieldViolation, InvalidArgument, NotFound, PermissionDenied
-from mesh.identity import Role, caller
+from mesh.identity import Role
 from mesh.paging import PageTokens, Place, page_size
 from services.auth.clients import Networks, client_of
 from services.auth.domain import ACCESS_TOKEN_LIFETIME, CallerGone, User, WrongPassword, email_address
@@ -103,14 +104,14 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return _message(await self._current_user())
 
     async def UpdateCurrentUser(self, request: auth_pb2.UpdateCurrentUserRequest, context: Context) -> auth_pb2.User:
-        known = await self._current_user()
+        caller = await self._current_user()
         email = email_address(request.email) if request.HasField("email") else None
         password_hash: str | None = None
+        proved: User | None = None
         if request.HasField("email") or request.HasField("password"):
-            proved = await self._credentials.check(known.email, request.current_password, self._client(context))
+            proved = await self._credentials.check(caller.email, request.current_password, self._client(context))
             if proved is None:
                 raise WrongPassword
-            known = proved
         if request.HasField("password"):
             with self._passwords.turn():
                 password_hash = await self._passwords.hash(request.password)
@@ -118,7 +119,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         def change(user: User) -> User:
             if user.disabled:
                 raise CallerGone
-            if user.password_hash != known.password_hash:
+            if proved and user.password_hash != proved.password_hash:
                 raise WrongPassword
             return replace(
                 user,
@@ -127,7 +128,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
                 password_hash=password_hash or user.password_hash,
             )
 
-        return _message(await self._users.change(known.id, change, current_sign_in=_current_sign_in()))
+        return _message(await self._users.change(caller.id, change, current_sign_in=_current_sign_in()))
 
     async def DeleteCurrentUser(self, request: auth_pb2.DeleteCurrentUserRequest, context: Context) -> Empty:
         user = await self._current_user()
@@ -173,7 +174,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
     async def _current_user(self) -> User:
         """The caller, as the user is now and not when the token was issued."""
-        user = await self._users.get(UUID(caller().subject))
+        user = await self._users.get(UUID(identity.caller().subject))
         if user is None or user.disabled:
             raise CallerGone
         return user
@@ -249,7 +250,7 @@ def _after(place: Place | None) -> tuple[datetime, UUID] | None:
 
 
 def _current_sign_in() -> UUID:
-    token = caller().token
+    token = identity.caller().token
     assert token  # noqa: S101 users prove themselves by nothing else
     return sign_in_id(token)
 

@@ -61,8 +61,8 @@ attempts = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("count", Integer, nullable=False),
-    # Until then every further try is refused.
-    Column("retry_time", DateTime(timezone=True), nullable=False),
+    # Until then every further try is refused, if there is such a time.
+    Column("retry_time", DateTime(timezone=True)),
     # From then on the row means nothing.
     Column("expire_time", DateTime(timezone=True), nullable=False),
     Index("attempts_by_expire_time", "expire_time"),

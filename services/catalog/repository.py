@@ -26,7 +26,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    true,
     tuple_,
     union_all,
     update,
@@ -153,7 +152,11 @@ class ProductRepository:
 
     async def take_in(self, rows: Mapping[str, Details]) -> tuple[list[str], list[str]]:
         """Creates, replaces or brings back products, by id. The ids of those that are new, and of those that changed."""
-        records = [{"id": id, **details._asdict(), **_searchable(id, details)} for id, details in rows.items()]
+        known = {row[0]: Details(*row[1:]) for row in await self._database.fetch(_KNOWN, ids=list(rows))}
+        different = ((id, details) for id, details in rows.items() if known.get(id) != details)
+        records = [{"id": id, **details._asdict(), **_searchable(id, details)} for id, details in different]
+        if not records:
+            return [], []
         columns = {name: [record[name] for record in records] for name in _COLUMNS}
         new: list[str] = []
         changed: list[str] = []
@@ -187,7 +190,8 @@ class ChangeRepository:
     async def sweep(self, requests_age: timedelta, changes_age: timedelta) -> None:
         """Deletes what is older."""
         await self._database.execute(_SWEEP_REQUESTS, age=requests_age)
-        await self._database.execute(_SWEEP_CHANGES, age=changes_age)
+        while await self._database.execute(_SWEEP_CHANGES, age=changes_age) == _SWEPT_AT_ONCE:
+            pass
 
 
 Columns = ReadOnlyColumnCollection[str, ColumnElement[Any]]
@@ -200,7 +204,11 @@ _LIMIT = bindparam("limit", type_=Integer)
 
 _GET = select(*_PRODUCT).where(products.c.id == bindparam("id"), _THERE)
 _BATCH = select(*_PRODUCT).where(products.c.id == any_(bindparam("ids", type_=ARRAY(Text))), _THERE)
-_LOCK = select(func.now(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
+_KNOWN = select(products.c.id, *(products.c[field] for field in Details._fields)).where(
+    products.c.id == any_(bindparam("ids", type_=ARRAY(Text))), _THERE
+)
+# The time at which the lock was had, not at which it was asked for: who changes a product later has the later time.
+_LOCK = select(func.clock_timestamp(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
 _TEXTS = (
     select(*(products.c[field] for field in Texts._fields))
     .where(products.c.id > bindparam("after_id"), _THERE)
@@ -289,7 +297,7 @@ def _search(match: Match, order: tuple[Key, ...], filters: frozenset[str], follo
 
 
 # How many products are walked past. A word that fills no page with them is on few enough products for its index.
-_WALK = 1000
+_WALK = 300
 
 
 def _recorded(written: CTE) -> Insert:
@@ -303,8 +311,8 @@ def _recorded(written: CTE) -> Insert:
         .returning(change_log.c.last_number, func.pg_notify(CHANNEL, ""))
         .cte("log")
     )
-    number = log.c.last_number - count + func.row_number().over(order_by=written.c.id)
-    numbered = select(number, *(written.c[field] for field in Product._fields)).join_from(written, log, true())
+    number = select(log.c.last_number).scalar_subquery() - count + func.row_number().over(order_by=written.c.id)
+    numbered = select(number, *(written.c[field] for field in Product._fields))
     return insert(changes).from_select([changes.c.number, *_CHANGED_PRODUCT], numbered)
 
 
@@ -344,11 +352,6 @@ _incoming = (
     .table_valued(*(column(name, type_) for name, type_ in _COLUMNS.items()))
     .render_derived("incoming")
 )
-_unchanged = exists().where(
-    products.c.id == _incoming.c.id,
-    _THERE,
-    *(products.c[field] == _incoming.c[field] for field in Details._fields),
-)
 _rows = (
     select(
         _incoming.c.id,
@@ -360,7 +363,6 @@ _rows = (
         func.now(),
         literal_column("1"),
     )
-    .where(~_unchanged)
     # Two files at once lock the products that they share in the same order.
     .order_by(_incoming.c.id)
 )
@@ -371,10 +373,12 @@ _TAKE_IN = _recorded(
         index_elements=[products.c.id],
         set_={
             **{field: _take_in.excluded[field] for field in _replaced},
-            "update_time": func.now(),
+            "update_time": func.clock_timestamp(),
             "delete_time": None,
             "version": products.c.version + 1,
         },
+        # Another file may have brought the same in the meantime.
+        where=or_(products.c.delete_time.is_not(None), *(products.c[field] != _take_in.excluded[field] for field in Details._fields)),
     )
     .returning(*_PRODUCT)
     .cte("written")
@@ -397,13 +401,14 @@ _ANSWERED = (
 _LOG = select(change_log.c.last_number, select(func.min(changes.c.number)).scalar_subquery(), change_log.c.secret)
 _CHANGES = select(changes.c.number, *_CHANGED_PRODUCT).where(changes.c.number > bindparam("after")).order_by(changes.c.number).limit(_LIMIT)
 
+_SWEPT_AT_ONCE = 10_000
 _since = func.now() - bindparam("age", type_=Interval)
 _SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < _since)
-# All before the first that is young enough, so that no gap comes to be.
-_first_kept = select(changes.c.number).where(changes.c.update_time >= _since).order_by(changes.c.number).limit(1).scalar_subquery()
-_SWEEP_CHANGES = delete(changes).where(
-    changes.c.number < func.coalesce(_first_kept, select(change_log.c.last_number + 1).scalar_subquery())
-)
+# Of the oldest those before the first that is young enough, so that no gap comes to be; not all at once, which might take too long.
+_oldest = select(changes.c.number, changes.c.update_time).order_by(changes.c.number).limit(_SWEPT_AT_ONCE).subquery()
+_first_kept = select(func.min(_oldest.c.number)).where(_oldest.c.update_time >= _since).scalar_subquery()
+_first_unseen = select(func.max(_oldest.c.number) + 1).scalar_subquery()
+_SWEEP_CHANGES = delete(changes).where(changes.c.number < func.coalesce(_first_kept, _first_unseen))
 
 
 async def _answered(transaction: Transaction, request: Request) -> Product:

@@ -18,11 +18,11 @@ PASSWORD = "correct horse battery"
 
 
 def sign_up(stack: Stack, email: str) -> httpx.Response:
-    return httpx.post(f"{stack.rest}/users", json={"email": email, "password": PASSWORD, "display_name": "Ann"})
+    return httpx.post(f"{stack.rest}/users", timeout=30, json={"email": email, "password": PASSWORD, "display_name": "Ann"})
 
 
 def sign_in(stack: Stack, email: str) -> httpx.Response:
-    return httpx.post(f"{stack.rest}/auth/token", data={"grant_type": "password", "username": email, "password": PASSWORD})
+    return httpx.post(f"{stack.rest}/auth/token", timeout=30, data={"grant_type": "password", "username": email, "password": PASSWORD})
 
 
 def test_a_second_up_finds_everything_ready_and_leaves_it_alone(stack: Stack) -> None:
@@ -38,7 +38,7 @@ def test_a_process_that_is_killed_is_started_again(stack: Stack, name: str) -> N
     os.kill(pid, signal.SIGKILL)
     stack.wait_ready()
     assert stack.pids()[name] != pid
-    assert httpx.get(f"{stack.rest}/products").status_code == httpx.codes.OK
+    assert httpx.get(f"{stack.rest}/products", timeout=30).status_code == httpx.codes.OK
 
 
 def test_what_users_told_it_outlives_a_stop(stack: Stack) -> None:
@@ -76,6 +76,14 @@ def test_nothing_is_left_behind_when_what_keeps_it_running_is_killed(stack: Stac
         assert time.monotonic() < deadline
         time.sleep(0.1)
     stack.up()
+
+
+def test_a_database_that_is_there_already_is_used_and_no_other_started(fresh_stack: Stack, postgres_url: str) -> None:
+    stack = Stack({**fresh_stack.environment, "POSTGRES_URL": postgres_url})
+    stack.up()
+    assert set(stack.states()) == set(PROCESSES) - {"postgres"}
+    assert sign_up(stack, "ann@example.com").status_code == httpx.codes.CREATED
+    assert not (stack.folder / "data").exists()
 
 
 def test_a_taken_port_is_named_with_the_setting_that_chooses_another(fresh_stack: Stack) -> None:

@@ -64,7 +64,8 @@ class Shop(catalog_pb2_grpc.CatalogServiceServicer):
     async def WatchProducts(self, request: catalog_pb2.WatchProductsRequest, context: Context) -> AsyncIterator[catalog_pb2.ProductChange]:
         self._called()
         yield catalog_pb2.ProductChange(token="first")
-        await asyncio.Event().wait()
+        if request.token != "last":
+            await asyncio.Event().wait()
 
     def _called(self) -> None:
         self.calls += 1

@@ -74,7 +74,7 @@ def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(capfd: pytest.Cap
     lines = Lines(capfd)
     log = structlog.get_logger("shop")
     log.info(text)
-    log.info("read", text=text)
+    log.info("read", text=text, nested={"texts": [text]}, error=ValueError(text))
     logging.getLogger("library").warning("read %s", text)
     try:
         raise ValueError(text)
@@ -91,6 +91,13 @@ def test_a_field_that_is_named_like_a_secret_is_hidden(capfd: pytest.CaptureFixt
     structlog.get_logger("shop").info("signed in", **{field: "plain words"})
     (line,) = lines.read()
     assert line[field] == "[hidden]"
+
+
+def test_a_message_is_logged_as_its_name(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = Lines(capfd)
+    structlog.get_logger("shop").info("read", request=catalog_pb2.GetProductRequest(id="mug"))
+    (line,) = lines.read()
+    assert line["request"] == "hashiramart.catalog.v1.GetProductRequest"
 
 
 def test_grpc_does_not_write_lines_of_its_own() -> None:

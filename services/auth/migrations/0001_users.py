@@ -46,7 +46,7 @@ def upgrade() -> None:
         "attempts",
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("count", sa.Integer, nullable=False),
-        sa.Column("retry_time", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retry_time", sa.DateTime(timezone=True)),
         sa.Column("expire_time", sa.DateTime(timezone=True), nullable=False),
         schema="auth",
     )

@@ -37,7 +37,7 @@ def upgrade() -> None:
         op.create_index(f"products_by_{name}", "products", columns, schema=SCHEMA, postgresql_where=there)
     for name in ("name_words", "words"):
         op.create_index(
-            f"products_by_{name}", "products", [name], schema=SCHEMA, postgresql_using="gin", postgresql_with={"fastupdate": "off"}
+            f"products_by_{name}", "products", [name], schema=SCHEMA, postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 64}
         )
 
     op.create_table(

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,9 @@ class Auth:
             "AUTH_SECRET": secrets.token_urlsafe(),
             "AUTH_SERVICE_SECRETS": f'{{"catalog": "{SERVICE_SECRET}"}}',
             "MESH_DRAIN_DELAY_SECONDS": "0",
+            # A busy machine is no outage.
+            "MESH_DATABASE_ACQUIRE_SECONDS": "10",
+            "MESH_DATABASE_CONNECT_SECONDS": "10",
         } | environment
         self._log = folder / f"auth-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,3 +112,11 @@ def sql(database_url: str, statement: str, *arguments: Any) -> list[asyncpg.Reco
             await connection.close()
 
     return asyncio.run(run())
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Returns when it holds; fails if it does not come to."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +16,7 @@ from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
 from hashiramart.recommender.v1 import recommender_pb2
 from tests.engines import PgBouncer, Postgres, free_port
 from tests.services.auth.people import Person, refusal
-from tests.services.auth.processes import SERVICE_SECRET, Auth, sql
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+from tests.services.auth.processes import SERVICE_SECRET, Auth, eventually, sql
 
 
 def test_without_its_database_it_says_so_quickly_and_comes_back_by_itself(
@@ -143,14 +136,7 @@ def test_nothing_secret_is_logged(folder: Path, database_url: str, grpc_server: 
     assert "sign_ins" not in fault.message
     assert "UndefinedTableError" in auth.log
     assert "signed in" in auth.log
-    secrets = {
-        auth.environment["AUTH_SECRET"],
-        SERVICE_SECRET,
-        ann.email,
-        ann.password,
-        "a wrong password",
-        "a new password",
-        "a wrong secret",
-    }
+    hidden = {auth.environment["AUTH_SECRET"], SERVICE_SECRET, "a wrong secret"}
+    hidden |= {ann.email, ann.password, "a wrong password", "a new password"}
     hidden |= {token for pair in (first, second) for token in (pair.access_token, pair.refresh_token)}
     assert {secret for secret in hidden if secret in auth.log} == set()

@@ -3,7 +3,6 @@
 import base64
 import statistics
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote_plus
 
@@ -106,7 +105,7 @@ def test_of_many_who_use_one_refresh_token_at_once_one_wins_and_the_family_ends(
     assert refusal(lambda: ann.refreshes(winner)).reason == "INVALID_GRANT"
 
 
-@pytest.mark.parametrize("text", ["x", "ä" * 64, "A" * 64, "A" * 63, "!" * 64, str(uuid.uuid4())])
+@pytest.mark.parametrize("text", ["x", "ä" * 64, "A" * 64, "A" * 63, "!" * 64, "2f1c1a4e-3c1b-4b1e-9c53-6f0c8f3d2a10"])
 def test_what_is_no_refresh_token_is_refused(grpc_stub: AuthServiceStub, text: str) -> None:
     request = auth_pb2.IssueTokenRequest(grant_type="refresh_token", refresh_token=text)
     assert refusal(lambda: grpc_stub.IssueToken(request)).reason == "INVALID_GRANT"
@@ -220,5 +219,5 @@ def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_the_next_sign_i
     sql(database_url, "UPDATE auth.users SET password_hash = $2 WHERE email = $1", ann.email, older)
     assert ann.signs_in().access_token
     [kept] = sql(database_url, "SELECT password_hash FROM auth.users WHERE email = $1", ann.email)
-    assert "$m=19456,t=2,p=1$" in kept["password_hash"]
+    assert "$m=12288,t=3,p=1$" in kept["password_hash"]
     assert ann.signs_in().access_token

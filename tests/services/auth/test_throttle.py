@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -136,6 +137,21 @@ def test_an_address_is_what_a_trusted_proxy_saw(grpc_stub: AuthServiceStub, data
         return str(row["key"])
 
     assert (counted(first) == counted(second)) is same
+
+
+def test_many_who_sign_in_from_one_address_at_once_do_not_hinder_each_other(grpc_stub: AuthServiceStub, ann: Person) -> None:
+    people = [Person(grpc_stub) for _ in range(6)]
+    for somebody in people:
+        somebody.signs_up()
+        somebody.place = ann.place
+    with ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(lambda somebody: somebody.signs_in().access_token, 8 * people))
+
+
+def test_only_a_trusted_proxy_is_believed(folder: Path, own_database: str) -> None:
+    with Auth(folder, own_database, AUTH_TRUSTED_PROXIES='["192.0.2.0/24"]') as auth, auth.stub() as stub:
+        fail(Person(stub), 1)
+    assert sql(own_database, "SELECT 1 FROM auth.attempts WHERE key = 'address 127.0.0.1'")
 
 
 def test_sign_ups_from_one_address_are_slowed(grpc_stub: AuthServiceStub, ann: Person) -> None:

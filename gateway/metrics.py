@@ -1,0 +1,40 @@
+"""How many requests were answered, how, and how fast: counted by every worker, told by the process that started them."""
+
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+
+class Metrics:
+    """What one worker counts. With `share` set before it started, others can read it too."""
+
+    def __init__(self) -> None:
+        self._seconds = Histogram(
+            "gateway_request_seconds",
+            "Requests by their binding and HTTP status.",
+            ("rule", "status"),
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=None,
+        )
+        self._known: dict[tuple[str, int], Histogram] = {}
+
+    def answered(self, rule: str, status: int, seconds: float) -> None:
+        key = (rule, status)
+        if key not in self._known:
+            self._known[key] = self._seconds.labels(rule, str(status))
+        self._known[key].observe(seconds)
+
+
+def share(folder: Path) -> None:
+    """Has the workers that start from now on keep what they count in a folder."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def serve(listen: str, folder: Path) -> None:
+    """Tells Prometheus what all workers counted."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+    host, _, port = listen.rpartition(":")
+    start_http_server(int(port), host, registry)

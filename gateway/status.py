@@ -1,0 +1,64 @@
+"""Which services are up, for staff."""
+
+import asyncio
+from collections.abc import Mapping
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from pydantic import BaseModel
+
+from gateway.contract import Contract
+from gateway.errors import refusal
+from gateway.exchange import Refused
+
+CURRENT_USER_RPC = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
+STAFF = ("ROLE_STAFF", "ROLE_ADMIN")
+HEALTH_RPC = "/grpc.health.v1.Health/Check"
+PATIENCE_SECONDS = 1.0
+
+
+class ServiceStatus(BaseModel):
+    """One service of the mesh."""
+
+    name: str
+    up: bool
+
+
+class MeshStatus(BaseModel):
+    """The gateway's version, and the services that it calls."""
+
+    version: str
+    services: list[ServiceStatus]
+
+
+class Services:
+    """The services of the contracts, each behind its channel."""
+
+    def __init__(self, contract: Contract, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self._channels = channels
+        self._who_am_i = contract.method(CURRENT_USER_RPC)
+
+    async def refuse_unless_staff(self, authorization: str) -> None:
+        """Asks auth who is calling. Raises Refused for anybody but staff, and AioRpcError where auth refuses."""
+        method = self._who_am_i
+        rpc: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[method.service.full_name].unary_unary(method.full_name)
+        metadata = (("authorization", authorization),) if authorization else ()
+        user = GetMessageClass(method.descriptor.output_type).FromString(await rpc(b"", timeout=PATIENCE_SECONDS, metadata=metadata))
+        role = user.DESCRIPTOR.fields_by_name["role"]
+        names = {value.number: value.name for value in role.enum_type.values} if role.enum_type else {}
+        if names.get(getattr(user, role.name)) not in STAFF:
+            raise Refused(refusal(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", "this is for staff"))
+
+    async def status(self, version: str) -> MeshStatus:
+        names = sorted(self._channels)
+        up = await asyncio.gather(*(self._is_up(name) for name in names))
+        return MeshStatus(version=version, services=[ServiceStatus(name=name, up=is_up) for name, is_up in zip(names, up, strict=True)])
+
+    async def _is_up(self, name: str) -> bool:
+        check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[name].unary_unary(HEALTH_RPC)
+        try:
+            raw = await check(HealthCheckRequest(service=name).SerializeToString(), timeout=PATIENCE_SECONDS)
+        except grpc.aio.AioRpcError:
+            return False
+        return HealthCheckResponse.FromString(raw).status == HealthCheckResponse.SERVING

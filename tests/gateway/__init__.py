@@ -1,0 +1,1 @@
+"""The gateway, through HTTP and beside the judges of its parts."""

@@ -1,0 +1,90 @@
+"""The gateway as a process of its own, before a service that answers what it was asked."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.contract import Contract
+from tests.engines import free_port
+from tests.gateway.everything import EverythingServer, descriptors
+from tests.loops import Loop, running_loop
+
+
+@pytest.fixture(scope="session")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
+    """The contracts of the shop, and one with every shape that there is."""
+    return Contract(descriptors(tmp_path_factory.mktemp("descriptors")))
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Loop]:
+    with running_loop() as loop:
+        yield loop
+
+
+@pytest.fixture(scope="module")
+def service(contract: Contract, loop: Loop) -> Iterator[EverythingServer]:
+    async def started() -> EverythingServer:
+        server = EverythingServer(contract)
+        await server.start()
+        return server
+
+    server = loop.run(started())
+    yield server
+    loop.run(server.stop())
+
+
+@pytest.fixture(scope="module")
+def metrics_url() -> str:
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="module")
+def gateway_url(contract: Contract, service: EverythingServer, metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = {"GATEWAY_WORKERS": "1", "MESH_METRICS_LISTEN": metrics_url.removeprefix("http://")}
+    with gateway(contract, service, tmp_path_factory.mktemp("gateway"), settings) as (url, _):
+        yield url
+
+
+@contextmanager
+def gateway(
+    contract: Contract, service: EverythingServer, folder: Path, settings: dict[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A gateway before a service, its URL and its process."""
+    descriptors = folder / "descriptors.binpb"
+    descriptors.write_bytes(contract.files.SerializeToString())
+    address, listen = f"127.0.0.1:{service.port}", f"127.0.0.1:{free_port()}"
+    settings = settings | {"GATEWAY_LISTEN": listen, "GATEWAY_DESCRIPTORS": str(descriptors), "GATEWAY_HEARTBEAT_SECONDS": "0.3"}
+    settings |= {"GATEWAY_AUTH_ADDRESS": address, "GATEWAY_CATALOG_ADDRESS": address}
+    settings |= {"GATEWAY_TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]', "MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
+    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | settings) as process:
+        try:
+            wait_until_up(f"http://{listen}")
+            yield f"http://{listen}", process
+        finally:
+            process.terminate()
+
+
+def wait_until_up(url: str) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            httpx.get(f"{url}/healthz")
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(url)
+
+
+@pytest.fixture
+def client(gateway_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=gateway_url, timeout=20) as client:
+        yield client
