@@ -14,8 +14,8 @@ help: ## this list
 setup: ## install what is missing, into folders of the project's own
 	@$(PYTHON) -m compose.local.install
 
-up: setup ## start the engines, the services and the gateway, and say where they are
-	@$(BIN)/python -m compose.local up
+up: setup ## start engines, services and gateway, and say where they are; some alone, with what they need, with S="auth gateway"
+	@$(BIN)/python -m compose.local up $(S)
 
 down: ## stop them; what they know stays
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m compose.local down

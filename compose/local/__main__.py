@@ -1,4 +1,4 @@
-"""The commands: `python -m compose.local up`, `down`, `status`, `logs [process ...]`, `run <process> <command ...>` or `install`."""
+"""The commands: `python -m compose.local up [process ...]`, `down`, `status`, `logs [process ...]`, `run <process> <command ...>`, `install`."""
 
 import fcntl
 import sys
@@ -26,9 +26,9 @@ def main(arguments: list[str]) -> None:
             # Whichever of them the settings choose: the tests run on all.
             for install in (minio.install_program, jars.install_daemons, jars.install_s3a):
                 install()
-        case ["up"]:
+        case ["up", *names]:
             with alone_in(folder):
-                stack.up(processes(settings), supervisor)
+                stack.up(processes(settings), names, supervisor)
         case ["down"]:
             with alone_in(folder):
                 stack.down(processes(settings), supervisor)

@@ -28,7 +28,7 @@ class Process:
     install: Action = nothing
     # Done before each start. May raise `CalledProcessError`, with what went wrong in its `stderr`.
     prepare: Action = nothing
-    # Done once it is ready, before what comes after it is started.
+    # Done once it is ready, before what comes after it is started; again at each `up`.
     furnish: Action = nothing
     # Done before it is stopped.
     retire: Action = nothing

@@ -22,18 +22,22 @@ START_SECONDS = 120
 SPACE_BYTES = 3_000_000_000
 
 
-def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
-    """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
+def up(processes: Sequence[Process], names: Sequence[str], supervisor: Supervisor) -> None:
+    """Starts those of these processes that do not run, each when those that it needs are ready, and returns when all are.
+
+    Without names, all of them; otherwise the named ones, and those that they need.
+    """
+    wanted = with_needs(processes, names) if names else processes
     supervisor.know([process.program for process in processes])
     try:
         states = supervisor.states()
-        away = [process for process in processes if states[process.name] in ("STOPPED", "FATAL")]
+        away = [process for process in wanted if states[process.name] in ("STOPPED", "FATAL")]
         refuse_small_machine(away, supervisor.logs)
         for process in away:
             refuse_taken_ports(process)
         for process in away:
             process.install()
-        asyncio.run(bring_up_all(processes, supervisor))
+        asyncio.run(bring_up_all(wanted, supervisor))
     except* NotUp as failures:
         sys.exit("\n".join(str(failure) for failure in failures.exceptions))
     print("HashiraMart is up:" if away else "HashiraMart is up already:")
@@ -80,6 +84,18 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
     os.execvpe(command[0], command, os.environ | environments[name])
 
 
+def with_needs(processes: Sequence[Process], names: Sequence[str]) -> list[Process]:
+    """The processes of these names, and those that they need."""
+    if unknown := set(names).difference(process.name for process in processes):
+        sys.exit(f"There is no process {min(unknown)}; there are {', '.join(process.name for process in processes)}.")
+    needed = set(names)
+    # Each stands after those that it needs.
+    for process in reversed(processes):
+        if process.name in needed:
+            needed.update(process.after)
+    return [process for process in processes if process.name in needed]
+
+
 class NotUp(Exception):
     """A process is not up, and this is why."""
 
@@ -107,8 +123,9 @@ async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str,
             lines = supervisor.log(name).read_text(errors="replace").splitlines()
             raise NotUp(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
         await asyncio.sleep(0.05)
+    # Also when it ran already: whoever started it may have been interrupted before this.
+    await asyncio.to_thread(process.furnish)
     if start:
-        await asyncio.to_thread(process.furnish)
         print(f"{name:16}ready after {time.monotonic() - began:.1f} s", flush=True)
     ready[name].set()
 
