@@ -17,7 +17,7 @@ from compose.local.process import Process, nothing
 from compose.local.supervisor import Supervisor
 
 # How long a process may take to be ready, while others start beside it.
-START_SECONDS = 120
+START_SECONDS = 300
 # What data, logs and an application's leavings may come to before one sees to them.
 SPACE_BYTES = 3_000_000_000
 
