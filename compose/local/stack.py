@@ -124,7 +124,10 @@ async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str,
             raise NotUp(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
         await asyncio.sleep(0.05)
     # Also when it ran already: whoever started it may have been interrupted before this.
-    await asyncio.to_thread(process.furnish)
+    try:
+        await asyncio.to_thread(process.furnish)
+    except RuntimeError as error:
+        raise NotUp(f"{name} could not be furnished: {error}") from error
     if start:
         print(f"{name:16}ready after {time.monotonic() - began:.1f} s", flush=True)
     ready[name].set()
