@@ -14,8 +14,8 @@ help: ## this list
 setup: ## install what is missing, into folders of the project's own
 	@$(PYTHON) -m compose.local.install
 
-up: setup ## start PostgreSQL, the services and the gateway, and say where they are
-	@$(BIN)/python -m compose.local up
+up: setup ## start engines, services and gateway, and say where they are; some alone, with what they need, with S="auth gateway"
+	@$(BIN)/python -m compose.local up $(S)
 
 down: ## stop them; what they know stays
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m compose.local down
@@ -31,7 +31,8 @@ admin: setup ## make an admin: make admin EMAIL=boss@example.com, then type a pa
 
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m compose.local.install tests
-	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadscope
+	@$(BIN)/python -m compose.local install
+	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadgroup
 
 lint: setup ## style, types, who may import whom, the contracts, and whether gen/ is fresh
 	@$(BIN)/ruff check --quiet
@@ -59,6 +60,8 @@ baseline: proto ## let today's contracts be what later ones may not break
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 lock: setup ## write requirements/ from pyproject.toml; newest versions with UPGRADE=--upgrade
 	@$(LOCKED) --group setup --output-file requirements/setup.txt
+	@$(LOCKED) --group mlflow --output-file requirements/mlflow.txt
+	@$(LOCKED) --group spark --output-file requirements/spark.txt
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 

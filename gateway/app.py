@@ -1,6 +1,10 @@
 """The FastAPI app, which owns what is not in the contracts, inside of the transcoder."""
 
 import gc
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -29,9 +33,17 @@ from mesh.settings import MeshSettings
 
 def worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
     """The gateway in a process of its own, one of several."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # The process that started it tells what all of them count.
     telemetry.start("gateway", mesh.model_copy(update={"metrics_listen": ""}))
     return build(Contract(settings.descriptors.read_bytes()), settings, mesh)
+
+
+def _end_with_parent() -> None:
+    # The parent ends its workers, unless it is killed itself: then they would hold the port, and nobody could take its place.
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from google.api import annotations_pb2, http_pb2
+from google.protobuf import duration_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -129,7 +130,9 @@ class Contract:
         for file in self.files.file:
             self.pool.Add(file)
         # An error's details name their types only when they are sent: nothing in the contracts imports them.
-        self.pool.Add(FileDescriptorProto.FromString(error_details_pb2.DESCRIPTOR.serialized_pb))
+        for details in (duration_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR):
+            if details.name not in {file.name for file in self.files.file}:
+                self.pool.AddSerializedFile(details.serialized_pb)
         self.methods = [method for file in self.files.file for method in self._methods(file)]
         self.bindings = [binding for method in self.methods for binding in _bindings(method)]
         _refuse_duplicates(self.bindings)

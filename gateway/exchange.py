@@ -229,7 +229,9 @@ def _origin(headers: dict[bytes, bytes]) -> Origin:
 
 def _client(peer: str, forwarded_for: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
     """The client's address: the nearest that is not one of our own proxies, each of which names who called it."""
-    hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for and trusted_proxies else []
+    if not (forwarded_for and trusted_proxies):
+        return peer
+    hops = [hop.strip() for hop in forwarded_for.split(",")]
     client = peer
     while hops and _is_one_of(client, trusted_proxies):
         client = hops.pop()

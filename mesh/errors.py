@@ -16,7 +16,7 @@ class FieldViolation(NamedTuple):
     description: str
 
 
-class Refusal(Exception):  # noqa: N818 it is an answer, not an error
+class Refusal(Exception):
     """A call is refused, and the caller is told why. `reason` is one of the contracts' `ErrorReason`s."""
 
     code: ClassVar[grpc.StatusCode]

@@ -1,10 +1,22 @@
 """What every test can ask for: the engines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import pytest
 
 from tests.engines import PgBouncer, Postgres
+from tests.hadoop import Hdfs, Yarn
+from tests.stores import Minio, SeaweedFS, Store
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """The tests of one module run in one process, and all that want Hadoop in the same, so that it is started once."""
+    for module, tests in groupby(items, key=lambda item: item.location[0]):
+        of_module = list(tests)
+        wants_hadoop = any({"hdfs", "yarn"} & set(getattr(item, "fixturenames", ())) for item in of_module)
+        for item in of_module:
+            item.add_marker(pytest.mark.xdist_group("hadoop" if wants_hadoop else module))
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +37,38 @@ def pgbouncer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
     """PgBouncer in transaction mode, before `postgres`: `pgbouncer.url(postgres_url)` is the way through it."""
     with PgBouncer(tmp_path_factory.mktemp("pgbouncer"), postgres) as pooler:
         yield pooler
+
+
+@pytest.fixture(scope="session")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
+    """MinIO with the stack's buckets: `minio.client("spark")` is the store as that user sees it."""
+    with Minio(tmp_path_factory.mktemp("minio")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """SeaweedFS, the same."""
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as store:
+        yield store
+
+
+@pytest.fixture(scope="session", params=["minio", "seaweedfs"])
+def object_store(request: pytest.FixtureRequest) -> Store:
+    """Each of the stores in turn."""
+    store: Store = request.getfixturevalue(request.param)
+    return store
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
+    """An HDFS for all tests of this process, empty at first."""
+    with Hdfs(tmp_path_factory.mktemp("hadoop")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def yarn(hdfs: Hdfs, minio: Minio) -> Iterator[Yarn]:
+    """A YARN on `hdfs`, whose applications write to `minio`."""
+    with Yarn(hdfs, minio.store) as cluster:
+        yield cluster

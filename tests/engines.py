@@ -2,27 +2,35 @@
 
 import itertools
 import os
+import random
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
-from compose.local import postgres
+from compose.local import postgres, seaweedfs
+from compose.local.settings import Settings
+
+# A JVM on a machine that is busy with other tests takes its time.
+START_SECONDS = 120
 
 
 class Engine:
     """A program that is started and stopped, and keeps its log in its folder."""
 
-    def __init__(self, folder: Path, command: list[str], ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, folder: Path, command: list[str], ready: Callable[[], bool], environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._log = folder / "log"
         self._command = command
+        self._environment = environment
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,8 +44,8 @@ class Engine:
     def start(self) -> None:
         """Returns when it is ready."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+            self._process = subprocess.Popen(self._command, env={**os.environ, **self._environment}, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self._command} did not start:\n{self._log.read_text()}")
@@ -55,6 +63,10 @@ class Engine:
             yield
         finally:
             self.start()
+
+    def kill(self) -> None:
+        """Ends it at once, as if it had crashed."""
+        self._end(signal.SIGKILL)
 
     def _end(self, by: signal.Signals) -> None:
         if self._process is not None:
@@ -118,6 +130,33 @@ class PgBouncer(Engine):
     def url(self, postgres_url: str) -> str:
         """The way through the pooler to a database of its server."""
         return postgres_url.replace(f":{self._server.port}/", f":{self.port}/")
+
+
+def own_settings(folder: Path) -> Settings:
+    """The settings of a stack that meets no other: a folder and ports of its own."""
+    names = [name for name in Settings.model_fields if name.endswith("_port")]
+    ports = free_ports(len(names) + seaweedfs.PORTS)
+    chosen = dict(zip(names, ports, strict=False)) | {"seaweedfs_port": ports[-seaweedfs.PORTS]}
+    return Settings.model_validate({"stack_folder": folder, **chosen})
+
+
+def free_ports(count: int) -> range:
+    """Ports of the loopback, side by side, that nothing listened on a moment ago."""
+    while True:
+        # Below those that the kernel gives to whoever asks for any.
+        start = random.randrange(10_240, 32_000)  # noqa: S311 (no secret)
+        ports = range(start, start + count)
+        if all(map(is_free, ports)):
+            return ports
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The commands: `python -m compose.local up`, `down`, `status`, `logs [process ...]` or `run <process> <command ...>`."""
+"""The commands: `python -m compose.local up [process ...]`, `down`, `status`, `logs [process ...]`, `run <process> <command ...>`, `install`."""
 
 import fcntl
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from compose.local import stack
+from compose.local import jars, minio, stack
 from compose.local.processes import processes
 from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Supervisor
@@ -22,12 +22,16 @@ def main(arguments: list[str]) -> None:
     folder = usable(settings.stack_folder)
     supervisor = Supervisor(folder, settings.logs)
     match arguments:
-        case ["up"]:
+        case ["install"]:
+            # Whichever of them the settings choose: the tests run on all.
+            for install in (minio.install_program, jars.install_daemons, jars.install_s3a):
+                install()
+        case ["up", *names]:
             with alone_in(folder):
-                stack.up(processes(settings), supervisor)
+                stack.up(processes(settings), names, supervisor)
         case ["down"]:
             with alone_in(folder):
-                stack.down(supervisor)
+                stack.down(processes(settings), supervisor)
         case ["status"]:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from compose.local import files
+
 
 def kept(file: Path, names: Iterable[str]) -> dict[str, str]:
     """The secrets of these names; those the file does not know yet are made and written to it."""
@@ -13,9 +15,5 @@ def kept(file: Path, names: Iterable[str]) -> dict[str, str]:
     missing = [name for name in names if name not in known]
     if missing:
         known |= {name: secrets.token_urlsafe(32) for name in missing}
-        fresh = file.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
-        fresh.write_text("".join(f"{name}={value}\n" for name, value in known.items()))
-        fresh.replace(file)
+        files.replace(file, "".join(f"{name}={value}\n" for name, value in known.items()))
     return known

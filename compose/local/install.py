@@ -4,12 +4,14 @@
     python3 -m compose.local.install grpcurl  grpcurl, into .local/tools/bin
     python3 -m compose.local.install tests    all that the tests want besides: grpcurl, curl, pgbouncer
 
-Runs on a bare Python, so it imports nothing but the standard library. It may be interrupted at any time and run again.
+The engines' own modules install theirs by the same means. Runs on a bare Python, so it imports nothing but the standard library.
+It may be interrupted at any time and run again.
 """
 
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,8 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".local" / "tools"
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
+# What is dear to make and the same for every checkout.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hashiramart"
 # The environment is about 1 GB, and what is downloaded for it as much again.
 SPACE_BYTES = 2_500_000_000
+# The oldest Go that builds what we build: 1.24.
+GO_MINOR = 24
 GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
 
@@ -36,8 +42,7 @@ def install_environment() -> None:
     installed = stamp.read_text() if stamp.exists() else ""
     if installed == wanted:
         return
-    if shutil.disk_usage(ROOT).free < SPACE_BYTES:
-        sys.exit(f"The disk that holds {ROOT} has less than {SPACE_BYTES / 1e9:.1f} GB free: make room, then run the same again.")
+    refuse_full_disk(ROOT, SPACE_BYTES)
     uv = installed_uv()
     stamp.unlink(missing_ok=True)
     # Without its stamp an environment was interrupted while it was made, and its packages may be halves.
@@ -73,8 +78,18 @@ def installed_uv() -> str:
 def install_grpcurl() -> None:
     """Builds grpcurl."""
     if not (TOOLS / "bin" / "grpcurl").exists():
-        go = shutil.which("go") or str(VENV / "bin" / "go")
-        run("build grpcurl", [go, "install", "-trimpath", GRPCURL], GOBIN=str(TOOLS / "bin"), CGO_ENABLED="0")
+        run("build grpcurl", [go(), "install", "-trimpath", GRPCURL], GOBIN=str(TOOLS / "bin"), CGO_ENABLED="0")
+
+
+def go() -> str:
+    """The path of Go: the one on PATH if it is new enough, else the one that came as a wheel."""
+    found = shutil.which("go")
+    if found is not None:
+        said = subprocess.run([found, "env", "GOVERSION"], check=False, capture_output=True, text=True, cwd="/").stdout
+        version = re.match(r"go1\.(\d+)", said)
+        if version is not None and int(version[1]) >= GO_MINOR:
+            return found
+    return str(VENV / "bin" / "go")
 
 
 def install_test_programs() -> None:
@@ -89,14 +104,21 @@ def install_test_programs() -> None:
 
 
 def install_packages(*names: str) -> None:
-    """Installs these Debian packages."""
+    """Installs these Debian packages. One may be a choice: `vim | nano`."""
     if not names:
         return
     if shutil.which("apt-get") is None or (as_root() and shutil.which("sudo") is None):
         sys.exit(f"Missing on this machine: {', '.join(names)}. Install them by its package manager, then run the same again.")
     apt = [*as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2"]
     run("read the package lists", [*apt, "update"])
-    run(f"install {', '.join(names)}", [*apt, "install", "--no-install-recommends", *names])
+    run(f"install {', '.join(names)}", [*apt, "satisfy", "--no-install-recommends", ", ".join(names)])
+
+
+def refuse_full_disk(folder: Path, wanted_bytes: int) -> None:
+    """Ends the program with one sentence when the disk that is to hold this folder has no room for so much."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    if shutil.disk_usage(place).free < wanted_bytes:
+        sys.exit(f"The disk that holds {place} has less than {wanted_bytes / 1e9:.1f} GB free: make room, then run the same again.")
 
 
 def as_root() -> list[str]:

@@ -1,6 +1,8 @@
 """Whether a process is ready to be used, asked the way its users ask."""
 
 import http.client
+import json
+import socket
 from urllib.request import urlopen
 
 import grpc
@@ -31,3 +33,20 @@ def http_answers(port: int, path: str) -> bool:
             return True
     except (OSError, http.client.HTTPException):
         return False
+
+
+def http_json(port: int, path: str) -> object:
+    """What the HTTP server on this port of the loopback says on this path; None if it says nothing."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_SECONDS) as answer:
+            said: object = json.load(answer)
+            return said
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
+def listens(port: int) -> bool:
+    """Whether anything takes connections on this port of the loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(TIMEOUT_SECONDS)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -3,73 +3,183 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from compose.local import credentials, postgres
+from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, postgres, seaweedfs, spark
+from compose.local.object_store import ObjectStore, User
 from compose.local.probes import grpc_serves, http_answers
+from compose.local.process import Process
 from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
-
-@dataclass(frozen=True)
-class Process:
-    """A process of the stack: what is run, after what, and when it is ready."""
-
-    program: Program
-    # On the loopback; the setting `<NAME>_PORT` moves it elsewhere.
-    port: int
-    ready: Callable[[], bool]
-    scheme: str = ""
-    after: tuple[str, ...] = ()
-    # Done before each start. May raise `CalledProcessError`, with what went wrong in its `stderr`.
-    prepare: Callable[[], None] = lambda: None
-
-    @property
-    def name(self) -> str:
-        return self.program.name
-
-    @property
-    def address(self) -> str:
-        return f"{self.scheme}127.0.0.1:{self.port}"
+HTTP = "http://"
 
 
 def processes(settings: Settings) -> list[Process]:
     """All of them, each after those that it needs."""
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET")
+    users = object_store.users(settings)
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "MINIO_ROOT_PASSWORD", *(user.secret for user in users))
     secrets = credentials.kept(settings.stack_folder / "secrets.env", names)
 
-    def address(port: int) -> str:
-        return f"127.0.0.1:{port}"
-
-    engines: list[Process] = []
-    database = settings.postgres_url
+    databases, database = [], settings.postgres_url
     if database is None:
-        data = settings.stack_folder / "data" / "postgres"
         password = secrets["POSTGRES_PASSWORD"]
-        database = f"postgresql://{postgres.USER}:{password}@{address(settings.postgres_port)}/{postgres.DATABASE}"
-        server = Process(
-            Program("postgres", postgres.command(data, settings.postgres_port), stop_signal="INT"),
-            settings.postgres_port,
-            ready=partial(postgres.accepts, settings.postgres_port),
-            prepare=partial(postgres.initialise, data, password),
-        )
-        engines.append(server)
+        databases = [postgres_row(settings, password)]
+        database = f"postgresql://{postgres.USER}:{password}@127.0.0.1:{settings.postgres_port}/{postgres.DATABASE}"
+
+    stores, store = [], object_store.external(settings)
+    if store is None:
+        keys = {user: secrets[user.secret] for user in users}
+        if settings.object_store == "minio":
+            port, stores = settings.minio_port, [minio_row(settings, secrets["MINIO_ROOT_PASSWORD"], keys)]
+        else:
+            port, stores = settings.seaweedfs_port, [seaweedfs_row(settings, keys)]
+        store = ObjectStore(f"http://127.0.0.1:{port}", settings.s3_region, {user.name: (user.name, key) for user, key in keys.items()})
+
+    cluster = [] if settings.hadoop_conf_dir else hadoop_rows(settings)
+    return [
+        *databases,
+        *stores,
+        *cluster,
+        history_row(settings, store),
+        mlflow_row(settings, database, store, after=named([*databases, *stores])),
+        *service_rows(settings, secrets, database, after=named(databases)),
+    ]
+
+
+def postgres_row(settings: Settings, password: str) -> Process:
+    port, data = settings.postgres_port, settings.data / "postgres"
+    return Process(
+        Program("postgres", postgres.command(data, port), stop_signal="INT"),
+        {"POSTGRES_PORT": port},
+        memory_mb=60,
+        ready=partial(postgres.accepts, port),
+        prepare=partial(postgres.initialise, data, password),
+    )
+
+
+def minio_row(settings: Settings, password: str, keys: Mapping[User, str]) -> Process:
+    port, console_port = settings.minio_port, settings.minio_console_port
+    return Process(
+        Program("minio", minio.command(settings.data / "minio", port, console_port), minio.environment(password)),
+        {"MINIO_CONSOLE_PORT": console_port, "MINIO_PORT": port},
+        memory_mb=200,
+        ready=partial(http_answers, port, "/minio/health/ready"),
+        scheme=HTTP,
+        install=minio.install_program,
+        furnish=partial(minio.furnish, port, password, object_store.buckets(settings), keys),
+    )
+
+
+def seaweedfs_row(settings: Settings, keys: Mapping[User, str]) -> Process:
+    port, data = settings.seaweedfs_port, settings.data / "seaweedfs"
+    return Process(
+        Program("seaweedfs", seaweedfs.command(data, port, object_store.buckets(settings))),
+        {"SEAWEEDFS_PORT": port},
+        memory_mb=250,
+        ready=partial(seaweedfs.ready, port, keys),
+        scheme=HTTP,
+        prepare=partial(seaweedfs.initialise, data, keys),
+    )
+
+
+def hadoop_rows(settings: Settings) -> list[Process]:
+    """HDFS and YARN."""
+    environment = hadoop.daemon_environment(settings)
+
+    def program(daemon: str) -> Program:
+        return Program(daemon, hadoop.command(settings, daemon), environment)
+
+    return [
+        Process(
+            program("namenode"),
+            {"NAMENODE_PORT": settings.namenode_port, "NAMENODE_RPC_PORT": settings.namenode_rpc_port},
+            memory_mb=230,
+            ready=partial(hadoop.namenode_ready, settings),
+            scheme=HTTP,
+            install=jars.install_daemons,
+            prepare=partial(hadoop.format_namenode, settings),
+        ),
+        Process(
+            program("datanode"),
+            {"DATANODE_PORT": settings.datanode_port},
+            memory_mb=180,
+            ready=partial(hadoop.datanode_ready, settings),
+            after=("namenode",),
+            prepare=partial(hadoop.configure, settings),
+            furnish=partial(hadoop.make_folder, settings, spark.EVENT_LOG),
+        ),
+        Process(
+            program("resourcemanager"),
+            {
+                "RESOURCEMANAGER_PORT": settings.resourcemanager_port,
+                "RESOURCEMANAGER_RPC_PORT": settings.resourcemanager_rpc_port,
+                "RESOURCEMANAGER_SCHEDULER_PORT": settings.resourcemanager_scheduler_port,
+                "RESOURCEMANAGER_TRACKER_PORT": settings.resourcemanager_tracker_port,
+            },
+            memory_mb=270,
+            ready=partial(hadoop.resourcemanager_ready, settings),
+            scheme=HTTP,
+            prepare=partial(hadoop.configure, settings),
+        ),
+        Process(
+            program("nodemanager"),
+            {"NODEMANAGER_PORT": settings.nodemanager_port, "NODEMANAGER_RPC_PORT": settings.nodemanager_rpc_port},
+            memory_mb=200,
+            ready=partial(hadoop.nodemanager_ready, settings),
+            scheme=HTTP,
+            # It keeps the logs of applications in HDFS.
+            after=("datanode", "resourcemanager"),
+            prepare=partial(hadoop.configure, settings),
+            retire=partial(hadoop.kill_applications, settings),
+        ),
+    ]
+
+
+def history_row(settings: Settings, store: ObjectStore) -> Process:
+    return Process(
+        Program("history", spark.history_command(settings), spark.history_environment(settings)),
+        {"HISTORY_PORT": settings.history_port},
+        memory_mb=250,
+        ready=partial(http_answers, settings.history_port, "/api/v1/applications?limit=1"),
+        scheme=HTTP,
+        # It reads what applications wrote into HDFS.
+        after=() if settings.hadoop_conf_dir else ("datanode",),
+        install=jars.install_s3a,
+        prepare=partial(spark.configure, settings, store),
+    )
+
+
+def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:
+    return Process(
+        Program("mlflow", mlflow.command(settings), mlflow.environment(settings, database, store)),
+        {"MLFLOW_PORT": settings.mlflow_port},
+        memory_mb=500,
+        ready=partial(http_answers, settings.mlflow_port, "/health"),
+        scheme=HTTP,
+        after=after,
+        prepare=partial(mlflow.initialise, settings, database, store),
+    )
+
+
+def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, after: tuple[str, ...]) -> list[Process]:
+    """Our own: the services, and the gateway before them."""
 
     def service(name: str, port: int, **environment: str) -> Process:
         prefix = name.upper()
         environment |= {
-            f"{prefix}_LISTEN": address(port),
+            f"{prefix}_LISTEN": f"127.0.0.1:{port}",
             f"{prefix}_DATABASE_URL": database,
-            "MESH_AUTH_ADDRESS": address(settings.auth_port),
+            "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
         }
         return Process(
             Program(name, python(f"services.{name}"), environment),
-            port,
+            {f"{prefix}_PORT": port},
+            memory_mb=100,
             ready=partial(grpc_serves, port),
-            after=tuple(engine.name for engine in engines),
+            after=after,
             prepare=partial(migrate, name, environment, settings.logs / f"{name}.log"),
         )
 
@@ -82,15 +192,20 @@ def processes(settings: Settings) -> list[Process]:
             "gateway",
             python("gateway"),
             {
-                "GATEWAY_LISTEN": address(settings.gateway_port),
-                **{f"GATEWAY_{service.name.upper()}_ADDRESS": address(service.port) for service in services},
+                "GATEWAY_LISTEN": f"127.0.0.1:{settings.gateway_port}",
+                **{f"GATEWAY_{service.name.upper()}_ADDRESS": service.address for service in services},
             },
         ),
-        settings.gateway_port,
+        {"GATEWAY_PORT": settings.gateway_port},
+        memory_mb=100,
         ready=partial(http_answers, settings.gateway_port, "/healthz"),
-        scheme="http://",
+        scheme=HTTP,
     )
-    return [*engines, *services, gateway]
+    return [*services, gateway]
+
+
+def named(rows: Iterable[Process]) -> tuple[str, ...]:
+    return tuple(row.name for row in rows)
 
 
 def python(module: str) -> list[str]:

@@ -8,48 +8,64 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
-from compose.local.processes import Process
+from compose.local import install
+from compose.local.process import Process, nothing
 from compose.local.supervisor import Supervisor
 
-# How long a process may take to be ready.
+# How long a process may take to be ready, while others start beside it.
 START_SECONDS = 120
+# What data, logs and an application's leavings may come to before one sees to them.
+SPACE_BYTES = 3_000_000_000
 
 
-def up(processes: Sequence[Process], supervisor: Supervisor) -> None:
-    """Starts what does not run, each process when those that it needs are ready, and returns when all are."""
+def up(processes: Sequence[Process], names: Sequence[str], supervisor: Supervisor) -> None:
+    """Starts those of these processes that do not run, each when those that it needs are ready, and returns when all are.
+
+    Without names, all of them; otherwise the named ones, and those that they need.
+    """
+    wanted = with_needs(processes, names) if names else processes
     supervisor.know([process.program for process in processes])
-    already = len(supervisor.pids()) == len(processes)
     try:
-        asyncio.run(bring_up_all(processes, supervisor))
-    except* NotUpError as failures:
+        states = supervisor.states()
+        away = [process for process in wanted if states[process.name] in ("STOPPED", "FATAL")]
+        refuse_small_machine(away, supervisor.logs)
+        for process in away:
+            refuse_taken_ports(process)
+        for process in away:
+            process.install()
+        asyncio.run(bring_up_all(wanted, supervisor))
+    except* NotUp as failures:
         sys.exit("\n".join(str(failure) for failure in failures.exceptions))
-    print("HashiraMart is up already:" if already else "HashiraMart is up:")
+    print("HashiraMart is up:" if away else "HashiraMart is up already:")
     status(processes, supervisor)
 
 
-def down(supervisor: Supervisor) -> None:
+def down(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Stops everything, the last started first."""
     if not supervisor.running():
         print("HashiraMart is not running.")
         return
+    retire = {process.name: process.retire for process in processes}
     for name in reversed(supervisor.names()):
+        retire.get(name, nothing)()
         supervisor.stop(name)
-        print(f"{name:12}stopped", flush=True)
+        print(f"{name:16}stopped", flush=True)
     supervisor.shut_down()
 
 
 def status(processes: Sequence[Process], supervisor: Supervisor) -> None:
     """Prints a line for each process."""
     pids = supervisor.pids() if supervisor.running() else {}
-    print(f"{'process':12}{'state':11}{'pid':>8}{'memory':>10}  address")
+    print(f"{'process':16}{'state':11}{'pid':>8}{'memory':>10}  address")
     for process in processes:
         pid = pids.get(process.name)
         state = "stopped" if pid is None else "ready" if process.ready() else "not ready"
         memory = "" if pid is None else f"{memory_bytes(pid) / 1e6:.0f} MB"
-        print(f"{process.name:12}{state:11}{pid or '':>8}{memory:>10}  {process.address}")
+        print(f"{process.name:16}{state:11}{pid or '':>8}{memory:>10}  {process.address}")
 
 
 def logs(supervisor: Supervisor, names: Sequence[str]) -> None:
@@ -68,7 +84,19 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
     os.execvpe(command[0], command, os.environ | environments[name])
 
 
-class NotUpError(Exception):
+def with_needs(processes: Sequence[Process], names: Sequence[str]) -> list[Process]:
+    """The processes of these names, and those that they need."""
+    if unknown := set(names).difference(process.name for process in processes):
+        sys.exit(f"There is no process {min(unknown)}; there are {', '.join(process.name for process in processes)}.")
+    needed = set(names)
+    # Each stands after those that it needs.
+    for process in reversed(processes):
+        if process.name in needed:
+            needed.update(process.after)
+    return [process for process in processes if process.name in needed]
+
+
+class NotUp(Exception):
     """A process is not up, and this is why."""
 
 
@@ -85,8 +113,7 @@ async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str,
     name, began = process.name, time.monotonic()
     start = supervisor.states()[name] in ("STOPPED", "FATAL")
     if start:
-        refuse_taken_port(process)
-        print(f"{name:12}starting", flush=True)
+        print(f"{name:16}starting", flush=True)
         await prepare(process)
         supervisor.start(name)
     while not await asyncio.to_thread(process.ready):
@@ -94,10 +121,12 @@ async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str,
         if ended or time.monotonic() - began > START_SECONDS:
             supervisor.stop(name)
             lines = supervisor.log(name).read_text(errors="replace").splitlines()
-            raise NotUpError(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
+            raise NotUp(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
         await asyncio.sleep(0.05)
+    # Also when it ran already: whoever started it may have been interrupted before this.
+    await asyncio.to_thread(process.furnish)
     if start:
-        print(f"{name:12}ready after {time.monotonic() - began:.1f} s", flush=True)
+        print(f"{name:16}ready after {time.monotonic() - began:.1f} s", flush=True)
     ready[name].set()
 
 
@@ -107,18 +136,28 @@ async def prepare(process: Process) -> None:
     except subprocess.CalledProcessError as error:
         lines = error.stderr.splitlines()
         told = [line for line in lines if "error" in line.lower()] or lines
-        raise NotUpError(f"{process.name} could not be prepared: {told[-1] if told else error}") from error
+        raise NotUp(f"{process.name} could not be prepared: {told[-1] if told else error}") from error
 
 
-def refuse_taken_port(process: Process) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", process.port))
-        except OSError as error:
-            other = f"make up {process.name.upper()}_PORT=12345"
-            taken = f"Port {process.port} for {process.name}: {error.strerror}."
-            raise NotUpError(f"{taken} Free it, or choose another, as in `{other}`.") from error
+def refuse_small_machine(away: Sequence[Process], folder: Path) -> None:
+    """Raises when these processes would not fit into what the machine has free."""
+    if away:
+        install.refuse_full_disk(folder, SPACE_BYTES)
+    wanted, free = sum(process.memory_mb for process in away), psutil.virtual_memory().available // 1_000_000
+    if wanted > free:
+        raise NotUp(f"HashiraMart wants {wanted} MB of memory, and {free} MB are free: end other programs, then run the same again.")
+
+
+def refuse_taken_ports(process: Process) -> None:
+    """Raises when somebody else has a port of this process."""
+    for setting, port in process.ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                taken = f"Port {port} for {process.name}: {error.strerror}."
+                raise NotUp(f"{taken} Free it, or choose another, as in `make up {setting}=12345`.") from error
 
 
 def memory_bytes(pid: int) -> int:

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from contextlib import suppress
 
+import uvloop
+
 from hashiramart.auth.v1 import auth_pb2_grpc
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh import channel, database, telemetry
@@ -59,6 +61,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(main())
+        uvloop.run(main())
     except KeysNotOpenedError as error:
         sys.exit(str(error))

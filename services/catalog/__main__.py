@@ -2,6 +2,8 @@
 
 import asyncio
 
+import uvloop
+
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.catalog.v1 import catalog_pb2_grpc
 from mesh import channel, database, telemetry
@@ -39,4 +41,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

@@ -10,19 +10,25 @@ from services.catalog.domain import Details, Product
 
 def product_message(product: Product) -> catalog_pb2.Product:
     """The product, as callers see it."""
-    return catalog_pb2.Product(
-        id=product.id,
-        name=product.name,
-        description=product.description,
-        category=product.category,
-        price_cents=product.price_cents,
-        currency_code=product.currency_code,
-        stock=product.stock,
-        create_time=timestamp(product.create_time),
-        update_time=timestamp(product.update_time),
-        delete_time=timestamp(product.delete_time) if product.delete_time else None,
-        etag=product.etag,
-    )
+    message = catalog_pb2.Product()
+    write_product(product, message)
+    return message
+
+
+def write_product(product: Product, message: catalog_pb2.Product) -> None:
+    """Writes the product, as callers see it, into an empty message. A list has a hundred: to copy them into it costs as much again."""
+    message.id = product.id
+    message.name = product.name
+    message.description = product.description
+    message.category = product.category
+    message.price_cents = product.price_cents
+    message.currency_code = product.currency_code
+    message.stock = product.stock
+    write_time(product.create_time, message.create_time)
+    write_time(product.update_time, message.update_time)
+    if product.delete_time:
+        write_time(product.delete_time, message.delete_time)
+    message.etag = product.etag
 
 
 def change_message(product: Product, token: str) -> catalog_pb2.ProductChange:
@@ -52,9 +58,16 @@ def details(message: catalog_pb2.Product, currency: str) -> Details:
 
 
 def timestamp(time: datetime) -> Timestamp:
-    """The time. A list has a hundred of them, and `FromDatetime` takes three times as long."""
+    message = Timestamp()
+    write_time(time, message)
+    return message
+
+
+def write_time(time: datetime, message: Timestamp) -> None:
+    """`FromDatetime` takes three times as long."""
     since = time - _EPOCH
-    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
+    message.seconds = since.days * 86_400 + since.seconds
+    message.nanos = since.microseconds * 1000
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -190,7 +190,8 @@ class ChangeRepository:
     async def sweep(self, requests_age: timedelta, changes_age: timedelta) -> None:
         """Deletes what is older."""
         await self._database.execute(_SWEEP_REQUESTS, age=requests_age)
-        await self._database.execute(_SWEEP_CHANGES, age=changes_age)
+        while await self._database.execute(_SWEEP_CHANGES, age=changes_age) == _SWEPT_AT_ONCE:
+            pass
 
 
 Columns = ReadOnlyColumnCollection[str, ColumnElement[Any]]
@@ -206,7 +207,8 @@ _BATCH = select(*_PRODUCT).where(products.c.id == any_(bindparam("ids", type_=AR
 _KNOWN = select(products.c.id, *(products.c[field] for field in Details._fields)).where(
     products.c.id == any_(bindparam("ids", type_=ARRAY(Text))), _THERE
 )
-_LOCK = select(func.now(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
+# The time at which the lock was had, not at which it was asked for: who changes a product later has the later time.
+_LOCK = select(func.clock_timestamp(), *_PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
 _TEXTS = (
     select(*(products.c[field] for field in Texts._fields))
     .where(products.c.id > bindparam("after_id"), _THERE)
@@ -295,7 +297,7 @@ def _search(match: Match, order: tuple[Key, ...], filters: frozenset[str], follo
 
 
 # How many products are walked past. A word that fills no page with them is on few enough products for its index.
-_WALK = 1000
+_WALK = 300
 
 
 def _recorded(written: CTE) -> Insert:
@@ -371,7 +373,7 @@ _TAKE_IN = _recorded(
         index_elements=[products.c.id],
         set_={
             **{field: _take_in.excluded[field] for field in _replaced},
-            "update_time": func.now(),
+            "update_time": func.clock_timestamp(),
             "delete_time": None,
             "version": products.c.version + 1,
         },
@@ -399,13 +401,14 @@ _ANSWERED = (
 _LOG = select(change_log.c.last_number, select(func.min(changes.c.number)).scalar_subquery(), change_log.c.secret)
 _CHANGES = select(changes.c.number, *_CHANGED_PRODUCT).where(changes.c.number > bindparam("after")).order_by(changes.c.number).limit(_LIMIT)
 
+_SWEPT_AT_ONCE = 10_000
 _since = func.now() - bindparam("age", type_=Interval)
 _SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < _since)
-# All before the first that is young enough, so that no gap comes to be.
-_first_kept = select(changes.c.number).where(changes.c.update_time >= _since).order_by(changes.c.number).limit(1).scalar_subquery()
-_SWEEP_CHANGES = delete(changes).where(
-    changes.c.number < func.coalesce(_first_kept, select(change_log.c.last_number + 1).scalar_subquery())
-)
+# Of the oldest those before the first that is young enough, so that no gap comes to be; not all at once, which might take too long.
+_oldest = select(changes.c.number, changes.c.update_time).order_by(changes.c.number).limit(_SWEPT_AT_ONCE).subquery()
+_first_kept = select(func.min(_oldest.c.number)).where(_oldest.c.update_time >= _since).scalar_subquery()
+_first_unseen = select(func.max(_oldest.c.number) + 1).scalar_subquery()
+_SWEEP_CHANGES = delete(changes).where(changes.c.number < func.coalesce(_first_kept, _first_unseen))
 
 
 async def _answered(transaction: Transaction, request: Request) -> Product:

@@ -15,20 +15,19 @@ class Search:
         self._products = products
         self._vocabulary = vocabulary
 
-    async def page(self, listing: Listing, asked: Sequence[str], after: Place | None, size: int) -> tuple[Page, list[str]]:
+    async def page(self, listing: Listing, asked: list[str], after: Place | None, size: int) -> tuple[Page, list[str]]:
         """A page of the products that have all these words, and the words that were searched for in the end."""
         matches = [Match.IN_NAME, Match.ELSEWHERE] if listing.order == BEST_FIRST else [Match.ANYWHERE]
         if after is not None:
-            searched, match, *place = after
-            left = matches[matches.index(Match(match)) :]
-            return await self._page(listing, str(searched).split(), left, tuple(place), size), str(searched).split()
-        page = await self._page(listing, asked, matches, None, size)
-        if page.products:
-            return page, list(asked)
-        corrected = await self._corrected(asked)
-        if corrected != asked:
-            page = await self._page(listing, corrected, matches, None, size)
-        return page, corrected
+            searched, left = str(after[0]).split(), matches[matches.index(Match(after[1])) :]
+            return await self._page(listing, searched, left, after[2:], size), searched
+        searched = await self._corrected(asked, [word for word in asked if word not in self._vocabulary])
+        page = await self._page(listing, searched, matches, None, size)
+        if not page.products and (again := await self._corrected(searched, searched)) != searched:
+            # The vocabulary does not forget: it knew a word that is no longer in use.
+            searched = again
+            page = await self._page(listing, searched, matches, None, size)
+        return page, searched
 
     async def _page(self, listing: Listing, searched: Sequence[str], matches: Sequence[Match], after: Place | None, size: int) -> Page:
         found: list[tuple[Match, Product]] = []
@@ -41,9 +40,10 @@ class Search:
             after = None
         return Page([product for _, product in found], None)
 
-    async def _corrected(self, asked: Sequence[str]) -> list[str]:
-        unused = await self._products.unused(asked)
+    async def _corrected(self, asked: list[str], doubtful: list[str]) -> list[str]:
+        """The words asked for, with those of the doubtful ones corrected that no product has."""
+        unused = await self._products.unused(doubtful) if doubtful else set()
         candidates = {word: self._vocabulary.like(word) for word in unused}
-        # The vocabulary does not forget, so a candidate may have gone out of use as well.
-        gone = await self._products.unused({like for likes in candidates.values() for like in likes})
+        likes = {like for likes in candidates.values() for like in likes}
+        gone = await self._products.unused(likes) if likes else set()
         return [next((like for like in candidates.get(word, ()) if like not in gone), word) for word in asked]

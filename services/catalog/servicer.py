@@ -14,7 +14,7 @@ from mesh.paging import PageTokens, page_size
 from services.catalog.changes import ChangeFeed
 from services.catalog.domain import BEST_FIRST, NEWEST_FIRST, Details, Listing, Page, Request, new_id, order
 from services.catalog.importing import Import
-from services.catalog.messages import bookmark_message, change_message, details, product_message
+from services.catalog.messages import bookmark_message, change_message, details, product_message, write_product
 from services.catalog.repository import ProductRepository
 from services.catalog.search import Search
 from services.catalog.words import words
@@ -43,11 +43,13 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
             page = Page([], None)
         else:
             page = listing.page(await self._products.page(listing, after, size + 1), size)
-        return catalog_pb2.ListProductsResponse(
-            products=map(product_message, page.products),
+        response = catalog_pb2.ListProductsResponse(
             next_page_token=self._page_tokens.write(request, page.end) if page.end else "",
             corrected_search=" ".join(searched) if searched != asked else "",
         )
+        for product in page.products:
+            write_product(product, response.products.add())
+        return response
 
     async def GetProduct(self, request: catalog_pb2.GetProductRequest, context: Context) -> catalog_pb2.Product:
         product = await self._products.get(request.id)
@@ -60,10 +62,11 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> catalog_pb2.BatchGetProductsResponse:
         ids = dict.fromkeys(request.ids)
         products = {product.id: product for product in await self._products.batch(ids)}
-        return catalog_pb2.BatchGetProductsResponse(
-            products=(product_message(products[id]) for id in ids if id in products),
-            missing_ids=(id for id in ids if id not in products),
-        )
+        response = catalog_pb2.BatchGetProductsResponse(missing_ids=(id for id in ids if id not in products))
+        for id in ids:
+            if product := products.get(id):
+                write_product(product, response.products.add())
+        return response
 
     async def CreateProduct(self, request: catalog_pb2.CreateProductRequest, context: Context) -> catalog_pb2.Product:
         wanted = request.product

@@ -26,6 +26,9 @@ class Vocabulary:
         # How often each was met.
         self._words: Counter[str] = Counter()
 
+    def __contains__(self, word: str) -> bool:
+        return word in self._words
+
     def like(self, word: str) -> list[str]:
         """The words that are most like this one, the likest first; of those that are alike, the most common."""
         edits = _EDITS.get(len(word), _MOST_EDITS)
@@ -58,7 +61,7 @@ class Vocabulary:
 _EDITS = {1: 0, 2: 0, 3: 1, 4: 1, 5: 1}
 _MOST_EDITS = 2
 _CANDIDATES = 5
-_TEXTS = 250
+_TEXTS = 100
 _RETRY_SECONDS = 1
 
 P = ParamSpec("P")

@@ -11,7 +11,7 @@ from tests.e2e.stack import Stack, own_stack
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack that the tests of a module share; it is up."""
+    """The services and what they need, for the tests of a module; they are up."""
     stack = own_stack(tmp_path_factory.mktemp("stack"))
     try:
         stack.up()

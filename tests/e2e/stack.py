@@ -5,31 +5,37 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engines import free_port
+from compose.local.settings import Settings
+from tests.engines import own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES = ("postgres", "auth", "catalog", "gateway")
+SERVICES = ("postgres", "auth", "catalog", "gateway")
+ENGINES = ("minio", "namenode", "datanode", "resourcemanager", "nodemanager", "history", "mlflow")
+UP_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The local stack in a folder and on ports of its own."""
+    """The local stack, or some of its processes, in a folder and on ports of its own."""
 
     environment: Mapping[str, str]
+    processes: Sequence[str]
 
     def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Runs one of its commands to its end, whatever that is, with `text` on its standard input."""
         command = [sys.executable, "-m", "compose.local", *arguments]
         environment = {**os.environ, **self.environment}
-        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=120)
+        return subprocess.run(
+            command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=UP_SECONDS
+        )
 
     def up(self) -> str:
         """What it printed."""
-        answer = self.run("up")
+        answer = self.run("up", *self.processes)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout
 
@@ -46,15 +52,15 @@ class Stack:
         return f"http://127.0.0.1:{self.environment['GATEWAY_PORT']}"
 
     def states(self) -> dict[str, str]:
-        """How each process is, by its name."""
-        return {line["name"]: line["state"] for line in self._status()}
+        """How each of its processes is, by its name."""
+        return {line["name"]: line["state"] for line in self._status() if line["name"] in self.processes}
 
     def pids(self) -> dict[str, int]:
         """Of the processes that live."""
         return {line["name"]: int(line["pid"]) for line in self._status() if line["pid"]}
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + UP_SECONDS
         while set(self.states().values()) != {"ready"}:
             assert time.monotonic() < deadline, self.run("status").stdout
 
@@ -64,7 +70,8 @@ class Stack:
         )
 
 
-def own_stack(folder: Path) -> Stack:
-    """A stack that meets no other."""
-    ports = {f"{name.upper()}_PORT": str(free_port()) for name in PROCESSES}
-    return Stack({"STACK_FOLDER": str(folder), **ports})
+def own_stack(folder: Path, processes: Sequence[str] = SERVICES) -> Stack:
+    """A stack of these processes that meets no other."""
+    settings = own_settings(folder)
+    chosen = {"stack_folder": folder} | {name: getattr(settings, name) for name in Settings.model_fields if name.endswith("_port")}
+    return Stack({name.upper(): str(value) for name, value in chosen.items()}, processes)

@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,17 +13,34 @@ import psutil
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e.stack import PROCESSES, Stack, own_stack
+from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
+from tests.stores import Minio
 
+PROCESSES = (*SERVICES, *ENGINES)
 PASSWORD = "correct horse battery"
 
 
 def sign_up(stack: Stack, email: str) -> httpx.Response:
-    return httpx.post(f"{stack.rest}/users", json={"email": email, "password": PASSWORD, "display_name": "Ann"})
+    return httpx.post(f"{stack.rest}/users", timeout=30, json={"email": email, "password": PASSWORD, "display_name": "Ann"})
 
 
 def sign_in(stack: Stack, email: str) -> httpx.Response:
-    return httpx.post(f"{stack.rest}/auth/token", data={"grant_type": "password", "username": email, "password": PASSWORD})
+    return httpx.post(f"{stack.rest}/auth/token", timeout=30, data={"grant_type": "password", "username": email, "password": PASSWORD})
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole of it."""
+    stack = own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+def address(stack: Stack, name: str) -> str:
+    return f"http://127.0.0.1:{stack.environment[f'{name}_PORT']}"
 
 
 def test_a_second_up_finds_everything_ready_and_leaves_it_alone(stack: Stack) -> None:
@@ -38,23 +56,41 @@ def test_a_process_that_is_killed_is_started_again(stack: Stack, name: str) -> N
     os.kill(pid, signal.SIGKILL)
     stack.wait_ready()
     assert stack.pids()[name] != pid
-    assert httpx.get(f"{stack.rest}/products").status_code == httpx.codes.OK
+    assert httpx.get(f"{stack.rest}/products", timeout=30).status_code == httpx.codes.OK
 
 
-def test_what_users_told_it_outlives_a_stop(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    "name, path",
+    [("MINIO_CONSOLE", "/"), ("NAMENODE", "/dfshealth.html"), ("RESOURCEMANAGER", "/cluster"), ("HISTORY", "/"), ("MLFLOW", "/")],
+)
+def test_the_pages_of_the_engines_open(stack: Stack, name: str, path: str) -> None:
+    page = httpx.get(f"{address(stack, name)}{path}", timeout=30)
+    assert page.status_code == httpx.codes.OK
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_what_it_was_told_outlives_a_stop(stack: Stack) -> None:
+    artifact = f"{address(stack, 'MLFLOW')}/api/2.0/mlflow-artifacts/artifacts/stays.txt"
+    file = f"{address(stack, 'NAMENODE')}/webhdfs/v1/stays.txt"
     assert sign_up(stack, "stays@example.com").status_code == httpx.codes.CREATED
+    assert httpx.put(artifact, content=b"stays", timeout=30).status_code == httpx.codes.OK
+    created = httpx.put(file, params={"op": "CREATE"}, content=b"stays", follow_redirects=True, timeout=30)
+    assert created.status_code == httpx.codes.CREATED
     pids = stack.pids()
     stack.down()
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
     assert set(stack.states().values()) == {"stopped"}
     stack.up()
     assert sign_in(stack, "stays@example.com").status_code == httpx.codes.OK
+    assert httpx.get(artifact, timeout=30).content == b"stays"
+    assert httpx.get(file, params={"op": "OPEN"}, follow_redirects=True, timeout=30).content == b"stays"
 
 
 def test_its_secrets_are_their_owners_alone_and_on_no_command_line(stack: Stack) -> None:
-    file = stack.folder / "secrets.env"
-    assert stat.S_IMODE(file.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
-    secrets = [secret for secret in dotenv_values(file).values() if secret]
+    secrets = [secret for secret in dotenv_values(stack.folder / "secrets.env").values() if secret]
+    files = [path for path in stack.folder.rglob("*") if path.is_file() and stack.folder / "data" not in path.parents]
+    telling = [file for file in files if any(secret in file.read_text(errors="replace") for secret in secrets)]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in telling} == {stat.S_IRUSR | stat.S_IWUSR}
     commands = [" ".join(psutil.Process(pid).cmdline()) for pid in stack.pids().values()]
     assert not [command for command in commands for secret in secrets if secret in command]
     logs = "".join(log.read_text() for log in (stack.folder / "logs").iterdir())
@@ -78,13 +114,41 @@ def test_nothing_is_left_behind_when_what_keeps_it_running_is_killed(stack: Stac
     stack.up()
 
 
+def test_engines_that_are_there_already_are_used_and_no_others_started(
+    fresh_stack: Stack, postgres_url: str, minio: Minio, tmp_path: Path
+) -> None:
+    access_key, secret_key = minio.store.keys["mlflow"]
+    there = {
+        "POSTGRES_URL": postgres_url,
+        "S3_ENDPOINT": minio.store.endpoint,
+        "S3_ACCESS_KEY": access_key,
+        "S3_SECRET_KEY": secret_key,
+        "HADOOP_CONF_DIR": str(tmp_path),
+    }
+    stack = Stack({**fresh_stack.environment, **there}, ("auth", "catalog", "gateway", "mlflow"))
+    stack.up()
+    known = stack.run("status").stdout
+    assert not [name for name in PROCESSES if f"{name} " in known and name not in (*stack.processes, "history")]
+    assert sign_up(stack, "ann@example.com").status_code == httpx.codes.CREATED
+    artifact = f"{address(stack, 'MLFLOW')}/api/2.0/mlflow-artifacts/artifacts/there.txt"
+    assert httpx.put(artifact, content=b"there", timeout=30).status_code == httpx.codes.OK
+    assert minio.client("mlflow").stat_object("mlflow", "there.txt").size == len(b"there")
+    assert not (stack.folder / "data").exists()
+
+
+def test_some_are_started_alone_with_those_that_they_need(fresh_stack: Stack) -> None:
+    stack = Stack(fresh_stack.environment, ("auth",))
+    stack.up()
+    assert set(stack.pids()) == {"postgres", "auth"}
+
+
 def test_a_taken_port_is_named_with_the_setting_that_chooses_another(fresh_stack: Stack) -> None:
     with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", int(fresh_stack.environment["POSTGRES_PORT"])))
+        somebody.bind(("127.0.0.1", int(fresh_stack.environment["NODEMANAGER_RPC_PORT"])))
         somebody.listen()
         refusal = fresh_stack.run("up")
     assert refusal.returncode == 1
-    assert "POSTGRES_PORT" in refusal.stderr
+    assert "NODEMANAGER_RPC_PORT" in refusal.stderr
     assert len(refusal.stderr.splitlines()) == 1
 
 
@@ -98,6 +162,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
-    refusal = Stack({**own_stack(tmp_path).environment, "AUTH_PORT": "fifty"}).run("up")
+    refusal = Stack({**own_stack(tmp_path).environment, "AUTH_PORT": "fifty"}, ()).run("up")
     assert refusal.returncode == 1
     assert "AUTH_PORT='fifty'" in refusal.stderr

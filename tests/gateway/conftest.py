@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -46,25 +48,33 @@ def metrics_url() -> str:
 
 @pytest.fixture(scope="module")
 def gateway_url(contract: Contract, service: EverythingServer, metrics_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    everything = tmp_path_factory.mktemp("gateway") / "descriptors.binpb"
-    everything.write_bytes(contract.files.SerializeToString())
-    address, port = f"127.0.0.1:{service.port}", free_port()
-    settings = {"LISTEN": f"127.0.0.1:{port}", "WORKERS": "1", "DESCRIPTORS": str(everything), "HEARTBEAT_SECONDS": "0.3"}
-    settings |= {"AUTH_ADDRESS": address, "CATALOG_ADDRESS": address, "TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]'}
-    environment = os.environ | {f"GATEWAY_{name}": value for name, value in settings.items()}
-    environment |= {"MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
-    environment |= {"MESH_METRICS_LISTEN": metrics_url.removeprefix("http://")}
-    with subprocess.Popen([sys.executable, "-m", "gateway"], env=environment) as process:
-        url = f"http://127.0.0.1:{port}"
+    settings = {"GATEWAY_WORKERS": "1", "MESH_METRICS_LISTEN": metrics_url.removeprefix("http://")}
+    with gateway(contract, service, tmp_path_factory.mktemp("gateway"), settings) as (url, _):
+        yield url
+
+
+@contextmanager
+def gateway(
+    contract: Contract, service: EverythingServer, folder: Path, settings: dict[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A gateway before a service, its URL and its process."""
+    descriptors = folder / "descriptors.binpb"
+    descriptors.write_bytes(contract.files.SerializeToString())
+    address, listen = f"127.0.0.1:{service.port}", f"127.0.0.1:{free_port()}"
+    settings = settings | {"GATEWAY_LISTEN": listen, "GATEWAY_DESCRIPTORS": str(descriptors), "GATEWAY_HEARTBEAT_SECONDS": "0.3"}
+    settings |= {"GATEWAY_AUTH_ADDRESS": address, "GATEWAY_CATALOG_ADDRESS": address}
+    settings |= {"GATEWAY_TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]', "MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
+    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | settings) as process:
         try:
-            wait_until_up(url)
-            yield url
+            wait_until_up(f"http://{listen}")
+            yield f"http://{listen}", process
         finally:
             process.terminate()
 
 
 def wait_until_up(url: str) -> None:
-    for _ in range(200):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         try:
             httpx.get(f"{url}/healthz")
         except httpx.TransportError:

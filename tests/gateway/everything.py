@@ -114,9 +114,10 @@ class EverythingServer:
         return await _abort(context, code, f"REASON_{name}")
 
     async def _wait(self, raw: bytes, context: Any) -> bytes:
-        self._remember("Everything", raw, context)
+        """Waits for as many seconds as the text says."""
+        request = self._remember("Everything", raw, context)
         try:
-            await asyncio.sleep(30)
+            await asyncio.sleep(float(request.text))
         except asyncio.CancelledError:
             self.cancelled.set()
             raise

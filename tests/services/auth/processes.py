@@ -35,6 +35,9 @@ class Auth:
             "AUTH_SECRET": secrets.token_urlsafe(),
             "AUTH_SERVICE_SECRETS": f'{{"catalog": "{SERVICE_SECRET}"}}',
             "MESH_DRAIN_DELAY_SECONDS": "0",
+            # A busy machine is no outage.
+            "MESH_DATABASE_ACQUIRE_SECONDS": "10",
+            "MESH_DATABASE_CONNECT_SECONDS": "10",
         } | environment
         self._log = folder / f"auth-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,7 +1,8 @@
 """Somebody at the catalogue's door."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol, cast
 
 import grpc
 import pytest
@@ -13,6 +14,16 @@ from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 
 
+class Watch(Protocol):
+    """A stream of changes, until its reader hangs up."""
+
+    def __iter__(self) -> Iterator[catalog_pb2.ProductChange]: ...
+
+    def __next__(self) -> catalog_pb2.ProductChange: ...
+
+    def cancel(self) -> bool: ...
+
+
 class Shop:
     """Calls the catalogue as one caller."""
 
@@ -20,7 +31,7 @@ class Shop:
         self.stub = stub
         self.metadata = metadata
 
-    def create(self, name: str = "Mug", *, request_id: str = "", **fields: str | int) -> catalog_pb2.Product:
+    def create(self, name: str = "Mug", *, request_id: str = "", **fields: Any) -> catalog_pb2.Product:
         request = catalog_pb2.CreateProductRequest(product=catalog_pb2.Product(name=name, **fields), request_id=request_id)
         return self.stub.CreateProduct(request, metadata=self.metadata, timeout=10)
 
@@ -30,11 +41,11 @@ class Shop:
     def batch(self, *ids: str) -> catalog_pb2.BatchGetProductsResponse:
         return self.stub.BatchGetProducts(catalog_pb2.BatchGetProductsRequest(ids=ids), metadata=self.metadata, timeout=10)
 
-    def replace(self, id: str, name: str = "Mug", **fields: str | int) -> catalog_pb2.Product:
+    def replace(self, id: str, name: str = "Mug", **fields: Any) -> catalog_pb2.Product:
         request = catalog_pb2.ReplaceProductRequest(product=catalog_pb2.Product(id=id, name=name, **fields))
         return self.stub.ReplaceProduct(request, metadata=self.metadata, timeout=10)
 
-    def update(self, id: str, mask: Iterable[str] = (), **fields: str | int) -> catalog_pb2.Product:
+    def update(self, id: str, mask: Iterable[str] = (), **fields: Any) -> catalog_pb2.Product:
         request = catalog_pb2.UpdateProductRequest(product=catalog_pb2.Product(id=id, **fields), update_mask=FieldMask(paths=mask))
         return self.stub.UpdateProduct(request, metadata=self.metadata, timeout=10)
 
@@ -44,14 +55,14 @@ class Shop:
     def undelete(self, id: str, etag: str = "") -> catalog_pb2.Product:
         return self.stub.UndeleteProduct(catalog_pb2.UndeleteProductRequest(id=id, etag=etag), metadata=self.metadata, timeout=10)
 
-    def page(self, **arguments: str | int | bool) -> catalog_pb2.ListProductsResponse:
+    def page(self, **arguments: Any) -> catalog_pb2.ListProductsResponse:
         return self.stub.ListProducts(catalog_pb2.ListProductsRequest(**arguments), metadata=self.metadata, timeout=10)
 
-    def ids(self, **arguments: str | int | bool) -> list[str]:
+    def ids(self, **arguments: Any) -> list[str]:
         """All that a list has, page by page."""
         return [id for page in self.pages(**arguments) for id in page]
 
-    def pages(self, **arguments: str | int | bool) -> Iterator[list[str]]:
+    def pages(self, **arguments: Any) -> Iterator[list[str]]:
         token = ""
         while True:
             page = self.page(**arguments, page_token=token)
@@ -62,11 +73,13 @@ class Shop:
     def take_in(self, rows: Iterable[catalog_pb2.ImportProductsRequest]) -> catalog_pb2.ImportProductsResponse:
         return self.stub.ImportProducts(iter(rows), metadata=self.metadata, timeout=60)
 
-    def watch(self, token: str = "") -> "grpc.CallIterator[catalog_pb2.ProductChange]":
-        return self.stub.WatchProducts(catalog_pb2.WatchProductsRequest(token=token), metadata=self.metadata, timeout=60)
+    def watch(self, token: str = "") -> Watch:
+        call = self.stub.WatchProducts(catalog_pb2.WatchProductsRequest(token=token), metadata=self.metadata, timeout=60)
+        # The stubs do not say that a call can be read one by one.
+        return cast(Watch, call)
 
 
-def row(id: str, name: str = "Mug", **fields: str | int) -> catalog_pb2.ImportProductsRequest:
+def row(id: str, name: str = "Mug", **fields: Any) -> catalog_pb2.ImportProductsRequest:
     """A row of a file."""
     return catalog_pb2.ImportProductsRequest(product=catalog_pb2.Product(id=id, name=name, **fields))
 
@@ -77,11 +90,13 @@ def refused(code: grpc.StatusCode, reason: str) -> Iterator[dict[str, str]]:
     violations: dict[str, str] = {}
     with pytest.raises(grpc.RpcError) as caught:
         yield violations
-    status = rpc_status.from_call(caught.value)
+    error = caught.value
+    assert isinstance(error, grpc.Call)
+    status = rpc_status.from_call(error)
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    assert status is not None, caught.value
+    assert status is not None, error
     for detail in status.details:
         detail.Unpack(info)
         if detail.Unpack(bad_request):
             violations.update((violation.field, violation.description) for violation in bad_request.field_violations)
-    assert (caught.value.code(), info.reason) == (code, reason), status.message
+    assert (error.code(), info.reason) == (code, reason), status.message

@@ -1,7 +1,10 @@
 """Products, one at a time: read, created, replaced, changed, deleted and brought back."""
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -9,6 +12,8 @@ import pytest
 from hashiramart.catalog.v1 import catalog_pb2
 from mesh.identity import Role
 from tests.callers import Issuer
+from tests.loops import Loop
+from tests.services.catalog.replica import Replica
 from tests.services.catalog.shop import Shop, refused
 
 CODE = grpc.StatusCode
@@ -40,7 +45,7 @@ def test_an_id_that_is_left_empty_is_made_short_and_in_the_order_of_time(staff: 
 
 
 def test_only_staff_may_write(customer: Shop, stranger: Shop) -> None:
-    for write in (
+    writes: tuple[Callable[[Shop], object], ...] = (
         lambda shop: shop.create(),
         lambda shop: shop.replace("x"),
         lambda shop: shop.update("x", stock=1),
@@ -48,7 +53,8 @@ def test_only_staff_may_write(customer: Shop, stranger: Shop) -> None:
         lambda shop: shop.undelete("x"),
         lambda shop: shop.take_in([]),
         lambda shop: next(shop.watch()),
-    ):
+    )
+    for write in writes:
         with refused(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             write(customer)
         with refused(CODE.UNAUTHENTICATED, "TOKEN_MISSING"):
@@ -86,7 +92,7 @@ def test_an_id_is_taken_once_be_it_by_a_deleted_product(staff: Shop) -> None:
         ("stock", -1),
     ],
 )
-def test_a_product_that_breaks_a_rule_is_refused_by_field(staff: Shop, field: str, value: str | int) -> None:
+def test_a_product_that_breaks_a_rule_is_refused_by_field(staff: Shop, field: str, value: Any) -> None:
     with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.create(**{"name": "Mug", field: value})
     # The rule that a name must not be empty belongs to the request, not to every product.
@@ -149,12 +155,13 @@ def test_every_change_makes_another_etag(staff: Shop) -> None:
 def test_a_stale_etag_is_refused_by_every_change(staff: Shop) -> None:
     stale = staff.create()
     fresh = staff.update(stale.id, stock=1)
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: staff.update(stale.id, ["stock"], stock=2, etag=stale.etag),
         lambda: staff.replace(stale.id, etag=stale.etag),
         lambda: staff.delete(stale.id, stale.etag),
         lambda: staff.delete(stale.id, "none of ours\0"),
-    ):
+    )
+    for change in changes:
         with refused(CODE.ABORTED, "STALE_ETAG"):
             change()
     assert staff.get(stale.id) == fresh
@@ -183,10 +190,10 @@ def test_of_many_writers_with_one_etag_exactly_one_wins(staff: Shop) -> None:
 def test_without_an_etag_every_writer_wins_and_the_last_stands(staff: Shop) -> None:
     id = staff.create().id
     with ThreadPoolExecutor(10) as writers:
-        written = list(writers.map(lambda stock: staff.update(id, ["stock"], stock=stock), range(1, 11)))
+        written = list(writers.map(lambda stock: staff.update(id, ["stock"], stock=stock), range(1, 101)))
     last = max(written, key=lambda product: product.update_time.ToNanoseconds())
-    assert {product.stock for product in written} == set(range(1, 11))
-    assert len({product.etag for product in written}) == 10
+    assert {product.stock for product in written} == set(range(1, 101))
+    assert len({product.etag for product in written}) == 100
     assert staff.get(id) == last
 
 
@@ -238,6 +245,15 @@ def test_another_product_under_a_used_request_id_is_refused(staff: Shop) -> None
 def test_a_request_id_is_the_callers_own(staff: Shop, issuer: Issuer) -> None:
     other = Shop(staff.stub, issuer.metadata(Role.STAFF, "carl"))
     assert staff.create("Mug", request_id="mine").id != other.create("Mug", request_id="mine").id
+
+
+def test_a_request_is_remembered_for_its_time_alone(staff: Shop, loop: Loop, replica: Replica) -> None:
+    staff.create("Mug", request_id="yesterday")
+    loop.run(replica.changes.sweep(timedelta(days=1), timedelta(days=7)))
+    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+        staff.create("Cup", request_id="yesterday")
+    loop.run(replica.changes.sweep(timedelta(0), timedelta(days=7)))
+    assert staff.create("Cup", request_id="yesterday").name == "Cup"
 
 
 def test_a_request_that_failed_is_not_remembered(staff: Shop) -> None:

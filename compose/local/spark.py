@@ -1,0 +1,81 @@
+"""Spark: how applications are submitted to YARN, and the history server that shows them after they ended."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+
+from compose.local import hadoop, jars, java
+from compose.local.object_store import ObjectStore
+from compose.local.settings import ROOT, Settings
+
+TEMPLATES = ROOT / "compose" / "spark"
+# In HDFS: what happened in each application.
+EVENT_LOG = "/hashiramart/spark-history"
+HISTORY_SERVER = "org.apache.spark.deploy.history.HistoryServer"
+
+
+def submit_configuration(settings: Settings) -> Path:
+    """The properties file by which whoever submits an application does so: `spark-submit --properties-file FILE …`."""
+    return settings.stack_folder / "spark" / "submit.conf"
+
+
+def configure(settings: Settings, store: ObjectStore) -> None:
+    """Writes the properties file, and the credentials that it names."""
+    file = submit_configuration(settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    credentials = file.with_name("s3.credentials")
+    store.write_credentials("spark", credentials)
+    values = {
+        "pyspark": package(),
+        "s3a": jars.S3A,
+        "python": sys.executable,
+        "s3_endpoint": store.endpoint,
+        "s3_region": store.region,
+        "credentials": credentials,
+        "credentials_name": credentials.name,
+        "event_log": EVENT_LOG,
+        "history_address": f"127.0.0.1:{settings.history_port}",
+    }
+    templates = ("submit.conf", "any-cluster.conf" if settings.hadoop_conf_dir else "one-machine.conf")
+    file.write_text("".join(Template((TEMPLATES / name).read_text()).substitute(values) for name in templates))
+
+
+def submit_environment(settings: Settings) -> dict[str, str]:
+    """What whoever submits an application has in their environment."""
+    libraries = package() / "python" / "lib"
+    archives = ",".join(f"local:{archive}" for archive in sorted(libraries.glob("*.zip")))
+    nearby = {} if settings.hadoop_conf_dir else {"PYSPARK_ARCHIVES_PATH": archives, "SPARK_LOCAL_IP": "127.0.0.1"}
+    return hadoop.environment(settings) | {"SPARK_HOME": str(package())} | nearby
+
+
+def submit_command(settings: Settings) -> list[str]:
+    """Submits an application, told by further words, and returns when YARN has it."""
+    return [str(package() / "bin" / "spark-submit"), "--properties-file", str(submit_configuration(settings))]
+
+
+def history_command(settings: Settings) -> list[str]:
+    """Shows applications on a page until it gets SIGTERM or who started it is gone."""
+    properties = {
+        "spark.history.fs.logDirectory": f"hdfs://{EVENT_LOG}",
+        "spark.history.fs.cleaner.enabled": "true",
+        "spark.history.fs.update.interval": "5s",
+        "spark.history.retainedApplications": "10",
+        "spark.history.ui.port": str(settings.history_port),
+    }
+    options = [f"-D{name}={value}" for name, value in properties.items()]
+    path = f"{hadoop.configuration(settings)}:{package()}/jars/*"
+    command = [str(java.HOME / "bin" / "java"), "-Xmx256m", *hadoop.QUICK_START, *options, "-cp", path, HISTORY_SERVER]
+    return ["setpriv", "--pdeathsig=TERM", "--", *command]
+
+
+def history_environment(settings: Settings) -> dict[str, str]:
+    return hadoop.environment(settings) | {"SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def package() -> Path:
+    """The folder of PySpark's wheel, which is a whole Spark."""
+    found = find_spec("pyspark")
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError("Spark's wheel is not installed: run `make setup`")
+    return Path(found.submodule_search_locations[0])

@@ -1,0 +1,40 @@
+"""The gateway as processes: several workers on one port, and a stop that no call notices."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+
+from gateway.contract import Contract
+from tests.gateway.conftest import gateway
+from tests.gateway.everything import EverythingServer
+from tests.gateway.test_rest import wait_for
+
+
+def test_what_is_under_way_is_answered_before_the_gateway_stops(contract: Contract, service: EverythingServer, tmp_path: Path) -> None:
+    with gateway(contract, service, tmp_path, {"GATEWAY_WORKERS": "2"}) as (url, process):
+        answers: list[int] = []
+        asked = len(service.requests)
+        calls = [threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/waits/1.5", timeout=10).status_code)) for _ in range(4)]
+        for call in calls:
+            call.start()
+        wait_for(lambda: len(service.requests) == asked + 4)
+        process.send_signal(signal.SIGTERM)
+        for call in calls:
+            call.join()
+        assert answers == [200] * 4
+        assert process.wait(timeout=15) == 0
+
+
+def test_a_worker_that_dies_is_replaced_while_the_others_answer(contract: Contract, service: EverythingServer, tmp_path: Path) -> None:
+    with gateway(contract, service, tmp_path, {"GATEWAY_WORKERS": "2"}) as (url, process):
+        workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+        assert len(workers) == 2
+        time.sleep(1)
+        os.kill(workers[0].pid, signal.SIGKILL)
+        wait_for(lambda: not workers[0].is_running())
+        assert [httpx.get(f"{url}/everything/a").status_code for _ in range(5)] == [200] * 5

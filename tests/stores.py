@@ -1,0 +1,54 @@
+"""The S3 stores that tests run on, each with the buckets and users of the stack."""
+
+import secrets
+from pathlib import Path
+
+from minio import Minio as Client
+
+from compose.local import minio, object_store, seaweedfs
+from compose.local.object_store import ObjectStore
+from compose.local.probes import http_answers
+from tests.engines import Engine, own_settings
+
+
+class Store(Engine):
+    """An S3 store; its users may do what those of the stack may."""
+
+    # Where it is and what the users' keys are.
+    store: ObjectStore
+
+    def client(self, user: str) -> Client:
+        """The store as this user sees it."""
+        access_key, secret_key = self.store.keys[user]
+        return Client(self.store.endpoint.removeprefix("http://"), access_key, secret_key, secure=False, region=self.store.region)
+
+
+class Minio(Store):
+    def __init__(self, folder: Path) -> None:
+        if not minio.PROGRAM.exists():
+            raise FileNotFoundError("MinIO is not installed; `make test` does it")
+        settings = own_settings(folder)
+        self._port, self._password = settings.minio_port, secrets.token_urlsafe()
+        self._buckets = object_store.buckets(settings)
+        self._keys = {user: secrets.token_urlsafe() for user in object_store.users(settings)}
+        self.store = store(self._port, self._keys)
+        command = minio.command(folder / "data", self._port, settings.minio_console_port)
+        super().__init__(folder, command, lambda: http_answers(self._port, "/minio/health/ready"), minio.environment(self._password))
+
+    def start(self) -> None:
+        super().start()
+        minio.furnish(self._port, self._password, self._buckets, self._keys)
+
+
+class SeaweedFS(Store):
+    def __init__(self, folder: Path) -> None:
+        settings = own_settings(folder)
+        port, buckets = settings.seaweedfs_port, object_store.buckets(settings)
+        keys = {user: secrets.token_urlsafe() for user in object_store.users(settings)}
+        self.store = store(port, keys)
+        seaweedfs.initialise(folder / "data", keys)
+        super().__init__(folder, seaweedfs.command(folder / "data", port, buckets), lambda: seaweedfs.ready(port, keys))
+
+
+def store(port: int, keys: dict[object_store.User, str]) -> ObjectStore:
+    return ObjectStore(f"http://127.0.0.1:{port}", "us-east-1", {user.name: (user.name, key) for user, key in keys.items()})
