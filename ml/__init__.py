@@ -1,0 +1,1 @@
+"""The models: what training and serving share, and the stages of the pipeline."""

@@ -1,0 +1,1 @@
+"""The forecaster's model."""

@@ -1,0 +1,1 @@
+"""Raw sales to clean data, by Spark."""

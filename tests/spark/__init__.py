@@ -1,0 +1,1 @@
+"""What the ETL promises, as tests."""

@@ -1,0 +1,62 @@
+"""One small Spark and one real store for all tests of the ETL."""
+
+import itertools
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark.session import session
+from tests.spark.shop import Shop
+from tests.spark.store import seaweedfs
+
+ROOT = Path(__file__).resolve().parents[2]
+S3A = ROOT / ".local" / "cache" / "s3a"
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An S3 store with a bucket `lake`; its keys are in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex())
+        with seaweedfs(tmp_path_factory.mktemp("store") / "seaweedfs") as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def submit_arguments() -> str:
+    """What spark-submit is told of the machine."""
+    if not S3A.exists():
+        pom = ROOT / "compose" / "hadoop" / "s3a-pom.xml"
+        subprocess.run(["mvn", "-q", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={S3A}"], check=True)
+    options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    return (
+        f"--master local[2] --driver-memory 480m --driver-class-path {S3A}/* --driver-java-options '{options}' "
+        "--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.log.level=ERROR"
+    )
+
+
+@pytest.fixture(scope="session")
+def spark(store_url: str, submit_arguments: str) -> Iterator[SparkSession]:
+    """The session of the job itself, on this machine's two cores."""
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{submit_arguments} --conf spark.sql.shuffle.partitions=2 pyspark-shell"
+    spark = session("tests", store_url, "us-east-1")
+    # A test's tables are small: two pieces of each do.
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
+    yield spark
+    spark.stop()
+
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def shop(spark: SparkSession, store_url: str, tmp_path: Path) -> Shop:
+    """A shop with an empty raw zone and an empty lake."""
+    return Shop(spark, store_url, f"lake-{next(NUMBERS)}-{os.getpid()}", tmp_path / "raw")

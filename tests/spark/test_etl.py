@@ -1,0 +1,64 @@
+"""The job as a program: what it is told, and the result that it leaves."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from google.protobuf import json_format
+
+from hashiramart.jobs.v1 import error_reason_pb2, jobs_pb2
+from spark import refusals
+from spark.etl import refusal
+from tests.spark.shop import Shop, line
+
+
+def submit(shop: Shop, arguments: str, job_id: str) -> tuple[int, dict[str, dict[str, object]]]:
+    """The exit code of the job and the result that it left in the lake."""
+    command = [sys.executable, "-m", "spark.etl", "--job-id", job_id, "--raw-root", f"file:{shop.raw}"]
+    command += ["--store-url", shop.store_url, "--bucket", shop.bucket]
+    code = subprocess.run(command, env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell"}, check=False).returncode
+    with shop.client().get_object(shop.bucket, f"jobs/{job_id}/result.json") as answer:
+        return code, json.loads(answer.read())
+
+
+def test_the_result_is_what_the_jobs_service_says_of_an_etl_job(shop: Shop, submit_arguments: str) -> None:
+    shop.land(line(), line(), line(time="2011-02-03 10:00:00"), line(price=0))
+    code, left = submit(shop, f"{submit_arguments} --conf spark.sql.shuffle.partitions=2", "job-1")
+    assert code == 0
+    result = json_format.ParseDict(left["etl"], jobs_pb2.EtlResult())
+    assert (result.row_count, result.sale_count, result.duplicate_count, result.file_count) == (4, 3, 0, 1)
+    assert [(reject.reason, reject.line_count) for reject in result.rejects] == [("price", 1)]
+    assert (result.first_date, result.through_date, result.published) == ("2011-01-03", "2011-02-03", True)
+    manifest = shop.lake().published()
+    assert manifest is not None
+    assert (manifest.job_id, manifest.dataset().sha256) == ("job-1", result.data_hash)
+
+
+def test_a_failure_leaves_its_reason_and_a_sentence(shop: Shop, submit_arguments: str) -> None:
+    code, left = submit(shop, submit_arguments, "job-2")
+    assert code == 1
+    failure = json_format.ParseDict(left["failure"], jobs_pb2.JobFailure())
+    assert failure.reason == "NO_RAW_DATA"
+    assert str(shop.raw) in failure.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusals.NoRawData("raw"),
+        refusals.UnreadableFile("sales.csv", "is empty"),
+        refusals.TooManyRejects("sales.csv", 0.5, 0.1),
+        refusals.Overtaken(),
+        ConnectionRefusedError(),
+        ValueError("a bug"),
+    ],
+)
+def test_every_reason_is_one_of_the_contract(error: Exception) -> None:
+    assert error_reason_pb2.ErrorReason.Value(refusal(error).reason)
+
+
+def test_no_secret_is_an_argument() -> None:
+    told = subprocess.run([sys.executable, "-m", "spark.etl", "--help"], capture_output=True, text=True, check=True).stdout
+    assert not any(word in told.lower() for word in ("secret", "password", "access-key"))

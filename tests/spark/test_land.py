@@ -1,0 +1,103 @@
+"""What landing puts into the raw zone, and what it refuses."""
+
+import gzip
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from spark.land import land
+from spark.refusals import UnreadableFile
+from tests.spark.shop import HEADER, TODAY, line
+
+CONTENT = "\n".join([HEADER, *(line(invoice=f"{500_000 + number}") for number in range(300))]).encode() + b"\n"
+
+
+def put(file: Path, today: date = TODAY) -> str:
+    return land(file, f"file://{file.parent}/raw", today, lambda *_: None)
+
+
+def stored(folder: Path) -> list[Path]:
+    """All that is in the raw zone."""
+    return sorted(path for path in (folder / "raw").rglob("*") if path.is_file())
+
+
+def test_a_file_lies_in_parts_of_whole_lines_named_by_their_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.land.PART_BYTES", 8_000)
+    (tmp_path / "sales.csv").write_bytes(CONTENT)
+    put(tmp_path / "sales.csv")
+    original, *parts = stored(tmp_path)
+    assert original.parent.parent == tmp_path / "raw" / "sales" / f"ingest_date={TODAY}"
+    assert b"".join(part.read_bytes() for part in parts) == CONTENT
+    assert len(parts) > 2
+    lines = CONTENT.splitlines(keepends=True)
+    for part in parts:
+        assert part.stat().st_size <= 8_000
+        assert part.read_bytes().startswith(lines[int(part.stem.removeprefix("part-")) - 1])
+    told = json.loads(original.read_text())
+    assert (told["name"], told["header"]) == ("sales.csv", HEADER)
+    assert [part["name"] for part in told["parts"]] == [part.name for part in parts]
+
+
+def test_the_same_content_lands_once_whatever_its_name_packing_and_day(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_bytes(CONTENT)
+    put(tmp_path / "sales.csv")
+    before = stored(tmp_path)
+    (tmp_path / "again.csv.gz").write_bytes(gzip.compress(CONTENT))
+    assert "was landed before" in put(tmp_path / "again.csv.gz", date(2026, 12, 1))
+    assert stored(tmp_path) == before
+
+
+def test_a_landing_that_was_interrupted_counts_for_nothing_and_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.land.PART_BYTES", 8_000)
+    (tmp_path / "sales.csv").write_bytes(CONTENT)
+
+    def interrupted(doing: str, _: float) -> None:
+        if doing == "reading back":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        land(tmp_path / "sales.csv", f"file://{tmp_path}/raw", TODAY, interrupted)
+    assert not (tmp_path / "raw" / "sales" / f"ingest_date={TODAY}").exists()
+    put(tmp_path / "sales.csv")
+    assert b"".join(path.read_bytes() for path in stored(tmp_path) if path.suffix == ".csv") == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("short.csv", b"Invoice,StockCode\n500001,10001\n", "short.csv lacks the columns Description, Quantity, InvoiceDate"),
+        ("latin.csv", f"{HEADER}\n{line()}\n{line(name='CAFÉ')}\n".encode("latin-1"), "latin.csv is not in UTF-8: line 3 cannot be read."),
+        ("cut.csv.gz", gzip.compress(CONTENT)[:-200], "cut.csv.gz is cut off or damaged: it cannot be unpacked."),
+        ("nothing.csv", b"", "nothing.csv is empty: it has no header."),
+        ("header.csv", f"{HEADER}\n".encode(), "header.csv is empty below its header."),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "picture.png is not in UTF-8: line 1 cannot be read."),
+        ("page.html", b"<html>\n<p>Hello, you</p>\n", "page.html is no CSV file of sales"),
+        ("twice.csv", f"{HEADER},Price\n{line()},1\n".encode(), "twice.csv names a column twice: Price."),
+    ],
+)
+def test_a_file_that_the_etl_could_not_read_is_refused_by_name(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableFile) as refused:
+        put(tmp_path / name)
+    assert refused.value.message.startswith(fault)
+    assert stored(tmp_path) == []
+
+
+def test_dirty_lines_are_no_reason_to_refuse_a_file(tmp_path: Path) -> None:
+    (tmp_path / "dirty.csv").write_text(f'{HEADER}\nnot a line\n\n{line(quantity=-1)}\n"unclosed')
+    put(tmp_path / "dirty.csv")
+    assert stored(tmp_path)[1].read_text() == (tmp_path / "dirty.csv").read_text()
+
+
+def test_the_command_says_in_one_sentence_what_came_of_it(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_bytes(CONTENT)
+    command = [sys.executable, "-m", "spark.land", str(tmp_path / "sales.csv"), "--raw-root", f"file://{tmp_path}/raw"]
+    landed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert landed.stdout.startswith("sales.csv is in ")
+    missing = subprocess.run([*command[:3], str(tmp_path / "no.csv"), *command[4:]], capture_output=True, text=True, check=False)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert "no.csv" in missing.stderr

@@ -1,0 +1,213 @@
+"""What a run publishes, what it leaves as it was, and what it refuses."""
+
+import gzip
+from datetime import date
+
+import pytest
+from minio.commonconfig import CopySource
+from minio.deleteobjects import DeleteObject
+from pyspark.sql import SparkSession
+
+from spark.refusals import NoRawData, Overtaken, TooManyRejects, UnreadableFile
+from tests.spark.shop import HEADER, Shop, line, values
+
+JANUARY, FEBRUARY, MARCH = "2011-01-03 10:00:00", "2011-02-03 10:00:00", "2011-03-03 10:00:00"
+# Ten thousand lines: more than what is read of a file to find its header.
+PACKED = gzip.compress("\n".join([HEADER, *(line(invoice=f"{number:06}") for number in range(9_999))]).encode())
+
+
+def test_every_line_is_sold_a_duplicate_or_refused(shop: Shop) -> None:
+    shop.land(
+        line(quantity=2),
+        line(quantity=2),
+        line(invoice="C500002"),
+        line(product="POST", time=FEBRUARY),
+        line(time=FEBRUARY, customer=""),
+        line(quantity=2),
+        line(invoice="500009", time="2011-02-04 12:00:00"),
+    )
+    manifest, published = shop.run()
+    assert published
+    # The sixth line comes after the clock has jumped back: it repeats the first.
+    assert (manifest.counts.lines_in, manifest.counts.sale_lines, manifest.counts.duplicates) == (7, 4, 1)
+    assert manifest.counts.refused == {"invoice": 1, "stock_code": 1}
+    assert (manifest.first_date, manifest.through_date) == (date(2011, 1, 3), date(2011, 2, 4))
+    assert [month.month for month in manifest.months] == ["2011-01", "2011-02"]
+    assert len(shop.rows("sales")) == 4
+    assert shop.stored() == manifest.keys()
+
+
+def test_a_refused_line_is_in_quarantine_as_it_came_with_its_place_and_reason(shop: Shop) -> None:
+    shop.land(line(), line(price=0, name="?"), line(), "not a line", line(quantity=-4, time=MARCH), name="export.csv")
+    shop.run()
+    assert values(shop.rows("rejects"), "file", "number", "reason", "line") == [
+        ("export.csv", 3, "price", line(price=0, name="?")),
+        ("export.csv", 5, "columns", "not a line"),
+        ("export.csv", 6, "quantity", line(quantity=-4, time=MARCH)),
+    ]
+
+
+def test_lines_keep_their_numbers_however_the_file_is_cut(shop: Shop, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.land.PART_BYTES", 5_000)
+    lines = [line(invoice=f"{500_000 + i}", quantity=-1 if i % 97 == 0 else 1) for i in range(400)]
+    shop.land(*lines)
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "2000")
+    try:
+        manifest, _ = shop.run()
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    assert manifest.counts.lines_in == 400
+    assert sorted(values(shop.rows("rejects"), "number", "line")) == [(i + 2, lines[i]) for i in (0, 97, 194, 291, 388)]
+
+
+def test_a_second_run_publishes_nothing(shop: Shop) -> None:
+    shop.land(line(), line(time=FEBRUARY))
+    first, _ = shop.run()
+    assert shop.run() == (first, False)
+    assert shop.run(full=True) == (first, False)
+    assert shop.stored() == first.keys()
+
+
+def test_a_new_file_rewrites_only_its_months(shop: Shop) -> None:
+    shop.land(line(), line(time=FEBRUARY), line(time="2011-02-05 10:00:00"))
+    first, _ = shop.run()
+    shop.land(line(time="2011-02-04 09:00:00", product="20002"), name="more.csv")
+    second, published = shop.run()
+    assert published
+    assert first.months[0] == second.months[0]
+    assert first.months[1].tables["sales"].files != second.months[1].tables["sales"].files
+    assert second.counts.sale_lines == 4
+    assert [file.name for file in second.raw_files] == ["sales.csv", "more.csv"]
+
+
+def test_the_data_is_the_same_in_whatever_order_files_came(shop: Shop, spark: SparkSession, store_url: str) -> None:
+    one = [line(quantity=3), line(quantity=3), line(invoice="C1"), line(time=FEBRUARY)]
+    two = [line(quantity=3), line(time=FEBRUARY), line(time=FEBRUARY), line(time=MARCH)]
+    other = Shop(spark, store_url, f"{shop.bucket}-other", shop.raw.parent / "other")
+    shop.land(*one, name="one.csv")
+    shop.run()
+    shop.land(*two, name="two.csv")
+    other.land(*two, *one, name="both.csv")
+    step_by_step, at_once = shop.run()[0], other.run()[0]
+    # Each line counts as often as the sheet has it that has it most often.
+    assert step_by_step.counts.sale_lines == at_once.counts.sale_lines == 5
+    assert step_by_step.dataset() == at_once.dataset()
+
+
+def test_what_a_removed_file_had_told_is_gone(shop: Shop) -> None:
+    shop.land(line(), name="kept.csv")
+    first, _ = shop.run()
+    shop.put("wrong.csv", f"{HEADER}\n{line(product='20002')}\n{line(time=MARCH)}\n".encode())
+    assert shop.run()[0].counts.sale_lines == 3
+    (shop.raw / "sales" / "ingest_date=2026-11-23" / "wrong.csv").unlink()
+    manifest, published = shop.run()
+    assert published
+    assert manifest.dataset() == first.dataset()
+
+
+def test_the_last_day_is_no_daily_sales_until_a_later_one_has_come(shop: Shop) -> None:
+    shop.land(line(quantity=2, price=1.25), line(quantity=3, price=1.25), line(time="2011-01-31 10:00:00"))
+    shop.run()
+    assert values(shop.rows("daily_sales"), "date", "units", "revenue", "lines") == [(date(2011, 1, 3), 5, 6.25, 2)]
+    shop.land(line(time=FEBRUARY), name="february.csv")
+    shop.run()
+    assert values(shop.rows("daily_sales"), "date") == [(date(2011, 1, 3),), (date(2011, 1, 31),)]
+
+
+def test_a_file_with_too_many_rejects_fails_the_run_and_the_data_stays(shop: Shop) -> None:
+    shop.land(line())
+    first, _ = shop.run()
+    shop.land(line(time=FEBRUARY), line(quantity=-1), name="broken.csv")
+    with pytest.raises(TooManyRejects, match=r"50\.0% of the lines of broken\.csv were refused, and 10\.0% is allowed"):
+        shop.run(reject_share=0.1)
+    assert shop.lake().published() == first
+    assert shop.stored() == first.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("short.csv", b"Invoice,StockCode,Quantity,InvoiceDate,Price,Customer ID\n1,2,3,4,5,6\n", "lacks the columns Description, Country"),
+        ("latin.csv", f"{HEADER}\n{line(name='CAFÉ')}\n".encode("latin-1"), "is not in UTF-8"),
+        ("cut.csv.gz", PACKED[:-3_000], "is cut off or damaged"),
+        ("stub.csv.gz", gzip.compress(HEADER.encode())[:12], "is cut off or damaged"),
+        ("nothing.csv", b"", "is empty"),
+        ("header.csv", f"{HEADER}\n".encode(), "is empty below its header"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is no CSV file"),
+        ("page.html", b"<html>\n<p>Hello, you</p>\n", "is no CSV file of sales"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_in_is_named_and_the_data_stays(shop: Shop, name: str, content: bytes, fault: str) -> None:
+    shop.put(name, content)
+    with pytest.raises(UnreadableFile) as refused:
+        shop.run()
+    assert refused.value.message.startswith(name)
+    assert fault in refused.value.message
+    assert shop.lake().published() is None
+
+
+def test_a_packed_file_put_there_by_other_ways_is_taken_in(shop: Shop) -> None:
+    shop.put("odd name [1].csv.gz", gzip.compress(f"\ufeff{HEADER},Till\r\n{line()},7\r\n{line(price=0)},7\r\n".encode()))
+    manifest, _ = shop.run()
+    assert (manifest.counts.sale_lines, manifest.counts.refused) == (1, {"price": 1})
+    [file] = manifest.raw_files
+    assert (file.name, file.extra_columns) == ("odd name [1].csv.gz", ("Till",))
+    assert values(shop.rows("rejects"), "number") == [(3,)]
+
+
+def test_without_raw_files_there_is_nothing_to_do(shop: Shop) -> None:
+    with pytest.raises(NoRawData):
+        shop.run()
+
+
+def test_of_two_runs_at_once_only_one_publishes(shop: Shop) -> None:
+    shop.land(line())
+    shop.run()
+    shop.land(line(time=FEBRUARY), name="february.csv")
+    slow = shop.begin()
+    winner, _ = shop.run()
+    with pytest.raises(Overtaken):
+        slow.publish()
+    assert shop.lake().published() == winner
+    assert len(shop.rows("sales")) == 2
+
+
+def test_what_a_killed_run_left_is_never_seen_and_removed_by_the_next(shop: Shop) -> None:
+    shop.land(line())
+    manifest, _ = shop.run()
+    [key] = [file.key for file in manifest.months[0].tables["sales"].files]
+    left = key.replace("run=", "run=0000")
+    shop.client().copy_object(shop.bucket, left, CopySource(shop.bucket, key))
+    assert len(shop.rows("sales")) == 1
+    shop.land(line(time=FEBRUARY), name="february.csv")
+    shop.run()
+    assert left not in shop.stored()
+
+
+def test_a_run_that_was_killed_before_it_described_the_data_is_mended_by_the_next(shop: Shop) -> None:
+    shop.land(line())
+    shop.run()
+    list(shop.client().remove_objects(shop.bucket, [DeleteObject("clean/_DATASET.json")]))
+    shop.run()
+    assert shop.client().stat_object(shop.bucket, "clean/_DATASET.json").size
+
+
+def test_purchases_recorded_live_are_interactions_up_to_a_day(shop: Shop) -> None:
+    shop.land(line(), line(time=FEBRUARY))
+    bought = {"kind": "EVENT_KIND_PURCHASE", "product_id": "20002", "user_id": "u-1", "customer_number": ""}
+    shop.record(
+        {**bought, "id": "a", "event_time": "2011-02-01T10:00:00Z", "customer_number": "12345", "quantity": 2},
+        {**bought, "id": "a", "event_time": "2011-02-01T10:00:00Z", "customer_number": "12345", "quantity": 2},
+        {**bought, "id": "b", "event_time": "2011-02-02T10:00:00Z"},
+        {**bought, "id": "c", "event_time": "2011-02-02T10:00:00Z", "kind": "EVENT_KIND_VIEW"},
+        {**bought, "id": "d", "event_time": "2011-03-02T10:00:00Z"},
+    )
+    columns = ("customer_number", "product_id", "date", "quantity")
+    from_sales = [("12345", "10001", date(2011, 1, 3), 1), ("12345", "10001", date(2011, 2, 3), 1)]
+    live = [("12345", "20002", date(2011, 2, 1), 2), ("u-1", "20002", date(2011, 2, 2), 1)]
+    shop.run()
+    assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live], key=str)
+    assert shop.run()[1] is False
+    shop.run(through=date(2011, 3, 31))
+    later = ("u-1", "20002", date(2011, 3, 2), 1)
+    assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live, later], key=str)
