@@ -77,9 +77,9 @@ class Job(NamedTuple):
     start_time: datetime | None
     end_time: datetime | None
     next_attempt_time: datetime | None
-    # Who set out to submit this try's application, and when. Nobody, before that.
+    # Who set out to submit this try's application, and until when a program that does so may live. Nobody, before that.
     submitter: str
-    submit_time: datetime | None
+    submit_deadline: datetime | None
     version: int
 
     @property

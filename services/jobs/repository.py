@@ -242,7 +242,7 @@ _CLAIM = (
         attempt_count=jobs.c.attempt_count + case((_is_queued, 1), else_=0),
         application_id=case((_is_queued, ""), else_=jobs.c.application_id),
         submitter=case((_is_queued, ""), else_=jobs.c.submitter),
-        submit_time=case((_is_queued, None), else_=jobs.c.submit_time),
+        submit_deadline=case((_is_queued, None), else_=jobs.c.submit_deadline),
         start_time=func.coalesce(jobs.c.start_time, func.now()),
         next_attempt_time=None,
         version=jobs.c.version + 1,

@@ -47,7 +47,7 @@ jobs = Table(
     Column("end_time", _TIME),
     Column("next_attempt_time", _TIME),
     Column("submitter", Text, nullable=False, server_default=""),
-    Column("submit_time", _TIME),
+    Column("submit_deadline", _TIME),
     # One more with every change of the above.
     Column("version", Integer, nullable=False, server_default="1"),
     # The lease: who works on it, and until when unless they say again that they do.

@@ -35,7 +35,7 @@ def upgrade() -> None:
         sa.Column("end_time", time),
         sa.Column("next_attempt_time", time),
         sa.Column("submitter", sa.Text, nullable=False, server_default=""),
-        sa.Column("submit_time", time),
+        sa.Column("submit_deadline", time),
         sa.Column("version", sa.Integer, nullable=False, server_default="1"),
         sa.Column("holder", sa.Text, nullable=False, server_default=""),
         sa.Column("held_until", time),
