@@ -34,7 +34,7 @@ class Worker:
             "retry_seconds": 1,
         }
         words = {f"JOBS_{name.upper()}": str(value) for name, value in (own | settings).items()}
-        credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(properties.with_name("s3.credentials"))}
+        credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(yarn.settings))}
         self._environment = os.environ | spark.submit_environment(yarn.settings) | credentials | words
 
     def __enter__(self) -> Self:
