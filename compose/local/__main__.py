@@ -1,4 +1,12 @@
-"""The commands: `python -m compose.local up [process ...]`, `down`, `status`, `logs [process ...]`, `run <process> <command ...>`, `install`."""
+"""The commands of the local stack.
+
+python -m compose.local up [process ...]          starts all, or the named ones and those that they need
+python -m compose.local down
+python -m compose.local status
+python -m compose.local logs [process ...]
+python -m compose.local run <process> <command>   runs a command with the settings and secrets of a process
+python -m compose.local install                   installs what every engine runs on
+"""
 
 import fcntl
 import sys

@@ -1,6 +1,9 @@
 """MLflow's server: its tables, and the command that serves it."""
 
 import sys
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url
@@ -10,6 +13,8 @@ from compose.local.object_store import ObjectStore
 from compose.local.settings import Settings
 
 SCHEMA = "mlflow"
+# How long it may take to make its tables,.
+TABLES_SECONDS = 120
 
 
 def initialise(settings: Settings, postgres_url: str, store: ObjectStore) -> None:
@@ -21,10 +26,20 @@ def initialise(settings: Settings, postgres_url: str, store: ObjectStore) -> Non
     engine.dispose()
 
 
+def furnish(settings: Settings) -> None:
+    """Lets the server make its tables, which it does when it is first asked for what is in them."""
+    with closing(HTTPConnection("127.0.0.1", settings.mlflow_port, timeout=TABLES_SECONDS)) as connection:
+        connection.request("GET", "/api/2.0/mlflow/experiments/search?max_results=1")
+        answer = connection.getresponse()
+        if answer.status != HTTPStatus.OK:
+            raise RuntimeError(answer.read().decode(errors="replace"))
+
+
 def command(settings: Settings) -> list[str]:
     """Serves MLflow until it gets SIGTERM or who started it is gone."""
-    program = str(Path(sys.executable).with_name("mlflow"))
-    return ["setpriv", "--pdeathsig=TERM", "--", program, "server", "--host=127.0.0.1", f"--port={settings.mlflow_port}", "--workers=1"]
+    # `mlflow server` would start this too and stay beside it, as large, and when that is killed, this would hold the port.
+    program = [sys.executable, "-m", "uvicorn", "--host=127.0.0.1", f"--port={settings.mlflow_port}", "mlflow.server.fastapi_app:app"]
+    return ["setpriv", "--pdeathsig=TERM", "--", *program]
 
 
 def environment(settings: Settings, postgres_url: str, store: ObjectStore) -> dict[str, str]:
@@ -32,8 +47,11 @@ def environment(settings: Settings, postgres_url: str, store: ObjectStore) -> di
     database = make_url(postgres_url).set(drivername="postgresql+psycopg").update_query_dict({"options": f"-csearch_path={SCHEMA}"})
     hosts = [host for name in ("localhost", "127.0.0.1") for host in (name, f"{name}:{settings.mlflow_port}")]
     return {
-        "MLFLOW_BACKEND_STORE_URI": database.render_as_string(hide_password=False),
-        "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{settings.mlflow_bucket}",
+        # As `mlflow server` tells them to the server that it starts; with the last one set, no code of a model is run in it.
+        "_MLFLOW_SERVER_FILE_STORE": database.render_as_string(hide_password=False),
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"s3://{settings.mlflow_bucket}",
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SERVER_BOOT_ID": "local",
         "MLFLOW_S3_ENDPOINT_URL": store.endpoint,
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts),
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -28,7 +28,8 @@ class Process:
     install: Action = nothing
     # Done before each start. May raise `CalledProcessError`, with what went wrong in its `stderr`.
     prepare: Action = nothing
-    # Done once it is ready, before what comes after it is started; again at each `up`.
+    # Done once it is ready, before what comes after it is started; again at each `up`. May raise
+    # `RuntimeError`, with what went wrong.
     furnish: Action = nothing
     # Done before it is stopped.
     retire: Action = nothing

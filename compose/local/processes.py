@@ -157,11 +157,12 @@ def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tup
     return Process(
         Program("mlflow", mlflow.command(settings), mlflow.environment(settings, database, store)),
         {"MLFLOW_PORT": settings.mlflow_port},
-        memory_mb=500,
+        memory_mb=250,
         ready=partial(http_answers, settings.mlflow_port, "/health"),
         scheme=HTTP,
         after=after,
         prepare=partial(mlflow.initialise, settings, database, store),
+        furnish=partial(mlflow.furnish, settings),
     )
 
 

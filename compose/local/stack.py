@@ -17,7 +17,7 @@ from compose.local.process import Process, nothing
 from compose.local.supervisor import Supervisor
 
 # How long a process may take to be ready, while others start beside it.
-START_SECONDS = 120
+START_SECONDS = 300
 # What data, logs and an application's leavings may come to before one sees to them.
 SPACE_BYTES = 3_000_000_000
 
@@ -124,7 +124,10 @@ async def bring_up(process: Process, supervisor: Supervisor, ready: Mapping[str,
             raise NotUp(f"{name} did not start: {lines[-1] if lines else 'it wrote nothing'}\nAll that it said: make logs S={name}")
         await asyncio.sleep(0.05)
     # Also when it ran already: whoever started it may have been interrupted before this.
-    await asyncio.to_thread(process.furnish)
+    try:
+        await asyncio.to_thread(process.furnish)
+    except RuntimeError as error:
+        raise NotUp(f"{name} could not be furnished: {error}") from error
     if start:
         print(f"{name:16}ready after {time.monotonic() - began:.1f} s", flush=True)
     ready[name].set()
