@@ -135,7 +135,12 @@ class Yarn:
         return [LogFile(container, node, info["fileName"], int(info["fileSize"])) for info in infos if info["fileName"] in LOG_FILES]
 
     async def _get(self, path: str, **parameters: str) -> Any:
-        return (await self._request(f"{self._url}{path}", **parameters)).json()
+        answer = await self._request(f"{self._url}{path}", **parameters)
+        try:
+            return answer.json()
+        except ValueError as error:
+            # A page that says that something is not there yet, or no longer.
+            raise _unreachable() from error
 
     async def _request(self, url: str, **parameters: str) -> httpx.Response:
         try:
