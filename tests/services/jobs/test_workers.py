@@ -126,8 +126,9 @@ def test_a_job_survives_its_worker_yarn_and_the_database(
     assert (job.application_id, job.attempt_count) == (running.application_id, 1)
     assert applications(yarn, id) == ["FINISHED"]
     lines = staff.lines(id, page_size=5000).log_lines
-    # Nothing is there twice, though two have read it.
-    assert len([line for line in lines if "Registering signal handler for TERM" in line.text and line.source == "driver"]) == 1
+    # Nothing is there twice, though two have read it. YARN itself may have begun the driver anew.
+    begun = [line.text for line in lines if "Registering signal handler for TERM" in line.text and line.source == "driver"]
+    assert begun and len(begun) == len({*begun})
 
 
 def test_a_cancelled_job_has_its_application_killed(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
