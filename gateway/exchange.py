@@ -50,7 +50,9 @@ class Exchange:
         self.method: str = scope["method"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.client = _client(scope["client"][0] if scope.get("client") else "", self.header(b"x-forwarded-for"), trusted_proxies)
+        self.client = scope["client"][0] if scope.get("client") else ""
+        if trusted_proxies and b"x-forwarded-for" in self.headers:
+            self.client = _client(self.client, self.header(b"x-forwarded-for"), trusted_proxies)
         self.origin = _origin(self.headers)
         # The HTTP status of the answer, once it has begun.
         self.status = 0
@@ -70,8 +72,8 @@ class Exchange:
     def metadata(self) -> grpc.aio.Metadata:
         """What the service is told beside the request."""
         pairs = [(REQUEST_ID, self.origin.request_id), (TRACEPARENT, self.origin.traceparent), ("x-forwarded-for", self.client)]
-        for name in ("authorization", "tracestate"):
-            if value := self.headers.get(name.encode()):
+        for key, name in _PASSED_ON:
+            if value := self.headers.get(key):
                 if not _PRINTABLE.fullmatch(value):
                     raise Malformed(f"the header {name} has characters other than printable ASCII")
                 pairs.append((name, value.decode()))
@@ -207,6 +209,8 @@ class Pairs(grpc.aio.Metadata):
         return len(self._pairs)
 
 
+# Headers that go on as they came, by their names here and there.
+_PASSED_ON = ((b"authorization", "authorization"), (b"tracestate", "tracestate"))
 _TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _PRINTABLE = re.compile(rb"[ -~]*")
@@ -229,8 +233,6 @@ def _origin(headers: dict[bytes, bytes]) -> Origin:
 
 def _client(peer: str, forwarded_for: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> str:
     """The client's address: the nearest that is not one of our own proxies, each of which names who called it."""
-    if not (forwarded_for and trusted_proxies):
-        return peer
     hops = [hop.strip() for hop in forwarded_for.split(",")]
     client = peer
     while hops and _is_one_of(client, trusted_proxies):

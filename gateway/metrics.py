@@ -8,7 +8,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 
 class Metrics:
-    """What one worker counts. With `share` set before it started, others can read it too."""
+    """What one worker counts, for others to read."""
 
     def __init__(self) -> None:
         self._seconds = Histogram(
@@ -27,9 +27,14 @@ class Metrics:
         self._known[key].observe(seconds)
 
 
+def metrics() -> Metrics | None:
+    """What this worker counts in, or None if nobody can read it: then counting costs no time."""
+    return Metrics() if _FOLDER in os.environ else None
+
+
 def share(folder: Path) -> None:
     """Has the workers that start from now on keep what they count in a folder."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    os.environ[_FOLDER] = str(folder)
 
 
 def serve(listen: str, folder: Path) -> None:
@@ -38,3 +43,7 @@ def serve(listen: str, folder: Path) -> None:
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     host, _, port = listen.rpartition(":")
     start_http_server(int(port), host, registry)
+
+
+# The library's own way to tell workers where.
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"

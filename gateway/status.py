@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from gateway.contract import Contract
 from gateway.errors import refusal
 from gateway.exchange import Refused
+from mesh.telemetry import SERVICE_VERSION
 
 CURRENT_USER_RPC = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
 STAFF = ("ROLE_STAFF", "ROLE_ADMIN")
@@ -23,6 +24,8 @@ class ServiceStatus(BaseModel):
 
     name: str
     up: bool
+    version: str
+    """Empty while it is not up."""
 
 
 class MeshStatus(BaseModel):
@@ -51,14 +54,15 @@ class Services:
             raise Refused(refusal(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", "this is for staff"))
 
     async def status(self, version: str) -> MeshStatus:
-        names = sorted(self._channels)
-        up = await asyncio.gather(*(self._is_up(name) for name in names))
-        return MeshStatus(version=version, services=[ServiceStatus(name=name, up=is_up) for name, is_up in zip(names, up, strict=True)])
+        return MeshStatus(version=version, services=await asyncio.gather(*map(self._status, sorted(self._channels))))
 
-    async def _is_up(self, name: str) -> bool:
-        check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[name].unary_unary(HEALTH_RPC)
+    async def _status(self, service: str) -> ServiceStatus:
+        name = service.split(".")[1]
+        check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[service].unary_unary(HEALTH_RPC)
+        call = check(HealthCheckRequest(service=service).SerializeToString(), timeout=PATIENCE_SECONDS)
         try:
-            raw = await check(HealthCheckRequest(service=name).SerializeToString(), timeout=PATIENCE_SECONDS)
+            health = HealthCheckResponse.FromString(await call)
         except grpc.aio.AioRpcError:
-            return False
-        return HealthCheckResponse.FromString(raw).status == HealthCheckResponse.SERVING
+            return ServiceStatus(name=name, up=False, version="")
+        told = dict(await call.trailing_metadata())
+        return ServiceStatus(name=name, up=health.status == HealthCheckResponse.SERVING, version=str(told.get(SERVICE_VERSION, "")))

@@ -16,7 +16,7 @@ from gateway.contract import Contract
 from gateway.endpoint import Endpoint
 from gateway.errors import Answer, refusal
 from gateway.exchange import AsgiApp, Exchange, HungUp, Receive, Refused, Scope, Send, Watch
-from gateway.metrics import Metrics
+from gateway.metrics import metrics
 from gateway.reader import Malformed
 from gateway.routes import Routes
 from gateway.streams import Limits, answer_stream, collect_stream
@@ -43,7 +43,7 @@ class Transcoder:
         }
         self._limits = limits
         self._watch = Watch()
-        self._metrics = Metrics()
+        self._metrics = metrics()
         self._tracer = telemetry.tracer()
         self._trusted_proxies = trusted_proxies
 
@@ -62,7 +62,8 @@ class Transcoder:
                 await self._serve_traced(exchange, endpoint, segments, self._tracer)
             else:
                 await self._serve(exchange, endpoint, segments)
-            self._metrics.answered(binding.rule, exchange.status, time.perf_counter() - began)
+            if self._metrics:
+                self._metrics.answered(binding.rule, exchange.status, time.perf_counter() - began)
             if exchange.status >= 500:
                 log.error("answered with a fault", rule=binding.rule, status=exchange.status)
         elif allowed := self._routes.allowed(path):

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from mesh import telemetry
 from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.interceptors import Answer, Body, Context, Handler, Metadata, identified, telemetered, validated, with_errors
@@ -26,7 +28,7 @@ from mesh.tls import server_credentials
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-WatchContext = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
+HealthContext = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
 
 # Raises if something that the service needs is not to be had.
 Check = Callable[[], Awaitable[None]]
@@ -171,6 +173,8 @@ _KINDS = {
     (True, True): grpc.stream_stream_rpc_method_handler,
 }
 
+_VERSION = version("hashiramart")
+
 _CHECK_INTERVAL_SECONDS = 0.4
 _CHECK_SECONDS = 1
 
@@ -226,7 +230,13 @@ class _Health(health.aio.HealthServicer):
         for service in (*services, health.OVERALL_HEALTH):
             await self.set(service, status)
 
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: WatchContext) -> None:  # noqa: N802 the contract's name
+    async def Check(  # noqa: N802 the contract's name
+        self, request: health_pb2.HealthCheckRequest, context: HealthContext
+    ) -> health_pb2.HealthCheckResponse:
+        context.set_trailing_metadata(((telemetry.SERVICE_VERSION, _VERSION),))
+        return await super().Check(request, context)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: HealthContext) -> None:  # noqa: N802 the contract's name
         try:
             await self._streams.run(super().Watch(request, context))
         except Unavailable as stopping:

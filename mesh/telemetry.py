@@ -23,6 +23,8 @@ from mesh.settings import MeshSettings
 
 REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
+# What a health check is told beside the health.
+SERVICE_VERSION = "x-service-version"
 
 
 class Origin(NamedTuple):
@@ -86,7 +88,8 @@ def origin_of(metadata: Mapping[str, str], deadline: float | None) -> Origin:
 
 def new_traceparent() -> str:
     """A trace that begins here, and that nobody has decided to record."""
-    return f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-00"
+    ids = f"{random.getrandbits(192):048x}"
+    return f"00-{ids[:32]}-{ids[32:]}-00"
 
 
 def hidden(text: str) -> str:

@@ -29,6 +29,7 @@ def up(processes: Sequence[Process], names: Sequence[str], supervisor: Superviso
     """
     wanted = with_needs(processes, names) if names else processes
     supervisor.know([process.program for process in processes])
+    not_up: list[str] = []
     try:
         states = supervisor.states()
         away = [process for process in wanted if states[process.name] in ("STOPPED", "FATAL")]
@@ -39,7 +40,10 @@ def up(processes: Sequence[Process], names: Sequence[str], supervisor: Superviso
             process.install()
         asyncio.run(bring_up_all(wanted, supervisor))
     except* NotUp as failures:
-        sys.exit("\n".join(str(failure) for failure in failures.exceptions))
+        not_up = [str(failure) for failure in failures.exceptions]
+    # What is raised inside of `except*` comes out as a group, with a traceback.
+    if not_up:
+        sys.exit("\n".join(not_up))
     print("HashiraMart is up:" if away else "HashiraMart is up already:")
     status(processes, supervisor)
 
@@ -170,5 +174,8 @@ def memory_bytes(pid: int) -> int:
         process = psutil.Process(pid)
         for member in [process, *process.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
-                total += member.memory_full_info().pss
+                try:
+                    total += member.memory_full_info().pss
+                except psutil.AccessDenied:  # it is another user's: a shared page counts for each that holds it
+                    total += member.memory_info().rss
     return total

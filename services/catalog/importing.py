@@ -23,6 +23,7 @@ class Import:
         self._rows: dict[str, Details] = {}
         # What this file has created or changed: a further row for one of these is no further product that was.
         self._written: set[str] = set()
+        self._listed_bytes = 0
 
     async def take(self, rows: AsyncIterable[catalog_pb2.ImportProductsRequest]) -> catalog_pb2.ImportProductsResponse:
         """Takes in all rows, and reports. Raises `OutOfRange` if there are too many, after those that are not."""
@@ -51,8 +52,12 @@ class Import:
     def _fail(self, id: str, field: str, reason: str, message: str) -> None:
         report = self._report
         report.failed_count += 1
-        if len(report.failures) < _MAX_FAILURES:
-            report.failures.add(row=report.row_count, product_id=id[:_MAX_ID], field=field, reason=reason, message=message)
+        failure = catalog_pb2.RowFailure(
+            row=report.row_count, product_id=id[:_MAX_ID], field=field, reason=reason, message=message[:_MAX_MESSAGE]
+        )
+        self._listed_bytes += failure.ByteSize()
+        if self._listed_bytes <= _MAX_LISTED_BYTES:
+            report.failures.append(failure)
 
     async def _write(self) -> None:
         if not self._rows:
@@ -66,9 +71,10 @@ class Import:
 
 _BATCH = 1000
 _MAX_ROWS = 100_000
-# More would not fit in an answer, and help nobody.
-_MAX_FAILURES = 10_000
+# A client of gRPC takes answers of up to 4 MiB unless it is told otherwise.
+_MAX_LISTED_BYTES = 3_500_000
 _MAX_ID = 64
+_MAX_MESSAGE = 500
 
 
 def _violation(product: catalog_pb2.Product) -> FieldViolation | None:
@@ -80,11 +86,13 @@ def _violation(product: catalog_pb2.Product) -> FieldViolation | None:
 
 def _why(unreadable: status_pb2.Status) -> tuple[str, str, str]:
     """The field at fault, the reason and the message."""
-    field, reason = "", "MALFORMED_REQUEST"
+    reason, violation = "MALFORMED_REQUEST", FieldViolation("", unreadable.message)
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in unreadable.details:
         if detail.Unpack(info):
             reason = info.reason
         elif detail.Unpack(bad_request) and bad_request.field_violations:
-            field = bad_request.field_violations[0].field
-    return field, reason, unreadable.message
+            first = bad_request.field_violations[0]
+            # To whoever wrote the file, a row is the product itself.
+            violation = FieldViolation(first.field.removeprefix("product."), first.description)
+    return violation.field, reason, violation.description

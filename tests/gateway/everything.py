@@ -182,6 +182,7 @@ class EverythingServer:
         return serialized
 
     async def _check(self, raw: bytes, context: Any) -> bytes:
+        context.set_trailing_metadata((("x-service-version", "1.2.3"),))
         return HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
 
 

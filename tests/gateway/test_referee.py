@@ -47,8 +47,20 @@ class Difference(NamedTuple):
     why: str
 
 
+def is_json_string(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), str)
+    except ValueError:
+        return False
+
+
+def is_no_mask(text: str) -> bool:
+    """Whether it can be read, but not as the names of fields."""
+    return text not in ("%", "%zz") and "&" not in text and not re.fullmatch("[a-z_]+(,[a-z_]+)*|", text)
+
+
 IN_BODIES = [
-    Difference({"enum"}, lambda text: is_json_string(text), "an enum's name that nobody knows is refused, not ignored"),
+    Difference({"enum"}, is_json_string, "an enum's name that nobody knows is refused, not ignored"),
     Difference({"google.protobuf.Timestamp"}, lambda text: ",5Z" in text, "RFC 3339 has no comma in a time"),
 ]
 IN_QUERIES = [
@@ -59,7 +71,7 @@ IN_QUERIES = [
     Difference({"repeated enum"}, lambda text: text in ("%2B7", "07"), "an enum's number is written as JSON writes it"),
     Difference({"repeated int32", "repeated enum"}, lambda text: text == "7,8", "a list of numbers may stand in one value"),
     Difference({"repeated string"}, lambda text: text.count("=") == 2 and "I" in text, "both spellings of a name mean one list"),
-    Difference({"google.protobuf.FieldMask"}, lambda text: is_no_mask(text), "what cannot be a field's name is refused at once"),
+    Difference({"google.protobuf.FieldMask"}, is_no_mask, "what cannot be a field's name is refused at once"),
 ]
 
 
@@ -82,18 +94,6 @@ def surprises(gateways: Gateways, odds: Iterable[Odd], differences: list[Differe
         if (how is None) != (why is None):
             found.append(f"{odd}: {how or f'makes no difference, though {why}'}")
     return found
-
-
-def is_json_string(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), str)
-    except ValueError:
-        return False
-
-
-def is_no_mask(text: str) -> bool:
-    """Whether it can be read, but not as the names of fields."""
-    return text not in ("%", "%zz") and "&" not in text and not re.fullmatch("[a-z_]+(,[a-z_]+)*|", text)
 
 
 PRODUCT = b'{"id": "85123A", "name": "T-light holder", "price_cents": 295}'

@@ -1,7 +1,7 @@
 """What the tests of the mesh can ask for: a small shop, served."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import structlog
@@ -13,6 +13,12 @@ from tests.callers import Issuer
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def one_loop(anyio_backend: str) -> AsyncIterator[None]:
+    """All tests run on one event loop: gRPC has one poller for all loops, which may hold a last event for one that was closed."""
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ class OneKey:
 
 def claims(**changes: object) -> dict[str, object]:
     now = int(time.time())
-    good = {"iss": "hashiramart", "aud": "hashiramart", "sub": "ann", "role": "customer", "iat": now, "exp": now + 60, "jti": "1"}
+    good = {"iss": "hashiramart", "aud": "hashiramart", "sub": "ann", "role": "customer", "iat": now, "exp": now + 3600, "jti": "1"}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import grpc.aio
@@ -57,6 +58,14 @@ async def test_health_is_told_of_the_server_and_of_each_service_to_anybody(setti
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await health(channel, "hashiramart.unknown")
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_health_comes_with_the_version_that_runs(settings: MeshSettings, issuer: Issuer) -> None:
+    async with served(a_shop(), settings, issuer) as server, plain(server) as channel:
+        check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
+        call = check(b"")
+        await call
+        assert dict(await call.trailing_metadata())["x-service-version"] == version("hashiramart")
 
 
 async def test_health_follows_the_database_soon(settings: MeshSettings, issuer: Issuer, postgres: Postgres) -> None:

@@ -535,7 +535,7 @@ class ImportProductsResponse(_message.Message):
     """How many rows were left out."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowFailure]:
-        """The rows that were left out, in the order of the file: the first 10,000 of them."""
+        """Each row that was left out, in the order of the file. Once they take 3.5 MB, some 30,000 rows, the rest are only counted."""
 
     def __init__(
         self,
