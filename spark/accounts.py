@@ -31,6 +31,8 @@ def source(file: RawFile, tallies: Iterable[Tally]) -> SourceFile:
 
 def check(file: SourceFile, reject_share: float) -> None:
     """Refuses a file that is damaged as a whole, not here and there."""
+    if not file.line_count:
+        raise UnreadableFile(file.name, "is empty below its header")
     if damaged := file.refused.get(ENCODING):
         raise UnreadableFile(file.name, f"is not in UTF-8: {damaged} of its lines cannot be read")
     share = sum(file.refused.values()) / file.line_count

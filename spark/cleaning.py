@@ -64,9 +64,9 @@ def parsed(lines: DataFrame, header: Sequence[str]) -> DataFrame:
     schema = ", ".join(f"{name} string" for name in [*names.values(), CORRUPT])
     record = F.from_csv(LINE, schema, {"escape": '"', "columnNameOfCorruptRecord": CORRUPT})
     fields = [F.trim(F.col(f"record.{names[column]}")).alias(column) for column in RAW_COLUMNS]
-    return lines.withColumn("record", record).select(
-        PATH, BLOCK, INDEX, LINE, (F.col(f"record.{CORRUPT}").isNotNull() | F.col("record").isNull()).alias(CORRUPT), *fields
-    )
+    # An empty line has all its fields missing, and is not thought corrupt.
+    corrupt = F.col(f"record.{CORRUPT}").isNotNull() | (F.col(LINE) == "")
+    return lines.withColumn("record", record).select(PATH, BLOCK, INDEX, LINE, corrupt.alias(CORRUPT), *fields)
 
 
 def judged(lines: DataFrame) -> DataFrame:

@@ -52,7 +52,8 @@ class Lake:
     def files(self, prefix: str) -> list[DataFile]:
         """The files below a folder."""
         listed = self._client.list_objects(self._bucket, prefix=f"{prefix}/", recursive=True)
-        return [DataFile(key=str(entry.object_name), byte_count=entry.size or 0) for entry in listed]
+        # Some stores list a folder as an object of its own.
+        return [DataFile(key=str(entry.object_name), byte_count=entry.size or 0) for entry in listed if not entry.is_dir]
 
     def publish(self, manifest: Manifest) -> None:
         """Makes this the data. Before it, readers see what was published before; after it, this; nothing between.

@@ -116,15 +116,11 @@ class Run:
         contents = self._tables.contents()
         months = []
         for name in sorted({*self._before, *cleaned.counts, *taken.months}):
-            counts = cleaned.counts.get(name) or (self._before[name].counts if name in self._before else Counts())
-            tables = {}
-            for table in MONTHLY:
-                old = self._before[name].tables.get(table) if name in self._before else None
-                if current := kept(old, contents.get((table, name))) if name in touched[table] else old:
-                    tables[table] = current
-            month = Month(month=name, counts=counts, days=days.get(name), tables=tables)
+            before = self._before.get(name) or Month(month=name, counts=Counts(), days=None, tables={})
+            written = {table: contents.get((table, name)) for table in MONTHLY if name in touched[table]}
+            month = renewed(before, cleaned.counts.get(name, before.counts), days.get(name), written)
             month.check()
-            if tables or counts.lines_in:
+            if month.tables or month.counts.lines_in:
                 months.append(month)
         known = {file.sha256: file for file in self._base.raw_files} if self._base is not None else {}
         return Manifest(
@@ -236,6 +232,13 @@ class Run:
         """Says what comes now, to Spark's pages and the log."""
         self._spark.sparkContext.setJobDescription(description)
         log.info(description)
+
+
+def renewed(before: Month, counts: Counts, days: tuple[date, date] | None, written: Mapping[str, Content | None]) -> Month:
+    """The month with those of its tables that were written anew, or have no rows left."""
+    tables = {**before.tables, **{table: kept(before.tables.get(table), content) for table, content in written.items()}}
+    present = {table: content for table, content in tables.items() if content is not None}
+    return Month(month=before.month, counts=counts, days=days, tables=present)
 
 
 def kept(old: Content | None, new: Content | None) -> Content | None:

@@ -101,7 +101,7 @@ class BlockLines:
 
 
 def blocks_of(file: RawFile, tallies: Iterable[Tally], jumps: Mapping[Block, Sequence[int]]) -> list[BlockLines]:
-    """The blocks of a file that have lines, in order; refuses a file that has none, or has lost some."""
+    """The blocks of a file that have lines, in order; refuses a file that has lost some."""
     paths = {part.path for part in file.parts}
     of_file = [tally for tally in tallies if tally.path in paths]
     days = days_by_block(of_file)
@@ -122,8 +122,6 @@ def blocks_of(file: RawFile, tallies: Iterable[Tally], jumps: Mapping[Block, Seq
                 day = max(days[block], key=lambda d: d.last).date
             found.append(BlockLines(*block, line, first, last, (*back, *jumps.get(block, ()))))
             line += last - first + 1
-    if line <= 2:
-        raise UnreadableFile(file.name, "is empty" if line == 1 else "is empty below its header")
     return found
 
 

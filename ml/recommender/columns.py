@@ -1,6 +1,6 @@
 """The columns of the recommender's data and their types: what Spark writes and training reads.
 
-Types are named as SQL names them. Both files of a pair are read through the manifest, never by listing a folder.
+Types are named as SQL names them. Files are read through the manifest, never by listing a folder.
 """
 
 PRODUCT_ID = "product_id"

@@ -17,7 +17,7 @@ from tests.spark.shop import Shop, line
 def submit(shop: Shop, arguments: str, job_id: str) -> tuple[int, dict[str, dict[str, object]]]:
     """The exit code of the job and the result that it left in the lake."""
     command = [sys.executable, "-m", "spark.etl", "--job-id", job_id, "--raw-root", f"file:{shop.raw}"]
-    command += ["--store-url", shop.store_url, "--bucket", shop.bucket]
+    command += ["--store-url", shop.store_url, "--bucket", shop.bucket, "--reject-share", "0.5"]
     code = subprocess.run(command, env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell"}, check=False).returncode
     with shop.client().get_object(shop.bucket, f"jobs/{job_id}/result.json") as answer:
         return code, json.loads(answer.read())

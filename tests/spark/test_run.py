@@ -35,6 +35,9 @@ def test_every_line_is_sold_a_duplicate_or_refused(shop: Shop) -> None:
     assert [month.month for month in manifest.months] == ["2011-01", "2011-02"]
     assert len(shop.rows("sales")) == 4
     assert shop.stored() == manifest.keys()
+    # A month of a table is one file, and nothing else is named.
+    assert all(key.endswith(".parquet") for key in manifest.keys())  # noqa: SIM118
+    assert all(len(content.files) == 1 for month in manifest.months for content in month.tables.values())
 
 
 def test_a_refused_line_is_in_quarantine_as_it_came_with_its_place_and_reason(shop: Shop) -> None:
