@@ -97,7 +97,7 @@ class Transaction(Executor):
                 set_status_on_exception=False,
             ):
                 return await verb(self._connection, compiled.text, arguments)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _ERRORS as error:
             _refuse(error, self._connection)
             raise
 
@@ -143,7 +143,7 @@ class Database(Executor):
                 raise
             try:
                 await transaction.commit()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _ERRORS as error:
                 _refuse(error, connection)
                 raise
         finally:
@@ -155,7 +155,7 @@ class Database(Executor):
             if self._probe is None or self._probe.is_closed():
                 self._probe = await asyncpg.connect(self._url, timeout=_PING_SECONDS, statement_cache_size=0)
             await self._probe.execute("SELECT 1", timeout=_PING_SECONDS)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _ERRORS as error:
             if self._probe:
                 self._probe.terminate()
                 self._probe = None
@@ -173,14 +173,14 @@ class Database(Executor):
             raise RuntimeError("LISTEN needs the URL of PostgreSQL itself")
         try:
             connection = await asyncpg.connect(self._direct_url, timeout=self._settings.database_connect_seconds)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _ERRORS as error:
             raise _unavailable() from error
         payloads: asyncio.Queue[str | None] = asyncio.Queue()
         connection.add_termination_listener(lambda _connection: payloads.put_nowait(None))
         try:
             await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: payloads.put_nowait(payload))
             yield _heard(connection, payloads)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _ERRORS as error:
             _refuse(error, connection)
             raise
         finally:
@@ -221,7 +221,7 @@ class Database(Executor):
             await self._pool.release(connection)
             if lost:
                 await self._pool.expire_connections()
-            if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+            if isinstance(error, _ERRORS):
                 raise _unavailable() from error
             raise
         return connection, transaction
@@ -229,7 +229,7 @@ class Database(Executor):
     async def _acquire(self) -> Connection:
         try:
             return await self._pool.acquire(timeout=self._settings.database_acquire_seconds)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _ERRORS as error:
             raise _unavailable() from error
 
 
@@ -241,6 +241,9 @@ _DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 _PING_SECONDS = 0.8
 _CLOSE_SECONDS = 5
 _SILENCE_SECONDS = 10
+
+# What asyncpg raises. The last: PostgreSQL took its leave while the connection lay idle, and the connection does not know yet.
+_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 # What PostgreSQL, or a pooler in front of it, says when it is starting, stopping, full or too slow.
 _UNAVAILABLE = (
@@ -336,6 +339,8 @@ async def _heard(connection: asyncpg.Connection, payloads: asyncio.Queue[str | N
 
 def _refuse(error: Exception, connection: "Connection | asyncpg.Connection") -> None:
     """Raises the refusal that the error amounts to, if it does to any."""
+    if isinstance(error, asyncpg.InternalClientError):
+        connection.terminate()
     if isinstance(error, _UNAVAILABLE) or _is_lost(connection):
         raise _unavailable() from error
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):

@@ -19,11 +19,11 @@ LIFETIME_SECONDS = 24 * 60 * 60
 Place = tuple[str | int | float | datetime | None, ...]
 
 
-def page_size(requested: int) -> int:
+def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, maximum: int = MAX_PAGE_SIZE) -> int:
     """How many to answer: the default for 0, and never more than the maximum."""
     if requested < 0:
         raise InvalidArgument("page_size must not be negative", field="page_size")
-    return min(requested or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    return min(requested or default, maximum)
 
 
 class PageTokens:

@@ -1,7 +1,7 @@
 """What can be wrong with the data or the engines, in the words of whoever runs the job."""
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The job ends here, and what was published before stands. The reason is one of the jobs service's `ErrorReason`."""
 
     def __init__(self, reason: str, message: str) -> None:

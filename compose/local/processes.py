@@ -20,7 +20,7 @@ HTTP = "http://"
 def processes(settings: Settings) -> list[Process]:
     """All of them, each after those that it needs."""
     users = object_store.users(settings)
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "MINIO_ROOT_PASSWORD", *(user.secret for user in users))
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *(user.secret for user in users))
     secrets = credentials.kept(settings.stack_folder / "secrets.env", names)
 
     databases, database = [], settings.postgres_url
@@ -46,6 +46,7 @@ def processes(settings: Settings) -> list[Process]:
         history_row(settings, store),
         mlflow_row(settings, database, store, after=named([*databases, *stores])),
         *service_rows(settings, secrets, database, after=named(databases)),
+        worker_row(settings, database, store, after=named([*stores, *cluster])),
     ]
 
 
@@ -187,6 +188,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
     services = [
         service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
         service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
+        service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),
     ]
     gateway = Process(
         Program(
@@ -203,6 +205,40 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         scheme=HTTP,
     )
     return [*services, gateway]
+
+
+def worker_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:
+    """Who carries the jobs out. With a cluster that is not our own, JOBS_YARN_URL says where its YARN is asked."""
+    port = settings.jobs_worker_port
+    yarn = {} if settings.hadoop_conf_dir else {"JOBS_YARN_URL": f"http://127.0.0.1:{settings.resourcemanager_port}"}
+    environment = {
+        "JOBS_DATABASE_URL": database,
+        "JOBS_SPARK_HOME": str(spark.package()),
+        "JOBS_SPARK_PROPERTIES": str(spark.submit_configuration(settings)),
+        "JOBS_STORE_URL": store.endpoint,
+        "JOBS_STORE_REGION": store.region,
+        "JOBS_LAKE_BUCKET": settings.lake_bucket,
+        "JOBS_CODE_COMMIT": commit(),
+        "AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(settings)),
+        "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
+    }
+    return Process(
+        Program("jobs-worker", python("services.jobs.worker"), spark.submit_environment(settings) | yarn | environment),
+        {"JOBS_WORKER_PORT": port},
+        memory_mb=100,
+        ready=partial(http_answers, port, "/metrics"),
+        scheme=HTTP,
+        # The properties and credentials with which it submits are written before Spark's history is shown.
+        after=(*after, "history", "jobs"),
+    )
+
+
+def commit() -> str:
+    """The commit that is checked out, if this is a checkout."""
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], check=False, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""
 
 
 def named(rows: Iterable[Process]) -> tuple[str, ...]:

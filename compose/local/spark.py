@@ -20,11 +20,16 @@ def submit_configuration(settings: Settings) -> Path:
     return settings.stack_folder / "spark" / "submit.conf"
 
 
+def credentials_file(settings: Settings) -> Path:
+    """The key by which applications, and whoever submits them, reach the store."""
+    return submit_configuration(settings).with_name("s3.credentials")
+
+
 def configure(settings: Settings, store: ObjectStore) -> None:
     """Writes the properties file, and the credentials that it names."""
     file = submit_configuration(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
-    credentials = file.with_name("s3.credentials")
+    credentials = credentials_file(settings)
     store.write_credentials("spark", credentials)
     values = {
         "pyspark": package(),

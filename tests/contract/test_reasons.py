@@ -13,6 +13,7 @@ REASON_FIRST = {
     "Aborted",
     "DeadlineExceeded",
     "FailedPrecondition",
+    "Failure",
     "OutOfRange",
     "PermissionDenied",
     "Refusal",
@@ -23,13 +24,15 @@ REASON_FIRST = {
 }
 # Whose reasons may be given where, beside those that any RPC may give.
 PARTS = {"mesh": [], "gateway": [], "services/auth": ["auth"], "services/catalog": ["catalog"]}
+# The same, where some are still to be given: models are not trained yet, and what can be wrong with raw data is told by the ETL.
+GROWING = {"services/jobs": ["jobs"]}
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", PARTS | GROWING)
 def test_every_reason_that_is_given_is_in_the_contract(part: str) -> None:
     given = {reason for path in sources(part) for reason in reasons(path)}
     assert given
-    assert given - declared("access", *PARTS[part]) == set()
+    assert given - declared("access", *(PARTS | GROWING)[part]) == set()
 
 
 def test_every_reason_in_the_contract_is_given() -> None:

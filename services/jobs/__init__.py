@@ -1,0 +1,1 @@
+"""The jobs service: work that takes minutes, and the workers that do it."""

@@ -1,0 +1,154 @@
+"""Jobs and their rules."""
+
+import secrets
+import time
+from base64 import b32hexencode
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, Self
+
+from mesh.errors import FailedPrecondition
+
+
+class Kind(StrEnum):
+    """What kind of job it is."""
+
+    ETL = "etl"
+    TRAINING = "training"
+
+
+class State(StrEnum):
+    """How far a job has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    SUCCEEDED_WITH_REJECTS = "succeeded_with_rejects"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# A worker holds the job.
+HELD = frozenset((State.RUNNING, State.CANCELLING))
+ENDED = frozenset((State.SUCCEEDED, State.SUCCEEDED_WITH_REJECTS, State.FAILED, State.CANCELLED))
+
+
+class Order(NamedTuple):
+    """What is asked for."""
+
+    kind: Kind
+    model: str
+    # `YYYY-MM-DD`, or empty for the last day of the sales files.
+    through_date: str
+    full: bool
+    submitted_by: str
+
+
+class Failure(NamedTuple):
+    """Why a job, or one try of it, failed: one of the contract's reasons, and a sentence."""
+
+    reason: str
+    message: str
+
+
+class Job(NamedTuple):
+    """A job as its last change left it."""
+
+    id: str
+    kind: Kind
+    model: str
+    through_date: str
+    full: bool
+    submitted_by: str
+    state: State
+    stage: str
+    done_count: int
+    total_count: int
+    # Of this try.
+    application_id: str
+    attempt_count: int
+    failure_reason: str
+    failure_message: str
+    # What the ETL found, in the contract's words.
+    etl: Mapping[str, object] | None
+    create_time: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+    next_attempt_time: datetime | None
+    # Who set out to submit this try's application, and until when a program that does so may live. Nobody, before that.
+    submitter: str
+    submit_deadline: datetime | None
+    version: int
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def tag(self) -> str:
+        """What YARN knows the job's applications by."""
+        return f"hashiramart-job-{self.id}"
+
+    @property
+    def attempt_tag(self) -> str:
+        """What YARN knows the application of this try by."""
+        return f"{self.tag}-{self.attempt_count}"
+
+    def cancelled(self, now: datetime) -> Self:
+        """The job, asked to stop: it has ended if nobody works on it. Raises `FailedPrecondition` if it had before."""
+        if self.ended:
+            raise FailedPrecondition("JOB_ENDED", f"job '{self.id}' has already ended")
+        return self._replace(state=State.CANCELLING) if self.state in HELD else self.at_end(State.CANCELLED, now)
+
+    def failed(self, failure: Failure, now: datetime) -> Self:
+        """The job, failed for good."""
+        return self.at_end(State.FAILED, now)._replace(failure_reason=failure.reason, failure_message=failure.message)
+
+    def succeeded(self, etl: Mapping[str, object], now: datetime) -> Self:
+        """The job, done."""
+        state = State.SUCCEEDED_WITH_REJECTS if etl.get("rejects") else State.SUCCEEDED
+        return self.at_end(state, now)._replace(etl=etl, failure_reason="", failure_message="")
+
+    def at_end(self, state: State, now: datetime) -> Self:
+        return self._replace(state=state, stage="", end_time=now, next_attempt_time=None)
+
+
+class Retries(NamedTuple):
+    """How often a job is tried, and after how long again: twice as long each time, to a limit."""
+
+    attempts: int
+    first_wait: timedelta
+    longest_wait: timedelta
+
+    def after(self, failure: Failure, job: Job, now: datetime) -> Job:
+        """The job, waiting for its next try; or failed, if this was the last."""
+        if job.attempt_count >= self.attempts:
+            return job.failed(failure, now)
+        wait = min(self.first_wait * 2 ** (job.attempt_count - 1), self.longest_wait)
+        waiting = job._replace(state=State.QUEUED, stage="", done_count=0, total_count=0, next_attempt_time=now + wait)
+        return waiting._replace(failure_reason=failure.reason, failure_message=failure.message)
+
+
+class LogLine(NamedTuple):
+    """A line of a job's log."""
+
+    number: int
+    time: datetime
+    source: str
+    text: str
+
+
+class Request(NamedTuple):
+    """A request to submit, which may be sent several times."""
+
+    caller: str
+    id: str
+    # Of all that it says.
+    digest: bytes
+
+
+def new_id() -> str:
+    """An id for a job: 16 characters, greater than those made before. YARN's tags know no capitals."""
+    return b32hexencode((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(4)).decode().lower()

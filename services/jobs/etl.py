@@ -1,0 +1,185 @@
+"""The ETL of a job: an application on YARN, submitted once, watched, and judged by what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from services.jobs.domain import Failure, Job, Retries, State
+from services.jobs.joblog import JobLog
+from services.jobs.package import SCRIPT
+from services.jobs.results import Results
+from services.jobs.submission import Spark, Submission
+from services.jobs.yarn import Application, EngineUnavailable, Yarn
+
+
+class Engines(NamedTuple):
+    """What an ETL runs on."""
+
+    yarn: Yarn
+    spark: Spark
+    results: Results
+
+
+class Terms(NamedTuple):
+    """On what terms a worker does its jobs."""
+
+    # The zip file of the ETL's modules, and what every ETL is told besides its job.
+    code: Path
+    arguments: Sequence[str]
+    retries: Retries
+    # How long a job may take, all its tries together.
+    patience: timedelta
+
+
+class Etl:
+    """The ETL of one job in the hands of one holder, carried on step by step.
+
+    A job has one application a try, whatever dies on the way. YARN takes whatever it is sent, so this is how:
+
+    * Nobody submits before it stands in the job's row, under the holder's name, that they will. Rows are changed by their holder alone.
+    * Each try has a tag of its own. What YARN has under it is adopted, whoever submitted it, and only when there is nothing is
+      anything submitted.
+    * That there is nothing is certain when no program that was begun can submit any more. A program of our own has ended. Another
+      holder's was begun at once after its row was written, dies with its worker, and is killed at its deadline whatever that worker
+      does. What YARN had been sent by then, it knows within `_SETTLED` more.
+    * Should a machine sleep through all of that and submit after all, the later application is killed as soon as it is seen.
+    """
+
+    def __init__(self, engines: Engines, terms: Terms, log: JobLog, holder: str) -> None:
+        self._yarn, self._spark, self._results = engines
+        self._terms = terms
+        self._log = log
+        self._holder = holder
+        self._submission: Submission | None = None
+        # When it was first seen that the submission, or the application, had ended.
+        self._submitted: datetime | None = None
+        self._ended: datetime | None = None
+
+    async def step(self, job: Job, now: datetime) -> Job:
+        """The job, a little further. What changes the world is done only once the row says that it will be.
+
+        Raises `EngineUnavailable`; then the job is as it was.
+        """
+        if not job.submitter and self._must_stop(job, now):
+            return self._stopped(job, now)
+        application = await self._application(job)
+        if application is None:
+            return await self._unsubmitted(job, now)
+        await self._tell_submission()
+        if application.id != job.application_id:
+            await self._log.note(f"YARN has taken it in as {application.id}")
+            return job._replace(application_id=application.id, stage="waiting for YARN")
+        if application.ended:
+            return await self._over(job, application, now)
+        if self._must_stop(job, now):
+            await self._yarn.kill(application.id)
+            return job
+        return await self._running(job, application)
+
+    async def close(self) -> None:
+        """Leaves the job; what runs on YARN runs on."""
+        if self._submission:
+            await self._submission.kill()
+
+    async def _application(self, job: Job) -> Application | None:
+        """The application of this try, if YARN has taken one in."""
+        if job.application_id:
+            found = await self._yarn.application(job.application_id)
+            return found or Application(job.application_id, "FAILED", "FAILED", "YARN no longer knows the application", "")
+        tagged = await self._yarn.tagged(job.attempt_tag)
+        for later in tagged[1:]:
+            await self._yarn.kill(later.id)
+        return tagged[0] if tagged else None
+
+    async def _unsubmitted(self, job: Job, now: datetime) -> Job:
+        if not job.submitter:
+            await self._results.clear(job.id)
+            return job._replace(submitter=self._holder, submit_deadline=now + self._spark.longest_submission, stage="submitting")
+        must_stop = self._must_stop(job, now)
+        if job.submitter == self._holder and not self._submission and not must_stop:
+            self._submission = await self._spark.submit((job.tag, job.attempt_tag), self._terms.code, SCRIPT, self._arguments(job))
+            return job
+        await self._tell_submission()
+        if self._submission and self._submission.running:
+            if must_stop:
+                await self._submission.kill()
+            return job
+        if now < self._settled(job, now):
+            return job
+        if must_stop:
+            return self._stopped(job, now)
+        if self._submission:
+            reason = self._submission.complaint or "it took too long"
+            return self._terms.retries.after(Failure("ENGINE_UNAVAILABLE", f"YARN did not take it in: {reason}"), job, now)
+        await self._log.note("whoever was about to submit it did not")
+        return job._replace(submitter="", submit_deadline=None)
+
+    def _settled(self, job: Job, now: datetime) -> datetime:
+        """When it is certain that YARN knows whatever was submitted."""
+        if job.submitter == self._holder:
+            self._submitted = self._submitted or now
+            return self._submitted + _SETTLED
+        return (job.submit_deadline or now) + _SETTLED
+
+    async def _running(self, job: Job, application: Application) -> Job:
+        if application.state != "RUNNING":
+            return job._replace(stage="waiting for YARN")
+        await self._log.follow(self._yarn, application.id)
+        progress = await self._yarn.progress(application.id)
+        if progress is None:
+            return job._replace(stage="starting") if job.stage in ("submitting", "waiting for YARN") else job
+        return job._replace(stage=progress.stage or job.stage, done_count=progress.done_count, total_count=progress.total_count)
+
+    async def _over(self, job: Job, application: Application, now: datetime) -> Job:
+        self._ended = self._ended or now
+        if not application.logs_gathered and now < self._ended + _GATHERED:
+            return job
+        left = await self._results.read(job.id)
+        await self._complete_log(application)
+        if application.final_status == "SUCCEEDED" and "etl" in left:
+            return job.succeeded(left["etl"], now)
+        if self._must_stop(job, now):
+            return self._stopped(job, now)
+        if "failure" in left:
+            failure = Failure(str(left["failure"]["reason"]), str(left["failure"]["message"]))
+            retried = failure.reason == "ENGINE_UNAVAILABLE"
+            return self._terms.retries.after(failure, job, now) if retried else job.failed(failure, now)
+        if application.final_status == "KILLED":
+            return job.failed(Failure("APPLICATION_FAILED", "somebody killed the application in YARN"), now)
+        # Its own faults it tells. What ended without a word was ended: its node was lost, or the cluster.
+        last = application.diagnostics.splitlines()[-1:] or ["YARN does not say why"]
+        return self._terms.retries.after(Failure("APPLICATION_FAILED", f"the application ended without a result: {last[0]}"), job, now)
+
+    async def _complete_log(self, application: Application) -> None:
+        try:
+            await self._log.complete(self._spark, application.id)
+        except EngineUnavailable as error:
+            await self._log.note(f"the rest of the log is lost: {error}")
+
+    async def _tell_submission(self) -> None:
+        if self._submission:
+            await self._log.note(*self._submission.said())
+
+    def _must_stop(self, job: Job, now: datetime) -> bool:
+        return job.state is State.CANCELLING or self._is_late(job, now)
+
+    def _is_late(self, job: Job, now: datetime) -> bool:
+        return job.start_time is not None and now > job.start_time + self._terms.patience
+
+    def _stopped(self, job: Job, now: datetime) -> Job:
+        if job.state is State.CANCELLING:
+            return job.at_end(State.CANCELLED, now)
+        return job.failed(Failure("JOB_TIMED_OUT", f"the job took longer than {self._terms.patience}"), now)
+
+    def _arguments(self, job: Job) -> list[str]:
+        through = ["--through-date", job.through_date] if job.through_date else []
+        return ["--job-id", job.id, *self._terms.arguments, *through, *(["--full"] if job.full else [])]
+
+
+# How long what was sent to YARN may be on its way.
+_SETTLED = timedelta(seconds=5)
+# How long YARN may take to gather an application's logs.
+_GATHERED = timedelta(seconds=30)

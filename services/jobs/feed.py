@@ -1,0 +1,126 @@
+"""The feed of jobs that are watched: each is read from the database once, for all who watch it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from itertools import islice
+
+import structlog
+
+from mesh.database import Database
+from mesh.errors import Unavailable
+from services.jobs.domain import Job, LogLine
+from services.jobs.repository import CHANNEL, JobRepository
+
+log = structlog.get_logger(__name__)
+
+
+class JobFeed:
+    """What becomes of jobs. The latest lines of a watched job are held in memory; who is further behind is given them from the database."""
+
+    def __init__(self, jobs: JobRepository, database: Database) -> None:
+        self._jobs = jobs
+        self._database = database
+        self._watched: dict[str, _Watched] = {}
+        self._wake = asyncio.Event()
+
+    async def follow(self, id: str, after_line: int) -> AsyncIterator[Job | LogLine]:
+        """The job, then each line of its log after this number and each change of the job, to its end.
+
+        Raises `NotFound`, and `OutOfRange` if what follows the line is no longer kept.
+        """
+        job = await self._jobs.get(id)
+        # What is known already to be expired is refused before anything is answered.
+        await self._jobs.lines(id, after_line, 1)
+        yield job
+        watched = self._watched.setdefault(id, _Watched(job))
+        watched.watchers += 1
+        self._wake.set()
+        try:
+            while True:
+                grown = watched.grown
+                current = watched.job
+                while lines := watched.lines_after(after_line) or await self._missed(watched, after_line):
+                    for line in lines:
+                        yield line
+                    after_line = lines[-1].number
+                if current != job:
+                    job = current
+                    yield job
+                if job.ended and watched.last_number is not None:
+                    return
+                await grown.wait()
+        finally:
+            watched.watchers -= 1
+            if not watched.watchers:
+                self._watched.pop(id, None)
+
+    async def read(self) -> None:
+        """Reads the watched jobs, for as long as it is let."""
+        while True:
+            self._wake.clear()
+            try:
+                for id, watched in list(self._watched.items()):
+                    await self._read(id, watched)
+            except Unavailable:
+                log.warning("jobs not read")
+            try:
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def listen(self) -> None:
+        """Wakes whoever reads, for as long as it is let. Without it jobs are read all the same, a little later."""
+        while self._database.can_listen:
+            try:
+                async with self._database.listen(CHANNEL) as ids:
+                    async for id in ids:
+                        if id in self._watched:
+                            self._wake.set()
+            except Unavailable:
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def _read(self, id: str, watched: "_Watched") -> None:
+        # The job before its lines: all of them are there before it has ended.
+        job = await self._jobs.get(id)
+        watched.grow(job, await self._jobs.newest_lines(id, watched.last_number or 0, _LATEST))
+
+    async def _missed(self, watched: "_Watched", number: int) -> list[LogLine]:
+        if watched.last_number is None or number >= watched.last_number:
+            return []
+        return await self._jobs.lines(watched.job.id, number, _BATCH)
+
+
+class _Watched:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.watchers = 0
+        self.grown = asyncio.Event()
+        # The number of the last line that was read. None before the first reading.
+        self.last_number: int | None = None
+        self._lines: deque[LogLine] = deque(maxlen=_LATEST)
+
+    def lines_after(self, number: int) -> list[LogLine]:
+        """Some of the lines that follow, if they are held."""
+        if not self._lines or number < self._lines[0].number - 1:
+            return []
+        place = number - self._lines[0].number + 1
+        return list(islice(self._lines, place, place + _BATCH))
+
+    def grow(self, job: Job, lines: list[LogLine]) -> None:
+        """Takes in what was read: the job, and the lines that followed the last, or the newest of them."""
+        if job == self.job and not lines and self.last_number is not None:
+            return
+        self.job = job
+        if lines and lines[0].number > (self.last_number or 0) + 1:
+            self._lines.clear()
+        self._lines.extend(lines)
+        self.last_number = self._lines[-1].number if self._lines else 0
+        self.grown.set()
+        self.grown = asyncio.Event()
+
+
+_LATEST = 1000
+_BATCH = 200
+_POLL_SECONDS = 0.5

@@ -1,0 +1,61 @@
+"""Jobs as the contract's messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from google.protobuf.json_format import ParseDict
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hashiramart.jobs.v1 import jobs_pb2
+from services.jobs.domain import Job, Kind, LogLine, State
+
+
+def job_message(job: Job) -> jobs_pb2.Job:
+    """The job, as callers see it."""
+    message = jobs_pb2.Job(
+        id=job.id,
+        kind=_KINDS[job.kind],
+        model=job.model,
+        state=_STATES[job.state],
+        stage=job.stage,
+        progress=jobs_pb2.Progress(done_count=job.done_count, total_count=job.total_count),
+        application_id=job.application_id,
+        attempt_count=job.attempt_count,
+        submitted_by=job.submitted_by,
+        create_time=timestamp(job.create_time),
+        start_time=timestamp(job.start_time) if job.start_time else None,
+        end_time=timestamp(job.end_time) if job.end_time else None,
+        next_attempt_time=timestamp(job.next_attempt_time) if job.next_attempt_time else None,
+    )
+    if job.failure_reason:
+        message.failure.reason, message.failure.message = job.failure_reason, job.failure_message
+    if job.etl is not None:
+        ParseDict(dict(job.etl), message.etl, ignore_unknown_fields=True)
+    return message
+
+
+def line_message(line: LogLine) -> jobs_pb2.LogLine:
+    """A line of a log."""
+    return jobs_pb2.LogLine(number=line.number, time=timestamp(line.time), source=line.source, text=line.text)
+
+
+def kind(number: jobs_pb2.JobKind.ValueType) -> Kind | None:
+    """The kind that this number of the contract stands for; None if it says nothing."""
+    return next((kind for kind, value in _KINDS.items() if value == number), None)
+
+
+def states(numbers: Collection[jobs_pb2.JobState.ValueType]) -> set[State]:
+    """The states that these numbers of the contract stand for."""
+    return {state for state, value in _STATES.items() if value in numbers}
+
+
+def timestamp(time: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message
+
+
+_KINDS = {kind: jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.name}") for kind in Kind}
+_STATES = {state: jobs_pb2.JobState.Value(f"JOB_STATE_{state.name}") for state in State}

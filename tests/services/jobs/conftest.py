@@ -1,0 +1,62 @@
+"""What the tests of the jobs service can ask for: the service, served on a database of the module's own, and those who call it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from hashiramart.jobs.v1 import jobs_pb2_grpc
+from mesh.identity import Role
+from mesh.migrate import migrate
+from mesh.server import Check, Server
+from mesh.settings import MeshSettings
+from tests.callers import Issuer
+from tests.loops import Loop
+from tests.services.jobs.replica import Replica
+from tests.services.jobs.staff import Staff
+
+
+@pytest.fixture(scope="module")
+def database_url(loop: Loop, postgres_url: str) -> str:
+    """The module's database, with the jobs' tables in it."""
+    loop.run(migrate("jobs", postgres_url))
+    return postgres_url
+
+
+@pytest.fixture(scope="module")
+def replica(loop: Loop, database_url: str, mesh_settings: MeshSettings) -> Iterator[Replica]:
+    """The service's parts, at work."""
+    replica = Replica(loop, database_url, mesh_settings)
+    yield replica
+    replica.stop()
+
+
+@pytest.fixture(scope="module")
+def grpc_servicer(replica: Replica) -> jobs_pb2_grpc.JobsServiceServicer:
+    return replica.servicer
+
+
+@pytest.fixture(scope="module")
+def grpc_checks(replica: Replica) -> Sequence[Check]:
+    return [replica.database.ping]
+
+
+@pytest.fixture(scope="module")
+def grpc_add_to_server() -> Callable[[jobs_pb2_grpc.JobsServiceServicer, Server], None]:
+    return jobs_pb2_grpc.add_JobsServiceServicer_to_server
+
+
+@pytest.fixture(scope="module")
+def grpc_stub_cls() -> type[jobs_pb2_grpc.JobsServiceStub]:
+    return jobs_pb2_grpc.JobsServiceStub
+
+
+@pytest.fixture(scope="module")
+def staff(grpc_stub: jobs_pb2_grpc.JobsServiceStub, issuer: Issuer) -> Staff:
+    """Somebody who may submit jobs."""
+    return Staff(grpc_stub, issuer.metadata(Role.STAFF, "ann"))
+
+
+@pytest.fixture(scope="module")
+def customer(grpc_stub: jobs_pb2_grpc.JobsServiceStub, issuer: Issuer) -> Staff:
+    """Somebody who may not."""
+    return Staff(grpc_stub, issuer.metadata(Role.CUSTOMER, "bob"))

@@ -1,0 +1,38 @@
+"""Somebody who submits jobs and watches them."""
+
+from collections.abc import Iterator
+
+from hashiramart.jobs.v1 import jobs_pb2
+from hashiramart.jobs.v1.jobs_pb2_grpc import JobsServiceStub
+
+
+class Staff:
+    """Calls the jobs service as one caller."""
+
+    def __init__(self, stub: JobsServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
+        self.stub = stub
+        self.metadata = metadata
+
+    def submit(self, through_date: str = "", *, full: bool = False, request_id: str = "") -> jobs_pb2.Job:
+        request = jobs_pb2.SubmitEtlJobRequest(through_date=through_date, full=full, request_id=request_id)
+        return self.stub.SubmitEtlJob(request, metadata=self.metadata, timeout=10)
+
+    def submit_training(self, model: str) -> jobs_pb2.Job:
+        return self.stub.SubmitTrainingJob(jobs_pb2.SubmitTrainingJobRequest(model=model), metadata=self.metadata, timeout=10)
+
+    def get(self, id: str) -> jobs_pb2.Job:
+        return self.stub.GetJob(jobs_pb2.GetJobRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def cancel(self, id: str) -> jobs_pb2.Job:
+        return self.stub.CancelJob(jobs_pb2.CancelJobRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def page(self, **arguments: object) -> jobs_pb2.ListJobsResponse:
+        return self.stub.ListJobs(jobs_pb2.ListJobsRequest(**arguments), metadata=self.metadata, timeout=10)  # type: ignore[arg-type]
+
+    def lines(self, id: str, page_size: int = 0, page_token: str = "") -> jobs_pb2.ListJobLogLinesResponse:
+        request = jobs_pb2.ListJobLogLinesRequest(id=id, page_size=page_size, page_token=page_token)
+        return self.stub.ListJobLogLines(request, metadata=self.metadata, timeout=10)
+
+    def watch(self, id: str, after_log_line: int = 0, timeout: float = 30) -> Iterator[jobs_pb2.JobEvent]:
+        request = jobs_pb2.WatchJobRequest(id=id, after_log_line=after_log_line)
+        return self.stub.WatchJob(request, metadata=self.metadata, timeout=timeout)

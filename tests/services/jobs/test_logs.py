@@ -1,0 +1,118 @@
+"""A job watched, and its log."""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+import grpc
+import pytest
+
+from hashiramart.jobs.v1 import jobs_pb2
+from services.jobs.domain import Job
+from tests.services.catalog.shop import refused
+from tests.services.jobs.replica import LINES_KEPT, Replica
+from tests.services.jobs.staff import Staff
+
+CODE = grpc.StatusCode
+
+
+@pytest.fixture
+def job(staff: Staff, replica: Replica) -> Iterator[Job]:
+    """A job that `replica` works on."""
+    submitted = staff.submit()
+    job = replica.claim()
+    assert job is not None and job.id == submitted.id
+    yield job
+    replica.end_all()
+
+
+def told(events: Iterable[jobs_pb2.JobEvent]) -> list[str | int]:
+    """Each line's number, and of the job its stage or else its state."""
+    return [event.log_line.number or event.job.stage or jobs_pb2.JobState.Name(event.job.state) for event in events]
+
+
+def test_a_watcher_sees_the_job_its_changes_and_its_lines_to_the_end(staff: Staff, replica: Replica, job: Job) -> None:
+    watch = staff.watch(job.id)
+    assert told([next(watch)]) == ["JOB_STATE_RUNNING"]
+    replica.log(job.id, "one", "two")
+    assert [next(watch).log_line.text for _ in range(2)] == ["one", "two"]
+    cleaning = replica.save(job._replace(stage="cleaning", done_count=3, total_count=9))
+    event = next(watch)
+    assert (event.job.stage, event.job.progress.done_count, event.job.progress.total_count) == ("cleaning", 3, 9)
+    assert cleaning is not None
+    replica.log(job.id, "three")
+    replica.succeed(cleaning)
+    rest = told(watch)
+    assert rest[0] == 3
+    assert rest[-1] == "JOB_STATE_SUCCEEDED"
+
+
+def test_a_watcher_goes_on_where_it_left_off(staff: Staff, replica: Replica, job: Job) -> None:
+    replica.log(job.id, *"abcde")
+    replica.succeed(job)
+    assert told(staff.watch(job.id, after_log_line=3)) == ["JOB_STATE_SUCCEEDED", 4, 5]
+    assert told(staff.watch(job.id)) == ["JOB_STATE_SUCCEEDED", 1, 2, 3, 4, 5]
+
+
+def test_many_watchers_see_the_same(staff: Staff, replica: Replica, job: Job) -> None:
+    seen: list[list[str | int]] = []
+    begun = threading.Barrier(9)
+
+    def watch() -> None:
+        events = staff.watch(job.id)
+        first = next(events)
+        begun.wait(10)
+        seen.append(told([first, *events]))
+
+    watchers = [threading.Thread(target=watch) for _ in range(8)]
+    for watcher in watchers:
+        watcher.start()
+    begun.wait(10)
+    replica.log(job.id, *"abc")
+    replica.log(job.id, *"de")
+    replica.succeed(job)
+    for watcher in watchers:
+        watcher.join()
+    assert [[entry for entry in events if isinstance(entry, int)] for events in seen] == [[1, 2, 3, 4, 5]] * 8
+    assert {events[-1] for events in seen} == {"JOB_STATE_SUCCEEDED"}
+
+
+def test_a_log_is_paged_and_its_last_page_says_where_lines_will_follow(staff: Staff, replica: Replica, job: Job) -> None:
+    replica.log(job.id, *"abcde")
+    first = staff.lines(job.id, page_size=3)
+    second = staff.lines(job.id, page_size=3, page_token=first.next_page_token)
+    assert [line.text for line in (*first.log_lines, *second.log_lines)] == [*"abcde"]
+    nothing = staff.lines(job.id, page_token=second.next_page_token)
+    assert not nothing.log_lines and nothing.next_page_token
+    replica.log(job.id, "f")
+    replica.succeed(job)
+    last = staff.lines(job.id, page_token=nothing.next_page_token)
+    assert [(line.number, line.text) for line in last.log_lines] == [(6, "f")]
+    assert not last.next_page_token
+
+
+def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: Replica, job: Job) -> None:
+    replica.log(job.id, *(str(number) for number in range(1, 6)))
+    early = staff.lines(job.id, page_size=2)
+    replica.log(job.id, *(str(number) for number in range(6, LINES_KEPT + 11)))
+    kept = staff.lines(job.id)
+    assert [line.text for line in kept.log_lines] == [str(number) for number in range(11, LINES_KEPT + 11)]
+    with refused(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
+        staff.lines(job.id, page_token=early.next_page_token)
+    with refused(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
+        list(staff.watch(job.id, after_log_line=5))
+
+
+def test_who_lost_a_job_adds_nothing_to_its_log(staff: Staff, replica: Replica, job: Job) -> None:
+    replica.log(job.id, "late", holder="another")
+    assert not staff.lines(job.id).log_lines
+
+
+def test_a_watcher_sees_what_comes_after_an_outage_of_the_database(
+    staff: Staff, replica: Replica, job: Job, request: pytest.FixtureRequest
+) -> None:
+    watch = staff.watch(job.id)
+    next(watch)
+    with request.getfixturevalue("postgres").stopped(), refused(CODE.UNAVAILABLE, "DATABASE_UNAVAILABLE"):
+        staff.get(job.id)
+    replica.log(job.id, "after")
+    assert next(watch).log_line.text == "after"

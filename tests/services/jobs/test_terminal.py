@@ -1,0 +1,94 @@
+"""A job submitted from a terminal, to services that run as they do in the stack."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from compose.local.probes import grpc_serves
+from mesh.migrate import migrate
+from services.jobs.domain import Failure, Job
+from tests.engines import Postgres, free_port
+from tests.loops import Loop
+from tests.services.auth.processes import Auth
+from tests.services.jobs.replica import Replica
+
+EMAIL, PASSWORD = "ann@example.com", "a password of ann's"
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def environment(loop: Loop, postgres: Postgres, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What a process of the jobs service has in its environment, while auth and the service run."""
+    folder = tmp_path_factory.mktemp("terminal")
+    users = postgres.create_database()
+    loop.run(migrate("auth", users))
+    with Auth(folder, users) as auth:
+        command = [sys.executable, "-m", "services.auth.admin", "create-admin", "--email", EMAIL]
+        subprocess.run(command, env=os.environ | auth.environment, input=PASSWORD, text=True, check=True, capture_output=True)
+        port = free_port()
+        settings = {"JOBS_LISTEN": f"127.0.0.1:{port}", "JOBS_DATABASE_URL": database_url, "JOBS_SECRET": secrets.token_urlsafe(32)}
+        environment = os.environ | settings | {"MESH_AUTH_ADDRESS": auth.address}
+        with (folder / "jobs.log").open("wb") as log:
+            service = subprocess.Popen([sys.executable, "-m", "services.jobs"], env=environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not grpc_serves(port):
+            assert time.monotonic() < deadline, (folder / "jobs.log").read_text()
+            time.sleep(0.1)
+        yield environment
+        service.terminate()
+        assert service.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def terminal(environment: dict[str, str], replica: Replica) -> Iterator[subprocess.Popen[str]]:
+    """Somebody who submits a job and watches it."""
+    command = [sys.executable, "-m", "services.jobs.terminal", "--email", EMAIL]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as terminal:
+        yield terminal
+        terminal.kill()
+    replica.end_all()
+
+
+def claimed(replica: Replica) -> Job:
+    deadline = time.monotonic() + START_SECONDS
+    while (job := replica.claim()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return job
+
+
+def test_it_shows_how_a_job_goes_and_how_it_ended(terminal: subprocess.Popen[str], replica: Replica) -> None:
+    assert terminal.stdin and terminal.stderr
+    terminal.stdin.write(f"{PASSWORD}\n")
+    terminal.stdin.flush()
+    cleaning = replica.save(claimed(replica)._replace(stage="writing sales", done_count=3, total_count=6))
+    assert cleaning is not None
+    while "writing sales, 3 of 6 tasks" not in terminal.stderr.readline():
+        assert terminal.poll() is None
+    replica.succeed(cleaning)
+    told, _ = terminal.communicate(timeout=30)
+    assert "3 lines: 0 sales, 0 duplicates, 0 refused" in told
+    assert terminal.returncode == 0
+
+
+def test_a_failed_job_is_a_failed_command(terminal: subprocess.Popen[str], replica: Replica) -> None:
+    assert terminal.stdin
+    terminal.stdin.write(f"{PASSWORD}\n")
+    terminal.stdin.flush()
+    job = claimed(replica)
+    replica.save(job.failed(Failure("NO_RAW_DATA", "There are no sales files."), job.create_time))
+    told, _ = terminal.communicate(timeout=30)
+    assert told == "The job failed (NO_RAW_DATA): There are no sales files.\n"
+    assert terminal.returncode == 1
+
+
+def test_who_cannot_sign_in_is_told_so(terminal: subprocess.Popen[str]) -> None:
+    _, complaint = terminal.communicate("wrong\n", timeout=30)
+    assert terminal.returncode == 1
+    assert "Traceback" not in complaint and complaint.strip()

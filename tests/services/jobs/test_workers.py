@@ -1,0 +1,178 @@
+"""Jobs carried out by real workers on real engines, whatever dies on the way."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hashiramart.jobs.v1 import jobs_pb2
+from spark.land import land
+from tests.engines import Postgres, free_port
+from tests.hadoop import Hdfs, Yarn
+from tests.services.jobs.replica import Replica
+from tests.services.jobs.staff import Staff
+from tests.services.jobs.workers import Worker
+from tests.spark.shop import HEADER, TODAY, line
+from tests.stores import Minio
+
+WAIT_SECONDS = 400
+LIVE = (jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_CANCELLING)
+
+
+@pytest.fixture(scope="module")
+def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A raw zone with eleven lines, one of which is to be refused."""
+    file = tmp_path_factory.mktemp("raw") / "sales.csv"
+    file.write_text("\n".join([HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 11)), line(price=0)]))
+    root = "/hashiramart/raw-of-jobs"
+    land(file, f"webhdfs://hashiramart@127.0.0.1:{hdfs.settings.namenode_port}{root}", TODAY, lambda *_: None)
+    return f"hdfs://{root}"
+
+
+@pytest.fixture
+def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., Worker]:
+    """Makes workers: `with worker(): ...`, with other settings if one likes."""
+    return partial(Worker, tmp_path, database_url, yarn, minio, raw_root=raw_root)
+
+
+@pytest.fixture(autouse=True)
+def _alone(replica: Replica) -> Iterator[None]:
+    yield
+    replica.end_all()
+
+
+def wait(staff: Staff, id: str, condition: Callable[[jobs_pb2.Job], bool]) -> jobs_pb2.Job:
+    """The job, as soon as it is so."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition(job := staff.get(id)):
+        assert time.monotonic() < deadline, job
+        assert job.state in LIVE, job
+        time.sleep(0.2)
+    return job
+
+
+def end(staff: Staff, id: str) -> jobs_pb2.Job:
+    return wait(staff, id, lambda job: job.state not in LIVE)
+
+
+def applications(yarn: Yarn, id: str) -> list[str]:
+    """The states of all applications that were ever submitted for a job."""
+    url = f"http://127.0.0.1:{yarn.settings.resourcemanager_port}/ws/v1/cluster/apps"
+    found = httpx.get(url, params={"applicationTags": f"hashiramart-job-{id}"}).raise_for_status().json()["apps"]
+    return [application["state"] for application in (found or {}).get("app", ())]
+
+
+def test_a_job_submitted_twenty_times_and_dropped_by_its_first_worker_is_done_once(
+    staff: Staff, replica: Replica, worker: Callable[..., Worker], yarn: Yarn, minio: Minio
+) -> None:
+    with ThreadPoolExecutor(20) as callers:
+        [id] = {job.id for job in callers.map(lambda _: staff.submit(request_id="once"), range(20))}
+    # It was killed between the claim and the submission.
+    assert replica.claim("killed", lease_seconds=0.1) is not None
+    with worker() as running:
+        events = list(staff.watch(id, timeout=WAIT_SECONDS))
+        assert minio.store.keys["spark"][1] not in running.log
+    job = staff.get(id)
+    assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS, job
+    assert (job.etl.row_count, job.etl.sale_count, job.etl.published, job.attempt_count) == (11, 10, True, 1)
+    assert [(reject.reason, reject.line_count) for reject in job.etl.rejects] == [("price", 1)]
+    assert applications(yarn, id) == ["FINISHED"]
+
+    seen = {event.job.stage for event in events if event.HasField("job")}
+    assert {"submitting", "waiting for YARN"} < seen and len(seen) > 4
+    lines = [event.log_line for event in events if event.HasField("log_line")]
+    assert {line.source for line in lines} == {"worker", "driver", "executor 1"}
+    assert [line.number for line in lines] == [*range(1, len(lines) + 1)]
+    assert any("succeeded" in line.text for line in lines if line.source == "driver")
+    assert not any(secret in line.text for line in lines for _, secret in minio.store.keys.values())
+    assert [line.number for line in staff.lines(id, page_size=5000).log_lines] == [line.number for line in lines]
+
+
+def test_a_worker_killed_while_it_submits_is_followed_by_another_and_no_second_application(
+    staff: Staff, worker: Callable[..., Worker], yarn: Yarn
+) -> None:
+    id = staff.submit().id
+    with worker(submit_seconds=40) as first:
+        wait(staff, id, lambda job: job.stage == "submitting")
+        # The program that submits has begun.
+        wait(staff, id, lambda _: bool(staff.lines(id).log_lines))
+        first.kill()
+    with worker():
+        job = end(staff, id)
+    assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS, job
+    assert job.attempt_count == 1
+    assert applications(yarn, id) == ["FINISHED"]
+
+
+def test_a_job_survives_its_worker_yarn_and_the_database(
+    staff: Staff, worker: Callable[..., Worker], yarn: Yarn, postgres: Postgres
+) -> None:
+    id = staff.submit(full=True).id
+    with worker() as first:
+        running = wait(staff, id, lambda job: bool(job.application_id))
+        first.kill()
+    yarn.resourcemanager.kill()
+    yarn.nodemanager.kill()
+    with worker():
+        with postgres.stopped():
+            yarn.resourcemanager.start()
+            yarn.nodemanager.start()
+        job = end(staff, id)
+    assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS, job
+    assert (job.application_id, job.attempt_count) == (running.application_id, 1)
+    assert applications(yarn, id) == ["FINISHED"]
+    lines = staff.lines(id, page_size=5000).log_lines
+    # Nothing is there twice, though two have read it. YARN itself may have begun the driver anew.
+    begun = [line.text for line in lines if "Registering signal handler for TERM" in line.text and line.source == "driver"]
+    assert begun and len(begun) == len({*begun})
+
+
+def test_a_cancelled_job_has_its_application_killed(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+    id = staff.submit().id
+    with worker():
+        wait(staff, id, lambda job: bool(job.application_id))
+        assert staff.cancel(id).state == jobs_pb2.JOB_STATE_CANCELLING
+        assert end(staff, id).state == jobs_pb2.JOB_STATE_CANCELLED
+    assert applications(yarn, id) == ["KILLED"]
+
+
+def test_a_job_cancelled_while_it_is_submitted_leaves_nothing_behind(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+    id = staff.submit().id
+    with worker():
+        wait(staff, id, lambda job: job.stage == "submitting")
+        staff.cancel(id)
+        assert end(staff, id).state == jobs_pb2.JOB_STATE_CANCELLED
+    assert applications(yarn, id) in ([], ["KILLED"])
+
+
+def test_what_is_wrong_with_the_data_is_said_and_not_tried_again(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+    id = staff.submit().id
+    with worker(raw_root="hdfs:///hashiramart/nothing"):
+        job = end(staff, id)
+    assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "NO_RAW_DATA", 1)
+    assert "hdfs:///hashiramart/nothing" in job.failure.message
+    assert applications(yarn, id) == ["FINISHED"]
+
+
+def test_a_job_that_takes_too_long_is_ended(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+    id = staff.submit().id
+    with worker(job_seconds=5):
+        job = end(staff, id)
+    assert (job.state, job.failure.reason) == (jobs_pb2.JOB_STATE_FAILED, "JOB_TIMED_OUT")
+    assert applications(yarn, id) in ([], ["KILLED"])
+
+
+def test_while_yarn_is_away_a_job_waits_says_why_and_fails_only_when_its_tries_are_used_up(
+    staff: Staff, worker: Callable[..., Worker]
+) -> None:
+    id = staff.submit().id
+    with worker(yarn_url=f"http://127.0.0.1:{free_port()}", attempts=3):
+        waiting = wait(staff, id, lambda job: job.HasField("next_attempt_time"))
+        assert (waiting.state, waiting.failure.reason) == (jobs_pb2.JOB_STATE_QUEUED, "ENGINE_UNAVAILABLE")
+        assert waiting.failure.message == "YARN cannot be reached"
+        job = end(staff, id)
+    assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "ENGINE_UNAVAILABLE", 3)
