@@ -31,6 +31,7 @@ DAEMONS = {
 # Started with the quick compiler alone: a JVM that is mostly idle.
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
 NAMENODE_INFO = "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"
+DATANODE_INFO = "/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo"
 TIMEOUT_SECONDS = 5
 KILL_SECONDS = 30
 
@@ -102,9 +103,12 @@ def datanode_ready(settings: Settings) -> bool:
 
 def serves(node: Mapping[str, object], blocks: int) -> bool:
     """Whether a DataNode, as the NameNode knows it, has told what it stores of so many blocks, and is there to give it."""
-    # One that died is taken for alive a while longer; one that came back is known by its new address.
-    alive = listens(int(str(node["infoAddr"]).rpartition(":")[2]))
-    return alive and node["capacity"] != 0 and (blocks == 0 or node["numBlocks"] != 0)
+    # One that died is taken for alive a while longer; one that came back serves its pages before it knows its blocks.
+    match http_json(int(str(node["infoAddr"]).rpartition(":")[2]), DATANODE_INFO):
+        case {"beans": [{"BPServiceActorInfo": str(text)}]}:
+            registered = any(actor["ActorState"] == "RUNNING" for actor in json.loads(text))
+            return registered and node["capacity"] != 0 and (blocks == 0 or node["numBlocks"] != 0)
+    return False
 
 
 def resourcemanager_ready(settings: Settings) -> bool:

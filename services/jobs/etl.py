@@ -138,7 +138,12 @@ class Etl:
         if not application.logs_gathered and now < self._ended + _GATHERED:
             return job
         left = await self._results.read(job.id)
-        await self._complete_log(application)
+        try:
+            await self._log.complete(self._spark, application.id)
+        except EngineUnavailable as error:
+            if now < self._ended + _GATHERED:
+                raise
+            await self._log.note(f"the rest of the log is lost: {error}")
         if application.final_status == "SUCCEEDED" and "etl" in left:
             return job.succeeded(left["etl"], now)
         if self._must_stop(job, now):
@@ -152,12 +157,6 @@ class Etl:
         # Its own faults it tells. What ended without a word was ended: its node was lost, or the cluster.
         last = application.diagnostics.splitlines()[-1:] or ["YARN does not say why"]
         return self._terms.retries.after(Failure("APPLICATION_FAILED", f"the application ended without a result: {last[0]}"), job, now)
-
-    async def _complete_log(self, application: Application) -> None:
-        try:
-            await self._log.complete(self._spark, application.id)
-        except EngineUnavailable as error:
-            await self._log.note(f"the rest of the log is lost: {error}")
 
     async def _tell_submission(self) -> None:
         if self._submission:
@@ -181,5 +180,5 @@ class Etl:
 
 # How long what was sent to YARN may be on its way.
 _SETTLED = timedelta(seconds=5)
-# How long YARN may take to gather an application's logs.
-_GATHERED = timedelta(seconds=30)
+# How long YARN may take to gather an application's logs, and give them.
+_GATHERED = timedelta(minutes=2)
