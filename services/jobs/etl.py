@@ -86,13 +86,14 @@ class Etl:
 
     async def _application(self, job: Job) -> Application | None:
         """The application of this try, if YARN has taken one in."""
-        if job.application_id:
-            found = await self._yarn.application(job.application_id)
-            return found or Application(job.application_id, "FAILED", "FAILED", "YARN no longer knows the application", "")
-        tagged = await self._yarn.tagged(job.attempt_tag)
-        for later in tagged[1:]:
-            await self._yarn.kill(later.id)
-        return tagged[0] if tagged else None
+        tagged = {application.id: application for application in await self._yarn.tagged(job.attempt_tag)}
+        id = job.application_id or next(iter(tagged), "")
+        for other in tagged.values():
+            if other.id != id and not other.ended:
+                await self._yarn.kill(other.id)
+        if job.application_id and id not in tagged:
+            return Application(id, "FAILED", "FAILED", "YARN no longer knows the application", "FAILED")
+        return tagged.get(id)
 
     async def _unsubmitted(self, job: Job, now: datetime) -> Job:
         if not job.submitter:
@@ -137,14 +138,11 @@ class Etl:
         self._ended = self._ended or now
         if not application.logs_gathered and now < self._ended + _GATHERED:
             return job
-        left = await self._results.read(job.id)
-        try:
-            await self._log.complete(self._spark, application.id)
-        except EngineUnavailable as error:
-            if now < self._ended + _GATHERED:
-                raise
-            await self._log.note(f"the rest of the log is lost: {error}")
-        if application.final_status == "SUCCEEDED" and "etl" in left:
+        await self._complete_log(application, now)
+        succeeded = application.final_status == "SUCCEEDED"
+        # What was killed on request need not wait for the store.
+        left = {} if self._must_stop(job, now) and not succeeded else await self._results.read(job.id)
+        if succeeded and "etl" in left:
             return job.succeeded(left["etl"], now)
         if self._must_stop(job, now):
             return self._stopped(job, now)
@@ -157,6 +155,14 @@ class Etl:
         # Its own faults it tells. What ended without a word was ended: its node was lost, or the cluster.
         last = application.diagnostics.splitlines()[-1:] or ["YARN does not say why"]
         return self._terms.retries.after(Failure("APPLICATION_FAILED", f"the application ended without a result: {last[0]}"), job, now)
+
+    async def _complete_log(self, application: Application, now: datetime) -> None:
+        try:
+            await self._log.complete(self._spark, application.id)
+        except EngineUnavailable as error:
+            if self._ended and now < self._ended + _GATHERED:
+                raise
+            await self._log.note(f"the rest of the log is lost: {error}")
 
     async def _tell_submission(self) -> None:
         if self._submission:

@@ -67,17 +67,11 @@ class Yarn:
 
     async def tagged(self, tag: str) -> list[Application]:
         """The applications with this tag, the first submitted first."""
-        await self._ensure_active()
+        # A ResourceManager that starts answers before it remembers its applications, but is not active before.
+        if (await self._get("/ws/v1/cluster/info"))["clusterInfo"]["haState"] != "ACTIVE":
+            raise EngineUnavailable("YARN is starting")
         found = await self._get("/ws/v1/cluster/apps", applicationTags=tag)
         return sorted(_application(fields) for fields in (found["apps"] or {}).get("app", ()))
-
-    async def application(self, id: str) -> Application | None:
-        """None if YARN does not know it, or no longer."""
-        await self._ensure_active()
-        try:
-            return _application((await self._get(f"/ws/v1/cluster/apps/{id}"))["app"])
-        except NotKnown:
-            return None
 
     async def kill(self, id: str) -> None:
         """Asks for the end of an application."""
@@ -126,11 +120,6 @@ class Yarn:
             if parts[0].start <= offset:
                 return parts[0].content[offset - parts[0].start :]
             wanted = parts[0].byte_count - offset
-
-    async def _ensure_active(self) -> None:
-        """A ResourceManager that starts answers before it remembers its applications, but is not active before."""
-        if (await self._get("/ws/v1/cluster/info"))["clusterInfo"]["haState"] != "ACTIVE":
-            raise EngineUnavailable("YARN is starting")
 
     async def _files(self, container: str, node: str) -> list[LogFile]:
         listed = (await self._request(f"{_node_url(node)}/ws/v1/node/containers/{container}/logs")).json()
