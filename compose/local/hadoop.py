@@ -15,7 +15,7 @@ from string import Template
 from xml.sax.saxutils import escape
 
 from compose.local import files, jars, java
-from compose.local.probes import http_answers, http_json, listens
+from compose.local.probes import http_answers, http_json
 from compose.local.settings import ROOT, Settings
 
 TEMPLATES = ROOT / "compose" / "hadoop" / "conf"

@@ -214,6 +214,7 @@ def worker_row(settings: Settings, database: str, store: ObjectStore, after: tup
     environment = {
         "JOBS_DATABASE_URL": database,
         "JOBS_SPARK_HOME": str(spark.package()),
+        "JOBS_HADOOP_JARS": str(jars.DAEMONS),
         "JOBS_SPARK_PROPERTIES": str(spark.submit_configuration(settings)),
         "JOBS_STORE_URL": store.endpoint,
         "JOBS_STORE_REGION": store.region,
@@ -226,6 +227,7 @@ def worker_row(settings: Settings, database: str, store: ObjectStore, after: tup
         Program("jobs-worker", python("services.jobs.worker"), spark.submit_environment(settings) | yarn | environment),
         {"JOBS_WORKER_PORT": port},
         memory_mb=100,
+        install=jars.install_daemons,
         ready=partial(http_answers, port, "/metrics"),
         scheme=HTTP,
         # The properties and credentials with which it submits are written before Spark's history is shown.

@@ -20,13 +20,18 @@ class Settings(BaseSettings, env_prefix="JOBS_", frozen=True):
 
 
 class WorkerSettings(BaseSettings, env_prefix="JOBS_", frozen=True):
-    """Those of a worker, read from the environment as `JOBS_...`. What Spark and Hadoop's own clients need stands there as they call it."""
+    """Those of a worker, read from the environment as `JOBS_...`.
+
+    What Spark and Hadoop need stands there as they call it: JAVA_HOME, HADOOP_CONF_DIR.
+    """
 
     database_url: PostgresDsn
 
     yarn_url: str = "http://127.0.0.1:8088"
     yarn_user: str = "hashiramart"
     spark_home: Path
+    # The folder of Hadoop's jars, those of YARN's client among them.
+    hadoop_jars: Path
     # What applications are submitted with: `spark-submit --properties-file`. No secret may stand in it, for Spark's pages show it.
     spark_properties: Path
 

@@ -1,4 +1,4 @@
-"""Runs Spark's own programs: the one that submits an application to YARN, the one that reads gathered logs."""
+"""Runs programs of Spark and Hadoop: the one that submits an application to YARN, the one that reads gathered logs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from services.jobs.yarn import EngineUnavailable
 
 
 class Spark:
-    """An installed Spark, and how it reaches the cluster."""
+    """An installed Spark with Hadoop's jars beside it, and how both reach the cluster."""
 
-    def __init__(self, home: Path, properties: Path, environment: Mapping[str, str], longest_submission: timedelta) -> None:
+    def __init__(
+        self, home: Path, hadoop_jars: Path, properties: Path, environment: Mapping[str, str], longest_submission: timedelta
+    ) -> None:
         self._home = home
+        self._hadoop_jars = hadoop_jars
         self._properties = properties
         self._environment = environment
         # No program that submits lives longer than this.
@@ -49,9 +52,12 @@ class Spark:
 
     async def gathered_logs(self, application_id: str, size: int) -> bytes:
         """The last `size` bytes of each file that an application wrote, as YARN has gathered and shows them. Raises `EngineUnavailable`."""
+        # Spark has Hadoop's client within it, but without all that this part of it needs.
+        java = Path(self._environment["JAVA_HOME"]) / "bin" / "java"
+        path = f"{self._environment['HADOOP_CONF_DIR']}:{self._hadoop_jars}/*"
         process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig=KILL", str(self._home / "bin" / "spark-class"), "org.apache.hadoop.yarn.client.cli.LogsCLI"),
-            *("-applicationId", application_id, "-size", str(-size)),
+            *("setpriv", "--pdeathsig=KILL", str(java), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path),
+            *("org.apache.hadoop.yarn.client.cli.LogsCLI", "-applicationId", application_id, "-size", str(-size)),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=DEVNULL,

@@ -115,7 +115,9 @@ async def main() -> None:
     retries = Retries(settings.attempts, timedelta(seconds=settings.retry_seconds), timedelta(seconds=settings.longest_retry_seconds))
     # What Spark is told of the world is all that the worker is, but for our own settings.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("JOBS_", "MESH_"))}
-    spark = Spark(settings.spark_home, settings.spark_properties, environment, timedelta(seconds=settings.submit_seconds))
+    spark = Spark(
+        settings.spark_home, settings.hadoop_jars, settings.spark_properties, environment, timedelta(seconds=settings.submit_seconds)
+    )
     results = Results(settings.store_url, settings.store_region, settings.lake_bucket)
     secrets = [results.secret_key, settings.database_url.hosts()[0]["password"] or ""]
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from compose.local import spark
+from compose.local import jars, spark
 from tests.hadoop import Yarn
 from tests.stores import Store
 
@@ -27,6 +27,7 @@ class Worker:
             "database_url": database_url,
             "yarn_url": f"http://127.0.0.1:{yarn.settings.resourcemanager_port}",
             "spark_home": spark.package(),
+            "hadoop_jars": jars.DAEMONS,
             "spark_properties": properties,
             "store_url": store.store.endpoint,
             "lease_seconds": LEASE_SECONDS,
