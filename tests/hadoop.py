@@ -48,7 +48,9 @@ class Hdfs:
         self._files.put(path, params={"op": "CREATE", "overwrite": "true"}, content=content).raise_for_status()
 
     def get(self, path: str) -> bytes:
-        return self._files.get(path, params={"op": "OPEN"}).raise_for_status().content
+        answer = self._files.get(path, params={"op": "OPEN"})
+        assert answer.is_success, answer.text
+        return answer.content
 
     def files(self, path: str) -> list[str]:
         """The paths of the files in a folder and those below it."""

@@ -75,7 +75,7 @@ def test_an_application_outlives_the_death_of_resourcemanager_and_nodemanager(ap
 def test_what_an_application_leaves_tells_no_key(application: str, go: Path, yarn: Yarn, hdfs: Hdfs, minio: Minio) -> None:
     go.touch()
     yarn.outcome(application)
-    wait(lambda: any(application in path for path in logs(hdfs)), "its log")
+    wait(lambda: yarn.application(application)["logAggregationStatus"] == "SUCCEEDED", "its log")
     left = [path for path in [*hdfs.files(spark.EVENT_LOG), *logs(hdfs)] if application in path]
     contents = [*map(hdfs.get, left), json.dumps(yarn.application(application)).encode()]
     assert len(contents) >= 3
