@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup up down status logs admin etl test lint format bench proto baseline lock certs grpcurl clean
+.PHONY: help setup up down status logs admin land etl test lint format bench proto baseline lock certs grpcurl clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -28,6 +28,10 @@ logs: setup ## follow what they write; one alone with S=catalog
 
 admin: setup ## make an admin: make admin EMAIL=boss@example.com, then type a password
 	@$(BIN)/python -m compose.local run auth $(BIN)/python -m services.auth.admin create-admin --email '$(EMAIL)'
+
+FILE ?= datasets/online_retail_ii.csv.gz
+land: setup ## put raw sales into HDFS: the demo's, or those of FILE=sales.csv
+	@$(BIN)/python -m compose.local land '$(FILE)'
 
 etl: setup ## clean the raw data on YARN and show how it goes: make etl EMAIL=boss@example.com, then type the password
 	@$(BIN)/python -m compose.local run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)'

@@ -4,6 +4,7 @@ python -m compose.local up [process ...]          starts all, or the named ones 
 python -m compose.local down
 python -m compose.local status
 python -m compose.local logs [process ...]
+python -m compose.local land <file>                puts a file of raw sales into HDFS
 python -m compose.local run <process> <command>   runs a command with the settings and secrets of a process
 python -m compose.local install                   installs what every engine runs on
 """
@@ -44,6 +45,8 @@ def main(arguments: list[str]) -> None:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:
             stack.logs(supervisor, names)
+        case ["land", file]:
+            stack.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file])
         case ["run", name, *command] if command:
             stack.run(processes(settings), name, command)
         case _:

@@ -111,6 +111,11 @@ def serves(node: Mapping[str, object], blocks: int) -> bool:
     return False
 
 
+def raw_root(settings: Settings) -> str:
+    """Where files are landed in HDFS, as those without a Hadoop of their own reach it."""
+    return f"webhdfs://{USER}@127.0.0.1:{settings.namenode_port}/hashiramart/raw"
+
+
 def resourcemanager_ready(settings: Settings) -> bool:
     match http_json(settings.resourcemanager_port, "/ws/v1/cluster/info"):
         case {"clusterInfo": {"state": "STARTED"}}:

@@ -220,6 +220,8 @@ def worker_row(settings: Settings, database: str, store: ObjectStore, after: tup
         "JOBS_STORE_REGION": store.region,
         "JOBS_LAKE_BUCKET": settings.lake_bucket,
         "JOBS_CODE_COMMIT": commit(),
+        # Where what it reads is landed.
+        **({} if settings.hadoop_conf_dir else {"LANDING_RAW_ROOT": hadoop.raw_root(settings)}),
         "AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(settings)),
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }

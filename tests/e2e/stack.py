@@ -13,7 +13,7 @@ from compose.local.settings import Settings
 from tests.engines import own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("postgres", "auth", "catalog", "gateway")
+SERVICES = ("postgres", "auth", "catalog", "jobs", "gateway")
 ENGINES = ("minio", "namenode", "datanode", "resourcemanager", "nodemanager", "history", "mlflow")
 UP_SECONDS = 600
 
@@ -66,7 +66,9 @@ class Stack:
 
     def _status(self) -> list[re.Match[str]]:
         return list(
-            re.finditer(r"^(?P<name>\w+) +(?P<state>ready|not ready|stopped) *(?:(?P<pid>\d+) )?", self.run("status").stdout, re.MULTILINE)
+            re.finditer(
+                r"^(?P<name>[\w-]+) +(?P<state>ready|not ready|stopped) *(?:(?P<pid>\d+) )?", self.run("status").stdout, re.MULTILINE
+            )
         )
 
 

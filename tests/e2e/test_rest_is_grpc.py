@@ -13,7 +13,7 @@ from hashiramart.access.v1 import access_pb2
 from tests.e2e.shop import Json, Outcome, Shop, service_name
 from tests.gateway.corpus import Binding, bindings, is_unary
 
-SERVED = {"auth", "catalog"}
+SERVED = {"auth", "catalog", "jobs"}
 SERVED_BINDINGS = [binding for binding in bindings() if service_name(binding.method) in SERVED]
 # Who is refused, by what the contract asks for.
 REFUSED_ROLES = {
@@ -46,6 +46,8 @@ ANSWERED: list[tuple[str, str, Json]] = [
     ("POST /products/{id}:undelete", "staff", {"id": "{}-1"}),
     ("GET /products", "nobody", {"search": "heart {}", "in_stock": True, "max_price_cents": 1000, "order_by": "price_cents desc,name"}),
     ("GET /products:batchGet", "nobody", {"ids": ["{}-2", "nothing", "{}-1"]}),
+    ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
+    ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
 ]
 # Calls that break a rule, or ask for what is not there.
 WRONG: list[tuple[str, str, Json]] = [
@@ -72,6 +74,13 @@ WRONG: list[tuple[str, str, Json]] = [
     ("PATCH /products/{product.id}", "staff", {"product": {"id": "nothing", "name": "x"}, "update_mask": "name"}),
     ("DELETE /products/{id}", "staff", {"id": "nothing"}),
     ("POST /products/{id}:undelete", "staff", {"id": "nothing"}),
+    ("POST /jobs/etl", "staff", {"through_date": "2011-02-30"}),
+    ("POST /jobs/training/{model}", "staff", {"model": "oracle"}),
+    ("GET /jobs", "staff", {"page_token": "nonsense"}),
+    ("GET /jobs/{id}", "staff", {"id": "nothing"}),
+    ("GET /jobs/{id}", "staff", {"id": "no job"}),
+    ("GET /jobs/{id}/logs", "staff", {"id": "nothing"}),
+    ("POST /jobs/{id}:cancel", "staff", {"id": "nothing"}),
 ]
 # What differs between two calls that do the same.
 OWN = re.compile(r"^(id|etag|access_token|refresh_token|.*_time)$")
@@ -130,7 +139,7 @@ def test_a_service_that_is_away_is_named(shop: Shop, binding: Binding) -> None:
 
 def test_every_binding_of_the_services_is_held_against_grpc() -> None:
     walked = {name for name, _, _ in [*ANSWERED, *WRONG]} | {"POST /products:import"}
-    refused_only = {"DELETE /users/me", "GET /products:watch"}
+    refused_only = {"DELETE /users/me", "GET /products:watch", "GET /jobs/{id}:watch"}
     assert {binding.name for binding in SERVED_BINDINGS} - walked == refused_only
 
 

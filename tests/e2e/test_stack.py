@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 from tests.stores import Minio
 
-PROCESSES = (*SERVICES, *ENGINES)
+PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
 PASSWORD = "correct horse battery"
 
 
