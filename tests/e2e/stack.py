@@ -63,6 +63,7 @@ class Stack:
         deadline = time.monotonic() + UP_SECONDS
         while set(self.states().values()) != {"ready"}:
             assert time.monotonic() < deadline, self.run("status").stdout
+            time.sleep(0.5)
 
     def _status(self) -> list[re.Match[str]]:
         return list(
