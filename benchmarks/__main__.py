@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from benchmarks import end_to_end, gateways, programs
+from benchmarks import end_to_end, etl, gateways, programs
 from benchmarks.measure import Sample, cpu_ratio, throughput_ratio, typical
 
 RESULTS = programs.ROOT / ".local" / "bench"
@@ -48,11 +48,12 @@ def main() -> None:
     ]
     for comparison in comparisons:
         show(comparison)
+    cleanings = etl.compare()
+    etl.show(cleanings)
     RESULTS.mkdir(parents=True, exist_ok=True)
     file = RESULTS / f"{began:%Y%m%dT%H%M%SZ}.json"
-    file.write_text(
-        json.dumps({"machine": machine, **{comparison.title: comparison.samples for comparison in comparisons}}, default=Sample._asdict)
-    )
+    requests = {comparison.title: comparison.samples for comparison in comparisons}
+    file.write_text(json.dumps(named({"machine": machine, **requests, etl.TITLE: cleanings})))
     print(f"\nevery sample: {file}")
 
 
@@ -66,6 +67,15 @@ def show(comparison: Comparison) -> None:
             figures = f"{sum(sample.cpu_us.values()):8.0f}{ratio:8.2f}{sample.per_second:10.0f}{sample.p50_ms:8.1f}{sample.p99_ms:8.1f}"
             parts = ", ".join(f"{part} {cpu:.0f}" for part, cpu in sample.cpu_us.items()) if len(sample.cpu_us) > 1 else ""
             print(f"{kind:14}{name:28}{figures}  {parts}", flush=True)
+
+
+def named(found: object) -> object:
+    """The same with samples as objects: JSON alone would take a named tuple for a list."""
+    if isinstance(found, Mapping):
+        return {name: named(each) for name, each in found.items()}
+    if isinstance(found, list):
+        return [named(each) for each in found]
+    return found._asdict() if isinstance(found, (Sample, etl.Sample)) else found
 
 
 def processor() -> str:
