@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup up down status logs admin etl test lint format bench proto baseline lock certs grpcurl clean
+.PHONY: help setup up down status logs admin etl train pull test lint format bench proto baseline lock certs grpcurl clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -31,6 +31,14 @@ admin: setup ## make an admin: make admin EMAIL=boss@example.com, then type a pa
 
 etl: setup ## clean the raw data on YARN and show how it goes: make etl EMAIL=boss@example.com, then type the password
 	@$(BIN)/python -m compose.local run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)'
+
+train: setup ## train both models on the clean data, judge and promote them; what has not changed is not done again
+	@$(BIN)/python -m compose.local up mlflow
+	@$(BIN)/python -m compose.local train dvc repro
+	@$(BIN)/python -m compose.local train dvc push
+
+pull: setup ## fetch the data and models of the last training, wherever that was: they are in the store
+	@$(BIN)/python -m compose.local train dvc pull
 
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m compose.local.install tests
@@ -77,4 +85,4 @@ certs: setup ## issue certificates for TLS between services, in .local/certs
 	@$(BIN)/python -m mesh.certificates
 
 clean: down ## remove everything that is not in git: data, logs, secrets, the environment
-	@rm -rf .local .venv .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -5,6 +5,7 @@ python -m compose.local down
 python -m compose.local status
 python -m compose.local logs [process ...]
 python -m compose.local run <process> <command>   runs a command with the settings and secrets of a process
+python -m compose.local train <command>           runs a command of the training pipeline's, such as `dvc repro`
 python -m compose.local install                   installs what every engine runs on
 """
 
@@ -17,8 +18,8 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from compose.local import jars, minio, stack
-from compose.local.processes import processes
+from compose.local import jars, minio, stack, training
+from compose.local.processes import object_store_of, processes
 from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Supervisor
 
@@ -46,6 +47,10 @@ def main(arguments: list[str]) -> None:
             stack.logs(supervisor, names)
         case ["run", name, *command] if command:
             stack.run(processes(settings), name, command)
+        case ["train", *command] if command:
+            store = object_store_of(settings)
+            training.configure(settings, store)
+            stack.execute(command, training.environment(settings, store))
         case _:
             sys.exit(__doc__)
 
