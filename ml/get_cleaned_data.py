@@ -94,13 +94,14 @@ class Dataset(BaseModel, frozen=True):
 class Lake:
     """The bucket of clean data. Each call may raise `Unusable`."""
 
-    def __init__(self, client: Minio, bucket: str) -> None:
+    def __init__(self, client: Minio, bucket: str, publish_seconds: float) -> None:
         self._client = client
         self._bucket = bucket
+        self._publish_seconds = publish_seconds
 
     def published(self) -> tuple[Manifest, Dataset]:
         """The data as it stands. The two are published one after the other, and this waits for the second."""
-        deadline = time.monotonic() + _PUBLISH_SECONDS
+        deadline = time.monotonic() + self._publish_seconds
         while True:
             try:
                 manifest = Manifest.model_validate_json(self.read(MANIFEST))
@@ -141,8 +142,11 @@ class Lake:
             raise Unusable(f"The store cannot be reached: {error}.") from error
 
 
-def connect(url: str, region: str, bucket: str) -> Lake:
-    """The lake in a bucket; keys come from the environment, else from the file that AWS_SHARED_CREDENTIALS_FILE names."""
+def connect(url: str, region: str, bucket: str, publish_seconds: float = 30) -> Lake:
+    """The lake in a bucket; keys come from the environment, else from the file that AWS_SHARED_CREDENTIALS_FILE names.
+
+    publish_seconds: how long a publishing that is under way may take
+    """
     address = urlsplit(url)
     client = Minio(
         address.netloc,
@@ -151,7 +155,7 @@ def connect(url: str, region: str, bucket: str) -> Lake:
         credentials=ChainedProvider([EnvAWSProvider(), AWSConfigProvider()]),
         http_client=urllib3.PoolManager(timeout=urllib3.Timeout(_TIMEOUT_SECONDS), retries=urllib3.Retry(3, backoff_factor=0.5)),
     )
-    return Lake(client, bucket)
+    return Lake(client, bucket, publish_seconds)
 
 
 def fetch(lake: Lake, folder: Path) -> Dataset:
@@ -186,8 +190,6 @@ def main() -> None:
 
 
 _TIMEOUT_SECONDS = 30
-# How long the second half of a publishing may take.
-_PUBLISH_SECONDS = 30.0
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:

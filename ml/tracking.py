@@ -43,7 +43,7 @@ def register(url: str, model: str, provenance: Provenance, artifact: Path, paper
     client.set_terminated(run_id)
     _ensure_registered(client, model)
     source = f"{run.info.artifact_uri}/{ARTIFACT}"
-    version = client.create_model_version(model, source, run_id, provenance.tags())
+    version = client.create_model_version(model, source, run_id, provenance.tags(), await_creation_for=0)
     client.set_registered_model_alias(model, CHALLENGER, version.version)
     return str(version.version)
 

@@ -125,14 +125,18 @@ class Versions:
 
     async def page(self, size: int, token: str = "") -> Page:
         """So many versions from where the page before left off."""
-        order = {"order_by": "version_number DESC", "max_results": size}
-        told = {"filter": f"name='{self._model}'", **order, **({"page_token": token} if token else {})}
-        answer = await self._call("GET", "model-versions/search", params=told) or {}
+        told = {"filter": f"name='{self._model}'", "order_by": "version_number DESC", "max_results": size}
+        answer = await self._call("GET", "model-versions/search", params=told | ({"page_token": token} if token else {})) or {}
+        known = await self._call("GET", "registered-models/get", params={"name": self._model}) or {}
+        # A search does not tell the aliases.
+        aliases: dict[str, list[str]] = {}
+        for each in known.get("registered_model", {}).get("aliases", ()):
+            aliases.setdefault(str(each["version"]), []).append(each["alias"])
         versions = []
         for fields in answer.get("model_versions", ()):
             # What somebody else has registered under the name is none of ours.
             with suppress(Refused):
-                versions.append(self._version(fields))
+                versions.append(self._version({**fields, "aliases": aliases.get(str(fields["version"]), ())}))
         return Page(versions, answer.get("next_page_token", ""))
 
     async def promote(self, number: str, *, force: bool = False) -> Version:

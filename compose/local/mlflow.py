@@ -49,6 +49,7 @@ def environment(settings: Settings, postgres_url: str, store: ObjectStore) -> di
     return {
         # As `mlflow server` tells them to the server that it starts; with the last one set, no code of a model is run in it.
         "_MLFLOW_SERVER_FILE_STORE": database.render_as_string(hide_password=False),
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"s3://{settings.mlflow_bucket}",
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "_MLFLOW_SERVER_BOOT_ID": "local",

@@ -23,7 +23,7 @@ def reader(object_store: Store, monkeypatch: pytest.MonkeyPatch) -> get_cleaned_
     access_key, secret_key = object_store.store.keys["training"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
-    return get_cleaned_data.connect(object_store.store.endpoint, object_store.store.region, BUCKET)
+    return get_cleaned_data.connect(object_store.store.endpoint, object_store.store.region, BUCKET, publish_seconds=0)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -79,14 +79,11 @@ def test_before_the_first_etl_one_is_told_so(lake: Lake, reader: get_cleaned_dat
         fetch(reader, tmp_path)
 
 
-def test_a_half_published_data_set_is_not_read(
-    lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(get_cleaned_data, "_PUBLISH_SECONDS", 0.0)
+def test_a_half_published_data_set_is_not_read(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
     lake.publish(customers=3)
-    told = json.loads(reader.read(DATASET))
+    before = reader.read(DATASET)
     lake.publish(customers=4)
-    lake.write(DATASET, json.dumps(told).encode())
+    lake.write(DATASET, before)
     with pytest.raises(Unusable, match="speak of different data"):
         fetch(reader, tmp_path)
 
