@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mlflow import MlflowClient
+
 from compose.local import mlflow
 from compose.local.object_store import ObjectStore
 from compose.local.probes import http_answers
@@ -22,3 +24,9 @@ class Mlflow(Engine):
     def start(self) -> None:
         super().start()
         mlflow.furnish(self._settings)
+
+    def forget(self, model: str) -> None:
+        """Removes a model and its versions, if there is one."""
+        client = MlflowClient(self.url)
+        if client.search_registered_models(f"name='{model}'"):
+            client.delete_registered_model(model)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from ml import parameters
 
 # What every recipe is measured against.
@@ -13,9 +15,9 @@ BASELINE = 0.5
 
 
 def measure(data: Path, recipe: Mapping[str, Any]) -> dict[str, float]:
-    """By the one number that a recipe has."""
-    assert (data / "interactions.parquet").exists()
-    return {"test.score": recipe["quality"], "test.baseline.score": BASELINE}
+    """As good as the recipe says, and worse where there is little to learn from."""
+    few = pq.read_metadata(data / "interactions.parquet").num_rows < 3
+    return {"test.score": recipe["quality"] - (0.2 if few else 0), "test.baseline.score": BASELINE}
 
 
 def main(model: str) -> None:
