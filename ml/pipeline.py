@@ -37,10 +37,11 @@ def copy(root: Path, folder: Path, recipe: Recipe) -> None:
 
 
 def run(folder: Path, models: Sequence[str]) -> list[Registration]:
-    """Trains and registers these models, and pushes all to DVC's remote. Raises `CalledProcessError` when a stage fails."""
+    """Trains and registers these models, and pushes what they came from to DVC's remote. Raises `CalledProcessError` when a stage fails."""
     _dvc(folder, "repro", *(f"evaluate_{model}" for model in models))
-    _dvc(folder, "repro", "--force", "--single-item", *(f"register_{model}" for model in models))
-    _dvc(folder, "push")
+    registering = [f"register_{model}" for model in models]
+    _dvc(folder, "repro", "--force", "--single-item", *registering)
+    _dvc(folder, "push", "--with-deps", *registering)
     return [Registration.model_validate_json((folder / "registered" / f"{model}.json").read_bytes()) for model in models]
 
 

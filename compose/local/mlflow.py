@@ -13,7 +13,7 @@ from compose.local.object_store import ObjectStore
 from compose.local.settings import Settings
 
 SCHEMA = "mlflow"
-# How long it may take to make its tables,.
+# How long it may take to make its tables.
 TABLES_SECONDS = 120
 
 
