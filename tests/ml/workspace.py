@@ -58,7 +58,7 @@ class Workspace:
     def run(self, *command: str, **environment: str) -> str:
         """What a command prints; it is to end well."""
         answer = subprocess.run(
-            command, check=False, cwd=self.folder, env=self._environment | environment, capture_output=True, text=True, timeout=300
+            command, check=False, cwd=self.folder, env=self._environment | environment, capture_output=True, text=True, timeout=900
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout + answer.stderr
