@@ -6,7 +6,11 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
+<<<<<<< HEAD
 .PHONY: help setup up down status logs admin land etl test lint format bench proto baseline lock certs grpcurl clean
+=======
+.PHONY: help setup up down status logs admin etl train pull test lint format bench proto baseline lock certs grpcurl clean
+>>>>>>> pipeline
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -35,6 +39,14 @@ land: setup ## put raw sales into HDFS: the demo's, or those of FILE=sales.csv
 
 etl: setup ## clean the raw data on YARN and show how it goes: make etl EMAIL=boss@example.com, then type the password
 	@$(BIN)/python -m compose.local run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)'
+
+train: setup ## train both models on the clean data, judge and promote them; what has not changed is not done again
+	@$(BIN)/python -m compose.local up mlflow
+	@$(BIN)/python -m compose.local train dvc repro
+	@$(BIN)/python -m compose.local train dvc push
+
+pull: setup ## fetch the data and models of the last training, wherever that was: they are in the store
+	@$(BIN)/python -m compose.local train dvc pull
 
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m compose.local.install tests
@@ -69,7 +81,9 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) --group setup --output-file requirements/setup.txt
 	@$(LOCKED) --group mlflow --output-file requirements/mlflow.txt
 	@$(LOCKED) --group spark --output-file requirements/spark.txt
+	@$(LOCKED) --group train --output-file requirements/train.txt
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
+	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
 bench: setup ## measure it against a Go grpc-gateway and a monolith; takes minutes and wants a quiet machine
@@ -79,4 +93,4 @@ certs: setup ## issue certificates for TLS between services, in .local/certs
 	@$(BIN)/python -m mesh.certificates
 
 clean: down ## remove everything that is not in git: data, logs, secrets, the environment
-	@rm -rf .local .venv .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -7,6 +7,7 @@ import pytest
 
 from tests.engines import PgBouncer, Postgres
 from tests.hadoop import Hdfs, Yarn
+from tests.mlflow import Mlflow
 from tests.stores import Minio, SeaweedFS, Store
 
 
@@ -58,6 +59,13 @@ def object_store(request: pytest.FixtureRequest) -> Store:
     """Each of the stores in turn."""
     store: Store = request.getfixturevalue(request.param)
     return store
+
+
+@pytest.fixture(scope="session")
+def mlflow(postgres: Postgres, minio: Minio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+    """MLflow on `postgres` and `minio`, empty at first: `mlflow.url` is where it is."""
+    with Mlflow(tmp_path_factory.mktemp("mlflow"), postgres.create_database(), minio.store) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

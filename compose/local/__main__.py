@@ -6,6 +6,7 @@ python -m compose.local status
 python -m compose.local logs [process ...]
 python -m compose.local land <file>                puts a file of raw sales into HDFS
 python -m compose.local run <process> <command>   runs a command with the settings and secrets of a process
+python -m compose.local train <command>           runs a command of the training pipeline's, such as `dvc repro`
 python -m compose.local install                   installs what every engine runs on
 """
 
@@ -18,8 +19,8 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from compose.local import jars, minio, stack
-from compose.local.processes import processes
+from compose.local import jars, minio, stack, training
+from compose.local.processes import object_store_of, processes
 from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Supervisor
 
@@ -49,6 +50,10 @@ def main(arguments: list[str]) -> None:
             stack.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file])
         case ["run", name, *command] if command:
             stack.run(processes(settings), name, command)
+        case ["train", *command] if command:
+            store = object_store_of(settings)
+            training.configure(settings, store)
+            stack.execute(command, training.environment(settings, store))
         case _:
             sys.exit(__doc__)
 

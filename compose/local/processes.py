@@ -19,9 +19,7 @@ HTTP = "http://"
 
 def processes(settings: Settings) -> list[Process]:
     """All of them, each after those that it needs."""
-    users = object_store.users(settings)
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *(user.secret for user in users))
-    secrets = credentials.kept(settings.stack_folder / "secrets.env", names)
+    secrets = kept_secrets(settings)
 
     databases, database = [], settings.postgres_url
     if database is None:
@@ -29,15 +27,8 @@ def processes(settings: Settings) -> list[Process]:
         databases = [postgres_row(settings, password)]
         database = f"postgresql://{postgres.USER}:{password}@127.0.0.1:{settings.postgres_port}/{postgres.DATABASE}"
 
-    stores, store = [], object_store.external(settings)
-    if store is None:
-        keys = {user: secrets[user.secret] for user in users}
-        if settings.object_store == "minio":
-            port, stores = settings.minio_port, [minio_row(settings, secrets["MINIO_ROOT_PASSWORD"], keys)]
-        else:
-            port, stores = settings.seaweedfs_port, [seaweedfs_row(settings, keys)]
-        store = ObjectStore(f"http://127.0.0.1:{port}", settings.s3_region, {user.name: (user.name, key) for user, key in keys.items()})
-
+    store = object_store_of(settings)
+    stores = [] if settings.s3_endpoint else [store_row(settings, secrets)]
     cluster = [] if settings.hadoop_conf_dir else hadoop_rows(settings)
     return [
         *databases,
@@ -48,6 +39,28 @@ def processes(settings: Settings) -> list[Process]:
         *service_rows(settings, secrets, database, after=named(databases)),
         worker_row(settings, database, store, after=named([*stores, *cluster])),
     ]
+
+
+def object_store_of(settings: Settings) -> ObjectStore:
+    """The S3 store: the one that the settings name, or the one that the stack runs."""
+    if theirs := object_store.external(settings):
+        return theirs
+    secrets, port = kept_secrets(settings), settings.minio_port if settings.object_store == "minio" else settings.seaweedfs_port
+    keys = {user.name: (user.name, secrets[user.secret]) for user in object_store.users(settings)}
+    return ObjectStore(f"http://127.0.0.1:{port}", settings.s3_region, keys)
+
+
+def kept_secrets(settings: Settings) -> dict[str, str]:
+    users = [user.secret for user in object_store.users(settings)]
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *users)
+    return credentials.kept(settings.stack_folder / "secrets.env", names)
+
+
+def store_row(settings: Settings, secrets: Mapping[str, str]) -> Process:
+    keys = {user: secrets[user.secret] for user in object_store.users(settings)}
+    if settings.object_store == "minio":
+        return minio_row(settings, secrets["MINIO_ROOT_PASSWORD"], keys)
+    return seaweedfs_row(settings, keys)
 
 
 def postgres_row(settings: Settings, password: str) -> Process:

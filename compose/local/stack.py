@@ -85,7 +85,12 @@ def run(processes: Sequence[Process], name: str, command: list[str]) -> None:
     environments = {process.name: process.program.environment for process in processes}
     if name not in environments:
         sys.exit(f"There is no process {name}; there are {', '.join(environments)}.")
-    os.execvpe(command[0], command, os.environ | environments[name])
+    execute(command, environments[name])
+
+
+def execute(command: list[str], environment: Mapping[str, str]) -> None:
+    """Becomes this command, with more in its environment."""
+    os.execvpe(command[0], command, os.environ | environment)
 
 
 def with_needs(processes: Sequence[Process], names: Sequence[str]) -> list[Process]:

@@ -1,0 +1,73 @@
+"""The pipeline in a folder of its own: for a job, or with another recipe than that of the checkout, which stays as it is.
+
+    python -m ml.pipeline --recipe quick recommender forecaster
+
+Runs in a copy of the pipeline's files that the working directory holds. DVC's cache is shared, so that what was done before, of equal
+data and numbers, is not done again; the models are registered anew.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ml import parameters
+from ml.parameters import Recipe
+from ml.register import Registration, commit
+
+# What the pipeline consists of. The lock is there only where it has run before.
+PARTS = (".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml", "ml", "params.yaml")
+
+
+def copy(root: Path, folder: Path, recipe: Recipe) -> None:
+    """Makes a folder where the pipeline of a checkout can be run by this recipe, beside others and without git."""
+    for part in PARTS:
+        source, target = root / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copyfile(source, target)
+    parameters.choose(folder / parameters.FILE, recipe)
+    _dvc(folder, "config", "--quiet", "--local", "core.no_scm", "true")
+
+
+def run(folder: Path, models: Sequence[str]) -> list[Registration]:
+    """Trains and registers these models, and pushes what they came from to DVC's remote. Raises `CalledProcessError` when a stage fails."""
+    _dvc(folder, "repro", *(f"evaluate_{model}" for model in models))
+    registering = [f"register_{model}" for model in models]
+    _dvc(folder, "repro", "--force", "--single-item", *registering)
+    _dvc(folder, "push", "--with-deps", *registering)
+    return [Registration.model_validate_json((folder / "registered" / f"{model}.json").read_bytes()) for model in models]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m ml.pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--recipe", choices=("quick", "full"), default="full")
+    parser.add_argument("--result", type=Path, help="a file for what came of it: one registration as JSON a line")
+    parser.add_argument("models", nargs="+", choices=("recommender", "forecaster"))
+    arguments = parser.parse_args()
+    root = Path.cwd()
+    os.environ.setdefault("PIPELINE_CODE_COMMIT", commit(root))
+    with TemporaryDirectory(prefix="training-") as folder:
+        copy(root, Path(folder), arguments.recipe)
+        try:
+            registrations = run(Path(folder), arguments.models)
+        except subprocess.CalledProcessError as error:
+            sys.exit(error.returncode)
+    if arguments.result:
+        arguments.result.write_text("".join(f"{registration.model_dump_json()}\n" for registration in registrations))
+
+
+def _dvc(folder: Path, *words: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *words], check=True, cwd=folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The stand-in's evaluation."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ml import parameters
+
+# What every recipe is measured against.
+BASELINE = 0.5
+
+
+def measure(data: Path, recipe: Mapping[str, Any]) -> dict[str, float]:
+    """As good as the recipe says, and worse where there is little to learn from."""
+    few = pq.read_metadata(data / "interactions.parquet").num_rows < 3
+    return {"test.score": recipe["quality"] - (0.2 if few else 0), "test.baseline.score": BASELINE}
+
+
+def main(model: str) -> None:
+    recipe = parameters.read(parameters.FILE).of(model)
+    told = {f"{model}.{name}": value for name, value in measure(Path("data/clean"), recipe).items()}
+    for folder in (Path("metrics"), Path("cards"), Path("plots", model)):
+        folder.mkdir(parents=True, exist_ok=True)
+    Path("metrics", f"{model}.json").write_text(json.dumps(told))
+    Path("cards", f"{model}.md").write_text(f"# {model}\n")
+    Path("plots", model, "score.csv").write_text(f"recipe,score\n{model},{recipe['quality']}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[0].split("/")[-2])

@@ -1,0 +1,111 @@
+"""The pipeline as its users run it: what has not changed is not done again, and what was done can be had elsewhere."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ml.lake import Lake
+from tests.ml.workspace import RECIPES, Workspace
+from tests.mlflow import Mlflow
+from tests.stores import Minio
+
+MODELS = ("recommender", "forecaster")
+OF_EACH = [f"{stage}_{model}" for model in MODELS for stage in ("train", "evaluate", "register")]
+
+
+@pytest.fixture(scope="module")
+def lake(minio: Minio) -> Lake:
+    return Lake(minio)
+
+
+@pytest.fixture(scope="module")
+def workspace(minio: Minio, mlflow: Mlflow, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A checkout whose pipeline has run."""
+    folder = tmp_path_factory.mktemp("checkout")
+    workspace = Workspace(folder, tmp_path_factory.mktemp("machine"), minio.store, mlflow)
+    workspace.furnish()
+    lake.publish(customers=3)
+    for model in MODELS:
+        mlflow.forget(f"hashiramart-{model}")
+    assert sorted(workspace.stages_run()) == sorted(["get_cleaned_data", *OF_EACH])
+    yield workspace
+
+
+def test_what_has_not_changed_is_not_run_again(workspace: Workspace) -> None:
+    assert workspace.stages_run() == []
+
+
+def test_the_same_data_published_again_runs_nothing(workspace: Workspace, lake: Lake) -> None:
+    lake.publish(customers=3, run="again")
+    assert workspace.stages_run() == []
+
+
+def test_a_number_of_one_model_runs_that_model(workspace: Workspace) -> None:
+    workspace.set(forecaster={**RECIPES, "full": {"quality": 0.91}})
+    assert sorted(workspace.stages_run()) == ["evaluate_forecaster", "register_forecaster", "train_forecaster"]
+
+
+def test_new_data_runs_what_depends_on_it(workspace: Workspace, lake: Lake) -> None:
+    sha256 = lake.publish(customers=4)
+    ran = workspace.stages_run("register_recommender")
+    assert ran == ["get_cleaned_data", "train_recommender", "evaluate_recommender", "register_recommender"]
+    told = workspace.registration("recommender")
+    assert told["promoted"]
+    assert told["provenance"]["lineage"]["data_hash"] == sha256
+    assert told["provenance"]["lineage"]["raw_files"] == [f"sales.csv {'ab' * 32}"]
+    assert told["provenance"]["lineage"]["dvc_revision"].endswith(".dir")
+    assert workspace.stages_run("register_recommender") == []
+
+
+def test_a_checkout_stays_clean_but_for_what_tells_of_the_training(workspace: Workspace) -> None:
+    changed = {line[3:] for line in workspace.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()}
+    assert {Path(name).parts[0] for name in changed} <= {"cards", "metrics", "plots", "dvc.lock", "params.yaml"}
+
+
+def test_metrics_and_plots_are_dvcs(workspace: Workspace) -> None:
+    shown = json.loads(workspace.dvc("metrics", "show", "--json"))
+    values = shown[""]["data"]["metrics/recommender.json"]["data"]
+    assert values == {"recommender.test.score": 0.9, "recommender.test.baseline.score": 0.5}
+    assert "plots/recommender" in workspace.dvc("plots", "show", "--json")
+
+
+def test_a_clone_elsewhere_gets_everything(workspace: Workspace, minio: Minio, mlflow: Mlflow, tmp_path: Path) -> None:
+    workspace.commit()
+    workspace.dvc("push", "register_recommender", "--with-deps")
+    workspace.run("git", "clone", "--quiet", str(workspace.folder), str(tmp_path / "clone"))
+    elsewhere = Workspace(tmp_path / "clone", tmp_path / "machine", minio.store, mlflow)
+    elsewhere.dvc("pull", "register_recommender", "--with-deps")
+    for name in ("data/clean/interactions.parquet", "models/recommender/arrays.npz", "registered/recommender/manifest.json"):
+        assert (elsewhere.folder / name).read_bytes() == (workspace.folder / name).read_bytes()
+    assert elsewhere.stages_run("register_recommender") == []
+
+
+def job(workspace: Workspace, folder: Path, id: str) -> tuple[dict[str, Any], str]:
+    """What a job that trains the recommender quickly comes to, and what it says."""
+    result, temporary = folder / "result", folder / "temporary"
+    temporary.mkdir(parents=True)
+    command = [sys.executable, "-m", "ml.pipeline", "--recipe", "quick", "--result", str(result), "recommender"]
+    said = workspace.run(*command, PIPELINE_JOB_ID=id, TMPDIR=str(temporary))
+    assert list(temporary.iterdir()) == []
+    [line] = result.read_text().splitlines()
+    return json.loads(line), said
+
+
+def test_a_job_trains_by_another_recipe_and_leaves_the_checkout_alone(workspace: Workspace, tmp_path: Path) -> None:
+    before = workspace.run("git", "status", "--porcelain")
+    told, said = job(workspace, tmp_path / "one", "job-8")
+    assert (told["provenance"]["recipe"], told["provenance"]["lineage"]["job_id"]) == ("quick", "job-8")
+    # The full recipe was better by more than noise.
+    assert not told["promoted"]
+    assert "FAILED  test.score is no worse than the champion's: 0.8000, required 0.8820" in said
+    assert workspace.run("git", "status", "--porcelain") == before
+
+    again, said = job(workspace, tmp_path / "two", "job-9")
+    # What was trained for one job serves the next, which registers its own version all the same.
+    assert "Running stage 'train_recommender'" not in said
+    assert int(again["version"]) == int(told["version"]) + 1
+    assert again["provenance"]["artifact_sha256"] == told["provenance"]["artifact_sha256"]

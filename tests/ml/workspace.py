@@ -1,0 +1,75 @@
+"""A checkout of the pipeline with stand-ins for the models, and the commands that are run in it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from compose.local import training
+from compose.local.object_store import ObjectStore
+from compose.local.settings import ROOT, Settings
+from tests.mlflow import Mlflow
+
+STANDIN = ROOT / "tests" / "ml" / "standin"
+RULES = [{"metric": "test.score", "better": "higher", "beats": {"the baseline": "test.baseline.score"}}]
+RECIPES = {"full": {"quality": 0.9}, "quick": {"quality": 0.8}}
+
+
+class Workspace:
+    """A git repository on a machine of its own, as far as DVC can tell: whatever it shares with another went through the store."""
+
+    def __init__(self, folder: Path, machine: Path, store: ObjectStore, mlflow: Mlflow) -> None:
+        self.folder = folder
+        settings = Settings.model_validate({"stack_folder": machine})
+        training.configure(settings, store)
+        here = {"PYTHONDONTWRITEBYTECODE": "1", "PIPELINE_MLFLOW_URL": mlflow.url, "DVC_NO_ANALYTICS": "1"}
+        self._environment = os.environ | training.environment(settings, store) | here
+
+    def furnish(self) -> None:
+        """Fills it with the pipeline as it is, the stand-ins in the models' places, and numbers for them."""
+        for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, self.folder / name)
+        (self.folder / "ml").mkdir()
+        for module in (ROOT / "ml").glob("*.py"):
+            shutil.copy(module, self.folder / "ml")
+        for model in ("recommender", "forecaster"):
+            shutil.copytree(STANDIN, self.folder / "ml" / model, ignore=shutil.ignore_patterns("__pycache__"))
+        gate = {"noise": 0.02, "limits_of": "", "recommender": RULES, "forecaster": RULES}
+        self.set(recipe="full", gate=gate, recommender=RECIPES, forecaster=RECIPES)
+        self.run("git", "init", "--quiet")
+        self.commit()
+
+    def set(self, **numbers: Any) -> None:
+        """Changes numbers in `params.yaml`."""
+        file, yaml = self.folder / "params.yaml", YAML(typ="safe", pure=True)
+        yaml.dump({**(yaml.load(file) if file.exists() else {}), **numbers}, file)
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message", "work")
+
+    def run(self, *command: str, **environment: str) -> str:
+        """What a command prints; it is to end well."""
+        answer = subprocess.run(
+            command, check=False, cwd=self.folder, env=self._environment | environment, capture_output=True, text=True, timeout=900
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout + answer.stderr
+
+    def dvc(self, *words: str) -> str:
+        return self.run(sys.executable, "-m", "dvc", *words)
+
+    def stages_run(self, *words: str) -> list[str]:
+        """The stages that `dvc repro` has to run."""
+        return [line.split("'")[1] for line in self.dvc("repro", *words).splitlines() if line.startswith("Running stage")]
+
+    def registration(self, model: str) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = json.loads((self.folder / "registered" / f"{model}.json").read_text())
+        return told

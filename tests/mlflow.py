@@ -1,0 +1,32 @@
+"""The MLflow that tests run on: a real server, its tables in PostgreSQL, its files in an S3 store."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from compose.local import mlflow
+from compose.local.object_store import ObjectStore
+from compose.local.probes import http_answers
+from tests.engines import Engine, own_settings
+
+
+class Mlflow(Engine):
+    """An MLflow on a port of its own."""
+
+    def __init__(self, folder: Path, postgres_url: str, store: ObjectStore) -> None:
+        self._settings = own_settings(folder)
+        mlflow.initialise(self._settings, postgres_url, store)
+        port = self._settings.mlflow_port
+        self.url = f"http://127.0.0.1:{port}"
+        environment = mlflow.environment(self._settings, postgres_url, store)
+        super().__init__(folder, mlflow.command(self._settings), lambda: http_answers(port, "/health"), environment)
+
+    def start(self) -> None:
+        super().start()
+        mlflow.furnish(self._settings)
+
+    def forget(self, model: str) -> None:
+        """Removes a model and its versions, if there is one."""
+        client = MlflowClient(self.url)
+        if client.search_registered_models(f"name='{model}'"):
+            client.delete_registered_model(model)
