@@ -65,7 +65,9 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) --group setup --output-file requirements/setup.txt
 	@$(LOCKED) --group mlflow --output-file requirements/mlflow.txt
 	@$(LOCKED) --group spark --output-file requirements/spark.txt
+	@$(LOCKED) --group train --output-file requirements/train.txt
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
+	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
 bench: setup ## measure it against a Go grpc-gateway and a monolith; takes minutes and wants a quiet machine
