@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.recommender.interactions import UNKNOWN, Floats, Ints
+from ml.recommender.interactions import UNKNOWN, Floats, Interactions, Ints
+
+NO_PRODUCTS, NO_WEIGHTS = np.zeros(0, np.int32), np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -15,17 +17,21 @@ class Customer:
     product: Ints
     age: Floats
     quantity: Floats
-    # What is looked at or in the basket, each once, and how much it tells beside a purchase of today, which tells 1.
+    # What is looked at or in the basket, in order of the products, and how much it tells beside a purchase of today, which tells 1.
     interest: Ints
     interest_weight: Floats
     country: int = UNKNOWN
     # The customer's place in the history that the model has learnt from.
     index: int = UNKNOWN
 
-    @property
-    def is_stranger(self) -> bool:
-        """Whether nothing was ever bought."""
-        return len(self.product) == 0
+    @classmethod
+    def of(cls, history: Interactions, index: int, cutoff: int) -> "Customer":
+        """A customer of the history, at a cutoff before which it lies."""
+        events = slice(*np.searchsorted(history.customer, (index, index + 1)))
+        age = (cutoff - history.day[events]).astype(np.float32)
+        return cls(
+            history.product[events], age, history.quantity[events], NO_PRODUCTS, NO_WEIGHTS, country=int(history.country[index]), index=index
+        )
 
 
 @dataclass(frozen=True)

@@ -1,71 +1,64 @@
 """How the generators are learnt from the events before a cutoff."""
 
 import string
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import linalg, sparse
 from scipy.sparse.linalg import svds
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
-from threadpoolctl import threadpool_limits
 
-from ml.recommender.columns import NAME, PRODUCT_ID
 from ml.recommender.customer import decay
+from ml.recommender.features import WINDOW, YEAR
 from ml.recommender.generators import TASTE_HALF_LIFE, Generators
-from ml.recommender.interactions import Floats, Ids, Interactions, Ints
+from ml.recommender.interactions import UNKNOWN, Floats, Ids, Interactions, Ints
+from ml.recommender.parameters import Parameters
 
 # Above it the inverse of a products × products matrix costs too much, and the two-step random walk serves.
 EASE_PRODUCTS = 10_000
-EASE_PENALTY = 300.0
-# What a product's row keeps of the item-item matrix.
-ITEM_NEIGHBOURS = 200
-GRAPH_DIMENSIONS = 128
-FACTORS, FACTORS_PENALTY, FACTORS_WEIGHT, FACTORS_ROUNDS = 128, 1.0, 10.0, 10
-NAME_DIMENSIONS = 64
+WALK_ALPHA, WALK_BETA, WALK_BLOCK = 0.7, 0.3, 1_000
 POPULARITY_HALF_LIFE, COUNTRY_HALF_LIFE, RECENT_HALF_LIFE, ARRIVAL_HALF_LIFE = 7.0, 28.0, 14.0, 14.0
-YEAR, SEASON_DAYS = 364, 28
+# What was bought before it does not count as bought lately.
+RECENT_DAYS = 4 * RECENT_HALF_LIFE
+# From so many customers on a country speaks for itself.
+COUNTRY_CUSTOMERS = 10
 
 
-def fitted(interactions: Interactions, names: dict[str, str], cutoff: int, seed: int) -> Generators:
-    """The generators at a cutoff; the interactions must all lie before it."""
-    age = (cutoff - interactions.day).astype(np.float32)
-    shape = len(interactions.customer_numbers), len(interactions.product_ids)
-    once = purchases(interactions, np.ones_like(age))
+def fitted(history: Interactions, names: Mapping[str, str], cutoff: int, parameters: Parameters) -> Generators:
+    """The generators at a cutoff before which the history lies. Products may lack a name."""
+    age = (cutoff - history.day).astype(np.float32)
+    size = len(history.product_ids)
+    once = purchases(history, np.ones_like(age))
     once.data[:] = 1
-    tastes = purchases(interactions, decay(age, TASTE_HALF_LIFE))
-    item_item = ease(once) if shape[1] <= EASE_PRODUCTS else random_walk(once)
-    graph = band(tastes, GRAPH_DIMENSIONS, seed)
-    recent = purchases(interactions, np.where(age <= 4 * RECENT_HALF_LIFE, decay(age, RECENT_HALF_LIFE), 0))
+    tastes = purchases(history, decay(age, TASTE_HALF_LIFE))
+    item_item = ease(once, parameters) if size <= EASE_PRODUCTS else random_walk(once, parameters.item_neighbours)
+    graph = band(tastes, parameters.graph_dimensions, parameters.seed)
+    recent = purchases(history, np.where(age <= RECENT_DAYS, decay(age, RECENT_HALF_LIFE), np.float32(0)))
     recent.eliminate_zeros()
-    countries = np.zeros((len(interactions.countries), shape[1]), np.float32)
-    country = interactions.country[interactions.customer]
-    np.add.at(countries, (country[country >= 0], interactions.product[country >= 0]), decay(age, COUNTRY_HALF_LIFE)[country >= 0])
-    first_age = np.zeros(shape[1], np.float32)
-    np.maximum.at(first_age, interactions.product, age)
-    popularity = np.bincount(interactions.product, decay(age, POPULARITY_HALF_LIFE), shape[1])
-    lately = np.bincount(interactions.product, decay(age, COUNTRY_HALF_LIFE), shape[1])
-    last_year = (age <= YEAR) & (age > YEAR - SEASON_DAYS)
+    first_age = np.zeros(size, np.float32)
+    np.maximum.at(first_age, history.product, age)
+    lately = np.bincount(history.product, decay(age, COUNTRY_HALF_LIFE), size)
+    in_season = (age <= YEAR) & (age > YEAR - WINDOW)
     return Generators(
         item_values=item_item.data,
         item_columns=item_item.indices.astype(np.int32),
         item_starts=item_item.indptr.astype(np.int32),
         graph=graph,
-        factors=als(tastes, seed),
-        factors_penalty=np.array(FACTORS_PENALTY, np.float32),
+        factors=als(tastes, parameters),
+        factors_penalty=np.array(parameters.factors_penalty, np.float32),
         peers=normalize(tastes @ graph).astype(np.float32),
         recent_values=recent.data,
         recent_columns=recent.indices.astype(np.int32),
         recent_starts=recent.indptr.astype(np.int32),
-        names=name_vectors([names.get(str(product), "") for product in interactions.product_ids], seed),
-        family=families(interactions.product_ids),
-        popularity=relative(np.log1p(popularity)),
-        country_popularity=relative(np.log1p(countries)),
+        names=name_vectors([names.get(product, "") for product in history.product_ids.tolist()], parameters),
+        family=families(history.product_ids),
+        popularity=relative(np.log1p(np.bincount(history.product, decay(age, POPULARITY_HALF_LIFE), size))),
+        country_popularity=relative(np.log1p(by_country(history, decay(age, COUNTRY_HALF_LIFE)))),
         arrival=relative(np.log1p(lately) * decay(first_age, ARRIVAL_HALF_LIFE)),
-        season=relative(np.log1p(np.bincount(interactions.product[last_year], minlength=shape[1]))),
+        season=relative(np.log1p(np.bincount(history.product[in_season], minlength=size))),
     )
 
 
@@ -77,16 +70,37 @@ def purchases(interactions: Interactions, weights: Floats) -> sparse.csr_array:
     return matrix
 
 
-def ease(once: sparse.csr_array) -> sparse.csr_array:
-    """The item-item matrix of EASE (Steck, 2019), the strongest of each row kept. Products × products."""
+def ease(once: sparse.csr_array, parameters: Parameters) -> sparse.csr_array:
+    """The item-item matrix of EASE (Steck, 2019), the strongest of each row kept. Products × products.
+
+    once: 1 where a customer has bought a product, customers × products
+    """
     gram = (once.T @ once).toarray()
-    gram[np.diag_indices_from(gram)] += EASE_PENALTY
+    gram[np.diag_indices_from(gram)] += parameters.ease_penalty
     factor, _ = linalg.lapack.spotrf(gram, lower=1, overwrite_a=1)
     inverse, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0
-    return strongest(weights, ITEM_NEIGHBOURS)
+    return strongest(weights, parameters.item_neighbours)
+
+
+def random_walk(once: sparse.csr_array, neighbours: int) -> sparse.csr_array:
+    """The item-item matrix of RP3beta (Paudel et al., 2017): two steps at random, product to customer to product. Products × products.
+
+    once: 1 where a customer has bought a product, customers × products
+    """
+    buyers = np.maximum(once.sum(axis=0), 1)
+    bought = np.maximum(once.sum(axis=1), 1)
+    to_customers = sparse.diags_array(buyers**-WALK_ALPHA) @ once.T
+    to_products = sparse.diags_array(bought**-WALK_ALPHA) @ once @ sparse.diags_array(buyers**-WALK_BETA)
+    # In blocks, since the product of the two is dense.
+    blocks = []
+    for start in range(0, once.shape[1], WALK_BLOCK):
+        block = (to_customers[start : start + WALK_BLOCK] @ to_products).toarray()
+        block[np.arange(len(block)), start + np.arange(len(block))] = 0
+        blocks.append(strongest(block.astype(np.float32), neighbours))
+    return sparse.csr_array(sparse.vstack(blocks))
 
 
 def strongest(matrix: Floats, count: int) -> sparse.csr_array:
@@ -105,19 +119,42 @@ def band(matrix: sparse.csr_array, dimensions: int, seed: int) -> Floats:
     return np.ascontiguousarray(vectors.T, np.float32)
 
 
-def als(tastes: sparse.csr_array, seed: int) -> Floats:
+def als(tastes: sparse.csr_array, parameters: Parameters) -> Floats:
     """The products' factors of implicit ALS (Hu, Koren and Volinsky, 2008). Products × factors."""
     model = AlternatingLeastSquares(
-        factors=FACTORS, regularization=FACTORS_PENALTY, alpha=1, iterations=FACTORS_ROUNDS, random_state=seed, num_threads=1
+        factors=parameters.factors,
+        regularization=parameters.factors_penalty,
+        alpha=parameters.factors_weight,
+        iterations=parameters.factors_rounds,
+        random_state=parameters.seed,
+        num_threads=1,
     )
-    model.fit(sparse.csr_matrix(tastes * FACTORS_WEIGHT), show_progress=False)
-    return model.item_factors
+    model.fit(sparse.csr_matrix(tastes), show_progress=False)
+    factors: Floats = model.item_factors
+    return factors
 
 
-def name_vectors(names: list[str], seed: int) -> Floats:
-    """A vector of unit length a name, by the words in it; zero for an empty one. Products × dimensions."""
-    words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2).fit_transform(names)
-    return normalize(TruncatedSVD(NAME_DIMENSIONS, random_state=seed).fit_transform(words)).astype(np.float32)
+def name_vectors(names: Sequence[str], parameters: Parameters) -> Floats:
+    """A vector of unit length a name, by the words in it; zero where they tell nothing. Products × dimensions."""
+    try:
+        words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2).fit_transform(names)
+    except ValueError:
+        # There are no words that two names share.
+        return np.zeros((len(names), 1), np.float32)
+    dimensions = min(parameters.name_dimensions, words.shape[1])
+    vectors = TruncatedSVD(dimensions, random_state=parameters.seed).fit_transform(words)
+    return normalize(vectors).astype(np.float32)
+
+
+def by_country(history: Interactions, weights: Floats) -> Floats:
+    """The events' weights summed, of countries with enough customers. Countries × products."""
+    customers = np.bincount(history.country[history.country != UNKNOWN], minlength=len(history.countries))
+    country = history.country[history.customer]
+    told = country != UNKNOWN
+    sums = np.zeros((len(history.countries), len(history.product_ids)), np.float32)
+    np.add.at(sums, (country[told], history.product[told]), weights[told])
+    sums[customers < COUNTRY_CUSTOMERS] = 0
+    return sums
 
 
 def families(product_ids: Ids) -> Ints:
@@ -126,6 +163,7 @@ def families(product_ids: Ids) -> Ints:
     return np.unique(digits, return_inverse=True)[1].astype(np.int32)
 
 
-def relative(scores: np.ndarray) -> Floats:
-    best = scores.max(axis=-1, keepdims=True)
+def relative(scores: Floats) -> Floats:
+    """The scores as shares of the best of their row."""
+    best = scores.max(axis=-1, keepdims=True, initial=0)
     return (scores / np.where(best > 0, best, 1)).astype(np.float32)

@@ -84,8 +84,9 @@ class Generators:
             scores[ITEM_ITEM] = sums(self.item_item, products, weights)
             band = weights @ self.graph[products]
             scores[GRAPH] = self.graph @ band
-            scores[FACTORS] = self.factors @ self.folded_in(products, weights)
-            scores[PEERS] = self.peer_scores(band, customer.index)
+            folded = linalg.solve(self.fold_in(products, weights), weights @ self.factors[products], assume_a="pos", check_finite=False)
+            scores[FACTORS] = self.factors @ folded
+            scores[PEERS] = sums(self.recent, *self.nearest(band, customer.index))
             scores[NAME] = self.names @ (weights @ self.names[products])
         context, context_weights = in_mind(customer, holdings)
         if len(context):
@@ -93,24 +94,42 @@ class Generators:
         best = scores.max(axis=1, keepdims=True)
         return scores / np.where(best > 0, best, np.float32(1))
 
-    def folded_in(self, products: Ints, weights: Floats) -> Floats:
-        """The factors of a customer with this taste (Hu, Koren and Volinsky, 2008). Shape (factors,)."""
-        own = self.factors[products]
-        gram = self.gram + (own * (weights - 1)[:, None]).T @ own
-        solved: Floats = linalg.solve(gram, weights @ own, assume_a="pos", check_finite=False)
-        return solved
+    def shares(self, generator: int, chosen: Ints, customer: Customer, holdings: Holdings) -> tuple[Ints, Floats]:
+        """What a generator's scores of the chosen products are sums of, up to one scale: products, and what each adds.
 
-    def peer_scores(self, band: Floats, index: int) -> Floats:
-        """What the most similar customers bought lately, each by how similar they are. Shape (products,)."""
-        length = float(np.linalg.norm(band))
-        if not length:
-            return np.zeros(self.size, np.float32)
-        likeness = self.peers @ (band / np.float32(length))
+        Of ITEM_ITEM, BASKET, GRAPH, FACTORS, PEERS and NAME. Shapes (products,), (products, chosen).
+        """
+        products, weights = in_mind(customer, holdings) if generator == BASKET else taste(customer, holdings)
+        if generator in (ITEM_ITEM, BASKET):
+            shares = self.item_item[products][:, chosen].toarray()
+        elif generator == GRAPH:
+            shares = self.graph[products] @ self.graph[chosen].T
+        elif generator == FACTORS:
+            # Which factors fit depends on all products together; given those, each adds its own part (section 5 of the paper).
+            inverse = linalg.inv(self.fold_in(products, weights), check_finite=False)
+            shares = self.factors[products] @ inverse @ self.factors[chosen].T
+        elif generator == PEERS:
+            nearest, likeness = self.nearest(weights @ self.graph[products], customer.index)
+            lately = self.peers[nearest[likeness > 0]].T @ self.recent[nearest[likeness > 0]][:, chosen].toarray()
+            shares = self.graph[products] @ lately
+        else:
+            shares = self.names[products] @ self.names[chosen].T
+        return products, weights[:, None] * shares
+
+    def fold_in(self, products: Ints, weights: Floats) -> Floats:
+        """What the factors of a customer with this taste are solved from (Hu, Koren and Volinsky, 2008). Shape (factors, factors)."""
+        own = self.factors[products]
+        gram: Floats = self.gram + (own * (weights - 1)[:, None]).T @ own
+        return gram
+
+    def nearest(self, band: Floats, index: int) -> tuple[Ints, Floats]:
+        """The most similar of the other customers, and how similar they are."""
+        likeness = self.peers @ band
         if index != UNKNOWN:
             likeness[index] = 0
         count = min(PEER_COUNT, len(likeness))
         nearest = np.argpartition(likeness, -count)[-count:].astype(np.int32)
-        return sums(self.recent, nearest, np.maximum(likeness[nearest], 0))
+        return nearest, np.maximum(likeness[nearest], 0)
 
 
 def taste(customer: Customer, holdings: Holdings) -> tuple[Ints, Floats]:
@@ -125,9 +144,7 @@ def taste(customer: Customer, holdings: Holdings) -> tuple[Ints, Floats]:
 
 def in_mind(customer: Customer, holdings: Holdings) -> tuple[Ints, Floats]:
     """What a customer has in mind: what is looked at and in the basket, else the last purchase."""
-    if len(customer.interest):
-        return customer.interest, customer.interest_weight
-    if customer.is_stranger:
+    if len(customer.interest) or not len(holdings.product):
         return customer.interest, customer.interest_weight
     last = holdings.product[holdings.last_age == holdings.last_age.min()]
     return last, np.ones(len(last), np.float32)
