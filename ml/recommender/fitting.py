@@ -94,13 +94,29 @@ def random_walk(once: sparse.csr_array, neighbours: int) -> sparse.csr_array:
     bought = np.maximum(once.sum(axis=1), 1)
     to_customers = sparse.diags_array(buyers**-WALK_ALPHA) @ once.T
     to_products = sparse.diags_array(bought**-WALK_ALPHA) @ once @ sparse.diags_array(buyers**-WALK_BETA)
-    # In blocks, since the product of the two is dense.
-    blocks = []
+    # In blocks, since the whole of it would not fit into memory before each row is cut to its strongest.
+    rows = []
     for start in range(0, once.shape[1], WALK_BLOCK):
-        block = (to_customers[start : start + WALK_BLOCK] @ to_products).toarray()
-        block[np.arange(len(block)), start + np.arange(len(block))] = 0
-        blocks.append(strongest(block.astype(np.float32), neighbours))
-    return sparse.csr_array(sparse.vstack(blocks))
+        block = sparse.csr_array(to_customers[start : start + WALK_BLOCK] @ to_products)
+        rows.append(heaviest(block, start, neighbours))
+    return sparse.csr_array(sparse.vstack(rows)).astype(np.float32)
+
+
+def heaviest(block: sparse.csr_array, start: int, count: int) -> sparse.csr_array:
+    """Of each row the largest entries, as many as given, those on the diagonal left out; the block's first row is this one of all."""
+    columns, values, lengths = [], [], []
+    for row in range(block.shape[0]):
+        entries = slice(block.indptr[row], block.indptr[row + 1])
+        others = block.indices[entries] != start + row
+        column, value = block.indices[entries][others], block.data[entries][others]
+        if len(value) > count:
+            kept = np.argpartition(value, -count)[-count:]
+            column, value = column[kept], value[kept]
+        columns.append(column)
+        values.append(value)
+        lengths.append(len(value))
+    starts = np.concatenate(([0], np.cumsum(lengths)))
+    return sparse.csr_array((np.concatenate(values), np.concatenate(columns), starts), shape=block.shape)
 
 
 def strongest(matrix: Floats, count: int) -> sparse.csr_array:

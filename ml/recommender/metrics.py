@@ -1,11 +1,15 @@
 """How good ranked lists are, against what was bought."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence, Set
+from typing import TypeVar
 
 import numpy as np
 
+User = TypeVar("User", bound=Hashable)
+Product = TypeVar("Product", bound=Hashable)
 
-def ndcg(ranked: Sequence[str], bought: Set[str], k: int) -> float:
+
+def ndcg(ranked: Sequence[Product], bought: Set[Product], k: int) -> float:
     """Normalised discounted cumulative gain at k of one list (Järvelin and Kekäläinen, 2002).
 
     Gains are 1 for what was bought; the ideal list has min(k, bought) of them in front. `bought` must not be empty.
@@ -15,7 +19,7 @@ def ndcg(ranked: Sequence[str], bought: Set[str], k: int) -> float:
     return float(discounts[: len(hits)][hits].sum() / discounts[: len(bought)].sum())
 
 
-def scores(lists: Mapping[str, Sequence[str]], truth: Mapping[str, Set[str]], catalogue: int, k: int) -> dict[str, float]:
+def scores(lists: Mapping[User, Sequence[Product]], truth: Mapping[User, Set[Product]], catalogue: int, k: int) -> dict[str, float]:
     """NDCG, recall and hit rate at k, each the mean over the users of the truth, and coverage.
 
     lists: by user, the products recommended, best first; a user without a list has nothing right
@@ -26,7 +30,7 @@ def scores(lists: Mapping[str, Sequence[str]], truth: Mapping[str, Set[str]], ca
     if not truth:
         raise ValueError("there is no user to score")
     shown = {user: list(lists.get(user, ()))[:k] for user in truth}
-    hits = {user: len(bought.intersection(shown[user])) for user, bought in truth.items()}
+    hits = {user: len(bought & set(shown[user])) for user, bought in truth.items()}
     return {
         f"ndcg_at_{k}": float(np.mean([ndcg(shown[user], bought, k) for user, bought in truth.items()])),
         f"recall_at_{k}": float(np.mean([hits[user] / len(bought) for user, bought in truth.items()])),
@@ -35,6 +39,6 @@ def scores(lists: Mapping[str, Sequence[str]], truth: Mapping[str, Set[str]], ca
     }
 
 
-def recall(lists: Mapping[str, Set[str]], truth: Mapping[str, Set[str]]) -> float:
+def recall(lists: Mapping[User, Set[Product]], truth: Mapping[User, Set[Product]]) -> float:
     """The share of what was bought that is in a user's list, whatever its length: the mean over the users of the truth."""
-    return float(np.mean([len(bought.intersection(lists.get(user, ()))) / len(bought) for user, bought in truth.items()]))
+    return float(np.mean([len(bought & lists.get(user, set())) / len(bought) for user, bought in truth.items()]))

@@ -1,0 +1,64 @@
+"""Recommendations where nothing is known but who bought what: a blend of graph filter, random walk and ALS."""
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from ml.recommender.fitting import random_walk
+from ml.recommender.interactions import Floats, Ints
+
+# Graph filter: dimensions of its band. Random walk: neighbours kept of each product.
+BAND, NEIGHBOURS = 128, 500
+FACTORS, PENALTY, WEIGHT, ROUNDS = 64, 1.0, 10.0, 10
+# How much each weighs, their scores being scaled to a spread of one over each user's products.
+BAND_WEIGHT, WALK_WEIGHT, FACTORS_WEIGHT = 1.0, 1.0, 0.5
+
+
+class Timeless:
+    """Fitted on a matrix, customers × products: 1 where a customer has bought a product."""
+
+    def __init__(self, once: sparse.csr_array, seed: int) -> None:
+        self.once = once.astype(np.float32)
+        buyers, bought = (np.maximum(self.once.sum(axis=axis), 1).astype(np.float32) for axis in (0, 1))
+        even = sparse.diags_array(bought**-0.5) @ self.once @ sparse.diags_array(buyers**-0.5)
+        # The graph filter's ideal low pass (Shen et al., 2021), scaled by how many have bought a product.
+        count = min(BAND, min(once.shape) - 1)
+        _, _, band = randomized_svd(sparse.csr_matrix(even), count, n_iter=3, random_state=seed)
+        self.band_in = np.ascontiguousarray((band * buyers**-0.5).T, np.float32)
+        self.band_out = (band * buyers**0.5).astype(np.float32)
+        self.walk = random_walk(self.once, NEIGHBOURS)
+        als = AlternatingLeastSquares(
+            factors=FACTORS, regularization=PENALTY, alpha=WEIGHT, iterations=ROUNDS, random_state=seed, num_threads=0
+        )
+        als.fit(sparse.csr_matrix(self.once), show_progress=False)
+        self.user_factors, self.product_factors = als.user_factors, als.item_factors
+        self.popularity = self.once.sum(axis=0)
+
+    def scores(self, users: Ints, repeats: bool) -> Floats:
+        """The score of every product for each user, shape (users, products); -inf for those that may not show.
+
+        repeats: whether products that a user has bought may show
+        """
+        rows = self.once[users]
+        scores = BAND_WEIGHT * spread((rows @ self.band_in) @ self.band_out)
+        scores += FACTORS_WEIGHT * spread(self.user_factors[users] @ self.product_factors.T)
+        scores += WALK_WEIGHT * spread((rows @ self.walk).toarray())
+        if not repeats:
+            scores[rows.nonzero()] = -np.inf
+        return scores
+
+
+def spread(scores: Floats) -> Floats:
+    """The scores of each row, scaled to a standard deviation of 1."""
+    scores /= np.maximum(scores.std(axis=1, keepdims=True), 1e-12)
+    return scores
+
+
+def best(scores: Floats, count: int) -> tuple[Ints, Floats]:
+    """The columns of each row's highest scores, best first, and the scores."""
+    count = min(count, scores.shape[1])
+    columns = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
+    columns = np.take_along_axis(columns, order, axis=1)
+    return columns.astype(np.int32), np.take_along_axis(scores, columns, axis=1)
