@@ -18,7 +18,7 @@ def popularity(history: Interactions, cutoff: int) -> Floats:
 def own_purchases(history: Interactions, cutoff: int, index: int) -> Floats:
     """A customer's own purchases, each halved in OWN_HALF_LIFE days, and popularity as a filler below them. Shape (products,)."""
     filler = popularity(history, cutoff)
-    events = slice(*np.searchsorted(history.customer, (index, index + 1)))
+    events = history.of_customer(index)
     weights = decay((cutoff - history.day[events]).astype(np.float32), OWN_HALF_LIFE)
     own = np.bincount(history.product[events], weights, len(history.product_ids))
     return np.where(own > 0, own + 1, filler / (filler.max() + 1)).astype(np.float32)

@@ -27,11 +27,10 @@ class Customer:
     @classmethod
     def of(cls, history: Interactions, index: int, cutoff: int) -> "Customer":
         """A customer of the history, at a cutoff before which it lies."""
-        events = slice(*np.searchsorted(history.customer, (index, index + 1)))
+        events = history.of_customer(index)
         age = (cutoff - history.day[events]).astype(np.float32)
-        return cls(
-            history.product[events], age, history.quantity[events], NO_PRODUCTS, NO_WEIGHTS, country=int(history.country[index]), index=index
-        )
+        product, quantity, country = history.product[events], history.quantity[events], int(history.country[index])
+        return cls(product, age, quantity, NO_PRODUCTS, NO_WEIGHTS, country, index)
 
 
 @dataclass(frozen=True)

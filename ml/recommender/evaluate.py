@@ -10,7 +10,8 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,14 @@ def measured(recommender: Recommender, data: Data) -> dict[str, float]:
     return values | beside(recommender.history, start, known, fresh, first, held)
 
 
-def beside(
-    history: Interactions, cutoff: int, known: Truth, fresh: Truth, first: Truth, held: Mapping[str, Set[str]]
-) -> dict[str, float]:
+def beside(history: Interactions, cutoff: int, known: Truth, fresh: Truth, first: Truth, held: Truth) -> dict[str, float]:
     """The same measures of the baselines."""
     size = len(history.product_ids)
     place = {number: index for index, number in enumerate(history.customer_numbers.tolist())}
     popular = baselines.popularity(history, cutoff)
     everything = np.ones(size, bool)
 
-    def best(scores: Floats, excluded: Set[str] = frozenset()) -> list[str]:
+    def best(scores: Floats, excluded: AbstractSet[str] = frozenset()) -> list[str]:
         allowed = everything if not excluded else ~np.isin(history.product_ids, list(excluded))
         products: list[str] = history.product_ids[candidates(scores, allowed, K)].tolist()
         return products
@@ -128,7 +127,7 @@ def card(data: Data, cutoff: date, numbers: Mapping[str, Any], values: Mapping[s
         for baseline in ("", ".own_purchases", ".popularity"):
             keys = [f"{window}.{variant}{baseline}.{name}" for window in ("validation", "test") for name in SHOWN]
             if keys[0] in values:
-                label = f"{variant}: {baseline[1:].replace('_', ' ') or '**the recommender**'}"
+                label = f"{variant.replace('_', ' ')}: {baseline[1:].replace('_', ' ') or '**the recommender**'}"
                 lines.append(f"| {label} | {' | '.join(f'{values[key]:.3f}' for key in keys)} |")
     counts = ", ".join(f"{int(values[f'test.{variant}.users'])} {variant.replace('_', ' ')}" for variant in ("all", "new", "no_history"))
     recalls = ", ".join(f"{values[f'test.{variant}.candidate_recall']:.3f} {variant}" for variant in ("all", "new"))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.recommender.customer import Customer, Holdings, decay
+from ml.recommender.customer import Customer, Holdings
 from ml.recommender.generators import GENERATORS, Generators
 from ml.recommender.interactions import Floats, Interactions, Ints
 

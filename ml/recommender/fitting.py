@@ -159,7 +159,8 @@ def name_vectors(names: Sequence[str], parameters: Parameters) -> Floats:
         return np.zeros((len(names), 1), np.float32)
     dimensions = min(parameters.name_dimensions, words.shape[1])
     vectors = TruncatedSVD(dimensions, random_state=parameters.seed).fit_transform(words)
-    return normalize(vectors).astype(np.float32)
+    unit: Floats = normalize(vectors).astype(np.float32)
+    return unit
 
 
 def by_country(history: Interactions, weights: Floats) -> Floats:

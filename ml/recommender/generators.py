@@ -92,7 +92,8 @@ class Generators:
         if len(context):
             scores[BASKET] = sums(self.item_item, context, context_weights)
         best = scores.max(axis=1, keepdims=True)
-        return scores / np.where(best > 0, best, np.float32(1))
+        scores /= np.where(best > 0, best, 1)
+        return scores
 
     def shares(self, generator: int, chosen: Ints, customer: Customer, holdings: Holdings) -> tuple[Ints, Floats]:
         """What a generator's scores of the chosen products are sums of, up to one scale: products, and what each adds.
@@ -100,27 +101,27 @@ class Generators:
         Of ITEM_ITEM, BASKET, GRAPH, FACTORS, PEERS and NAME. Shapes (products,), (products, chosen).
         """
         products, weights = in_mind(customer, holdings) if generator == BASKET else taste(customer, holdings)
+        shares: np.ndarray
         if generator in (ITEM_ITEM, BASKET):
             shares = self.item_item[products][:, chosen].toarray()
         elif generator == GRAPH:
             shares = self.graph[products] @ self.graph[chosen].T
         elif generator == FACTORS:
             # Which factors fit depends on all products together; given those, each adds its own part (section 5 of the paper).
-            inverse = linalg.inv(self.fold_in(products, weights), check_finite=False)
+            inverse: Floats = linalg.inv(self.fold_in(products, weights), check_finite=False)
             shares = self.factors[products] @ inverse @ self.factors[chosen].T
         elif generator == PEERS:
             nearest, likeness = self.nearest(weights @ self.graph[products], customer.index)
-            lately = self.peers[nearest[likeness > 0]].T @ self.recent[nearest[likeness > 0]][:, chosen].toarray()
+            lately: Floats = self.peers[nearest[likeness > 0]].T @ self.recent[nearest[likeness > 0]][:, chosen].toarray()
             shares = self.graph[products] @ lately
         else:
             shares = self.names[products] @ self.names[chosen].T
-        return products, weights[:, None] * shares
+        return products, (weights[:, None] * shares).astype(np.float32)
 
     def fold_in(self, products: Ints, weights: Floats) -> Floats:
         """What the factors of a customer with this taste are solved from (Hu, Koren and Volinsky, 2008). Shape (factors, factors)."""
         own = self.factors[products]
-        gram: Floats = self.gram + (own * (weights - 1)[:, None]).T @ own
-        return gram
+        return np.asarray(self.gram + (own * (weights - 1)[:, None]).T @ own, np.float32)
 
     def nearest(self, band: Floats, index: int) -> tuple[Ints, Floats]:
         """The most similar of the other customers, and how similar they are."""

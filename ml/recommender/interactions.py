@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -51,18 +52,14 @@ class Interactions:
         country[customer[told != UNKNOWN]] = told[told != UNKNOWN]
         return cls(customer_numbers, product_ids, countries, customer, product, day, quantity[order], country)
 
-    def table(self) -> pa.Table:
-        """The interactions as a table again; a customer's country stands in each of their rows."""
-        countries = np.append(self.countries, "")[self.country[self.customer]]
-        return pa.table(
-            {
-                CUSTOMER_NUMBER: self.customer_numbers[self.customer],
-                PRODUCT_ID: self.product_ids[self.product],
-                DATE: pa.array(self.day, pa.int32()).cast(pa.date32()),
-                COUNTRY: pa.array(countries, mask=self.country[self.customer] == UNKNOWN),
-                QUANTITY: self.quantity,
-            }
-        )
+    @cached_property
+    def starts(self) -> Ints:
+        """Where each customer's entries start, and at the end where the last one's end. Shape (customers + 1,)."""
+        return np.searchsorted(self.customer, np.arange(len(self.customer_numbers) + 1)).astype(np.int32)
+
+    def of_customer(self, index: int) -> slice:
+        """The entries of a customer."""
+        return slice(self.starts[index], self.starts[index + 1])
 
     def since(self, first: int, until: int) -> dict[str, Ids]:
         """What each customer bought from a day on, and before another: distinct product ids by customer number."""

@@ -1,6 +1,7 @@
 """How good ranked lists are, against what was bought."""
 
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ User = TypeVar("User", bound=Hashable)
 Product = TypeVar("Product", bound=Hashable)
 
 
-def ndcg(ranked: Sequence[Product], bought: Set[Product], k: int) -> float:
+def ndcg(ranked: Sequence[Product], bought: AbstractSet[Product], k: int) -> float:
     """Normalised discounted cumulative gain at k of one list (Järvelin and Kekäläinen, 2002).
 
     Gains are 1 for what was bought; the ideal list has min(k, bought) of them in front. `bought` must not be empty.
@@ -19,7 +20,7 @@ def ndcg(ranked: Sequence[Product], bought: Set[Product], k: int) -> float:
     return float(discounts[: len(hits)][hits].sum() / discounts[: len(bought)].sum())
 
 
-def scores(lists: Mapping[User, Sequence[Product]], truth: Mapping[User, Set[Product]], catalogue: int, k: int) -> dict[str, float]:
+def scores(lists: Mapping[User, Sequence[Product]], truth: Mapping[User, AbstractSet[Product]], catalogue: int, k: int) -> dict[str, float]:
     """NDCG, recall and hit rate at k, each the mean over the users of the truth, and coverage.
 
     lists: by user, the products recommended, best first; a user without a list has nothing right
@@ -39,6 +40,6 @@ def scores(lists: Mapping[User, Sequence[Product]], truth: Mapping[User, Set[Pro
     }
 
 
-def recall(lists: Mapping[User, Set[Product]], truth: Mapping[User, Set[Product]]) -> float:
+def recall(lists: Mapping[User, AbstractSet[Product]], truth: Mapping[User, AbstractSet[Product]]) -> float:
     """The share of what was bought that is in a user's list, whatever its length: the mean over the users of the truth."""
     return float(np.mean([len(bought & lists.get(user, set())) / len(bought) for user, bought in truth.items()]))

@@ -139,17 +139,15 @@ class Recommender:
         ranks = blend[judged]
         if ranker is not None and len(judged):
             rows = features(self.generators, self.products, customer, holdings, judged, scores[:, judged], ranks)
-            ranks = ranker.predict(rows, num_threads=1).astype(np.float32)
+            ranks = np.asarray(ranker.predict(rows, num_threads=1), np.float32)
             order = np.argsort(-ranks, kind="stable")
             judged, ranks = judged[order], ranks[order]
-        # What speaks for a product is what it has above products at large.
-        surplus = np.where(scores > 0, weights[:, None] * (scores - scores.mean(axis=1, keepdims=True)), -np.inf)
         return Ranking(
             Step.BLEND if ranker is None else Step.RANKER,
             np.concatenate((judged, rest))[:limit],
             np.concatenate((ranks, below(ranks, blend[rest])))[:limit],
             self.history.product_ids,
-            partial(self._reasons, customer, holdings, surplus.argmax(axis=0)),
+            partial(self._ranker_reasons, customer, holdings, scores, weights),
         )
 
     def popular(self, country: str = "", allowed: Flags | None = None, limit: int = COUNT) -> Ranking:
@@ -187,7 +185,7 @@ class Recommender:
         if customer_number not in self.customer_indices:
             raise UnknownCustomer(customer_number)
         history, index = self.history, self.customer_indices[customer_number]
-        events = np.arange(*np.searchsorted(history.customer, (index, index + 1)))
+        events = np.arange(len(history.day))[history.of_customer(index)]
         latest = events[np.lexsort((history.product[events], -history.day[events]))]
         return [
             Purchase(str(history.product_ids[history.product[event]]), day_of(int(history.day[event])), int(history.quantity[event]))
@@ -319,11 +317,17 @@ class Recommender:
         steps = [(step, generator) for step, generator, is_known in known if is_known]
         generators = np.array([generator for _, generator in steps])
         chosen, ranks, part = stacked([scores[generator] for generator in generators], may_show, limit)
-        explain = partial(self._reasons, customer, Holdings.of(customer), generators[part])
+        explain = partial(self._stranger_reasons, customer, generators[part])
         return Ranking(steps[0][0], chosen, ranks, self.history.product_ids, explain)
 
-    def _reasons(self, customer: Customer, holdings: Holdings, proposers: Ints, products: Ints) -> list[Reason]:
-        return reasons(self.generators, self.history.product_ids, customer, holdings, products, proposers[products])
+    def _ranker_reasons(self, customer: Customer, holdings: Holdings, scores: Floats, weights: Floats, products: Ints) -> list[Reason]:
+        # What speaks for a product is what it has above products at large.
+        shown = scores[:, products]
+        surplus = np.where(shown > 0, weights[:, None] * (shown - scores.mean(axis=1, keepdims=True)), -np.inf)
+        return reasons(self.generators, self.history.product_ids, customer, holdings, products, surplus.argmax(axis=0))
+
+    def _stranger_reasons(self, customer: Customer, proposers: Ints, products: Ints) -> list[Reason]:
+        return reasons(self.generators, self.history.product_ids, customer, Holdings.of(customer), products, proposers[products])
 
 
 NOBODY = Customer(NO_PRODUCTS, NO_WEIGHTS, NO_WEIGHTS, NO_PRODUCTS, NO_WEIGHTS)

@@ -16,13 +16,12 @@ from ml.recommender import metrics, pairs_file
 from ml.recommender.columns import COUNTRY, CUSTOMER_NUMBER, DATE, PRODUCT_ID, QUANTITY
 from ml.recommender.features import WINDOW
 from ml.recommender.interactions import EPOCH, Floats, Ints
-from ml.recommender.model import Recommender, Request
+from ml.recommender.model import Request
 from ml.recommender.pairs_file import PRODUCT, USER, Pairs, Unusable
 from ml.recommender.parameters import Parameters
 from ml.recommender.ranker import HISTORY_DAYS
 from ml.recommender.timeless import Timeless, best
 from ml.recommender.train import Data, fit_before
-
 
 # The users of as many are recommended to at a time.
 BLOCK = 500

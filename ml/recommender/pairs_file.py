@@ -77,9 +77,10 @@ def ids(file: Path, values: pa.Array, column: str) -> pa.Array:
 def days(file: Path, values: pa.Array) -> np.ndarray:
     """Times in days: dates, timestamps, or numbers, which count seconds (or their thousandths and so on) from 1970 where they are large."""
     if pa.types.is_date(values.type):
-        return values.cast(pa.date32()).cast(pa.int32()).to_numpy().astype(float)
+        return np.asarray(values.cast(pa.date32()).cast(pa.int32()).to_numpy(), float)
     if pa.types.is_timestamp(values.type):
-        return values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64()).to_numpy() / 86_400e6
+        microseconds = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64())
+        return np.asarray(microseconds.to_numpy() / 86_400e6, float)
     numbers = finite(file, values, TIME)
     largest = np.abs(numbers).max()
     units = (per_day for least, per_day in ((1e17, 86_400e9), (1e14, 86_400e6), (1e11, 86_400e3), (1e8, 86_400.0)) if largest >= least)

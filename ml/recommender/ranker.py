@@ -110,7 +110,8 @@ def blend(learnt_from: Sequence[Window], allow_purchased: bool, parameters: Para
 
     bounds = [(None, None)] + [(0, None)] * len(GENERATORS)
     fit = minimize(loss, np.zeros(len(GENERATORS) + 1), jac=True, method="L-BFGS-B", bounds=bounds)
-    return fit.x[1:].astype(np.float32)
+    learnt: Floats = fit.x[1:].astype(np.float32)
+    return learnt
 
 
 def ranker(learnt_from: Sequence[Window], weights: Floats, allow_purchased: bool, parameters: Parameters) -> lgb.Booster | None:

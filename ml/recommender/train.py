@@ -1,6 +1,6 @@
 """Stage: the recipe, fitted on what was before the test window.
 
-    python -m ml.recommender.train
+python -m ml.recommender.train
 """
 
 import json
@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,7 +20,6 @@ from threadpoolctl import threadpool_limits
 from ml.recommender.columns import DATE, INTERACTIONS, NAME, PRODUCT_ID
 from ml.recommender.features import WINDOW, product_features
 from ml.recommender.fitting import fitted
-from ml.recommender.generators import GENERATORS
 from ml.recommender.interactions import Interactions, before, day_number
 from ml.recommender.model import Recommender
 from ml.recommender.parameters import Parameters
@@ -82,15 +80,18 @@ def fit_before(data: Data, cutoff: date, parameters: Parameters) -> Recommender:
     # Sums of floating-point numbers depend on how many threads share them.
     with threadpool_limits(1):
         learnt_from = windows(known, data.names, end, parameters)
-        weights = [blend(learnt_from, repeats, parameters) for repeats in (True, False)]
-        rankers = [ranker(learnt_from, weight, repeats, parameters) for weight, repeats in zip(weights, (True, False), strict=True)]
+        weights_all, weights_new = (blend(learnt_from, repeats, parameters) for repeats in (True, False))
+        ranker_all = ranker(learnt_from, weights_all, True, parameters)
+        ranker_new = ranker(learnt_from, weights_new, False, parameters)
         generators = fitted(history, data.names, end, parameters)
     return Recommender(
         history,
         generators,
         product_features(history, end),
-        *weights,
-        *rankers,
+        weights_all,
+        weights_new,
+        ranker_all,
+        ranker_new,
         cutoff,
         {"parameters": parameters.model_dump(), "data_sha256": data.sha256},
     )
