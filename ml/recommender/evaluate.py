@@ -27,7 +27,7 @@ from ml.recommender.pairs_file import Unusable
 from ml.recommender.parameters import Parameters
 from ml.recommender.train import DATA, MODEL, PARAMETERS, Data, fit_before, read, recipe
 
-K = 20
+K, LENGTH = 20, 300
 METRICS, PLOTS, CARD = Path("metrics/recommender.json"), Path("plots/recommender"), Path("cards/recommender.md")
 Truth = dict[str, set[str]]
 
@@ -81,8 +81,8 @@ def beside(history: Interactions, cutoff: int, known: Truth, fresh: Truth, first
 
 
 def ranked(recommender: Recommender, request: Request) -> list[str]:
-    """The product ids of an answer: the candidates, best first."""
-    products: list[str] = recommender.history.product_ids[recommender.recommend(request, limit=COUNT).product].tolist()
+    """The product ids of an answer, best first: far more than are measured, to see what a list holds at all."""
+    products: list[str] = recommender.history.product_ids[recommender.recommend(request, limit=LENGTH).product].tolist()
     return products
 
 
@@ -144,6 +144,7 @@ def card(data: Data, cutoff: date, numbers: Mapping[str, Any], values: Mapping[s
         columns=" | ".join(f"{window} {name.removesuffix(f'_at_{K}')}" for window in ("val.", "test") for name in SHOWN),
         rule=" | ".join(["--:"] * 2 * len(SHOWN)),
         count=COUNT,
+        length=LENGTH,
         window=WINDOW,
         k=K,
     )
@@ -169,7 +170,7 @@ products that the customer had not bought before; `no history`: first-time buyer
 |---|{rule}|
 {table}
 
-The {count} candidates hold this share of what was bought in the test window: {recalls}.
+The best {length} of a list hold this share of what was bought in the test window: {recalls}.
 
 ## Recipe
 

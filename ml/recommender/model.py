@@ -25,6 +25,8 @@ VIEW_WEIGHT, CART_WEIGHT = 0.25, 0.5
 # From so many buyers on, they say better than its name what a product is like.
 PRODUCT_BUYERS = 10
 EXAMPLES, EXAMPLE_LENGTH = 5, 10
+# How long a list is if nothing else is said.
+LENGTH = 300
 
 
 class UnknownCustomer(LookupError):
@@ -119,7 +121,7 @@ class Recommender:
     cutoff: date
     facts: Mapping[str, object]
 
-    def recommend(self, request: Request, allowed: Flags | None = None, limit: int = COUNT) -> Ranking:
+    def recommend(self, request: Request, allowed: Flags | None = None, limit: int = LENGTH) -> Ranking:
         """The best `limit` of the allowed products, or all if there are fewer.
 
         allowed: whether each product of the model may show, shape (products,); all if unset
@@ -150,13 +152,13 @@ class Recommender:
             partial(self._ranker_reasons, customer, holdings, scores, weights),
         )
 
-    def popular(self, country: str = "", allowed: Flags | None = None, limit: int = COUNT) -> Ranking:
+    def popular(self, country: str = "", allowed: Flags | None = None, limit: int = LENGTH) -> Ranking:
         """What sells best at present, in a country if there are enough customers in it, and after that everywhere."""
         customer = self.customer(Request(country=country))
         scores = self.generators.scores(customer, Holdings.of(customer))
         return self._of_stranger(customer, scores, self._may_show(allowed, ()), limit)
 
-    def similar(self, product_id: str, allowed: Flags | None = None, limit: int = COUNT) -> Ranking:
+    def similar(self, product_id: str, allowed: Flags | None = None, limit: int = LENGTH) -> Ranking:
         """Products bought by the same customers, then those of a like name; the other way round if few have bought this one.
 
         Raises `UnknownProduct`.

@@ -21,6 +21,8 @@ from ml.recommender.parameters import Parameters
 HISTORY_DAYS = 2 * WINDOW
 # To each customer the blend sees as many products that were not bought, and they weigh as much, those that were weighing 1.
 BLEND_OTHERS, BLEND_BALANCE = 500, 10.0
+# Which of LightGBM's two was better on the validation window.
+REPEATS_OBJECTIVE, NEW_OBJECTIVE = "lambdarank", "rank_xendcg"
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def blend(learnt_from: Sequence[Window], allow_purchased: bool, parameters: Para
 
 
 def ranker(learnt_from: Sequence[Window], weights: Floats, allow_purchased: bool, parameters: Parameters) -> lgb.Booster | None:
-    """LightGBM's lambdarank, one query per customer and window, on the candidates that these weights of the generators choose.
+    """A LightGBM model that ranks, one query per customer and window, on the candidates that these weights of the generators choose.
 
     None if nobody bought any of theirs.
     """
@@ -143,11 +145,11 @@ def ranker(learnt_from: Sequence[Window], weights: Floats, allow_purchased: bool
     data = lgb.Dataset(np.vstack(rows), np.concatenate(labels).astype(np.float32), group=sizes, feature_name=list(FEATURES))
     return lgb.train(
         {
-            "objective": "lambdarank",
+            "objective": REPEATS_OBJECTIVE if allow_purchased else NEW_OBJECTIVE,
             "lambdarank_truncation_level": 40,
             "num_leaves": parameters.leaves,
             "learning_rate": parameters.learning_rate,
-            "min_data_in_leaf": 50,
+            "min_data_in_leaf": 200,
             "feature_fraction": 0.5,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
