@@ -10,7 +10,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import Path
@@ -36,48 +36,51 @@ def measured(recommender: Recommender, data: Data) -> dict[str, float]:
     """What a recommender is worth in the WINDOW days from its cutoff on: by variant, and of the baselines beside it.
 
     The variants: `all` products; `new` ones, which the customer has not bought before; `no_history`, whoever buys for the first time.
-    A product counts once, and only if it was sold before the cutoff. Raises `ValueError` if a variant has nobody to score.
+    A product counts once, and only if it was sold before the cutoff. A variant that nobody is of is left out, but for its count.
     """
     start = day_number(recommender.cutoff)
     bought = Interactions.of(data.interactions).since(start, start + WINDOW)
     catalogue = recommender.product_indices
-    truth = {number: {product for product in products.tolist() if product in catalogue} for number, products in bought.items()}
-    known = {number: products for number, products in truth.items() if products and number in recommender.customer_indices}
-    first = {number: products for number, products in truth.items() if products and number not in recommender.customer_indices}
+    sold = {number: {product for product in products.tolist() if product in catalogue} for number, products in bought.items()}
+    known = {number: products for number, products in sold.items() if products and number in recommender.customer_indices}
+    first = {number: products for number, products in sold.items() if products and number not in recommender.customer_indices}
     held = {number: {purchase.product_id for purchase in recommender.purchases(number)} for number in known}
     fresh = {number: products - held[number] for number, products in known.items() if products - held[number]}
+    answers = {"all": known, "new": fresh, "no_history": first}
+    lists = {
+        "all": {number: ranked(recommender, Request(number)) for number in known},
+        "new": {number: ranked(recommender, Request(number, include_purchased=False)) for number in fresh},
+        "no_history": dict.fromkeys(first, ranked(recommender, Request())),
+    }
+    size = len(catalogue)
     values: dict[str, float] = {}
-    for variant, answers in (("all", known), ("new", fresh)):
-        lists = {number: ranked(recommender, Request(number, include_purchased=variant == "all")) for number in answers}
-        values |= named(variant, metrics.scores(lists, answers, len(catalogue), K))
-        values[f"{variant}.candidate_recall"] = metrics.recall({number: set(products) for number, products in lists.items()}, answers)
-        values[f"{variant}.users"] = len(answers)
-    nobody = ranked(recommender, Request())
-    values |= named("no_history", metrics.scores(dict.fromkeys(first, nobody), first, len(catalogue), K))
-    values["no_history.users"] = len(first)
-    return values | beside(recommender.history, start, known, fresh, first, held)
+    for variant, truth in answers.items():
+        values[f"{variant}.users"] = len(truth)
+        if truth:
+            values |= named(variant, metrics.scores(lists[variant], truth, size, K))
+            values[f"{variant}.candidate_recall"] = metrics.recall({one: set(ranks) for one, ranks in lists[variant].items()}, truth)
+    for baseline, ranks in beside(recommender.history, start, held, first).items():
+        truth = answers[baseline.split(".")[0]]
+        if truth:
+            values |= named(baseline, metrics.scores(ranks, truth, size, K))
+    return values
 
 
-def beside(history: Interactions, cutoff: int, known: Truth, fresh: Truth, first: Truth, held: Truth) -> dict[str, float]:
-    """The same measures of the baselines."""
-    size = len(history.product_ids)
+def beside(history: Interactions, cutoff: int, held: Truth, first: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """The baselines' lists for customers, by variant and baseline. held: what each customer of the history has bought before."""
     place = {number: index for index, number in enumerate(history.customer_numbers.tolist())}
     popular = baselines.popularity(history, cutoff)
-    everything = np.ones(size, bool)
 
     def best(scores: Floats, excluded: AbstractSet[str] = frozenset()) -> list[str]:
-        allowed = everything if not excluded else ~np.isin(history.product_ids, list(excluded))
-        products: list[str] = history.product_ids[candidates(scores, allowed, K)].tolist()
+        products: list[str] = history.product_ids[candidates(scores, ~np.isin(history.product_ids, list(excluded)), K)].tolist()
         return products
 
-    most = best(popular)
-    lists = {
-        "all.own_purchases": ({number: best(baselines.own_purchases(history, cutoff, place[number])) for number in known}, known),
-        "all.popularity": (dict.fromkeys(known, most), known),
-        "new.popularity": ({number: best(popular, held[number]) for number in fresh}, fresh),
-        "no_history.popularity": (dict.fromkeys(first, most), first),
+    return {
+        "all.own_purchases": {number: best(baselines.own_purchases(history, cutoff, place[number])) for number in held},
+        "all.popularity": dict.fromkeys(held, best(popular)),
+        "new.popularity": {number: best(popular, products) for number, products in held.items()},
+        "no_history.popularity": dict.fromkeys(first, best(popular)),
     }
-    return {key: value for name, (of, truth) in lists.items() for key, value in named(name, metrics.scores(of, truth, size, K)).items()}
 
 
 def ranked(recommender: Recommender, request: Request) -> list[str]:

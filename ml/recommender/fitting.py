@@ -21,6 +21,8 @@ from ml.recommender.parameters import Parameters
 EASE_PRODUCTS = 10_000
 WALK_ALPHA, WALK_BETA, WALK_BLOCK = 0.7, 0.3, 1_000
 POPULARITY_HALF_LIFE, COUNTRY_HALF_LIFE, RECENT_HALF_LIFE, ARRIVAL_HALF_LIFE = 7.0, 28.0, 14.0, 14.0
+# A band of more than this part of all dimensions would let everything pass.
+RANK_SHARE = 4
 # What was bought before it does not count as bought lately.
 RECENT_DAYS = 4 * RECENT_HALF_LIFE
 # From so many customers on a country speaks for itself.
@@ -130,7 +132,7 @@ def strongest(matrix: Floats, count: int) -> sparse.csr_array:
 
 def band(matrix: sparse.csr_array, dimensions: int, seed: int) -> Floats:
     """The right singular vectors of the largest singular values. Products × dimensions."""
-    dimensions = min(dimensions, min(matrix.shape) - 1)
+    dimensions = max(min(dimensions, min(matrix.shape) // RANK_SHARE), 1)
     _, _, vectors = svds(matrix, k=dimensions, random_state=seed)
     return np.ascontiguousarray(vectors.T, np.float32)
 

@@ -4,8 +4,9 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
+from threadpoolctl import threadpool_limits
 
-from ml.recommender.fitting import random_walk
+from ml.recommender.fitting import RANK_SHARE, random_walk
 from ml.recommender.interactions import Floats, Ints
 
 # Graph filter: dimensions of its band. Random walk: neighbours kept of each product.
@@ -23,15 +24,17 @@ class Timeless:
         buyers, bought = (np.maximum(self.once.sum(axis=axis), 1).astype(np.float32) for axis in (0, 1))
         even = sparse.diags_array(bought**-0.5) @ self.once @ sparse.diags_array(buyers**-0.5)
         # The graph filter's ideal low pass (Shen et al., 2021), scaled by how many have bought a product.
-        count = min(BAND, min(once.shape) - 1)
-        _, _, band = randomized_svd(sparse.csr_matrix(even), count, n_iter=3, random_state=seed)
+        most = max(min(once.shape) // RANK_SHARE, 1)
+        _, _, band = randomized_svd(sparse.csr_matrix(even), min(BAND, most), n_iter=3, random_state=seed)
         self.band_in = np.ascontiguousarray((band * buyers**-0.5).T, np.float32)
         self.band_out = (band * buyers**0.5).astype(np.float32)
         self.walk = random_walk(self.once, NEIGHBOURS)
-        als = AlternatingLeastSquares(
-            factors=FACTORS, regularization=PENALTY, alpha=WEIGHT, iterations=ROUNDS, random_state=seed, num_threads=0
-        )
-        als.fit(sparse.csr_matrix(self.once), show_progress=False)
+        # Its own threads are what it uses the cores by.
+        with threadpool_limits(1, "blas"):
+            als = AlternatingLeastSquares(
+                factors=min(FACTORS, most), regularization=PENALTY, alpha=WEIGHT, iterations=ROUNDS, random_state=seed, num_threads=0
+            )
+            als.fit(sparse.csr_matrix(self.once), show_progress=False)
         self.user_factors, self.product_factors = als.user_factors, als.item_factors
         self.popularity = self.once.sum(axis=0)
 

@@ -165,7 +165,8 @@ def test_nothing_after_the_cutoff_moves_anything(tmp_path: Path) -> None:
     fit_before(data, cutoff, SMALL).save(tmp_path / "as it was")
     rows = data.interactions.to_pylist()
     changed = [row | ({"product_id": "tea01", "quantity": 99, "country": "Malta"} if row[DATE] >= cutoff else {}) for row in rows]
-    changed += [rows[0] | {"customer_number": "another", "product_id": "another", DATE: cutoff + timedelta(days=offset)} for offset in (0, 9)]
+    another = rows[0] | {"customer_number": "another", "product_id": "another"}
+    changed += [another | {DATE: cutoff + timedelta(days=offset)} for offset in (0, 9)]
     table = data.interactions.from_pylist(changed, data.interactions.schema)
     fit_before(Data(table, data.names), cutoff, SMALL).save(tmp_path / "changed")
     assert artifact.digest(tmp_path / "as it was") == artifact.digest(tmp_path / "changed")
