@@ -24,7 +24,7 @@ from ml.recommender.timeless import Timeless, best
 from ml.recommender.train import Data, fit_before
 
 # The users of as many are recommended to at a time.
-BLOCK = 500
+BLOCK = 250
 # One block: the users, shape (users,), their best products and the scores, shape (users, k) both; -inf where there is no product.
 Block = tuple[Ints, Ints, Floats]
 
