@@ -20,7 +20,7 @@ from ml.recommender.parameters import Parameters
 # Above it the inverse of a products × products matrix costs too much, and the two-step random walk serves.
 EASE_PRODUCTS = 10_000
 WALK_ALPHA, WALK_BETA, WALK_BLOCK = 0.7, 0.3, 1_000
-POPULARITY_HALF_LIFE, COUNTRY_HALF_LIFE, RECENT_HALF_LIFE, ARRIVAL_HALF_LIFE = 7.0, 28.0, 14.0, 14.0
+POPULARITY_HALF_LIFE, COUNTRY_HALF_LIFE, RECENT_HALF_LIFE, ARRIVAL_HALF_LIFE, WELCOME_HALF_LIFE = 7.0, 28.0, 14.0, 14.0, 28.0
 # A band of more than this part of all dimensions would let everything pass.
 RANK_SHARE = 4
 # What was bought before it does not count as bought lately.
@@ -43,6 +43,9 @@ def fitted(history: Interactions, names: Mapping[str, str], cutoff: int, paramet
     first_age = np.zeros(size, np.float32)
     np.maximum.at(first_age, history.product, age)
     lately = np.bincount(history.product, decay(age, COUNTRY_HALF_LIFE), size)
+    popularity = np.bincount(history.product, decay(age, POPULARITY_HALF_LIFE), size)
+    # Entries are in order of customer and day.
+    opens = history.day == history.day[history.starts[:-1]][history.customer]
     in_season = (age <= YEAR) & (age > YEAR - WINDOW)
     return Generators(
         item_values=item_item.data,
@@ -57,9 +60,10 @@ def fitted(history: Interactions, names: Mapping[str, str], cutoff: int, paramet
         recent_starts=recent.indptr.astype(np.int32),
         names=name_vectors([names.get(product, "") for product in history.product_ids.tolist()], parameters),
         family=families(history.product_ids),
-        popularity=relative(np.log1p(np.bincount(history.product, decay(age, POPULARITY_HALF_LIFE), size))),
+        popularity=relative(np.log1p(popularity)),
         country_popularity=relative(np.log1p(by_country(history, decay(age, COUNTRY_HALF_LIFE)))),
         arrival=relative(np.log1p(lately) * decay(first_age, ARRIVAL_HALF_LIFE)),
+        welcome=relative(shares(popularity) + shares(np.bincount(history.product[opens], decay(age[opens], WELCOME_HALF_LIFE), size))),
         season=relative(np.log1p(np.bincount(history.product[in_season], minlength=size))),
     )
 
@@ -180,6 +184,11 @@ def families(product_ids: Ids) -> Ints:
     """Each product's family: ids that differ only in the letters behind their digits are of one."""
     digits = np.array([str(product).rstrip(string.ascii_uppercase) for product in product_ids])
     return np.unique(digits, return_inverse=True)[1].astype(np.int32)
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+    """The counts as shares of their sum."""
+    return np.asarray(counts / max(counts.sum(), 1e-12))
 
 
 def relative(scores: Floats) -> Floats:

@@ -46,6 +46,8 @@ class Generators:
     country_popularity: Floats
     arrival: Floats
     season: Floats
+    # What sells, half of it by what is in first baskets: the best that is known of somebody of whom nothing is known.
+    welcome: Floats
 
     @property
     def size(self) -> int:

@@ -133,7 +133,7 @@ class Recommender:
             may_show[holdings.product] = False
         scores = self.generators.scores(customer, holdings)
         if not len(holdings.product):
-            return self._of_stranger(customer, scores, may_show, limit)
+            return self._of_stranger(customer, scores, self.generators.welcome, may_show, limit)
         weights, ranker = (self.weights_all, self.ranker_all) if request.include_purchased else (self.weights_new, self.ranker_new)
         blend = weights @ scores
         chosen = candidates(blend, may_show, max(limit, COUNT))
@@ -156,7 +156,7 @@ class Recommender:
         """What sells best at present, in a country if there are enough customers in it, and after that everywhere."""
         customer = self.customer(Request(country=country))
         scores = self.generators.scores(customer, Holdings.of(customer))
-        return self._of_stranger(customer, scores, self._may_show(allowed, ()), limit)
+        return self._of_stranger(customer, scores, self.generators.popularity, self._may_show(allowed, ()), limit)
 
     def similar(self, product_id: str, allowed: Flags | None = None, limit: int = LENGTH) -> Ranking:
         """Products bought by the same customers, then those of a like name; the other way round if few have bought this one.
@@ -310,17 +310,13 @@ class Recommender:
         may_show[self.indices(not_these)] = False
         return may_show
 
-    def _of_stranger(self, customer: Customer, scores: Floats, may_show: Flags, limit: int) -> Ranking:
-        known = [
-            (Step.BASKET, BASKET, bool(scores[BASKET].any())),
-            (Step.COUNTRY_POPULARITY, COUNTRY, bool(scores[COUNTRY].any())),
-            (Step.POPULARITY, POPULARITY, True),
-        ]
-        steps = [(step, generator) for step, generator, is_known in known if is_known]
-        generators = np.array([generator for _, generator in steps])
-        chosen, ranks, part = stacked([scores[generator] for generator in generators], may_show, limit)
-        explain = partial(self._stranger_reasons, customer, generators[part])
-        return Ranking(steps[0][0], chosen, ranks, self.history.product_ids, explain)
+    def _of_stranger(self, customer: Customer, scores: Floats, everywhere: Floats, may_show: Flags, limit: int) -> Ranking:
+        """Without purchases: by what is known, best first, and after that what sells everywhere, by these scores."""
+        steps = [(Step.BASKET, BASKET, scores[BASKET]), (Step.COUNTRY_POPULARITY, COUNTRY, scores[COUNTRY])]
+        steps = [*(step for step in steps if step[2].any()), (Step.POPULARITY, POPULARITY, everywhere)]
+        chosen, ranks, part = stacked([scores for _, _, scores in steps], may_show, limit)
+        proposers = np.array([generator for _, generator, _ in steps])[part]
+        return Ranking(steps[0][0], chosen, ranks, self.history.product_ids, partial(self._stranger_reasons, customer, proposers))
 
     def _ranker_reasons(self, customer: Customer, holdings: Holdings, scores: Floats, weights: Floats, products: Ints) -> list[Reason]:
         # What speaks for a product is what it has above products at large.
@@ -355,5 +351,5 @@ def below(ranks: Floats, more: Floats) -> Floats:
     """More scores in falling order, moved so that none of them is above the last of the ranks."""
     if not len(ranks) or not len(more):
         return more
-    moved: Floats = more - max(more[0] - ranks[-1], np.float32(0))
+    moved: Floats = np.minimum(more - (more[0] - ranks[-1]), ranks[-1]) if more[0] > ranks[-1] else more
     return moved

@@ -94,15 +94,15 @@ def test_with_days_enough_the_ranker_learns_what_a_user_buys_again(shop: Shop, u
     rows = [row for row in rows if row[2] < 196]
     days = [day for _, _, day in rows]
     moments = [datetime(2021, 3, 1) + timedelta(days=day, hours=5) for day in [*days, 200]]  # noqa: DTZ001
-    times = {
+    in_unit: dict[str, list[object]] = {
         "date": [moment.date() for moment in moments],
-        "timestamp": moments,
+        "timestamp": [*moments],
         "seconds": [int((moment - datetime(1970, 1, 1)).total_seconds()) for moment in moments],  # noqa: DTZ001
         "days": [*days, 200],
-    }[unit]
+    }
     quantity = pa.array(random.integers(1, 5, len(rows)))
-    train = pairs([(user, product) for user, product, _ in rows], time=pa.array(times[:-1]), quantity=quantity)
-    test = pairs([(user, user % SIZE) for user in range(60)], time=pa.array([times[-1]] * 60), quantity=pa.array([1] * 60))
+    train = pairs([(user, product) for user, product, _ in rows], time=pa.array(in_unit[unit][:-1]), quantity=quantity)
+    test = pairs([(user, user % SIZE) for user in range(60)], time=pa.array([in_unit[unit][-1]] * 60), quantity=pa.array([1] * 60))
     values = shop.evaluate(train, test, "--k", "3", "--repeat")
     assert values["hit_rate_at_3"] > 0.9
     assert all(len(products) == 3 for products in shop.ranked().values())
