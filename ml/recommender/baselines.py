@@ -7,6 +7,8 @@ from ml.recommender.interactions import Floats, Interactions
 
 OWN_HALF_LIFE = 240.0
 POPULARITY_DAYS = 14
+# So little of popularity that it decides nothing else.
+LITTLE = 1e-4
 
 
 def popularity(history: Interactions, cutoff: int) -> Floats:
@@ -16,9 +18,9 @@ def popularity(history: Interactions, cutoff: int) -> Floats:
 
 
 def own_purchases(history: Interactions, cutoff: int, index: int) -> Floats:
-    """A customer's own purchases, each halved in OWN_HALF_LIFE days, and popularity as a filler below them. Shape (products,)."""
+    """A customer's own purchases, each halved in OWN_HALF_LIFE days; popularity parts those that tie, and fills up. Shape (products,)."""
     filler = popularity(history, cutoff)
     events = history.of_customer(index)
     weights = decay((cutoff - history.day[events]).astype(np.float32), OWN_HALF_LIFE)
     own = np.bincount(history.product[events], weights, len(history.product_ids))
-    return np.where(own > 0, own + 1, filler / (filler.max() + 1)).astype(np.float32)
+    return (own + LITTLE * filler / (filler.max() + 1)).astype(np.float32)
