@@ -1,0 +1,70 @@
+"""The stages measure by the rule, beside the baselines, and leave what the pipeline reads."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.recommender import evaluate, train
+from ml.recommender.columns import PRODUCT_ID
+from ml.recommender.model import Recommender
+from ml.recommender.train import Data, fit_before
+from tests.ml.recommender.shop import OPENING, SMALL, habits, interactions
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a pipeline runs."""
+    data = habits(220)
+    # Somebody comes for the first time in either window.
+    row = data.interactions.to_pylist()[0]
+    first = [row | {"customer_number": f"first {days}", "date": OPENING + timedelta(days=days)} for days in (180, 210)]
+    table = pa.Table.from_pylist([*data.interactions.to_pylist(), *first], data.interactions.schema)
+    (tmp_path / "data/clean").mkdir(parents=True)
+    pq.write_table(table, tmp_path / "data/clean/interactions.parquet")
+    pq.write_table(pa.table({PRODUCT_ID: list(data.names), "name": list(data.names.values())}), tmp_path / "data/clean/products.parquet")
+    (tmp_path / "data/clean/dataset.json").write_text(json.dumps({"sha256": "d0"}))
+    (tmp_path / "params.yaml").write_text(f"recipe: quick\nrecommender: {{quick: {SMALL.model_dump_json()}}}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_stages_leave_a_model_metrics_plots_and_a_card(folder: Path) -> None:
+    train.main()
+    evaluate.stage()
+    model = Recommender.load(folder / "models/recommender")
+    model.check()
+    assert model.cutoff == OPENING + timedelta(days=220 - 28)
+    metrics = json.loads((folder / "metrics/recommender.json").read_text())
+    for window in ("validation", "test"):
+        assert metrics[f"recommender.{window}.all.ndcg_at_20"] > metrics[f"recommender.{window}.all.popularity.ndcg_at_20"]
+        assert metrics[f"recommender.{window}.no_history.users"] == 1
+        assert {f"recommender.{window}.{key}" for key in ("new.ndcg_at_20", "all.own_purchases.recall_at_20")} <= set(metrics)
+    assert {path.name for path in (folder / "plots/recommender").iterdir()} >= {"ndcg.csv", "importance_all.csv"}
+    assert f"{metrics['recommender.test.all.ndcg_at_20']:.3f}" in (folder / "cards/recommender.md").read_text()
+
+
+def test_the_gate_measures_the_same_as_the_stage(folder: Path) -> None:
+    train.main()
+    evaluate.stage()
+    metrics = json.loads((folder / "metrics/recommender.json").read_text())
+    again = evaluate.measure(folder / "data/clean", SMALL.model_dump())
+    assert again == {name.removeprefix("recommender."): value for name, value in metrics.items() if ".test." in name}
+
+
+def test_a_refit_learns_to_the_last_day(folder: Path) -> None:
+    model = train.refit(folder / "data/clean", SMALL.model_dump())
+    assert model.cutoff == OPENING + timedelta(days=220)
+    assert "first 210" in model.customer_indices
+
+
+def test_only_products_of_the_history_are_to_be_found_and_each_counts_once() -> None:
+    cutoff = OPENING + timedelta(days=150)
+    rows = [("00", product, days, "France") for product, days in (("tea00", 151), ("tea00", 155), ("unheard of", 152))]
+    table = pa.concat_tables([habits().interactions, interactions([*rows, ("first", "tea00", 160, "France")])])
+    values = evaluate.measured(fit_before(Data(table, {}), cutoff, SMALL), Data(table, {}))
+    assert (values["all.users"], values["no_history.users"]) == (1, 1)
+    assert values["all.recall_at_20"] in {0, 1}

@@ -1,0 +1,159 @@
+"""Another shop's data: whatever its ids and columns, every user gets a list, and bad input is refused by file, column and row."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ml.recommender import evaluate
+
+SIZE = 24
+WITHHELD = {user: user for user in range(SIZE)}
+SQUARES = [(user, product) for user in range(SIZE) for product in range(SIZE) if user % 2 == product % 2 and user != product]
+
+
+class Shop:
+    """Runs the command on two files."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.train, self.test, self.out = (folder / f"{name}.parquet" for name in ("train", "test", "out"))
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def evaluate(self, train: pa.Table, test: pa.Table, *more: str) -> dict[str, float]:
+        """What is printed."""
+        pq.write_table(train, self.train)
+        pq.write_table(test, self.test)
+        files = ["--train", str(self.train), "--test", str(self.test), "--out", str(self.out)]
+        self._monkeypatch.setattr(sys, "argv", ["evaluate", *files, *more])
+        evaluate.main()
+        values: dict[str, float] = json.loads(self._capsys.readouterr().out)
+        return values
+
+    def refusal(self, train: pa.Table, test: pa.Table) -> str:
+        """What the command ends with."""
+        with pytest.raises(SystemExit) as refused:
+            self.evaluate(train, test)
+        return str(refused.value)
+
+    def ranked(self) -> dict[object, list[object]]:
+        """What was written: each user's products, best first."""
+        lists: dict[object, list[object]] = {}
+        for row in pq.read_table(self.out).to_pylist():
+            lists.setdefault(row["user"], []).append(row["product"])
+            assert row["rank"] == len(lists[row["user"]])
+        return lists
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shop:
+    return Shop(tmp_path, monkeypatch, capsys)
+
+
+def pairs(rows: Sequence[tuple[int, int]], text: bool = False, **more: pa.Array) -> pa.Table:
+    users, products = zip(*rows, strict=True)
+    if text:
+        return pa.table({"user": [f"user {one}" for one in users], "product": [f"product {one}" for one in products], **more})
+    return pa.table({"user": users, "product": products, **more})
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_the_withheld_diagonal_of_a_checkerboard_is_found(shop: Shop, text: bool) -> None:
+    values = shop.evaluate(pairs(SQUARES, text), pairs(list(WITHHELD.items()), text), "--k", "1")
+    assert values == {"ndcg_at_1": 1, "recall_at_1": 1, "hit_rate_at_1": 1, "coverage_at_1": 1}
+    expected = {f"user {user}": [f"product {user}"] for user in WITHHELD} if text else {user: [user] for user in WITHHELD}
+    assert shop.ranked() == expected
+
+
+def test_what_a_user_has_shows_only_with_repeat(shop: Shop) -> None:
+    train, test = pairs(SQUARES), pairs([(0, 2), (0, 0), (1, 1)])
+    shop.evaluate(train, test, "--k", "24")
+    assert set(shop.ranked()[0]) == {0, *range(1, SIZE, 2)}
+    values = shop.evaluate(train, test, "--k", "24", "--repeat")
+    assert set(shop.ranked()[0]) == set(range(SIZE))
+    assert values["recall_at_24"] == 1
+
+
+def test_every_user_of_the_test_file_gets_a_list_and_only_known_ones_are_scored(shop: Shop) -> None:
+    values = shop.evaluate(pairs([*SQUARES, (50, 2), (51, 2)]), pairs([(0, 0), (99, 1), (98, 777)]), "--k", "3")
+    assert set(shop.ranked()) == {0, 98, 99}
+    # Two more users have bought product 2 than any other.
+    assert shop.ranked()[99][0] == 2
+    assert values["hit_rate_at_3"] == 1
+
+
+@pytest.mark.parametrize("unit", ["date", "timestamp", "seconds", "days"])
+def test_with_days_enough_the_ranker_learns_what_a_user_buys_again(shop: Shop, unit: str) -> None:
+    random = np.random.default_rng(0)
+    rows = [(user, (user + int(random.integers(3))) % SIZE, day) for user in range(60) for day in range(user % 7, 200, 7)]
+    rows = [row for row in rows if row[2] < 196]
+    days = [day for _, _, day in rows]
+    moments = [datetime(2021, 3, 1) + timedelta(days=day, hours=5) for day in [*days, 200]]  # noqa: DTZ001
+    in_unit: dict[str, list[object]] = {
+        "date": [moment.date() for moment in moments],
+        "timestamp": [*moments],
+        "seconds": [int((moment - datetime(1970, 1, 1)).total_seconds()) for moment in moments],  # noqa: DTZ001
+        "days": [*days, 200],
+    }
+    quantity = pa.array(random.integers(1, 5, len(rows)))
+    train = pairs([(user, product) for user, product, _ in rows], time=pa.array(in_unit[unit][:-1]), quantity=quantity)
+    test = pairs([(user, user % SIZE) for user in range(60)], time=pa.array([in_unit[unit][-1]] * 60), quantity=pa.array([1] * 60))
+    values = shop.evaluate(train, test, "--k", "3", "--repeat")
+    assert values["hit_rate_at_3"] > 0.9
+    assert all(len(products) == 3 for products in shop.ranked().values())
+
+
+def test_a_catalogue_too_large_for_the_inverse_of_a_matrix_is_served(shop: Shop) -> None:
+    # Users of an even number buy what is next to each other, in a catalogue of 12,000 products.
+    rows = [(user, product) for user in range(1_200) for product in range(user // 2 * 20, user // 2 * 20 + 20) if (user + product) % 7]
+    withheld = [(user, product) for user, product in ((user, user // 2 * 20 + 3) for user in range(1_200)) if (user + product) % 7 == 0]
+    values = shop.evaluate(pairs(rows), pairs(withheld), "--k", "3")
+    assert values["hit_rate_at_3"] == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "named"),
+    [
+        (pa.table({"user": [1]}), "no column `product`"),
+        (pa.table({"user": [1, None], "product": [1, 2]}), "column `user`, row 2"),
+        (pa.table({"user": ["a", "b", ""], "product": [1, 2, 3]}), "column `user`, row 3"),
+        (pa.table({"user": [1.5], "product": [1]}), "column `user`"),
+        (pa.table({"user": [1, 2], "product": [1, 2], "quantity": [1, 0]}), "column `quantity`, row 2"),
+        (pa.table({"user": [1, 2], "product": [1, 2], "time": [0.5, float("nan")]}), "column `time`, row 2"),
+        (pa.table({"user": [1], "product": [1], "time": ["today"]}), "column `time`"),
+        (pa.table({"user": pa.array([], pa.int64()), "product": pa.array([], pa.int64())}), "no rows"),
+    ],
+)
+def test_bad_input_is_refused_by_file_column_and_row(shop: Shop, broken: pa.Table, named: str) -> None:
+    good = pairs(SQUARES)
+    for train, test, file in ((broken, good, shop.train), (good, broken, shop.test)):
+        sentence = shop.refusal(train, test)
+        assert str(file) in sentence
+        assert named in sentence
+
+
+def test_files_that_do_not_fit_together_are_refused(shop: Shop) -> None:
+    assert "column `user`: string, but int64 in" in shop.refusal(pairs(SQUARES), pairs([(0, 0)], text=True))
+    assert "nothing to find" in shop.refusal(pairs(SQUARES), pairs([(99, 0)]))
+
+
+def test_what_is_no_parquet_or_not_there_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    pq.write_table(pairs(SQUARES), shop.test)
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--train", str(shop.train), "--test", str(shop.test), "--out", str(shop.out)])
+    with pytest.raises(SystemExit, match="cannot be read"):
+        evaluate.main()
+    shop.train.write_text("user,product\n1,2\n")
+    with pytest.raises(SystemExit, match="cannot be read"):
+        evaluate.main()
+
+
+def test_dates_before_the_test_are_what_makes_times_count(shop: Shop) -> None:
+    days = pa.array([date(2021, 1, 1) + timedelta(days=number % 200) for number in range(len(SQUARES))])
+    same = pa.array([date(2021, 1, 1)] * SIZE)
+    values = shop.evaluate(pairs(SQUARES, time=days), pairs(list(WITHHELD.items()), time=same), "--k", "1")
+    assert values["hit_rate_at_1"] == 1
