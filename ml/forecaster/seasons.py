@@ -1,0 +1,58 @@
+"""What the calendar says of a day: Easter, Christmas, and when a shop rests."""
+
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+WEEK = 7
+# How long a weekday must have been without a sale to count as one on which the shop is shut.
+REST_WEEKS = 8
+
+
+def easter(year: int) -> date:
+    """Easter Sunday, by the anonymous Gregorian algorithm (Nature, 1876)."""
+    century, of_century = divmod(year, 100)
+    leap_centuries, rest = divmod(century, 4)
+    moon = (19 * (year % 19) + century - leap_centuries - (century - (century + 8) // 25 + 1) // 3 + 15) % 30
+    weekday = (32 + 2 * rest + 2 * (of_century // 4) - moon - of_century % 4) % 7
+    late = (year % 19 + 11 * moon + 22 * weekday) // 451
+    month, day = divmod(moon + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
+
+
+def days_from_easter(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """Days since the nearest Easter, negative before it, shape of `days`."""
+    return nearest(days, [easter(year) for year in years(days)])
+
+
+def days_from_christmas(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """Days since the nearest Christmas Day, negative before it, shape of `days`."""
+    return nearest(days, [date(year, 12, 25) for year in years(days)])
+
+
+def weekly_rest(idle: NDArray[np.bool_], times: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """Whether a day falls on a weekday that had no sale in the last eight weeks seen, shape (T + H,).
+
+    idle: whether the whole shop sold nothing on a day, shape (T,)
+    times: the days seen and to come, shape (T + H,)
+    """
+    phase = np.arange(len(times)) % WEEK
+    recent = idle[-WEEK * REST_WEEKS :]
+    if len(recent) < WEEK * REST_WEEKS:
+        return np.zeros(len(times), dtype=bool)
+    resting = [place for place in range(WEEK) if recent[phase[len(idle) - len(recent) : len(idle)] == place].all()]
+    return np.isin(phase, resting)
+
+
+def years(days: NDArray[np.datetime64]) -> range:
+    """The years of the days, and one on either side."""
+    first, last = (int(day.astype("datetime64[Y]").astype(int)) + 1970 for day in (days.min(), days.max()))
+    return range(first - 1, last + 2)
+
+
+def nearest(days: NDArray[np.datetime64], feasts: list[date]) -> NDArray[np.int64]:
+    """Days since the nearest of the feasts, which are in order."""
+    distance = days.astype("datetime64[D]")[:, None] - np.array(feasts, dtype="datetime64[D]")
+    closest = np.abs(distance).argmin(axis=1)
+    return distance[np.arange(len(days)), closest].astype(np.int64)
