@@ -77,7 +77,7 @@ class Direct:
         """The forecasts of these rows. Where a series rests they are zero; a series never seen has none (NaN)."""
         matrix = features.rows(series, origin, step)
         base = measure(features, self.settled.base, series, origin, step)
-        smoothed = features.smoothed.forecast(series, origin, step)
+        smoothed = features.smoothed_forecast(series, origin, step)
         mean = lean(np.maximum(predict(self.boosters["mean"], matrix), 0.0) * base, smoothed, self.settled.mean_lean)
         ratios = np.stack([predict(self.boosters[name], matrix) for name in KNOT_NAMES], axis=1)
         knots = np.sort(np.maximum(ratios, 0.0), axis=1) * base[:, None]
@@ -118,7 +118,7 @@ def settle(features: Features, cut: int, horizon: int, recipe: Recipe, chances: 
     scale = seasonal_scale(history, features.panel.season)[later[0]]
     square = squared_scale(history)[later[0]]
     actual = features.panel.values[later[0], later[1] + later[2] - 1]
-    smoothed = features.smoothed.forecast(*later)
+    smoothed = features.smoothed_forecast(*later)
     matrix = features.rows(*later)
 
     def absolute(median: Numbers) -> float:
@@ -212,7 +212,7 @@ MEAN: dict[str, object] = {"objective": "tweedie", "tweedie_variance_power": 1.3
 def measure(features: Features, base: str, series: Places, origin: Places, step: Places) -> Numbers:
     """What the targets of these rows are measured by, shape (rows,)."""
     level = features.level(series, origin)
-    return level if base == "level" else np.maximum(features.smoothed.forecast(series, origin, step), LEAST_SHARE * level)
+    return level if base == "level" else np.maximum(features.smoothed_forecast(series, origin, step), LEAST_SHARE * level)
 
 
 def lean(forecast: Numbers, smoothed: Numbers, weight: float) -> Numbers:

@@ -22,12 +22,20 @@ CHUNK = 1 << 16
 STATES = 5
 
 
+# The share of the shorter mean in the level at an origin.
+RECENT = 0.6
+# However long ago it last sold, a series' level is no smaller part of its mean than this.
+LEAST_LEVEL = 0.02
+# How many steps from its first tell how a series begins.
+BEGINNING = 28
+
+
 @dataclass(frozen=True)
 class Scope:
     """How far features look, in steps."""
 
     windows: tuple[int, ...]
-    # The level at an origin is 0.6 of the mean over the first and 0.4 of the mean over the second.
+    # The level at an origin blends the means over the two.
     level: tuple[int, int]
     # Over how many of the last steps of the target's phase means are taken.
     phases: tuple[int, ...]
@@ -99,9 +107,15 @@ class Features:
         recent = self._sums.mean(series, origin - short, origin)
         longer = self._sums.mean(series, origin - long, origin)
         longer = np.where(np.isnan(longer), self._sums.mean(series, np.zeros_like(origin), origin), longer)
-        blend = 0.6 * np.where(np.isnan(recent), longer, recent) + 0.4 * longer
+        blend = RECENT * np.where(np.isnan(recent), longer, recent) + (1 - RECENT) * longer
         ever = self._sums.mean(series, np.zeros_like(origin), origin)
-        return np.fmax(np.fmax(blend, 0.02 * ever), self._least)
+        begun = np.where(np.isnan(ever), self._start[series], np.fmax(blend, LEAST_LEVEL * ever))
+        return np.fmax(begun, self._least)
+
+    def smoothed_forecast(self, series: Places, origin: Places, step: Places) -> Numbers:
+        """The smoothed forecasts of these rows, shape (rows,); of a series that has not begun its level."""
+        begun = self.first[series] < origin
+        return np.where(begun, self.smoothed.forecast(series, origin, step), self.level(series, origin))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -144,6 +158,20 @@ class Features:
     def _least(self) -> float:
         sold = self._values[self._values > 0]
         return float(sold.min()) / 100 if sold.size else 1.0
+
+    @cached_property
+    def _start(self) -> Numbers:
+        """What a series that has not begun can be expected to begin with, shape (n,): as those did that share its attributes, or all."""
+        begun = self.first < self.panel.seen
+        series = np.flatnonzero(begun)
+        means = self._sums.mean(series, self.first[series], self.first[series] + BEGINNING)
+        start = np.full(len(begun), float(np.median(means)) if means.size else 1.0)
+        kinds = np.stack([np.zeros_like(self.first), *self.panel.static.values()], axis=1)
+        for kind in np.unique(kinds[~begun], axis=0):
+            alike = (kinds == kind).all(axis=1)
+            if (alike & begun).any():
+                start[alike] = np.median(means[alike[series]])
+        return start
 
     @cached_property
     def _groups(self) -> dict[str, tuple[Places, Sums]]:
@@ -222,7 +250,7 @@ class Features:
 
     def _phases(self, series: Places, origin: Places, step: Places, level: Numbers) -> dict[str, np.ndarray]:
         season = self.panel.season
-        columns = {"smoothed": self.smoothed.forecast(series, origin, step) / level, "trend": self.smoothed.trend[series, origin] / level}
+        columns = {"smoothed": self.smoothed_forecast(series, origin, step) / level, "trend": self.smoothed.trend[series, origin] / level}
         if season == 1:
             return columns
         last = origin + step - 1 - -(-step // season) * season
