@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from ml.forecaster import baselines, metrics
-from ml.forecaster.direct import Recipe, fit
+from ml.forecaster.direct import Draw, Recipe, fit
 from ml.forecaster.features import Features
 from ml.forecaster.panel import Frequency, Numbers, Panel
 from ml.forecaster.panel_file import Layout, Refused, read_panel
@@ -51,13 +51,13 @@ def main(arguments: list[str]) -> None:
 
 def forecast(panel: Panel, horizon: int, told: Callable[[str], None]) -> tuple[Numbers, Numbers]:
     """The mean of the steps to come, shape (n, H), and their quantiles at LEVELS, shape (n, H, levels)."""
-    hold_back = min(2 * horizon, panel.seen // 3)
-    model = fit(panel, horizon, RECIPE, hold_back, progress=told)
+    count, features = len(panel.names), Features(panel)
+    draw = Draw(horizon, near=horizon, chances=np.ones(count))
+    model = fit(features, draw, RECIPE, min(2 * horizon, panel.seen // 3), told).final
     told("forecasting")
-    series, step = (places.ravel() for places in np.meshgrid(np.arange(len(panel.names)), np.arange(1, horizon + 1), indexing="ij"))
-    made = model.forecast(Features(panel), series, np.full_like(series, panel.seen), step)
-    shape = (len(panel.names), horizon)
-    return made.mean.reshape(shape), quantiles(made.knots, LEVELS).reshape(*shape, len(LEVELS))
+    series, step = (places.ravel() for places in np.meshgrid(np.arange(count), np.arange(1, horizon + 1), indexing="ij"))
+    made = model.forecast(features, (series, np.full_like(series, panel.seen), step))
+    return made.mean.reshape(count, horizon), quantiles(made.knots, LEVELS).reshape(count, horizon, len(LEVELS))
 
 
 def window_scores(panel: Panel, origin: int, mean: Numbers, knots: Numbers) -> dict[str, float]:

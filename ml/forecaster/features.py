@@ -5,7 +5,8 @@ of what is published in advance, the days around the target too. Amounts are rel
 serves series of any size.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -72,19 +73,55 @@ class Sums:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Groups of series, such as categories: `codes` says which one a series is in, shape (n,); `totals` what each sold, shape (groups, T).
+
+    A total is NaN where nothing is known of the group, or all of it rests.
+    """
+
+    codes: Places
+    totals: Numbers
+
+
+@dataclass(frozen=True)
+class Context:
+    """What features of one series need of the others, or is dear to make.
+
+    rests: whether a series rests, shape (n, T + H)
+    groups: the groups that series are in, by name
+    starts: what a series that has not begun is taken to begin with, shape (n,)
+    smoothed: the series, smoothed
+    """
+
+    rests: Flags
+    groups: Mapping[str, Group]
+    starts: Numbers
+    smoothed: Smoothed
+
+
+def context(panel: Panel, groups: Mapping[str, Group] | None = None) -> Context:
+    """The context of a whole panel. Its groups are, if not told, the total and those that the static attributes make."""
+    rests = panel.rests()
+    resting = rests[:, : panel.seen]
+    known = ~np.isnan(panel.values) & ~resting
+    if groups is None:
+        codes = {"total": np.zeros(len(panel.names), dtype=np.int64), **panel.static}
+        groups = {name: Group(code, group_totals(panel.values, known, code)) for name, code in codes.items()}
+    return Context(rests, groups, starts(panel, known), smooth(panel.values, resting, panel.season))
+
+
 class Features:
-    """The features of a panel's rows."""
+    """The features of a panel's rows, in a context of its own if none is told."""
 
-    panel: Panel
-    scope: Scope = field(init=False)
+    def __init__(self, panel: Panel, around: Context | None = None) -> None:
+        self.panel = panel
+        self.context = context(panel) if around is None else around
+        self.scope = SCOPES[panel.frequency]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "scope", SCOPES[self.panel.frequency])
-
-    @cached_property
+    @property
     def rests(self) -> Flags:
         """Whether a series rests, shape (n, T + H)."""
-        return self.panel.rests()
+        return self.context.rests
 
     @cached_property
     def known(self) -> Flags:
@@ -94,12 +131,7 @@ class Features:
     @cached_property
     def first(self) -> Places:
         """Each series' first known step, T where there is none, shape (n,)."""
-        return np.where(self.known.any(axis=1), self.known.argmax(axis=1), self.panel.seen)
-
-    @cached_property
-    def smoothed(self) -> Smoothed:
-        """The series, smoothed."""
-        return smooth(self.panel.values, self.rests[:, : self.panel.seen], self.panel.season)
+        return first_known(self.known)
 
     def level(self, series: Places, origin: Places) -> Numbers:
         """The level of these series at these origins, shape (rows,): never zero, so that all can be measured by it."""
@@ -109,13 +141,12 @@ class Features:
         longer = np.where(np.isnan(longer), self._sums.mean(series, np.zeros_like(origin), origin), longer)
         blend = RECENT * np.where(np.isnan(recent), longer, recent) + (1 - RECENT) * longer
         ever = self._sums.mean(series, np.zeros_like(origin), origin)
-        begun = np.where(np.isnan(ever), self._start[series], np.fmax(blend, LEAST_LEVEL * ever))
-        return np.fmax(begun, self._least)
+        return np.where(ever > 0, np.fmax(blend, LEAST_LEVEL * ever), self.context.starts[series])
 
-    def smoothed_forecast(self, series: Places, origin: Places, step: Places) -> Numbers:
+    def smoothed(self, series: Places, origin: Places, step: Places) -> Numbers:
         """The smoothed forecasts of these rows, shape (rows,); of a series that has not begun its level."""
         begun = self.first[series] < origin
-        return np.where(begun, self.smoothed.forecast(series, origin, step), self.level(series, origin))
+        return np.where(begun, self.context.smoothed.forecast(series, origin, step), self.level(series, origin))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -155,36 +186,9 @@ class Features:
         return np.arange(self.panel.seen + 1) - latest
 
     @cached_property
-    def _least(self) -> float:
-        sold = self._values[self._values > 0]
-        return float(sold.min()) / 100 if sold.size else 1.0
-
-    @cached_property
-    def _start(self) -> Numbers:
-        """What a series that has not begun can be expected to begin with, shape (n,): as those did that share its attributes, or all."""
-        begun = self.first < self.panel.seen
-        series = np.flatnonzero(begun)
-        means = self._sums.mean(series, self.first[series], self.first[series] + BEGINNING)
-        start = np.full(len(begun), float(np.median(means)) if means.size else 1.0)
-        kinds = np.stack([np.zeros_like(self.first), *self.panel.static.values()], axis=1)
-        for kind in np.unique(kinds[~begun], axis=0):
-            alike = (kinds == kind).all(axis=1)
-            if (alike & begun).any():
-                start[alike] = np.median(means[alike[series]])
-        return start
-
-    @cached_property
     def _groups(self) -> dict[str, tuple[Places, Sums]]:
-        """The total and the groups of each static attribute: which one a series is in, and the running sums of their totals."""
-        codes = {"total": np.zeros(len(self.panel.names), dtype=np.int64), **self.panel.static}
-        totals = {}
-        for name, code in codes.items():
-            total = np.zeros((code.max() + 1, self.panel.seen))
-            np.add.at(total, code, self._values)
-            sold = np.zeros(total.shape, dtype=bool)
-            np.logical_or.at(sold, code, self.known)
-            totals[name] = (code, Sums(total, sold))
-        return totals
+        """Which of the groups a series is in, and the running sums of their totals."""
+        return {name: (group.codes, Sums(group.totals, ~np.isnan(group.totals))) for name, group in self.context.groups.items()}
 
     @cached_property
     def _calendar(self) -> dict[str, NDArray[np.int64]]:
@@ -250,7 +254,7 @@ class Features:
 
     def _phases(self, series: Places, origin: Places, step: Places, level: Numbers) -> dict[str, np.ndarray]:
         season = self.panel.season
-        columns = {"smoothed": self.smoothed_forecast(series, origin, step) / level, "trend": self.smoothed.trend[series, origin] / level}
+        columns = {"smoothed": self.smoothed(series, origin, step) / level, "trend": self.context.smoothed.trend[series, origin] / level}
         if season == 1:
             return columns
         last = origin + step - 1 - -(-step // season) * season
@@ -273,7 +277,7 @@ class Features:
         short = self.scope.level[0]
         # Steps further ahead than a cycle look two back.
         place = origin + step - 1 - -(-step // back) * back
-        then = self._sums.mean(series, origin - back - short, origin - back)
+        then = positive(self._sums.mean(series, origin - back - short, origin - back))
         columns = {"cycle_value": self._recent(series, place[:, None])[:, 0] / level, "cycle_growth": level / then}
         for around in self.scope.around:
             near = self._sums.mean(series, np.maximum(place - around, 0), np.minimum(place + around + 1, origin))
@@ -289,9 +293,11 @@ class Features:
         columns = {}
         for name, (code, sums) in self._groups.items():
             group = code[series]
-            now, then = sums.mean(group, origin - short, origin), sums.mean(group, origin - back - short, origin - back)
+            now, then, longer = (
+                positive(sums.mean(group, end - length, end)) for end, length in ((origin, short), (origin - back, short), (origin, long))
+            )
             columns[f"{name}_recent"] = sums.mean(group, origin - season, origin) / now
-            columns[f"{name}_rise"] = now / sums.mean(group, origin - long, origin)
+            columns[f"{name}_rise"] = now / longer
             columns[f"{name}_growth"] = now / then
             for around in self.scope.around[1:]:
                 near = sums.mean(group, np.maximum(place - around, 0), np.minimum(place + around + 1, origin))
@@ -319,9 +325,43 @@ class Features:
         return np.where((places >= 0) & self.known[rows, clipped], self._values[rows, clipped], np.nan)
 
 
+def first_known(known: Flags) -> Places:
+    """Each series' first known step, T where there is none, shape (n,)."""
+    return np.where(known.any(axis=1), known.argmax(axis=1), known.shape[1])
+
+
+def group_totals(values: Numbers, known: Flags, codes: Places) -> Numbers:
+    """What each group sold, shape (groups, T); NaN where none of its series is known."""
+    totals = np.zeros((codes.max() + 1, values.shape[1]))
+    np.add.at(totals, codes, np.where(known, np.maximum(values, 0.0), 0.0))
+    some = np.zeros(totals.shape, dtype=bool)
+    np.logical_or.at(some, codes, known)
+    return np.where(some, totals, np.nan)
+
+
+def starts(panel: Panel, known: Flags) -> Numbers:
+    """What a series can be expected to begin with, shape (n,): the median beginning of those that share its attributes, or of all."""
+    first = first_known(known)
+    begun = np.flatnonzero(first < panel.seen)
+    means = Sums(np.maximum(np.nan_to_num(panel.values), 0.0), known).mean(begun, first[begun], first[begun] + BEGINNING)
+    begun, means = begun[means > 0], means[means > 0]
+    start = np.full(len(first), float(np.median(means)) if means.size else 1.0)
+    kinds = np.stack([np.zeros_like(first), *panel.static.values()], axis=1)
+    for kind in np.unique(kinds, axis=0):
+        alike = (kinds == kind).all(axis=1)
+        if alike[begun].any():
+            start[alike] = np.median(means[alike[begun]])
+    return start
+
+
 def running(values: np.ndarray) -> Numbers:
     """The sums of the steps before each, and of all, shape (n, T + 1)."""
     return np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+
+
+def positive(values: Numbers) -> Numbers:
+    """The values that one can divide by, NaN in place of the others."""
+    return np.where(values > 0, values, np.nan)
 
 
 def known_mean(values: Numbers) -> Numbers:

@@ -26,11 +26,6 @@ def quantiles(knots: Numbers, levels: tuple[float, ...]) -> Numbers:
     return np.maximum((1 - weight) * knots[..., right - 1] + weight * knots[..., right], 0.0)
 
 
-def widened(distances: Numbers, widths: Numbers) -> Numbers:
-    """The distances of the knots from the median, each multiplied by its width, in order still."""
-    return np.sort(distances * widths, axis=-1)
-
-
 def score(level: float) -> float:
     """The standard normal quantile."""
     return NormalDist().inv_cdf(level)
