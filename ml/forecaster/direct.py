@@ -24,7 +24,8 @@ WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # A series is learned from once so many of its steps have passed.
 LEAST_HISTORY = 8
 HELD_BACK_ROWS = 20_000
-KNOT_NAMES = tuple(f"q{knot:g}" for knot in KNOTS)
+KNOT_NAMES = tuple(f"q{round(1000 * knot):03}" for knot in KNOTS)
+MEDIAN_NAME = KNOT_NAMES[MEDIAN]
 # How LightGBM is asked for each model.
 AIMS: Mapping[str, Mapping[str, object]] = {
     "mean": {"objective": "tweedie", "tweedie_variance_power": 1.3},
@@ -154,10 +155,10 @@ def settle(features: Features, draw: Draw, cut: int, recipe: Recipe) -> Direct:
     def squared(mean: Numbers) -> float:
         return float(np.nanmean(np.append((actual - mean) ** 2 / square, 0.0)))
 
-    tried = {base: train(features, past, base, half, ("q0.5",)) for base in ("level", "smoothed")}
-    medians = {base: np.maximum(predict(tried[base]["q0.5"], matrix), 0.0) * measure(features, base, later) for base in tried}
+    tried = {base: train(features, past, base, half, (MEDIAN_NAME,)) for base in ("level", "smoothed")}
+    medians = {base: np.maximum(predict(tried[base][MEDIAN_NAME], matrix), 0.0) * measure(features, base, later) for base in tried}
     base = min(medians, key=lambda name: absolute(medians[name]))
-    boosters = tried[base] | train(features, past, base, half, tuple(name for name in AIMS if name != "q0.5"))
+    boosters = tried[base] | train(features, past, base, half, tuple(name for name in AIMS if name != MEDIAN_NAME))
     unit = measure(features, base, later)
     mean = predict(boosters["mean"], matrix) * unit
     # Half of the way from an equal blend: what does well over a few weeks may do so by chance.
@@ -174,13 +175,13 @@ def stretches(error: Numbers, distances: Numbers) -> tuple[float, ...]:
     error: of the median, shape (rows,). distances: of the knots from the median, shape (rows, knots).
     """
     factors = np.ones(len(KNOTS))
-    if not len(error):
-        return tuple(factors)
-    least = 1e-9 + 1e-3 * np.abs(distances).max(axis=1)
     for lower, upper in zip(range(MEDIAN), reversed(range(MEDIAN + 1, len(KNOTS))), strict=True):
         side = np.where(error < 0, -distances[:, lower], distances[:, upper])
-        needed = float(np.quantile(np.abs(error) / np.maximum(side, least), KNOTS[upper] - KNOTS[lower]))
-        factors[[lower, upper]] = np.sqrt(np.clip(needed, 0.5, 2.5))
+        # Where a series hardly ever sells, knots lie on zero, and no stretching moves them.
+        apart = side > 0
+        if apart.any():
+            needed = float(np.quantile(np.abs(error[apart]) / side[apart], KNOTS[upper] - KNOTS[lower]))
+            factors[[lower, upper]] = np.sqrt(np.clip(needed, 0.5, 2.0))
     return tuple(float(factor) for factor in factors)
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from ml.forecaster.panel import Flags, Numbers
 
-ALPHAS = (0.03, 0.08, 0.15, 0.3, 0.5, 0.8)
+ALPHAS = (0.03, 0.08, 0.2, 0.4, 0.8)
 BETAS = (0.0, 0.1)
-GAMMAS = (0.02, 0.08, 0.25)
+GAMMAS = (0.02, 0.15)
 DAMPING = 0.95
 # A season's factor is kept above it, so that a phase in which little sells cannot blow the level up.
 LEAST_FACTOR = 0.05
