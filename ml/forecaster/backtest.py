@@ -67,7 +67,7 @@ def window_scores(panel: Panel, origin: int, mean: Numbers, knots: Numbers) -> d
     open_steps = ~panel.before(origin, horizon).rests()[:, origin:]
     scale = metrics.seasonal_scale(history, panel.season)
     known = ~np.isnan(actual)
-    total = [np.where(known, values, 0.0).sum(axis=0, keepdims=True) for values in (actual, mean)]
+    total, expected = (np.where(known, values, 0.0).sum(axis=0, keepdims=True) for values in (actual, mean))
     whole = np.nansum(history, axis=0, keepdims=True)
     return {
         "mase": metrics.mase(actual, knots[:, :, LEVELS.index(0.5)], scale),
@@ -75,7 +75,7 @@ def window_scores(panel: Panel, origin: int, mean: Numbers, knots: Numbers) -> d
         "cov80": metrics.coverage(actual, knots[:, :, 1], knots[:, :, -2], open_steps),
         "cov95": metrics.coverage(actual, knots[:, :, 0], knots[:, :, -1], open_steps),
         "rmsse": metrics.rmsse(actual, mean, metrics.squared_scale(history)),
-        "rmsse_total": metrics.rmsse(*total, metrics.squared_scale(whole)),
+        "rmsse_total": metrics.rmsse(total, expected, metrics.squared_scale(whole)),
     }
 
 

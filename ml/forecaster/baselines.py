@@ -30,11 +30,11 @@ def auto_ets(panel: Panel, levels: tuple[float, ...]) -> tuple[Numbers, Numbers]
     mean, quantiles = np.zeros((len(panel.names), panel.ahead)), np.zeros((len(panel.names), panel.ahead, len(levels)))
     for place, values in enumerate(panel.values):
         known = np.nan_to_num(values[np.isfinite(values).argmax() :])
-        bands = [round(100 * abs(2 * level - 1), 6) for level in levels]
+        bands = [round(100 * abs(2 * level - 1)) for level in levels]
         told = model.forecast(known, h=panel.ahead, level=sorted({band for band in bands if band}))
         mean[place] = told["mean"]
         for column, (level, band) in enumerate(zip(levels, bands, strict=True)):
-            quantiles[place, :, column] = told["mean"] if not band else told[f"{'lo' if level < 0.5 else 'hi'}-{band:g}"]
+            quantiles[place, :, column] = told["mean"] if not band else told[f"{'lo' if level < 0.5 else 'hi'}-{band}"]
     return np.maximum(mean, 0.0), np.maximum(quantiles, 0.0)
 
 

@@ -24,6 +24,8 @@ WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # A series is learned from once so many of its steps have passed.
 LEAST_HISTORY = 8
 HELD_BACK_ROWS = 20_000
+# From how many origins at most one target is learned.
+DIFFERENT_STEPS = 10
 KNOT_NAMES = tuple(f"q{round(1000 * knot):03}" for knot in KNOTS)
 MEDIAN_NAME = KNOT_NAMES[MEDIAN]
 # How LightGBM is asked for each model.
@@ -33,7 +35,13 @@ AIMS: Mapping[str, Mapping[str, object]] = {
 }
 # Fewer bins and features than LightGBM's own choice: daily sales are too noisy for finer ones.
 BINNED: Mapping[str, object] = {"max_bin": 63, "verbose": -1}
-SAMPLED: Mapping[str, object] = {"feature_fraction": 0.4, "bagging_fraction": 0.7, "bagging_freq": 1, "deterministic": True, "force_row_wise": True}
+SAMPLED: Mapping[str, object] = {
+    "feature_fraction": 0.4,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+}
 
 # Series, origins and steps, each of shape (rows,).
 Rows = tuple[Places, Places, Places]
@@ -188,7 +196,9 @@ def stretches(error: Numbers, distances: Numbers) -> tuple[float, ...]:
 def sample(features: Features, draw: Draw, start: int, end: int, recipe: Recipe) -> Rows:
     """Random rows whose origin and target lie in the steps `start` to `end` (exclusive), the target known and no rest."""
     rng = np.random.default_rng((recipe.seed, start))
-    count = 3 * recipe.rows
+    # A small panel has no more to tell than so many rows.
+    wanted = min(recipe.rows, int(features.known[draw.chances > 0, start:end].sum()) * min(draw.horizon, DIFFERENT_STEPS))
+    count = 3 * wanted
     share = np.where(features.first + LEAST_HISTORY < end, draw.chances, 0.0)
     if not share.any():
         return (np.zeros(0, dtype=np.int64),) * 3
@@ -200,7 +210,7 @@ def sample(features: Features, draw: Draw, start: int, end: int, recipe: Recipe)
     origin = earliest + (rng.random(count) * np.maximum(room, 1)).astype(np.int64)
     fits = (room > 0) & (origin + step <= end)
     series, origin, step = series[fits], origin[fits], step[fits]
-    usable = np.flatnonzero(features.known[series, origin + step - 1])[: recipe.rows]
+    usable = np.flatnonzero(features.known[series, origin + step - 1])[:wanted]
     return series[usable], origin[usable], step[usable]
 
 

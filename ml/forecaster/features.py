@@ -327,7 +327,8 @@ class Features:
 
 def first_known(known: Flags) -> Places:
     """Each series' first known step, T where there is none, shape (n,)."""
-    return np.where(known.any(axis=1), known.argmax(axis=1), known.shape[1])
+    first: Places = np.where(known.any(axis=1), known.argmax(axis=1), known.shape[1])
+    return first
 
 
 def group_totals(values: Numbers, known: Flags, codes: Places) -> Numbers:
@@ -368,7 +369,8 @@ def known_mean(values: Numbers) -> Numbers:
     """The mean of each row's known values, NaN where none is known."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+        mean: Numbers = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    return mean
 
 
 def sorted_share(values: Numbers, share: float) -> Numbers:
@@ -376,4 +378,5 @@ def sorted_share(values: Numbers, share: float) -> Numbers:
     ordered = np.sort(values, axis=1)
     count = (~np.isnan(values)).sum(axis=1)
     place = np.minimum((share * count).astype(np.int64), np.maximum(count - 1, 0))
-    return ordered[np.arange(len(values)), place]
+    found: Numbers = ordered[np.arange(len(values)), place]
+    return found

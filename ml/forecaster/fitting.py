@@ -9,26 +9,43 @@ from numpy.typing import NDArray
 from ml.forecaster import periods, reconcile
 from ml.forecaster.direct import Direct, Draw, Forecast, Recipe, fit
 from ml.forecaster.features import Features, Places
-from ml.forecaster.model import HELD_BACK, HORIZON, NEAR, Forecaster, Tables
+from ml.forecaster.model import HELD_BACK, HORIZON, NEAR, SINGLE, WIDE, Forecaster, Tables
 from ml.forecaster.panel import Numbers
 from ml.forecaster.quantiles import KNOTS
 from ml.forecaster.reconcile import Levels
 from ml.forecaster.seasons import WEEK
-from ml.forecaster.shop import METRICS, REVENUE_METRIC, UNITS_METRIC, Metric, Shop, pyramid
+from ml.forecaster.shop import METRICS, PRODUCT, REVENUE_METRIC, UNITS_METRIC, Metric, Shop, pyramid
+
+# A shop has few categories and countries: their models need fewer rows than those of its products.
+WIDE_ROWS = 1 / 3
 
 
-def fit_shop(shop: Shop, recipe: Recipe, facts: Mapping[str, object]) -> Forecaster:
+def fit_shop(shop: Shop, recipe: Recipe, facts: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
     """A forecaster of all that a shop has sold.
 
     facts: what is to be saved with it, such as the parameters and the hash of the data
+    horizon: how many days are laid out; the models learn from all HORIZON, so that the first days of fewer are the very same
     """
     tower = pyramid(shop, HORIZON)
     features = Features(tower.panel, tower.around)
-    fitted = fit(features, Draw(HORIZON, NEAR, np.where(tower.live, tower.chances, 0.0)), recipe, HELD_BACK)
-    ahead = laid(fitted.final, features, np.flatnonzero(tower.live), shop.day_count, HORIZON)
-    tried = in_a_row([
-        laid(fitted.before, features, np.arange(len(tower.live)), shop.day_count - back, NEAR) for back in range(HELD_BACK, 0, -NEAR)
-    ])
+    # What is sold of one product is another kind of thing than what a shop sells: sparse, and wild. Each has models of its own.
+    products = tower.panel.static["kind"] == PRODUCT
+    parts = {WIDE: ~products, SINGLE: products}
+    recipes = {WIDE: replace(recipe, rows=round(recipe.rows * WIDE_ROWS)), SINGLE: recipe}
+    fits = {
+        name: fit(features, Draw(HORIZON, NEAR, np.where(part & tower.live, tower.chances, 0.0)), recipes[name], HELD_BACK)
+        for name, part in parts.items()
+    }
+    ahead = added(
+        [laid(fits[name].final, features, np.flatnonzero(part & tower.live), shop.day_count, horizon) for name, part in parts.items()]
+    )
+    origins = range(shop.day_count - HELD_BACK, shop.day_count, NEAR)
+    tried = in_a_row(
+        [
+            added([laid(fits[name].before, features, np.flatnonzero(part), origin, NEAR) for name, part in parts.items()])
+            for origin in origins
+        ]
+    )
     price = shop.prices()
     earlier = replace(
         shop, **{name: getattr(shop, name)[:, :-HELD_BACK] for name in ("units", "revenue", "country_units", "country_revenue")}
@@ -57,16 +74,16 @@ def fit_shop(shop: Shop, recipe: Recipe, facts: Mapping[str, object]) -> Forecas
         category=static["category"],
         tier=static["price"],
     )
-    settled = fitted.final.settled
     known = {
         "first_date": str(shop.first_day),
         "products": list(shop.products),
         "categories": list(shop.categories),
         "countries": list(shop.countries),
         "features": list(features.names),
-        "settled": {**vars(settled), "widths": list(settled.widths)},
+        "settled": {name: {**vars(fit.final.settled), "widths": list(fit.final.settled.widths)} for name, fit in fits.items()},
     }
-    return Forecaster({**facts, **known}, tables, fitted.final.boosters)
+    boosters = {f"{name}_{aim}": booster for name, fit in fits.items() for aim, booster in fit.final.boosters.items()}
+    return Forecaster({**facts, **known}, tables, boosters)
 
 
 def laid(direct: Direct, features: Features, series: Places, origin: int, horizon: int) -> Forecast:
@@ -79,14 +96,17 @@ def laid(direct: Direct, features: Features, series: Places, origin: int, horizo
     return Forecast(mean, knots)
 
 
+def added(parts: list[Forecast]) -> Forecast:
+    """The forecasts of parts, each zero where the others are."""
+    return Forecast(*(np.sum([getattr(part, name) for part in parts], axis=0) for name in ("mean", "knots")))
+
+
 def in_a_row(windows: list[Forecast]) -> Forecast:
     """The forecasts of windows that follow each other."""
     return Forecast(*(np.concatenate([getattr(window, name) for window in windows], axis=1) for name in ("mean", "knots")))
 
 
-def coherent(
-    shop: Shop, metric: Metric, mean: Numbers, tried: Numbers, actual: Numbers, price: Numbers, tried_price: Numbers
-) -> Numbers:
+def coherent(shop: Shop, metric: Metric, mean: Numbers, tried: Numbers, actual: Numbers, price: Numbers, tried_price: Numbers) -> Numbers:
     """The means of all places that add up, shape (N, HORIZON).
 
     mean, tried, actual: of the pyramid's rows: direct forecasts, those of the days held back, and what came

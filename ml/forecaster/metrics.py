@@ -59,7 +59,8 @@ def mean_known_steps(values: Numbers) -> Numbers:
     """The mean over each series' known steps, shape (n,); NaN where none is known."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+        mean: Numbers = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    return mean
 
 
 def positive_mean(values: Numbers) -> Numbers:

@@ -3,7 +3,7 @@
 Means and quantiles of every day are made when it is fitted, and read when it is asked; explanations are made when asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from functools import cached_property
@@ -31,6 +31,8 @@ HORIZON = 182
 # The backtest is of the last twelve weeks, forecast four weeks at a time.
 NEAR = 28
 HELD_BACK = 3 * NEAR
+# The models of the shop, its categories and countries, and those of single products.
+WIDE, SINGLE = "wide", "single"
 BACKTEST_LEVELS = (80, 95)
 EXAMPLES = 8
 
@@ -145,10 +147,16 @@ class Forecaster:
     def __init__(self, facts: Mapping[str, Any], tables: Tables, boosters: Mapping[str, lgb.Booster]) -> None:
         self._facts = facts
         self._tables = tables
-        self._direct = Direct(boosters, Settled(**{**facts["settled"], "widths": tuple(facts["settled"]["widths"])}))
+        self._boosters = boosters
+        self._directs = {name: direct(boosters, facts["settled"], name) for name in (WIDE, SINGLE)}
         self.first_date = date.fromisoformat(facts["first_date"])
         self.through = self.first_date + timedelta(days=tables.units.shape[1] - 1)
-        names = {"shop": [""], "category": facts["categories"], "country": facts["countries"], "product": facts["products"]}
+        names: dict[ScopeKind, Sequence[str]] = {
+            "shop": [""],
+            "category": facts["categories"],
+            "country": facts["countries"],
+            "product": facts["products"],
+        }
         scopes = [Scope(kind, name) for kind, known in names.items() for name in known]
         self._places = {scope: place for place, scope in enumerate(scopes)}
         self._wide = 1 + len(facts["categories"]) + len(facts["countries"])
@@ -190,8 +198,9 @@ class Forecaster:
         features, unit = self._features(place, metric)
         series = np.zeros(horizon_days, dtype=np.int64)
         rows = (series, np.full(horizon_days, features.panel.seen), np.arange(1, horizon_days + 1))
-        told = np.asarray(self._direct.boosters["mean"].predict(features.rows(*rows), pred_contrib=True, num_threads=1))
-        base = measure(features, self._direct.settled.base, rows) * unit
+        models = self._directs[SINGLE if place >= self._wide else WIDE]
+        told = np.asarray(models.boosters["mean"].predict(features.rows(*rows), pred_contrib=True, num_threads=1))
+        base = measure(features, models.settled.base, rows) * unit
         baseline = base * np.exp(told[:, -1])
         logs = np.zeros((horizon_days, len(THEMES) + 1))
         np.add.at(logs.T, themes(features.names), told[:, :-1].T)
@@ -242,7 +251,7 @@ class Forecaster:
     def save(self, folder: Path) -> None:
         """Writes it as an artifact, with example answers."""
         arrays = {field.name: getattr(self._tables, field.name) for field in fields(Tables)} | self._examples()
-        artifact.save(folder, KIND, self._facts, arrays=arrays, boosters=self._direct.boosters, tables={})
+        artifact.save(folder, KIND, self._facts, arrays=arrays, boosters=self._boosters, tables={})
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
@@ -298,7 +307,8 @@ class Forecaster:
         return self._tables.units if metric == UNITS_METRIC else self._tables.revenue
 
     def _knots(self, place: int, metric: Metric) -> Numbers:
-        return self._tables.knots[self._row(place, metric)].astype(np.float64) * self._price(place, metric, self._tables.price)
+        knots: Numbers = self._tables.knots[self._row(place, metric)].astype(np.float64) * self._price(place, metric, self._tables.price)
+        return knots
 
     def _points(
         self, place: int, days: NDArray[np.datetime64], mean: Numbers, knots: Numbers, granularity: Granularity, levels: tuple[int, ...]
@@ -362,6 +372,12 @@ class Forecaster:
 
 
 EXAMPLE_ARRAYS = ("example_weeks", "example_reasons")
+
+
+def direct(boosters: Mapping[str, lgb.Booster], settled: Mapping[str, Any], name: str) -> Direct:
+    """The models of a name, WIDE or SINGLE, among the saved ones."""
+    mine = {full.removeprefix(f"{name}_"): booster for full, booster in boosters.items() if full.startswith(f"{name}_")}
+    return Direct(mine, Settled(**{**settled[name], "widths": tuple(settled[name]["widths"])}))
 
 
 def band(level: int) -> tuple[float, float]:

@@ -45,7 +45,7 @@ class Panel:
     @property
     def seen(self) -> int:
         """T: how many steps were seen."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     @property
     def ahead(self) -> int:
@@ -66,4 +66,5 @@ class Panel:
         if self.frequency is not Frequency.DAY:
             return self.shut
         idle = ~np.nansum(np.abs(self.values), axis=0).astype(bool)
-        return self.shut | np.concatenate([idle, weekly_rest(idle, self.times)[self.seen :]])
+        resting: Flags = self.shut | np.concatenate([idle, weekly_rest(idle, self.times)[self.seen :]])
+        return resting

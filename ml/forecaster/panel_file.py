@@ -19,7 +19,7 @@ LONGEST = 100_000
 
 
 class Refused(ValueError):
-    """A file that no panel can be read from: a sentence that names the file and, where there is one, column and row (the first is row 1)."""
+    """A file that no panel can be read from: a sentence that names the file and, where it can, column and row, from row 1."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def numbers(path: Path, table: pa.Table, name: str) -> Numbers:
     if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return column.to_numpy(zero_copy_only=False).astype(np.float64)
+        told: Numbers = column.to_numpy(zero_copy_only=False).astype(np.float64)
+        return told
     if name == VALUE:
         raise Refused(f"{path}, column {VALUE} is {column.type}: it must be numbers.")
     return coded(path, table, name)[1].astype(np.float64)

@@ -21,7 +21,7 @@ LEVELS = (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95,
 
 
 def kinds(kind: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which series err alike, of a shop's kinds of series: the shop and its categories, of which there are few, the countries, the products."""
+    """Which kinds of series err alike, as codes: the shop with its categories, which are few; the countries; the products."""
     return np.maximum(kind - 1, 0)
 
 

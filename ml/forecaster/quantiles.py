@@ -23,7 +23,8 @@ def quantiles(knots: Numbers, levels: tuple[float, ...]) -> Numbers:
     wanted = np.array([score(level) for level in levels])
     right = np.clip(np.searchsorted(places, wanted), 1, len(KNOTS) - 1)
     weight = (wanted - places[right - 1]) / (places[right] - places[right - 1])
-    return np.maximum((1 - weight) * knots[..., right - 1] + weight * knots[..., right], 0.0)
+    between: Numbers = np.maximum((1 - weight) * knots[..., right - 1] + weight * knots[..., right], 0.0)
+    return between
 
 
 def score(level: float) -> float:

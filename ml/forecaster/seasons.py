@@ -57,7 +57,8 @@ def nearest(days: NDArray[np.datetime64], feasts: list[date]) -> NDArray[np.int6
     """Days since the nearest of the feasts, which are in order."""
     distance = days.astype("datetime64[D]")[:, None] - np.array(feasts, dtype="datetime64[D]")
     closest = np.abs(distance).argmin(axis=1)
-    return distance[np.arange(len(days)), closest].astype(np.int64)
+    since: NDArray[np.int64] = distance[np.arange(len(days)), closest].astype(np.int64)
+    return since
 
 
 def yearly_rest(idle: NDArray[np.bool_], times: NDArray[np.datetime64]) -> NDArray[np.bool_]:

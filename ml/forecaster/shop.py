@@ -25,6 +25,8 @@ FORGOTTEN_DAYS = 364
 # The price of a product is that of its sales in so many days.
 PRICE_DAYS = 112
 PRICE_TIERS = 4
+# The kinds of series, as codes.
+SHOP, CATEGORY_KIND, COUNTRY_KIND, PRODUCT = range(4)
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ class Shop:
     @property
     def day_count(self) -> int:
         """T: how many days there are."""
-        return self.units.shape[1]
+        return int(self.units.shape[1])
 
     def before(self, day: int) -> "Shop":
         """The shop as it was known after `day` days: without what came later, and without the products that had never sold."""
-        sold = (self.units[:, :day] > 0).any(axis=1)
+        sold: Flags = np.any(self.units[:, :day] > 0, axis=1)
         return replace(
             self,
             products=tuple(name for name, kept in zip(self.products, sold, strict=True) if kept),
@@ -103,7 +105,8 @@ def read_shop(folder: Path) -> Shop:
     def laid(column: str, by: str, names: list[str]) -> Numbers:
         """The sums by name and day."""
         code = pc.index_in(sales[by], value_set=pa.array(names)).to_numpy()
-        return np.bincount(code * days + place, sales[column].to_numpy(), len(names) * days).reshape(len(names), days)
+        sums = np.bincount(code * days + place, sales[column].to_numpy(), len(names) * days)
+        return sums.reshape(len(names), days).astype(np.float64)
 
     return Shop(
         first_day=first,
@@ -141,7 +144,7 @@ def pyramid(shop: Shop, horizon: int) -> Pyramid:
     wide = 1 + len(shop.categories) + len(shop.countries)
     values = np.concatenate([units[:wide], revenue[:wide], units[wide:]])
     seen = values.cumsum(axis=1) > 0
-    kind = np.repeat([0, 1, 2], [1, len(shop.categories), len(shop.countries)])
+    kind = np.repeat([SHOP, CATEGORY_KIND, COUNTRY_KIND], [1, len(shop.categories), len(shop.countries)])
     # The shop and the countries are of no category, which has a code of its own.
     none = np.full(len(shop.countries), len(shop.categories))
     category = np.concatenate([none[:1], np.arange(len(shop.categories)), none]) if len(none) else np.zeros(wide, dtype=np.int64)
@@ -149,7 +152,7 @@ def pyramid(shop: Shop, horizon: int) -> Pyramid:
     count = len(shop.products)
     tier = np.searchsorted(np.quantile(prices, np.arange(1, PRICE_TIERS) / PRICE_TIERS), prices)
     static = {
-        "kind": np.concatenate([kind, kind, np.full(count, 3)]),
+        "kind": np.concatenate([kind, kind, np.full(count, PRODUCT)]),
         "metric": np.repeat([0, 1, 0], [wide, wide, count]),
         "category": np.concatenate([category, category, shop.category]),
         "price": np.concatenate([np.full(2 * wide, PRICE_TIERS), tier]),
@@ -167,13 +170,14 @@ def pyramid(shop: Shop, horizon: int) -> Pyramid:
         season=WEEK,
     )
     sold = seen[:, -1] & (shop.day_count - FORGOTTEN_DAYS <= last_sale(values))
+    pounds = np.concatenate([np.full(wide, revenue[0].sum() / units[0].sum()), np.ones(wide), prices])
     open_values = np.where(shop_rests(units[0]), np.nan, values)
-    return Pyramid(panel, context(panel, groups(open_values, static, len(shop.categories))), chances(shop, wide), sold | ~seen[:, -1])
+    return Pyramid(panel, context(panel, groups(open_values, static, len(shop.categories))), chances(values, pounds), sold | ~seen[:, -1])
 
 
 def groups(values: Numbers, static: Mapping[str, NDArray[np.int64]], categories: int) -> dict[str, Group]:
     """The groups: the whole shop and the categories, in units and in revenue."""
-    wide = int((static["kind"] != 3).sum()) // 2
+    wide = int((static["kind"] != PRODUCT).sum()) // 2
     metric, category = static["metric"], static["category"]
     shops = values[[0, wide]]
     # In both, the shop stands in for the category of what has none.
@@ -181,15 +185,19 @@ def groups(values: Numbers, static: Mapping[str, NDArray[np.int64]], categories:
     return {"total": Group(metric, shops), "category": Group(metric * (categories + 1) + np.minimum(category, categories), totals)}
 
 
-def chances(shop: Shop, wide: int) -> Numbers:
-    """How often each series is learned from: products by the root of their yearly revenue, the rest a quarter of all."""
-    sold = np.sqrt(shop.revenue[:, -FORGOTTEN_DAYS:].sum(axis=1))
-    return np.concatenate([np.full(2 * wide, sold.sum() / 3 / (2 * wide)), sold])
+def chances(values: Numbers, prices: Numbers) -> Numbers:
+    """How often each series is learned from, shape (rows,): by the root of what it sold in the last year, in pounds.
+
+    prices: what makes pounds of each row, shape (rows,)
+    """
+    often: Numbers = np.sqrt(values[:, -FORGOTTEN_DAYS:].sum(axis=1) * prices)
+    return often
 
 
 def shop_rests(units: Numbers) -> Flags:
     """Whether the shop sold nothing on a day, shape of `units` (T,)."""
-    return units == 0
+    rests: Flags = units == 0
+    return rests
 
 
 def last_sale(values: Numbers) -> NDArray[np.int64]:

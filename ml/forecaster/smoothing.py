@@ -12,7 +12,7 @@ import numpy as np
 from ml.forecaster.panel import Flags, Numbers
 
 ALPHAS = (0.03, 0.08, 0.2, 0.4, 0.8)
-BETAS = (0.0, 0.1)
+BETA = 0.1
 GAMMAS = (0.02, 0.15)
 DAMPING = 0.95
 # A season's factor is kept above it, so that a phase in which little sells cannot blow the level up.
@@ -37,7 +37,8 @@ class Smoothed:
         # The phase's last step before the origin, in the places of `factors`.
         last = origin + step - 1 - -(-step // self.season) * self.season + self.season
         reach = DAMPING * (1 - DAMPING**step) / (1 - DAMPING)
-        return np.maximum(self.level[series, origin] + reach * self.trend[series, origin], 0.0) * self.factors[series, last]
+        ahead: Numbers = np.maximum(self.level[series, origin] + reach * self.trend[series, origin], 0.0) * self.factors[series, last]
+        return ahead
 
 
 def smooth(values: Numbers, rests: Flags, season: int) -> Smoothed:
@@ -48,10 +49,20 @@ def smooth(values: Numbers, rests: Flags, season: int) -> Smoothed:
     known = ~np.isnan(values) & ~rests
     values = np.where(known, np.maximum(values, 0.0), np.nan)
     first_level, first_factors = beginnings(values, season)
-    grid = list(product(ALPHAS, BETAS, GAMMAS if season > 1 else (0.0,)))
-    errors = np.stack([run(values, known, first_level, first_factors, *(np.full(len(values), p) for p in choice))[1] for choice in grid])
-    alpha, beta, gamma = np.array(grid)[errors.argmin(axis=0)].T
-    return run(values, known, first_level, first_factors, alpha, beta, gamma)[0]
+
+    def filtered(alpha: Numbers, beta: Numbers, gamma: Numbers) -> tuple[Smoothed, Numbers]:
+        return run(values, known, first_level, first_factors, alpha, beta, gamma)
+
+    # First how fast to learn, without a trend; then whether a trend helps.
+    none, one = np.zeros(len(values)), np.ones(len(values))
+    choices = list(product(ALPHAS, GAMMAS if season > 1 else (0.0,)))
+    errors = np.stack([filtered(alpha * one, none, gamma * one)[1] for alpha, gamma in choices])
+    alpha, gamma = np.array(choices)[errors.argmin(axis=0)].T
+    steady, steady_error = filtered(alpha, none, gamma)
+    trending, trending_error = filtered(alpha, BETA * one, gamma)
+    rises = (trending_error < steady_error)[:, None]
+    level, trend, factors = (np.where(rises, getattr(trending, name), getattr(steady, name)) for name in ("level", "trend", "factors"))
+    return Smoothed(level, trend, factors, season)
 
 
 def beginnings(values: Numbers, season: int) -> tuple[Numbers, Numbers]:
