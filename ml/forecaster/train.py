@@ -1,0 +1,53 @@
+"""Stage: the recipe, fitted on what was before the last test window.
+
+python -m ml.forecaster.train
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ml.forecaster.direct import Recipe
+from ml.forecaster.fitting import fit_shop
+from ml.forecaster.model import HORIZON, NEAR, Forecaster
+from ml.forecaster.shop import Shop, read_shop
+
+DATA, MODEL, PARAMETERS = Path("data/clean"), Path("models/forecaster"), Path("params.yaml")
+
+
+def refit(folder: Path, numbers: Mapping[str, Any]) -> Forecaster:
+    """A forecaster that has learnt from all history in a folder of clean data, by the numbers of a recipe."""
+    return fit_shop(read_shop(folder), Recipe(**numbers), facts(folder, numbers))
+
+
+def fit_before(shop: Shop, day: int, numbers: Mapping[str, Any], told: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
+    """A forecaster that has learnt from the first `day` days, and from nothing else; `horizon` as for `fit_shop`."""
+    return fit_shop(shop.before(day), Recipe(**numbers), told, horizon)
+
+
+def facts(folder: Path, numbers: Mapping[str, Any]) -> dict[str, object]:
+    """What a saved forecaster says of where it comes from."""
+    dataset = json.loads((folder / "dataset.json").read_bytes())
+    return {"parameters": dict(numbers), "data_sha256": dataset["sha256"]}
+
+
+def recipe(file: Path) -> Mapping[str, Any]:
+    """The numbers of the recipe that a file of parameters has chosen."""
+    content = YAML(typ="safe", pure=True).load(file)
+    numbers: Mapping[str, Any] = content["forecaster"][content["recipe"]]
+    return numbers
+
+
+def main() -> None:
+    shop, numbers = read_shop(DATA), recipe(PARAMETERS)
+    day = shop.day_count - NEAR
+    print(f"forecaster: fitting on what was before {shop.first_day + day}", file=sys.stderr)
+    fit_before(shop, day, numbers, facts(DATA, numbers)).save(MODEL)
+
+
+if __name__ == "__main__":
+    main()
