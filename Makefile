@@ -6,11 +6,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
-<<<<<<< HEAD
-.PHONY: help setup up down status logs admin land etl test lint format bench proto baseline lock certs grpcurl clean
-=======
-.PHONY: help setup up down status logs admin etl train pull test lint format bench proto baseline lock certs grpcurl clean
->>>>>>> pipeline
+.PHONY: help setup up down status logs admin land etl train pull test lint format bench proto baseline lock certs grpcurl clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
