@@ -224,5 +224,5 @@ def test_what_was_published_stays_readable_for_ten_manifests(shop: Shop) -> None
         assert first.keys() <= shop.stored()
         # From here on one month is all that there is.
         lake.published()
-        lake.publish(first.model_copy(update={"run_id": f"{first.run_id}-{number}", "months": first.months[1:]}))
+        lake.publish(first.model_copy(update={"run_id": f"{first.run_id}{number}", "months": first.months[1:]}))
     assert shop.stored() == first.model_copy(update={"months": first.months[1:]}).keys() < first.keys()
