@@ -1,5 +1,6 @@
 """The processes of the local stack, one row each."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
 HTTP = "http://"
+# A model answers with one core: on several, sums may come out otherwise than where it was trained.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def processes(settings: Settings) -> list[Process]:
@@ -52,7 +55,8 @@ def object_store_of(settings: Settings) -> ObjectStore:
 
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *users)
+    services = ("AUTH_SECRET", "CATALOG_SECRET", "RECOMMENDER_SECRET", "RECOMMENDER_SERVICE_SECRET", "JOBS_SECRET")
+    names = ("POSTGRES_PASSWORD", *services, "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
 
@@ -182,7 +186,7 @@ def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tup
 def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, after: tuple[str, ...]) -> list[Process]:
     """Our own: the services, and the gateway before them."""
 
-    def service(name: str, port: int, **environment: str) -> Process:
+    def service(name: str, port: int, memory_mb: int = 100, after: tuple[str, ...] = after, **environment: str) -> Process:
         prefix = name.upper()
         environment |= {
             f"{prefix}_LISTEN": f"127.0.0.1:{port}",
@@ -192,15 +196,34 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         return Process(
             Program(name, python(f"services.{name}"), environment),
             {f"{prefix}_PORT": port},
-            memory_mb=100,
+            memory_mb=memory_mb,
             ready=partial(grpc_serves, port),
             after=after,
             prepare=partial(migrate, name, environment, settings.logs / f"{name}.log"),
         )
 
     services = [
-        service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
+        service(
+            "auth",
+            settings.auth_port,
+            AUTH_SECRET=secrets["AUTH_SECRET"],
+            AUTH_SERVICE_SECRETS=json.dumps({"recommender": secrets["RECOMMENDER_SERVICE_SECRET"]}),
+            AUTH_RECOMMENDER_ADDRESS=f"127.0.0.1:{settings.recommender_port}",
+        ),
         service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
+        service(
+            "recommender",
+            settings.recommender_port,
+            memory_mb=300,
+            # It follows the catalogue, by a token of its own.
+            after=(*after, "auth", "catalog"),
+            RECOMMENDER_SECRET=secrets["RECOMMENDER_SECRET"],
+            RECOMMENDER_SERVICE_SECRET=secrets["RECOMMENDER_SERVICE_SECRET"],
+            RECOMMENDER_CATALOG_ADDRESS=f"127.0.0.1:{settings.catalog_port}",
+            RECOMMENDER_MLFLOW_URL=f"http://127.0.0.1:{settings.mlflow_port}",
+            RECOMMENDER_MODEL_FOLDER=str(settings.data / "recommender"),
+            **ONE_THREAD,
+        ),
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),
     ]
     gateway = Process(
