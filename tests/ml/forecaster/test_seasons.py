@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from ml.forecaster.panel import Flags
 from ml.forecaster.seasons import days_from_christmas, days_from_easter, easter, weekly_rest, yearly_rest
 
 TWO_YEARS = np.arange("2010-01-01", "2013-01-01", dtype="datetime64[D]")
@@ -12,14 +13,15 @@ SEEN = 731
 SATURDAY = 5
 
 
-def idle(*days: str) -> np.ndarray:
+def idle(*days: str) -> Flags:
     """Days without a sale: Saturdays, and these, in the first two years."""
     weekday = (TWO_YEARS.astype(int) + 3) % 7
-    return ((weekday == SATURDAY) | np.isin(TWO_YEARS, np.array(days, dtype="datetime64[D]")))[:SEEN]
+    without: Flags = (weekday == SATURDAY) | np.isin(TWO_YEARS, np.array(days, dtype="datetime64[D]"))
+    return without[:SEEN]
 
 
 @pytest.mark.parametrize("day", [date(1818, 3, 22), date(2000, 4, 23), date(2011, 4, 24), date(2038, 4, 25)])
-def test_easter_is_when_the_church_has_it(day: str) -> None:
+def test_easter_is_when_the_church_has_it(day: date) -> None:
     assert easter(day.year) == day
 
 
