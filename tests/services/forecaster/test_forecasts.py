@@ -166,17 +166,19 @@ def test_the_backtest_shows_what_had_been_forecast_beside_what_came(
     staff: Planner, promoted: str, scope: dict[str, str], metric: int
 ) -> None:
     backtest = staff.backtest(metric=metric, **scope)
-    history = staff.forecast(metric=metric, history_days=84, **scope).history
-    assert [(point.date, point.actual) for point in backtest.points] == [(sold.date, sold.value) for sold in history]
+    history = staff.forecast(metric=metric, history_days=DAYS, **scope).history
+    assert [(point.date, point.actual) for point in backtest.points] == [(sold.date, sold.value) for sold in history[-84:]]
     assert [point.origin_date for point in backtest.points[::28]] == [(THROUGH - timedelta(days=days)).isoformat() for days in (84, 56, 28)]
     assert {tuple(band.level for band in point.bands) for point in backtest.points} == {(80, 95)}
     sold = [point for point in backtest.points if date.fromisoformat(point.date).weekday() != 6]
     for level in (0, 1):
         held = np.mean([point.bands[level].lower <= point.actual <= point.bands[level].upper for point in sold])
         assert backtest.coverage[level].measured == pytest.approx(held)
-    error = sum(point.mean - point.actual for point in backtest.points) / sum(point.actual for point in backtest.points)
-    assert backtest.bias == pytest.approx(error)
-    assert 0 < backtest.rmsse < backtest.mase < 1
+    actual, mean, median = (np.array([getattr(point, name) for point in backtest.points]) for name in ("actual", "mean", "median"))
+    before = np.array([sold.value for sold in history[:-84]])
+    assert backtest.mase == pytest.approx(np.abs(actual - median).mean() / np.abs(before[7:] - before[:-7]).mean())
+    assert backtest.rmsse == pytest.approx(np.sqrt(((actual - mean) ** 2).mean() / ((before[1:] - before[:-1]) ** 2).mean()))
+    assert backtest.bias == pytest.approx((mean - actual).sum() / actual.sum())
     assert backtest.model_version == promoted
 
 
