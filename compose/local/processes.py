@@ -55,7 +55,7 @@ def object_store_of(settings: Settings) -> ObjectStore:
 
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
-    services = ("AUTH_SECRET", "CATALOG_SECRET", "RECOMMENDER_SECRET", "RECOMMENDER_SERVICE_SECRET", "JOBS_SECRET")
+    services = ("AUTH_SECRET", "CATALOG_SECRET", "RECOMMENDER_SECRET", "RECOMMENDER_SERVICE_SECRET", "FORECASTER_SECRET", "JOBS_SECRET")
     names = ("POSTGRES_PASSWORD", *services, "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
@@ -224,6 +224,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
             RECOMMENDER_MODEL_FOLDER=str(settings.data / "recommender"),
             **ONE_THREAD,
         ),
+        forecaster_row(settings, secrets),
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),
     ]
     gateway = Process(
@@ -241,6 +242,25 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         scheme=HTTP,
     )
     return [*services, gateway]
+
+
+def forecaster_row(settings: Settings, secrets: Mapping[str, str]) -> Process:
+    """It waits for nobody: without MLflow it answers from the model that it kept."""
+    port = settings.forecaster_port
+    environment = {
+        "FORECASTER_LISTEN": f"127.0.0.1:{port}",
+        "FORECASTER_MLFLOW_URL": f"http://127.0.0.1:{settings.mlflow_port}",
+        "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
+        "FORECASTER_SECRET": secrets["FORECASTER_SECRET"],
+        "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
+        **ONE_THREAD,
+    }
+    return Process(
+        Program("forecaster", python("services.forecaster"), environment),
+        {"FORECASTER_PORT": port},
+        memory_mb=250,
+        ready=partial(grpc_serves, port),
+    )
 
 
 def worker_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:

@@ -53,6 +53,7 @@ class Settings(BaseSettings, frozen=True):
     auth_port: int = 50051
     catalog_port: int = 50052
     recommender_port: int = 50053
+    forecaster_port: int = 50054
     jobs_port: int = 50055
     # Its metrics.
     jobs_worker_port: int = 50065

@@ -28,6 +28,7 @@ PARTS = {
     "gateway": [],
     "services/auth": ["auth"],
     "services/catalog": ["catalog"],
+    "services/forecaster": ["forecaster"],
     "services/models.py": ["model"],
     "services/recommender": ["recommender"],
 }
