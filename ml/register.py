@@ -24,7 +24,7 @@ from ml import artifact, gate, parameters, registry, tracking
 from ml.artifact import Refused
 from ml.get_cleaned_data import Dataset, Origin
 from ml.settings import Settings
-from ml.versions import Lineage, Provenance, Unavailable, Version, Versions
+from ml.versions import CHALLENGER, Lineage, Provenance, Unavailable, Version, Versions
 
 
 class Model(registry.Model, Protocol):
@@ -95,6 +95,14 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
 
+def registered(model: str, settings: Settings) -> Registration | None:
+    """What was registered for the same job before something ended it; if all but the promotion was done, that is made up for.
+
+    Raises `Unavailable` while MLflow cannot be reached.
+    """
+    return asyncio.run(_registered(model, settings))
+
+
 def measured(file: Path, model: str) -> dict[str, float]:
     """The metrics that the evaluation wrote, without the model's own name before each."""
     return {name.removeprefix(f"{model}."): float(value) for name, value in tracking.flat(json.loads(file.read_text()))}
@@ -162,6 +170,19 @@ def _papers(folder: Path, model: str) -> list[Path]:
 async def _champion(url: str, name: str) -> Version | None:
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
         return await Versions(client, url, name).champion()
+
+
+async def _registered(model: str, settings: Settings) -> Registration | None:
+    async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
+        versions = Versions(client, settings.mlflow_url, f"hashiramart-{model}")
+        version = await versions.of_job(settings.job_id) if settings.job_id else None
+        if version is None:
+            return None
+        # What is promoted is the challenger up to the last.
+        if version.provenance.gate.passed and CHALLENGER in version.aliases:
+            version = await versions.promote(version.number)
+        promoted = version.promote_time is not None
+        return Registration(version=version.number, run_id=version.run_id, promoted=promoted, provenance=version.provenance)
 
 
 async def _settled(url: str, name: str, number: str, *, promote: bool) -> Version:

@@ -52,6 +52,7 @@ class Settings(BaseSettings, frozen=True):
     mlflow_port: int = 5000
     auth_port: int = 50051
     catalog_port: int = 50052
+    recommender_port: int = 50053
     jobs_port: int = 50055
     # Its metrics.
     jobs_worker_port: int = 50065
