@@ -21,7 +21,7 @@ import httpx
 
 from ml import parameters
 from ml.parameters import Recipe
-from ml.register import Registration, commit, registered
+from ml.registration import Registration, commit, registered
 from ml.settings import Settings
 from ml.versions import Unavailable
 

@@ -8,7 +8,6 @@ The gate judges what was measured of the same recipe, fitted before the test win
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -17,14 +16,14 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 from mlflow.exceptions import MlflowException
-from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ml import artifact, gate, parameters, registry, tracking
 from ml.artifact import Refused
 from ml.get_cleaned_data import Dataset, Origin
+from ml.registration import Registration, commit
 from ml.settings import Settings
-from ml.versions import CHALLENGER, Lineage, Provenance, Unavailable, Version, Versions
+from ml.versions import Lineage, Provenance, Unavailable, Version, Versions
 
 
 class Model(registry.Model, Protocol):
@@ -42,15 +41,6 @@ class Training(NamedTuple):
     # Fits it before the test window and measures it there, by the same names as the evaluation.
     measure: Callable[[Path, Mapping[str, Any]], Mapping[str, float]]
     load: Callable[[Path], Model]
-
-
-class Registration(BaseModel, frozen=True):
-    """What came of it."""
-
-    version: str
-    run_id: str
-    promoted: bool
-    provenance: Provenance
 
 
 def training(model: str) -> Training:
@@ -95,14 +85,6 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
 
-def registered(model: str, settings: Settings) -> Registration | None:
-    """What was registered for the same job before something ended it; if all but the promotion was done, that is made up for.
-
-    Raises `Unavailable` while MLflow cannot be reached.
-    """
-    return asyncio.run(_registered(model, settings))
-
-
 def measured(file: Path, model: str) -> dict[str, float]:
     """The metrics that the evaluation wrote, without the model's own name before each."""
     return {name.removeprefix(f"{model}."): float(value) for name, value in tracking.flat(json.loads(file.read_text()))}
@@ -121,18 +103,6 @@ def lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
         raw_files=tuple(f"{file.name} {file.sha256}" for file in origin.raw_files),
         code_commit=settings.code_commit or commit(folder),
     )
-
-
-def commit(folder: Path) -> str:
-    """The commit that is checked out, and whether the models' code differs from it; empty in what is no checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], check=True, cwd=folder, capture_output=True, text=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", "ml", "dvc.yaml") else "")
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return ""
 
 
 def main() -> None:
@@ -170,19 +140,6 @@ def _papers(folder: Path, model: str) -> list[Path]:
 async def _champion(url: str, name: str) -> Version | None:
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
         return await Versions(client, url, name).champion()
-
-
-async def _registered(model: str, settings: Settings) -> Registration | None:
-    async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-        versions = Versions(client, settings.mlflow_url, f"hashiramart-{model}")
-        version = await versions.of_job(settings.job_id) if settings.job_id else None
-        if version is None:
-            return None
-        # What is promoted is the challenger up to the last.
-        if version.provenance.gate.passed and CHALLENGER in version.aliases:
-            version = await versions.promote(version.number)
-        promoted = version.promote_time is not None
-        return Registration(version=version.number, run_id=version.run_id, promoted=promoted, provenance=version.provenance)
 
 
 async def _settled(url: str, name: str, number: str, *, promote: bool) -> Version:
