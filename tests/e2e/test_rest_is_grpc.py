@@ -47,6 +47,7 @@ ANSWERED: list[tuple[str, str, Json]] = [
     ("GET /products", "nobody", {"search": "heart {}", "in_stock": True, "max_price_cents": 1000, "order_by": "price_cents desc,name"}),
     ("GET /products:batchGet", "nobody", {"ids": ["{}-2", "nothing", "{}-1"]}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
+    ("POST /jobs/training/{model}", "staff", {"model": "recommender", "recipe": "quick", "request_id": "{}-training"}),
     ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
 ]
 # Calls that break a rule, or ask for what is not there.
