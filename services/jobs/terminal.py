@@ -112,8 +112,8 @@ async def main(arguments: argparse.Namespace) -> int:
 def arguments_of(command_line: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m services.jobs.terminal",
-        description="Cleans the raw data, then trains a model if told so, as a member of the staff whose password is asked for or read from standard input. "
-        "Runs in the environment of the jobs service, whose settings it reads.",
+        description="Cleans the raw data, then trains a model if told so, as a member of the staff whose password is asked for or read "
+        "from standard input. Runs in the environment of the jobs service, whose settings it reads.",
     )
     parser.add_argument("--email", required=True)
     parser.add_argument("--through-date", default="", metavar="YYYY-MM-DD", help="take recorded events in up to this day")

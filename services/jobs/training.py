@@ -1,5 +1,7 @@
 """The training of a job: the pipeline, run in a folder of its own, watched, and judged by what it leaves."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -7,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.jobs.domain import Failure, Job, Limits
 from services.jobs.joblog import JobLog
@@ -25,33 +27,39 @@ class Pipeline:
         path = f"{python.parent}:{environment.get('PATH', os.defpath)}"
         self._environment = {**environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
-    async def begin(self, job: Job) -> Program:
+    async def begin(self, job: Job) -> Run:
         """Begins to train. It ends with its worker, and all that it has begun with it."""
         self.clear(job)
-        folder = self._folder(job)
+        folder = self._work / job.id
         folder.mkdir(parents=True)
-        command = [str(self._python), "-m", "ml.pipeline", "--recipe", job.recipe, "--result", str(self._result(job)), job.model]
+        command = [str(self._python), "-m", "ml.pipeline", "--recipe", job.recipe, "--result", str(folder / _RESULT), job.model]
         environment = {**self._environment, "PIPELINE_JOB_ID": job.id, "TMPDIR": str(folder)}
         guarded = ("setpriv", "--pdeathsig=TERM", "sh", "-c", _TOGETHER, "training")
-        return await Program.begin(*guarded, *command, environment=environment, folder=self._checkout)
+        return Run(await Program.begin(*guarded, *command, environment=environment, folder=self._checkout), folder)
 
-    def result(self, job: Job) -> Mapping[str, Any] | None:
+    def clear(self, job: Job) -> None:
+        """Removes what a worker that was killed has left of the job."""
+        shutil.rmtree(self._work / job.id, ignore_errors=True)
+
+
+class Run(NamedTuple):
+    """The pipeline, at work for a job."""
+
+    program: Program
+    folder: Path
+
+    def result(self) -> Mapping[str, Any] | None:
         """What it has registered, and how that was judged; None if it has left nothing."""
         try:
-            result: Mapping[str, Any] = json.loads(self._result(job).read_text())
+            result: Mapping[str, Any] = json.loads((self.folder / _RESULT).read_text())
         except (FileNotFoundError, ValueError):
             return None
         return result
 
-    def clear(self, job: Job) -> None:
-        """Removes the job's folder."""
-        shutil.rmtree(self._folder(job), ignore_errors=True)
-
-    def _folder(self, job: Job) -> Path:
-        return self._work / job.id
-
-    def _result(self, job: Job) -> Path:
-        return self._folder(job) / "result.json"
+    async def end(self) -> None:
+        """Returns when it is gone, with all that it has left."""
+        await self.program.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Training:
@@ -66,33 +74,29 @@ class Training:
         self._pipeline = pipeline
         self._limits = limits
         self._log = log
-        self._program: Program | None = None
+        self._run: Run | None = None
 
     async def step(self, job: Job, now: datetime) -> Job:
         """The job, a little further."""
-        running = self._program is not None and self._program.running
-        if self._limits.must_stop(job, now) and (running or self._program is None):
+        running = self._run is not None and self._run.program.running
+        if self._limits.must_stop(job, now) and (running or self._run is None):
             await self.close()
             self._pipeline.clear(job)
             return self._limits.stopped(job, now)
-        if self._program is None:
-            self._program = await self._pipeline.begin(job)
+        if self._run is None:
+            self._run = await self._pipeline.begin(job)
             return job._replace(stage="starting to train", done_count=0, total_count=_STAGE_COUNT)
-        lines = self._program.said()
+        lines = self._run.program.said()
         await self._log.add("training", lines)
-        if running:
-            return _advanced(job, lines)
-        ended = self._over(job, self._program, now)
-        self._pipeline.clear(job)
-        return ended
+        return _advanced(job, lines) if running else self._over(job, self._run, now)
 
     async def close(self) -> None:
         """Leaves the job, and ends what was begun for it."""
-        if self._program:
-            await self._program.kill()
+        if self._run:
+            await self._run.end()
 
-    def _over(self, job: Job, program: Program, now: datetime) -> Job:
-        result = self._pipeline.result(job)
+    def _over(self, job: Job, run: Run, now: datetime) -> Job:
+        program, result = run.program, run.result()
         if program.exit_code == 0 and result:
             return _judged(job, result, now)
         if self._limits.must_stop(job, now):
@@ -105,6 +109,8 @@ class Training:
         return job.failed(Failure("APPLICATION_FAILED", "the training ended with a fault of its own; the log says which"), now)
 
 
+# In the job's folder.
+_RESULT = "result.json"
 # Runs a command, and ends all that it has begun when told to end, as it is when its worker is gone.
 _TOGETHER = 'trap "kill -KILL 0" TERM; "$@" & wait $!'
 

@@ -21,7 +21,7 @@ from tests.services.jobs.staff import Staff
 from tests.services.jobs.workers import Worker
 from tests.stores import Minio
 
-WAIT_SECONDS = 300
+WAIT_SECONDS = 600
 MODEL = "hashiramart-recommender"
 LIVE = (jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_CANCELLING)
 Workers = Callable[..., Worker]
