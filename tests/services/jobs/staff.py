@@ -17,8 +17,9 @@ class Staff:
         request = jobs_pb2.SubmitEtlJobRequest(through_date=through_date, full=full, request_id=request_id)
         return self.stub.SubmitEtlJob(request, metadata=self.metadata, timeout=10)
 
-    def submit_training(self, model: str) -> jobs_pb2.Job:
-        return self.stub.SubmitTrainingJob(jobs_pb2.SubmitTrainingJobRequest(model=model), metadata=self.metadata, timeout=10)
+    def submit_training(self, model: str, recipe: str = "", *, through_date: str = "", request_id: str = "") -> jobs_pb2.Job:
+        request = jobs_pb2.SubmitTrainingJobRequest(model=model, recipe=recipe, through_date=through_date, request_id=request_id)
+        return self.stub.SubmitTrainingJob(request, metadata=self.metadata, timeout=10)
 
     def get(self, id: str) -> jobs_pb2.Job:
         return self.stub.GetJob(jobs_pb2.GetJobRequest(id=id), metadata=self.metadata, timeout=10)

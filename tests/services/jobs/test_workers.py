@@ -36,7 +36,7 @@ def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., Worker]:
     """Makes workers: `with worker(): ...`, with other settings if one likes."""
-    return partial(Worker, tmp_path, database_url, yarn, minio, raw_root=raw_root)
+    return partial(Worker, tmp_path, database_url, yarn.settings, minio, raw_root=raw_root)
 
 
 @pytest.fixture(autouse=True)
