@@ -4,6 +4,7 @@ python -m compose.local up [process ...]          starts all, or the named ones 
 python -m compose.local down
 python -m compose.local status
 python -m compose.local logs [process ...]
+python -m compose.local demo                       starts all, and fills the shop with the demo's data, models and people
 python -m compose.local land <file>                puts a file of raw sales into HDFS
 python -m compose.local run <process> <command>   runs a command with the settings and secrets of a process
 python -m compose.local train <command>           runs a command of the training pipeline's, such as `dvc repro`
@@ -19,7 +20,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from compose.local import jars, minio, stack, training
+from compose.local import demo, jars, minio, stack, training
 from compose.local.processes import object_store_of, processes
 from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Supervisor
@@ -42,6 +43,10 @@ def main(arguments: list[str]) -> None:
         case ["down"]:
             with alone_in(folder):
                 stack.down(processes(settings), supervisor)
+        case ["demo"]:
+            with alone_in(folder):
+                stack.up(processes(settings), [], supervisor)
+            demo.run(settings, processes(settings))
         case ["status"]:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:
