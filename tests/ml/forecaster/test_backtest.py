@@ -22,7 +22,11 @@ def long(values: np.ndarray, step: np.timedelta64 = np.timedelta64(1, "D")) -> C
     """The columns of a panel."""
     count, seen = values.shape
     times = (MONDAY.astype("datetime64[s]") + np.arange(seen) * step).tolist()
-    return {"series": np.repeat([f"s{place}" for place in range(count)], seen).tolist(), "time": times * count, "value": values.ravel().tolist()}
+    return {
+        "series": np.repeat([f"s{place}" for place in range(count)], seen).tolist(),
+        "time": times * count,
+        "value": values.ravel().tolist(),
+    }
 
 
 @pytest.fixture
@@ -90,7 +94,9 @@ def test_a_missing_row_is_unknown_and_times_may_be_numbers(backtest):
     columns = long(np.full((3, 90), 10.0) + np.arange(90) % 7)
     columns["time"] = list(range(90)) * 3
     kept = [place for place in range(270) if place % 11]
-    rows, _ = backtest({name: [column[place] for place in kept] for name, column in columns.items()}, "--season", "7", "--horizon", "7", "--windows", "1")
+    rows, _ = backtest(
+        {name: [column[place] for place in kept] for name, column in columns.items()}, "--season", "7", "--horizon", "7", "--windows", "1"
+    )
     assert {row["origin"] for row in rows} == {"82"}
     assert all(float(row["mean"]) > 8 for row in rows)
 
@@ -156,4 +162,17 @@ def test_a_panel_too_short_for_its_windows_is_refused(refusal):
 def test_what_is_no_parquet_file_is_refused(tmp_path):
     (tmp_path / "panel.parquet").write_text("series,time,value\n")
     with pytest.raises(SystemExit, match="is no Parquet file that can be read"):
-        main(["--panel", str(tmp_path / "panel.parquet"), "--season", "7", "--horizon", "7", "--windows", "1", "--out", str(tmp_path / "out.csv")])
+        main(
+            [
+                "--panel",
+                str(tmp_path / "panel.parquet"),
+                "--season",
+                "7",
+                "--horizon",
+                "7",
+                "--windows",
+                "1",
+                "--out",
+                str(tmp_path / "out.csv"),
+            ]
+        )
