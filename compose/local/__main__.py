@@ -20,7 +20,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from compose.local import demo, jars, minio, stack, training
+from compose.local import jars, minio, stack, training
 from compose.local.processes import object_store_of, processes
 from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Supervisor
@@ -46,7 +46,8 @@ def main(arguments: list[str]) -> None:
         case ["demo"]:
             with alone_in(folder):
                 stack.up(processes(settings), [], supervisor)
-            demo.run(settings, processes(settings))
+            # A program of its own, since what it takes is slow to load.
+            stack.execute([sys.executable, "-m", "compose.local.demo"], {})
         case ["status"]:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:

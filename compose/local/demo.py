@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlencode
@@ -21,13 +21,12 @@ from minio.credentials.providers import StaticProvider
 
 from compose.local import credentials, minio, training
 from compose.local.process import Process
-from compose.local.processes import object_store_of
+from compose.local.processes import object_store_of, processes
 from compose.local.settings import ROOT, Settings
 from compose.local.shop import Account, Caller, Json, Refused, Shop
 from hashiramart.jobs.v1 import jobs_pb2
 from ml.get_cleaned_data import Unusable, connect
 from ml.recommender.columns import CATEGORY, CUSTOMER_NUMBER, DATE, NAME, PRICE_CENTS, PRODUCT_ID
-from ml.versions import Unavailable, Version, Versions
 from services.jobs.terminal import outcome, told
 from spark.land import checked
 from spark.refusals import UnreadableFile
@@ -36,7 +35,6 @@ MODELS = ("recommender", "forecaster")
 SHOPPER, STAFF, ADMIN = "SHOPPER", "STAFF", "ADMIN"
 # What DVC says when it begins a stage.
 STAGE = re.compile(r"Running stage '(\w+)'")
-TIMEOUT_SECONDS = 30
 # How long a service may take to answer from a model that was promoted.
 SERVED_SECONDS = 60
 
@@ -45,21 +43,21 @@ class Unable(Exception):
     """The demo cannot go on, and this is why."""
 
 
-def run(settings: Settings, processes: Sequence[Process]) -> None:
+def main() -> None:
     """Fills a stack that is up, shows what its models say, and tells who may sign in."""
     failed: list[str] = []
     try:
-        asyncio.run(_run(settings, processes))
-    except* (Unable, Refused, Unusable, Unavailable, httpx.HTTPError) as failures:
+        asyncio.run(fill(Settings()))
+    except* (Unable, Refused, Unusable, httpx.HTTPError) as failures:
         failed = [str(failure) or type(failure).__name__ for failure in leaves(failures)]
     # What is raised inside of `except*` comes out as a group, with a traceback.
     if failed:
         sys.exit("\n".join([*failed, "The same command goes on from here."]))
 
 
-async def _run(settings: Settings, processes: Sequence[Process]) -> None:
+async def fill(settings: Settings) -> None:
     async with Shop(f"http://127.0.0.1:{settings.gateway_port}") as shop:
-        demo = Demo(settings, processes, shop)
+        demo = Demo(settings, processes(settings), shop)
         await demo.furnish()
         await demo.show()
 
@@ -88,12 +86,14 @@ class Demo:
 
     async def show(self) -> None:
         """Says what the models answer, where to go on, and who may sign in."""
-        recommendations, forecast = await asyncio.gather(self._recommendations(), self._forecast())
+        shopper, staff = await self._sign_in(SHOPPER), await self._sign_in(STAFF)
+        wanted = await shopper.call("GET", "/recommendations/me?page_size=5")
+        forecast = await staff.call("GET", "/forecasts/sales?granularity=week&levels=80")
         print("\nWhat the shopper is likely to want next:")
-        for each in recommendations:
+        for each in wanted["recommendations"]:
             print(f"  {each['product']['name']:38.38}{each['reason']['text']}")
         print("\nWhat the shop is likely to sell, in units:")
-        for point in forecast:
+        for point in forecast["points"]:
             [band] = point["bands"]
             print(f"  from {point['date']}  {point['mean']:>10,.0f}   {band['level']} % sure: {band['lower']:,.0f} to {band['upper']:,.0f}")
         print("\nWhere to go on:")
@@ -171,14 +171,22 @@ class Demo:
         """A model that has passed the gate."""
         if await self._promoted(model) is None:
             await self._train(model)
-        champion = await self._promoted(model)
+        deadline = time.monotonic() + SERVED_SECONDS
+        while (champion := await self._promoted(model)) and not champion["serving"]:
+            if time.monotonic() > deadline:
+                raise Unable(f"The {model} does not answer from its champion; `make logs S={model}` may say why.")
+            await asyncio.sleep(1)
         if champion is None:
             raise Unable(f"The {model} did not pass the gate; {self._log(model)} says why.")
-        say(model, f"version {champion.number} is the champion")
+        say(model, f"version {champion['version']} is the champion, and answers")
 
-    async def _promoted(self, model: str) -> Version | None:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as http:
-            return await Versions(http, self._addresses["mlflow"], f"hashiramart-{model}").champion()
+    async def _promoted(self, model: str) -> Json | None:
+        try:
+            return await (await self._sign_in(STAFF)).call("GET", f"/models/{model}")
+        except Refused as refused:
+            if refused.reason != "NO_MODEL":
+                raise
+            return None
 
     async def _train(self, model: str) -> None:
         """Runs the pipeline for a model, by the quick recipe."""
@@ -208,31 +216,6 @@ class Demo:
 
     def _log(self, model: str) -> Path:
         return self._settings.logs / f"training-{model}.log"
-
-    async def _recommendations(self) -> list[Json]:
-        """The first products that are recommended to the shopper."""
-        shopper = await self._sign_in(SHOPPER)
-
-        async def answer() -> list[Json]:
-            said = await shopper.call("GET", "/recommendations/me?page_size=5")
-            return said["recommendations"] if said["model_version"] else []
-
-        return await answered_by("recommender", answer)
-
-    async def _forecast(self) -> list[Json]:
-        """What the whole shop sells in the next weeks."""
-        staff = await self._sign_in(STAFF)
-
-        async def answer() -> list[Json]:
-            try:
-                points: list[Json] = (await staff.call("GET", "/forecasts/sales?granularity=week&levels=80"))["points"]
-            except Refused as refused:
-                if refused.reason != "NO_MODEL":
-                    raise
-                return []
-            return points
-
-        return await answered_by("forecaster", answer)
 
     def _pages(self) -> Iterator[tuple[str, str]]:
         """What there is to look at."""
@@ -301,16 +284,6 @@ def as_job(answer: Json) -> jobs_pb2.Job:
     return json_format.ParseDict(answer, jobs_pb2.Job())
 
 
-async def answered_by(model: str, answer: Callable[[], Awaitable[list[Json]]]) -> list[Json]:
-    """The first answer that is not empty, which comes when the service has loaded its model. Raises `Unable`."""
-    deadline = time.monotonic() + SERVED_SECONDS
-    while not (found := await answer()):
-        if time.monotonic() > deadline:
-            raise Unable(f"The {model} has a champion and does not answer from it; `make logs S={model}` may say why.")
-        await asyncio.sleep(0.5)
-    return found
-
-
 async def execute(command: Sequence[str], environment: Mapping[str, str], text: str = "") -> None:
     """Runs a command of ours, with `text` on its standard input. Raises `Unable`."""
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=os.environ | environment, stdin=asyncio.subprocess.PIPE)
@@ -337,3 +310,10 @@ def leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
 
 def say(what: str, text: str) -> None:
     print(f"{what:16}{text}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; the same command goes on from here.")
