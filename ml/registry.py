@@ -89,7 +89,7 @@ class Promoted(Generic[M]):
         """Takes up the champion if another serves. Raises `Unavailable`, `Refused`; then the model that serves is as before."""
         async with self._swap:
             champion = await self._versions.champion()
-            if champion is None or (self._serving and _same(champion, self._serving.version)):
+            if champion is None or (self._serving and champion.same(self._serving.version)):
                 return
             sha256, until = self._refused
             if champion.provenance.artifact_sha256 == sha256 and time.monotonic() < until:
@@ -160,11 +160,6 @@ _SERVED = "served.json"
 # How long a refused artifact is left alone before it is tried again: somebody may have mended the store.
 _REFUSED_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
-
-
-def _same(one: Version, other: Version) -> bool:
-    """An MLflow that began anew counts from 1 again, so the number alone does not tell."""
-    return (one.number, one.provenance.artifact_sha256) == (other.number, other.provenance.artifact_sha256)
 
 
 def _verify(folder: Path, version: Version) -> None:

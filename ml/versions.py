@@ -86,6 +86,10 @@ class Version(BaseModel, frozen=True):
     artifact_path: str
     provenance: Provenance
 
+    def same(self, other: "Version") -> bool:
+        """An MLflow that began anew counts from 1 again, so the number alone does not tell."""
+        return (self.number, self.provenance.artifact_sha256) == (other.number, other.provenance.artifact_sha256)
+
 
 class Page(NamedTuple):
     """A page of versions, the newest first, and MLflow's token for the next; empty on the last."""

@@ -52,7 +52,7 @@ def object_store_of(settings: Settings) -> ObjectStore:
 
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *users)
+    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "FORECASTER_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
 
@@ -201,6 +201,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
     services = [
         service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
         service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
+        forecaster_row(settings, secrets),
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),
     ]
     gateway = Process(
@@ -218,6 +219,24 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         scheme=HTTP,
     )
     return [*services, gateway]
+
+
+def forecaster_row(settings: Settings, secrets: Mapping[str, str]) -> Process:
+    """It waits for nobody: without MLflow it answers from the model that it kept."""
+    port = settings.forecaster_port
+    environment = {
+        "FORECASTER_LISTEN": f"127.0.0.1:{port}",
+        "FORECASTER_MLFLOW_URL": f"http://127.0.0.1:{settings.mlflow_port}",
+        "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
+        "FORECASTER_SECRET": secrets["FORECASTER_SECRET"],
+        "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
+    }
+    return Process(
+        Program("forecaster", python("services.forecaster"), environment),
+        {"FORECASTER_PORT": port},
+        memory_mb=250,
+        ready=partial(grpc_serves, port),
+    )
 
 
 def worker_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:

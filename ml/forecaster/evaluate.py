@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ml.forecaster import baselines, metrics
+from ml.forecaster.fitting import TooShort
 from ml.forecaster.model import NEAR, Forecaster, Point, Scope, ScopeKind
 from ml.forecaster.panel import Frequency, Numbers, Panel
 from ml.forecaster.seasons import WEEK
@@ -56,10 +57,11 @@ def window_origins(shop: Shop) -> dict[str, list[int]]:
 
 
 def panel_products(shop: Shop, origin: int) -> list[int]:
-    """The places of the products that are scored."""
+    """The places of the products that are scored; a small shop has fewer than PANEL that have sold."""
     revenue = shop.revenue[:, max(0, origin - PANEL_DAYS) : origin].sum(axis=1)
-    best: list[int] = np.argsort(-revenue, kind="stable")[:PANEL].tolist()
-    return best
+    best = np.argsort(-revenue, kind="stable")[:PANEL]
+    sold: list[int] = best[revenue[best] > 0].tolist()
+    return sold
 
 
 def product_panel(shop: Shop, chosen: Sequence[int], origin: int) -> Panel:
@@ -162,6 +164,15 @@ def averages(windows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def main() -> None:
     shop, numbers = read_shop(DATA), recipe(PARAMETERS)
+    try:
+        found, total = evaluated(shop, numbers)
+    except TooShort as error:
+        sys.exit(f"forecaster: {error}")
+    write(found, total, card(shop, numbers, found))
+
+
+def evaluated(shop: Shop, numbers: Mapping[str, Any]) -> tuple[dict[str, float], list[list[object]]]:
+    """The scores of all windows, and the rows of the plot of the whole shop. Raises `TooShort`."""
     found: dict[str, float] = {}
     total: list[list[object]] = []
     for name, origins in window_origins(shop).items():
@@ -181,7 +192,7 @@ def main() -> None:
             scores.append(window_scores(shop, chosen, panel, told) | level_scores(forecaster, came))
             total += total_rows(name, forecaster, came)
         found |= {f"{name}.{score}": round(value, 6) for score, value in averages(scores).items()}
-    write(found, total, card(shop, numbers, found))
+    return found, total
 
 
 def total_rows(window: str, forecaster: Forecaster, shop: Shop) -> list[list[object]]:

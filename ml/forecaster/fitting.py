@@ -18,6 +18,12 @@ from ml.forecaster.shop import METRICS, PRODUCT, REVENUE_METRIC, UNITS_METRIC, M
 
 # A shop has few categories and countries: their models need fewer rows than those of its products.
 WIDE_ROWS = 1 / 3
+# Those held back, and four weeks to learn from before them.
+LEAST_DAYS = HELD_BACK + NEAR
+
+
+class TooShort(Exception):
+    """There are too few days to learn from. The text is for people."""
 
 
 def fit_shop(shop: Shop, recipe: Recipe, facts: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
@@ -25,7 +31,11 @@ def fit_shop(shop: Shop, recipe: Recipe, facts: Mapping[str, object], horizon: i
 
     facts: what is to be saved with it, such as the parameters and the hash of the data
     horizon: how many days are laid out; the models learn from all HORIZON, so that the first days of fewer are the very same
+
+    Raises `TooShort`.
     """
+    if shop.day_count < LEAST_DAYS:
+        raise TooShort(f"{shop.day_count} days of sales are too few: it takes {LEAST_DAYS} before the first that is forecast.")
     tower = pyramid(shop, HORIZON)
     features = Features(tower.panel, tower.around)
     # What is sold of one product is another kind of thing than what a shop sells: sparse, and wild. Each has models of its own.

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ml.forecaster.direct import Recipe
-from ml.forecaster.fitting import fit_shop
+from ml.forecaster.fitting import TooShort, fit_shop
 from ml.forecaster.model import HORIZON, NEAR, Forecaster
 from ml.forecaster.shop import Shop, read_shop
 
@@ -20,13 +20,13 @@ DATA, MODEL, PARAMETERS = Path("data/clean"), Path("models/forecaster"), Path("p
 
 
 def refit(folder: Path, numbers: Mapping[str, Any]) -> Forecaster:
-    """A forecaster that has learnt from all history in a folder of clean data, by the numbers of a recipe."""
+    """A forecaster that has learnt from all history in a folder of clean data, by the numbers of a recipe. Raises `TooShort`."""
     return fit_shop(read_shop(folder), Recipe(**numbers), facts(folder, numbers))
 
 
 def fit_before(shop: Shop, day: int, numbers: Mapping[str, Any], told: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
-    """A forecaster that has learnt from the first `day` days, and from nothing else; `horizon` as for `fit_shop`."""
-    return fit_shop(shop.before(day), Recipe(**numbers), told, horizon)
+    """A forecaster that has learnt from the first `day` days, and from nothing else; `horizon` as for `fit_shop`. Raises `TooShort`."""
+    return fit_shop(shop.before(max(day, 0)), Recipe(**numbers), told, horizon)
 
 
 def facts(folder: Path, numbers: Mapping[str, Any]) -> dict[str, object]:
@@ -46,7 +46,10 @@ def main() -> None:
     shop, numbers = read_shop(DATA), recipe(PARAMETERS)
     day = shop.day_count - NEAR
     print(f"forecaster: fitting on what was before {shop.first_day + day}", file=sys.stderr)
-    fit_before(shop, day, numbers, facts(DATA, numbers)).save(MODEL)
+    try:
+        fit_before(shop, day, numbers, facts(DATA, numbers)).save(MODEL)
+    except TooShort as error:
+        sys.exit(f"forecaster: {error}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,14 @@ REASON_FIRST = {
     "Unimplemented",
 }
 # Whose reasons may be given where, beside those that any RPC may give.
-PARTS = {"mesh": [], "gateway": [], "services/auth": ["auth"], "services/catalog": ["catalog"]}
+PARTS = {
+    "mesh": [],
+    "gateway": [],
+    "services/auth": ["auth"],
+    "services/catalog": ["catalog"],
+    "services/forecaster": ["forecaster"],
+    "services/models.py": ["model"],
+}
 # The same, where some are still to be given: models are not trained yet, and what can be wrong with raw data is told by the ETL.
 GROWING = {"services/jobs": ["jobs"]}
 
@@ -56,7 +63,8 @@ def declared(*packages: str) -> set[str]:
 
 
 def sources(part: str) -> Iterator[Path]:
-    return (contracts.ROOT / part).rglob("*.py")
+    path = contracts.ROOT / part
+    return path.rglob("*.py") if path.is_dir() else iter([path])
 
 
 def reasons(path: Path) -> Iterator[str]:

@@ -40,7 +40,8 @@ class Shop:
         self._stack = stack
         self.http = httpx.Client(base_url=stack.rest, timeout=DEADLINE_SECONDS)
         self._channels = {
-            name: grpc.insecure_channel(f"127.0.0.1:{stack.environment[f'{name.upper()}_PORT']}") for name in ("auth", "catalog", "jobs")
+            name: grpc.insecure_channel(f"127.0.0.1:{stack.environment[f'{name.upper()}_PORT']}")
+            for name in ("auth", "catalog", "forecaster", "jobs")
         }
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from compose.local.settings import Settings
 from tests.engines import own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("postgres", "auth", "catalog", "jobs", "gateway")
+SERVICES = ("postgres", "auth", "catalog", "forecaster", "jobs", "gateway")
 ENGINES = ("minio", "namenode", "datanode", "resourcemanager", "nodemanager", "history", "mlflow")
 UP_SECONDS = 600
 

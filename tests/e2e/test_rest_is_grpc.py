@@ -13,7 +13,7 @@ from hashiramart.access.v1 import access_pb2
 from tests.e2e.shop import Json, Outcome, Shop, service_name
 from tests.gateway.corpus import Binding, bindings, is_unary
 
-SERVED = {"auth", "catalog", "jobs"}
+SERVED = {"auth", "catalog", "forecaster", "jobs"}
 SERVED_BINDINGS = [binding for binding in bindings() if service_name(binding.method) in SERVED]
 # Who is refused, by what the contract asks for.
 REFUSED_ROLES = {
@@ -81,6 +81,16 @@ WRONG: list[tuple[str, str, Json]] = [
     ("GET /jobs/{id}", "staff", {"id": "no job"}),
     ("GET /jobs/{id}/logs", "staff", {"id": "nothing"}),
     ("POST /jobs/{id}:cancel", "staff", {"id": "nothing"}),
+    # No model has been trained, and there is no registry.
+    ("GET /forecasts/sales", "staff", {"granularity": "GRANULARITY_WEEK", "levels": [50, 95], "product_id": "22423", "history_days": 0}),
+    ("GET /forecasts/sales", "staff", {"horizon_days": 183, "levels": [0]}),
+    ("GET /forecasts/sales/explanation", "staff", {"country": "France"}),
+    ("GET /forecasts/sales/backtest", "staff", {"category": ""}),
+    ("GET /models/forecaster", "staff", {}),
+    ("GET /models/forecaster/versions/{version}", "staff", {"version": "7"}),
+    ("GET /models/forecaster/versions", "staff", {"page_token": "nonsense"}),
+    ("POST /models/forecaster:promote", "admin", {"version": "champion"}),
+    ("POST /models/forecaster:rollback", "admin", {}),
 ]
 # What differs between two calls that do the same.
 OWN = re.compile(r"^(id|etag|access_token|refresh_token|.*_time)$")

@@ -28,4 +28,5 @@ def trend_and_week(days: int, count: int = 12) -> Numbers:
     """Series that rise by a tenth of their size in a hundred days and sell twice as much on Mondays."""
     day = np.arange(days)
     week = np.array([2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5])[day % 7]
-    return (20.0 + 10 * np.arange(count))[:, None] * (1 + day / 1000) * week
+    rising: Numbers = (20.0 + 10 * np.arange(count))[:, None] * (1 + day / 1000) * week
+    return rising

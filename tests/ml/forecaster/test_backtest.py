@@ -15,22 +15,22 @@ from ml.forecaster.backtest import main
 from tests.ml.forecaster.panels import MONDAY, trend_and_week
 
 Columns = dict[str, Any]
+Backtest = Callable[..., tuple[list[dict[str, str]], Any]]
+Refusal = Callable[..., str]
+DAY = np.timedelta64(1, "D")
 LEVELS = ["q0.025", *(f"q0.{place}" for place in range(1, 10)), "q0.975"]
 
 
-def long(values: np.ndarray, step: np.timedelta64 = np.timedelta64(1, "D")) -> Columns:
+def long(values: np.ndarray, step: np.timedelta64 = DAY) -> Columns:
     """The columns of a panel."""
     count, seen = values.shape
     times = (MONDAY.astype("datetime64[s]") + np.arange(seen) * step).tolist()
-    return {
-        "series": np.repeat([f"s{place}" for place in range(count)], seen).tolist(),
-        "time": times * count,
-        "value": values.ravel().tolist(),
-    }
+    names = np.repeat([f"s{place}" for place in range(count)], seen).tolist()
+    return {"series": names, "time": times * count, "value": values.ravel().tolist()}
 
 
 @pytest.fixture
-def backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[list[dict[str, str]], Any]]:
+def backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Backtest:
     """Writes a panel, backtests it, and reads the predictions and the scores."""
 
     def run(columns: Columns, *options: str) -> tuple[list[dict[str, str]], Any]:
@@ -43,7 +43,7 @@ def backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...
 
 
 @pytest.fixture
-def refusal(backtest) -> Callable[..., str]:
+def refusal(backtest: Backtest) -> Refusal:
     """What the command says of a panel that it refuses."""
 
     def said(columns: Columns, *options: str) -> str:
@@ -54,14 +54,14 @@ def refusal(backtest) -> Callable[..., str]:
     return said
 
 
-def test_every_window_series_and_step_has_a_row(backtest):
+def test_every_window_series_and_step_has_a_row(backtest: Backtest) -> None:
     rows, _ = backtest(long(trend_and_week(70, 3)), "--season", "7", "--horizon", "7", "--windows", "2")
     assert list(rows[0]) == ["origin", "series", "step", "mean", *LEVELS]
     expected = [(origin, f"s{place}", str(step)) for origin in ("2020-03-01", "2020-03-08") for place in range(3) for step in range(1, 8)]
     assert [(row["origin"], row["series"], row["step"]) for row in rows] == expected
 
 
-def test_the_scores_beat_the_last_season(backtest):
+def test_the_scores_beat_the_last_season(backtest: Backtest) -> None:
     values = np.random.default_rng(0).poisson(trend_and_week(200)).astype(float)
     _, scores = backtest(long(values), "--season", "7", "--horizon", "14", "--windows", "2")
     assert scores["mase"] < scores["seasonal_naive"]["mase"]
@@ -73,14 +73,14 @@ def test_the_scores_beat_the_last_season(backtest):
     ("frequency", "season", "step"),
     [("hour", "24", np.timedelta64(1, "h")), ("week", "52", np.timedelta64(7, "D")), ("week", "1", np.timedelta64(7, "D"))],
 )
-def test_other_frequencies_and_seasons_go_as_well(backtest, frequency, season, step):
+def test_other_frequencies_and_seasons_go_as_well(backtest: Backtest, frequency: str, season: str, step: np.timedelta64) -> None:
     wave = 50 + 20 * np.sin(np.arange(120) * 2 * np.pi / max(int(season), 12)) + np.arange(4)[:, None]
     rows, scores = backtest(long(wave, step), "--frequency", frequency, "--season", season, "--horizon", "8", "--windows", "1")
     assert len(rows) == 4 * 8
     assert 0 <= scores["cov80"] <= 1
 
 
-def test_published_columns_and_shut_days_are_heeded(backtest):
+def test_published_columns_and_shut_days_are_heeded(backtest: Backtest) -> None:
     values = trend_and_week(140, 4)
     closed = np.zeros_like(values, dtype=int)
     closed[:, ::10] = closed[1, 137] = 1
@@ -90,18 +90,17 @@ def test_published_columns_and_shut_days_are_heeded(backtest):
     assert {(row["series"], row["step"]) for row in rows if float(row["mean"]) == 0} == {("s1", "5")}
 
 
-def test_a_missing_row_is_unknown_and_times_may_be_numbers(backtest):
+def test_a_missing_row_is_unknown_and_times_may_be_numbers(backtest: Backtest) -> None:
     columns = long(np.full((3, 90), 10.0) + np.arange(90) % 7)
     columns["time"] = list(range(90)) * 3
     kept = [place for place in range(270) if place % 11]
-    rows, _ = backtest(
-        {name: [column[place] for place in kept] for name, column in columns.items()}, "--season", "7", "--horizon", "7", "--windows", "1"
-    )
+    with_gaps = {name: [column[place] for place in kept] for name, column in columns.items()}
+    rows, _ = backtest(with_gaps, "--season", "7", "--horizon", "7", "--windows", "1")
     assert {row["origin"] for row in rows} == {"82"}
     assert all(float(row["mean"]) > 8 for row in rows)
 
 
-def test_values_after_the_panel_of_a_window_change_nothing_in_it(backtest):
+def test_values_after_the_panel_of_a_window_change_nothing_in_it(backtest: Backtest) -> None:
     values = np.random.default_rng(1).poisson(trend_and_week(100, 3)).astype(float)
     noisy = values.copy()
     noisy[:, -7:] = 1e5
@@ -109,7 +108,7 @@ def test_values_after_the_panel_of_a_window_change_nothing_in_it(backtest):
     assert first == second
 
 
-def test_a_missing_column_is_named(refusal):
+def test_a_missing_column_is_named(refusal: Refusal) -> None:
     columns = long(trend_and_week(60, 2))
     del columns["value"]
     assert "has no column value; it has series, time." in refusal(columns)
@@ -123,56 +122,44 @@ def test_a_missing_column_is_named(refusal):
         ("time", None, "column time, row 3 is missing."),
     ],
 )
-def test_a_bad_cell_is_named_by_column_and_row(refusal, column, value, said):
+def test_a_bad_cell_is_named_by_column_and_row(refusal: Refusal, column: str, value: object, said: str) -> None:
     columns = long(trend_and_week(60, 2))
     columns[column][2] = value
     assert said in refusal(columns)
 
 
-def test_a_time_off_the_grid_is_named(refusal):
+def test_a_time_off_the_grid_is_named(refusal: Refusal) -> None:
     columns = long(trend_and_week(60, 2))
     columns["time"][4] = columns["time"][4].replace(hour=5)
     assert "column time, row 5 is no whole number of days after 2020-01-06" in refusal(columns)
 
 
-def test_a_second_row_of_a_series_and_time_is_named(refusal):
+def test_a_second_row_of_a_series_and_time_is_named(refusal: Refusal) -> None:
     columns = long(trend_and_week(60, 2))
     columns["time"][4] = columns["time"][3]
     assert "column time, row 5 was given before for its series." in refusal(columns)
 
 
-def test_text_for_a_value_is_refused(refusal):
+def test_text_for_a_value_is_refused(refusal: Refusal) -> None:
     columns = long(trend_and_week(60, 2))
     columns["value"] = ["many"] * 120
     assert "column value is string: it must be numbers." in refusal(columns)
 
 
-def test_a_static_column_that_changes_is_refused(refusal):
+def test_a_static_column_that_changes_is_refused(refusal: Refusal) -> None:
     columns = long(trend_and_week(60, 2)) | {"kind": ["a"] * 9 + ["b"] * 111}
     options = ("--season", "7", "--horizon", "7", "--windows", "1", "--static", "kind")
     assert "column kind, row 1 differs from another row of its series." in refusal(columns, *options)
 
 
-def test_a_panel_too_short_for_its_windows_is_refused(refusal):
+def test_a_panel_too_short_for_its_windows_is_refused(refusal: Refusal) -> None:
     assert "has 60 steps: 8 windows of 7 leave 4 before the first, and it takes 24." in refusal(
         long(trend_and_week(60, 2)), "--season", "7", "--horizon", "7", "--windows", "8"
     )
 
 
-def test_what_is_no_parquet_file_is_refused(tmp_path):
-    (tmp_path / "panel.parquet").write_text("series,time,value\n")
+def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
+    panel, out = tmp_path / "panel.parquet", tmp_path / "out.csv"
+    panel.write_text("series,time,value\n")
     with pytest.raises(SystemExit, match="is no Parquet file that can be read"):
-        main(
-            [
-                "--panel",
-                str(tmp_path / "panel.parquet"),
-                "--season",
-                "7",
-                "--horizon",
-                "7",
-                "--windows",
-                "1",
-                "--out",
-                str(tmp_path / "out.csv"),
-            ]
-        )
+        main(["--panel", str(panel), "--season", "7", "--horizon", "7", "--windows", "1", "--out", str(out)])

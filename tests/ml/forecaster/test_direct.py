@@ -26,14 +26,14 @@ def error(forecast: Numbers, actual: Numbers) -> float:
     return float(np.abs(forecast - actual).mean() / actual.mean())
 
 
-def test_a_trend_plus_a_week_goes_on():
+def test_a_trend_plus_a_week_goes_on() -> None:
     values = trend_and_week(200 + AHEAD)
     made = forecast(panel(values[:, :200], AHEAD))
     assert error(made.mean, values[:, 200:]) < 0.03
     assert error(made.knots[:, :, 3], values[:, 200:]) < 0.03
 
 
-def test_a_promotion_doubles_sales_where_it_is_published():
+def test_a_promotion_doubles_sales_where_it_is_published() -> None:
     rng = np.random.default_rng(0)
     promoted = (rng.random((20, 300 + AHEAD)) < 0.2).astype(float)
     values = trend_and_week(300 + AHEAD, 20) * (1 + promoted)
@@ -41,7 +41,7 @@ def test_a_promotion_doubles_sales_where_it_is_published():
     assert error(made.mean, values[:, 300:]) < 0.1
 
 
-def test_shut_days_are_forecast_at_zero():
+def test_shut_days_are_forecast_at_zero() -> None:
     values = trend_and_week(200)
     shut = np.zeros((len(values), 200 + AHEAD), dtype=bool)
     shut[3, 205] = True
@@ -51,7 +51,7 @@ def test_shut_days_are_forecast_at_zero():
     assert (made.mean[2] > 0).all()
 
 
-def test_a_weekday_that_never_sells_is_forecast_at_zero():
+def test_a_weekday_that_never_sells_is_forecast_at_zero() -> None:
     values = trend_and_week(200)
     values[:, 5::7] = 0
     made = forecast(panel(values, AHEAD))
@@ -60,7 +60,7 @@ def test_a_weekday_that_never_sells_is_forecast_at_zero():
     assert (made.mean[:, weekday != 5] > 0).all()
 
 
-def test_noise_after_the_origin_changes_no_forecast():
+def test_noise_after_the_origin_changes_no_forecast() -> None:
     rng = np.random.default_rng(1)
     values = rng.poisson(trend_and_week(200)).astype(float)
     noisy = values.copy()
@@ -70,14 +70,14 @@ def test_noise_after_the_origin_changes_no_forecast():
     assert np.array_equal(quiet.knots, disturbed.knots)
 
 
-def test_the_same_panel_gives_the_same_forecasts():
+def test_the_same_panel_gives_the_same_forecasts() -> None:
     values = np.random.default_rng(2).poisson(trend_and_week(120)).astype(float)
     first, second = (forecast(panel(values, AHEAD)) for _ in range(2))
     assert np.array_equal(first.mean, second.mean)
     assert np.array_equal(first.knots, second.knots)
 
 
-def test_quantiles_are_in_order_and_not_negative():
+def test_quantiles_are_in_order_and_not_negative() -> None:
     values = np.random.default_rng(3).poisson(0.3, (15, 150)).astype(float)
     knots = forecast(panel(values, AHEAD)).knots
     assert (np.diff(knots, axis=2) >= 0).all()
@@ -85,7 +85,7 @@ def test_quantiles_are_in_order_and_not_negative():
 
 
 @pytest.mark.parametrize("share", [0.8, 0.95])
-def test_bands_hold_their_share_of_what_comes(share):
+def test_bands_hold_their_share_of_what_comes(share: float) -> None:
     rng = np.random.default_rng(4)
     values = rng.gamma(4, trend_and_week(300 + AHEAD, 40) / 4)
     knots = forecast(panel(values[:, :300], AHEAD)).knots
@@ -94,7 +94,7 @@ def test_bands_hold_their_share_of_what_comes(share):
     assert held.mean() == pytest.approx(share, abs=0.06)
 
 
-def test_a_series_without_history_begins_as_the_others_did():
+def test_a_series_without_history_begins_as_the_others_did() -> None:
     values = np.full((10, 120), 30.0) * (1 + 0.1 * np.random.default_rng(5).random((10, 120)))
     values[9] = np.nan
     assert forecast(panel(values, AHEAD)).mean[9] == pytest.approx(np.full(AHEAD, 31.5), rel=0.2)

@@ -1,0 +1,40 @@
+"""Serves the forecaster: `python -m services.forecaster`."""
+
+import asyncio
+
+import httpx
+import uvloop
+
+from hashiramart.auth.v1 import auth_pb2
+from hashiramart.forecaster.v1 import forecaster_pb2_grpc
+from mesh import channel, telemetry
+from mesh.identity import RemoteKeys, TokenVerifier
+from mesh.paging import PageTokens
+from mesh.server import Server, serve
+from mesh.settings import MeshSettings
+from ml.forecaster.model import Forecaster
+from ml.registry import Promoted
+from ml.versions import Versions
+from services.forecaster.servicer import ForecasterServicer
+from services.forecaster.settings import Settings
+
+
+async def main() -> None:
+    settings, mesh = Settings(), MeshSettings()
+    telemetry.start("forecaster", mesh)
+    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
+    async with auth, httpx.AsyncClient(timeout=settings.mlflow_seconds) as client:
+        versions = Versions(client, settings.mlflow_url, "hashiramart-forecaster")
+        promoted = Promoted(versions, settings.model_folder, Forecaster.load, settings.poll_seconds)
+        await promoted.recall()
+        servicer = ForecasterServicer(versions, promoted, PageTokens(settings.secret.get_secret_value().encode()), settings.currency)
+        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
+        forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(promoted.watch())
+            await serve(server)
+            watch.cancel()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

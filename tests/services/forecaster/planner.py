@@ -1,0 +1,27 @@
+"""Somebody who asks what will be sold."""
+
+from typing import Any
+
+from hashiramart.forecaster.v1 import forecaster_pb2
+from hashiramart.forecaster.v1.forecaster_pb2_grpc import ForecasterServiceStub
+
+
+class Planner:
+    """Calls the forecaster as one caller."""
+
+    def __init__(self, stub: ForecasterServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._stub = stub
+        self._metadata = metadata
+
+    def forecast(self, **asked: Any) -> forecaster_pb2.ForecastSalesResponse:
+        return self._stub.ForecastSales(forecaster_pb2.ForecastSalesRequest(**asked), metadata=self._metadata, timeout=10)
+
+    def explain(self, **asked: Any) -> forecaster_pb2.ExplainForecastResponse:
+        return self._stub.ExplainForecast(forecaster_pb2.ExplainForecastRequest(**asked), metadata=self._metadata, timeout=10)
+
+    def backtest(self, **asked: Any) -> forecaster_pb2.Backtest:
+        return self._stub.GetBacktest(forecaster_pb2.GetBacktestRequest(**asked), metadata=self._metadata, timeout=10)
+
+    def means(self, **asked: Any) -> list[float]:
+        """What is expected, period by period."""
+        return [point.mean for point in self.forecast(**asked).points]
