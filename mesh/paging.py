@@ -29,16 +29,17 @@ def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, maximum: int = M
 class PageTokens:
     """Writes and reads the tokens of one service's lists, which share its secret.
 
-    A token is opaque and authenticated, lives for a day, and fits only the list and the arguments that it was made for. Between
-    pages, only `page_size` may change.
+    A token is opaque and authenticated, lives for a day or as long as is said, and fits only the list and the arguments that it was
+    made for. Between pages, only `page_size` may change.
     """
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, lifetime_seconds: int = LIFETIME_SECONDS) -> None:
         self._secret = secret
+        self._lifetime_seconds = lifetime_seconds
 
     def write(self, request: Message, place: Place) -> str:
         """The token of the page after `place`, in the list that `request` asked for."""
-        expiry = int(time.time()) + LIFETIME_SECONDS
+        expiry = int(time.time()) + self._lifetime_seconds
         content = json.dumps([expiry, *map(_to_json, place)], separators=(",", ":")).encode()
         return urlsafe_b64encode(self._seal(request, content) + content).decode().rstrip("=")
 

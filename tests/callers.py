@@ -21,7 +21,7 @@ class Issuer:
     async def key(self, kid: str) -> EllipticCurvePublicKey | None:
         return self._private.public_key() if kid == self._id else None
 
-    def token(self, role: Role, subject: str) -> str:
+    def token(self, role: Role, subject: str, customer_number: str = "") -> str:
         now = int(time.time())
         claims = {
             "iss": self._settings.jwt_issuer,
@@ -30,8 +30,10 @@ class Issuer:
             "exp": now + 900,
             "jti": str(uuid.uuid4()),
         }
+        if customer_number:
+            claims["customer_number"] = customer_number
         return jwt.encode(claims | {"sub": subject, "role": role}, self._private, algorithm="ES256", headers={"kid": self._id})
 
-    def metadata(self, role: Role, subject: str = "ann") -> tuple[tuple[str, str], ...]:
+    def metadata(self, role: Role, subject: str = "ann", customer_number: str = "") -> tuple[tuple[str, str], ...]:
         """What a call brings that this caller makes."""
-        return (("authorization", f"Bearer {self.token(role, subject)}"),)
+        return (("authorization", f"Bearer {self.token(role, subject, customer_number)}"),)

@@ -22,5 +22,5 @@ def own_purchases(history: Interactions, cutoff: int, index: int) -> Floats:
     filler = popularity(history, cutoff)
     events = history.of_customer(index)
     weights = decay((cutoff - history.day[events]).astype(np.float32), OWN_HALF_LIFE)
-    own = np.bincount(history.product[events], weights, len(history.product_ids))
-    return (own + LITTLE * filler / (filler.max() + 1)).astype(np.float32)
+    own = np.bincount(history.product[events], weights, len(history.product_ids)) + LITTLE * filler / (filler.max() + 1)
+    return np.asarray(own, np.float32)

@@ -85,8 +85,7 @@ def beside(history: Interactions, cutoff: int, held: Truth, first: Iterable[str]
 
 def ranked(recommender: Recommender, request: Request) -> list[str]:
     """The product ids of an answer, best first: far more than are measured, to see what a list holds at all."""
-    products: list[str] = recommender.history.product_ids[recommender.recommend(request, limit=LENGTH).product].tolist()
-    return products
+    return recommender.recommend(request, limit=LENGTH).ids
 
 
 def named(prefix: str, values: Mapping[str, float]) -> dict[str, float]:

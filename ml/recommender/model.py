@@ -96,10 +96,17 @@ class Ranking:
     def __len__(self) -> int:
         return len(self.product)
 
-    def shown(self, start: int, stop: int) -> list[Recommendation]:
-        """The recommendations from one place on, counted from 0, and before another."""
-        products = self.product[start:stop]
-        shown = zip(self.product_ids[products].tolist(), self.score[start:stop].tolist(), self.explain(products), strict=True)
+    @property
+    def ids(self) -> list[str]:
+        """The products' ids."""
+        ids: list[str] = self.product_ids[self.product].tolist()
+        return ids
+
+    def shown(self, places: Sequence[int]) -> list[Recommendation]:
+        """The recommendations at these places, counted from 0."""
+        at = np.array(places, np.int32)
+        products = self.product[at]
+        shown = zip(self.product_ids[products].tolist(), self.score[at].tolist(), self.explain(products), strict=True)
         return [Recommendation(*one) for one in shown]
 
 
@@ -201,10 +208,12 @@ class Recommender:
         known = NOBODY if index == UNKNOWN else Customer.of(self.history, index, end)
         # A product counts once a day, and all that is later than the history is one day.
         told: dict[tuple[float, int], float] = {}
+        in_history = set(zip(known.age.tolist(), known.product.tolist(), strict=True)) if request.purchases else set()
         for purchase in request.purchases:
             if purchase.product_id in self.product_indices:
                 event = max(end - day_number(purchase.day), 0), self.product_indices[purchase.product_id]
-                told[event] = told.get(event, 0) + purchase.quantity
+                if event not in in_history:
+                    told[event] = told.get(event, 0) + purchase.quantity
         age = np.append(known.age, np.array([age for age, _ in told], np.float32))
         order = np.argsort(-age, kind="stable")
         interest = np.zeros(self.generators.size, np.float32)
@@ -301,9 +310,7 @@ class Recommender:
                 raise Refused(f"The recommender does not answer {f'customer {number}' if number else 'a stranger'} as it did.")
 
     def _example(self, customer_number: str) -> list[str]:
-        ranking = self.recommend(Request(customer_number), limit=EXAMPLE_LENGTH)
-        products: list[str] = self.history.product_ids[ranking.product].tolist()
-        return products
+        return self.recommend(Request(customer_number), limit=EXAMPLE_LENGTH).ids
 
     def _may_show(self, allowed: Flags | None, not_these: Iterable[str]) -> Flags:
         may_show = np.ones(self.generators.size, bool) if allowed is None else allowed.copy()

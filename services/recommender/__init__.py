@@ -1,0 +1,1 @@
+"""The recommender: what a customer will want next, and what customers do."""

@@ -1,0 +1,70 @@
+"""Serves the recommender: `python -m services.recommender`."""
+
+import asyncio
+
+import httpx
+import uvloop
+
+from hashiramart.auth.v1 import auth_pb2
+from hashiramart.catalog.v1 import catalog_pb2
+from hashiramart.recommender.v1 import recommender_pb2_grpc
+from mesh import channel, database, telemetry
+from mesh.identity import RemoteKeys, ServiceToken, TokenVerifier
+from mesh.paging import PageTokens
+from mesh.server import Server, serve
+from mesh.settings import MeshSettings
+from ml.recommender.model import Recommender
+from ml.registry import Promoted
+from ml.versions import Versions
+from services.recommender.catalog import Catalog
+from services.recommender.housekeeping import keep_house
+from services.recommender.repository import EventRepository
+from services.recommender.servicer import RecommenderServicer
+from services.recommender.settings import Settings
+
+MODEL = "hashiramart-recommender"
+# In seconds: between two bytes of the registry's answer, and how long the products are waited for before others are told of it.
+REGISTRY_PATIENCE, CATALOG_PATIENCE = 10, 5
+
+# An export goes on where the last one ended, however long ago that was.
+EXPORT_LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
+
+
+async def main() -> None:
+    settings, mesh = Settings(), MeshSettings()
+    telemetry.start("recommender", mesh)
+    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
+    token = ServiceToken(auth, "recommender", settings.service_secret.get_secret_value())
+    products = channel.connect(settings.catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], mesh, token.proof)
+    async with (
+        auth,
+        products,
+        httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client,
+        await database.connect(str(settings.database_url), mesh) as postgres,
+    ):
+        registry = Versions(client, settings.mlflow_url, MODEL)
+        promoted = Promoted(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
+        catalog, events = Catalog(products), EventRepository(postgres)
+        secret = settings.secret.get_secret_value().encode()
+        page_tokens, export_tokens = PageTokens(secret), PageTokens(secret, EXPORT_LIFETIME_SECONDS)
+        servicer = RecommenderServicer(registry, promoted, catalog, events, page_tokens, export_tokens)
+
+        async def check() -> None:
+            # With the products it recommends, with the database it records.
+            if not catalog.is_filled:
+                await postgres.ping()
+
+        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [check])
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(catalog.follow())
+            await promoted.recall()
+            await catalog.filled(CATALOG_PATIENCE)
+            work = [following, tasks.create_task(promoted.watch()), tasks.create_task(keep_house(events))]
+            await serve(server)
+            for task in work:
+                task.cancel()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

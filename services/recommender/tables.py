@@ -1,0 +1,66 @@
+"""The tables of the recommender's schema."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+
+metadata = MetaData(schema="recommender")
+
+events = Table(
+    "events",
+    metadata,
+    # They are numbered as they are recorded.
+    Column("number", BigInteger, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("product_id", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("event_time", DateTime(timezone=True), nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("customer_number", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    PrimaryKeyConstraint("number"),
+    UniqueConstraint("user_id", "id", name="events_by_user_and_id"),
+    CheckConstraint("kind IN ('view', 'cart', 'purchase', 'impression')", name="events_kind_check"),
+)
+# What one is shown says nothing of one's taste.
+telling = events.c.kind != "impression"
+Index("events_by_user", "user_id", "number", postgresql_where=telling, _table=events)
+Index("events_by_customer", "customer_number", "number", postgresql_where=telling & (events.c.customer_number != ""), _table=events)
+
+# One row: the number of the last event. Who records holds this row until the events can be seen, so that numbers are seen in their order.
+event_log = Table("event_log", metadata, Column("last_number", BigInteger, nullable=False))
+
+# Requests to record that may come again.
+requests = Table(
+    "requests",
+    metadata,
+    Column("user_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    # What was answered. None for as long as nobody else sees the row.
+    Column("recorded_count", Integer),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("user_id", "request_id"),
+)
+
+# Users who were deleted, for as long as a token of theirs may be good: nothing of them is recorded any more.
+forgotten_users = Table(
+    "forgotten_users",
+    metadata,
+    Column("user_id", Text, nullable=False),
+    Column("forget_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("user_id"),
+)

@@ -1,0 +1,144 @@
+"""What the tests of the recommender can ask for: the recommender, beside a catalog, on a database of the module's own; and who calls it."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
+from hashiramart.recommender.v1 import recommender_pb2_grpc
+from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from mesh.identity import Role
+from mesh.migrate import migrate
+from mesh.server import Server
+from mesh.settings import MeshSettings
+from tests.callers import Issuer
+from tests.engines import free_port
+from tests.loops import Loop
+from tests.services.catalog.replica import Replica as CatalogReplica
+from tests.services.catalog.shop import Shop
+from tests.services.recommender import world
+from tests.services.recommender.replica import CatalogServer, Replica
+from tests.services.recommender.shopper import Shopper
+
+Caller = Callable[..., Shopper]
+
+
+@pytest.fixture(scope="module")
+def database_url(loop: Loop, postgres_url: str) -> str:
+    """The module's database, with the tables of both services in it."""
+    for service in ("catalog", "recommender"):
+        loop.run(migrate(service, postgres_url))
+    return postgres_url
+
+
+@pytest.fixture(scope="module")
+def catalog(loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[CatalogServer]:
+    """The catalog, served."""
+    replica = CatalogReplica(loop, database_url, mesh_settings)
+    server = CatalogServer(loop, replica, mesh_settings, issuer, free_port())
+    server.start()
+    yield server
+    server.stop()
+    replica.stop()
+
+
+@pytest.fixture(scope="module")
+def keeper(catalog: CatalogServer, issuer: Issuer) -> Iterator[Shop]:
+    """Somebody who keeps the shop, which has the world's products."""
+    with grpc.insecure_channel(catalog.address) as channel:
+        shop = Shop(CatalogServiceStub(channel), issuer.metadata(Role.STAFF, "kim"))
+        shop.take_in(world.products())
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the recommender keeps its model: one that knows the world's sales, unless the module has another."""
+    folder = tmp_path_factory.mktemp("model")
+    world.keep(world.model(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replica(
+    loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer, catalog: CatalogServer, keeper: Shop, folder: Path
+) -> Iterator[Replica]:
+    """The recommender's parts, at work; the products are there."""
+    replica = Replica(loop, database_url, mesh_settings, issuer, catalog.address, folder)
+    loop.run(replica.catalog.filled(30))
+    yield replica
+    replica.stop()
+
+
+@pytest.fixture(scope="module")
+def grpc_servicer(replica: Replica) -> recommender_pb2_grpc.RecommenderServiceServicer:
+    return replica.servicer
+
+
+@pytest.fixture(scope="module")
+def grpc_add_to_server() -> Callable[[recommender_pb2_grpc.RecommenderServiceServicer, Server], None]:
+    return recommender_pb2_grpc.add_RecommenderServiceServicer_to_server
+
+
+@pytest.fixture(scope="module")
+def grpc_stub_cls() -> type[RecommenderServiceStub]:
+    return RecommenderServiceStub
+
+
+@pytest.fixture
+def caller(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Caller:
+    """Somebody new: `caller()`, `caller("04")` with a number in the sales history, `caller(role=Role.STAFF)`."""
+
+    def caller(customer_number: str = "", role: Role = Role.CUSTOMER, subject: str = "") -> Shopper:
+        return Shopper(grpc_stub, issuer.metadata(role, subject or str(uuid.uuid4()), customer_number))
+
+    return caller
+
+
+@pytest.fixture
+def ann(caller: Caller) -> Shopper:
+    """Buys tea."""
+    return caller("04")
+
+
+@pytest.fixture
+def stranger(caller: Caller) -> Shopper:
+    """Somebody of whom nothing is known."""
+    return caller()
+
+
+@pytest.fixture
+def staff(caller: Caller) -> Shopper:
+    return caller(role=Role.STAFF)
+
+
+@pytest.fixture
+def service(caller: Caller) -> Shopper:
+    return caller(role=Role.SERVICE, subject="jobs")
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def product(keeper: Shop, replica: Replica) -> Iterator[str]:
+    """A product that the model does not know; the recommender has heard of it."""
+    id = f"fresh{next(NUMBERS)}"
+    keeper.create("fresh tea", id=id, category="Tea", price_cents=150, stock=5)
+    eventually(lambda: replica.catalog.products.get(id) is not None)
+    yield id
+    keeper.delete(id)
+    eventually(lambda: replica.catalog.products.get(id) is None)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Returns when it holds; fails if it does not come to."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

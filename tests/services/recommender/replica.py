@@ -1,0 +1,98 @@
+"""A replica of the recommender inside of the tests, and the catalog that it follows."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from mesh import channel, database
+from mesh.identity import Role, TokenVerifier
+from mesh.paging import PageTokens
+from mesh.server import Server
+from mesh.settings import MeshSettings
+from ml.recommender.model import Recommender
+from ml.registry import Promoted
+from ml.versions import Versions
+from services.recommender.catalog import Catalog
+from services.recommender.repository import EventRepository
+from services.recommender.servicer import RecommenderServicer
+from tests.callers import Issuer
+from tests.loops import Loop
+from tests.services.catalog.replica import Replica as CatalogReplica
+
+MODEL = "hashiramart-recommender"
+NO_REGISTRY = "http://127.0.0.1:9"
+
+
+class CatalogServer:
+    """A catalog that can be away for a while."""
+
+    def __init__(self, loop: Loop, replica: CatalogReplica, settings: MeshSettings, issuer: Issuer, port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self._loop = loop
+        self._replica = replica
+        self._settings = settings
+        self._verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, issuer)
+
+    def start(self) -> None:
+        async def start() -> None:
+            self._server = Server(self.address, self._settings, self._verifier)
+            catalog_pb2_grpc.add_CatalogServiceServicer_to_server(self._replica.servicer, self._server)
+            await self._server.start()
+
+        self._loop.run(start())
+
+    def stop(self) -> None:
+        self._loop.run(self._server.stop(0))
+
+
+class Replica:
+    """The recommender's parts, at work on a loop."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        database_url: str,
+        settings: MeshSettings,
+        issuer: Issuer,
+        catalog_address: str,
+        folder: Path,
+        mlflow_url: str = NO_REGISTRY,
+    ) -> None:
+        self._loop = loop
+        loop.run(self._start(database_url, settings, issuer, catalog_address, folder, mlflow_url))
+
+    def stop(self) -> None:
+        self._loop.run(self._stop())
+
+    async def _start(
+        self, database_url: str, settings: MeshSettings, issuer: Issuer, catalog_address: str, folder: Path, mlflow_url: str
+    ) -> None:
+        async def proof() -> Sequence[tuple[str, str]]:
+            return issuer.metadata(Role.SERVICE, "recommender")
+
+        service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
+        self._channel = channel.connect(catalog_address, service, settings, proof)
+        self._client = httpx.AsyncClient(timeout=20)
+        self.database = await database.connect(database_url, settings)
+        registry = Versions(self._client, mlflow_url, MODEL)
+        self.promoted = Promoted(registry, folder, Recommender.load, 0.05)
+        self.catalog = Catalog(self._channel)
+        secret = b"the same for all replicas"
+        self.servicer = RecommenderServicer(
+            registry, self.promoted, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
+        )
+        self._work = [asyncio.create_task(self.catalog.follow())]
+        await self.promoted.recall()
+        if mlflow_url != NO_REGISTRY:
+            self._work.append(asyncio.create_task(self.promoted.watch()))
+
+    async def _stop(self) -> None:
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        await self._channel.close()
+        await self._client.aclose()
+        await self.database.close()

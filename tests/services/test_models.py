@@ -1,0 +1,185 @@
+"""What a service tells of the model that it answers from, and who may make another one the champion."""
+
+from collections.abc import Callable, Iterator
+
+import grpc
+import pytest
+
+from hashiramart.model.v1 import model_pb2
+from hashiramart.recommender.v1 import recommender_pb2_grpc
+from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
+from mesh.identity import Role
+from mesh.paging import PageTokens
+from mesh.server import Server
+from ml.registry import Promoted
+from services.models import ModelServicer
+from tests.callers import Issuer
+from tests.loops import Loop
+from tests.ml.shelf import LINEAGE, Shelf
+from tests.ml.standin.model import Standin
+from tests.mlflow import Mlflow
+from tests.services.catalog.shop import refused
+
+MODEL = "hashiramart-recommender"
+
+
+class OnlyModels(ModelServicer[Standin], recommender_pb2_grpc.RecommenderServiceServicer):
+    """A model service whose model is small."""
+
+
+@pytest.fixture(scope="module")
+def registry(mlflow: Mlflow, loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    shelf = Shelf(mlflow.url, MODEL, tmp_path_factory.mktemp("shelf"), loop)
+    yield shelf
+    shelf.close()
+    mlflow.forget(MODEL)
+
+
+@pytest.fixture(scope="module")
+def promoted(registry: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Promoted[Standin]:
+    return registry.served_by(tmp_path_factory.mktemp("promoted"))
+
+
+@pytest.fixture(scope="module")
+def grpc_servicer(registry: Shelf, promoted: Promoted[Standin]) -> OnlyModels:
+    return OnlyModels(registry.versions, promoted, PageTokens(b"secret"))  # type: ignore[abstract]
+
+
+@pytest.fixture(scope="module")
+def grpc_add_to_server() -> Callable[[OnlyModels, Server], None]:
+    return recommender_pb2_grpc.add_RecommenderServiceServicer_to_server
+
+
+@pytest.fixture(scope="module")
+def grpc_stub_cls() -> type[RecommenderServiceStub]:
+    return RecommenderServiceStub
+
+
+@pytest.fixture
+def shelf(registry: Shelf, mlflow: Mlflow) -> Shelf:
+    """Empty."""
+    mlflow.forget(MODEL)
+    return registry
+
+
+class Keeper:
+    """Somebody who keeps the models."""
+
+    def __init__(self, stub: RecommenderServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._stub = stub
+        self._metadata = metadata
+
+    def get(self, version: str = "") -> model_pb2.Model:
+        return self._stub.GetModel(model_pb2.GetModelRequest(version=version), metadata=self._metadata, timeout=10)
+
+    def page(self, page_size: int = 0, page_token: str = "") -> model_pb2.ListModelsResponse:
+        request = model_pb2.ListModelsRequest(page_size=page_size, page_token=page_token)
+        return self._stub.ListModels(request, metadata=self._metadata, timeout=10)
+
+    def promote(self, version: str, *, force: bool = False) -> model_pb2.Model:
+        request = model_pb2.PromoteModelRequest(version=version, force=force)
+        return self._stub.PromoteModel(request, metadata=self._metadata, timeout=10)
+
+    def roll_back(self) -> model_pb2.Model:
+        return self._stub.RollbackModel(model_pb2.RollbackModelRequest(), metadata=self._metadata, timeout=10)
+
+
+@pytest.fixture
+def admin(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Keeper:
+    return Keeper(grpc_stub, issuer.metadata(Role.ADMIN))
+
+
+@pytest.fixture
+def staff(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Keeper:
+    return Keeper(grpc_stub, issuer.metadata(Role.STAFF))
+
+
+def test_before_a_model_is_promoted_there_is_none(shelf: Shelf, staff: Keeper) -> None:
+    shelf.put(1)
+    with refused(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
+        staff.get()
+
+
+def test_a_version_tells_how_good_it_is_and_where_it_came_from(shelf: Shelf, staff: Keeper) -> None:
+    model = staff.get(shelf.put(1))
+    assert (model.version, list(model.aliases), model.serving, model.HasField("promote_time")) == ("1", ["challenger"], False, False)
+    assert (model.recipe, model.data_through_date, dict(model.metrics)) == ("quick", "2011-12-09", {"test.score": 0.9})
+    [check] = model.gate.checks
+    assert (model.gate.passed, check.name, check.passed, check.measured, check.required) == (
+        True,
+        "test.score beats the baseline",
+        True,
+        0.9,
+        0.5,
+    )
+    lineage = model.lineage
+    assert (lineage.dvc_revision, lineage.data_hash, lineage.code_commit) == (LINEAGE.dvc_revision, LINEAGE.data_hash, LINEAGE.code_commit)
+    assert (lineage.job_id, lineage.etl_job_id, tuple(lineage.raw_files)) == ("job-7", "job-6", LINEAGE.raw_files)
+    assert lineage.run_url.endswith(f"/runs/{lineage.run_id}")
+
+
+def test_what_is_promoted_serves_at_once(shelf: Shelf, admin: Keeper, promoted: Promoted[Standin]) -> None:
+    shelf.put(1)
+    model = admin.promote("1")
+    assert (list(model.aliases), model.serving, model.HasField("promote_time")) == (["champion"], True, True)
+    assert admin.get() == model
+    assert promoted.serving
+    assert promoted.serving.model.answer == 1
+
+
+def test_a_rollback_is_one_call_and_can_be_taken_back(shelf: Shelf, admin: Keeper) -> None:
+    for answer in (1, 2):
+        admin.promote(shelf.put(answer))
+    assert (admin.roll_back().version, list(admin.get("2").aliases), admin.get("2").serving) == ("1", ["previous"], False)
+    assert admin.roll_back().version == "2"
+
+
+def test_without_a_champion_before_there_is_no_rollback(shelf: Shelf, admin: Keeper) -> None:
+    admin.promote(shelf.put(1))
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "NO_PREVIOUS_MODEL"):
+        admin.roll_back()
+
+
+def test_versions_are_listed_the_newest_first_page_by_page(shelf: Shelf, staff: Keeper) -> None:
+    for answer in (1, 2, 3):
+        shelf.put(answer)
+    first = staff.page(2)
+    second = staff.page(2, first.next_page_token)
+    assert [[model.version for model in page.models] for page in (first, second)] == [["3", "2"], ["1"]]
+    assert second.next_page_token == ""
+
+
+def test_an_unknown_version_is_named(shelf: Shelf, admin: Keeper) -> None:
+    for call in (lambda: admin.get("7"), lambda: admin.promote("7")):
+        with refused(grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND"):
+            call()
+
+
+def test_what_did_not_pass_the_gate_is_promoted_by_force_alone(shelf: Shelf, admin: Keeper) -> None:
+    number = shelf.put(1, passed=False)
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_REFUSED_BY_GATE"):
+        admin.promote(number)
+    assert admin.promote(number, force=True).serving
+
+
+def test_what_cannot_be_served_is_not_promoted(shelf: Shelf, admin: Keeper) -> None:
+    admin.promote(shelf.put(1))
+    broken = shelf.put(2, expected=3)
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_UNFIT"):
+        admin.promote(broken)
+    assert admin.get().version == "1"
+
+
+def test_staff_may_look_and_only_admins_promote(shelf: Shelf, staff: Keeper) -> None:
+    shelf.put(1)
+    for call in (lambda: staff.promote("1"), staff.roll_back):
+        with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+            call()
+
+
+def test_while_the_registry_is_away_it_says_so(shelf: Shelf, admin: Keeper, mlflow: Mlflow) -> None:
+    admin.promote(shelf.put(1))
+    with mlflow.stopped():
+        for call in (admin.get, admin.page, admin.roll_back, lambda: admin.promote("1")):
+            with refused(grpc.StatusCode.UNAVAILABLE, "REGISTRY_UNAVAILABLE"):
+                call()
