@@ -50,7 +50,8 @@ pull: setup ## fetch the data and models of the last training, wherever that was
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m compose.local.install tests
 	@$(BIN)/python -m compose.local install
-	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadgroup
+	@# A module's tests run in one process, in their order: they share engines.
+	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## style, types, who may import whom, the contracts, and whether gen/ is fresh
 	@$(BIN)/ruff check --quiet

@@ -33,7 +33,7 @@ DATA = ROOT / "datasets" / "online_retail_ii.csv.gz"
 ROUNDS = {1: 3, 4: 2, 16: 1}
 # Between a copy and the next. Two years and a little, in whole weeks.
 SHIFT = timedelta(weeks=104)
-SAMPLE_SECONDS = 0.25
+SAMPLE_SECONDS = 1.0
 # What an application on YARN consists of, by the class that each of its machines runs.
 ROLES = {"driver": "ApplicationMaster", "executor": "YarnCoarseGrainedExecutorBackend"}
 

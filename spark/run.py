@@ -1,10 +1,12 @@
 """One run of the ETL, from what the raw zone holds to the manifest of the clean data."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import reduce
+from functools import partial, reduce
+from typing import Any
 
 import structlog
 from py4j.protocol import Py4JJavaError
@@ -103,14 +105,13 @@ class Run:
         sale_files = {**sale_files, **self._tables.written("sales")}
 
         taken = self._taken(events, last_date)
-        touched = {
-            "sales": set(cleaned.counts),
-            "rejects": set(cleaned.counts),
-            "interactions": self._write_interactions(sale_files, set(cleaned.counts), taken),
-            "daily_sales": self._write_daily_sales(sale_files, set(cleaned.counts), last_date),
-        }
-        self._stage("describing products")
-        self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), taxonomy()))
+        cleaned_months = set(cleaned.counts)
+        interacted, totalled, _ = together(
+            partial(self._write_interactions, sale_files, cleaned_months, taken),
+            partial(self._write_daily_sales, sale_files, cleaned_months, last_date),
+            partial(self._write_products, sale_files),
+        )
+        touched = {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interacted, "daily_sales": totalled}
 
         self._stage("checking what was written")
         contents = self._tables.contents()
@@ -165,10 +166,7 @@ class Run:
         marked = counted_once(placed(united, pieces).where(F.col(MONTH).isin(*months)), sorted(overlap))
         repeats = marked.where(REPEATED).groupBy(MONTH, REASON).count().collect() if overlap else []
         counts = counts_by_month(read, found, {(row[MONTH], row[REASON]): row["count"] for row in repeats}, months)
-        self._stage("writing sales")
-        self._tables.write("sales", sales(marked.repartition(MONTH)))
-        self._stage("writing what was refused")
-        self._tables.write("rejects", rejects(marked))
+        together(partial(self._write_sales, marked), partial(self._write_rejects, marked))
         for frame in lines:
             frame.unpersist()
         return Cleaned(sources, counts, sale_days(found, months))
@@ -203,6 +201,18 @@ class Run:
         months = sorted(row[MONTH] for row in bought.select(MONTH).distinct().collect())
         return Events(through_date=through, files=dict(events), months=tuple(months))
 
+    def _write_sales(self, lines: DataFrame) -> None:
+        self._stage("writing sales")
+        self._tables.write("sales", sales(lines.repartition(MONTH)))
+
+    def _write_rejects(self, lines: DataFrame) -> None:
+        self._stage("writing what was refused")
+        self._tables.write("rejects", rejects(lines))
+
+    def _write_products(self, sale_files: Files) -> None:
+        self._stage("describing products")
+        self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), taxonomy()))
+
     def _write_interactions(self, sale_files: Files, touched: set[str], taken: Events) -> set[str]:
         """Writes the interactions of the months that sales or events have touched; answers which."""
         self._stage("summing interactions")
@@ -232,6 +242,12 @@ class Run:
         """Says what comes now, to Spark's pages and the log."""
         self._spark.sparkContext.setJobDescription(description)
         log.info(description)
+
+
+def together(*works: Callable[[], Any]) -> list[Any]:
+    """What each of these works answers, done at the same time: one alone seldom has tasks for all cores to its end."""
+    with ThreadPoolExecutor(len(works)) as threads:
+        return [future.result() for future in [threads.submit(work) for work in works]]
 
 
 def renewed(before: Month, counts: Counts, days: tuple[date, date] | None, written: Mapping[str, Content | None]) -> Month:

@@ -1,7 +1,6 @@
 """What every test can ask for: the engines."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,15 +8,6 @@ from tests.engines import PgBouncer, Postgres
 from tests.hadoop import Hdfs, Yarn
 from tests.mlflow import Mlflow
 from tests.stores import Minio, SeaweedFS, Store
-
-
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """The tests of one module run in one process, and all that want Hadoop in the same, so that it is started once."""
-    for module, tests in groupby(items, key=lambda item: item.location[0]):
-        of_module = list(tests)
-        wants_hadoop = any({"hdfs", "yarn"} & set(getattr(item, "fixturenames", ())) for item in of_module)
-        for item in of_module:
-            item.add_marker(pytest.mark.xdist_group("hadoop" if wants_hadoop else module))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from tests.engines import own_settings
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("postgres", "auth", "catalog", "forecaster", "jobs", "gateway")
 ENGINES = ("minio", "namenode", "datanode", "resourcemanager", "nodemanager", "history", "mlflow")
+# What cleaning sales takes, but for the store.
+ETL = (*SERVICES, *(name for name in ENGINES if name not in ("minio", "mlflow")), "jobs-worker")
 UP_SECONDS = 600
 
 

@@ -13,11 +13,10 @@ import psutil
 import pytest
 
 from tests.e2e.shop import Json, Shop
-from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
+from tests.e2e.stack import ETL, Stack, own_stack
 from tests.spark.shop import HEADER, line
 
 JOB_SECONDS = 400
-PROCESSES = (*SERVICES, *(name for name in ENGINES if name not in ("minio", "mlflow")), "jobs-worker")
 # One line of eleven has no price.
 LINES = [HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 11)), line(price=0)]
 
@@ -26,7 +25,7 @@ LINES = [HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 1
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All that cleaning takes, on this store."""
     own = own_stack(tmp_path_factory.mktemp("stack"))
-    stack = Stack({**own.environment, "OBJECT_STORE": request.param}, (*PROCESSES, request.param))
+    stack = Stack({**own.environment, "OBJECT_STORE": request.param}, (*ETL, request.param))
     try:
         stack.up()
         yield stack
@@ -70,17 +69,21 @@ def end(shop: Shop, id: str) -> Json:
     return found
 
 
-def test_a_raw_file_becomes_clean_data_by_one_call_that_is_watched_live(stack: Stack, shop: Shop, tmp_path: Path) -> None:
-    file = tmp_path / "sales.csv.gz"
+@pytest.fixture(scope="module")
+def cleaned(stack: Stack, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
+    """What is told while the first file is landed and cleaned."""
+    file = tmp_path_factory.mktemp("raw") / "sales.csv.gz"
     file.write_bytes(gzip.compress("\n".join(LINES).encode()))
     assert "is in " in land(stack, file)
     assert "was landed before" in land(stack, file)
-
     job = submit(shop, {}, "first")
     assert job["state"] == "JOB_STATE_QUEUED"
-    events = [json.loads(line) for line in watch(shop, job["id"], "application/x-ndjson")]
-    states = [event["job"] for event in events if event.get("job")]
-    lines = [event["log_line"] for event in events if event.get("log_line")]
+    return [json.loads(line) for line in watch(shop, job["id"], "application/x-ndjson")]
+
+
+def test_a_raw_file_becomes_clean_data_by_one_call_that_is_watched_live(shop: Shop, cleaned: list[Json]) -> None:
+    states = [event["job"] for event in cleaned if event.get("job")]
+    lines = [event["log_line"] for event in cleaned if event.get("log_line")]
     assert len({state["stage"] for state in states}) > 4
     assert any(state["progress"] and state["progress"]["total_count"] for state in states)
     assert {"driver", "executor 1"} < {line["source"] for line in lines}
@@ -90,7 +93,8 @@ def test_a_raw_file_becomes_clean_data_by_one_call_that_is_watched_live(stack: S
     assert etl["rejects"] == [{"reason": "price", "line_count": 1}]
 
     # The same request is the same job; watching one that has ended tells how, also as a page that listens for events hears it.
-    assert submit(shop, {}, "first")["id"] == job["id"]
+    job = submit(shop, {}, "first")
+    assert job["id"] == states[-1]["id"]
     told = [json.loads(line.removeprefix("data: ")) for line in watch(shop, job["id"], "text/event-stream") if line.startswith("data: ")]
     assert [event["job"] for event in told if event.get("job")][-1] == states[-1]
 
@@ -100,8 +104,8 @@ def test_a_raw_file_becomes_clean_data_by_one_call_that_is_watched_live(stack: S
     assert again["etl"]["data_hash"] == etl["data_hash"]
 
 
-def test_a_log_is_read_when_yarn_is_gone(stack: Stack, shop: Shop) -> None:
-    job = shop.http.get("/jobs", params={"page_size": 1}, headers=staff(shop)).json()["jobs"][0]
+def test_a_log_is_read_when_yarn_is_gone(stack: Stack, shop: Shop, cleaned: list[Json]) -> None:
+    job = last(cleaned)
     resourcemanager = stack.pids()["resourcemanager"]
     os.kill(resourcemanager, signal.SIGSTOP)
     try:
@@ -111,15 +115,17 @@ def test_a_log_is_read_when_yarn_is_gone(stack: Stack, shop: Shop) -> None:
     assert any("succeeded" in line["text"] for line in log if line["source"] == "driver")
 
 
-def test_a_run_that_is_killed_leaves_what_was_published_and_is_tried_again(stack: Stack, shop: Shop, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_leaves_what_was_published_and_is_tried_again(
+    stack: Stack, shop: Shop, cleaned: list[Json], tmp_path: Path
+) -> None:
     file = tmp_path / "more.csv"
     file.write_text("\n".join([HEADER, *(line(time=f"2011-03-{day:02} 10:00:00") for day in range(1, 11))]))
     land(stack, file)
-    before = shop.http.get("/jobs", params={"page_size": 1}, headers=staff(shop)).json()["jobs"][0]["etl"]["data_hash"]
     job = submit(shop, {}, "killed")
     for event in watch(shop, job["id"], "application/x-ndjson"):
         current = json.loads(event).get("job")
-        if current and current["stage"].startswith("writing"):
+        # Its first tasks run.
+        if current and current["progress"] and current["progress"]["total_count"]:
             break
     kill_drivers(current["application_id"])
     ended = end(shop, job["id"])
@@ -127,7 +133,13 @@ def test_a_run_that_is_killed_leaves_what_was_published_and_is_tried_again(stack
     assert ended["attempt_count"] == 2
     assert ended["application_id"] != current["application_id"]
     assert ended["etl"]["sale_count"] == 20
-    assert ended["etl"]["data_hash"] != before
+    assert ended["etl"]["data_hash"] != last(cleaned)["etl"]["data_hash"]
+
+
+def last(events: list[Json]) -> Json:
+    """The job, as the last of these events tells it."""
+    found: Json = [event["job"] for event in events if event.get("job")][-1]
+    return found
 
 
 def kill_drivers(application: str) -> None:

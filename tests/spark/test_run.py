@@ -13,7 +13,7 @@ from tests.spark.shop import HEADER, Shop, line, values
 
 JANUARY, FEBRUARY, MARCH = "2011-01-03 10:00:00", "2011-02-03 10:00:00", "2011-03-03 10:00:00"
 # Ten thousand lines: more than what is read of a file to find its header.
-PACKED = gzip.compress("\n".join([HEADER, *(line(invoice=f"{number:06}") for number in range(9_999))]).encode())
+PACKED = gzip.compress("\n".join([HEADER, *(line(invoice=f"{number:06}") for number in range(9_999))]).encode(), mtime=0)
 
 
 def test_every_line_is_sold_a_duplicate_or_refused(shop: Shop) -> None:
@@ -133,7 +133,7 @@ def test_a_file_with_too_many_rejects_fails_the_run_and_the_data_stays(shop: Sho
         ("short.csv", b"Invoice,StockCode,Quantity,InvoiceDate,Price,Customer ID\n1,2,3,4,5,6\n", "lacks the columns Description, Country"),
         ("latin.csv", f"{HEADER}\n{line(name='CAFÉ')}\n".encode("latin-1"), "is not in UTF-8"),
         ("cut.csv.gz", PACKED[:-3_000], "is cut off or damaged"),
-        ("stub.csv.gz", gzip.compress(HEADER.encode())[:12], "is cut off or damaged"),
+        ("stub.csv.gz", PACKED[:12], "is cut off or damaged"),
         ("nothing.csv", b"", "is empty"),
         ("header.csv", f"{HEADER}\n".encode(), "is empty below its header"),
         ("picture.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is no CSV file"),
@@ -214,3 +214,15 @@ def test_purchases_recorded_live_are_interactions_up_to_a_day(shop: Shop) -> Non
     shop.run(through=date(2011, 3, 31))
     later = ("u-1", "20002", date(2011, 3, 2), 1)
     assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live, later], key=str)
+
+
+def test_what_was_published_stays_readable_for_ten_manifests(shop: Shop) -> None:
+    shop.land(line(), line(time=FEBRUARY))
+    first, _ = shop.run()
+    lake = shop.lake()
+    for number in range(10):
+        assert first.keys() <= shop.stored()
+        # From here on one month is all that there is.
+        lake.published()
+        lake.publish(first.model_copy(update={"run_id": f"{first.run_id}{number}", "months": first.months[1:]}))
+    assert shop.stored() == first.model_copy(update={"months": first.months[1:]}).keys() < first.keys()

@@ -93,11 +93,12 @@ def test_a_service_may_watch_too(staff: Shop, issuer: Issuer) -> None:
 
 
 def test_a_change_is_told_soon(staff: Shop) -> None:
+    product = staff.create("Mug")
     watch = staff.watch()
     next(watch)
     lags = []
     for stock in range(1, 6):
-        written = staff.update("kinds", stock=stock)
+        written = staff.update(product.id, stock=stock)
         assert next(watch).product == written
         lags.append(time.time() - written.update_time.ToNanoseconds() / 1e9)
     watch.cancel()
