@@ -1,5 +1,6 @@
 """The processes of the local stack, one row each."""
 
+import json
 import os
 import subprocess
 import sys
@@ -52,7 +53,8 @@ def object_store_of(settings: Settings) -> ObjectStore:
 
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
-    names = ("POSTGRES_PASSWORD", "AUTH_SECRET", "CATALOG_SECRET", "FORECASTER_SECRET", "JOBS_SECRET", "MINIO_ROOT_PASSWORD", *users)
+    own = [f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")]
+    names = ("POSTGRES_PASSWORD", "MINIO_ROOT_PASSWORD", "RECOMMENDER_SERVICE_SECRET", *own, *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
 
@@ -199,8 +201,23 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         )
 
     services = [
-        service("auth", settings.auth_port, AUTH_SECRET=secrets["AUTH_SECRET"], AUTH_SERVICE_SECRETS="{}"),
+        service(
+            "auth",
+            settings.auth_port,
+            AUTH_SECRET=secrets["AUTH_SECRET"],
+            AUTH_SERVICE_SECRETS=json.dumps({"recommender": secrets["RECOMMENDER_SERVICE_SECRET"]}),
+            AUTH_RECOMMENDER_ADDRESS=f"127.0.0.1:{settings.recommender_port}",
+        ),
         service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
+        service(
+            "recommender",
+            settings.recommender_port,
+            RECOMMENDER_SECRET=secrets["RECOMMENDER_SECRET"],
+            RECOMMENDER_SERVICE_SECRET=secrets["RECOMMENDER_SERVICE_SECRET"],
+            RECOMMENDER_CATALOG_ADDRESS=f"127.0.0.1:{settings.catalog_port}",
+            RECOMMENDER_MLFLOW_URL=f"http://127.0.0.1:{settings.mlflow_port}",
+            RECOMMENDER_MODEL_FOLDER=str(settings.data / "recommender"),
+        ),
         forecaster_row(settings, secrets),
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),
     ]

@@ -55,6 +55,7 @@ class Settings(BaseSettings, frozen=True):
     mlflow_port: int = 5000
     auth_port: int = 50051
     catalog_port: int = 50052
+    recommender_port: int = 50053
     forecaster_port: int = 50054
     jobs_port: int = 50055
     # Its metrics.
