@@ -13,7 +13,7 @@ from compose.local.settings import Settings
 from tests.engines import own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("postgres", "auth", "catalog", "forecaster", "jobs", "gateway")
+SERVICES = ("postgres", "auth", "catalog", "recommender", "forecaster", "jobs", "gateway")
 ENGINES = ("minio", "namenode", "datanode", "resourcemanager", "nodemanager", "history", "mlflow")
 # What cleaning sales takes, but for the store.
 ETL = (*SERVICES, *(name for name in ENGINES if name not in ("minio", "mlflow")), "jobs-worker")
@@ -27,13 +27,11 @@ class Stack:
     environment: Mapping[str, str]
     processes: Sequence[str]
 
-    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands to its end, whatever that is, with `text` on its standard input."""
+    def run(self, *arguments: str, text: str = "", seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Runs one of its commands to its end, whatever that is, with `text` on its standard input. It may take so many seconds."""
         command = [sys.executable, "-m", "compose.local", *arguments]
         environment = {**os.environ, **self.environment}
-        return subprocess.run(
-            command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=UP_SECONDS
-        )
+        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=seconds)
 
     def up(self) -> str:
         """What it printed."""
