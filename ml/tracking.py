@@ -15,7 +15,7 @@ from ml.versions import CHALLENGER, Provenance
 ARTIFACT = "model"
 
 
-def register(url: str, model: str, provenance: Provenance, artifact: Path, papers: Iterable[Path], pictures: Iterable[Picture]) -> str:
+def register(url: str, model: str, provenance: Provenance, artifact: Path, papers: Iterable[Path], pictures: Iterable[Picture] = ()) -> str:
     """Logs a training as a run and registers its model as the challenger; returns the version's number.
 
     artifact: the model's folder

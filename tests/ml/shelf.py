@@ -52,7 +52,7 @@ class Shelf:
         """Registers a model that answers this; returns its number."""
         saved = self._folder / str(answer)
         Standin(answer, answer if expected is None else expected).save(saved)
-        return tracking.register(self._url, self.model, provenance(saved, passed=passed), saved, [], [])
+        return tracking.register(self._url, self.model, provenance(saved, passed=passed), saved, [])
 
     def promote(self, number: str) -> Version:
         return self._loop.run(self.versions.promote(number))
