@@ -16,6 +16,8 @@ from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
 HTTP = "http://"
+# A model answers with one core: on several, sums may come out otherwise than where it was trained.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def processes(settings: Settings) -> list[Process]:
@@ -54,7 +56,7 @@ def object_store_of(settings: Settings) -> ObjectStore:
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
     own = [f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")]
-    names = ("POSTGRES_PASSWORD", "MINIO_ROOT_PASSWORD", "RECOMMENDER_SERVICE_SECRET", *own, *users)
+    names = ("POSTGRES_PASSWORD", *own, "RECOMMENDER_SERVICE_SECRET", "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
 
@@ -184,7 +186,7 @@ def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tup
 def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, after: tuple[str, ...]) -> list[Process]:
     """Our own: the services, and the gateway before them."""
 
-    def service(name: str, port: int, **environment: str) -> Process:
+    def service(name: str, port: int, memory_mb: int = 100, after: tuple[str, ...] = after, **environment: str) -> Process:
         prefix = name.upper()
         environment |= {
             f"{prefix}_LISTEN": f"127.0.0.1:{port}",
@@ -194,7 +196,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         return Process(
             Program(name, python(f"services.{name}"), environment),
             {f"{prefix}_PORT": port},
-            memory_mb=100,
+            memory_mb=memory_mb,
             ready=partial(grpc_serves, port),
             after=after,
             prepare=partial(migrate, name, environment, settings.logs / f"{name}.log"),
@@ -212,11 +214,15 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         service(
             "recommender",
             settings.recommender_port,
+            memory_mb=300,
+            # It follows the catalogue, by a token of its own.
+            after=(*after, "auth", "catalog"),
             RECOMMENDER_SECRET=secrets["RECOMMENDER_SECRET"],
             RECOMMENDER_SERVICE_SECRET=secrets["RECOMMENDER_SERVICE_SECRET"],
             RECOMMENDER_CATALOG_ADDRESS=f"127.0.0.1:{settings.catalog_port}",
             RECOMMENDER_MLFLOW_URL=f"http://127.0.0.1:{settings.mlflow_port}",
             RECOMMENDER_MODEL_FOLDER=str(settings.data / "recommender"),
+            **ONE_THREAD,
         ),
         forecaster_row(settings, secrets),
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),

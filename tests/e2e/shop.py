@@ -41,7 +41,7 @@ class Shop:
         self.http = httpx.Client(base_url=stack.rest, timeout=DEADLINE_SECONDS)
         self._channels = {
             name: grpc.insecure_channel(f"127.0.0.1:{stack.environment[f'{name.upper()}_PORT']}")
-            for name in ("auth", "catalog", "forecaster", "jobs")
+            for name in ("auth", "catalog", "recommender", "forecaster", "jobs")
         }
 
     def close(self) -> None:

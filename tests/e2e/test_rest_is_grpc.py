@@ -13,7 +13,7 @@ from hashiramart.access.v1 import access_pb2
 from tests.e2e.shop import Json, Outcome, Shop, service_name
 from tests.gateway.corpus import Binding, bindings, is_unary
 
-SERVED = {"auth", "catalog", "forecaster", "jobs"}
+SERVED = {"auth", "catalog", "forecaster", "jobs", "recommender"}
 SERVED_BINDINGS = [binding for binding in bindings() if service_name(binding.method) in SERVED]
 # Who is refused, by what the contract asks for.
 REFUSED_ROLES = {
@@ -46,6 +46,10 @@ ANSWERED: list[tuple[str, str, Json]] = [
     ("POST /products/{id}:undelete", "staff", {"id": "{}-1"}),
     ("GET /products", "nobody", {"search": "heart {}", "in_stock": True, "max_price_cents": 1000, "order_by": "price_cents desc,name"}),
     ("GET /products:batchGet", "nobody", {"ids": ["{}-2", "nothing", "{}-1"]}),
+    ("GET /products/{product_id}/similar", "nobody", {"product_id": "{}-1", "page_size": 1}),
+    ("GET /recommendations/popular", "nobody", {"page_size": 1, "in_stock": False}),
+    ("GET /recommendations/me", "customer", {"page_size": 1, "basket_ids": ["{}-1"], "max_price_cents": 1000, "in_stock": False}),
+    ("POST /events", "customer", {"events": [{"id": "{}", "kind": "EVENT_KIND_VIEW", "product_id": "{}-1"}], "request_id": "{}"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
     ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
 ]
@@ -74,6 +78,19 @@ WRONG: list[tuple[str, str, Json]] = [
     ("PATCH /products/{product.id}", "staff", {"product": {"id": "nothing", "name": "x"}, "update_mask": "name"}),
     ("DELETE /products/{id}", "staff", {"id": "nothing"}),
     ("POST /products/{id}:undelete", "staff", {"id": "nothing"}),
+    ("GET /products/{product_id}/similar", "nobody", {"product_id": "nothing"}),
+    ("GET /recommendations/popular", "nobody", {"page_token": "nonsense"}),
+    ("GET /recommendations/me", "customer", {"page_size": -1}),
+    ("GET /customers/{customer_number}/recommendations", "staff", {"customer_number": "12346"}),
+    ("GET /customers/{customer_number}/purchases", "staff", {"customer_number": "not a number"}),
+    ("POST /events", "customer", {}),
+    ("POST /events", "customer", {"events": [{"kind": "EVENT_KIND_VIEW", "product_id": "x", "event_time": "2999-01-01T00:00:00Z"}]}),
+    # MLflow is not among these services.
+    ("GET /models/recommender", "staff", {}),
+    ("GET /models/recommender/versions", "staff", {}),
+    ("GET /models/recommender/versions/{version}", "staff", {"version": "1"}),
+    ("POST /models/recommender:promote", "admin", {"version": "1"}),
+    ("POST /models/recommender:rollback", "admin", {}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-02-30"}),
     ("POST /jobs/training/{model}", "staff", {"model": "oracle"}),
     ("GET /jobs", "staff", {"page_token": "nonsense"}),

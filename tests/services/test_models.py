@@ -150,7 +150,8 @@ def test_versions_are_listed_the_newest_first_page_by_page(shelf: Shelf, staff: 
 
 
 def test_an_unknown_version_is_named(shelf: Shelf, admin: Keeper) -> None:
-    for call in (lambda: admin.get("7"), lambda: admin.promote("7")):
+    calls: list[Callable[[], object]] = [lambda: admin.get("7"), lambda: admin.promote("7")]
+    for call in calls:
         with refused(grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND"):
             call()
 
@@ -172,7 +173,8 @@ def test_what_cannot_be_served_is_not_promoted(shelf: Shelf, admin: Keeper) -> N
 
 def test_staff_may_look_and_only_admins_promote(shelf: Shelf, staff: Keeper) -> None:
     shelf.put(1)
-    for call in (lambda: staff.promote("1"), staff.roll_back):
+    calls: list[Callable[[], object]] = [lambda: staff.promote("1"), staff.roll_back]
+    for call in calls:
         with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()
 

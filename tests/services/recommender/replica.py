@@ -77,12 +77,12 @@ class Replica:
         self._channel = channel.connect(catalog_address, service, settings, proof)
         self._client = httpx.AsyncClient(timeout=20)
         self.database = await database.connect(database_url, settings)
-        registry = Versions(self._client, mlflow_url, MODEL)
-        self.promoted = Promoted(registry, folder, Recommender.load, 0.05)
+        self.registry = Versions(self._client, mlflow_url, MODEL)
+        self.promoted = Promoted(self.registry, folder, Recommender.load, 0.05)
         self.catalog = Catalog(self._channel)
         secret = b"the same for all replicas"
         self.servicer = RecommenderServicer(
-            registry, self.promoted, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
+            self.registry, self.promoted, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
         )
         self._work = [asyncio.create_task(self.catalog.follow())]
         await self.promoted.recall()

@@ -1,0 +1,120 @@
+"""The recommender answers from the promoted model: without a failed call while it is swapped, and without the registry."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from hashiramart.model.v1 import model_pb2
+from mesh.identity import Role
+from mesh.settings import MeshSettings
+from ml import tracking
+from tests.callers import Issuer
+from tests.loops import Loop
+from tests.mlflow import Mlflow
+from tests.services.recommender import world
+from tests.services.recommender.conftest import Caller, eventually
+from tests.services.recommender.replica import MODEL, CatalogServer, Replica
+from tests.services.recommender.shopper import Shopper, step
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("model")
+
+
+@pytest.fixture(scope="module")
+def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The versions of two models in the registry."""
+    folder = tmp_path_factory.mktemp("trained")
+    numbers = []
+    for days in (7, 0):
+        world.model(world.CUTOFF - timedelta(days=days)).save(folder / str(days))
+        numbers.append(tracking.register(mlflow.url, MODEL, world.provenance(folder / str(days)), folder / str(days), []))
+    yield numbers
+    mlflow.forget(MODEL)
+
+
+@pytest.fixture(scope="module")
+def replica(
+    loop: Loop,
+    database_url: str,
+    mesh_settings: MeshSettings,
+    issuer: Issuer,
+    catalog: CatalogServer,
+    keeper: object,
+    folder: Path,
+    mlflow: Mlflow,
+) -> Iterator[Replica]:
+    """One that follows the registry."""
+    replica = Replica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
+    loop.run(replica.catalog.filled(30))
+    yield replica
+    replica.stop()
+
+
+def promote(admin: Shopper, number: str) -> model_pb2.Model:
+    request = model_pb2.PromoteModelRequest(version=number, force=True)
+    return admin.stub.PromoteModel(request, metadata=admin.metadata, timeout=30)
+
+
+@contextmanager
+def asked_without_end(shopper: Shopper) -> Iterator[set[str]]:
+    """Somebody keeps asking for the length of a `with` block; afterwards, the versions that answered. A call that fails is raised."""
+    stop, seen = Event(), set[str]()
+
+    def ask() -> None:
+        while not stop.is_set():
+            seen.add(shopper.recommendations().model_version)
+
+    with ThreadPoolExecutor(4) as askers:
+        asking: list[Future[None]] = [askers.submit(ask) for _ in range(4)]
+        try:
+            yield seen
+        finally:
+            stop.set()
+        for asker in asking:
+            asker.result()
+
+
+def test_no_call_fails_while_models_are_swapped(ann: Shopper, caller: Caller, numbers: list[str]) -> None:
+    admin = caller(role=Role.ADMIN)
+    assert step(ann.recommendations()) == "CATALOG"
+    first, second = numbers
+    assert promote(admin, first).serving
+    with asked_without_end(ann) as seen:
+        promote(admin, second)
+        assert ann.recommendations().model_version == second
+        promote(admin, first)
+        assert ann.recommendations().model_version == first
+    assert seen == {first, second}
+
+
+def test_what_is_promoted_elsewhere_serves_too(ann: Shopper, loop: Loop, replica: Replica, numbers: list[str]) -> None:
+    loop.run(replica.registry.promote(numbers[1], force=True))
+    eventually(lambda: ann.recommendations().model_version == numbers[1])
+
+
+def test_without_the_registry_the_last_model_serves_also_after_a_restart(
+    ann: Shopper,
+    loop: Loop,
+    replica: Replica,
+    mlflow: Mlflow,
+    numbers: list[str],
+    database_url: str,
+    mesh_settings: MeshSettings,
+    issuer: Issuer,
+    catalog: CatalogServer,
+    folder: Path,
+) -> None:
+    loop.run(replica.promoted.promote(numbers[0], force=True))
+    with mlflow.stopped():
+        assert ann.recommendations().model_version == numbers[0]
+        restarted = Replica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
+        assert restarted.promoted.serving
+        assert restarted.promoted.serving.version.number == numbers[0]
+        restarted.stop()
