@@ -6,13 +6,16 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean
+.PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: ## install what is missing, into folders of the project's own
 	@$(PYTHON) -m compose.local.install
+
+demo: setup ## a whole shop, from nothing: raw sales, clean data, models, products, people; says where to go on
+	@$(BIN)/python -m compose.local demo
 
 up: setup ## start engines, services and gateway, and say where they are; some alone, with what they need, with S="auth gateway"
 	@$(BIN)/python -m compose.local up $(S)

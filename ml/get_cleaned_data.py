@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import urllib3
 from minio import Minio
-from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider
+from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider, Provider
 from minio.error import MinioException, S3Error
 from pydantic import BaseModel, ValidationError
 
@@ -142,9 +142,10 @@ class Lake:
             raise Unusable(f"The store cannot be reached: {error}.") from error
 
 
-def connect(url: str, region: str, bucket: str, publish_seconds: float = 30) -> Lake:
-    """The lake in a bucket; keys come from the environment, else from the file that AWS_SHARED_CREDENTIALS_FILE names.
+def connect(url: str, region: str, bucket: str, keys: Provider | None = None, publish_seconds: float = 30) -> Lake:
+    """The lake in a bucket.
 
+    keys: without them, those of the environment, else of the file that AWS_SHARED_CREDENTIALS_FILE names
     publish_seconds: how long a publishing that is under way may take
     """
     address = urlsplit(url)
@@ -152,7 +153,7 @@ def connect(url: str, region: str, bucket: str, publish_seconds: float = 30) -> 
         address.netloc,
         secure=address.scheme == "https",
         region=region,
-        credentials=ChainedProvider([EnvAWSProvider(), AWSConfigProvider()]),
+        credentials=keys or ChainedProvider([EnvAWSProvider(), AWSConfigProvider()]),
         http_client=urllib3.PoolManager(timeout=urllib3.Timeout(_TIMEOUT_SECONDS), retries=urllib3.Retry(3, backoff_factor=0.5)),
     )
     return Lake(client, bucket, publish_seconds)

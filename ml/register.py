@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 from ml import artifact, gate, parameters, registry, tracking
 from ml.artifact import Refused
+from ml.figures import pictures
 from ml.get_cleaned_data import Dataset, Origin
 from ml.registration import Registration, commit
 from ml.settings import Settings
@@ -80,7 +81,7 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
         gate=judgement,
         lineage=lineage(folder, dataset, settings),
     )
-    number = tracking.register(settings.mlflow_url, name, provenance, saved, _papers(folder, model))
+    number = tracking.register(settings.mlflow_url, name, provenance, saved, _papers(folder, model), pictures(folder, model))
     version = asyncio.run(_settled(settings.mlflow_url, name, number, promote=judgement.passed))
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 

@@ -8,17 +8,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from ml.figures import Picture
 from ml.versions import CHALLENGER, Provenance
 
 # Where in a run its artifact lies.
 ARTIFACT = "model"
 
 
-def register(url: str, model: str, provenance: Provenance, artifact: Path, papers: Iterable[Path]) -> str:
+def register(url: str, model: str, provenance: Provenance, artifact: Path, papers: Iterable[Path], pictures: Iterable[Picture] = ()) -> str:
     """Logs a training as a run and registers its model as the challenger; returns the version's number.
 
     artifact: the model's folder
     papers: files and folders that tell of it: metrics, plots, the model card, `dvc.lock`
+    pictures: its plots, drawn
 
     Raises `MlflowException` when MLflow or its store cannot be reached; then there may be a run that failed, and no version.
     """
@@ -37,6 +39,8 @@ def register(url: str, model: str, provenance: Provenance, artifact: Path, paper
                 client.log_artifacts(run_id, str(paper), paper.name)
             else:
                 client.log_artifact(run_id, str(paper))
+        for picture in pictures:
+            client.log_figure(run_id, picture.figure, f"figures/{picture.name}.png")
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise

@@ -4,6 +4,7 @@ python -m compose.local up [process ...]          starts all, or the named ones 
 python -m compose.local down
 python -m compose.local status
 python -m compose.local logs [process ...]
+python -m compose.local demo                       starts all, and fills the shop with the demo's data, models and people
 python -m compose.local land <file>                puts a file of raw sales into HDFS
 python -m compose.local run <process> <command>   runs a command with the settings and secrets of a process
 python -m compose.local train <command>           runs a command of the training pipeline's, such as `dvc repro`
@@ -42,6 +43,11 @@ def main(arguments: list[str]) -> None:
         case ["down"]:
             with alone_in(folder):
                 stack.down(processes(settings), supervisor)
+        case ["demo"]:
+            with alone_in(folder):
+                stack.up(processes(settings), [], supervisor)
+            # A program of its own, since what it takes is slow to load.
+            stack.execute([sys.executable, "-m", "compose.local.demo"], {})
         case ["status"]:
             stack.status(processes(settings), supervisor)
         case ["logs", *names]:

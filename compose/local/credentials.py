@@ -9,11 +9,12 @@ from dotenv import dotenv_values
 from compose.local import files
 
 
-def kept(file: Path, names: Iterable[str]) -> dict[str, str]:
-    """The secrets of these names; those the file does not know yet are made and written to it."""
+def kept(file: Path, names: Iterable[str], **others: str) -> dict[str, str]:
+    """The secrets of these names, and what else is to stand beside them; what the file does not know yet is made and written to it."""
     known = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value} if file.exists() else {}
-    missing = [name for name in names if name not in known]
+    missing = {name: secrets.token_urlsafe(32) for name in names if name not in known}
+    missing |= {name: value for name, value in others.items() if name not in known}
     if missing:
-        known |= {name: secrets.token_urlsafe(32) for name in missing}
+        known |= missing
         files.replace(file, "".join(f"{name}={value}\n" for name, value in known.items()))
     return known

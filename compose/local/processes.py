@@ -55,9 +55,10 @@ def object_store_of(settings: Settings) -> ObjectStore:
 
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
-    services = ("AUTH_SECRET", "CATALOG_SECRET", "RECOMMENDER_SECRET", "FORECASTER_SECRET", "JOBS_SECRET")
-    proofs = ("RECOMMENDER_SERVICE_SECRET", "JOBS_SERVICE_SECRET")
-    names = ("POSTGRES_PASSWORD", *services, *proofs, "MINIO_ROOT_PASSWORD", *users)
+    own = [f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")]
+    # By which services prove themselves to each other.
+    proofs = ["RECOMMENDER_SERVICE_SECRET", "JOBS_SERVICE_SECRET"]
+    names = ("POSTGRES_PASSWORD", *own, *proofs, "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
 

@@ -34,6 +34,9 @@ class Settings(BaseSettings, frozen=True):
     # What all applications on our YARN may hold together.
     yarn_memory_mb: int = 6144
 
+    # The raw sales that the demo is made of.
+    demo_file: Path = ROOT / "datasets" / "online_retail_ii.csv.gz"
+
     postgres_port: int = 54320
     minio_port: int = 9000
     minio_console_port: int = 9001

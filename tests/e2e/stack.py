@@ -27,13 +27,11 @@ class Stack:
     environment: Mapping[str, str]
     processes: Sequence[str]
 
-    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands to its end, whatever that is, with `text` on its standard input."""
+    def run(self, *arguments: str, text: str = "", seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Runs one of its commands to its end, whatever that is, with `text` on its standard input. It may take so many seconds."""
         command = [sys.executable, "-m", "compose.local", *arguments]
         environment = {**os.environ, **self.environment}
-        return subprocess.run(
-            command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=UP_SECONDS
-        )
+        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=seconds)
 
     def up(self) -> str:
         """What it printed."""

@@ -70,7 +70,9 @@ def test_metrics_and_plots_are_dvcs(workspace: Workspace) -> None:
     shown = json.loads(workspace.dvc("metrics", "show", "--json"))
     values = shown[""]["data"]["metrics/recommender.json"]["data"]
     assert values == {"recommender.test.score": 0.9, "recommender.test.baseline.score": 0.5}
-    assert "plots/recommender" in workspace.dvc("plots", "show", "--json")
+    [plot] = json.loads(workspace.dvc("plots", "show", "--json"))["data"]["recommender"]
+    [point] = plot["content"]["data"]["values"]
+    assert (point["recipe"], point["score"]) == ("recommender", "0.9")
 
 
 def test_a_clone_elsewhere_gets_everything(workspace: Workspace, minio: Minio, mlflow: Mlflow, tmp_path: Path) -> None:

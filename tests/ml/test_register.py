@@ -48,6 +48,10 @@ class Stage:
         clean = self.folder / "data" / "clean"
         pq.write_table(pa.table({"quantity": [1] * rows}), clean / "interactions.parquet")
         self._write("metrics/recommender.json", {"recommender": evaluate.measure(clean, recipe)})
+        plots = [{"score": {"template": "bar_horizontal", "x": "score", "y": {"plots/recommender/score.csv": "recipe"}}}]
+        YAML().dump({"plots": plots}, self.folder / "dvc.yaml")
+        (self.folder / "plots" / "recommender").mkdir(parents=True, exist_ok=True)
+        (self.folder / "plots" / "recommender" / "score.csv").write_text(f"recipe,score\nquick,{quality}\n")
         return stage.register(self.folder, "recommender", TRAINING, self._settings)
 
     def _write(self, name: str, content: object) -> None:
@@ -100,7 +104,9 @@ def test_the_run_holds_the_papers_and_the_model_that_was_fitted_on_all_history(p
     run_id = pipeline.register(0.9).run_id
     client = MlflowClient(mlflow.url)
     papers = {entry.path for entry in client.list_artifacts(run_id)}
-    assert papers == {"model", "recommender.json", "params.yaml", "dvc.lock", "dataset.json"}
+    assert papers == {"model", "figures", "recommender", "recommender.json", "params.yaml", "dvc.lock", "dataset.json"}
+    picture = Path(client.download_artifacts(run_id, "figures/score.png", str(tmp_path)))
+    assert picture.read_bytes().startswith(b"\x89PNG")
     downloaded = Path(client.download_artifacts(run_id, "model", str(tmp_path)))
     assert Standin.load(downloaded).answer == 3
 

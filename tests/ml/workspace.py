@@ -16,6 +16,7 @@ from compose.local.object_store import ObjectStore
 from compose.local.settings import ROOT, Settings
 from tests.mlflow import Mlflow
 
+MODELS = ("recommender", "forecaster")
 STANDIN = ROOT / "tests" / "ml" / "standin"
 RULES = [{"metric": "test.score", "better": "higher", "beats": {"the baseline": "test.baseline.score"}}]
 RECIPES = {"full": {"quality": 0.9}, "quick": {"quality": 0.8}}
@@ -40,8 +41,10 @@ class Workspace:
         (self.folder / "ml").mkdir()
         for module in (ROOT / "ml").glob("*.py"):
             shutil.copy(module, self.folder / "ml")
-        for model in ("recommender", "forecaster"):
+        for model in MODELS:
             shutil.copytree(STANDIN, self.folder / "ml" / model, ignore=shutil.ignore_patterns("__pycache__"))
+        plots = [{model: {"template": "bar_horizontal", "x": "score", "y": {f"plots/{model}/score.csv": "recipe"}}} for model in MODELS]
+        self._set("dvc.yaml", plots=plots)
         gate = {"noise": 0.02, "limits_of": "", "recommender": RULES, "forecaster": RULES}
         self.set(recipe="full", gate=gate, recommender=RECIPES, forecaster=RECIPES)
         self.run("git", "init", "--quiet")
@@ -49,8 +52,7 @@ class Workspace:
 
     def set(self, **numbers: Any) -> None:
         """Changes numbers in `params.yaml`."""
-        file, yaml = self.folder / "params.yaml", YAML(typ="safe", pure=True)
-        yaml.dump({**(yaml.load(file) if file.exists() else {}), **numbers}, file)
+        self._set("params.yaml", **numbers)
 
     def commit(self) -> None:
         self.run("git", "add", "--all")
@@ -76,6 +78,10 @@ class Workspace:
     def stages_run(self, *words: str) -> list[str]:
         """The stages that `dvc repro` has to run."""
         return [line.split("'")[1] for line in self.dvc("repro", *words).splitlines() if line.startswith("Running stage")]
+
+    def _set(self, name: str, **content: Any) -> None:
+        file, yaml = self.folder / name, YAML(typ="safe", pure=True)
+        yaml.dump({**(yaml.load(file) if file.exists() else {}), **content}, file)
 
     def registration(self, model: str) -> Mapping[str, Any]:
         told: Mapping[str, Any] = json.loads((self.folder / "registered" / f"{model}.json").read_text())

@@ -1,0 +1,117 @@
+"""The demo, from nothing to recommendations and forecasts, on a cut of its sales."""
+
+import csv
+import gzip
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from dotenv import dotenv_values
+
+from compose.local.settings import ROOT
+from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
+
+DEMO_SECONDS = 1800
+# Of products and customers, those whose number this divides: enough to learn from, and soon learnt.
+PRODUCTS, CUSTOMERS = 15, 3
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that was never up, and sales for its demo."""
+    sales = tmp_path_factory.mktemp("sales") / "sales.csv"
+    cut(ROOT / "datasets" / "online_retail_ii.csv.gz", sales)
+    own = own_stack(tmp_path_factory.mktemp("stack"))
+    stack = Stack({**own.environment, "DEMO_FILE": str(sales)}, (*SERVICES, *ENGINES, "jobs-worker"))
+    try:
+        yield stack
+    finally:
+        stack.down()
+
+
+def cut(source: Path, target: Path) -> None:
+    """Writes a part of the sales, in their order."""
+    with gzip.open(source, "rt", newline="") as lines, target.open("w", newline="") as kept:
+        rows, writer = csv.reader(lines), csv.writer(kept)
+        header = next(rows)
+        product, customer = header.index("StockCode"), header.index("Customer ID")
+        writer.writerow(header)
+        writer.writerows(row for row in rows if divides(PRODUCTS, row[product][:5]) and (divides(CUSTOMERS, row[customer] or "0")))
+
+
+def divides(number: int, text: str) -> bool:
+    return text.isdigit() and int(text) % number == 0
+
+
+def demo(stack: Stack) -> str:
+    """What it prints."""
+    answer = stack.run("demo", seconds=DEMO_SECONDS)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout
+
+
+def interrupted_demo(stack: Stack, line: str) -> None:
+    """Runs it until it prints a line that begins so."""
+    command = [sys.executable, "-m", "compose.local", "demo"]
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | stack.environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert any(told.startswith(line) for told in process.stdout)
+        process.terminate()
+
+
+def sign_in(stack: Stack, who: str) -> httpx.Client:
+    known = dotenv_values(stack.folder / "demo.env")
+    http = httpx.Client(base_url=stack.rest, timeout=30)
+    form = {"grant_type": "password", "username": known[f"{who}_EMAIL"], "password": known[f"{who}_PASSWORD"]}
+    http.headers["authorization"] = f"Bearer {http.post('/auth/token', data=form).raise_for_status().json()['access_token']}"
+    return http
+
+
+def test_it_goes_on_where_it_was_interrupted_and_ends_with_models_that_answer(stack: Stack) -> None:
+    interrupted_demo(stack, "etl ")
+    said = demo(stack)
+    assert re.search(r"shopper@example\.com +\S{40}", said)
+    with sign_in(stack, "STAFF") as staff:
+        jobs = staff.get("/jobs").json()["jobs"]
+        assert [job["state"] for job in jobs] == ["JOB_STATE_SUCCEEDED_WITH_REJECTS"]
+        for model in ("recommender", "forecaster"):
+            champion = staff.get(f"/models/{model}").json()
+            assert (champion["recipe"], champion["serving"], champion["gate"]["passed"]) == ("quick", True, True)
+            assert champion["lineage"]["etl_job_id"] == jobs[0]["id"]
+    with sign_in(stack, "SHOPPER") as shopper:
+        number = shopper.get("/users/me").json()["customer_number"]
+        assert int(number) % CUSTOMERS == 0
+        listed = shopper.get("/recommendations/me").json()
+        assert len(listed["recommendations"]) == 10
+        assert listed["fallback_step"] == "FALLBACK_STEP_RANKER"
+
+
+def test_the_calls_of_the_readme_answer(stack: Stack) -> None:
+    [script] = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    script = script.replace(".local/demo.env", str(stack.folder / "demo.env")).replace("http://127.0.0.1:8000", stack.rest)
+    script = script.replace("127.0.0.1:8000", stack.rest).replace("curl -s", "curl -s --fail-with-body")
+    answer = subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=False, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for told in ('"recommendations":[{', '"points":[{', '"serving":true'):
+        assert told in answer.stdout
+
+
+def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
+    known = (stack.folder / "demo.env").read_bytes()
+    with sign_in(stack, "STAFF") as staff:
+        product = staff.get("/products").json()["products"][0]
+        changed = staff.patch(f"/products/{product['id']}", json={"price_cents": product["price_cents"] + 1}).raise_for_status().json()
+        stack.down()
+        demo(stack)
+        assert (stack.folder / "demo.env").read_bytes() == known
+        assert (stack.folder / "demo.env").stat().st_mode & 0o777 == 0o600
+    with sign_in(stack, "STAFF") as staff:
+        assert staff.get(f"/products/{product['id']}").json() == changed
+        assert len(staff.get("/jobs").json()["jobs"]) == 1
+        for model in ("recommender", "forecaster"):
+            assert [each["version"] for each in staff.get(f"/models/{model}/versions").json()["models"]] == ["1"]
