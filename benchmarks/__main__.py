@@ -5,10 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from benchmarks import end_to_end, etl, gateways, programs
+from benchmarks import answering, end_to_end, etl, gateways, learning, programs
 from benchmarks.measure import Sample, cpu_ratio, throughput_ratio, typical
 
 RESULTS = programs.ROOT / ".local" / "bench"
@@ -50,10 +50,16 @@ def main() -> None:
         show(comparison)
     cleanings = etl.compare()
     etl.show(cleanings)
+    with answering.running() as demo:
+        answers = answering.compare(demo, built, core, other_core)
+        answering.show(answers)
+        learnt = learning.compare(demo.clean)
+        learning.show(learnt)
     RESULTS.mkdir(parents=True, exist_ok=True)
     file = RESULTS / f"{began:%Y%m%dT%H%M%SZ}.json"
     requests = {comparison.title: comparison.samples for comparison in comparisons}
-    file.write_text(json.dumps(named({"machine": machine, **requests, etl.TITLE: cleanings})))
+    models = {answering.TITLE: asdict(answers), learning.TITLE: learnt}
+    file.write_text(json.dumps(named({"machine": machine, **requests, etl.TITLE: cleanings, **models})))
     print(f"\nevery sample: {file}")
 
 
@@ -75,7 +81,7 @@ def named(found: object) -> object:
         return {name: named(each) for name, each in found.items()}
     if isinstance(found, list):
         return [named(each) for each in found]
-    return found._asdict() if isinstance(found, (Sample, etl.Sample)) else found
+    return found._asdict() if isinstance(found, (Sample, etl.Sample, learning.Learnt)) else found
 
 
 def processor() -> str:

@@ -1,6 +1,7 @@
 """Servers under load: each alone for a moment, in turns, so that what disturbs the machine disturbs all of them."""
 
 import json
+import os
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ class Contender(NamedTuple):
     address: str
     paths: Sequence[str]
     parts: Mapping[str, int]
+    # Of whoever asks; empty for anybody.
+    token: str = ""
 
 
 class Sample(NamedTuple):
@@ -46,16 +49,25 @@ class Load:
         samples: dict[str, list[Sample]] = {name: [] for name in contenders}
         for _ in range(ROUNDS):
             for name, contender in contenders.items():
-                before = {part: cpu_seconds(pid) for part, pid in contender.parts.items()}
-                answer = self._ask(contender, ROUND_SECONDS)
-                used = {part: cpu_seconds(pid) - before[part] for part, pid in contender.parts.items()}
-                cpu_us = {part: seconds / answer["requests"] * 1e6 for part, seconds in used.items()}
-                samples[name].append(Sample(cpu_us, answer["per_second"], answer["p50_ms"], answer["p99_ms"]))
+                samples[name].append(self._sample(contender, ROUND_SECONDS))
         return samples
 
-    def _ask(self, contender: Contender, seconds: float) -> dict[str, float]:
-        command = [*self._command, f"-address={contender.address}", f"-duration={seconds}s", *contender.paths]
-        answer: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    def steady(self, contender: Contender, per_second: float, seconds: float) -> Sample:
+        """A sample of a server that is asked so many times a second, whether it keeps up or not."""
+        self._ask(contender, WARM_UP_SECONDS, per_second)
+        return self._sample(contender, seconds, per_second)
+
+    def _sample(self, contender: Contender, seconds: float, per_second: float = 0) -> Sample:
+        before = {part: cpu_seconds(pid) for part, pid in contender.parts.items()}
+        answer = self._ask(contender, seconds, per_second)
+        used = {part: cpu_seconds(pid) - before[part] for part, pid in contender.parts.items()}
+        cpu_us = {part: seconds / answer["requests"] * 1e6 for part, seconds in used.items()}
+        return Sample(cpu_us, answer["per_second"], answer["p50_ms"], answer["p99_ms"])
+
+    def _ask(self, contender: Contender, seconds: float, per_second: float = 0) -> dict[str, float]:
+        command = [*self._command, f"-address={contender.address}", f"-duration={seconds}s", f"-rate={per_second}", *contender.paths]
+        environment = os.environ | {"TOKEN": contender.token}
+        answer: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
         return answer
 
 

@@ -20,17 +20,30 @@ func main() {
 	address := flag.String("address", "", "host:port of the server")
 	connections := flag.Int("connections", 16, "how many ask at the same time, each on a connection of its own")
 	duration := flag.Duration("duration", 3*time.Second, "how long they ask")
+	rate := flag.Float64("rate", 0, "how many requests a second all together send, whatever comes of them; if 0, each sends the next once answered")
 	flag.Parse()
 	if flag.NArg() == 0 {
-		log.Fatal("usage: load -address HOST:PORT PATH...")
+		log.Fatal("usage: [TOKEN=...] load -address HOST:PORT PATH...")
 	}
 
+	header := ""
+	// Not a flag, which everybody on the machine could read.
+	if token := os.Getenv("TOKEN"); token != "" {
+		header = fmt.Sprintf("Authorization: Bearer %s\r\n", token)
+	}
 	began := time.Now()
 	end := began.Add(*duration)
+	// When a connection sends its count-th request.
+	due := func(number, count int) time.Time {
+		if *rate == 0 {
+			return time.Now()
+		}
+		return began.Add(time.Duration(float64(count**connections+number) / *rate * float64(time.Second)))
+	}
 	latencies := make([][]time.Duration, *connections)
 	var asking sync.WaitGroup
 	for number := range *connections {
-		asking.Go(func() { latencies[number] = ask(*address, flag.Args(), number, end) })
+		asking.Go(func() { latencies[number] = ask(*address, header, flag.Args(), number, due, end) })
 	}
 	asking.Wait()
 	seconds := time.Since(began).Seconds()
@@ -48,8 +61,9 @@ func main() {
 	}
 }
 
-// ask returns how long each answer took. Connections begin at different paths, so that they do not all ask for the same at once.
-func ask(address string, paths []string, number int, end time.Time) []time.Duration {
+// ask returns how long each answer took from when its request was due, so that one that had to wait for an earlier answer counts in full.
+// Connections begin at different paths, so that they do not all ask for the same at once.
+func ask(address, header string, paths []string, number int, due func(number, count int) time.Time, end time.Time) []time.Duration {
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
 		log.Fatal(err)
@@ -57,9 +71,10 @@ func ask(address string, paths []string, number int, end time.Time) []time.Durat
 	defer connection.Close()
 	answers := bufio.NewReaderSize(connection, 64<<10)
 	var latencies []time.Duration
-	for began := time.Now(); began.Before(end); began = time.Now() {
+	for began := due(number, 0); began.Before(end); began = due(number, len(latencies)) {
+		time.Sleep(time.Until(began))
 		path := paths[(number*len(paths)/16+len(latencies))%len(paths)]
-		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address)
+		fmt.Fprintf(connection, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, address, header)
 		answer, err := http.ReadResponse(answers, nil)
 		if err != nil {
 			log.Fatal(err)

@@ -1,0 +1,162 @@
+"""Both models beside their peers: what they reach, and what their training costs: `python -m benchmarks.learning FOLDER`."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pyarrow as pa
+from implicit.cpu.als import AlternatingLeastSquares
+from lightgbm import LGBMRegressor
+from mlforecast import MLForecast
+from mlforecast.lag_transforms import RollingMean
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from benchmarks.programs import ROOT
+from ml import parameters as pipeline
+from ml.forecaster import baselines
+from ml.forecaster import evaluate as forecasts
+from ml.forecaster import train as forecaster
+from ml.forecaster.model import NEAR
+from ml.forecaster.panel import Numbers, Panel
+from ml.forecaster.shop import Shop, read_shop
+from ml.recommender import evaluate as recommendations
+from ml.recommender import metrics
+from ml.recommender import train as recommender
+from ml.recommender.interactions import Interactions, before, day_number
+from ml.recommender.parameters import Parameters
+
+TITLE = "Models beside their peers, on the test windows; CPU seconds of one core to fit, and for forecasts to foretell"
+# As its authors set it in their examples on purchases.
+FACTORS = 128
+
+
+WEEKS_MEAN, MONTHS_MEAN = RollingMean(7), RollingMean(28)
+
+
+class Learnt(NamedTuple):
+    """What a model reaches, by metric, and what it cost."""
+
+    cpu_seconds: float
+    scores: dict[str, float]
+
+
+def compare(folder: Path) -> dict[str, Learnt]:
+    """The models and their peers, on a folder of clean data. All is done on one core."""
+    numbers = pipeline.read(ROOT / "params.yaml")
+    learnt: dict[str, Learnt] = {}
+    with threadpool_limits(1):
+        data = recommender.read(folder)
+        for recipe in get_args(pipeline.Recipe):
+            learnt[f"recommender, {recipe}"] = our_recommender(data, Parameters.model_validate(numbers.recommender[recipe]))
+        learnt["implicit ALS"] = als(data)
+        shop = read_shop(folder)
+        for recipe in get_args(pipeline.Recipe):
+            learnt[f"forecaster, {recipe}"] = our_forecaster(shop, folder, numbers.forecaster[recipe])
+        learnt["AutoETS"] = of_panel(shop, partial(baselines.auto_ets, levels=forecasts.LEVELS))
+        learnt["mlforecast, LightGBM"] = of_panel(shop, lightgbm)
+    return learnt
+
+
+def our_recommender(data: recommender.Data, numbers: Parameters) -> Learnt:
+    with used() as cpu:
+        fitted = recommender.fit_before(data, data.test_date, numbers)
+    told = recommendations.measured(fitted, data)
+    return Learnt(cpu(), {name: told[f"{name}.ndcg_at_{recommendations.K}"] for name in ("all", "new")})
+
+
+def als(data: recommender.Data) -> Learnt:
+    """Implicit's ALS on how often each customer bought each product."""
+    start = day_number(data.test_date)
+    history = Interactions.of(before(data.interactions, data.test_date))
+    shape = (len(history.customer_numbers), len(history.product_ids))
+    bought = sparse.csr_matrix((np.ones(len(history.day), np.float32), (history.customer, history.product)), shape=shape)
+    with used() as cpu:
+        model = AlternatingLeastSquares(factors=FACTORS, random_state=1, num_threads=1)
+        model.fit(bought, show_progress=False)
+    window = Interactions.of(data.interactions).since(start, start + NEAR)
+    place = {number: index for index, number in enumerate(history.customer_numbers.tolist())}
+    catalogue = set(history.product_ids.tolist())
+    sold = {number: set(products.tolist()) & catalogue for number, products in window.items() if number in place}
+    held = {number: set(history.product_ids[bought[place[number]].indices].tolist()) for number in sold}
+    truths = {"all": sold, "new": {number: products - held[number] for number, products in sold.items()}}
+    scores = {}
+    for name, truth in truths.items():
+        truth = {number: products for number, products in truth.items() if products}
+        rows = np.array([place[number] for number in truth])
+        best, _ = model.recommend(rows, bought[rows], N=recommendations.K, filter_already_liked_items=name == "new")
+        lists = dict(zip(truth, history.product_ids[best].tolist(), strict=True))
+        scores[name] = metrics.scores(lists, truth, len(catalogue), recommendations.K)[f"ndcg_at_{recommendations.K}"]
+    return Learnt(cpu(), scores)
+
+
+def our_forecaster(shop: Shop, folder: Path, numbers: Mapping[str, Any]) -> Learnt:
+    def forecast(panel: Panel) -> forecasts.Forecasts:
+        fitted = forecaster.fit_before(shop, panel.seen, numbers, forecaster.facts(folder, numbers), NEAR)
+        return forecasts.told_by(fitted, panel.names)
+
+    return of_panel(shop, forecast)
+
+
+def lightgbm(panel: Panel) -> forecasts.Forecasts:
+    """mlforecast: a LightGBM model for the mean and one for each quantile, fed with lags, rolling means and the calendar, step by step."""
+    known = np.isfinite(panel.values)
+    series, steps = np.nonzero(known)
+    frame = pa.table({"unique_id": series, "ds": panel.times[steps], "y": panel.values[known]}).to_pandas()
+    model = partial(LGBMRegressor, verbosity=-1, n_jobs=1, random_state=1)
+    models = {f"q{place}": model(objective="quantile", alpha=level) for place, level in enumerate(forecasts.LEVELS)} | {"mean": model()}
+    peer = MLForecast(
+        models,
+        freq="D",
+        lags=[1, 7, 14, 28],
+        lag_transforms={1: [WEEKS_MEAN, MONTHS_MEAN], 7: [WEEKS_MEAN]},
+        date_features=["dayofweek", "day", "month"],
+        num_threads=1,
+    )
+    peer.fit(frame, static_features=[])
+    told = peer.predict(panel.ahead).sort_values(["unique_id", "ds"])
+    shape = (len(panel.names), panel.ahead)
+    *quantiles, mean = (np.maximum(told[name].to_numpy().reshape(shape), 0.0) for name in models)
+    return mean, np.sort(np.stack(quantiles, axis=2), axis=2)
+
+
+def of_panel(shop: Shop, forecast: Callable[[Panel], tuple[Numbers, Numbers]]) -> Learnt:
+    """What forecasts of the test windows are worth, and what a window cost."""
+    origins = forecasts.window_origins(shop)["test"]
+    chosen = forecasts.panel_products(shop, origins[0])
+    scores, seconds = [], []
+    for origin in origins:
+        panel = forecasts.product_panel(shop, chosen, origin)
+        with used() as cpu:
+            told = forecast(panel)
+        seconds.append(cpu())
+        scores.append(forecasts.window_scores(shop, chosen, panel, {"": told}))
+    return Learnt(sum(seconds) / len(seconds), forecasts.averages(scores))
+
+
+@contextmanager
+def used() -> Iterator[Callable[[], float]]:
+    """The CPU seconds of a `with` block, once it has ended."""
+    began = time.process_time()
+    ended: list[float] = []
+    yield lambda: ended[0] - began
+    ended.append(time.process_time())
+
+
+def show(learnt: Mapping[str, Learnt]) -> None:
+    print(f"\n{TITLE}\n")
+    for name, found in learnt.items():
+        scores: Sequence[str] = [f"{metric} {value:.3f}" for metric, value in found.scores.items()]
+        print(f"{name:24}{found.cpu_seconds:8.1f} s  {'  '.join(scores)}", flush=True)
+
+
+if __name__ == "__main__":
+    found = compare(Path(sys.argv[1]))
+    show(found)
+    print(json.dumps({name: each._asdict() for name, each in found.items()}))
