@@ -46,7 +46,7 @@ def replica(
     mesh_settings: MeshSettings,
     issuer: Issuer,
     catalog: CatalogServer,
-    keeper: object,
+    keeper: Shop,
     folder: Path,
     mlflow: Mlflow,
 ) -> Iterator[Replica]:
