@@ -180,6 +180,16 @@ def test_what_was_registered_before_the_worker_died_is_told_and_not_registered_a
     assert champion(mlflow) == registered["version"]
 
 
+def test_two_trainings_at_once_stand_in_no_others_way(staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow) -> None:
+    ids = [submitted(), submitted()]
+    with worker(), worker():
+        wait(staff, ids[1], lambda job: bool(job.stage))
+        assert staff.get(ids[0]).state == jobs_pb2.JOB_STATE_RUNNING
+        jobs = [end(staff, id) for id in ids]
+    assert [job.state for job in jobs] == [jobs_pb2.JOB_STATE_SUCCEEDED] * 2
+    assert sorted(versions(mlflow).values()) == sorted(ids)
+
+
 def test_a_cancelled_training_ends_at_once_and_registers_nothing(
     staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow
 ) -> None:
