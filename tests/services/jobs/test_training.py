@@ -218,6 +218,18 @@ def test_while_mlflow_is_away_the_training_waits_and_the_etl_stands(
     assert not job.HasField("failure") and job.training.promoted
 
 
+def test_a_training_that_was_killed_is_tried_again(staff: Staff, submitted: Callable[..., str], worker: Workers) -> None:
+    id = submitted()
+    with worker():
+        wait(staff, id, lambda job: bool(job.stage) and bool(at_work(id)))
+        for process in at_work(id):
+            process.kill()
+        waiting = wait(staff, id, lambda job: job.HasField("next_attempt_time"))
+        assert waiting.failure.reason == "APPLICATION_FAILED"
+        job = end(staff, id)
+    assert (job.state, job.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 2), job
+
+
 def test_a_training_with_a_fault_of_its_own_fails_and_is_not_tried_again(
     staff: Staff, submitted: Callable[..., str], worker: Workers, workspace: Workspace
 ) -> None:
