@@ -180,8 +180,9 @@ def test_what_was_registered_before_the_worker_died_is_told_and_not_registered_a
     assert champion(mlflow) == registered["version"]
 
 
-def test_two_trainings_at_once_stand_in_no_others_way(staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow) -> None:
-    ids = [submitted(), submitted()]
+def test_two_trainings_at_once_stand_in_no_others_way(staff: Staff, replica: Replica, worker: Workers, mlflow: Mlflow) -> None:
+    ids = [staff.submit_training("recommender").id for _ in range(2)]
+    replica.clean(*ids)
     with worker(), worker():
         wait(staff, ids[1], lambda job: bool(job.stage))
         assert staff.get(ids[0]).state == jobs_pb2.JOB_STATE_RUNNING
