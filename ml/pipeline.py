@@ -96,13 +96,15 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         if engine := away(settings):
             give_up(engine)
-        sys.exit(error.returncode)
+        # DVC has ended by itself, or by a signal, which is told as a shell does.
+        sys.exit(1 if error.returncode > 0 else _SIGNALLED - error.returncode)
     if arguments.result:
         lines = [registration.model_dump_json() for registration in known.values() if registration]
         arguments.result.write_text("".join(f"{line}\n" for line in lines))
 
 
 _TIMEOUT_SECONDS = 10
+_SIGNALLED = 128
 
 
 def _dvc(folder: Path, *words: str) -> None:

@@ -279,6 +279,9 @@ def worker_row(settings: Settings, secrets: Mapping[str, str], database: str, st
             "LANDING_RAW_ROOT": hadoop.raw_root(settings),
         }
     )
+    told = training.environment(settings, store) | spark.submit_environment(settings)
+    # Whoever brings the stack up has one of their own, and the worker sees to the trainings'.
+    del told["PATH"]
     environment = {
         "JOBS_DATABASE_URL": database,
         "JOBS_SPARK_HOME": str(spark.package()),
@@ -293,14 +296,12 @@ def worker_row(settings: Settings, secrets: Mapping[str, str], database: str, st
         "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
         "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
         "JOBS_MLFLOW_URL": f"http://127.0.0.1:{settings.mlflow_port}",
-        "DVC_GLOBAL_CONFIG_DIR": str(training.configuration(settings)),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(settings)),
         "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }
     return Process(
-        Program("jobs-worker", python("services.jobs.worker"), spark.submit_environment(settings) | cluster | environment),
+        Program("jobs-worker", python("services.jobs.worker"), told | cluster | environment),
         {"JOBS_WORKER_PORT": port},
         memory_mb=100,
         install=jars.install_daemons,

@@ -104,7 +104,7 @@ class Training:
         if program.exit_code == os.EX_TEMPFAIL:
             # The result of the ETL stands, and nothing is lost by waiting.
             return self._limits.waiting(job, Failure("ENGINE_UNAVAILABLE", program.last_line), now)
-        if program.exit_code is not None and program.exit_code < 0:
+        if program.exit_code not in range(_SIGNALLED):
             return self._limits.retried(job, Failure("APPLICATION_FAILED", "somebody killed the training, or memory was short"), now)
         return job.failed(Failure("APPLICATION_FAILED", "the training ended with a fault of its own; the log says which"), now)
 
@@ -113,6 +113,9 @@ class Training:
 _RESULT = "result.json"
 # Runs a command, and ends all that it has begun when told to end, as it is when its worker is gone.
 _TOGETHER = 'trap "kill -KILL 0" TERM; "$@" & wait $!'
+
+# From here on an exit code tells of a signal.
+_SIGNALLED = 128
 
 # The pipeline's stages for one model, as DVC says that it has come to them, and what people call them.
 _COME_TO = re.compile(r"(?:Running stage|Stage) '(\w+?)(?:_recommender|_forecaster)?'")

@@ -21,15 +21,14 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
     """Served for the length of a `with` block."""
 
     def __init__(self, loop: Loop, settings: MeshSettings, keys: Keys) -> None:
-        self._loop = loop
-        self._server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys))
+        self._loop, self._settings = loop, settings
+        self._verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys)
         self._events: list[recommender_pb2.Event] = []
         # How many pages it still gives before it is as if away.
         self.pages_left = 1000
 
     def __enter__(self) -> Self:
-        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(self, self._server)
-        self._loop.run(self._server.start())
+        self._server = self._loop.run(self._serve())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,6 +47,12 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
             moment.FromJsonString(time)
             event.event_time.CopyFrom(moment)
             self._events.append(event)
+
+    async def _serve(self) -> Server:
+        server = Server("127.0.0.1:0", self._settings, self._verifier)
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(self, server)
+        await server.start()
+        return server
 
     async def ListEvents(  # noqa: N802
         self, request: recommender_pb2.ListEventsRequest, context: grpc.aio.ServicerContext[Message, Message]

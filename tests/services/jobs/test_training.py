@@ -180,6 +180,17 @@ def test_what_was_registered_before_the_worker_died_is_told_and_not_registered_a
     assert champion(mlflow) == registered["version"]
 
 
+def test_two_trainings_at_once_stand_in_no_others_way(staff: Staff, replica: Replica, worker: Workers, mlflow: Mlflow) -> None:
+    ids = [staff.submit_training("recommender").id for _ in range(2)]
+    replica.clean(*ids)
+    with worker(), worker():
+        wait(staff, ids[1], lambda job: bool(job.stage))
+        assert staff.get(ids[0]).state == jobs_pb2.JOB_STATE_RUNNING
+        jobs = [end(staff, id) for id in ids]
+    assert [job.state for job in jobs] == [jobs_pb2.JOB_STATE_SUCCEEDED] * 2
+    assert sorted(versions(mlflow).values()) == sorted(ids)
+
+
 def test_a_cancelled_training_ends_at_once_and_registers_nothing(
     staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow
 ) -> None:
@@ -206,6 +217,18 @@ def test_while_mlflow_is_away_the_training_waits_and_the_etl_stands(
         job = end(staff, id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job
     assert not job.HasField("failure") and job.training.promoted
+
+
+def test_a_training_that_was_killed_is_tried_again(staff: Staff, submitted: Callable[..., str], worker: Workers) -> None:
+    id = submitted()
+    with worker():
+        wait(staff, id, lambda job: bool(job.stage) and bool(at_work(id)))
+        for process in at_work(id):
+            process.kill()
+        waiting = wait(staff, id, lambda job: job.HasField("next_attempt_time"))
+        assert waiting.failure.reason == "APPLICATION_FAILED"
+        job = end(staff, id)
+    assert (job.state, job.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 2), job
 
 
 def test_a_training_with_a_fault_of_its_own_fails_and_is_not_tried_again(
