@@ -78,7 +78,7 @@ def reasons(path: Path) -> Iterator[str]:
         if said and (name in REASON_FIRST or (name == "refusal" and len(node.args) == 3)):
             yield said[0]
         elif name == "NotFound" and said:
-            yield said[0].upper() + "_NOT_FOUND"
+            yield said[0].upper().replace(" ", "_") + "_NOT_FOUND"
         elif name == "AlreadyExists" and said:
             yield said[0].upper() + "_EXISTS"
         elif name == "InvalidArgument":
