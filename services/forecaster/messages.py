@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from hashiramart.forecaster.v1 import forecaster_pb2
 from ml.forecaster.model import Backtest, Explanation, Granularity, Point, Scope, ScopeKind, Sold, Tried
-from ml.forecaster.shop import Metric
+from ml.forecaster.shop import REVENUE_METRIC, UNITS_METRIC, Metric
 from services.forecaster.domain import worth_telling
 
 HORIZON_DAYS, HISTORY_DAYS, LEVELS = 28, 56, (80, 95)
@@ -21,7 +21,7 @@ def scope(request: Request) -> Scope:
 
 def metric(request: Request) -> Metric:
     """What is counted."""
-    return "revenue" if request.metric == forecaster_pb2.METRIC_REVENUE else "units"
+    return REVENUE_METRIC if request.metric == forecaster_pb2.METRIC_REVENUE else UNITS_METRIC
 
 
 def granularity(request: forecaster_pb2.ForecastSalesRequest) -> Granularity:
