@@ -155,6 +155,8 @@ def in_mind(customer: Customer, holdings: Holdings) -> tuple[Ints, Floats]:
 
 def sums(matrix: sparse.csr_array, rows: Ints, weights: Floats) -> Floats:
     """The weighted sum of some rows of a sparse matrix. Shape (columns,)."""
-    row = sparse.csr_array((weights, rows, np.array([0, len(rows)], np.int32)), shape=(1, matrix.shape[0]))
-    total: Floats = (row @ matrix).toarray()[0]
-    return total
+    # For so few rows, a product of sparse matrices would take three times as long.
+    starts, lengths = matrix.indptr[rows], matrix.indptr[rows + 1] - matrix.indptr[rows]
+    places = np.repeat(starts - (lengths.cumsum() - lengths), lengths) + np.arange(lengths.sum())
+    values = matrix.data[places] * np.repeat(weights, lengths)
+    return np.bincount(matrix.indices[places], values, matrix.shape[1]).astype(np.float32)
