@@ -205,8 +205,8 @@ class Demo:
             with self._log(model).open("w") as log:
                 async for line in output(process):
                     log.write(line)
-                    if stage := STAGE.match(line):
-                        say(model, stage[1])
+                    if step := STAGE.match(line) or re.match(f"{model}: (.+)", line):
+                        say(model, step[1])
             if await process.wait():
                 raise Unable(f"The {model} could not be trained; {self._log(model)} says why.")
         finally:
