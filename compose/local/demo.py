@@ -137,14 +137,17 @@ class Demo:
         alive = urlencode({"kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED", "JOB_STATE_RUNNING"]}, doseq=True)
         found = (await staff.call("GET", f"/jobs?{alive}"))["jobs"]
         job = as_job(found[0] if found else await staff.call("POST", "/jobs/etl", json={}))
-        shown = ""
+        terminal, shown = sys.stdout.isatty(), {""}
         async for event in staff.lines(f"/jobs/{job.id}:watch"):
             if event.get("job"):
                 job = as_job(event["job"])
-                line = told(job) if sys.stdout.isatty() else job.stage
-                if line and line != shown:
-                    shown = line
-                    print(f"\r\033[K{'etl':16}{line}" if sys.stdout.isatty() else f"{'etl':16}{line}", flush=True)
+                if terminal:
+                    print(f"\r\033[K{'etl':16}{told(job)}", end="", flush=True)
+                elif job.stage not in shown:
+                    shown.add(job.stage)
+                    say("etl", job.stage)
+        if terminal:
+            print("\r\033[K", end="")
         return job
 
     async def _catalogue(self) -> None:
