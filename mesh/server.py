@@ -162,7 +162,7 @@ _OPTIONS = [
     # Two servers on one port would share its calls by chance.
     ("grpc.so_reuseport", 0),
     # What clients may do to keep a quiet connection alive.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 ]
 

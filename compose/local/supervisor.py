@@ -1,6 +1,5 @@
 """Supervisord, which keeps the processes running: its configuration, and the calls it takes on its socket."""
 
-import json
 import os
 import shlex
 import subprocess
@@ -111,7 +110,7 @@ class Supervisor:
         for place, program in enumerate(programs):
             sections[f"program:{program.name}"] = {
                 "command": shlex.join(program.command),
-                "environment": ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in program.environment.items()),
+                "environment": ",".join(f"{name}={quoted(value)}" for name, value in program.environment.items()),
                 "priority": place,
                 "autostart": "false",
                 "autorestart": "true",
@@ -128,3 +127,11 @@ class Supervisor:
             f"[{section}]\n" + "".join(f"{name}={str(value).replace('%', '%%')}\n" for name, value in lines.items())
             for section, lines in sections.items()
         )
+
+
+def quoted(value: str) -> str:
+    """The value as supervisord reads it: between quotes that it has none of itself, since none can be escaped."""
+    quote = "'" if '"' in value else '"'
+    if quote in value:
+        raise ValueError("a program cannot be told of a value with both kinds of quotes")
+    return f"{quote}{value}{quote}"

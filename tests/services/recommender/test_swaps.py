@@ -16,6 +16,7 @@ from ml import tracking
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.mlflow import Mlflow
+from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
 from tests.services.recommender.conftest import Caller, eventually
 from tests.services.recommender.replica import MODEL, CatalogServer, Replica
@@ -46,7 +47,7 @@ def replica(
     mesh_settings: MeshSettings,
     issuer: Issuer,
     catalog: CatalogServer,
-    keeper: object,
+    keeper: Shop,
     folder: Path,
     mlflow: Mlflow,
 ) -> Iterator[Replica]:
