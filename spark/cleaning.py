@@ -1,6 +1,8 @@
 """Raw lines to sale lines: what is a sale, what is refused, and what was there before."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import reduce
 from urllib.parse import unquote
 
@@ -123,12 +125,15 @@ def jumps(lines: DataFrame, blocks: Sequence[Block]) -> DataFrame:
 
 def placed(lines: DataFrame, stretches: Sequence[Stretch]) -> DataFrame:
     """One row per line below a header: with its file, its number in it, and its sheet."""
-    schema = f"{PATH} string, {BLOCK} bigint, first bigint, last bigint, {FILE} string, offset bigint, {SHEET} int"
-    rows = [(s.path, s.block, s.first_index, s.last_index, s.file, s.line_offset, s.sheet) for s in stretches]
-    places = F.broadcast(lines.sparkSession.createDataFrame(rows, schema))
-    inside = (lines[PATH] == places[PATH]) & (lines[BLOCK] == places[BLOCK]) & lines[INDEX].between(places["first"], places["last"])
+    row = f"{PATH} string, {BLOCK} bigint, first_index bigint, last_index bigint, {FILE} string, line_offset bigint, {SHEET} int"
+    # As text: a frame of Python's own rows would have every executor start a Python.
+    told = F.from_json(F.lit(json.dumps([asdict(stretch) for stretch in stretches])), f"array<struct<{row}>>")
+    places = F.broadcast(lines.sparkSession.range(1).select(F.inline(told)))
+    inside = (
+        (lines[PATH] == places[PATH]) & (lines[BLOCK] == places[BLOCK]) & lines[INDEX].between(places["first_index"], places["last_index"])
+    )
     return lines.join(places, inside).select(
-        *SALE, DATE, month_of(F.col(DATE)).alias(MONTH), LINE, REASON, FILE, (F.col(INDEX) + F.col("offset")).alias(NUMBER), SHEET
+        *SALE, DATE, month_of(F.col(DATE)).alias(MONTH), LINE, REASON, FILE, (F.col(INDEX) + F.col("line_offset")).alias(NUMBER), SHEET
     )
 
 

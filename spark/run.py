@@ -207,7 +207,7 @@ class Run:
 
     def _write_rejects(self, lines: DataFrame) -> None:
         self._stage("writing what was refused")
-        self._tables.write("rejects", rejects(lines))
+        self._tables.write("rejects", rejects(lines).repartition(MONTH))
 
     def _write_products(self, sale_files: Files) -> None:
         self._stage("describing products")

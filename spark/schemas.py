@@ -70,7 +70,8 @@ class Table:
 
 # The tables that are kept by month.
 MONTHLY = {
-    "sales": Table("clean/sales", SALES, tuple(SALES)),
+    # Which then is also the order of copies.
+    "sales": Table("clean/sales", SALES, tuple(SALE)),
     "interactions": Table("clean/interactions", INTERACTIONS, ("customer_number", "date", "product_id")),
     "daily_sales": Table("clean/daily_sales", DAILY_SALES, ("product_id", "country", "date")),
     "rejects": Table("quarantine/sales", REJECTS, ("file", "number")),

@@ -24,11 +24,11 @@ class Tables:
         self._run_id = run_id
 
     def write(self, name: str, frame: DataFrame) -> None:
-        """Writes rows of a table: one file for each month, or one in all."""
+        """Writes rows of a table: one file for each month, whose rows are together already, or one in all."""
         order = TABLES[name].order
         path = self._lake.path(self._folder(name))
         if name in MONTHLY:
-            frame.repartition(MONTH).sortWithinPartitions(MONTH, *order).write.partitionBy(MONTH).parquet(path)
+            frame.sortWithinPartitions(MONTH, *order).write.partitionBy(MONTH).parquet(path)
         else:
             frame.repartition(1).sortWithinPartitions(*order).write.parquet(path)
 
