@@ -16,8 +16,8 @@ from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
 HTTP = "http://"
-# A model answers with one core: on several, sums may come out otherwise than where it was trained.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+# What serves a model adds up on one core, as it was trained, or sums may come out otherwise; and its threads share what they free.
+MODEL_SERVICE = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def processes(settings: Settings) -> list[Process]:
@@ -222,7 +222,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
             RECOMMENDER_CATALOG_ADDRESS=f"127.0.0.1:{settings.catalog_port}",
             RECOMMENDER_MLFLOW_URL=f"http://127.0.0.1:{settings.mlflow_port}",
             RECOMMENDER_MODEL_FOLDER=str(settings.data / "recommender"),
-            **ONE_THREAD,
+            **MODEL_SERVICE,
         ),
         forecaster_row(settings, secrets),
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),

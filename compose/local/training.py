@@ -40,6 +40,8 @@ def environment(settings: Settings, store: ObjectStore) -> dict[str, str]:
         "PIPELINE_LAKE_BUCKET": settings.lake_bucket,
         "PIPELINE_MLFLOW_URL": f"http://127.0.0.1:{settings.mlflow_port}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # A model is checked against its answers where it serves, on one core.
+        "OPENBLAS_NUM_THREADS": "1",
     }
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ml.recommender import baselines, metrics, other_shops
 from ml.recommender.candidates import COUNT, candidates
@@ -47,11 +48,13 @@ def measured(recommender: Recommender, data: Data) -> dict[str, float]:
     held = {number: {purchase.product_id for purchase in recommender.purchases(number)} for number in known}
     fresh = {number: products - held[number] for number, products in known.items() if products - held[number]}
     answers = {"all": known, "new": fresh, "no_history": first}
-    lists = {
-        "all": {number: ranked(recommender, Request(number)) for number in known},
-        "new": {number: ranked(recommender, Request(number, include_purchased=False)) for number in fresh},
-        "no_history": dict.fromkeys(first, ranked(recommender, Request())),
-    }
+    # Sums of floating-point numbers depend on how many threads share them, and such short ones are the slower for it.
+    with threadpool_limits(1):
+        lists = {
+            "all": {number: ranked(recommender, Request(number)) for number in known},
+            "new": {number: ranked(recommender, Request(number, include_purchased=False)) for number in fresh},
+            "no_history": dict.fromkeys(first, ranked(recommender, Request())),
+        }
     size = len(catalogue)
     values: dict[str, float] = {}
     for variant, truth in answers.items():

@@ -44,13 +44,18 @@ class Catalog:
 
     async def follow(self) -> None:
         """Takes in every change, for as long as it is let."""
+        trouble = None
         while True:
+            known = self._token
             try:
                 await self._watch()
             except grpc.aio.AioRpcError as error:
+                # Once, not at every try.
+                if trouble is not error.code() or self._token != known:
+                    trouble = error.code()
+                    log.warning("the catalogue is not followed", code=trouble.name)
                 if error.code() in _STALE:
                     self._token = ""
-                log.warning("the catalogue is not followed", code=error.code().name)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _watch(self) -> None:
