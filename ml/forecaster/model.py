@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import lightgbm as lgb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import artifact
@@ -250,15 +251,17 @@ class Forecaster:
 
     def save(self, folder: Path) -> None:
         """Writes it as an artifact, with example answers."""
-        arrays = {field.name: getattr(self._tables, field.name) for field in fields(Tables)} | self._examples()
-        artifact.save(folder, KIND, self._facts, arrays=arrays, boosters=self._boosters, tables={})
+        arrays = {field.name: getattr(self._tables, field.name) for field in fields(Tables)}
+        tables = {name: laid_out({column: arrays.pop(column) for column in columns}) for name, columns in MAPPED.items()}
+        artifact.save(folder, KIND, self._facts, arrays=arrays | self._examples(), boosters=self._boosters, tables=tables)
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
         """The forecaster that was saved to a folder. Raises `Refused`."""
         saved = artifact.load(folder, KIND)
         try:
-            tables = Tables(**{field.name: saved.arrays[field.name] for field in fields(Tables)})
+            found = {**saved.arrays, **arrays(saved.tables["places"]), **arrays(saved.tables["rows"])}
+            tables = Tables(**{field.name: found[field.name] for field in fields(Tables)})
             forecaster = cls(saved.facts, tables, saved.boosters)
             forecaster._saved_examples = {name: saved.arrays[name] for name in EXAMPLE_ARRAYS}
         except (KeyError, TypeError, ValueError) as error:
@@ -372,6 +375,20 @@ class Forecaster:
 
 
 EXAMPLE_ARRAYS = ("example_weeks", "example_reasons")
+# The large ones, which have a row for each place or each row of the pyramid. They are saved as Arrow files, for these are mapped: a service
+# has those places in memory that are asked for.
+MAPPED = {"places": ("units", "revenue", "mean_units", "mean_revenue"), "rows": ("knots", "tried_mean", "tried_knots")}
+
+
+def laid_out(arrays: Mapping[str, np.ndarray]) -> pa.Table:
+    """The arrays as columns, what lies along further axes in lists."""
+    return pa.table({name: pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array[0].size) for name, array in arrays.items()})
+
+
+def arrays(table: pa.Table) -> dict[str, np.ndarray]:
+    """The arrays that were laid out, not copied; KNOTS have an axis of their own."""
+    found = {name: table[name].chunk(0).flatten().to_numpy().reshape(len(table), -1) for name in table.column_names}
+    return {name: array.reshape(len(table), -1, len(KNOTS)) if name.endswith("knots") else array for name, array in found.items()}
 
 
 def direct(boosters: Mapping[str, lgb.Booster], settled: Mapping[str, Any], name: str) -> Direct:

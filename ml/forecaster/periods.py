@@ -70,8 +70,10 @@ def sums(mean: Numbers, knots: Numbers, starts: NDArray[np.int64], errors: Numbe
     ends = np.append(starts[1:], len(mean))
     total = np.add.reduceat(mean, starts)
     wide = np.sqrt(np.add.reduceat(spread(knots) ** 2, starts))
-    by_level = np.array([[np.interp(length, LENGTHS, column) for column in errors.T] for length in ends - starts])
+    # Most periods are of the same length.
+    lengths, place = np.unique(ends - starts, return_inverse=True)
+    by_level = np.array([np.interp(lengths, LENGTHS, column) for column in errors.T]).T
     kept = np.array([score(level) for level in LEVELS])
     wanted = np.array([score(level) for level in levels])
     told = np.array([np.interp(wanted, kept, row) for row in by_level])
-    return Sums(total, np.maximum(total[:, None] + wide[:, None] * told, 0.0))
+    return Sums(total, np.maximum(total[:, None] + wide[:, None] * told[place], 0.0))

@@ -1,5 +1,6 @@
 """Quantiles: a distribution kept as a few knots, and read at any level."""
 
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -27,6 +28,7 @@ def quantiles(knots: Numbers, levels: tuple[float, ...]) -> Numbers:
     return between
 
 
+@cache
 def score(level: float) -> float:
     """The standard normal quantile."""
     return NormalDist().inv_cdf(level)

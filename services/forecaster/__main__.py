@@ -1,6 +1,7 @@
 """Serves the forecaster: `python -m services.forecaster`."""
 
 import asyncio
+import logging
 
 import httpx
 import uvloop
@@ -18,13 +19,19 @@ from ml.versions import Versions
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
 
+MODEL = "hashiramart-forecaster"
+# In seconds: between two bytes of the registry's answer.
+REGISTRY_PATIENCE = 10
+
 
 async def main() -> None:
     settings, mesh = Settings(), MeshSettings()
     telemetry.start("forecaster", mesh)
+    # It tells of every request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
-    async with auth, httpx.AsyncClient(timeout=settings.mlflow_seconds) as client:
-        versions = Versions(client, settings.mlflow_url, "hashiramart-forecaster")
+    async with auth, httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client:
+        versions = Versions(client, settings.mlflow_url, MODEL)
         promoted = Promoted(versions, settings.model_folder, Forecaster.load, settings.poll_seconds)
         await promoted.recall()
         servicer = ForecasterServicer(versions, promoted, PageTokens(settings.secret.get_secret_value().encode()), settings.currency)

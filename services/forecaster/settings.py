@@ -11,14 +11,11 @@ class Settings(BaseSettings, env_prefix="FORECASTER_", frozen=True):
     """Read from the environment as `FORECASTER_...`."""
 
     listen: str = "127.0.0.1:50054"
-
     mlflow_url: str = "http://127.0.0.1:5000"
-    # Between two bytes of an answer of MLflow.
-    mlflow_seconds: float = 10
-    # How often MLflow is asked which model is promoted.
-    poll_seconds: float = 2
     # Where the promoted model is kept, for this process alone.
     model_folder: Path
+    # How often the registry is asked for it.
+    poll_seconds: Annotated[float, Field(gt=0)] = 2
 
     # Signs page tokens: the same for all replicas.
     secret: Annotated[SecretStr, Field(min_length=32)]

@@ -64,8 +64,8 @@ def test_a_model_that_was_saved_and_loaded_answers_exactly_as_before(forecaster:
 def test_a_model_is_refused_when_it_answers_otherwise_than_it_did(forecaster: Forecaster, tmp_path: Path) -> None:
     forecaster.save(tmp_path)
     saved = artifact.load(tmp_path, "forecaster")
-    arrays = {**saved.arrays, "mean_units": saved.arrays["mean_units"] * 2}
-    artifact.save(tmp_path, "forecaster", saved.facts, arrays=arrays, boosters=saved.boosters, tables={})
+    arrays = {**saved.arrays, "price": saved.arrays["price"] * 2}
+    artifact.save(tmp_path, "forecaster", saved.facts, arrays=arrays, boosters=saved.boosters, tables=saved.tables)
     with pytest.raises(Refused, match="does not answer as it did when it was saved: its example_weeks are others"):
         Forecaster.load(tmp_path).check()
 
@@ -73,8 +73,8 @@ def test_a_model_is_refused_when_it_answers_otherwise_than_it_did(forecaster: Fo
 def test_a_model_of_other_arrays_is_refused(forecaster: Forecaster, tmp_path: Path) -> None:
     forecaster.save(tmp_path)
     saved = artifact.load(tmp_path, "forecaster")
-    arrays = {name: array for name, array in saved.arrays.items() if name != "knots"}
-    artifact.save(tmp_path, "forecaster", saved.facts, arrays=arrays, boosters=saved.boosters, tables={})
+    tables = {**saved.tables, "rows": saved.tables["rows"].drop_columns(["knots"])}
+    artifact.save(tmp_path, "forecaster", saved.facts, arrays=saved.arrays, boosters=saved.boosters, tables=tables)
     with pytest.raises(Refused, match="is not a forecaster that this code can read: 'knots'"):
         Forecaster.load(tmp_path)
 
