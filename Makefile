@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo up down status logs admin land etl train pull test lint format bench proto baseline lock certs grpcurl clean
+.PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
@@ -38,6 +38,10 @@ land: setup ## put raw sales into HDFS: the demo's, or those of FILE=sales.csv
 
 etl: setup ## clean the raw data on YARN and show how it goes: make etl EMAIL=boss@example.com, then type the password
 	@$(BIN)/python -m compose.local run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)'
+
+MODEL ?= recommender
+retrain: setup ## a job that cleans and trains one model: make retrain MODEL=forecaster EMAIL=boss@example.com, then type the password
+	@$(BIN)/python -m compose.local run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)' --train '$(MODEL)'
 
 train: setup ## train both models on the clean data, judge and promote them; what has not changed is not done again
 	@$(BIN)/python -m compose.local up mlflow

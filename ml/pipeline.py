@@ -3,7 +3,8 @@
     python -m ml.pipeline --recipe quick recommender forecaster
 
 Runs in a copy of the pipeline's files that the working directory holds. DVC's cache is shared, so that what was done before, of equal
-data and numbers, is not done again; the models are registered anew.
+data and numbers, is not done again; the models are registered anew, but once for a job. Ends with 75 when MLflow or the store is away,
+so that it is worth another try.
 """
 
 import argparse
@@ -14,10 +15,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
+
+import httpx
 
 from ml import parameters
 from ml.parameters import Recipe
-from ml.register import Registration, commit
+from ml.registration import Registration, commit, registered
+from ml.settings import Settings
+from ml.versions import Unavailable
 
 # What the pipeline consists of. The lock is there only where it has run before.
 PARTS = (".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml", "ml", "params.yaml")
@@ -45,6 +51,32 @@ def run(folder: Path, models: Sequence[str]) -> list[Registration]:
     return [Registration.model_validate_json((folder / "registered" / f"{model}.json").read_bytes()) for model in models]
 
 
+def trained(root: Path, recipe: Recipe, models: Sequence[str]) -> list[Registration]:
+    """What comes of these models, trained by this recipe in a copy of the checkout. Raises `CalledProcessError` when a stage fails."""
+    os.environ.setdefault("PIPELINE_CODE_COMMIT", commit(root))
+    with TemporaryDirectory(prefix="training-") as folder:
+        copy(root, Path(folder), recipe)
+        return run(Path(folder), models)
+
+
+def away(settings: Settings) -> str:
+    """Which engine cannot be reached, for people; empty if all can."""
+    # MLflow answers this well only if its database is there.
+    mlflow = f"{settings.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1"
+    for engine, url in (("MLflow", mlflow), ("the store", settings.store_url)):
+        try:
+            if httpx.get(url, timeout=_TIMEOUT_SECONDS).is_server_error:
+                return engine
+        except httpx.HTTPError:
+            return engine
+    return ""
+
+
+def give_up(engine: str) -> NoReturn:
+    print(f"{engine} cannot be reached", file=sys.stderr)
+    sys.exit(os.EX_TEMPFAIL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m ml.pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -53,16 +85,26 @@ def main() -> None:
     parser.add_argument("--result", type=Path, help="a file for what came of it: one registration as JSON a line")
     parser.add_argument("models", nargs="+", choices=("recommender", "forecaster"))
     arguments = parser.parse_args()
-    root = Path.cwd()
-    os.environ.setdefault("PIPELINE_CODE_COMMIT", commit(root))
-    with TemporaryDirectory(prefix="training-") as folder:
-        copy(root, Path(folder), arguments.recipe)
-        try:
-            registrations = run(Path(folder), arguments.models)
-        except subprocess.CalledProcessError as error:
-            sys.exit(error.returncode)
+    settings = Settings()
+    try:
+        known = {model: registered(model, settings) for model in arguments.models}
+        missing = [model for model, registration in known.items() if registration is None]
+        if missing:
+            known.update(zip(missing, trained(Path.cwd(), arguments.recipe, missing), strict=True))
+    except Unavailable:
+        give_up("MLflow")
+    except subprocess.CalledProcessError as error:
+        if engine := away(settings):
+            give_up(engine)
+        # DVC has ended by itself, or by a signal, which is told as a shell does.
+        sys.exit(1 if error.returncode > 0 else _SIGNALLED - error.returncode)
     if arguments.result:
-        arguments.result.write_text("".join(f"{registration.model_dump_json()}\n" for registration in registrations))
+        lines = [registration.model_dump_json() for registration in known.values() if registration]
+        arguments.result.write_text("".join(f"{line}\n" for line in lines))
+
+
+_TIMEOUT_SECONDS = 10
+_SIGNALLED = 128
 
 
 def _dvc(folder: Path, *words: str) -> None:

@@ -8,7 +8,6 @@ The gate judges what was measured of the same recipe, fitted before the test win
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -17,13 +16,13 @@ from typing import Any, NamedTuple, Protocol
 
 import httpx
 from mlflow.exceptions import MlflowException
-from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from ml import artifact, gate, parameters, registry, tracking
 from ml.artifact import Refused
 from ml.figures import pictures
 from ml.get_cleaned_data import Dataset, Origin
+from ml.registration import Registration, commit
 from ml.settings import Settings
 from ml.versions import Lineage, Provenance, Unavailable, Version, Versions
 
@@ -43,15 +42,6 @@ class Training(NamedTuple):
     # Fits it before the test window and measures it there, by the same names as the evaluation.
     measure: Callable[[Path, Mapping[str, Any]], Mapping[str, float]]
     load: Callable[[Path], Model]
-
-
-class Registration(BaseModel, frozen=True):
-    """What came of it."""
-
-    version: str
-    run_id: str
-    promoted: bool
-    provenance: Provenance
 
 
 def training(model: str) -> Training:
@@ -114,18 +104,6 @@ def lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
         raw_files=tuple(f"{file.name} {file.sha256}" for file in origin.raw_files),
         code_commit=settings.code_commit or commit(folder),
     )
-
-
-def commit(folder: Path) -> str:
-    """The commit that is checked out, and whether the models' code differs from it; empty in what is no checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], check=True, cwd=folder, capture_output=True, text=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", "ml", "dvc.yaml") else "")
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return ""
 
 
 def main() -> None:

@@ -127,6 +127,14 @@ class Versions:
             raise UnknownVersion(number)
         return self._version(answer["model_version"])
 
+    async def of_job(self, job_id: str) -> Version | None:
+        """The version that was registered for a job, if one was."""
+        told = {"filter": f"name='{self._model}' AND tags.job_id='{job_id}'", "max_results": 1}
+        answer = await self._call("GET", "model-versions/search", params=told) or {}
+        found = answer.get("model_versions", ())
+        # A search does not tell the aliases.
+        return await self.get(str(found[0]["version"])) if found else None
+
     async def page(self, size: int, token: str = "") -> Page:
         """So many versions from where the page before left off."""
         told = {"filter": f"name='{self._model}'", "order_by": "version_number DESC", "max_results": size}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, postgres, seaweedfs, spark
+from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, postgres, seaweedfs, spark, training
 from compose.local.object_store import ObjectStore, User
 from compose.local.probes import grpc_serves, http_answers
 from compose.local.process import Process
@@ -16,6 +16,8 @@ from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
 HTTP = "http://"
+# The services that call others in their own name, which takes a secret that auth knows too.
+CLIENTS = ("recommender", "jobs")
 # What serves a model adds up on one core, as it was trained, or sums may come out otherwise; and its threads share what they free.
 MODEL_SERVICE = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -40,7 +42,7 @@ def processes(settings: Settings) -> list[Process]:
         history_row(settings, store),
         mlflow_row(settings, database, store, after=named([*databases, *stores])),
         *service_rows(settings, secrets, database, after=named(databases)),
-        worker_row(settings, database, store, after=named([*stores, *cluster])),
+        worker_row(settings, secrets, database, store, after=named([*stores, *cluster])),
     ]
 
 
@@ -56,7 +58,8 @@ def object_store_of(settings: Settings) -> ObjectStore:
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
     own = [f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")]
-    names = ("POSTGRES_PASSWORD", *own, "RECOMMENDER_SERVICE_SECRET", "MINIO_ROOT_PASSWORD", *users)
+    proofs = [f"{client.upper()}_SERVICE_SECRET" for client in CLIENTS]
+    names = ("POSTGRES_PASSWORD", *own, *proofs, "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
 
@@ -202,12 +205,13 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
             prepare=partial(migrate, name, environment, settings.logs / f"{name}.log"),
         )
 
+    proofs = {client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in CLIENTS}
     services = [
         service(
             "auth",
             settings.auth_port,
             AUTH_SECRET=secrets["AUTH_SECRET"],
-            AUTH_SERVICE_SECRETS=json.dumps({"recommender": secrets["RECOMMENDER_SERVICE_SECRET"]}),
+            AUTH_SERVICE_SECRETS=json.dumps(proofs),
             AUTH_RECOMMENDER_ADDRESS=f"127.0.0.1:{settings.recommender_port}",
         ),
         service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),
@@ -262,10 +266,19 @@ def forecaster_row(settings: Settings, secrets: Mapping[str, str]) -> Process:
     )
 
 
-def worker_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:
-    """Who carries the jobs out. With a cluster that is not our own, JOBS_YARN_URL says where its YARN is asked."""
+def worker_row(settings: Settings, secrets: Mapping[str, str], database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:
+    """Who carries the jobs out. With a cluster that is not our own, JOBS_YARN_URL and JOBS_WEBHDFS_URL say where it is asked."""
     port = settings.jobs_worker_port
-    yarn = {} if settings.hadoop_conf_dir else {"JOBS_YARN_URL": f"http://127.0.0.1:{settings.resourcemanager_port}"}
+    cluster = (
+        {}
+        if settings.hadoop_conf_dir
+        else {
+            "JOBS_YARN_URL": f"http://127.0.0.1:{settings.resourcemanager_port}",
+            "JOBS_WEBHDFS_URL": f"http://127.0.0.1:{settings.namenode_port}",
+            # Where what it reads is landed.
+            "LANDING_RAW_ROOT": hadoop.raw_root(settings),
+        }
+    )
     environment = {
         "JOBS_DATABASE_URL": database,
         "JOBS_SPARK_HOME": str(spark.package()),
@@ -275,18 +288,25 @@ def worker_row(settings: Settings, database: str, store: ObjectStore, after: tup
         "JOBS_STORE_REGION": store.region,
         "JOBS_LAKE_BUCKET": settings.lake_bucket,
         "JOBS_CODE_COMMIT": commit(),
-        # Where what it reads is landed.
-        **({} if settings.hadoop_conf_dir else {"LANDING_RAW_ROOT": hadoop.raw_root(settings)}),
+        "JOBS_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        "JOBS_SERVICE_SECRET": secrets["JOBS_SERVICE_SECRET"],
+        "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
+        "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
+        "JOBS_MLFLOW_URL": f"http://127.0.0.1:{settings.mlflow_port}",
+        "DVC_GLOBAL_CONFIG_DIR": str(training.configuration(settings)),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(settings)),
+        "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }
     return Process(
-        Program("jobs-worker", python("services.jobs.worker"), spark.submit_environment(settings) | yarn | environment),
+        Program("jobs-worker", python("services.jobs.worker"), spark.submit_environment(settings) | cluster | environment),
         {"JOBS_WORKER_PORT": port},
         memory_mb=100,
         install=jars.install_daemons,
         ready=partial(http_answers, port, "/metrics"),
         scheme=HTTP,
+        prepare=partial(training.configure, settings, store),
         # The properties and credentials with which it submits are written before Spark's history is shown.
         after=(*after, "history", "jobs"),
     )

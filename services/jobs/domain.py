@@ -39,7 +39,9 @@ class Order(NamedTuple):
     """What is asked for."""
 
     kind: Kind
+    # Of a training: which model, and by which recipe. Else empty.
     model: str
+    recipe: str
     # `YYYY-MM-DD`, or empty for the last day of the sales files.
     through_date: str
     full: bool
@@ -59,6 +61,7 @@ class Job(NamedTuple):
     id: str
     kind: Kind
     model: str
+    recipe: str
     through_date: str
     full: bool
     submitted_by: str
@@ -66,13 +69,14 @@ class Job(NamedTuple):
     stage: str
     done_count: int
     total_count: int
-    # Of this try.
+    # Of the last try of the ETL.
     application_id: str
     attempt_count: int
     failure_reason: str
     failure_message: str
-    # What the ETL found, in the contract's words.
+    # What the ETL found, and what the training came to, in the contract's words.
     etl: Mapping[str, object] | None
+    training: Mapping[str, object] | None
     create_time: datetime
     start_time: datetime | None
     end_time: datetime | None
@@ -106,27 +110,51 @@ class Job(NamedTuple):
         """The job, failed for good."""
         return self.at_end(State.FAILED, now)._replace(failure_reason=failure.reason, failure_message=failure.message)
 
-    def succeeded(self, etl: Mapping[str, object], now: datetime) -> Self:
-        """The job, done."""
-        state = State.SUCCEEDED_WITH_REJECTS if etl.get("rejects") else State.SUCCEEDED
-        return self.at_end(state, now)._replace(etl=etl, failure_reason="", failure_message="")
+    def cleaned(self, etl: Mapping[str, object], now: datetime) -> Self:
+        """The job after its ETL: done, or about to train."""
+        job = self._replace(etl=etl, stage="", done_count=0, total_count=0, failure_reason="", failure_message="")
+        return job.succeeded(now) if self.kind is Kind.ETL else job
+
+    def trained(self, training: Mapping[str, object], now: datetime) -> Self:
+        """The job, done, its model promoted."""
+        return self._replace(training=training, failure_reason="", failure_message="").succeeded(now)
+
+    def refused(self, training: Mapping[str, object], message: str, now: datetime) -> Self:
+        """The job, its model refused by the gate."""
+        return self._replace(training=training).failed(Failure("MODEL_REFUSED_BY_GATE", message), now)
+
+    def succeeded(self, now: datetime) -> Self:
+        return self.at_end(State.SUCCEEDED_WITH_REJECTS if self.etl and self.etl.get("rejects") else State.SUCCEEDED, now)
 
     def at_end(self, state: State, now: datetime) -> Self:
         return self._replace(state=state, stage="", end_time=now, next_attempt_time=None)
 
 
-class Retries(NamedTuple):
-    """How often a job is tried, and after how long again: twice as long each time, to a limit."""
+class Limits(NamedTuple):
+    """How often a job is tried, after how long again, which is twice as long each time to a limit, and how long it may take in all."""
 
     attempts: int
     first_wait: timedelta
     longest_wait: timedelta
+    patience: timedelta
 
-    def after(self, failure: Failure, job: Job, now: datetime) -> Job:
+    def must_stop(self, job: Job, now: datetime) -> bool:
+        """Whether the job was cancelled, or has taken too long."""
+        return job.state is State.CANCELLING or (job.start_time is not None and now > job.start_time + self.patience)
+
+    def stopped(self, job: Job, now: datetime) -> Job:
+        """The job that had to stop, when it has."""
+        if job.state is State.CANCELLING:
+            return job.at_end(State.CANCELLED, now)
+        return job.failed(Failure("JOB_TIMED_OUT", f"the job took longer than {self.patience}"), now)
+
+    def retried(self, job: Job, failure: Failure, now: datetime) -> Job:
         """The job, waiting for its next try; or failed, if this was the last."""
-        if job.attempt_count >= self.attempts:
-            return job.failed(failure, now)
-        wait = min(self.first_wait * 2 ** (job.attempt_count - 1), self.longest_wait)
+        return job.failed(failure, now) if job.attempt_count >= self.attempts else self.waiting(job, failure, now)
+
+    def waiting(self, job: Job, failure: Failure, now: datetime) -> Job:
+        """The job, waiting for its next try, however many there were."""
+        wait = min(self.first_wait * 2 ** min(job.attempt_count - 1, _DOUBLINGS), self.longest_wait)
         waiting = job._replace(state=State.QUEUED, stage="", done_count=0, total_count=0, next_attempt_time=now + wait)
         return waiting._replace(failure_reason=failure.reason, failure_message=failure.message)
 
@@ -152,3 +180,7 @@ class Request(NamedTuple):
 def new_id() -> str:
     """An id for a job: 16 characters, greater than those made before. YARN's tags know no capitals."""
     return b32hexencode((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(4)).decode().lower()
+
+
+# Beyond these no wait is shorter than its limit.
+_DOUBLINGS = 20

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from services.jobs.domain import Failure, Job, Retries, State
+from services.jobs.domain import Failure, Job, Limits
+from services.jobs.events import EventExport
 from services.jobs.joblog import JobLog
 from services.jobs.package import SCRIPT
+from services.jobs.program import Program
 from services.jobs.results import Results
-from services.jobs.submission import Spark, Submission
+from services.jobs.submission import Spark
 from services.jobs.yarn import Application, EngineUnavailable, Yarn
 
 
@@ -21,17 +23,17 @@ class Engines(NamedTuple):
     yarn: Yarn
     spark: Spark
     results: Results
+    # Where there is a recommender, which records events.
+    events: EventExport | None
 
 
 class Terms(NamedTuple):
-    """On what terms a worker does its jobs."""
+    """On what terms a worker does its ETLs."""
 
     # The zip file of the ETL's modules, and what every ETL is told besides its job.
     code: Path
     arguments: Sequence[str]
-    retries: Retries
-    # How long a job may take, all its tries together.
-    patience: timedelta
+    limits: Limits
 
 
 class Etl:
@@ -49,11 +51,11 @@ class Etl:
     """
 
     def __init__(self, engines: Engines, terms: Terms, log: JobLog, holder: str) -> None:
-        self._yarn, self._spark, self._results = engines
-        self._terms = terms
+        self._yarn, self._spark, self._results, self._events = engines
+        self._terms, self._limits = terms, terms.limits
         self._log = log
         self._holder = holder
-        self._submission: Submission | None = None
+        self._submission: Program | None = None
         # When it was first seen that the submission, or the application, had ended.
         self._submitted: datetime | None = None
         self._ended: datetime | None = None
@@ -63,8 +65,8 @@ class Etl:
 
         Raises `EngineUnavailable`; then the job is as it was.
         """
-        if not job.submitter and self._must_stop(job, now):
-            return self._stopped(job, now)
+        if not job.submitter and self._limits.must_stop(job, now):
+            return self._limits.stopped(job, now)
         application = await self._application(job)
         if application is None:
             return await self._unsubmitted(job, now)
@@ -74,7 +76,7 @@ class Etl:
             return job._replace(application_id=application.id, stage="waiting for YARN")
         if application.ended:
             return await self._over(job, application, now)
-        if self._must_stop(job, now):
+        if self._limits.must_stop(job, now):
             await self._yarn.kill(application.id)
             return job
         return await self._running(job, application)
@@ -98,8 +100,10 @@ class Etl:
     async def _unsubmitted(self, job: Job, now: datetime) -> Job:
         if not job.submitter:
             await self._results.clear(job.id)
+            if self._events:
+                await self._log.note(await self._events.export())
             return job._replace(submitter=self._holder, submit_deadline=now + self._spark.longest_submission, stage="submitting")
-        must_stop = self._must_stop(job, now)
+        must_stop = self._limits.must_stop(job, now)
         if job.submitter == self._holder and not self._submission and not must_stop:
             self._submission = await self._spark.submit((job.tag, job.attempt_tag), self._terms.code, SCRIPT, self._arguments(job))
             return job
@@ -111,10 +115,10 @@ class Etl:
         if now < self._settled(job, now):
             return job
         if must_stop:
-            return self._stopped(job, now)
+            return self._limits.stopped(job, now)
         if self._submission:
             reason = self._submission.complaint or "it took too long"
-            return self._terms.retries.after(Failure("ENGINE_UNAVAILABLE", f"YARN did not take it in: {reason}"), job, now)
+            return self._limits.retried(job, Failure("ENGINE_UNAVAILABLE", f"YARN did not take it in: {reason}"), now)
         await self._log.note("whoever was about to submit it did not")
         return job._replace(submitter="", submit_deadline=None)
 
@@ -141,20 +145,21 @@ class Etl:
         await self._complete_log(application, now)
         succeeded = application.final_status == "SUCCEEDED"
         # What was killed on request need not wait for the store.
-        left = {} if self._must_stop(job, now) and not succeeded else await self._results.read(job.id)
+        must_stop = self._limits.must_stop(job, now)
+        left = {} if must_stop and not succeeded else await self._results.read(job.id)
         if succeeded and "etl" in left:
-            return job.succeeded(left["etl"], now)
-        if self._must_stop(job, now):
-            return self._stopped(job, now)
+            return job.cleaned(left["etl"], now)
+        if must_stop:
+            return self._limits.stopped(job, now)
         if "failure" in left:
             failure = Failure(str(left["failure"]["reason"]), str(left["failure"]["message"]))
             retried = failure.reason == "ENGINE_UNAVAILABLE"
-            return self._terms.retries.after(failure, job, now) if retried else job.failed(failure, now)
+            return self._limits.retried(job, failure, now) if retried else job.failed(failure, now)
         if application.final_status == "KILLED":
             return job.failed(Failure("APPLICATION_FAILED", "somebody killed the application in YARN"), now)
         # Its own faults it tells. What ended without a word was ended: its node was lost, or the cluster.
         last = application.diagnostics.splitlines()[-1:] or ["YARN does not say why"]
-        return self._terms.retries.after(Failure("APPLICATION_FAILED", f"the application ended without a result: {last[0]}"), job, now)
+        return self._limits.retried(job, Failure("APPLICATION_FAILED", f"the application ended without a result: {last[0]}"), now)
 
     async def _complete_log(self, application: Application, now: datetime) -> None:
         try:
@@ -167,17 +172,6 @@ class Etl:
     async def _tell_submission(self) -> None:
         if self._submission:
             await self._log.note(*self._submission.said())
-
-    def _must_stop(self, job: Job, now: datetime) -> bool:
-        return job.state is State.CANCELLING or self._is_late(job, now)
-
-    def _is_late(self, job: Job, now: datetime) -> bool:
-        return job.start_time is not None and now > job.start_time + self._terms.patience
-
-    def _stopped(self, job: Job, now: datetime) -> Job:
-        if job.state is State.CANCELLING:
-            return job.at_end(State.CANCELLED, now)
-        return job.failed(Failure("JOB_TIMED_OUT", f"the job took longer than {self._terms.patience}"), now)
 
     def _arguments(self, job: Job) -> list[str]:
         through = ["--through-date", job.through_date] if job.through_date else []

@@ -23,8 +23,12 @@ class JobLog:
 
     async def note(self, *texts: str) -> None:
         """Adds what the worker itself has to say."""
+        await self.add("worker", texts)
+
+    async def add(self, source: str, texts: Sequence[str]) -> None:
+        """Adds lines of which nothing is kept elsewhere."""
         if texts:
-            await self._leases.append(self._job_id, self._holder, self._lines("worker", texts), await self._known())
+            await self._leases.append(self._job_id, self._holder, self._lines(source, texts), await self._known())
 
     async def follow(self, yarn: Yarn, application_id: str) -> None:
         """Adds what the containers of a running application have written since."""

@@ -33,6 +33,8 @@ def job_message(job: Job) -> jobs_pb2.Job:
         message.failure.reason, message.failure.message = job.failure_reason, job.failure_message
     if job.etl is not None:
         ParseDict(dict(job.etl), message.etl, ignore_unknown_fields=True)
+    if job.training is not None:
+        ParseDict(dict(job.training), message.training, ignore_unknown_fields=True)
     return message
 
 

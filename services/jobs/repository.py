@@ -131,7 +131,7 @@ class LeaseRepository:
     async def claim(self, holder: str) -> Job | None:
         """A job to work on: one whose holder is gone, else the oldest that is due. None if there is nothing to do.
 
-        Jobs replace what those before them published, so their ETLs run one after the other.
+        Jobs replace what those before them published, so their ETLs run one after the other. What is trained meanwhile stands in no way.
         """
         async with self._database.begin() as transaction:
             # Two workers at once, each with a job of its own in view, would not see the other's.
@@ -220,9 +220,10 @@ _LOCK_CLAIMS = select(func.pg_advisory_xact_lock(func.hashtext("jobs.claims")))
 _lease_end = func.now() + bindparam("lease", type_=Interval)
 _other = jobs.alias("other")
 _is_queued = jobs.c.state == State.QUEUED
+_is_to_clean = and_(_is_queued, jobs.c.etl.is_(None))
 _is_lost = and_(jobs.c.state.in_([literal_column(f"'{state}'") for state in HELD]), jobs.c.held_until < func.now())
 _lake_is_free = ~exists().where(_other.c.state.in_([literal_column(f"'{state}'") for state in HELD]), _other.c.etl.is_(None))
-_is_due = and_(_is_queued, func.coalesce(jobs.c.next_attempt_time, func.now()) <= func.now(), _lake_is_free)
+_is_due = and_(_is_queued, func.coalesce(jobs.c.next_attempt_time, func.now()) <= func.now(), or_(jobs.c.etl.is_not(None), _lake_is_free))
 _wanted = (
     select(jobs.c.id)
     .where(jobs.c.end_time.is_(None), or_(_is_lost, _is_due))
@@ -238,11 +239,11 @@ _CLAIM = (
         holder=bindparam("holder"),
         held_until=_lease_end,
         state=case((_is_queued, State.RUNNING), else_=jobs.c.state),
-        # A new try has nothing of the one before.
         attempt_count=jobs.c.attempt_count + case((_is_queued, 1), else_=0),
-        application_id=case((_is_queued, ""), else_=jobs.c.application_id),
-        submitter=case((_is_queued, ""), else_=jobs.c.submitter),
-        submit_deadline=case((_is_queued, None), else_=jobs.c.submit_deadline),
+        # A new try of the ETL has nothing of the one before.
+        application_id=case((_is_to_clean, ""), else_=jobs.c.application_id),
+        submitter=case((_is_to_clean, ""), else_=jobs.c.submitter),
+        submit_deadline=case((_is_to_clean, None), else_=jobs.c.submit_deadline),
         start_time=func.coalesce(jobs.c.start_time, func.now()),
         next_attempt_time=None,
         version=jobs.c.version + 1,

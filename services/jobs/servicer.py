@@ -8,7 +8,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.jobs.v1 import jobs_pb2, jobs_pb2_grpc
-from mesh.errors import InvalidArgument, Unimplemented
+from mesh.errors import InvalidArgument
 from mesh.identity import caller
 from mesh.paging import PageTokens, page_size
 from services.jobs.domain import Job, Kind, Order, Request
@@ -29,12 +29,13 @@ class JobsServicer(jobs_pb2_grpc.JobsServiceServicer):
 
     async def SubmitEtlJob(self, request: jobs_pb2.SubmitEtlJobRequest, context: Context) -> jobs_pb2.Job:
         _check_date(request.through_date)
-        order = Order(Kind.ETL, "", request.through_date, request.full, caller().subject)
+        order = Order(Kind.ETL, "", "", request.through_date, request.full, caller().subject)
         return job_message(await self._jobs.submit(order, _repeatable(request)))
 
     async def SubmitTrainingJob(self, request: jobs_pb2.SubmitTrainingJobRequest, context: Context) -> jobs_pb2.Job:
-        # Taken in, it would wait for ever: there is no worker that trains.
-        raise Unimplemented("NOT_IMPLEMENTED", "no worker of this installation can train models")
+        _check_date(request.through_date)
+        order = Order(Kind.TRAINING, request.model, request.recipe or _DEFAULT_RECIPE, request.through_date, False, caller().subject)
+        return job_message(await self._jobs.submit(order, _repeatable(request)))
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> jobs_pb2.Job:
         return job_message(await self._jobs.get(request.id))
@@ -71,6 +72,7 @@ class JobsServicer(jobs_pb2_grpc.JobsServiceServicer):
         )
 
 
+_DEFAULT_RECIPE = "full"
 _DEFAULT_LINES = 500
 _MAX_LINES = 5000
 
@@ -84,7 +86,7 @@ def _check_date(text: str) -> None:
         raise InvalidArgument(f"there is no day {text}", field="through_date") from None
 
 
-def _repeatable(request: jobs_pb2.SubmitEtlJobRequest) -> Request | None:
+def _repeatable(request: jobs_pb2.SubmitEtlJobRequest | jobs_pb2.SubmitTrainingJobRequest) -> Request | None:
     """The request as one that may come again, if the caller named it."""
     if not request.request_id:
         return None

@@ -1,10 +1,15 @@
 """What the jobs service and its workers need from their environment."""
 
+import sys
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated
 
+from minio.credentials.providers import AWSConfigProvider
 from pydantic import Field, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings
+
+from services.jobs.package import ROOT
 
 
 class Settings(BaseSettings, env_prefix="JOBS_", frozen=True):
@@ -40,8 +45,24 @@ class WorkerSettings(BaseSettings, env_prefix="JOBS_", frozen=True):
     store_url: str = "http://127.0.0.1:9000"
     store_region: str = "us-east-1"
     lake_bucket: str = "lake"
-    # For the data's manifest.
+    # For the data's manifest, and the models' lineage.
     code_commit: str = ""
+
+    # The NameNode's REST API, by which recorded events get into the raw zone.
+    webhdfs_url: str = "http://127.0.0.1:9870"
+    # Where the recommender tells of recorded events, and the secret by which the worker proves itself as `jobs`. Without both the raw
+    # zone gets no new events.
+    recommender_address: str = ""
+    service_secret: SecretStr | None = None
+
+    # Training: the Python that has what it takes, the checkout whose pipeline it runs, and where each has a folder of its own for it.
+    # DVC's own settings stand in the environment as it calls them: DVC_GLOBAL_CONFIG_DIR.
+    training_python: Path = Path(sys.executable)
+    training_checkout: Path = ROOT
+    training_folder: Path = Field(default_factory=lambda: Path(gettempdir(), "hashiramart-training"))
+    mlflow_url: str = "http://127.0.0.1:5000"
+    # The file with training's own key for the store, if it has one.
+    training_credentials_file: Path | None = None
 
     # A worker that is not heard of for so long has lost its job to another.
     lease_seconds: float = 15
@@ -52,6 +73,28 @@ class WorkerSettings(BaseSettings, env_prefix="JOBS_", frozen=True):
     retry_seconds: float = 10
     longest_retry_seconds: float = 300
     log_lines_kept: Annotated[int, Field(ge=1)] = 20_000
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may show, besides the store's key."""
+        file = self.training_credentials_file
+        keys = [AWSConfigProvider(str(file)).retrieve().secret_key] if file else []
+        own = self.service_secret.get_secret_value() if self.service_secret else ""
+        return [self.database_url.hosts()[0]["password"] or "", own, *keys]
+
+    @property
+    def training_environment(self) -> dict[str, str]:
+        """What every training finds in its environment, besides what the worker has."""
+        told = {
+            "PIPELINE_STORE_URL": self.store_url,
+            "PIPELINE_STORE_REGION": self.store_region,
+            "PIPELINE_LAKE_BUCKET": self.lake_bucket,
+            "PIPELINE_MLFLOW_URL": self.mlflow_url,
+            "PIPELINE_CODE_COMMIT": self.code_commit,
+        }
+        if self.training_credentials_file:
+            told["AWS_SHARED_CREDENTIALS_FILE"] = str(self.training_credentials_file)
+        return {name: value for name, value in told.items() if value}
 
     @property
     def etl_arguments(self) -> list[str]:

@@ -29,6 +29,7 @@ jobs = Table(
     # What was asked for, and by whom.
     Column("kind", Text, nullable=False),
     Column("model", Text, nullable=False),
+    Column("recipe", Text, nullable=False, server_default=""),
     Column("through_date", Text, nullable=False),
     Column("full", Boolean, nullable=False),
     Column("submitted_by", Text, nullable=False),
@@ -42,6 +43,7 @@ jobs = Table(
     Column("failure_reason", Text, nullable=False, server_default=""),
     Column("failure_message", Text, nullable=False, server_default=""),
     Column("etl", JSONB(none_as_null=True)),
+    Column("training", JSONB(none_as_null=True)),
     Column("create_time", _TIME, nullable=False, server_default=func.now()),
     Column("start_time", _TIME),
     Column("end_time", _TIME),

@@ -1,4 +1,4 @@
-"""Submits an ETL job from a terminal and shows how it goes: `python -m services.jobs.terminal --help` says how."""
+"""Submits a job from a terminal and shows how it goes: `python -m services.jobs.terminal --help` says how."""
 
 import argparse
 import asyncio
@@ -26,10 +26,15 @@ class Terminal:
         self._jobs = jobs_pb2_grpc.JobsServiceStub(jobs)
         self._sign_in = auth_pb2.IssueTokenRequest(grant_type="password", username=email, password=password)
 
-    async def submit(self, through_date: str, full: bool) -> jobs_pb2.Job:
+    async def clean(self, through_date: str, full: bool) -> jobs_pb2.Job:
         """A new ETL job."""
         request = jobs_pb2.SubmitEtlJobRequest(through_date=through_date, full=full, request_id=new_id())
         return await self._jobs.SubmitEtlJob(request, metadata=await self._proof())
+
+    async def train(self, model: str, recipe: str, through_date: str) -> jobs_pb2.Job:
+        """A new training job."""
+        request = jobs_pb2.SubmitTrainingJobRequest(model=model, recipe=recipe, through_date=through_date, request_id=new_id())
+        return await self._jobs.SubmitTrainingJob(request, metadata=await self._proof())
 
     async def follow(self, id: str) -> AsyncIterator[jobs_pb2.Job]:
         """The job with each of its changes, to its end, however often the service goes away in between."""
@@ -59,7 +64,7 @@ def told(job: jobs_pb2.Job) -> str:
         return f"waits: {job.failure.message}" if job.HasField("failure") else "waits for its turn"
     done, total = job.progress.done_count, job.progress.total_count
     filled = _BAR * done // total if total else 0
-    return f"[{'#' * filled}{'.' * (_BAR - filled)}] {job.stage or 'starting'}{f', {done} of {total} tasks' if total else ''}"
+    return f"[{'#' * filled}{'.' * (_BAR - filled)}] {job.stage or 'starting'}{f', {done} of {total} done' if total else ''}"
 
 
 def outcome(job: jobs_pb2.Job) -> str:
@@ -70,7 +75,8 @@ def outcome(job: jobs_pb2.Job) -> str:
             refused = sum(reject.line_count for reject in etl.rejects)
             lines = f"{etl.row_count:,} lines: {etl.sale_count:,} sales, {etl.duplicate_count:,} duplicates, {refused:,} refused"
             new = "published" if etl.published else "nothing new"
-            return f"Clean data from {etl.first_date} to {etl.through_date}, {new}. {lines}."
+            promoted = f" Version {job.training.model_version} of the {job.model} is the champion." if job.training.promoted else ""
+            return f"Clean data from {etl.first_date} to {etl.through_date}, {new}. {lines}.{promoted}"
         case jobs_pb2.JOB_STATE_CANCELLED:
             return "The job was cancelled."
     return f"The job failed ({job.failure.reason}): {job.failure.message}"
@@ -84,7 +90,10 @@ async def main(arguments: argparse.Namespace) -> int:
     jobs = channel.connect(settings.listen, jobs_pb2.DESCRIPTOR.services_by_name["JobsService"], mesh)
     async with auth, jobs:
         terminal = Terminal(auth, jobs, arguments.email, password)
-        job = await terminal.submit(arguments.through_date, arguments.full)
+        if arguments.train:
+            job = await terminal.train(arguments.train, arguments.recipe, arguments.through_date)
+        else:
+            job = await terminal.clean(arguments.through_date, arguments.full)
         print(f"Job {job.id}. It goes on if you leave.", file=sys.stderr)
         shown = ""
         async for current in terminal.follow(job.id):
@@ -97,18 +106,21 @@ async def main(arguments: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     print(outcome(job))
-    return 0 if job.HasField("etl") else 1
+    return 0 if job.state in (jobs_pb2.JOB_STATE_SUCCEEDED, jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS) else 1
 
 
 def arguments_of(command_line: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m services.jobs.terminal",
-        description="Cleans the raw data, as a member of the staff whose password is asked for or read from standard input. "
-        "Runs in the environment of the jobs service, whose settings it reads.",
+        description="Cleans the raw data, then trains a model if told so, as a member of the staff whose password is asked for or read "
+        "from standard input. Runs in the environment of the jobs service, whose settings it reads.",
     )
     parser.add_argument("--email", required=True)
     parser.add_argument("--through-date", default="", metavar="YYYY-MM-DD", help="take recorded events in up to this day")
-    parser.add_argument("--full", action="store_true", help="clean every month anew, not only those that new files touch")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--full", action="store_true", help="clean every month anew, not only those that new files touch")
+    kinds.add_argument("--train", choices=("recommender", "forecaster"), help="train this model on the clean data")
+    parser.add_argument("--recipe", choices=("quick", "full"), default="full", help="how a model is trained")
     return parser.parse_args(command_line)
 
 

@@ -8,40 +8,64 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import timedelta
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
 
-from mesh import database, telemetry
+from hashiramart.auth.v1 import auth_pb2
+from hashiramart.recommender.v1 import recommender_pb2
+from mesh import channel, database, telemetry
 from mesh.errors import Unavailable
+from mesh.identity import ServiceToken
 from mesh.settings import MeshSettings
 from services.jobs import package
-from services.jobs.domain import HELD, Failure, Job, Retries
+from services.jobs.domain import HELD, Failure, Job, Limits
 from services.jobs.etl import Engines, Etl, Terms
+from services.jobs.events import EventExport
 from services.jobs.joblog import JobLog
+from services.jobs.raw_zone import RawZone
 from services.jobs.repository import LeaseRepository
 from services.jobs.results import Results
 from services.jobs.settings import WorkerSettings
 from services.jobs.submission import Spark
+from services.jobs.training import Pipeline, Training
 from services.jobs.yarn import EngineUnavailable, Yarn
 
 log = structlog.get_logger(__name__)
 
-# What a job is carried on by, in the hands of a holder.
-Begin = Callable[[Job, str], Etl]
+
+class Work(NamedTuple):
+    """What a job is carried on by, in the hands of a holder: by its ETL, and when that has ended well, by its training."""
+
+    etl: Etl
+    training: Training
+
+    async def step(self, job: Job, now: datetime) -> Job:
+        """The job, a little further. May raise `EngineUnavailable`; then the job is as it was."""
+        return await (self.etl if job.etl is None else self.training).step(job, now)
+
+    async def close(self) -> None:
+        """Leaves the job."""
+        await self.etl.close()
+        await self.training.close()
+
+
+Begin = Callable[[Job, str], Work]
 
 
 class Worker:
     """Claims a job, carries it on until it has ended, waits, or is another's, and claims the next."""
 
-    def __init__(self, leases: LeaseRepository, begin: Begin, retries: Retries, lease: timedelta, tick_seconds: float) -> None:
+    def __init__(self, leases: LeaseRepository, begin: Begin, limits: Limits, lease: timedelta, tick_seconds: float) -> None:
         self._leases = leases
         self._begin = begin
-        self._retries = retries
+        self._limits = limits
         self._lease_seconds = lease.total_seconds()
         self._tick_seconds = tick_seconds
 
@@ -73,7 +97,7 @@ class Worker:
             with suppress(Unavailable):
                 await self._leases.release(job.id, holder)
 
-    async def _advance(self, work: Etl, id: str, holder: str) -> bool:
+    async def _advance(self, work: Work, id: str, holder: str) -> bool:
         """Goes a step further; whether there is more to do."""
         try:
             held = await self._leases.renew(id, holder)
@@ -87,7 +111,7 @@ class Worker:
                 if held.job.submitter:
                     return True
                 # Nothing was begun, so that others may have their turn.
-                job = self._retries.after(Failure("ENGINE_UNAVAILABLE", str(error)), held.job, held.now)
+                job = self._limits.retried(held.job, Failure("ENGINE_UNAVAILABLE", str(error)), held.now)
             if job != held.job:
                 await self._leases.save(job, holder)
         except Unavailable:
@@ -112,33 +136,45 @@ async def main() -> None:
     # It tells of every request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     lease = timedelta(seconds=settings.lease_seconds)
-    retries = Retries(settings.attempts, timedelta(seconds=settings.retry_seconds), timedelta(seconds=settings.longest_retry_seconds))
-    # What Spark is told of the world is all that the worker is, but for our own settings.
+    waits = timedelta(seconds=settings.retry_seconds), timedelta(seconds=settings.longest_retry_seconds)
+    limits = Limits(settings.attempts, *waits, timedelta(seconds=settings.job_seconds))
+    # What Spark and the training are told of the world is all that the worker is, but for our own settings.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("JOBS_", "MESH_"))}
     spark = Spark(
         settings.spark_home, settings.hadoop_jars, settings.spark_properties, environment, timedelta(seconds=settings.submit_seconds)
     )
     results = Results(settings.store_url, settings.store_region, settings.lake_bucket)
-    secrets = [results.secret_key, settings.database_url.hosts()[0]["password"] or ""]
-    with tempfile.TemporaryDirectory() as folder:
-        code = Path(folder) / "code.zip"
+    training_environment = environment | settings.training_environment
+    pipeline = Pipeline(settings.training_python, settings.training_checkout, settings.training_folder, training_environment)
+    async with AsyncExitStack() as open_things:
+        code = Path(open_things.enter_context(tempfile.TemporaryDirectory())) / "code.zip"
         package.pack(code)
-        async with (
-            await database.connect(str(settings.database_url), mesh) as postgres,
-            httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=True) as http,
-        ):
-            engines = Engines(Yarn(http, settings.yarn_url, settings.yarn_user), spark, results)
-            terms = Terms(code, settings.etl_arguments, retries, timedelta(seconds=settings.job_seconds))
-            leases = LeaseRepository(postgres, lease, settings.log_lines_kept)
+        postgres = await open_things.enter_async_context(await database.connect(str(settings.database_url), mesh))
+        http = await open_things.enter_async_context(httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, follow_redirects=True))
+        events = None
+        if settings.recommender_address and settings.service_secret:
+            auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
+            token = ServiceToken(await open_things.enter_async_context(auth), "jobs", settings.service_secret.get_secret_value())
+            service = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
+            recommender = channel.connect(settings.recommender_address, service, mesh, token.proof)
+            raw_zone = RawZone(http, settings.webhdfs_url, settings.yarn_user, urlsplit(settings.raw_root).path)
+            events = EventExport(await open_things.enter_async_context(recommender), raw_zone)
+        else:
+            log.warning("recorded events stay where they are: it is not set where the recommender is, and by which secret it is asked")
+        engines = Engines(Yarn(http, settings.yarn_url, settings.yarn_user), spark, results, events)
+        terms = Terms(code, settings.etl_arguments, limits)
+        leases = LeaseRepository(postgres, lease, settings.log_lines_kept)
+        secrets = [results.secret_key, *settings.secrets]
 
-            def begin(job: Job, holder: str) -> Etl:
-                return Etl(engines, terms, JobLog(leases, job.id, holder, secrets), holder)
+        def begin(job: Job, holder: str) -> Work:
+            job_log = JobLog(leases, job.id, holder, secrets)
+            return Work(Etl(engines, terms, job_log, holder), Training(pipeline, limits, job_log))
 
-            work = asyncio.create_task(Worker(leases, begin, retries, lease, settings.tick_seconds).work())
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-            with suppress(asyncio.CancelledError):
-                await work
+        work = asyncio.create_task(Worker(leases, begin, limits, lease, settings.tick_seconds).work())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        with suppress(asyncio.CancelledError):
+            await work
 
 
 _TIMEOUT_SECONDS = 5

@@ -51,6 +51,7 @@ ANSWERED: list[tuple[str, str, Json]] = [
     ("GET /recommendations/me", "customer", {"page_size": 1, "basket_ids": ["{}-1"], "max_price_cents": 1000, "in_stock": False}),
     ("POST /events", "customer", {"events": [{"id": "{}", "kind": "EVENT_KIND_VIEW", "product_id": "{}-1"}], "request_id": "{}"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
+    ("POST /jobs/training/{model}", "staff", {"model": "recommender", "recipe": "quick", "request_id": "{}-training"}),
     ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
 ]
 # Calls that break a rule, or ask for what is not there.

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 
 from ml import register as stage
 from ml.artifact import Refused
-from ml.register import Registration, Training, commit
+from ml.register import Training
+from ml.registration import Registration, commit
 from ml.settings import Settings
 from ml.versions import Unavailable, Version, Versions
 from tests.loops import Loop

@@ -30,7 +30,8 @@ class Workspace:
         settings = Settings.model_validate({"stack_folder": machine})
         training.configure(settings, store)
         here = {"PYTHONDONTWRITEBYTECODE": "1", "PIPELINE_MLFLOW_URL": mlflow.url, "DVC_NO_ANALYTICS": "1"}
-        self._environment = os.environ | training.environment(settings, store) | here
+        # What the pipeline is told here.
+        self.environment = training.environment(settings, store) | here
 
     def furnish(self) -> None:
         """Fills it with the pipeline as it is, the stand-ins in the models' places, and numbers for them."""
@@ -60,7 +61,13 @@ class Workspace:
     def run(self, *command: str, **environment: str) -> str:
         """What a command prints; it is to end well."""
         answer = subprocess.run(
-            command, check=False, cwd=self.folder, env=self._environment | environment, capture_output=True, text=True, timeout=900
+            command,
+            check=False,
+            cwd=self.folder,
+            env=os.environ | self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
         )
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout + answer.stderr

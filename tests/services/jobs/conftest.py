@@ -53,10 +53,10 @@ def grpc_stub_cls() -> type[jobs_pb2_grpc.JobsServiceStub]:
 @pytest.fixture(scope="module")
 def staff(grpc_stub: jobs_pb2_grpc.JobsServiceStub, issuer: Issuer) -> Staff:
     """Somebody who may submit jobs."""
-    return Staff(grpc_stub, issuer.metadata(Role.STAFF, "ann"))
+    return Staff(grpc_stub, lambda: issuer.metadata(Role.STAFF, "ann"))
 
 
 @pytest.fixture(scope="module")
 def customer(grpc_stub: jobs_pb2_grpc.JobsServiceStub, issuer: Issuer) -> Staff:
     """Somebody who may not."""
-    return Staff(grpc_stub, issuer.metadata(Role.CUSTOMER, "bob"))
+    return Staff(grpc_stub, lambda: issuer.metadata(Role.CUSTOMER, "bob"))

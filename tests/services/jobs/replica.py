@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from mesh import database
 from mesh.paging import PageTokens
 from mesh.settings import MeshSettings
-from services.jobs.domain import Failure, Job, Retries, State
+from services.jobs.domain import Failure, Job, Limits, State
 from services.jobs.feed import JobFeed
 from services.jobs.repository import JobRepository, LeaseRepository, NewLine
 from services.jobs.servicer import JobsServicer
@@ -44,11 +44,18 @@ class Replica:
         return held.job if held else None
 
     def succeed(self, job: Job) -> None:
-        self.save(job.succeeded({"row_count": 3, "rejects": []}, datetime.now(UTC)))
+        self.save(job.cleaned({"row_count": 3, "rejects": []}, datetime.now(UTC)))
+
+    def clean(self, id: str, holder: str = "cleaner") -> None:
+        """Does the ETL of the oldest job, which is to be this one, and leaves the rest to others."""
+        job = self.claim(holder)
+        assert job is not None and job.id == id
+        self.save(job.cleaned({"row_count": 3, "rejects": []}, datetime.now(UTC)), holder)
+        self._loop.run(self._leases().release(id, holder))
 
     def try_again_at_once(self, job: Job) -> None:
         failure = Failure("ENGINE_UNAVAILABLE", "YARN cannot be reached")
-        self.save(Retries(9, timedelta(0), timedelta(0)).after(failure, job, datetime.now(UTC)))
+        self.save(Limits(9, timedelta(0), timedelta(0), timedelta(1)).retried(job, failure, datetime.now(UTC)))
 
     def end_all(self) -> None:
         """Nothing of what was submitted before is left to do."""

@@ -1,24 +1,32 @@
 """Somebody who submits jobs and watches them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hashiramart.jobs.v1 import jobs_pb2
 from hashiramart.jobs.v1.jobs_pb2_grpc import JobsServiceStub
+
+Metadata = tuple[tuple[str, str], ...]
 
 
 class Staff:
     """Calls the jobs service as one caller."""
 
-    def __init__(self, stub: JobsServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, stub: JobsServiceStub, prove: Callable[[], Metadata]) -> None:
         self.stub = stub
-        self.metadata = metadata
+        self._prove = prove
+
+    @property
+    def metadata(self) -> Metadata:
+        # A token lives for a shorter time than the tests of a module may take.
+        return self._prove()
 
     def submit(self, through_date: str = "", *, full: bool = False, request_id: str = "") -> jobs_pb2.Job:
         request = jobs_pb2.SubmitEtlJobRequest(through_date=through_date, full=full, request_id=request_id)
         return self.stub.SubmitEtlJob(request, metadata=self.metadata, timeout=10)
 
-    def submit_training(self, model: str) -> jobs_pb2.Job:
-        return self.stub.SubmitTrainingJob(jobs_pb2.SubmitTrainingJobRequest(model=model), metadata=self.metadata, timeout=10)
+    def submit_training(self, model: str, recipe: str = "", *, through_date: str = "", request_id: str = "") -> jobs_pb2.Job:
+        request = jobs_pb2.SubmitTrainingJobRequest(model=model, recipe=recipe, through_date=through_date, request_id=request_id)
+        return self.stub.SubmitTrainingJob(request, metadata=self.metadata, timeout=10)
 
     def get(self, id: str) -> jobs_pb2.Job:
         return self.stub.GetJob(jobs_pb2.GetJobRequest(id=id), metadata=self.metadata, timeout=10)

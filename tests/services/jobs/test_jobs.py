@@ -1,6 +1,7 @@
 """Jobs: submitted, claimed, listed, cancelled."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -56,11 +57,45 @@ def test_a_day_that_no_calendar_has_is_refused(staff: Staff) -> None:
     assert [*violations] == ["through_date"]
 
 
-def test_training_is_refused_while_no_worker_can_train(staff: Staff) -> None:
-    before = staff.page().jobs
-    with refused(CODE.UNIMPLEMENTED, "NOT_IMPLEMENTED"):
-        staff.submit_training("recommender")
-    assert staff.page().jobs == before
+def test_a_training_is_a_job_of_a_model_and_by_the_full_recipe_unless_told_otherwise(staff: Staff, replica: Replica) -> None:
+    job = staff.submit_training("recommender", request_id="train")
+    assert staff.get(job.id) == job
+    assert (job.kind, job.model, job.state) == (jobs_pb2.JOB_KIND_TRAINING, "recommender", jobs_pb2.JOB_STATE_QUEUED)
+    assert staff.submit_training("recommender", request_id="train").id == job.id
+    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+        staff.submit_training("forecaster", request_id="train")
+    staff.submit_training("forecaster", "quick")
+    full = claimed(replica)
+    replica.succeed(full)
+    assert (full.recipe, claimed(replica, "another").recipe) == ("full", "quick")
+
+
+@pytest.mark.parametrize(
+    ("field", "request_of"),
+    [
+        ("model", lambda staff: staff.submit_training("oracle")),
+        ("recipe", lambda staff: staff.submit_training("recommender", "slow")),
+        ("through_date", lambda staff: staff.submit_training("recommender", through_date="2011-02-29")),
+    ],
+)
+def test_a_training_of_what_there_is_not_is_refused(staff: Staff, field: str, request_of: Callable[[Staff], object]) -> None:
+    with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+        request_of(staff)
+    assert [*violations] == [field]
+
+
+def test_what_is_trained_keeps_no_etl_from_running(staff: Staff, replica: Replica) -> None:
+    ids = [staff.submit_training("recommender").id, staff.submit().id, staff.submit_training("forecaster").id]
+    job = claimed(replica)
+    training = replica.save(job.cleaned({"row_count": 3}, job.create_time)._replace(application_id="application_1"))
+    assert training is not None and training.id == ids[0]
+    assert claimed(replica, "another").id == ids[1]
+    assert replica.claim("third") is None
+    # Nor does an ETL keep it from going on, if it had to wait.
+    replica.try_again_at_once(training)
+    again = claimed(replica, "third")
+    assert (again.id, again.attempt_count, again.application_id) == (ids[0], 2, "application_1")
+    assert staff.get(ids[0]).etl.row_count == 3
 
 
 def test_jobs_are_for_staff(customer: Staff) -> None:
@@ -82,7 +117,8 @@ def test_jobs_are_paged_newest_first_and_by_kind_and_state(staff: Staff, replica
     assert [job.id for job in (*first.jobs, *rest.jobs)] == [id for id in reversed(ids) if id != running]
     assert not rest.next_page_token
     assert [job.id for job in staff.page(states=[jobs_pb2.JOB_STATE_RUNNING]).jobs] == [running]
-    assert not staff.page(kind=jobs_pb2.JOB_KIND_TRAINING).jobs
+    training = staff.submit_training("recommender").id
+    assert [job.id for job in staff.page(kind=jobs_pb2.JOB_KIND_TRAINING, states=[jobs_pb2.JOB_STATE_QUEUED]).jobs] == [training]
     with refused(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
         staff.page(page_token=first.next_page_token)
 

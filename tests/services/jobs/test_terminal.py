@@ -69,7 +69,7 @@ def test_it_shows_how_a_job_goes_and_how_it_ended(terminal: subprocess.Popen[str
     terminal.stdin.flush()
     cleaning = replica.save(claimed(replica)._replace(stage="writing sales", done_count=3, total_count=6))
     assert cleaning is not None
-    while "writing sales, 3 of 6 tasks" not in terminal.stderr.readline():
+    while "writing sales, 3 of 6 done" not in terminal.stderr.readline():
         assert terminal.poll() is None
     replica.succeed(cleaning)
     told, _ = terminal.communicate(timeout=30)

@@ -1,18 +1,30 @@
 """Jobs carried out by real workers on real engines, whatever dies on the way."""
 
+import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import grpc.aio
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
+from hashiramart.auth.v1 import auth_pb2
 from hashiramart.jobs.v1 import jobs_pb2
+from mesh import channel
+from mesh.identity import RemoteKeys
+from mesh.migrate import migrate
+from mesh.settings import MeshSettings
 from spark.land import land
 from tests.engines import Postgres, free_port
 from tests.hadoop import Hdfs, Yarn
+from tests.loops import Loop
+from tests.services.auth.processes import Auth
+from tests.services.jobs.recorder import Recorder
 from tests.services.jobs.replica import Replica
 from tests.services.jobs.staff import Staff
 from tests.services.jobs.workers import Worker
@@ -20,6 +32,7 @@ from tests.spark.shop import HEADER, TODAY, line
 from tests.stores import Minio
 
 WAIT_SECONDS = 400
+JOBS_SECRET = "the jobs' own secret, 100% long enough"
 LIVE = (jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_CANCELLING)
 
 
@@ -36,7 +49,30 @@ def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., Worker]:
     """Makes workers: `with worker(): ...`, with other settings if one likes."""
-    return partial(Worker, tmp_path, database_url, yarn, minio, raw_root=raw_root)
+    return partial(Worker, tmp_path, database_url, yarn.settings, minio, raw_root=raw_root)
+
+
+@pytest.fixture
+def auth(loop: Loop, postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
+    """Where the worker gets the token by which it proves itself."""
+    users = postgres.create_database()
+    loop.run(migrate("auth", users))
+    with Auth(tmp_path, users, AUTH_SERVICE_SECRETS=json.dumps({"jobs": JOBS_SECRET})) as auth:
+        yield auth
+
+
+@pytest.fixture
+def recorder(loop: Loop, mesh_settings: MeshSettings, auth: Auth) -> Iterator[Recorder]:
+    """What the worker asks for recorded events."""
+
+    async def connected() -> grpc.aio.Channel:
+        return channel.connect(auth.address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh_settings)
+
+    to_auth = loop.run(connected())
+    # Of the contract it serves one call.
+    with Recorder(loop, mesh_settings, RemoteKeys(to_auth)) as recorder:  # type: ignore[abstract]
+        yield recorder
+    loop.run(to_auth.close())
 
 
 @pytest.fixture(autouse=True)
@@ -176,3 +212,26 @@ def test_while_yarn_is_away_a_job_waits_says_why_and_fails_only_when_its_tries_a
         assert waiting.failure.message == "YARN cannot be reached"
         job = end(staff, id)
     assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "ENGINE_UNAVAILABLE", 3)
+
+
+def test_recorded_events_are_in_the_data_of_the_next_etl(
+    staff: Staff, worker: Callable[..., Worker], recorder: Recorder, auth: Auth, minio: Minio
+) -> None:
+    recorder.buy("a", "b", customer_number="12345")
+    id = staff.submit().id
+    with worker(
+        recommender_address=recorder.address, service_secret=JOBS_SECRET, environment={"MESH_AUTH_ADDRESS": auth.address}
+    ) as running:
+        assert end(staff, id).etl.published
+        assert JOBS_SECRET not in running.log
+    assert "2 recorded events were added to the raw zone" in [line.text for line in staff.lines(id, page_size=5000).log_lines]
+    lake = minio.client("spark")
+    with lake.get_object("lake", "clean/_MANIFEST.json") as answer:
+        manifest = json.loads(answer.read())
+    assert (len(manifest["events"]["files"]), manifest["events"]["months"]) == (1, ["2011-02"])
+    [february] = [month for month in manifest["months"] if month["month"] == "2011-02"]
+    rows = []
+    for file in february["tables"]["interactions"]["files"]:
+        with lake.get_object("lake", file["key"]) as answer:
+            rows += pq.read_table(io.BytesIO(answer.read())).to_pylist()
+    assert [(row["customer_number"], row["quantity"]) for row in rows if row["product_id"] == "20002"] == [("12345", 4)]

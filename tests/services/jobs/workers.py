@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from compose.local import jars, spark
-from tests.hadoop import Yarn
+from compose.local.settings import Settings
 from tests.stores import Store
 
 # Short, so that what a killed worker leaves is soon taken up; a test machine is busy, so that a submission is still let finish.
@@ -20,23 +21,31 @@ SUBMIT_SECONDS = 60
 class Worker:
     """A worker that runs for the length of a `with` block, unless it is killed before."""
 
-    def __init__(self, folder: Path, database_url: str, yarn: Yarn, store: Store, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str,
+        stack: Settings,
+        store: Store,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **settings: object,
+    ) -> None:
         self._log = folder / "worker.log"
-        properties = spark.submit_configuration(yarn.settings)
         own = {
             "database_url": database_url,
-            "yarn_url": f"http://127.0.0.1:{yarn.settings.resourcemanager_port}",
+            "yarn_url": f"http://127.0.0.1:{stack.resourcemanager_port}",
+            "webhdfs_url": f"http://127.0.0.1:{stack.namenode_port}",
             "spark_home": spark.package(),
             "hadoop_jars": jars.DAEMONS,
-            "spark_properties": properties,
+            "spark_properties": spark.submit_configuration(stack),
             "store_url": store.store.endpoint,
             "lease_seconds": LEASE_SECONDS,
             "submit_seconds": SUBMIT_SECONDS,
             "retry_seconds": 1,
         }
         words = {f"JOBS_{name.upper()}": str(value) for name, value in (own | settings).items()}
-        credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(yarn.settings))}
-        self._environment = os.environ | spark.submit_environment(yarn.settings) | credentials | words
+        credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(stack))}
+        self._environment = os.environ | spark.submit_environment(stack) | credentials | {**environment, **words}
 
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:

@@ -1,0 +1,69 @@
+"""From raw files to a promoted model by one call, on the whole stack."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mlflow import MlflowClient
+
+from tests.e2e.shop import Json, Shop
+from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack
+
+JOB_SECONDS = 900
+PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
+# Of the demo's sales, those of some eighty products: little to learn from, and two years of it.
+CUT = "207"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """All that training takes."""
+    stack = own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+def cut(folder: Path) -> Path:
+    """A file of the lines that tell of few products."""
+    file = folder / "sales.csv"
+    with gzip.open(ROOT / "datasets" / "online_retail_ii.csv.gz", "rt", newline="") as whole, file.open("w", newline="") as few:
+        lines, written = csv.reader(whole), csv.writer(few)
+        written.writerow(columns := next(lines))
+        code = columns.index("StockCode")
+        written.writerows(line for line in lines if line[code].startswith(CUT))
+    return file
+
+
+def test_one_call_leads_from_raw_files_to_a_promoted_model(stack: Stack, shop: Shop, tmp_path: Path) -> None:
+    landed = stack.run("land", str(cut(tmp_path)))
+    assert landed.returncode == 0, landed.stderr
+    staff = {"authorization": f"Bearer {shop.tokens['staff']}"}
+    submitted = shop.http.post("/jobs/training/forecaster", json={"recipe": "quick"}, headers=staff | {"idempotency-key": "train"})
+    assert submitted.status_code == httpx.codes.CREATED, submitted.text
+    id = submitted.json()["id"]
+    with shop.http.stream("GET", f"/jobs/{id}:watch", headers=staff, timeout=JOB_SECONDS) as answer:
+        events = [json.loads(line) for line in answer.iter_lines()]
+    states: list[Json] = [event["job"] for event in events if event.get("job")]
+    lines: list[Json] = [event["log_line"] for event in events if event.get("log_line")]
+
+    job = states[-1]
+    assert job["state"] == "JOB_STATE_SUCCEEDED_WITH_REJECTS", job
+    assert {"submitting", "writing sales", "training", "evaluating", "registering"} < {state["stage"] for state in states}
+    assert {"worker", "driver", "executor 1", "training"} <= {line["source"] for line in lines}
+    trained = job["training"]
+    assert trained["promoted"] and trained["metrics"]["test.mase"] < trained["metrics"]["test.seasonal_naive.mase"]
+
+    mlflow = MlflowClient(f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}")
+    champion = mlflow.get_model_version_by_alias("hashiramart-forecaster", "champion")
+    assert (str(champion.version), champion.run_id) == (trained["model_version"], trained["run_id"])
+    told = champion.tags
+    assert (told["job_id"], told["etl_job_id"], told["data_hash"]) == (id, id, job["etl"]["data_hash"])
+    assert json.loads(told["raw_files"])[0].startswith("sales.csv ")
+    assert told["code_commit"]

@@ -1,0 +1,66 @@
+"""What records events, as far as it tells of them: the recommender's contract, over a list."""
+
+from typing import Self
+
+import grpc.aio
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from mesh.errors import Unavailable
+from mesh.identity import Keys, TokenVerifier
+from mesh.server import Server
+from mesh.settings import MeshSettings
+from tests.loops import Loop
+
+# However many are asked for.
+PAGE_SIZE = 2
+
+
+class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
+    """Served for the length of a `with` block."""
+
+    def __init__(self, loop: Loop, settings: MeshSettings, keys: Keys) -> None:
+        self._loop, self._settings = loop, settings
+        self._verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys)
+        self._events: list[recommender_pb2.Event] = []
+        # How many pages it still gives before it is as if away.
+        self.pages_left = 1000
+
+    def __enter__(self) -> Self:
+        self._server = self._loop.run(self._serve())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run(self._server.stop(0))
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.port}"
+
+    def buy(self, *ids: str, customer_number: str = "", time: str = "2011-02-05T10:00:00Z") -> None:
+        """Records purchases by these ids."""
+        for id in ids:
+            event = recommender_pb2.Event(id=id, kind=recommender_pb2.EVENT_KIND_PURCHASE, product_id="20002", quantity=2, user_id="u-1")
+            event.customer_number = customer_number
+            moment = Timestamp()
+            moment.FromJsonString(time)
+            event.event_time.CopyFrom(moment)
+            self._events.append(event)
+
+    async def _serve(self) -> Server:
+        server = Server("127.0.0.1:0", self._settings, self._verifier)
+        recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(self, server)
+        await server.start()
+        return server
+
+    async def ListEvents(  # noqa: N802
+        self, request: recommender_pb2.ListEventsRequest, context: grpc.aio.ServicerContext[Message, Message]
+    ) -> recommender_pb2.ListEventsResponse:
+        if not self.pages_left:
+            raise Unavailable("DATABASE_UNAVAILABLE", "the events cannot be read")
+        self.pages_left -= 1
+        start = int(request.page_token or 0)
+        page = self._events[start : start + PAGE_SIZE]
+        end = start + len(page)
+        return recommender_pb2.ListEventsResponse(events=page, next_page_token=str(end), has_more=end < len(self._events))

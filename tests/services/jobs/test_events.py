@@ -1,0 +1,116 @@
+"""Recorded events on their way from the recommender into the raw zone of a real HDFS."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from hashiramart.recommender.v1 import recommender_pb2
+from mesh import channel
+from mesh.identity import Role
+from mesh.settings import MeshSettings
+from services.jobs.events import EventExport
+from services.jobs.raw_zone import RawZone
+from services.jobs.yarn import EngineUnavailable
+from spark.schemas import EVENTS
+from tests.callers import Issuer
+from tests.engines import free_port
+from tests.hadoop import Hdfs
+from tests.loops import Loop
+from tests.services.jobs.recorder import Recorder
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def recorder(loop: Loop, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[Recorder]:
+    # Of the contract it serves one call.
+    with Recorder(loop, mesh_settings, issuer) as recorder:  # type: ignore[abstract]
+        yield recorder
+
+
+class Exporter:
+    """Exports into a raw zone of its own."""
+
+    def __init__(self, loop: Loop, hdfs: Hdfs, recorder: Recorder, settings: MeshSettings, issuer: Issuer) -> None:
+        self._loop, self._hdfs, self._recorder, self._settings, self._issuer = loop, hdfs, recorder, settings, issuer
+        self._root = f"/hashiramart/raw-of-events-{next(NUMBERS)}"
+
+    def export(self, *, times: int = 1, port: int | None = None) -> list[str | BaseException]:
+        """What so many exports at once say, with HDFS on this port."""
+        return self._loop.run(self._export(times, port or self._hdfs.settings.namenode_port))
+
+    def exported(self) -> list[dict[str, object]]:
+        """The events in the raw zone, in the order of their files."""
+        files = sorted(path for path in self._hdfs.files(f"{self._root}/events") if not path.rpartition("/")[2].startswith(("_", ".")))
+        return [json.loads(line) for file in files if "/." not in file for line in self._hdfs.get(file).decode().splitlines()]
+
+    async def _export(self, times: int, port: int) -> list[str | BaseException]:
+        async def proof() -> tuple[tuple[str, str], ...]:
+            return self._issuer.metadata(Role.SERVICE, "jobs")
+
+        service = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
+        async with (
+            channel.connect(self._recorder.address, service, self._settings, proof) as recommender,
+            httpx.AsyncClient(follow_redirects=True, timeout=20) as client,
+        ):
+            raw_zone = RawZone(client, f"http://127.0.0.1:{port}", "hashiramart", self._root)
+            exports = (EventExport(recommender, raw_zone).export() for _ in range(times))
+            return await asyncio.gather(*exports, return_exceptions=True)
+
+
+@pytest.fixture
+def exporter(loop: Loop, hdfs: Hdfs, recorder: Recorder, mesh_settings: MeshSettings, issuer: Issuer) -> Exporter:
+    return Exporter(loop, hdfs, recorder, mesh_settings, issuer)
+
+
+def ids(exporter: Exporter) -> list[object]:
+    return [event["id"] for event in exporter.exported()]
+
+
+def test_events_are_exported_once_in_the_words_that_the_etl_reads(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.buy("a", "b", "c", customer_number="12345")
+    assert exporter.export() == ["3 recorded events were added to the raw zone"]
+    assert ids(exporter) == ["a", "b", "c"]
+    first = exporter.exported()[0]
+    assert first == {
+        "id": "a",
+        "kind": "EVENT_KIND_PURCHASE",
+        "product_id": "20002",
+        "quantity": 2,
+        "event_time": "2011-02-05T10:00:00Z",
+        "user_id": "u-1",
+        "customer_number": "12345",
+    }
+    assert first.keys() == EVENTS.keys()
+    assert exporter.export() == ["0 recorded events were added to the raw zone"]
+    recorder.buy("d")
+    assert exporter.export() == ["1 recorded events were added to the raw zone"]
+    assert ids(exporter) == ["a", "b", "c", "d"]
+
+
+def test_an_export_that_was_interrupted_goes_on_where_it_was(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.buy("a", "b", "c")
+    recorder.pages_left = 1
+    [said] = exporter.export()
+    assert said == "2 recorded events were added to the raw zone; the recommender does not give more: UNAVAILABLE"
+    recorder.pages_left = 1000
+    exporter.export()
+    assert ids(exporter) == ["a", "b", "c"]
+
+
+def test_of_exports_at_the_same_time_one_places_a_page(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.buy("a", "b", "c", "d", "e")
+    said = exporter.export(times=3)
+    assert all(isinstance(each, (str, EngineUnavailable)) for each in said)
+    exporter.export()
+    assert ids(exporter) == ["a", "b", "c", "d", "e"]
+
+
+def test_while_hdfs_is_away_nothing_is_exported(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.buy("a")
+    [fault] = exporter.export(port=free_port())
+    assert isinstance(fault, EngineUnavailable)
