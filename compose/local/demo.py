@@ -56,6 +56,10 @@ def main() -> None:
 
 
 async def fill(settings: Settings) -> None:
+    # Else a training would be left behind.
+    if work := asyncio.current_task():
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(ending, work.cancel)
     async with Shop(f"http://127.0.0.1:{settings.gateway_port}") as shop:
         demo = Demo(settings, processes(settings), shop)
         await demo.furnish()
@@ -318,5 +322,5 @@ def say(what: str, text: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("Interrupted; the same command goes on from here.")
