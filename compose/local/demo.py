@@ -209,7 +209,7 @@ class Demo:
             start_new_session=True,
         )
         try:
-            with self._log(model).open("w") as log:
+            with self._log(model).open("w", buffering=1) as log:
                 async for line in output(process):
                     log.write(line)
                     if step := STAGE.match(line) or re.match(f"{model}: (.+)", line):
