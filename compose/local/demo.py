@@ -56,6 +56,10 @@ def main() -> None:
 
 
 async def fill(settings: Settings) -> None:
+    # Else a training would be left behind.
+    if work := asyncio.current_task():
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(ending, work.cancel)
     async with Shop(f"http://127.0.0.1:{settings.gateway_port}") as shop:
         demo = Demo(settings, processes(settings), shop)
         await demo.furnish()
@@ -137,14 +141,17 @@ class Demo:
         alive = urlencode({"kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED", "JOB_STATE_RUNNING"]}, doseq=True)
         found = (await staff.call("GET", f"/jobs?{alive}"))["jobs"]
         job = as_job(found[0] if found else await staff.call("POST", "/jobs/etl", json={}))
-        shown = ""
+        terminal, shown = sys.stdout.isatty(), {""}
         async for event in staff.lines(f"/jobs/{job.id}:watch"):
             if event.get("job"):
                 job = as_job(event["job"])
-                line = told(job) if sys.stdout.isatty() else job.stage
-                if line and line != shown:
-                    shown = line
-                    print(f"\r\033[K{'etl':16}{line}" if sys.stdout.isatty() else f"{'etl':16}{line}", flush=True)
+                if terminal:
+                    print(f"\r\033[K{'etl':16}{told(job)}", end="", flush=True)
+                elif job.stage not in shown:
+                    shown.add(job.stage)
+                    say("etl", job.stage)
+        if terminal:
+            print("\r\033[K", end="")
         return job
 
     async def _catalogue(self) -> None:
@@ -202,11 +209,11 @@ class Demo:
             start_new_session=True,
         )
         try:
-            with self._log(model).open("w") as log:
+            with self._log(model).open("w", buffering=1) as log:
                 async for line in output(process):
                     log.write(line)
-                    if stage := STAGE.match(line):
-                        say(model, stage[1])
+                    if step := STAGE.match(line) or re.match(f"{model}: (.+)", line):
+                        say(model, step[1])
             if await process.wait():
                 raise Unable(f"The {model} could not be trained; {self._log(model)} says why.")
         finally:
@@ -315,5 +322,5 @@ def say(what: str, text: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("Interrupted; the same command goes on from here.")

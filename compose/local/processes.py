@@ -16,6 +16,8 @@ from compose.local.settings import ROOT, Settings
 from compose.local.supervisor import Program
 
 HTTP = "http://"
+# The services that call others in their own name, which takes a secret that auth knows too.
+CLIENTS = ("recommender", "jobs")
 # What serves a model adds up on one core, as it was trained, or sums may come out otherwise; and its threads share what they free.
 MODEL_SERVICE = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -56,8 +58,7 @@ def object_store_of(settings: Settings) -> ObjectStore:
 def kept_secrets(settings: Settings) -> dict[str, str]:
     users = [user.secret for user in object_store.users(settings)]
     own = [f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")]
-    # By which services prove themselves to each other.
-    proofs = ["RECOMMENDER_SERVICE_SECRET", "JOBS_SERVICE_SECRET"]
+    proofs = [f"{client.upper()}_SERVICE_SECRET" for client in CLIENTS]
     names = ("POSTGRES_PASSWORD", *own, *proofs, "MINIO_ROOT_PASSWORD", *users)
     return credentials.kept(settings.stack_folder / "secrets.env", names)
 
@@ -204,13 +205,13 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
             prepare=partial(migrate, name, environment, settings.logs / f"{name}.log"),
         )
 
-    service_secrets = {name: secrets[f"{name.upper()}_SERVICE_SECRET"] for name in ("recommender", "jobs")}
+    proofs = {client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in CLIENTS}
     services = [
         service(
             "auth",
             settings.auth_port,
             AUTH_SECRET=secrets["AUTH_SECRET"],
-            AUTH_SERVICE_SECRETS=json.dumps(service_secrets),
+            AUTH_SERVICE_SECRETS=json.dumps(proofs),
             AUTH_RECOMMENDER_ADDRESS=f"127.0.0.1:{settings.recommender_port}",
         ),
         service("catalog", settings.catalog_port, CATALOG_SECRET=secrets["CATALOG_SECRET"]),

@@ -18,7 +18,7 @@ from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 
 DEMO_SECONDS = 1800
 # Of products and customers, those whose number this divides: enough to learn from, and soon learnt.
-PRODUCTS, CUSTOMERS = 15, 3
+PRODUCTS, CUSTOMERS = 12, 3
 
 
 @pytest.fixture(scope="module")
