@@ -257,7 +257,7 @@ def forecaster_row(settings: Settings, secrets: Mapping[str, str]) -> Process:
         "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
         "FORECASTER_SECRET": secrets["FORECASTER_SECRET"],
         "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
-        **ONE_THREAD,
+        **MODEL_SERVICE,
     }
     return Process(
         Program("forecaster", python("services.forecaster"), environment),

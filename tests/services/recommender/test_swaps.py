@@ -16,6 +16,7 @@ from ml import tracking
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.mlflow import Mlflow
+from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
 from tests.services.recommender.conftest import Caller, eventually
 from tests.services.recommender.replica import MODEL, CatalogServer, Replica
