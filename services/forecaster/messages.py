@@ -1,5 +1,6 @@
 """Forecasts as the contract's messages."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from hashiramart.forecaster.v1 import forecaster_pb2
@@ -63,15 +64,20 @@ def write_explanations(explanations: Iterable[Explanation], response: forecaster
 def backtest_message(backtest: Backtest, version: str) -> forecaster_pb2.Backtest:
     """How good forecasts were, as callers see it."""
     message = forecaster_pb2.Backtest(
-        mase=backtest.mase,
-        rmsse=backtest.rmsse,
-        bias=backtest.bias,
+        mase=_known(backtest.mase),
+        rmsse=_known(backtest.rmsse),
+        bias=_known(backtest.bias),
         coverage=(forecaster_pb2.Coverage(level=level, measured=share) for level, share in sorted(backtest.coverage.items())),
         model_version=version,
     )
     for day in backtest.days:
         _write_tried(day, message.points.add())
     return message
+
+
+def _known(value: float) -> float | None:
+    """None for what is not known, which JSON has no number for."""
+    return None if math.isnan(value) else value
 
 
 _KINDS: Mapping[str, ScopeKind] = {"product_id": "product", "category": "category", "country": "country"}

@@ -537,11 +537,13 @@ class Backtest(_message.Message):
     POINTS_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     mase: _builtins.float
-    """Mean absolute error of the median over that of the seasonal naive forecast in sample (MASE). Below 1 is better than naive."""
+    """Mean absolute error of the median over that of the seasonal naive forecast in sample (MASE). Below 1 is better than naive.
+    Not set if the naive forecast made no error, as that of a product that is too young.
+    """
     rmsse: _builtins.float
-    """Root of the mean squared error of the mean over that of the naive forecast in sample (RMSSE)."""
+    """Root of the mean squared error of the mean over that of the naive forecast in sample (RMSSE). Not set in the same case."""
     bias: _builtins.float
-    """Mean error of the mean over the mean of what came: 0.1 means that forecasts were a tenth too high."""
+    """Mean error of the mean over the mean of what came: 0.1 means that forecasts were a tenth too high. Not set if nothing came."""
     model_version: _builtins.str
     """The version of the model that made it."""
     @_builtins.property
@@ -555,17 +557,28 @@ class Backtest(_message.Message):
     def __init__(
         self,
         *,
-        mase: _builtins.float = ...,
-        rmsse: _builtins.float = ...,
-        bias: _builtins.float = ...,
+        mase: _builtins.float | None = ...,
+        rmsse: _builtins.float | None = ...,
+        bias: _builtins.float | None = ...,
         coverage: _abc.Iterable[Global___Coverage] | None = ...,
         points: _abc.Iterable[Global___BacktestPoint] | None = ...,
         model_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "mase", b"mase", "rmsse", b"rmsse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "coverage", b"coverage", "mase", b"mase", "model_version", b"model_version", "points", b"points", "rmsse", b"rmsse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "coverage", b"coverage", "mase", b"mase", "model_version", b"model_version", "points", b"points", "rmsse", b"rmsse"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__bias: _TypeAlias = _typing.Literal["bias"]  # noqa: Y015
+    _WhichOneofArgType__bias: _TypeAlias = _typing.Literal["_bias", b"_bias"]  # noqa: Y015
+    _WhichOneofReturnType__mase: _TypeAlias = _typing.Literal["mase"]  # noqa: Y015
+    _WhichOneofArgType__mase: _TypeAlias = _typing.Literal["_mase", b"_mase"]  # noqa: Y015
+    _WhichOneofReturnType__rmsse: _TypeAlias = _typing.Literal["rmsse"]  # noqa: Y015
+    _WhichOneofArgType__rmsse: _TypeAlias = _typing.Literal["_rmsse", b"_rmsse"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bias) -> _WhichOneofReturnType__bias | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mase) -> _WhichOneofReturnType__mase | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rmsse) -> _WhichOneofReturnType__rmsse | None: ...
 
 Global___Backtest: _TypeAlias = Backtest  # noqa: Y015
