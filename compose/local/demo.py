@@ -218,7 +218,7 @@ class Demo:
                 raise Unable(f"The {model} could not be trained; {self._log(model)} says why.")
         finally:
             if process.returncode is None:
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, signal.SIGTERM)
                 await process.wait()
 
     def _log(self, model: str) -> Path:
