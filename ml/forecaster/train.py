@@ -35,15 +35,14 @@ def facts(folder: Path, numbers: Mapping[str, Any]) -> dict[str, object]:
     return {"parameters": dict(numbers), "data_sha256": dataset["sha256"]}
 
 
-def recipe(file: Path) -> Mapping[str, Any]:
-    """The numbers of the recipe that a file of parameters has chosen."""
+def recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
+    """The name and the numbers of the recipe that a file of parameters has chosen."""
     content = YAML(typ="safe", pure=True).load(file)
-    numbers: Mapping[str, Any] = content["forecaster"][content["recipe"]]
-    return numbers
+    return content["recipe"], content["forecaster"][content["recipe"]]
 
 
 def main() -> None:
-    shop, numbers = read_shop(DATA), recipe(PARAMETERS)
+    shop, (_, numbers) = read_shop(DATA), recipe(PARAMETERS)
     day = shop.day_count - NEAR
     print(f"forecaster: fitting on what was before {shop.first_day + day}", file=sys.stderr)
     try:

@@ -1,4 +1,4 @@
-"""Stage: what the recipe is worth in the validation and the test window, beside the baselines.
+"""Stage: what the recipe is worth in the test window, and the full one in the validation window too, beside the baselines.
 
     python -m ml.recommender.evaluate
     python -m ml.recommender.evaluate --train train.parquet --test test.parquet --k 20 [--repeat] --out ranked.parquet
@@ -103,11 +103,13 @@ def measure(folder: Path, numbers: Mapping[str, Any]) -> dict[str, float]:
 
 
 def stage() -> None:
-    """Measures the trained model in the test window and its recipe in the one before, and writes metrics, plots and the model card."""
-    data, numbers = read(DATA), recipe(PARAMETERS)
+    """Measures the trained model in the test window and, if that is full, its recipe in the one before; writes metrics, plots and card."""
+    data, (name, numbers) = read(DATA), recipe(PARAMETERS)
     recommender = Recommender.load(MODEL)
-    before = fit_before(data, data.validation_date, Parameters.model_validate(numbers))
-    values = named("validation", measured(before, data)) | named("test", measured(recommender, data))
+    values = named("test", measured(recommender, data))
+    if name == "full":
+        before = fit_before(data, data.validation_date, Parameters.model_validate(numbers))
+        values |= named("validation", measured(before, data))
     for path in (METRICS.parent, PLOTS, CARD.parent):
         path.mkdir(parents=True, exist_ok=True)
     METRICS.write_text(json.dumps(named("recommender", values), indent=1) + "\n")
@@ -128,9 +130,10 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[obje
 def card(data: Data, cutoff: date, numbers: Mapping[str, Any], values: Mapping[str, float]) -> str:
     """The model card, in Markdown."""
     lines = []
+    windows = {window: short for window, short in (("validation", "val."), ("test", "test")) if f"{window}.all.users" in values}
     for variant in ("all", "new", "no_history"):
         for baseline in ("", ".own_purchases", ".popularity"):
-            keys = [f"{window}.{variant}{baseline}.{name}" for window in ("validation", "test") for name in SHOWN]
+            keys = [f"{window}.{variant}{baseline}.{name}" for window in windows for name in SHOWN]
             if keys[0] in values:
                 label = f"{variant.replace('_', ' ')}: {baseline[1:].replace('_', ' ') or '**the recommender**'}"
                 lines.append(f"| {label} | {' | '.join(f'{values[key]:.3f}' for key in keys)} |")
@@ -146,8 +149,8 @@ def card(data: Data, cutoff: date, numbers: Mapping[str, Any], values: Mapping[s
         recalls=recalls,
         table="\n".join(lines),
         recipe="\n".join(f"| {name} | {value} |" for name, value in numbers.items()),
-        columns=" | ".join(f"{window} {name.removesuffix(f'_at_{K}')}" for window in ("val.", "test") for name in SHOWN),
-        rule=" | ".join(["--:"] * 2 * len(SHOWN)),
+        columns=" | ".join(f"{short} {name.removesuffix(f'_at_{K}')}" for short in windows.values() for name in SHOWN),
+        rule=" | ".join(["--:"] * len(windows) * len(SHOWN)),
         count=COUNT,
         length=LENGTH,
         window=WINDOW,

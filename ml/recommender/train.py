@@ -64,11 +64,10 @@ def read(folder: Path) -> Data:
     return Data(pq.read_table(folder / "interactions.parquet", columns=list(INTERACTIONS)), names, facts["sha256"])
 
 
-def recipe(file: Path) -> Mapping[str, Any]:
-    """The numbers of the recipe that a file of parameters has chosen."""
+def recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
+    """The name and the numbers of the recipe that a file of parameters has chosen."""
     content = YAML(typ="safe", pure=True).load(file)
-    numbers: Mapping[str, Any] = content["recommender"][content["recipe"]]
-    return numbers
+    return content["recipe"], content["recommender"][content["recipe"]]
 
 
 def fit_before(data: Data, cutoff: date, parameters: Parameters) -> Recommender:
@@ -104,9 +103,9 @@ def refit(folder: Path, numbers: Mapping[str, Any]) -> Recommender:
 
 
 def main() -> None:
-    data = read(DATA)
+    data, (_, numbers) = read(DATA), recipe(PARAMETERS)
     print(f"recommender: fitting on what was before {data.test_date}", file=sys.stderr)
-    fit_before(data, data.test_date, Parameters.model_validate(recipe(PARAMETERS))).save(MODEL)
+    fit_before(data, data.test_date, Parameters.model_validate(numbers)).save(MODEL)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pq.write_table(table, tmp_path / "data/clean/interactions.parquet")
     pq.write_table(pa.table({PRODUCT_ID: list(data.names), "name": list(data.names.values())}), tmp_path / "data/clean/products.parquet")
     (tmp_path / "data/clean/dataset.json").write_text(json.dumps({"sha256": "d0"}))
-    (tmp_path / "params.yaml").write_text(f"recipe: quick\nrecommender: {{quick: {SMALL.model_dump_json()}}}\n")
     monkeypatch.chdir(tmp_path)
+    choose("full")
     return tmp_path
+
+
+def choose(recipe: str) -> None:
+    """Lets the pipeline's next stages take a recipe of this name."""
+    Path("params.yaml").write_text(f"recipe: {recipe}\nrecommender: {{{recipe}: {SMALL.model_dump_json()}}}\n")
 
 
 def test_the_stages_leave_a_model_metrics_plots_and_a_card(folder: Path) -> None:
@@ -45,6 +50,17 @@ def test_the_stages_leave_a_model_metrics_plots_and_a_card(folder: Path) -> None
         assert {f"recommender.{window}.{key}" for key in ("new.ndcg_at_20", "all.own_purchases.recall_at_20")} <= set(metrics)
     assert {path.name for path in (folder / "plots/recommender").iterdir()} >= {"ndcg.csv", "importance_all.csv"}
     assert f"{metrics['recommender.test.all.ndcg_at_20']:.3f}" in (folder / "cards/recommender.md").read_text()
+
+
+def test_the_quick_recipe_is_measured_in_the_window_that_the_gate_asks_for_alone(folder: Path) -> None:
+    train.main()
+    evaluate.stage()
+    metrics = json.loads((folder / "metrics/recommender.json").read_text())
+    choose("quick")
+    evaluate.stage()
+    quick = json.loads((folder / "metrics/recommender.json").read_text())
+    assert quick == {name: value for name, value in metrics.items() if ".validation." not in name}
+    assert "val. ndcg" not in (folder / "cards/recommender.md").read_text()
 
 
 def test_the_gate_measures_the_same_as_the_stage(folder: Path) -> None:
