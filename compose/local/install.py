@@ -8,6 +8,7 @@ The engines' own modules install theirs by the same means. Runs on a bare Python
 It may be interrupted at any time and run again.
 """
 
+import ctypes.util
 import hashlib
 import importlib.util
 import os
@@ -43,6 +44,9 @@ def install_environment() -> None:
     if installed == wanted:
         return
     refuse_full_disk(ROOT, SPACE_BYTES)
+    if ctypes.util.find_library("gomp") is None:
+        # LightGBM's wheel wants the system's.
+        install_packages("libgomp1")
     uv = installed_uv()
     stamp.unlink(missing_ok=True)
     # Without its stamp an environment was interrupted while it was made, and its packages may be halves.
