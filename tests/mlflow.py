@@ -21,10 +21,6 @@ class Mlflow(Engine):
         environment = mlflow.environment(self._settings, postgres_url, store)
         super().__init__(folder, mlflow.command(self._settings), lambda: http_answers(port, "/health"), environment)
 
-    def start(self) -> None:
-        super().start()
-        mlflow.furnish(self._settings)
-
     def forget(self, model: str) -> None:
         """Removes a model and its versions, if there is one."""
         client = MlflowClient(self.url)

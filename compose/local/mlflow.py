@@ -1,38 +1,37 @@
 """MLflow's server: its tables, and the command that serves it."""
 
+import os
+import subprocess
 import sys
-from contextlib import closing
-from http import HTTPStatus
-from http.client import HTTPConnection
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, inspect, make_url
 from sqlalchemy.schema import CreateSchema
 
 from compose.local.object_store import ObjectStore
 from compose.local.settings import Settings
 
 SCHEMA = "mlflow"
-# How long it may take to make its tables.
-TABLES_SECONDS = 120
+# Makes the tables, as the server would when it is first asked: then two requests at a time would each wait for the other's.
+MAKE_TABLES = """
+import os
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+SqlAlchemyStore(os.environ["_MLFLOW_SERVER_FILE_STORE"], os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"])
+"""
 
 
 def initialise(settings: Settings, postgres_url: str, store: ObjectStore) -> None:
-    """Makes the schema for MLflow's tables, unless it is there, and tells the key of its bucket. The server makes the tables."""
+    """Makes MLflow's tables, unless they are there, and tells the key of its bucket."""
     store.write_credentials("mlflow", credentials_file(settings))
     engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
         connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+        # Alembic notes what it has done in the transaction in which it does it.
+        made = inspect(connection).has_table("alembic_version", SCHEMA)
     engine.dispose()
-
-
-def furnish(settings: Settings) -> None:
-    """Lets the server make its tables, which it does when it is first asked for what is in them."""
-    with closing(HTTPConnection("127.0.0.1", settings.mlflow_port, timeout=TABLES_SECONDS)) as connection:
-        connection.request("GET", "/api/2.0/mlflow/experiments/search?max_results=1")
-        answer = connection.getresponse()
-        if answer.status != HTTPStatus.OK:
-            raise RuntimeError(answer.read().decode(errors="replace"))
+    if not made:
+        told = os.environ | environment(settings, postgres_url, store)
+        subprocess.run([sys.executable, "-c", MAKE_TABLES], env=told, check=True, capture_output=True, text=True)
 
 
 def command(settings: Settings) -> list[str]:

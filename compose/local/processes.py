@@ -182,7 +182,6 @@ def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tup
         scheme=HTTP,
         after=after,
         prepare=partial(mlflow.initialise, settings, database, store),
-        furnish=partial(mlflow.furnish, settings),
     )
 
 
