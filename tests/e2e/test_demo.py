@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -64,26 +65,28 @@ def interrupted_demo(stack: Stack, line: str) -> None:
         process.terminate()
 
 
-def sign_in(stack: Stack, who: str) -> httpx.Client:
+@contextmanager
+def signed_in(stack: Stack, who: str) -> Iterator[httpx.Client]:
+    """Calls of one of its people, for the length of a `with` block."""
     known = dotenv_values(stack.folder / "demo.env")
-    http = httpx.Client(base_url=stack.rest, timeout=30)
     form = {"grant_type": "password", "username": known[f"{who}_EMAIL"], "password": known[f"{who}_PASSWORD"]}
-    http.headers["authorization"] = f"Bearer {http.post('/auth/token', data=form).raise_for_status().json()['access_token']}"
-    return http
+    with httpx.Client(base_url=stack.rest, timeout=30) as http:
+        http.headers["authorization"] = f"Bearer {http.post('/auth/token', data=form).raise_for_status().json()['access_token']}"
+        yield http
 
 
 def test_it_goes_on_where_it_was_interrupted_and_ends_with_models_that_answer(stack: Stack) -> None:
     interrupted_demo(stack, "etl ")
     said = demo(stack)
     assert re.search(r"shopper@example\.com +\S{40}", said)
-    with sign_in(stack, "STAFF") as staff:
+    with signed_in(stack, "STAFF") as staff:
         jobs = staff.get("/jobs").json()["jobs"]
         assert [job["state"] for job in jobs] == ["JOB_STATE_SUCCEEDED_WITH_REJECTS"]
         for model in ("recommender", "forecaster"):
             champion = staff.get(f"/models/{model}").json()
             assert (champion["recipe"], champion["serving"], champion["gate"]["passed"]) == ("quick", True, True)
             assert champion["lineage"]["etl_job_id"] == jobs[0]["id"]
-    with sign_in(stack, "SHOPPER") as shopper:
+    with signed_in(stack, "SHOPPER") as shopper:
         number = shopper.get("/users/me").json()["customer_number"]
         assert int(number) % CUSTOMERS == 0
         listed = shopper.get("/recommendations/me").json()
@@ -103,14 +106,14 @@ def test_the_calls_of_the_readme_answer(stack: Stack) -> None:
 
 def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
     known = (stack.folder / "demo.env").read_bytes()
-    with sign_in(stack, "STAFF") as staff:
+    with signed_in(stack, "STAFF") as staff:
         product = staff.get("/products").json()["products"][0]
         changed = staff.patch(f"/products/{product['id']}", json={"price_cents": product["price_cents"] + 1}).raise_for_status().json()
         stack.down()
         demo(stack)
         assert (stack.folder / "demo.env").read_bytes() == known
         assert (stack.folder / "demo.env").stat().st_mode & 0o777 == 0o600
-    with sign_in(stack, "STAFF") as staff:
+    with signed_in(stack, "STAFF") as staff:
         assert staff.get(f"/products/{product['id']}").json() == changed
         assert len(staff.get("/jobs").json()["jobs"]) == 1
         for model in ("recommender", "forecaster"):
