@@ -23,6 +23,7 @@ def test_no_answer_breaks_the_document_and_none_is_a_fault_of_the_server(stack: 
     settled = ["--seed", "1", "--generation-database", "none", "--suppress-health-check", "all", "--no-color"]
     headers = ["--header", f"authorization: Bearer {shop.tokens[role]}"]
     command = [*schemathesis, *options, *settled, *headers]
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.lines"}
+    # A package of ours, before any of that name that came with another.
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.lines", "PYTHONPATH": str(ROOT)}
     answer = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert answer.returncode == 0, answer.stdout[-8000:] + answer.stderr
