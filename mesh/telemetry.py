@@ -144,6 +144,8 @@ def _log_as_json(service: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # It tells of every request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,7 +1,6 @@
 """Serves the forecaster: `python -m services.forecaster`."""
 
 import asyncio
-import logging
 
 import httpx
 import uvloop
@@ -27,8 +26,6 @@ REGISTRY_PATIENCE = 10
 async def main() -> None:
     settings, mesh = Settings(), MeshSettings()
     telemetry.start("forecaster", mesh)
-    # It tells of every request.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     async with auth, httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client:
         versions = Versions(client, settings.mlflow_url, MODEL)

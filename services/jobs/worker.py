@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import tempfile
@@ -133,8 +132,6 @@ class Worker:
 async def main() -> None:
     settings, mesh = WorkerSettings(), MeshSettings()
     telemetry.start("jobs-worker", mesh)
-    # It tells of every request.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     lease = timedelta(seconds=settings.lease_seconds)
     waits = timedelta(seconds=settings.retry_seconds), timedelta(seconds=settings.longest_retry_seconds)
     limits = Limits(settings.attempts, *waits, timedelta(seconds=settings.job_seconds))
