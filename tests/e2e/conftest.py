@@ -6,18 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.shop import Shop
-from tests.e2e.stack import Stack, own_stack
+from tests.e2e.stack import Stack, own_stack, running
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The services and what they need, for the tests of a module; they are up."""
-    stack = own_stack(tmp_path_factory.mktemp("stack"))
-    try:
-        stack.up()
+    with running(own_stack(tmp_path_factory.mktemp("stack"))) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,16 @@ class Stack:
                 r"^(?P<name>[\w-]+) +(?P<state>ready|not ready|stopped) *(?:(?P<pid>\d+) )?", self.run("status").stdout, re.MULTILINE
             )
         )
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[Stack]:
+    """The stack, up for the length of a `with` block."""
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
 
 
 def own_stack(folder: Path, processes: Sequence[str] = SERVICES) -> Stack:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.e2e.shop import Json, Shop
-from tests.e2e.stack import ETL, Stack, own_stack
+from tests.e2e.stack import ETL, Stack, own_stack, running
 from tests.spark.shop import HEADER, line
 
 JOB_SECONDS = 400
@@ -25,12 +25,8 @@ LINES = [HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 1
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All that cleaning takes, on this store."""
     own = own_stack(tmp_path_factory.mktemp("stack"))
-    stack = Stack({**own.environment, "OBJECT_STORE": request.param}, (*ETL, request.param))
-    try:
-        stack.up()
+    with running(Stack({**own.environment, "OBJECT_STORE": request.param}, (*ETL, request.param))) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 def land(stack: Stack, file: Path) -> str:

@@ -8,19 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import ETL, ROOT, Stack, own_stack
+from tests.e2e.stack import ETL, ROOT, Stack, own_stack, running
 from tests.spark.shop import HEADER, line
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All that the README calls."""
-    stack = own_stack(tmp_path_factory.mktemp("stack"), (*ETL, "minio"))
-    try:
-        stack.up()
+    with running(own_stack(tmp_path_factory.mktemp("stack"), (*ETL, "minio"))) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 def test_its_first_calls_answer_as_a_newcomer_would_hope(stack: Stack, tmp_path: Path) -> None:

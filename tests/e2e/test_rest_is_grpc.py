@@ -1,6 +1,8 @@
 """Whatever the contracts offer answers alike by REST and by gRPC, and refuses alike."""
 
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,10 +13,9 @@ from google.protobuf.message_factory import GetMessageClass
 
 from hashiramart.access.v1 import access_pb2
 from tests.e2e.shop import Json, Outcome, Shop, service_name
+from tests.e2e.stack import own_stack, running
 from tests.gateway.corpus import Binding, bindings, is_unary
 
-SERVED = {"auth", "catalog", "forecaster", "jobs", "recommender"}
-SERVED_BINDINGS = [binding for binding in bindings() if service_name(binding.method) in SERVED]
 # Who is refused, by what the contract asks for.
 REFUSED_ROLES = {
     access_pb2.ACCESS_PUBLIC: [],
@@ -114,7 +115,7 @@ WRONG: list[tuple[str, str, Json]] = [
 OWN = re.compile(r"^(id|etag|access_token|refresh_token|next_page_token|.*_time)$")
 
 
-@pytest.mark.parametrize("binding", [each for each in SERVED_BINDINGS if not each.method.server_streaming], ids=lambda each: each.name)
+@pytest.mark.parametrize("binding", [each for each in bindings() if not each.method.server_streaming], ids=lambda each: each.name)
 def test_who_may_not_call_is_refused_alike(shop: Shop, binding: Binding) -> None:
     for role in REFUSED_ROLES[binding.method.GetOptions().Extensions[access_pb2.access]]:
         by_rest, by_grpc = in_both_ways(shop, binding, role, plausible(binding))
@@ -156,11 +157,18 @@ def test_an_import_is_reported_alike(shop: Shop) -> None:
     assert (by_rest.answer["row_count"], [failure["row"] for failure in by_rest.answer["failures"]]) == (4, [2, 3])
 
 
+@pytest.fixture(scope="module")
+def lonely_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop where of the services only auth is up."""
+    with running(own_stack(tmp_path_factory.mktemp("lonely"), ("auth", "gateway"))) as stack, closing(Shop(stack)) as shop:
+        yield shop
+
+
 @pytest.mark.parametrize(
-    "binding", [each for each in bindings() if each not in SERVED_BINDINGS and is_unary(each)], ids=lambda each: each.name
+    "binding", [each for each in bindings() if service_name(each.method) != "auth" and is_unary(each)], ids=lambda each: each.name
 )
-def test_a_service_that_is_away_is_named(shop: Shop, binding: Binding) -> None:
-    by_rest = shop.by_rest(binding, "admin", plausible(binding))
+def test_a_service_that_is_away_is_named(lonely_shop: Shop, binding: Binding) -> None:
+    by_rest = lonely_shop.by_rest(binding, "admin", plausible(binding))
     assert by_rest.refusal is not None
     assert by_rest.refusal[1:3] == ("SERVICE_UNAVAILABLE", f"{service_name(binding.method)} cannot be reached")
 
@@ -168,7 +176,7 @@ def test_a_service_that_is_away_is_named(shop: Shop, binding: Binding) -> None:
 def test_every_binding_of_the_services_is_held_against_grpc() -> None:
     walked = {name for name, _, _ in [*ANSWERED, *WRONG]} | {"POST /products:import"}
     refused_only = {"DELETE /users/me", "GET /products:watch", "GET /jobs/{id}:watch"}
-    assert {binding.name for binding in SERVED_BINDINGS} - walked == refused_only
+    assert {binding.name for binding in bindings()} - walked == refused_only
 
 
 def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) -> tuple[Outcome, Outcome]:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
+from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack, running
 from tests.stores import Minio
 
 PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
@@ -31,12 +31,8 @@ def sign_in(stack: Stack, email: str) -> httpx.Response:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole of it."""
-    stack = own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)
-    try:
-        stack.up()
+    with running(own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 def address(stack: Stack, name: str) -> str:

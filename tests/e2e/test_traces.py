@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceServicer, add_TraceServiceServicer_to_server
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.e2e.stack import Stack, own_stack
+from tests.e2e.stack import Stack, own_stack, running
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -53,10 +53,8 @@ def traced_stack(collector: tuple[Collector, int], tmp_path_factory: pytest.Temp
     _, port = collector
     stack = own_stack(Path(tmp_path_factory.mktemp("traced")))
     exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    stack = replace(stack, environment={**stack.environment, **exporting})
-    stack.up()
-    yield stack
-    stack.down()
+    with running(replace(stack, environment={**stack.environment, **exporting})) as traced:
+        yield traced
 
 
 def test_the_gateway_the_service_and_the_statement_are_spans_of_the_callers_trace(

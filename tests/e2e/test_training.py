@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.e2e.shop import Json, Shop
-from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack
+from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack, running
 
 JOB_SECONDS = 900
 PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
@@ -22,12 +22,8 @@ CUT = "207"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All that training takes."""
-    stack = own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)
-    try:
-        stack.up()
+    with running(own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)) as stack:
         yield stack
-    finally:
-        stack.down()
 
 
 def cut(folder: Path) -> Path:
