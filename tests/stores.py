@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 
 from minio import Minio as Client
+from minio.deleteobjects import DeleteObject
 
 from compose.local import minio, object_store, seaweedfs
 from compose.local.object_store import ObjectStore
@@ -21,6 +22,13 @@ class Store(Engine):
         """The store as this user sees it."""
         access_key, secret_key = self.store.keys[user]
         return Client(self.store.endpoint.removeprefix("http://"), access_key, secret_key, secure=False, region=self.store.region)
+
+    def empty(self, user: str, bucket: str) -> None:
+        """Removes all that is in a bucket of this user's."""
+        client = self.client(user)
+        keys = (DeleteObject(str(found.object_name)) for found in client.list_objects(bucket, recursive=True))
+        errors = list(client.remove_objects(bucket, keys))
+        assert not errors, errors
 
 
 class Minio(Store):

@@ -46,6 +46,12 @@ def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"hdfs://{root}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _empty_lake(minio: Minio) -> None:
+    """What another module published in the store they share is not the data before the first job here."""
+    minio.empty("spark", "lake")
+
+
 @pytest.fixture
 def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., Worker]:
     """Makes workers: `with worker(): ...`, with other settings if one likes."""
