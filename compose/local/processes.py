@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, postgres, seaweedfs, spark, training
+from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, postgres, seaweedfs, sources, spark, training
 from compose.local.object_store import ObjectStore, User
 from compose.local.probes import grpc_serves, http_answers
 from compose.local.process import Process
@@ -174,8 +174,9 @@ def history_row(settings: Settings, store: ObjectStore) -> Process:
 
 
 def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:
+    environment = mlflow.environment(settings, database, store)
     return Process(
-        Program("mlflow", mlflow.command(settings), mlflow.environment(settings, database, store)),
+        Program("mlflow", mlflow.command(settings), environment | {"PACKAGES_SHA256": sources.packages("mlflow")}),
         {"MLFLOW_PORT": settings.mlflow_port},
         memory_mb=250,
         ready=partial(http_answers, settings.mlflow_port, "/health"),
@@ -196,7 +197,7 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
             "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
         }
         return Process(
-            Program(name, python(f"services.{name}"), environment),
+            ours(name, f"services.{name}", environment),
             {f"{prefix}_PORT": port},
             memory_mb=memory_mb,
             ready=partial(grpc_serves, port),
@@ -231,9 +232,9 @@ def service_rows(settings: Settings, secrets: Mapping[str, str], database: str, 
         service("jobs", settings.jobs_port, JOBS_SECRET=secrets["JOBS_SECRET"]),
     ]
     gateway = Process(
-        Program(
+        ours(
             "gateway",
-            python("gateway"),
+            "gateway",
             {
                 "GATEWAY_LISTEN": f"127.0.0.1:{settings.gateway_port}",
                 **{f"GATEWAY_{service.name.upper()}_ADDRESS": service.address for service in services},
@@ -259,7 +260,7 @@ def forecaster_row(settings: Settings, secrets: Mapping[str, str]) -> Process:
         **MODEL_SERVICE,
     }
     return Process(
-        Program("forecaster", python("services.forecaster"), environment),
+        ours("forecaster", "services.forecaster", environment),
         {"FORECASTER_PORT": port},
         memory_mb=250,
         ready=partial(grpc_serves, port),
@@ -301,7 +302,7 @@ def worker_row(settings: Settings, secrets: Mapping[str, str], database: str, st
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }
     return Process(
-        Program("jobs-worker", python("services.jobs.worker"), told | cluster | environment),
+        ours("jobs-worker", "services.jobs.worker", told | cluster | environment),
         {"JOBS_WORKER_PORT": port},
         memory_mb=100,
         install=jars.install_daemons,
@@ -325,9 +326,10 @@ def named(rows: Iterable[Process]) -> tuple[str, ...]:
     return tuple(row.name for row in rows)
 
 
-def python(module: str) -> list[str]:
-    """Runs a module of ours until it gets SIGTERM or who started it is gone."""
-    return ["setpriv", "--pdeathsig=TERM", "--", sys.executable, "-m", module]
+def ours(name: str, module: str, environment: Mapping[str, str]) -> Program:
+    """Runs a module of ours until it gets SIGTERM or who started it is gone. Other code makes it another program."""
+    command = ["setpriv", "--pdeathsig=TERM", "--", sys.executable, "-m", module]
+    return Program(name, command, {**environment, "CODE_SHA256": sources.code()})
 
 
 def migrate(service: str, environment: Mapping[str, str], log: Path) -> None:

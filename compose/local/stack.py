@@ -23,12 +23,12 @@ SPACE_BYTES = 3_000_000_000
 
 
 def up(processes: Sequence[Process], names: Sequence[str], supervisor: Supervisor) -> None:
-    """Starts those of these processes that do not run, each when those that it needs are ready, and returns when all are.
+    """Starts those of these processes that do not run as they should, each when those that it needs are ready, and returns when all are.
 
     Without names, all of them; otherwise the named ones, and those that they need.
     """
     wanted = with_needs(processes, names) if names else processes
-    supervisor.know([process.program for process in processes])
+    supervisor.know([process.program for process in processes], [process.name for process in wanted])
     not_up: list[str] = []
     try:
         states = supervisor.states()

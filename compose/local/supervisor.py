@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -48,8 +48,11 @@ class Supervisor:
             return False
         return True
 
-    def know(self, programs: Sequence[Program]) -> None:
-        """Starts supervisord if it is away. It then knows these programs and no others; one that is new or changed is stopped."""
+    def know(self, programs: Sequence[Program], names: Collection[str]) -> None:
+        """Starts supervisord if it is away. It then knows these programs and no others.
+
+        Of those that have changed, the ones of these names are stopped, and the rest run on as they were.
+        """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._configuration.touch(mode=0o600)
         self._configuration.write_text(self._described(programs))
@@ -59,7 +62,9 @@ class Supervisor:
                 time.sleep(0.02)
             return
         [[added, changed, removed]] = self._calls.reloadConfig()
-        for name in changed + removed:
+        changed = [name for name in changed if name in names]
+        # Who calls others ends before them.
+        for name in [*reversed(changed), *removed]:
             self.stop(name)
             self._calls.removeProcessGroup(name)
         for name in added + changed:

@@ -27,12 +27,16 @@ class Stack:
 
     environment: Mapping[str, str]
     processes: Sequence[str]
+    # Whose code it runs.
+    checkout: Path = ROOT
 
     def run(self, *arguments: str, text: str = "", seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs one of its commands to its end, whatever that is, with `text` on its standard input. It may take so many seconds."""
         command = [sys.executable, "-m", "compose.local", *arguments]
         environment = {**os.environ, **self.environment}
-        return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, input=text, timeout=seconds)
+        return subprocess.run(
+            command, check=False, cwd=self.checkout, env=environment, capture_output=True, text=True, input=text, timeout=seconds
+        )
 
     def up(self) -> str:
         """What it printed."""
