@@ -40,6 +40,13 @@ class RawZone:
         # With these options HDFS does not move the one into the other.
         await self._call("PUT", aside, "RENAME", destination=f"{self._path}/{folder}", renameoptions="NONE")
 
+    async def replace(self, file: str, content: bytes) -> None:
+        """Gives a file that is there another content. Whoever reads it finds the old one or the new."""
+        folder, _, name = file.rpartition("/")
+        aside = f"{folder}/.{name}-{token_hex(4)}"
+        await self._call("PUT", aside, "CREATE", content=content)
+        await self._call("PUT", aside, "RENAME", destination=f"{self._path}/{file}", renameoptions="OVERWRITE")
+
     async def _call(
         self, method: str, path: str, operation: str, *, content: bytes = b"", missing: bool = False, **words: Any
     ) -> httpx.Response:

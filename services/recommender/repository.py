@@ -14,11 +14,13 @@ from services.recommender.domain import Event, EventKind, Request
 from services.recommender.tables import event_log, events, forgotten_users, requests, telling
 
 
-class Recorded(NamedTuple):
-    """An event, and its number among all events: they are numbered as they are recorded."""
+class Told(NamedTuple):
+    """What happened from one number to another, that included: the events that are known, and who was forgotten."""
 
-    number: int
-    event: Event
+    events: list[Event]
+    forgotten: list[str]
+    through: int
+    has_more: bool
 
 
 class EventRepository:
@@ -53,23 +55,28 @@ class EventRepository:
         """The same of a customer of the sales history."""
         return [_event(row) for row in await self._database.fetch(_OF_CUSTOMER, customer_number=customer_number, limit=_TELLING)]
 
-    async def after(self, number: int, limit: int) -> list[Recorded]:
-        """The events that follow this number, in the order in which they were recorded."""
-        rows = await self._database.fetch(_AFTER, after=number, limit=limit)
-        return [Recorded(number, _event(fields)) for number, *fields in rows]
+    async def after(self, number: int, limit: int) -> Told:
+        """What happened after this number, at the most so many events, in the order in which they were recorded."""
+        # All that has a number up to this one can be seen, and what comes later is left for later.
+        last = await self._database.fetch_value(_LAST_NUMBER)
+        rows = await self._database.fetch(_AFTER, after=number, through=last, limit=limit + 1)
+        has_more = len(rows) > limit
+        through = rows[limit - 1]["number"] if has_more else last
+        forgotten = await self._database.fetch(_FORGOTTEN_AFTER, after=number, through=through)
+        return Told([_event(fields) for _, *fields in rows[:limit]], [user_id for (user_id,) in forgotten], through, has_more)
 
     async def forget(self, user_id: str) -> None:
         """Removes whatever is known of a user, and what may still be on its way."""
         async with self._database.begin() as transaction:
             # Whoever is recording has done so, or will find the user forgotten.
-            await transaction.fetch_value(_NUMBER, count=0)
-            for statement in (_FORGET, _FORGET_EVENTS, _FORGET_REQUESTS):
+            number = await transaction.fetch_value(_NUMBER, count=1)
+            await transaction.execute(_FORGET, user_id=user_id, number=number)
+            for statement in (_FORGET_EVENTS, _FORGET_REQUESTS):
                 await transaction.execute(statement, user_id=user_id)
 
     async def sweep(self, age: timedelta) -> None:
-        """Forgets requests that are older, and of whom nothing can come any more."""
-        for statement in (_SWEEP_REQUESTS, _SWEEP_FORGOTTEN):
-            await self._database.execute(statement, age=age)
+        """Forgets requests that are older."""
+        await self._database.execute(_SWEEP_REQUESTS, age=age)
 
 
 # As many events as tell enough of somebody.
@@ -80,9 +87,16 @@ _LIMIT = bindparam("limit", type_=Integer)
 _LATEST = select(*_EVENT).where(telling).order_by(events.c.number.desc()).limit(_LIMIT)
 _OF_USER = _LATEST.where(events.c.user_id == bindparam("user_id"))
 _OF_CUSTOMER = _LATEST.where(events.c.customer_number == bindparam("customer_number"), events.c.customer_number != "")
+_after, _through = bindparam("after", type_=BigInteger), bindparam("through", type_=BigInteger)
 _AFTER = (
-    select(events.c.number, *_EVENT).where(events.c.number > bindparam("after", type_=BigInteger)).order_by(events.c.number).limit(_LIMIT)
+    select(events.c.number, *_EVENT).where(events.c.number > _after, events.c.number <= _through).order_by(events.c.number).limit(_LIMIT)
 )
+_FORGOTTEN_AFTER = (
+    select(forgotten_users.c.user_id)
+    .where(forgotten_users.c.number > _after, forgotten_users.c.number <= _through)
+    .order_by(forgotten_users.c.number)
+)
+_LAST_NUMBER = select(event_log.c.last_number)
 
 _NUMBER = (
     update(event_log).values(last_number=event_log.c.last_number + bindparam("count", type_=Integer)).returning(event_log.c.last_number)
@@ -107,13 +121,12 @@ _REMEMBER = update(requests).where(_same_request).values(recorded_count=bindpara
 _ANSWERED = select(requests.c.digest, requests.c.recorded_count).where(_same_request)
 
 _IS_FORGOTTEN = select(exists().where(forgotten_users.c.user_id == bindparam("user_id")))
-_FORGET = insert(forgotten_users).values(user_id=bindparam("user_id")).on_conflict_do_nothing()
+_FORGET = insert(forgotten_users).values(user_id=bindparam("user_id"), number=bindparam("number")).on_conflict_do_nothing()
 _FORGET_EVENTS = delete(events).where(events.c.user_id == bindparam("user_id"))
 _FORGET_REQUESTS = delete(requests).where(_of_user)
 
 _since = func.now() - bindparam("age", type_=Interval)
 _SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < _since)
-_SWEEP_FORGOTTEN = delete(forgotten_users).where(forgotten_users.c.forget_time < _since)
 
 
 async def _answered(transaction: Transaction, user_id: str, request: Request) -> int:

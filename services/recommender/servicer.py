@@ -96,13 +96,12 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
 
     async def ListEvents(self, request: recommender_pb2.ListEventsRequest, context: Context) -> recommender_pb2.ListEventsResponse:
         after, size = self._export_tokens.read(request), page_size(request.page_size, EXPORTED, MOST_EXPORTED)
-        number = int(str(after[0])) if after else 0
-        found = await self._events.after(number, size + 1)
-        shown = found[:size]
+        told = await self._events.after(int(str(after[0])) if after else 0, size)
         return recommender_pb2.ListEventsResponse(
-            events=(event_message(recorded.event) for recorded in shown),
-            next_page_token=self._export_tokens.write(request, (shown[-1].number if shown else number,)),
-            has_more=len(found) > size,
+            events=map(event_message, told.events),
+            next_page_token=self._export_tokens.write(request, (told.through,)),
+            has_more=told.has_more,
+            forgotten_user_ids=told.forgotten,
         )
 
     async def ForgetUser(self, request: recommender_pb2.ForgetUserRequest, context: Context) -> Empty:

@@ -40,7 +40,7 @@ telling = events.c.kind != "impression"
 Index("events_by_user", "user_id", "number", postgresql_where=telling, _table=events)
 Index("events_by_customer", "customer_number", "number", postgresql_where=telling & (events.c.customer_number != ""), _table=events)
 
-# One row: the number of the last event. Who records holds this row until the events can be seen, so that numbers are seen in their order.
+# One row: the last number. Who records or forgets holds this row until that can be seen, so that numbers are seen in their order.
 event_log = Table("event_log", metadata, Column("last_number", BigInteger, nullable=False))
 
 # Requests to record that may come again.
@@ -56,11 +56,14 @@ requests = Table(
     PrimaryKeyConstraint("user_id", "request_id"),
 )
 
-# Users who were deleted, for as long as a token of theirs may be good: nothing of them is recorded any more.
+# Users who were deleted: nothing of them is recorded any more, and whoever has copies of their events is told.
 forgotten_users = Table(
     "forgotten_users",
     metadata,
     Column("user_id", Text, nullable=False),
     Column("forget_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Among those of the events.
+    Column("number", BigInteger, nullable=False),
     PrimaryKeyConstraint("user_id"),
+    UniqueConstraint("number", name="forgotten_users_by_number"),
 )

@@ -216,6 +216,26 @@ def test_purchases_recorded_live_are_interactions_up_to_a_day(shop: Shop) -> Non
     assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live, later], key=str)
 
 
+def test_what_has_left_the_recorded_events_leaves_the_interactions(shop: Shop) -> None:
+    shop.land(line())
+    bought = {"kind": "EVENT_KIND_PURCHASE", "product_id": "20002", "customer_number": "12345", "event_time": "2011-01-02T10:00:00Z"}
+    # The only purchases of their month are among them.
+    alone = {**bought, "event_time": "2010-12-02T10:00:00Z"}
+    shop.record({**bought, "id": "a", "user_id": "u-1"}, {**bought, "id": "b", "user_id": "u-2"}, {**alone, "id": "c", "user_id": "u-1"})
+    shop.run()
+    columns = ("product_id", "date", "quantity")
+    sold = ("10001", date(2011, 1, 3), 1)
+    before = [sold, ("20002", date(2010, 12, 2), 1), ("20002", date(2011, 1, 2), 2)]
+    assert sorted(values(shop.rows("interactions"), *columns)) == sorted(before)
+    [file] = (shop.raw / "events").iterdir()
+    file.write_text(file.read_text().splitlines()[1])
+    assert shop.run()[1] is True
+    assert sorted(values(shop.rows("interactions"), *columns)) == sorted([sold, ("20002", date(2011, 1, 2), 1)])
+    file.write_text("")
+    shop.run()
+    assert values(shop.rows("interactions"), *columns) == [sold]
+
+
 def test_what_was_published_stays_readable_for_ten_manifests(shop: Shop) -> None:
     shop.land(line(), line(time=FEBRUARY))
     first, _ = shop.run()

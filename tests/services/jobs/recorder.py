@@ -23,7 +23,8 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
     def __init__(self, loop: Loop, settings: MeshSettings, keys: Keys) -> None:
         self._loop, self._settings = loop, settings
         self._verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys)
-        self._events: list[recommender_pb2.Event] = []
+        # What happened, by its number: events, and the ids of who was forgotten. None in place of what was forgotten with them.
+        self._log: list[recommender_pb2.Event | str | None] = []
         # How many pages it still gives before it is as if away.
         self.pages_left = 1000
 
@@ -38,15 +39,19 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
     def address(self) -> str:
         return f"127.0.0.1:{self._server.port}"
 
-    def buy(self, *ids: str, customer_number: str = "", time: str = "2011-02-05T10:00:00Z") -> None:
+    def buy(self, *ids: str, user_id: str = "u-1", customer_number: str = "", time: str = "2011-02-05T10:00:00Z") -> None:
         """Records purchases by these ids."""
         for id in ids:
-            event = recommender_pb2.Event(id=id, kind=recommender_pb2.EVENT_KIND_PURCHASE, product_id="20002", quantity=2, user_id="u-1")
+            event = recommender_pb2.Event(id=id, kind=recommender_pb2.EVENT_KIND_PURCHASE, product_id="20002", quantity=2, user_id=user_id)
             event.customer_number = customer_number
             moment = Timestamp()
             moment.FromJsonString(time)
             event.event_time.CopyFrom(moment)
-            self._events.append(event)
+            self._log.append(event)
+
+    def forget(self, user_id: str) -> None:
+        self._log = [None if isinstance(each, recommender_pb2.Event) and each.user_id == user_id else each for each in self._log]
+        self._log.append(user_id)
 
     async def _serve(self) -> Server:
         server = Server("127.0.0.1:0", self._settings, self._verifier)
@@ -61,6 +66,11 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
             raise Unavailable("DATABASE_UNAVAILABLE", "the events cannot be read")
         self.pages_left -= 1
         start = int(request.page_token or 0)
-        page = self._events[start : start + PAGE_SIZE]
+        page = self._log[start : start + PAGE_SIZE]
         end = start + len(page)
-        return recommender_pb2.ListEventsResponse(events=page, next_page_token=str(end), has_more=end < len(self._events))
+        return recommender_pb2.ListEventsResponse(
+            events=(each for each in page if isinstance(each, recommender_pb2.Event)),
+            forgotten_user_ids=(each for each in page if isinstance(each, str)),
+            next_page_token=str(end),
+            has_more=end < len(self._log),
+        )

@@ -110,6 +110,34 @@ def test_of_exports_at_the_same_time_one_places_a_page(recorder: Recorder, expor
     assert ids(exporter) == ["a", "b", "c", "d", "e"]
 
 
+def test_the_events_of_a_forgotten_user_leave_the_raw_zone_with_the_next_export(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.buy("a", "b")
+    recorder.buy("c", user_id="u-2", customer_number="12345")
+    recorder.buy("d")
+    exporter.export()
+    recorder.forget("u-2")
+    assert exporter.export() == ["0 recorded events were added to the raw zone"]
+    assert ids(exporter) == ["a", "b", "d"]
+    # They are told once: what follows is found where the forgetting left off.
+    recorder.buy("e")
+    recorder.forget("u-1")
+    recorder.buy("f", user_id="u-3")
+    assert exporter.export() == ["1 recorded events were added to the raw zone"]
+    assert ids(exporter) == ["f"]
+
+
+def test_who_was_forgotten_is_told_again_when_the_export_was_interrupted(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.buy("a", user_id="u-2")
+    recorder.buy("b")
+    exporter.export()
+    recorder.forget("u-2")
+    [fault] = exporter.export(port=free_port())
+    assert isinstance(fault, EngineUnavailable)
+    assert ids(exporter) == ["a", "b"]
+    exporter.export()
+    assert ids(exporter) == ["b"]
+
+
 def test_while_hdfs_is_away_nothing_is_exported(recorder: Recorder, exporter: Exporter) -> None:
     recorder.buy("a")
     [fault] = exporter.export(port=free_port())

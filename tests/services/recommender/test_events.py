@@ -102,6 +102,22 @@ def test_a_forgotten_user_leaves_nothing_and_stays_forgotten(caller: Caller, ser
         ann.record(event(VIEW, "coffee03"))
 
 
+def test_who_was_forgotten_is_told_once_among_the_events(caller: Caller, service: Shopper) -> None:
+    end = service.events(page_size=10_000).next_page_token
+    ann, bob = str(uuid.uuid4()), str(uuid.uuid4())
+    caller(subject=ann).record(event(VIEW, "tea00"))
+    caller().record(event(VIEW, "tea01"))
+    for user in (ann, bob, ann):
+        service.forget(user)
+    caller().record(event(VIEW, "tea02"), event(VIEW, "tea03"))
+    first = service.events(end, page_size=2)
+    second = service.events(first.next_page_token, page_size=2)
+    third = service.events(second.next_page_token, page_size=2)
+    pages = [([kept.product_id for kept in page.events], [*page.forgotten_user_ids]) for page in (first, second, third)]
+    assert pages == [(["tea01", "tea02"], [ann, bob]), (["tea03"], []), ([], [])]
+    assert [page.has_more for page in (first, second, third)] == [True, False, False]
+
+
 def test_only_services_list_events_and_forget(caller: Caller) -> None:
     admin = caller(role=Role.ADMIN)
     calls: list[Callable[[], object]] = [admin.events, lambda: admin.forget(str(uuid.uuid4()))]

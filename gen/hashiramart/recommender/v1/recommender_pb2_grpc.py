@@ -155,14 +155,17 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists recorded events in the order in which they were recorded, for their export to the raw zone. Not bound to REST: it is for services.
+        """Lists recorded events in the order in which they were recorded, for their export to the raw zone, and tells who was forgotten
+        meanwhile. Not bound to REST: it is for services.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgetUser(self, request, context):
-        """Forgets every event of a user, who was deleted. Not bound to REST: it is for services. A user without events is no error.
+        """Forgets every event of a user, who was deleted: here at once, in the raw zone and the clean data with the next ETL.
+
+        Not bound to REST: it is for services. A user without events is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,9 +57,14 @@ class RecommenderServiceStub:
     the raw zone, for the next training.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]
-    """Lists recorded events in the order in which they were recorded, for their export to the raw zone. Not bound to REST: it is for services."""
+    """Lists recorded events in the order in which they were recorded, for their export to the raw zone, and tells who was forgotten
+    meanwhile. Not bound to REST: it is for services.
+    """
     ForgetUser: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]
-    """Forgets every event of a user, who was deleted. Not bound to REST: it is for services. A user without events is no error."""
+    """Forgets every event of a user, who was deleted: here at once, in the raw zone and the clean data with the next ETL.
+
+    Not bound to REST: it is for services. A user without events is no error.
+    """
     GetModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.Model]
     """Gets the champion, or a version: how good it is and where it came from. Returns NOT_FOUND if there is no such version,
     UNAVAILABLE if none has been promoted yet.
@@ -101,9 +106,14 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     the raw zone, for the next training.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists recorded events in the order in which they were recorded, for their export to the raw zone. Not bound to REST: it is for services."""
+    """Lists recorded events in the order in which they were recorded, for their export to the raw zone, and tells who was forgotten
+    meanwhile. Not bound to REST: it is for services.
+    """
     ForgetUser: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Forgets every event of a user, who was deleted. Not bound to REST: it is for services. A user without events is no error."""
+    """Forgets every event of a user, who was deleted: here at once, in the raw zone and the clean data with the next ETL.
+
+    Not bound to REST: it is for services. A user without events is no error.
+    """
     GetModel: _aio.UnaryUnaryMultiCallable[_model_pb2.GetModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Gets the champion, or a version: how good it is and where it came from. Returns NOT_FOUND if there is no such version,
     UNAVAILABLE if none has been promoted yet.
@@ -184,7 +194,9 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListEventsResponse, _abc.Awaitable[_recommender_pb2.ListEventsResponse]]:
-        """Lists recorded events in the order in which they were recorded, for their export to the raw zone. Not bound to REST: it is for services."""
+        """Lists recorded events in the order in which they were recorded, for their export to the raw zone, and tells who was forgotten
+        meanwhile. Not bound to REST: it is for services.
+        """
 
     @_abc_1.abstractmethod
     def ForgetUser(
@@ -192,7 +204,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ForgetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Forgets every event of a user, who was deleted. Not bound to REST: it is for services. A user without events is no error."""
+        """Forgets every event of a user, who was deleted: here at once, in the raw zone and the clean data with the next ETL.
+
+        Not bound to REST: it is for services. A user without events is no error.
+        """
 
     @_abc_1.abstractmethod
     def GetModel(
