@@ -24,7 +24,7 @@ from ml.figures import pictures
 from ml.get_cleaned_data import Dataset, Origin
 from ml.registration import Registration, commit
 from ml.settings import Settings
-from ml.versions import Lineage, Provenance, Unavailable, Version, Versions
+from ml.versions import Lineage, Provenance, Unavailable, Version, Versions, registered_name
 
 
 class Model(registry.Model, Protocol):
@@ -57,7 +57,7 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
 
     Raises `Unavailable` or MLflow's `MlflowException` while MLflow or its store cannot be reached.
     """
-    data, name = folder / "data" / "clean", f"hashiramart-{model}"
+    data, name = folder / "data" / "clean", registered_name(model)
     params = parameters.read(folder / parameters.FILE)
     dataset = Dataset.model_validate_json((data / "dataset.json").read_bytes())
     metrics = measured(folder / "metrics" / f"{model}.json", model)
@@ -118,7 +118,7 @@ def main() -> None:
     for check in registration.provenance.gate.checks:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.measured:.4f}, required {check.required:.4f}")
     became = "is the champion" if registration.promoted else "did not pass the gate and stays a challenger"
-    print(f"hashiramart-{model} version {registration.version} {became}")
+    print(f"{registered_name(model)} version {registration.version} {became}")
 
 
 # Between two bytes of an answer: MLflow reads its tables, and the files come from the store behind it.

@@ -8,7 +8,7 @@ import httpx
 from pydantic import BaseModel
 
 from ml.settings import Settings
-from ml.versions import CHALLENGER, Provenance, Versions
+from ml.versions import CHALLENGER, Provenance, Versions, registered_name
 
 
 class Registration(BaseModel, frozen=True):
@@ -46,7 +46,7 @@ _TIMEOUT_SECONDS = 30
 
 async def _registered(model: str, settings: Settings) -> Registration | None:
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-        versions = Versions(client, settings.mlflow_url, f"hashiramart-{model}")
+        versions = Versions(client, settings.mlflow_url, registered_name(model))
         version = await versions.of_job(settings.job_id) if settings.job_id else None
         if version is None:
             return None

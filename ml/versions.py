@@ -19,6 +19,11 @@ from ml.gate import Judgement
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 
+def registered_name(model: str) -> str:
+    """What the registry knows `recommender` or `forecaster` by, among the models of others."""
+    return f"hashiramart-{model}"
+
+
 class Unavailable(Exception):
     """MLflow, or the store behind it, cannot be reached."""
 

@@ -14,11 +14,10 @@ from mesh.server import Server, serve
 from mesh.settings import MeshSettings
 from ml.forecaster.model import Forecaster
 from ml.registry import Promoted
-from ml.versions import Versions
+from ml.versions import Versions, registered_name
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
 
-MODEL = "hashiramart-forecaster"
 # In seconds: between two bytes of the registry's answer.
 REGISTRY_PATIENCE = 10
 
@@ -28,7 +27,7 @@ async def main() -> None:
     telemetry.start("forecaster", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     async with auth, httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client:
-        versions = Versions(client, settings.mlflow_url, MODEL)
+        versions = Versions(client, settings.mlflow_url, registered_name("forecaster"))
         promoted = Promoted(versions, settings.model_folder, Forecaster.load, settings.poll_seconds)
         await promoted.recall()
         servicer = ForecasterServicer(versions, promoted, PageTokens(settings.secret.get_secret_value().encode()), settings.currency)

@@ -15,14 +15,13 @@ from mesh.server import Server, serve
 from mesh.settings import MeshSettings
 from ml.recommender.model import Recommender
 from ml.registry import Promoted
-from ml.versions import Versions
+from ml.versions import Versions, registered_name
 from services.recommender.catalog import Catalog
 from services.recommender.housekeeping import keep_house
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
 
-MODEL = "hashiramart-recommender"
 # In seconds: between two bytes of the registry's answer, and how long the products are waited for before others are told of it.
 REGISTRY_PATIENCE, CATALOG_PATIENCE = 10, 5
 
@@ -42,7 +41,7 @@ async def main() -> None:
         httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client,
         await database.connect(str(settings.database_url), mesh) as postgres,
     ):
-        registry = Versions(client, settings.mlflow_url, MODEL)
+        registry = Versions(client, settings.mlflow_url, registered_name("recommender"))
         promoted = Promoted(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
         catalog, events = Catalog(products), EventRepository(postgres)
         secret = settings.secret.get_secret_value().encode()
