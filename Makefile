@@ -5,6 +5,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
+# Where it is set, each of many processes would compile all that it imports, which takes longer than what most of them do.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean
 
