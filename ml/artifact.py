@@ -16,9 +16,7 @@ import pyarrow as pa
 from numpy.lib.npyio import NpzFile
 from pydantic import BaseModel, ValidationError
 
-
-class Refused(Exception):
-    """A folder that is no artifact of the kind asked for, or not as it was saved. The text names the file and says what is wrong."""
+from ml.refusal import Refused
 
 
 @dataclass(frozen=True)

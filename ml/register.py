@@ -19,9 +19,9 @@ from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
 from ml import artifact, gate, parameters, registry, tracking
-from ml.artifact import Refused
 from ml.figures import pictures
 from ml.get_cleaned_data import Dataset, Origin
+from ml.refusal import Refused
 from ml.registration import Registration, commit
 from ml.settings import Settings
 from ml.versions import Lineage, Provenance, Unavailable, Version, Versions, registered_name

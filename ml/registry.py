@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from ml import artifact
-from ml.artifact import Refused
+from ml.refusal import Refused
 from ml.versions import Unavailable, Version, Versions
 
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ml.artifact import Refused
 from ml.gate import Judgement
+from ml.refusal import Refused
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
@@ -90,6 +90,11 @@ class Version(BaseModel, frozen=True):
     # Where MLflow's proxy has its artifact.
     artifact_path: str
     provenance: Provenance
+
+    @property
+    def was_promoted(self) -> bool:
+        """Whether it has ever been champion: while it becomes that, it has the time of it and is still the challenger."""
+        return CHAMPION in self.aliases or (self.promote_time is not None and CHALLENGER not in self.aliases)
 
     def same(self, other: "Version") -> bool:
         """An MLflow that began anew counts from 1 again, so the number alone does not tell."""

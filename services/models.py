@@ -13,7 +13,7 @@ from hashiramart.model.v1 import model_pb2
 from mesh.errors import FailedPrecondition, NotFound, Unavailable
 from mesh.paging import PageTokens, page_size
 from ml import versions
-from ml.artifact import Refused
+from ml.refusal import Refused
 from ml.registry import M, Promoted, Serving
 from ml.versions import NoPrevious, NotPassed, UnknownVersion, Version, Versions
 

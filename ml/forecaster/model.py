@@ -16,7 +16,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml import artifact
-from ml.artifact import Refused
 from ml.forecaster import metrics, periods
 from ml.forecaster.direct import Direct, Settled, measure
 from ml.forecaster.explain import BLEND, SHUT, THEMES, Contribution, amounts, themes
@@ -26,6 +25,7 @@ from ml.forecaster.quantiles import KNOTS, quantiles
 from ml.forecaster.seasons import WEEK
 from ml.forecaster.shop import METRICS, REVENUE_METRIC, UNITS_METRIC, Metric
 from ml.forecaster.smoothing import Smoothed
+from ml.refusal import Refused
 
 KIND = "forecaster"
 HORIZON = 182

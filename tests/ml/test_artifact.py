@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from ml import artifact
-from ml.artifact import Refused
+from ml.refusal import Refused
 
 KIND = "recommender"
 FACTS = {"columns": ["views", "age"], "data_hash": "d0", "through_date": "2011-12-09", "rate": 0.05}

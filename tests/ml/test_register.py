@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 from ml import register as stage
-from ml.artifact import Refused
+from ml.refusal import Refused
 from ml.register import Training
 from ml.registration import Registration, commit
 from ml.settings import Settings

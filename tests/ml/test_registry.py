@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from ml.artifact import Refused
+from ml.refusal import Refused
 from ml.registry import Promoted
 from ml.versions import NotPassed, Unavailable, Version
 from tests.loops import Loop

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from ml import artifact, parameters
-from ml.artifact import Refused
 from ml.forecaster.columns import DATE, REVENUE, UNITS
 from ml.forecaster.evaluate import measure
 from ml.forecaster.fitting import TooShort
@@ -18,6 +17,7 @@ from ml.forecaster.model import Forecaster
 from ml.forecaster.shop import METRICS, read_shop
 from ml.forecaster.train import fit_before, refit
 from ml.gate import judge
+from ml.refusal import Refused
 from tests.ml.forecaster.shop import DAYS, OPENING, SMALL, daily_sales, write_shop
 
 ROOT = Path(__file__).resolve().parents[3]

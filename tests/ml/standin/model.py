@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from ml import artifact
-from ml.artifact import Refused
+from ml.refusal import Refused
 
 KIND = "standin"
 
