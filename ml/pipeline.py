@@ -43,11 +43,14 @@ def copy(root: Path, folder: Path, recipe: Recipe) -> None:
 
 
 def run(folder: Path, models: Sequence[str]) -> list[Registration]:
-    """Trains and registers these models, and pushes what they came from to DVC's remote. Raises `CalledProcessError` when a stage fails."""
-    _dvc(folder, "repro", *(f"evaluate_{model}" for model in models))
-    registering = [f"register_{model}" for model in models]
-    _dvc(folder, "repro", "--force", "--single-item", *registering)
-    _dvc(folder, "push", "--with-deps", *registering)
+    """Trains and registers these models. Raises `CalledProcessError` when a stage fails.
+
+    What they come from is in DVC's remote before they are registered, so that nothing is left to do once one is promoted.
+    """
+    evaluating = [f"evaluate_{model}" for model in models]
+    _dvc(folder, "repro", *evaluating)
+    _dvc(folder, "push", "--with-deps", *evaluating)
+    _dvc(folder, "repro", "--force", "--single-item", *(f"register_{model}" for model in models))
     return [Registration.model_validate_json((folder / "registered" / f"{model}.json").read_bytes()) for model in models]
 
 

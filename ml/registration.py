@@ -53,5 +53,4 @@ async def _registered(model: str, settings: Settings) -> Registration | None:
         # What is promoted is the challenger up to the last.
         if version.provenance.gate.passed and CHALLENGER in version.aliases:
             version = await versions.promote(version.number)
-        promoted = version.promote_time is not None
-        return Registration(version=version.number, run_id=version.run_id, promoted=promoted, provenance=version.provenance)
+        return Registration(version=version.number, run_id=version.run_id, promoted=version.was_promoted, provenance=version.provenance)

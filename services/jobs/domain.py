@@ -48,6 +48,10 @@ class Order(NamedTuple):
     submitted_by: str
 
 
+# What a try is at before it has found its engines.
+SUBMITTING, STARTING_TO_TRAIN = "submitting", "starting to train"
+
+
 class Failure(NamedTuple):
     """Why a job, or one try of it, failed: one of the contract's reasons, and a sentence."""
 
@@ -100,6 +104,11 @@ class Job(NamedTuple):
         """What YARN knows the application of this try by."""
         return f"{self.tag}-{self.attempt_count}"
 
+    @property
+    def lacks_engine(self) -> bool:
+        """Whether the last try ended for want of an engine, and the one now, if there is one, has come no further."""
+        return self.failure_reason == "ENGINE_UNAVAILABLE" and self.stage in ("", SUBMITTING, STARTING_TO_TRAIN)
+
     def cancelled(self, now: datetime) -> Self:
         """The job, asked to stop: it has ended if nobody works on it. Raises `FailedPrecondition` if it had before."""
         if self.ended:
@@ -140,12 +149,18 @@ class Limits(NamedTuple):
 
     def must_stop(self, job: Job, now: datetime) -> bool:
         """Whether the job was cancelled, or has taken too long."""
-        return job.state is State.CANCELLING or (job.start_time is not None and now > job.start_time + self.patience)
+        return job.state is State.CANCELLING or self.timed_out(job, now)
+
+    def timed_out(self, job: Job, now: datetime) -> bool:
+        return job.start_time is not None and now > job.start_time + self.patience
 
     def stopped(self, job: Job, now: datetime) -> Job:
         """The job that had to stop, when it has."""
         if job.state is State.CANCELLING:
             return job.at_end(State.CANCELLED, now)
+        if job.lacks_engine:
+            waited = f"{job.failure_message}, for longer than the {self.patience} that the job may take"
+            return job.failed(Failure("ENGINE_UNAVAILABLE", waited), now)
         return job.failed(Failure("JOB_TIMED_OUT", f"the job took longer than {self.patience}"), now)
 
     def retried(self, job: Job, failure: Failure, now: datetime) -> Job:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from services.jobs.domain import Failure, Job, Limits
+from services.jobs.domain import SUBMITTING, Failure, Job, Limits
 from services.jobs.events import EventExport
 from services.jobs.joblog import JobLog
 from services.jobs.package import SCRIPT
@@ -102,7 +102,7 @@ class Etl:
             await self._results.clear(job.id)
             if self._events:
                 await self._log.note(await self._events.export())
-            return job._replace(submitter=self._holder, submit_deadline=now + self._spark.longest_submission, stage="submitting")
+            return job._replace(submitter=self._holder, submit_deadline=now + self._spark.longest_submission, stage=SUBMITTING)
         must_stop = self._limits.must_stop(job, now)
         if job.submitter == self._holder and not self._submission and not must_stop:
             self._submission = await self._spark.submit((job.tag, job.attempt_tag), self._terms.code, SCRIPT, self._arguments(job))
@@ -135,7 +135,7 @@ class Etl:
         await self._log.follow(self._yarn, application.id)
         progress = await self._yarn.progress(application.id)
         if progress is None:
-            return job._replace(stage="starting") if job.stage in ("submitting", "waiting for YARN") else job
+            return job._replace(stage="starting") if job.stage in (SUBMITTING, "waiting for YARN") else job
         return job._replace(stage=progress.stage or job.stage, done_count=progress.done_count, total_count=progress.total_count)
 
     async def _over(self, job: Job, application: Application, now: datetime) -> Job:

@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from services.jobs.domain import Failure, Job, Limits
+from ml.refusal import Refused
+from ml.versions import Unavailable, Version, Versions
+from services.jobs.domain import STARTING_TO_TRAIN, Failure, Job, Limits, State
 from services.jobs.joblog import JobLog
 from services.jobs.program import Program
 
@@ -68,42 +70,65 @@ class Training:
     Whoever has the job begins to train, whatever was done before: the pipeline takes from its cache what others have done, and what
     was registered for the job already is not registered again, but told. No two train for one job at a time, for what a worker has
     begun ends with it.
+
+    A model that was promoted serves, whatever ended its training after that, so that such a job has succeeded: only the registry knows.
+
+    versions: those of a model in the registry
     """
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, log: JobLog) -> None:
+    def __init__(self, pipeline: Pipeline, versions: Callable[[str], Versions], limits: Limits, log: JobLog) -> None:
         self._pipeline = pipeline
+        self._versions = versions
         self._limits = limits
         self._log = log
         self._run: Run | None = None
 
     async def step(self, job: Job, now: datetime) -> Job:
         """The job, a little further."""
-        running = self._run is not None and self._run.program.running
-        if self._limits.must_stop(job, now) and (running or self._run is None):
-            await self.close()
-            self._pipeline.clear(job)
-            return self._limits.stopped(job, now)
+        must_stop = self._limits.must_stop(job, now)
         if self._run is None:
+            if must_stop:
+                self._pipeline.clear(job)
+                return await self._unless_promoted(job, self._limits.stopped(job, now), now)
             self._run = await self._pipeline.begin(job)
-            return job._replace(stage="starting to train", done_count=0, total_count=_STAGE_COUNT)
-        lines = self._run.program.said()
+            return job._replace(stage=STARTING_TO_TRAIN, done_count=0, total_count=_STAGE_COUNT)
+        program = self._run.program
+        if must_stop:
+            await program.kill()
+        running, lines = program.running, program.said()
         await self._log.add("training", lines)
-        return _advanced(job, lines) if running else self._over(job, self._run, now)
+        job = _advanced(job, lines)
+        if running:
+            return job
+        result = self._run.result()
+        if program.exit_code == 0 and result:
+            return _judged(job, result, now)
+        return await self._unless_promoted(job, self._without_result(job, program, now), now)
 
     async def close(self) -> None:
         """Leaves the job, and ends what was begun for it."""
         if self._run:
             await self._run.end()
 
-    def _over(self, job: Job, run: Run, now: datetime) -> Job:
-        program, result = run.program, run.result()
-        if program.exit_code == 0 and result:
-            return _judged(job, result, now)
-        if self._limits.must_stop(job, now):
-            return self._limits.stopped(job, now)
+    async def _unless_promoted(self, job: Job, otherwise: Job, now: datetime) -> Job:
+        """The job, done, if its model was promoted before its training ended without a result."""
+        try:
+            version = await self._versions(job.model).of_job(job.id)
+        except Refused:
+            return otherwise
+        except Unavailable:
+            # Who registers may have promoted; it is worth waiting to know.
+            undecided = job.state is State.CANCELLING and job.stage == _STAGES["register"] and not self._limits.timed_out(job, now)
+            return job if undecided else otherwise
+        return job.trained(_told(version), now) if version and version.was_promoted else otherwise
+
+    def _without_result(self, job: Job, program: Program, now: datetime) -> Job:
         if program.exit_code == os.EX_TEMPFAIL:
             # The result of the ETL stands, and nothing is lost by waiting.
-            return self._limits.waiting(job, Failure("ENGINE_UNAVAILABLE", program.last_line), now)
+            waiting = self._limits.waiting(job, Failure("ENGINE_UNAVAILABLE", program.last_line), now)
+            return self._limits.stopped(waiting._replace(state=job.state), now) if self._limits.must_stop(job, now) else waiting
+        if self._limits.must_stop(job, now):
+            return self._limits.stopped(job, now)
         if program.exit_code not in range(_SIGNALLED):
             return self._limits.retried(job, Failure("APPLICATION_FAILED", "somebody killed the training, or memory was short"), now)
         return job.failed(Failure("APPLICATION_FAILED", "the training ended with a fault of its own; the log says which"), now)
@@ -129,6 +154,11 @@ def _advanced(job: Job, lines: list[str]) -> Job:
         if found[1] in _STAGES:
             job = job._replace(stage=_STAGES[found[1]], done_count=list(_STAGES).index(found[1]))
     return job
+
+
+def _told(version: Version) -> Mapping[str, Any]:
+    """A promoted version, as the job tells of it."""
+    return {"model_version": version.number, "promoted": True, "run_id": version.run_id, "metrics": version.provenance.metrics}
 
 
 def _judged(job: Job, result: Mapping[str, Any], now: datetime) -> Job:

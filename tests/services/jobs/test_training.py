@@ -96,6 +96,12 @@ def champion(mlflow: Mlflow) -> str:
     return str(MlflowClient(mlflow.url).get_model_version_by_alias(MODEL, "champion").version)
 
 
+def promoted(mlflow: Mlflow) -> bool:
+    """Whether a model has become the champion, and nothing is left to do about it."""
+    found = MlflowClient(mlflow.url).search_registered_models(f"name='{MODEL}'")
+    return bool(found) and set(found[0].aliases) == {"champion"}
+
+
 def at_work(id: str) -> list[psutil.Process]:
     """The processes that train for a job."""
     return [process for process in psutil.process_iter() if told(process).get("PIPELINE_JOB_ID") == id]
@@ -217,6 +223,43 @@ def test_while_mlflow_is_away_the_training_waits_and_the_etl_stands(
         job = end(staff, id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job
     assert not job.HasField("failure") and job.training.promoted
+
+
+def test_a_training_that_mlflow_was_away_from_for_too_long_says_so(
+    staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow
+) -> None:
+    id = submitted()
+    with mlflow.stopped():
+        with worker():
+            wait(staff, id, lambda job: job.HasField("next_attempt_time"))
+        with worker(job_seconds=0):
+            job = end(staff, id)
+    assert (job.state, job.failure.reason) == (jobs_pb2.JOB_STATE_FAILED, "ENGINE_UNAVAILABLE"), job
+    assert job.failure.message == "MLflow cannot be reached, for longer than the 0:00:00 that the job may take"
+    assert job.etl.row_count == 3
+
+
+def test_a_training_that_is_cancelled_after_its_promotion_has_succeeded_and_nothing_was_left_to_do(
+    staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow, minio: Minio, workspace: Workspace
+) -> None:
+    pipeline = workspace.folder / "dvc.yaml"
+    text = pipeline.read_text()
+    assert text.count("python -m ml.register recommender") == 1
+    pipeline.write_text(text.replace("python -m ml.register recommender", "python -m ml.register recommender && sleep 600"))
+    try:
+        id = submitted()
+        with worker():
+            wait(staff, id, lambda _: promoted(mlflow))
+            staff.cancel(id)
+            job = end(staff, id)
+            assert not at_work(id)
+    finally:
+        pipeline.write_text(text)
+    assert (job.state, job.training.promoted) == (jobs_pb2.JOB_STATE_SUCCEEDED, True), job
+    assert champion(mlflow) == job.training.model_version
+    assert dict(job.training.metrics) == {"test.score": 0.9, "test.baseline.score": 0.5}
+    data = MlflowClient(mlflow.url).get_run(job.training.run_id).data.tags["dvc_revision"]
+    assert minio.client("training").stat_object("dvc", f"files/md5/{data[:2]}/{data[2:]}")
 
 
 def test_a_training_that_was_killed_is_tried_again(staff: Staff, submitted: Callable[..., str], worker: Workers) -> None:

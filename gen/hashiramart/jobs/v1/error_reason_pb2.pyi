@@ -39,7 +39,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     MODEL_REFUSED_BY_GATE: _ErrorReason.ValueType  # 7
     """Of a job: the model did not pass the gate. The champion stays."""
     ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 8
-    """Of a job: HDFS, YARN, the store or MLflow could not be reached, and went on being out of reach until the tries were used up."""
+    """Of a job: HDFS, YARN, the store or MLflow could not be reached, and went on being out of reach until the tries, or the time that the
+    job may take, were used up.
+    """
     APPLICATION_FAILED: _ErrorReason.ValueType  # 9
     """Of a job: the application ended with a fault of its own. The log says which."""
     JOB_TIMED_OUT: _ErrorReason.ValueType  # 10
@@ -65,7 +67,9 @@ TOO_MANY_REJECTS: ErrorReason.ValueType  # 6
 MODEL_REFUSED_BY_GATE: ErrorReason.ValueType  # 7
 """Of a job: the model did not pass the gate. The champion stays."""
 ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 8
-"""Of a job: HDFS, YARN, the store or MLflow could not be reached, and went on being out of reach until the tries were used up."""
+"""Of a job: HDFS, YARN, the store or MLflow could not be reached, and went on being out of reach until the tries, or the time that the
+job may take, were used up.
+"""
 APPLICATION_FAILED: ErrorReason.ValueType  # 9
 """Of a job: the application ended with a fault of its own. The log says which."""
 JOB_TIMED_OUT: ErrorReason.ValueType  # 10

@@ -107,7 +107,8 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Cancels a job: its application is killed, and what it had not yet published is never seen.
+        """Cancels a job: its application is killed, and what it had not yet published is never seen. A training whose model was promoted by then
+        has succeeded.
 
         Answers with the job, which ends a moment later. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has already ended.
         """

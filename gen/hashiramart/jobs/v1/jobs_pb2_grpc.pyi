@@ -45,7 +45,8 @@ class JobsServiceStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
     """Lists jobs, the newest first."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
-    """Cancels a job: its application is killed, and what it had not yet published is never seen.
+    """Cancels a job: its application is killed, and what it had not yet published is never seen. A training whose model was promoted by then
+    has succeeded.
 
     Answers with the job, which ends a moment later. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has already ended.
     """
@@ -74,7 +75,8 @@ class JobsServiceAsyncStub(JobsServiceStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Lists jobs, the newest first."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
-    """Cancels a job: its application is killed, and what it had not yet published is never seen.
+    """Cancels a job: its application is killed, and what it had not yet published is never seen. A training whose model was promoted by then
+    has succeeded.
 
     Answers with the job, which ends a moment later. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has already ended.
     """
@@ -130,7 +132,8 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
-        """Cancels a job: its application is killed, and what it had not yet published is never seen.
+        """Cancels a job: its application is killed, and what it had not yet published is never seen. A training whose model was promoted by then
+        has succeeded.
 
         Answers with the job, which ends a moment later. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has already ended.
         """
