@@ -1,23 +1,32 @@
 """The demo, from nothing to recommendations and forecasts, on a cut of its sales."""
 
+import asyncio
 import csv
 import gzip
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
 from dotenv import dotenv_values
+from mlflow import MlflowClient
 
 from compose.local.settings import ROOT
+from ml.versions import Versions, registered_name
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
+from tests.e2e.walk import OF_MODELS, walk
 
 DEMO_SECONDS = 1800
+# Within which a service answers from what was promoted.
+SWAP_SECONDS = 10
 # Of products and customers, those whose number this divides: enough to learn from, and soon learnt.
 PRODUCTS, CUSTOMERS = 12, 3
 
@@ -118,3 +127,52 @@ def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
         assert len(staff.get("/jobs").json()["jobs"]) == 1
         for model in ("recommender", "forecaster"):
             assert [each["version"] for each in staff.get(f"/models/{model}/versions").json()["models"]] == ["1"]
+
+
+@contextmanager
+def asked_without_end(http: httpx.Client, path: str) -> Iterator[list[str]]:
+    """The path is asked for the length of a `with` block: the versions that answered, as they came. An answer that fails is raised."""
+    stop, seen = Event(), list[str]()
+
+    def ask() -> None:
+        while not stop.is_set():
+            seen.append(http.get(path).raise_for_status().json()["model_version"])
+
+    with ThreadPoolExecutor(2) as askers:
+        asking = [askers.submit(ask) for _ in range(2)]
+        try:
+            yield seen
+        finally:
+            stop.set()
+        for asker in asking:
+            asker.result()
+
+
+async def promote(url: str, model: str, number: str) -> None:
+    """Promotes a version as a training does: in the registry, and nowhere else."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        await Versions(client, url, registered_name(model)).promote(number)
+
+
+@pytest.mark.parametrize("model, path", [("recommender", "/recommendations/me"), ("forecaster", "/forecasts/sales")])
+def test_what_is_promoted_answers_in_seconds_without_a_failed_call_and_is_rolled_back_by_one(stack: Stack, model: str, path: str) -> None:
+    url = f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}"
+    mlflow, name = MlflowClient(url), registered_name(model)
+    first = mlflow.get_model_version_by_alias(name, "champion")
+    # The same model under another number, which is as good as one that was trained.
+    told = {tag: value for tag, value in first.tags.items() if tag != "promote_time"}
+    second = str(mlflow.create_model_version(name, str(first.source), first.run_id, told).version)
+    with signed_in(stack, "STAFF") as staff, signed_in(stack, "ADMIN") as admin, asked_without_end(staff, path) as seen:
+        asyncio.run(promote(url, model, second))
+        deadline = time.monotonic() + SWAP_SECONDS
+        while staff.get(path).json()["model_version"] != second:
+            assert time.monotonic() < deadline, f"version {second} does not answer"
+        assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
+        assert staff.get(path).json()["model_version"] == str(first.version)
+    assert set(seen) == {str(first.version), second}
+
+
+@pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])
+def test_no_answer_about_models_breaks_the_document_and_none_is_a_fault_of_the_server(stack: Stack, who: str) -> None:
+    with signed_in(stack, who) as known:
+        walk(stack, known.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", OF_MODELS)
