@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
+# How the names of DVC's templates of bars begin.
 BARS = "bar_horizontal"
 WIDTH, HEIGHT, BAR_HEIGHT = 9.0, 5.0, 0.2
 
@@ -33,7 +34,7 @@ def pictures(folder: Path, model: str) -> Iterator[Picture]:
 
 
 def _drawn(title: str, how: Mapping[str, Any], table: pa.Table, columns: str | list[str]) -> Figure:
-    bars = how.get("template") == BARS
+    bars = how.get("template", "").startswith(BARS)
     # In inches.
     height = max(HEIGHT, BAR_HEIGHT * table.num_rows) if bars else HEIGHT
     figure = Figure((WIDTH, height), layout="constrained")

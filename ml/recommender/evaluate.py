@@ -29,6 +29,8 @@ from ml.recommender.parameters import Parameters
 from ml.recommender.train import DATA, MODEL, PARAMETERS, Data, fit_before, read, recipe
 
 K, LENGTH = 20, 300
+# How many features a picture has room for.
+PLOTTED_FEATURES = 20
 METRICS, PLOTS, CARD = Path("metrics/recommender.json"), Path("plots/recommender"), Path("cards/recommender.md")
 Truth = dict[str, set[str]]
 
@@ -113,11 +115,15 @@ def stage() -> None:
     for path in (METRICS.parent, PLOTS, CARD.parent):
         path.mkdir(parents=True, exist_ok=True)
     METRICS.write_text(json.dumps(named("recommender", values), indent=1) + "\n")
-    write_table(PLOTS / "ndcg.csv", ("list", "ndcg"), [(key, value) for key, value in values.items() if key.endswith(f"ndcg_at_{K}")])
+    ndcg = f".ndcg_at_{K}"
+    write_table(
+        PLOTS / "ndcg.csv", ("list", "ndcg"), [(key.removesuffix(ndcg), value) for key, value in values.items() if key.endswith(ndcg)]
+    )
     for name, booster in (("all", recommender.ranker_all), ("new", recommender.ranker_new)):
         if booster is not None:
             gains = sorted(zip(booster.feature_importance("gain").tolist(), FEATURES, strict=True), reverse=True)
-            write_table(PLOTS / f"importance_{name}.csv", ("feature", "gain"), [(feature, gain) for gain, feature in gains])
+            best = [(feature, gain) for gain, feature in gains[:PLOTTED_FEATURES]]
+            write_table(PLOTS / f"importance_{name}.csv", ("feature", "gain"), best)
     CARD.write_text(card(data, recommender.cutoff, numbers, values))
 
 
