@@ -47,6 +47,8 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
         self._receive = receive
         self._send = send
+        # What the server was asked for and has not yet told.
+        self._receiving: asyncio.Future[Event] | None = None
         self.method: str = scope["method"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -116,12 +118,12 @@ class Exchange:
     async def _chunks(self, idle_seconds: float) -> AsyncIterator[bytes]:
         more = True
         while more:
-            try:
-                async with asyncio.timeout(idle_seconds):
-                    event = await self._receive()
-            except TimeoutError:
+            # Were it cancelled, the server would wait for it, and not end before it is killed.
+            self._receiving = self._receiving or asyncio.ensure_future(self._receive())
+            if not (await asyncio.wait((self._receiving,), timeout=idle_seconds))[0]:
                 message = f"nothing came for {idle_seconds:g} seconds"
-                raise Refused(refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message)) from None
+                raise Refused(refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message))
+            event, self._receiving = self._receiving.result(), None
             if event["type"] == "http.disconnect":
                 raise HungUp
             yield event.get("body", b"")

@@ -21,7 +21,6 @@ LONG = (
     "tests/e2e/test_training.py",
     "tests/spark/test_online_retail.py",
     "tests/e2e/test_openapi.py",
-    "tests/e2e/test_readme.py",
     "tests/gateway/test_referee.py",
 )
 

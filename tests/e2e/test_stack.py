@@ -1,9 +1,11 @@
 """The local stack, from up to down."""
 
 import os
+import re
 import signal
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,8 @@ import psutil
 import pytest
 from dotenv import dotenv_values
 
-from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack, running
+from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack, running
+from tests.spark.shop import HEADER, line
 from tests.stores import Minio
 
 PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
@@ -44,6 +47,21 @@ def test_a_second_up_finds_everything_ready_and_leaves_it_alone(stack: Stack) ->
     assert set(pids) == set(PROCESSES)
     assert "is up already" in stack.up()
     assert stack.pids() == pids
+
+
+def test_the_first_calls_of_the_readme_answer_as_a_newcomer_would_hope(stack: Stack, tmp_path: Path) -> None:
+    sales = tmp_path / "sales.csv"
+    sales.write_text("\n".join([HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 11))]))
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE))
+    for named, name in (("127.0.0.1:8000", "GATEWAY"), ("127.0.0.1:50051", "AUTH"), ("127.0.0.1:50052", "CATALOG")):
+        assert named in script
+        script = script.replace(named, f"127.0.0.1:{stack.environment[f'{name}_PORT']}")
+    environment = {**os.environ, **stack.environment, "FILE": str(sales)}
+    command = ["bash", "-euo", "pipefail", "-c", script.replace("curl -s", "curl -s --fail-with-body")]
+    answer = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    for told in ('"display_name":"Ann"', '"id":"85123A"', "rpc ListProducts", '"sale_count":10', '"email": "ann@example.com"'):
+        assert told in answer.stdout
 
 
 @pytest.mark.parametrize("name", PROCESSES)

@@ -12,7 +12,7 @@ import psutil
 from gateway.contract import Contract
 from tests.gateway.conftest import gateway
 from tests.gateway.everything import EverythingServer
-from tests.gateway.test_rest import wait_for
+from tests.gateway.test_rest import connection, wait_for
 
 
 def test_what_is_under_way_is_answered_before_the_gateway_stops(contract: Contract, service: EverythingServer, tmp_path: Path) -> None:
@@ -38,3 +38,19 @@ def test_a_worker_that_dies_is_replaced_while_the_others_answer(contract: Contra
         os.kill(workers[0].pid, signal.SIGKILL)
         wait_for(lambda: not workers[0].is_running())
         assert [httpx.get(f"{url}/everything/a").status_code for _ in range(5)] == [200] * 5
+
+
+def test_an_upload_that_was_answered_before_its_end_keeps_no_gateway_from_stopping(
+    contract: Contract, service: EverythingServer, tmp_path: Path
+) -> None:
+    # It says all that it has to say, whatever it is answered, as most clients do.
+    head = b"POST /everything:import HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\n\r\n"
+    line = b'{"text": "enough"}\n'
+    with gateway(contract, service, tmp_path, {"GATEWAY_WORKERS": "1"}) as (url, process):
+        with connection(url) as client:
+            client.sendall(head + b"%x\r\n%s\r\n" % (len(line), line))
+            assert client.recv(1024).startswith(b"HTTP/1.1 400 ")
+            client.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(line), line))
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
