@@ -83,6 +83,7 @@ baseline: proto ## let today's contracts be what later ones may not break
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 lock: setup ## write requirements/ from pyproject.toml; newest versions with UPGRADE=--upgrade
 	@$(LOCKED) --group setup --output-file requirements/setup.txt
+	@$(LOCKED) --group build --output-file requirements/build.txt
 	@$(LOCKED) --group mlflow --output-file requirements/mlflow.txt
 	@$(LOCKED) --group spark --output-file requirements/spark.txt
 	@$(LOCKED) --group train --output-file requirements/train.txt
