@@ -1,6 +1,7 @@
 """Tells DVC of the stack, then becomes a command of the pipeline's: `python -m compose.containers.training dvc repro`."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from compose.containers.store import Store
 from compose.local import training
 from compose.local.settings import Settings
 from mesh.settings import read
+from ml import pipeline
 
+PIPELINE = Path("/opt/pipeline")
 CREDENTIALS = Path("/run/secrets/training.credentials")
 
 
@@ -21,4 +24,7 @@ def configure(settings: Settings) -> None:
 
 if __name__ == "__main__":
     configure(read(Settings))
+    # The folder is a volume: the pipeline in it is to be this image's, and what it has come to stays.
+    shutil.rmtree("ml", ignore_errors=True)
+    pipeline.copy(PIPELINE, Path.cwd(), "full")
     os.execvp(sys.argv[1], sys.argv[1:])

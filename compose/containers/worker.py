@@ -26,7 +26,10 @@ def main() -> None:
         "credentials_name": CREDENTIALS.name,
         "history_address": f"127.0.0.1:{settings.history_port}",
     }
-    template = "every-node.conf" if settings.hadoop_conf_dir == OUR_CLUSTER else "any-cluster.conf"
+    template = "any-cluster.conf"
+    if settings.hadoop_conf_dir == OUR_CLUSTER:
+        template = "every-node.conf"
+        os.environ["PYSPARK_ARCHIVES_PATH"] = spark.archives()
     Path(os.environ["JOBS_SPARK_PROPERTIES"]).write_text(spark.properties(reached, [template]))
     os.execv(sys.executable, [sys.executable, "-m", "services.jobs.worker"])
 

@@ -52,10 +52,14 @@ def properties(reached: Mapping[str, str], templates: Sequence[str]) -> str:
 
 def submit_environment(settings: Settings) -> dict[str, str]:
     """What whoever submits an application has in their environment."""
-    libraries = package() / "python" / "lib"
-    archives = ",".join(f"local:{archive}" for archive in sorted(libraries.glob("*.zip")))
-    nearby = {} if settings.hadoop_conf_dir else {"PYSPARK_ARCHIVES_PATH": archives, "SPARK_LOCAL_IP": "127.0.0.1"}
+    nearby = {} if settings.hadoop_conf_dir else {"PYSPARK_ARCHIVES_PATH": archives(), "SPARK_LOCAL_IP": "127.0.0.1"}
     return hadoop.environment(settings) | {"SPARK_HOME": str(package())} | nearby
+
+
+def archives() -> str:
+    """Where every node of a cluster of our own has Spark's Python libraries."""
+    libraries = package() / "python" / "lib"
+    return ",".join(f"local:{archive}" for archive in sorted(libraries.glob("*.zip")))
 
 
 def submit_command(settings: Settings) -> list[str]:
