@@ -60,6 +60,7 @@ OWN = {
     "YARN_MEMORY_MB": ("What all applications on one node of our YARN may hold together.", "1536"),
     "MLFLOW_URL": ("An MLflow to use.", "http://mlflow:5000"),
     "GATEWAY_TLS_FOLDER": (OF_HTTPS, ""),
+    "TRAINING_RECIPE": ("By which recipe `dvc repro` trains: full or quick.", "full"),
     "DATASETS": ("The folder of the raw sales that may be landed.", "../datasets"),
     "LANDING_RAW_ROOT": ("Where they are landed.", "webhdfs://hashiramart@namenode:9870/hashiramart/raw"),
     "JOBS_YARN_URL": ("The ResourceManager's REST API.", "http://resourcemanager:8088"),
