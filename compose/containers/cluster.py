@@ -18,6 +18,8 @@ CONTAINERS = {
     "resourcemanager_host": "resourcemanager",
     "yarn_memory_mb": "${env.YARN_MEMORY_MB:-1536}",
 }
+# A daemon takes a hundred more, and its container has no more than both.
+HEAPS = {"namenode": "144m", "datanode": "128m", "resourcemanager": "192m", "nodemanager": "160m", "history": "160m"}
 
 
 def main(folder: Path) -> None:
@@ -25,9 +27,10 @@ def main(folder: Path) -> None:
     settings = Settings()
     for name, text in hadoop.configured(settings, DATA, CONTAINERS).items():
         (folder / name).write_text(text)
-    for daemon, (main_class, heap) in hadoop.DAEMONS.items():
-        (folder / f"{daemon}.arguments").write_text("\n".join([*hadoop.options(heap, Path("/tmp")), main_class]))  # noqa: S108
-    (folder / "history.arguments").write_text("\n".join([*spark.history_options(settings.history_port), spark.HISTORY_SERVER]))
+    for daemon, (main_class, _) in hadoop.DAEMONS.items():
+        (folder / f"{daemon}.arguments").write_text("\n".join([*hadoop.options(HEAPS[daemon], Path("/tmp")), main_class]))  # noqa: S108
+    history = spark.history_options(settings.history_port, HEAPS["history"])
+    (folder / "history.arguments").write_text("\n".join([*history, spark.HISTORY_SERVER]))
 
 
 if __name__ == "__main__":

@@ -70,11 +70,11 @@ def submit_command(settings: Settings) -> list[str]:
 def history_command(settings: Settings) -> list[str]:
     """Shows applications on a page until it gets SIGTERM or who started it is gone."""
     path = f"{hadoop.configuration(settings)}:{package()}/jars/*"
-    command = [str(java.HOME / "bin" / "java"), *history_options(settings.history_port), "-cp", path, HISTORY_SERVER]
+    command = [str(java.HOME / "bin" / "java"), *history_options(settings.history_port, "256m"), "-cp", path, HISTORY_SERVER]
     return ["setpriv", "--pdeathsig=TERM", "--", *command]
 
 
-def history_options(port: int) -> list[str]:
+def history_options(port: int, heap: str) -> list[str]:
     """How Java runs the history server."""
     properties = {
         "spark.history.fs.logDirectory": f"hdfs://{EVENT_LOG}",
@@ -83,7 +83,7 @@ def history_options(port: int) -> list[str]:
         "spark.history.retainedApplications": "10",
         "spark.history.ui.port": str(port),
     }
-    return ["-Xmx256m", *hadoop.QUICK_START, *(f"-D{name}={value}" for name, value in properties.items())]
+    return [f"-Xmx{heap}", *hadoop.QUICK_START, *(f"-D{name}={value}" for name, value in properties.items())]
 
 
 def history_environment(settings: Settings) -> dict[str, str]:
