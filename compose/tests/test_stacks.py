@@ -200,10 +200,11 @@ def test_the_gateway_serves_https(stacks: Stacks) -> None:
 def test_what_was_put_away_is_answered_from_again(stacks: Stacks) -> None:
     told = {"PATH": "/usr/local/bin:/usr/bin:/bin", "COMPOSE_PROJECT_NAME": PROJECT, "SETTINGS_FOLDER": str(stacks.folder)}
     backup = stacks.folder / "backup.tar.gz"
-    before = recommended(stacks)
+    before, running = recommended(stacks), stacks.containers()
     began = time.monotonic()
     subprocess.run([HERE / "carry", "save", backup], check=True, env=told)
     print(f"\n{backup.stat().st_size / 1e6:.0f} MB put away in {time.monotonic() - began:.0f} s")
+    assert sorted(stacks.containers()) == sorted(running)
     stacks.remove()
     subprocess.run([HERE / "carry", "load", backup], check=True, env=told)
     stacks.up()
