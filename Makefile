@@ -8,10 +8,11 @@ BIN := .venv/bin
 # Where it is set, each of many processes would compile all that it imports, which takes longer than what most of them do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean
+.PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean \
+  env rotate backup restore test-compose
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
 
 setup: ## install what is missing, into folders of the project's own
 	@$(PYTHON) -m compose.local.install
@@ -85,6 +86,7 @@ baseline: proto ## let today's contracts be what later ones may not break
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 lock: setup ## write requirements/ from pyproject.toml; newest versions with UPGRADE=--upgrade
 	@$(LOCKED) --group setup --output-file requirements/setup.txt
+	@$(LOCKED) --group build --output-file requirements/build.txt
 	@$(LOCKED) --group mlflow --output-file requirements/mlflow.txt
 	@$(LOCKED) --group spark --output-file requirements/spark.txt
 	@$(LOCKED) --group train --output-file requirements/train.txt
@@ -94,6 +96,23 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 
 bench: setup ## measure it against a Go grpc-gateway and a monolith; takes minutes and wants a quiet machine
 	@$(BIN)/python -m benchmarks
+
+env: ## settings and secrets for the stacks of containers (docs/compose.md): compose/.env, compose/secrets
+	@$(PYTHON) -m compose.environment
+
+rotate: ## give the running containers new certificates, one after the other
+	@compose/rotate
+
+BACKUP ?= hashiramart-backup.tar.gz
+backup: ## put all that the containers know into a file; they stop for as long as it takes: make backup BACKUP=shop.tar.gz
+	@compose/carry save '$(BACKUP)'
+
+restore: ## put it back where there is nothing yet
+	@compose/carry load '$(BACKUP)'
+
+test-compose: setup ## build the images, run both stacks and try them; needs a Docker engine, 12 GB of disk and half an hour
+	@docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1 || { echo "There is no Docker engine with Compose here, and it takes one."; exit 1; }
+	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests
 
 certs: setup ## issue certificates for TLS between services, in .local/certs
 	@$(BIN)/python -m mesh.certificates

@@ -15,11 +15,11 @@ from gateway import metrics
 from gateway.app import worker
 from gateway.contract import Contract, UnsupportedBinding
 from gateway.settings import Settings
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 
 
 def main() -> None:
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     try:
         Contract(settings.descriptors.read_bytes())
     except UnsupportedBinding as error:
@@ -47,6 +47,8 @@ def _serve(settings: Settings, mesh: MeshSettings) -> None:
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(max_buffer_size=MAX_HEADER_BYTES, header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,
+        ssl_cert=settings.tls_certificate,
+        ssl_key=settings.tls_key,
         respawn_failed_workers=True,
         workers_kill_timeout=int(mesh.grace_seconds),
         log_level=LogLevels.warning,

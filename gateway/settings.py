@@ -3,16 +3,21 @@
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from pydantic_settings import BaseSettings
+from pydantic import Field, FilePath, ValidationInfo, field_validator
+
+from mesh.settings import EnvironmentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Settings(BaseSettings, env_prefix="GATEWAY_", frozen=True):
+class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """Read from the environment as `GATEWAY_...`. Addresses are `host:port`."""
 
     listen: str = "127.0.0.1:8000"
     workers: int = 2
+    # With both, HTTPS is served, and nothing else.
+    tls_certificate: FilePath | None = None
+    tls_key: FilePath | None = Field(None, validate_default=True)
     descriptors: Path = ROOT / "gen" / "descriptors.binpb"
 
     auth_address: str = "127.0.0.1:50051"
@@ -25,6 +30,13 @@ class Settings(BaseSettings, env_prefix="GATEWAY_", frozen=True):
     """Whose word on the client's address is taken."""
     heartbeat_seconds: float = 15
     """How often an idle stream of events shows that it is alive."""
+
+    @field_validator("tls_key")
+    @classmethod
+    def _comes_with_a_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
+        if (key is None) != (others.data.get("tls_certificate") is None):
+            raise ValueError("the certificate and its key are set together")
+        return key
 
     def address(self, service: str) -> str:
         """Where a service of this full name is reached: `hashiramart.catalog.v1.CatalogService` at `catalog_address`."""

@@ -1,6 +1,8 @@
-"""Makes the certificates by which the processes of one installation know each other: `python -m mesh.certificates`."""
+"""Makes the certificates by which the processes of one installation know each other: `python -m mesh.certificates --help` says how."""
 
+import argparse
 import ipaddress
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +15,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 NAMES = ("auth", "catalog", "recommender", "forecaster", "jobs", "gateway")
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, *, renew: bool = False) -> None:
     """A certificate authority (`ca.crt`) and, for each process, a key and a certificate (`auth.key`, `auth.crt`, ...).
 
-    What is there and good for another month is left alone, so that a running process and a new one still know each other.
+    What is there and good for another month is left alone, so that a running process and a new one still know each other. So do they
+    when the certificates are renewed: the authority is the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not _is_good(folder / "ca.crt"):
@@ -30,9 +33,20 @@ def make(folder: Path) -> None:
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
         raise TypeError(f"{folder / 'ca.key'} is not a key of an elliptic curve")
     for name in NAMES:
-        if not _is_good(folder / f"{name}.crt"):
+        if renew or not _is_good(folder / f"{name}.crt"):
             certificate = _signed(_subject(name), _new_key(folder / f"{name}.key"), issuer, issuer_key, _of_process(name))
             (folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+
+
+def hand_out(folder: Path, places: Path) -> None:
+    """Gives each process what is its own, and no other's, in a folder of its name: `tls.key`, `tls.crt`, `ca.crt`."""
+    for name in NAMES:
+        place = places / name
+        place.mkdir(exist_ok=True)
+        for source, target in ((f"{name}.key", "tls.key"), (f"{name}.crt", "tls.crt"), ("ca.crt", "ca.crt")):
+            fresh = place / f".{target}"
+            shutil.copy(folder / source, fresh)
+            fresh.replace(place / target)
 
 
 _LIFETIME = timedelta(days=825)
@@ -97,5 +111,16 @@ def _is_good(path: Path) -> bool:
     return path.exists() and x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc > datetime.now(UTC) + _RENEWAL
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mesh.certificates", description="Makes the certificates that are missing or expire.")
+    parser.add_argument("--folder", type=Path, default=Path(".local/certs"), help="where they and the authority's key are kept")
+    parser.add_argument("--renew", action="store_true", help="make all anew, from the same authority")
+    parser.add_argument("--hand-out", type=Path, metavar="FOLDER", help="give each process its own in a folder of its name in here")
+    arguments = parser.parse_args()
+    make(arguments.folder, renew=arguments.renew)
+    if arguments.hand_out:
+        hand_out(arguments.folder, arguments.hand_out)
+
+
 if __name__ == "__main__":
-    make(Path(".local/certs"))
+    main()

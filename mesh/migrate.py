@@ -12,20 +12,19 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from pydantic import PostgresDsn, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic import PostgresDsn
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mesh import telemetry
-from mesh.settings import MeshSettings
+from mesh.settings import EnvironmentSettings, MeshSettings, read
 
 log = structlog.get_logger(__name__)
 
 SERVICES = Path(__file__).resolve().parent.parent / "services"
 
 
-class Settings(BaseSettings, frozen=True):
+class Settings(EnvironmentSettings):
     """Read from the environment of the service: `AUTH_DATABASE_URL`, and `AUTH_DATABASE_DIRECT_URL` where that leads to a pooler."""
 
     database_url: PostgresDsn
@@ -74,13 +73,9 @@ def _upgrade(connection: Connection, service: str) -> None:
 
 def main() -> None:
     """Migrates the services that are named."""
-    telemetry.start("migrate", MeshSettings())
+    telemetry.start("migrate", read(MeshSettings))
     for service in sys.argv[1:]:
-        prefix = f"{service.upper()}_"
-        try:
-            settings = Settings(_env_prefix=prefix)
-        except ValidationError as error:
-            sys.exit("\n".join(f"{prefix}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
+        settings = read(Settings, prefix=f"{service.upper()}_")
         asyncio.run(migrate(service, str(settings.database_direct_url or settings.database_url)))
 
 

@@ -161,6 +161,9 @@ _OPTIONS = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     # Two servers on one port would share its calls by chance.
     ("grpc.so_reuseport", 0),
+    # A client looks for replicas when a connection ends, so one ends now and then, when its calls have; clients that came together do
+    # not leave together.
+    ("grpc.max_connection_age_ms", 30_000),
     # What clients may do to keep a quiet connection alive.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),

@@ -45,7 +45,7 @@ class Minio(Store):
 
     def start(self) -> None:
         super().start()
-        minio.furnish(self._port, self._password, self._buckets, self._keys)
+        minio.furnish(f"127.0.0.1:{self._port}", self._password, self._buckets, self._keys)
 
 
 class SeaweedFS(Store):

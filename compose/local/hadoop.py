@@ -30,6 +30,8 @@ DAEMONS = {
 }
 # Started with the quick compiler alone: a JVM that is mostly idle.
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
+# Where the daemons are, and under which name each node tells others of itself.
+ONE_MACHINE = dict.fromkeys(("host", "node_name", "namenode_host", "resourcemanager_host"), "127.0.0.1")
 NAMENODE_INFO = "/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"
 DATANODE_INFO = "/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo"
 TIMEOUT_SECONDS = 5
@@ -41,9 +43,9 @@ def configuration(settings: Settings) -> Path:
     return settings.hadoop_conf_dir or settings.stack_folder / "hadoop"
 
 
-def configured(settings: Settings) -> dict[str, str]:
-    """The files of our own configuration, by name."""
-    values = settings.model_dump() | {"host": "127.0.0.1", "user": USER, "data": settings.data, "data_uri": settings.data.as_uri()}
+def configured(settings: Settings, data: Path, places: Mapping[str, str]) -> dict[str, str]:
+    """The files of our own configuration, by name, for daemons that keep what they know in this folder."""
+    values = {**settings.model_dump(), "user": USER, "data": data, "data_uri": data.as_uri(), **places}
     escaped = {name: escape(str(value)) for name, value in values.items()}
     return {template.name: Template(template.read_text()).substitute(escaped) for template in TEMPLATES.iterdir()}
 
@@ -52,7 +54,7 @@ def configure(settings: Settings) -> None:
     """Writes our own configuration."""
     folder = configuration(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in configured(settings).items():
+    for name, text in configured(settings, settings.data, ONE_MACHINE).items():
         files.replace(folder / name, text)
 
 
@@ -70,7 +72,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def daemon_environment(settings: Settings) -> dict[str, str]:
     # With a configuration that changed the daemons are to be started anew.
-    digest = hashlib.sha256("".join(configured(settings).values()).encode()).hexdigest()
+    digest = hashlib.sha256("".join(configured(settings, settings.data, ONE_MACHINE).values()).encode()).hexdigest()
     return environment(settings) | {"CONFIGURATION_DIGEST": digest}
 
 
@@ -163,6 +165,10 @@ def put(port: int, path: str, body: bytes = b"") -> None:
 
 def jvm(settings: Settings, heap: str) -> list[str]:
     path = f"{configuration(settings)}:{jars.PAGES}:{jars.DAEMONS}/*"
+    return [str(java.HOME / "bin" / "java"), *options(heap, settings.logs), "-cp", path]
+
+
+def options(heap: str, logs: Path) -> list[str]:
+    """How Java runs a daemon."""
     # Hadoop's pages read this folder, where our daemons, who log to their output, write nothing.
-    logs = f"-Dhadoop.log.dir={settings.logs}"
-    return [str(java.HOME / "bin" / "java"), f"-Xmx{heap}", *QUICK_START, "-Djava.net.preferIPv4Stack=true", logs, "-cp", path]
+    return [f"-Xmx{heap}", *QUICK_START, "-Djava.net.preferIPv4Stack=true", f"-Dhadoop.log.dir={logs}"]

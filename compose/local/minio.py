@@ -44,9 +44,8 @@ def environment(password: str) -> dict[str, str]:
     return {"MINIO_ROOT_USER": ROOT_USER, "MINIO_ROOT_PASSWORD": password, "MINIO_UPDATE": "off"}
 
 
-def furnish(port: int, password: str, buckets: Sequence[str], users: Mapping[User, str]) -> None:
+def furnish(endpoint: str, password: str, buckets: Sequence[str], users: Mapping[User, str]) -> None:
     """Makes these buckets and users, each with this secret key. Those that are there already stay."""
-    endpoint = f"127.0.0.1:{port}"
     store = Minio(endpoint, ROOT_USER, password, secure=False)
     for bucket in buckets:
         if not store.bucket_exists(bucket):

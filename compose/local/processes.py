@@ -90,7 +90,7 @@ def minio_row(settings: Settings, password: str, keys: Mapping[User, str]) -> Pr
         ready=partial(http_answers, port, "/minio/health/ready"),
         scheme=HTTP,
         install=minio.install_program,
-        furnish=partial(minio.furnish, port, password, object_store.buckets(settings), keys),
+        furnish=partial(minio.furnish, f"127.0.0.1:{port}", password, object_store.buckets(settings), keys),
     )
 
 

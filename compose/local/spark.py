@@ -1,6 +1,7 @@
 """Spark: how applications are submitted to YARN, and the history server that shows them after they ended."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -31,27 +32,34 @@ def configure(settings: Settings, store: ObjectStore) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     credentials = credentials_file(settings)
     store.write_credentials("spark", credentials)
-    values = {
-        "pyspark": package(),
-        "s3a": jars.S3A,
-        "python": sys.executable,
+    reached = {
+        "s3a": str(jars.S3A),
         "s3_endpoint": store.endpoint,
         "s3_region": store.region,
-        "credentials": credentials,
+        "credentials": str(credentials),
         "credentials_name": credentials.name,
-        "event_log": EVENT_LOG,
         "history_address": f"127.0.0.1:{settings.history_port}",
     }
-    templates = ("submit.conf", "any-cluster.conf" if settings.hadoop_conf_dir else "one-machine.conf")
-    file.write_text("".join(Template((TEMPLATES / name).read_text()).substitute(values) for name in templates))
+    templates = ("any-cluster.conf",) if settings.hadoop_conf_dir else ("every-node.conf", "one-machine.conf")
+    file.write_text(properties(reached, templates))
+
+
+def properties(reached: Mapping[str, str], templates: Sequence[str]) -> str:
+    """The properties by which applications are submitted: those of every cluster, and those of these templates."""
+    values = {"pyspark": package(), "python": sys.executable, "event_log": EVENT_LOG, **reached}
+    return "".join(Template((TEMPLATES / name).read_text()).substitute(values) for name in ("submit.conf", *templates))
 
 
 def submit_environment(settings: Settings) -> dict[str, str]:
     """What whoever submits an application has in their environment."""
-    libraries = package() / "python" / "lib"
-    archives = ",".join(f"local:{archive}" for archive in sorted(libraries.glob("*.zip")))
-    nearby = {} if settings.hadoop_conf_dir else {"PYSPARK_ARCHIVES_PATH": archives, "SPARK_LOCAL_IP": "127.0.0.1"}
+    nearby = {} if settings.hadoop_conf_dir else {"PYSPARK_ARCHIVES_PATH": archives(), "SPARK_LOCAL_IP": "127.0.0.1"}
     return hadoop.environment(settings) | {"SPARK_HOME": str(package())} | nearby
+
+
+def archives() -> str:
+    """Where every node of a cluster of our own has Spark's Python libraries."""
+    libraries = package() / "python" / "lib"
+    return ",".join(f"local:{archive}" for archive in sorted(libraries.glob("*.zip")))
 
 
 def submit_command(settings: Settings) -> list[str]:
@@ -61,17 +69,21 @@ def submit_command(settings: Settings) -> list[str]:
 
 def history_command(settings: Settings) -> list[str]:
     """Shows applications on a page until it gets SIGTERM or who started it is gone."""
+    path = f"{hadoop.configuration(settings)}:{package()}/jars/*"
+    command = [str(java.HOME / "bin" / "java"), *history_options(settings.history_port, "256m"), "-cp", path, HISTORY_SERVER]
+    return ["setpriv", "--pdeathsig=TERM", "--", *command]
+
+
+def history_options(port: int, heap: str) -> list[str]:
+    """How Java runs the history server."""
     properties = {
         "spark.history.fs.logDirectory": f"hdfs://{EVENT_LOG}",
         "spark.history.fs.cleaner.enabled": "true",
         "spark.history.fs.update.interval": "5s",
         "spark.history.retainedApplications": "10",
-        "spark.history.ui.port": str(settings.history_port),
+        "spark.history.ui.port": str(port),
     }
-    options = [f"-D{name}={value}" for name, value in properties.items()]
-    path = f"{hadoop.configuration(settings)}:{package()}/jars/*"
-    command = [str(java.HOME / "bin" / "java"), "-Xmx256m", *hadoop.QUICK_START, *options, "-cp", path, HISTORY_SERVER]
-    return ["setpriv", "--pdeathsig=TERM", "--", *command]
+    return [f"-Xmx{heap}", *hadoop.QUICK_START, *(f"-D{name}={value}" for name, value in properties.items())]
 
 
 def history_environment(settings: Settings) -> dict[str, str]:

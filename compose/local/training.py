@@ -16,7 +16,12 @@ def configure(settings: Settings, store: ObjectStore) -> None:
     folder = configuration(settings)
     folder.mkdir(parents=True, exist_ok=True)
     store.write_credentials("training", credentials_file(settings))
-    reached = {"endpointurl": store.endpoint, "region": store.region, "credentialpath": str(credentials_file(settings))}
+    files.replace(folder / "config", dvc_config(settings, store.endpoint, credentials_file(settings), folder))
+
+
+def dvc_config(settings: Settings, endpoint: str, credentials: Path, folder: Path) -> str:
+    """DVC's configuration: its remotes in the store at this endpoint, and its cache in a folder."""
+    reached = {"endpointurl": endpoint, "region": settings.s3_region, "credentialpath": str(credentials)}
     sections = ConfigParser(interpolation=None)
     sections["core"] = {"site_cache_dir": str(folder / "site")}
     # One for all checkouts and jobs on this machine.
@@ -25,7 +30,7 @@ def configure(settings: Settings, store: ObjectStore) -> None:
     sections["'remote \"store\"'"] = {"url": f"s3://{settings.dvc_bucket}", **reached}
     text = StringIO()
     sections.write(text)
-    files.replace(folder / "config", text.getvalue())
+    return text.getvalue()
 
 
 def environment(settings: Settings, store: ObjectStore) -> dict[str, str]:

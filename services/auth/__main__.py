@@ -13,7 +13,7 @@ from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from services.auth.forgetting import forget_deleted_users
 from services.auth.grants import Credentials, Grants
 from services.auth.housekeeping import keep_house
@@ -26,7 +26,7 @@ from services.auth.tokens import TokenIssuer
 
 
 async def main() -> None:
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("auth", mesh)
     async with await database.connect(str(settings.database_url), mesh) as postgres:
         users, attempts = UserRepository(postgres), AttemptRepository(postgres)

@@ -7,14 +7,12 @@ import sys
 from dataclasses import replace
 from secrets import token_urlsafe
 
-from pydantic import ValidationError
-
 from hashiramart.auth.v1 import auth_pb2
 from mesh import database
 from mesh.errors import Refusal
 from mesh.identity import Role
 from mesh.interceptors import violations
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from services.auth.domain import EmailTaken, KeyStillNeededError, email_address
 from services.auth.keys import KeysNotOpenedError, SigningKeys
 from services.auth.passwords import Passwords
@@ -76,8 +74,8 @@ def arguments_of(command_line: list[str]) -> argparse.Namespace:
 
 
 async def main(arguments: argparse.Namespace) -> None:
-    settings = Settings()
-    async with await database.connect(str(settings.database_url), MeshSettings()) as postgres:
+    settings, mesh = read(Settings), read(MeshSettings)
+    async with await database.connect(str(settings.database_url), mesh) as postgres:
         if arguments.command == "rotate-keys":
             await rotate_keys(SigningKeys(KeyRepository(postgres), settings.secret.get_secret_value()))
         elif arguments.promote:
@@ -96,6 +94,3 @@ if __name__ == "__main__":
         sys.exit(f"{refusal.message[0].upper()}{refusal.message[1:]}.")
     except (KeysNotOpenedError, KeyStillNeededError) as error:
         sys.exit(str(error))
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        sys.exit(f"AUTH_{wrong['loc'][0]!s:.60}".upper() + f": {wrong['msg']}.")

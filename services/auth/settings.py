@@ -5,12 +5,13 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import Field, PostgresDsn, SecretStr
-from pydantic_settings import BaseSettings
+
+from mesh.settings import EnvironmentSettings
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
 
 
-class Settings(BaseSettings, env_prefix="AUTH_", frozen=True, hide_input_in_errors=True):
+class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     """Read from the environment as `AUTH_...`."""
 
     listen: str = "127.0.0.1:50051"

@@ -10,7 +10,7 @@ from mesh import channel, database, telemetry
 from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from services.catalog.changes import ChangeFeed
 from services.catalog.housekeeping import keep_house
 from services.catalog.repository import ChangeRepository, ProductRepository
@@ -21,7 +21,7 @@ from services.catalog.vocabulary import Vocabulary
 
 
 async def main() -> None:
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("catalog", mesh)
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from pydantic import Field, PostgresDsn, SecretStr
-from pydantic_settings import BaseSettings
+
+from mesh.settings import EnvironmentSettings
 
 
-class Settings(BaseSettings, env_prefix="CATALOG_", frozen=True):
+class Settings(EnvironmentSettings, env_prefix="CATALOG_"):
     """Read from the environment as `CATALOG_...`."""
 
     listen: str = "127.0.0.1:50052"

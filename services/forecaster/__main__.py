@@ -11,7 +11,7 @@ from mesh import channel, telemetry
 from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from ml.forecaster.model import Forecaster
 from ml.registry import Promoted
 from ml.versions import Versions, registered_name
@@ -23,7 +23,7 @@ REGISTRY_PATIENCE = 10
 
 
 async def main() -> None:
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("forecaster", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     async with auth, httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client:

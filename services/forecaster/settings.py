@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
+
+from mesh.settings import EnvironmentSettings
 
 
-class Settings(BaseSettings, env_prefix="FORECASTER_", frozen=True):
+class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     """Read from the environment as `FORECASTER_...`."""
 
     listen: str = "127.0.0.1:50054"

@@ -8,7 +8,7 @@ from mesh import channel, database, telemetry
 from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from services.jobs.feed import JobFeed
 from services.jobs.housekeeping import keep_house
 from services.jobs.repository import JobRepository
@@ -17,7 +17,7 @@ from services.jobs.settings import Settings
 
 
 async def main() -> None:
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("jobs", mesh)
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)

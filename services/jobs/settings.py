@@ -7,12 +7,12 @@ from typing import Annotated
 
 from minio.credentials.providers import AWSConfigProvider
 from pydantic import Field, PostgresDsn, SecretStr
-from pydantic_settings import BaseSettings
 
+from mesh.settings import EnvironmentSettings
 from services.jobs.package import ROOT
 
 
-class Settings(BaseSettings, env_prefix="JOBS_", frozen=True):
+class Settings(EnvironmentSettings, env_prefix="JOBS_"):
     """Those of the service, read from the environment as `JOBS_...`."""
 
     listen: str = "127.0.0.1:50055"
@@ -24,7 +24,7 @@ class Settings(BaseSettings, env_prefix="JOBS_", frozen=True):
     secret: Annotated[SecretStr, Field(min_length=32)]
 
 
-class WorkerSettings(BaseSettings, env_prefix="JOBS_", frozen=True):
+class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     """Those of a worker, read from the environment as `JOBS_...`.
 
     What Spark and Hadoop need stands there as they call it: JAVA_HOME, HADOOP_CONF_DIR.

@@ -11,7 +11,7 @@ import grpc.aio
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from hashiramart.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from mesh import channel
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from services.jobs.domain import new_id
 from services.jobs.settings import Settings
 
@@ -84,7 +84,7 @@ def outcome(job: jobs_pb2.Job) -> str:
 
 async def main(arguments: argparse.Namespace) -> int:
     """Runs a job to its end; the exit code says how that was."""
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     jobs = channel.connect(settings.listen, jobs_pb2.DESCRIPTOR.services_by_name["JobsService"], mesh)

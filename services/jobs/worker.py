@@ -22,7 +22,7 @@ from hashiramart.recommender.v1 import recommender_pb2
 from mesh import channel, database, telemetry
 from mesh.errors import Unavailable
 from mesh.identity import ServiceToken
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from ml.versions import Versions, registered_name
 from services.jobs import package
 from services.jobs.domain import HELD, Failure, Job, Limits
@@ -131,7 +131,7 @@ class Worker:
 
 
 async def main() -> None:
-    settings, mesh = WorkerSettings(), MeshSettings()
+    settings, mesh = read(WorkerSettings), read(MeshSettings)
     telemetry.start("jobs-worker", mesh)
     lease = timedelta(seconds=settings.lease_seconds)
     waits = timedelta(seconds=settings.retry_seconds), timedelta(seconds=settings.longest_retry_seconds)

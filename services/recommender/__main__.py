@@ -12,7 +12,7 @@ from mesh import channel, database, telemetry
 from mesh.identity import RemoteKeys, ServiceToken, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, read
 from ml.recommender.model import Recommender
 from ml.registry import Promoted
 from ml.versions import Versions, registered_name
@@ -30,7 +30,7 @@ EXPORT_LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
 
 
 async def main() -> None:
-    settings, mesh = Settings(), MeshSettings()
+    settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("recommender", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     token = ServiceToken(auth, "recommender", settings.service_secret.get_secret_value())

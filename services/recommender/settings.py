@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, PostgresDsn, SecretStr
-from pydantic_settings import BaseSettings
+
+from mesh.settings import EnvironmentSettings
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
 
 
-class Settings(BaseSettings, env_prefix="RECOMMENDER_", frozen=True):
+class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """Read from the environment as `RECOMMENDER_...`."""
 
     listen: str = "127.0.0.1:50053"

@@ -1,0 +1,43 @@
+"""Where a process has its settings from."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from mesh.settings import EnvironmentSettings, MeshSettings, read
+
+
+class Settings(EnvironmentSettings, env_prefix="SHOP_"):
+    """Of a process."""
+
+    name: str
+    secret: SecretStr
+
+
+def test_a_secret_may_stand_in_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "SHOP_SECRET").write_text("hush\n")
+    monkeypatch.setenv("SECRETS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("SHOP_NAME", "corner")
+    settings = read(Settings)
+    assert (settings.name, settings.secret.get_secret_value()) == ("corner", "hush")
+
+
+def test_the_environment_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "SHOP_NAME").write_text("file")
+    monkeypatch.setenv("SECRETS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("SHOP_NAME", "environment")
+    monkeypatch.setenv("SHOP_SECRET", "hush")
+    assert read(Settings).name == "environment"
+
+
+def test_what_is_missing_or_wrong_ends_the_program_with_its_name_and_not_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_NAME", "corner")
+    with pytest.raises(SystemExit, match="^SHOP_SECRET: Field required$"):
+        read(Settings)
+    monkeypatch.setenv("MESH_TLS_KEY", "/no/such/file")
+    monkeypatch.setenv("MESH_DEADLINE_SECONDS", "soon")
+    with pytest.raises(SystemExit) as ended:
+        read(MeshSettings)
+    assert "MESH_TLS_KEY: " in str(ended.value) and "MESH_DEADLINE_SECONDS: " in str(ended.value)
+    assert "soon" not in str(ended.value)
