@@ -114,8 +114,8 @@ test-compose: setup ## build the images, run both stacks and try them; needs a D
 	@docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1 || { echo "There is no Docker engine with Compose here, and it takes one."; exit 1; }
 	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests
 
-certs: setup ## issue certificates for TLS between services, in .local/certs
-	@$(BIN)/python -m mesh.certificates
+certs: setup ## issue certificates for TLS between services, in .local/certs; all anew, from the same authority, with RENEW=1
+	@$(BIN)/python -m mesh.certificates $(if $(RENEW),--renew)
 
 clean: down ## remove everything that is not in git: data, logs, secrets, the environment
 	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -56,7 +56,7 @@ class Stacks:
 
     def states(self, files: Iterable[Path] = (MLOPS, HADOOP)) -> dict[str, str]:
         """How each container is."""
-        lines = self.compose("ps", "--all", "--format", "json", files=files).splitlines()
+        lines = self.compose("ps", "--all", "--orphans=false", "--format", "json", files=files).splitlines()
         each = [json.loads(line) for line in lines]
         return {
             container["Name"]: f"running {container['Health']}" if container["State"] == "running" else f"exited {container['ExitCode']}"
