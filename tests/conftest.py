@@ -1,4 +1,4 @@
-"""What every test can ask for: the engines. And which tests are begun first."""
+"""What every test can ask for: the engines."""
 
 from collections.abc import Iterator
 
@@ -8,27 +8,6 @@ from tests.engines import PgBouncer, Postgres
 from tests.hadoop import Hdfs, Yarn
 from tests.mlflow import Mlflow
 from tests.stores import Minio, SeaweedFS, Store
-
-# Modules that take minutes, the longest first. What is begun last is short, so that no process waits long for another's last module.
-LONG = (
-    "tests/e2e/test_demo.py",
-    "tests/services/jobs/test_workers.py",
-    "tests/spark/test_run.py",
-    "tests/services/jobs/test_training.py",
-    "tests/e2e/test_stack.py",
-    "tests/e2e/test_etl.py",
-    "tests/ml/test_pipeline.py",
-    "tests/e2e/test_training.py",
-    "tests/spark/test_online_retail.py",
-    "tests/e2e/test_openapi.py",
-    "tests/gateway/test_referee.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts those before the rest, which stay as they are."""
-    places = {module: place for place, module in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 @pytest.fixture(scope="session")
