@@ -71,6 +71,9 @@ def told(settings: Settings, postgres_url: str, endpoint: str, credentials: Path
         # What it runs on its own, for language models, would be three more processes.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        # A key of whoever starts it would win over the file.
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
         "AWS_DEFAULT_REGION": settings.s3_region,
     }
 
