@@ -9,10 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import httpx
 import pytest
@@ -21,6 +19,7 @@ from mlflow import MlflowClient
 
 from compose.local.settings import ROOT
 from ml.versions import Versions, registered_name
+from tests.askers import asked_without_end
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 from tests.e2e.walk import OF_MODELS, walk
 
@@ -129,25 +128,6 @@ def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
             assert [each["version"] for each in staff.get(f"/models/{model}/versions").json()["models"]] == ["1"]
 
 
-@contextmanager
-def asked_without_end(http: httpx.Client, path: str) -> Iterator[list[str]]:
-    """The path is asked for the length of a `with` block: the versions that answered, as they came. An answer that fails is raised."""
-    stop, seen = Event(), list[str]()
-
-    def ask() -> None:
-        while not stop.is_set():
-            seen.append(http.get(path).raise_for_status().json()["model_version"])
-
-    with ThreadPoolExecutor(2) as askers:
-        asking = [askers.submit(ask) for _ in range(2)]
-        try:
-            yield seen
-        finally:
-            stop.set()
-        for asker in asking:
-            asker.result()
-
-
 async def promote(url: str, model: str, number: str) -> None:
     """Promotes a version as a training does: in the registry, and nowhere else."""
     async with httpx.AsyncClient(timeout=30) as client:
@@ -162,14 +142,19 @@ def test_what_is_promoted_answers_in_seconds_without_a_failed_call_and_is_rolled
     # The same model under another number, which is as good as one that was trained.
     told = {tag: value for tag, value in first.tags.items() if tag != "promote_time"}
     second = str(mlflow.create_model_version(name, str(first.source), first.run_id, told).version)
-    with signed_in(stack, "STAFF") as staff, signed_in(stack, "ADMIN") as admin, asked_without_end(staff, path) as seen:
-        asyncio.run(promote(url, model, second))
-        deadline = time.monotonic() + SWAP_SECONDS
-        while staff.get(path).json()["model_version"] != second:
-            assert time.monotonic() < deadline, f"version {second} does not answer"
-        assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
-        assert staff.get(path).json()["model_version"] == str(first.version)
-    assert set(seen) == {str(first.version), second}
+    with signed_in(stack, "STAFF") as staff, signed_in(stack, "ADMIN") as admin:
+
+        def ask() -> str:
+            return str(staff.get(path).raise_for_status().json()["model_version"])
+
+        with asked_without_end(ask, 2) as seen:
+            asyncio.run(promote(url, model, second))
+            deadline = time.monotonic() + SWAP_SECONDS
+            while ask() != second:
+                assert time.monotonic() < deadline, f"version {second} does not answer"
+            assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
+            assert ask() == str(first.version)
+    assert seen == {str(first.version), second}
 
 
 @pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])

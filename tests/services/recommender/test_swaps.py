@@ -1,11 +1,8 @@
 """The recommender answers from the promoted model: without a failed call while it is swapped, and without the registry."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
 
 import pytest
 
@@ -13,6 +10,7 @@ from hashiramart.model.v1 import model_pb2
 from mesh.identity import Role
 from mesh.settings import MeshSettings
 from ml import tracking
+from tests.askers import asked_without_end
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.mlflow import Mlflow
@@ -63,31 +61,12 @@ def promote(admin: Shopper, number: str) -> model_pb2.Model:
     return admin.stub.PromoteModel(request, metadata=admin.metadata, timeout=30)
 
 
-@contextmanager
-def asked_without_end(shopper: Shopper) -> Iterator[set[str]]:
-    """Somebody keeps asking for the length of a `with` block; afterwards, the versions that answered. A call that fails is raised."""
-    stop, seen = Event(), set[str]()
-
-    def ask() -> None:
-        while not stop.is_set():
-            seen.add(shopper.recommendations().model_version)
-
-    with ThreadPoolExecutor(4) as askers:
-        asking: list[Future[None]] = [askers.submit(ask) for _ in range(4)]
-        try:
-            yield seen
-        finally:
-            stop.set()
-        for asker in asking:
-            asker.result()
-
-
 def test_no_call_fails_while_models_are_swapped(ann: Shopper, caller: Caller, numbers: list[str]) -> None:
     admin = caller(role=Role.ADMIN)
     assert step(ann.recommendations()) == "CATALOG"
     first, second = numbers
     assert promote(admin, first).serving
-    with asked_without_end(ann) as seen:
+    with asked_without_end(lambda: ann.recommendations().model_version, 4) as seen:
         promote(admin, second)
         assert ann.recommendations().model_version == second
         promote(admin, first)
