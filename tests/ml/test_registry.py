@@ -3,7 +3,7 @@
 import asyncio
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -84,20 +84,28 @@ def test_no_answer_is_missing_or_mixed_while_models_are_swapped(shelf: Shelf, lo
     shelf.promote("1")
     loop.run(promoted.refresh())
 
-    async def served_through_every_swap() -> set[float]:
-        seen: set[float] = set()
+    seen: set[float] = set()
+
+    async def look() -> None:
+        while True:
+            serving = promoted.serving
+            assert serving is not None
+            assert serving.model.answer == numbers[serving.version.number]
+            seen.add(serving.model.answer)
+            await asyncio.sleep(0.001)
+
+    async def swap() -> None:
+        looking = asyncio.create_task(look())
         for number in ("2", "3", "1"):
             await shelf.versions.promote(number)
-            while promoted.serving is None or promoted.serving.version.number != number:
-                serving = promoted.serving
-                assert serving is not None
-                assert serving.model.answer == numbers[serving.version.number]
-                seen.add(serving.model.answer)
-                await asyncio.sleep(0)
-        return seen
+            await wait_for(promoted, numbers[number])
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
 
     with watched(promoted, loop):
-        assert loop.run(served_through_every_swap()) == {1, 2, 3}
+        loop.run(swap())
+    assert seen == {1, 2, 3}
 
 
 def test_without_the_registry_the_last_model_serves_also_after_a_restart(shelf: Shelf, loop: Loop, mlflow: Mlflow, folder: Path) -> None:
