@@ -1,8 +1,9 @@
 """Streams over HTTP: answers as lines of JSON or as events, requests from lines of JSON."""
 
 import asyncio
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
 from google.rpc.status_pb2 import Status
@@ -13,6 +14,8 @@ from gateway.endpoint import Endpoint
 from gateway.errors import Headers, refusal
 from gateway.exchange import Exchange, HungUp, Refused
 from gateway.reader import Malformed
+
+T = TypeVar("T")
 
 # How long an answer waits for its first message: until then, an error can still have a status of its own.
 FIRST_MESSAGE_SECONDS = 1.0
@@ -66,8 +69,10 @@ async def answer_stream(exchange: Exchange, endpoint: Endpoint, request: bytes, 
 async def collect_stream(exchange: Exchange, endpoint: Endpoint, segments: list[str], limits: Limits) -> bytes:
     """Sends each line of the body on as soon as the service takes it, and returns the service's answer, which may come before the end."""
     call = endpoint.rpc(timeout=exchange.timeout(), metadata=exchange.metadata())
+    statuses: list[grpc.aio.AioRpcError] = []
+    call.add_done_callback(lambda ended: statuses.append(_at_once(_status(ended))))
     sending = asyncio.ensure_future(_send_lines(exchange, endpoint, call, segments, limits))
-    answering = asyncio.ensure_future(_answer(call))
+    answering = asyncio.ensure_future(_answer(call, statuses))
     try:
         await asyncio.wait((sending, answering), return_when=asyncio.FIRST_COMPLETED)
         if sending.done():
@@ -138,11 +143,31 @@ async def _send_lines(
             raise Refused(_idle(limits)) from None
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # The service has answered already.
-    await call.done_writing()
+    with suppress(grpc.aio.InternalError):  # The same.
+        await call.done_writing()
 
 
-async def _answer(call: grpc.aio.StreamUnaryCall[bytes, bytes]) -> bytes:
-    return await call
+async def _answer(call: grpc.aio.StreamUnaryCall[bytes, bytes], statuses: list[grpc.aio.AioRpcError]) -> bytes:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        # A write that fails because the service has answered makes that answer INTERNAL (grpc/grpc#36066): its own is the first.
+        raise (statuses[0] if error.code() is grpc.StatusCode.INTERNAL else error) from None
+
+
+async def _status(call: grpc.aio.StreamUnaryCall[bytes, bytes]) -> grpc.aio.AioRpcError:
+    initial, trailing = await call.initial_metadata(), await call.trailing_metadata()
+    return grpc.aio.AioRpcError(await call.code(), initial, trailing, await call.details())
+
+
+def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("it waits")
 
 
 def _idle(limits: Limits) -> Status:

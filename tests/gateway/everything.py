@@ -140,7 +140,9 @@ class EverythingServer:
                 raise
 
     async def _import(self, kind: str, rows: AsyncIterator[bytes], context: Any) -> bytes:
-        """Counts rows, and answers at once when one says so."""
+        """Counts rows, and answers at once when one says so, or before the first if nobody may bring any."""
+        if dict(context.invocation_metadata()).get("authorization") == "nobody":
+            return await _abort(context, grpc.StatusCode.PERMISSION_DENIED, "NOBODY")
         answer = self.message("ImportResponse")()
         self.requests.clear()
         async for raw in rows:

@@ -375,6 +375,12 @@ def test_an_answer_before_the_end_of_an_upload_does_not_wait_for_it(client: http
     assert refusal(client.post("/everything:import", content=lines())) == (400, "ENOUGH")
 
 
+def test_a_service_that_refuses_while_lines_are_on_their_way_is_heard(client: httpx.Client) -> None:
+    # Some of these lines are written at the very moment at which the answer comes.
+    answers = [client.post("/everything:import", content=b"{}", headers={"authorization": "nobody"}) for _ in range(500)]
+    assert {refusal(answer) for answer in answers} == {(403, "NOBODY")}
+
+
 def test_a_token_comes_for_a_form_and_for_json(client: httpx.Client, service: EverythingServer) -> None:
     fields = {"grant_type": "password", "username": "ann@example.com", "password": "a b&c"}
     for answer in (client.post("/auth/token", data=fields), client.post("/auth/token", json=fields)):
