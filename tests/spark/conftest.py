@@ -18,14 +18,15 @@ ROOT = Path(__file__).resolve().parents[2]
 S3A = ROOT / ".local" / "cache" / "s3a"
 
 
+# Told only to those who are to know them: a key in the environment of this process wins over the files of all other tests.
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": secrets.token_hex()}
+
+
 @pytest.fixture(scope="session")
 def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An S3 store with a bucket `lake`; its keys are in the environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", secrets.token_hex())
-        with seaweedfs(tmp_path_factory.mktemp("store") / "seaweedfs") as url:
-            yield url
+    """An S3 store with a bucket `lake`, for who has the keys."""
+    with seaweedfs(tmp_path_factory.mktemp("store") / "seaweedfs", KEYS) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +45,12 @@ def submit_arguments() -> str:
 @pytest.fixture(scope="session")
 def spark(store_url: str, submit_arguments: str) -> Iterator[SparkSession]:
     """The session of the job itself, on this machine's two cores."""
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{submit_arguments} --conf spark.sql.shuffle.partitions=2 pyspark-shell"
-    spark = session("tests", store_url, "us-east-1")
+    told = {**KEYS, "SPARK_LOCAL_IP": "127.0.0.1"}
+    told["PYSPARK_SUBMIT_ARGS"] = f"{submit_arguments} --conf spark.sql.shuffle.partitions=2 pyspark-shell"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in told.items():
+            patch.setenv(name, value)
+        spark = session("tests", store_url, "us-east-1")
     # A test's tables are small: two pieces of each do.
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     yield spark
@@ -57,6 +61,8 @@ NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def shop(spark: SparkSession, store_url: str, tmp_path: Path) -> Shop:
+def shop(spark: SparkSession, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop with an empty raw zone and an empty lake."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
     return Shop(spark, store_url, f"lake-{next(NUMBERS)}-{os.getpid()}", tmp_path / "raw")

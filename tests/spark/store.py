@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,15 +17,15 @@ GRPC_OFFSET = 10_000
 
 
 @contextmanager
-def seaweedfs(folder: Path) -> Iterator[str]:
-    """The URL of a store that takes the keys of the environment; it ends with the `with` block."""
+def seaweedfs(folder: Path, keys: Mapping[str, str]) -> Iterator[str]:
+    """The URL of a store that takes these keys; it ends with the `with` block."""
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-bucket=lake", "-admin.ui=false"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false"]
     folder.mkdir(parents=True)
     with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | keys)
     url = f"http://127.0.0.1:{ports['s3']}"
     try:
         wait_ready(process, f"{url}/healthz", folder / "weed.log")
