@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, inspect, make_url
 from sqlalchemy.schema import CreateSchema
 
-from compose.local.object_store import ObjectStore
+from compose.local.object_store import ObjectStore, told_key
 from compose.local.settings import Settings
 
 SCHEMA = "mlflow"
@@ -70,11 +70,8 @@ def told(settings: Settings, postgres_url: str, endpoint: str, credentials: Path
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # What it runs on its own, for language models, would be three more processes.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
-        # A key of whoever starts it would win over the file.
-        "AWS_ACCESS_KEY_ID": "",
-        "AWS_SECRET_ACCESS_KEY": "",
         "AWS_DEFAULT_REGION": settings.s3_region,
+        **told_key(credentials),
     }
 
 

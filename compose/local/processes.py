@@ -297,7 +297,7 @@ def worker_row(settings: Settings, secrets: Mapping[str, str], database: str, st
         "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
         "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
         "JOBS_MLFLOW_URL": f"http://127.0.0.1:{settings.mlflow_port}",
-        "AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(settings)),
+        **object_store.told_key(spark.credentials_file(settings)),
         "MESH_AUTH_ADDRESS": f"127.0.0.1:{settings.auth_port}",
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 from compose.local import files
-from compose.local.object_store import ObjectStore
+from compose.local.object_store import ObjectStore, told_key
 from compose.local.settings import Settings
 
 
@@ -39,7 +39,7 @@ def environment(settings: Settings, store: ObjectStore) -> dict[str, str]:
         # The stages are run by the Python that is found first.
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DVC_GLOBAL_CONFIG_DIR": str(configuration(settings)),
-        "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(settings)),
+        **told_key(credentials_file(settings)),
         "PIPELINE_STORE_URL": store.endpoint,
         "PIPELINE_STORE_REGION": store.region,
         "PIPELINE_LAKE_BUCKET": settings.lake_bucket,
