@@ -136,7 +136,12 @@ _SCALARS: dict[int, Writer] = {
 
 
 def _timestamp(time: Any) -> str:
-    seconds, nanos = time.seconds, time.nanos
+    return _time(time.seconds, time.nanos)
+
+
+@lru_cache(4096)
+def _time(seconds: int, nanos: int) -> str:
+    """What was made or imported together has one time, and what was never changed has its time twice, so times are kept."""
     if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < 1_000_000_000):
         raise ValueError(f"{seconds} seconds and {nanos} nanoseconds are no time between the years 1 and 9999")
     minute, second = divmod(seconds, 60)
