@@ -9,7 +9,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean \
-  env rotate backup restore test-compose
+  env rotate backup restore test-compose test-cold
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -112,7 +112,11 @@ restore: ## put it back where there is nothing yet
 
 test-compose: setup ## build the images, run both stacks and try them; needs a Docker engine, 12 GB of disk and half an hour
 	@docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1 || { echo "There is no Docker engine with Compose here, and it takes one."; exit 1; }
-	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests
+	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests/test_stacks.py
+
+test-cold: setup ## run the demo on a bare machine, which is a container, with each store; needs a Docker engine and half an hour
+	@docker version >/dev/null 2>&1 || { echo "There is no Docker engine here, and it takes one."; exit 1; }
+	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests/test_cold.py
 
 certs: setup ## issue certificates for TLS between services, in .local/certs; all anew, from the same authority, with RENEW=1
 	@$(BIN)/python -m mesh.certificates $(if $(RENEW),--renew)
