@@ -23,6 +23,8 @@ def seaweedfs(folder: Path, keys: Mapping[str, str]) -> Iterator[str]:
     command = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-bucket=lake", "-admin.ui=false"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false"]
+    # A bucket takes a volume of its own, of which there are as many as the free disk holds: a hundredth of the disk each, unless told.
+    command += ["-master.volumeSizeLimitMB=16"]
     folder.mkdir(parents=True)
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | keys)
