@@ -110,9 +110,9 @@ backup: ## put all that the containers know into a file; they stop for as long a
 restore: ## put it back where there is nothing yet
 	@compose/carry load '$(BACKUP)'
 
-test-compose: setup ## build the images, run both stacks and try them; needs a Docker engine, 12 GB of disk and half an hour
+test-compose: setup ## build the images, run both stacks and try them; needs a Docker engine, 12 GB of disk and most of an hour
 	@docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1 || { echo "There is no Docker engine with Compose here, and it takes one."; exit 1; }
-	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests/test_stacks.py
+	@$(BIN)/pytest --exitfirst --verbose --capture=no compose/tests/test_stacks.py compose/tests/test_foreign.py
 
 test-cold: setup ## run the demo on a bare machine, which is a container, with each store; needs a Docker engine and half an hour
 	@docker version >/dev/null 2>&1 || { echo "There is no Docker engine here, and it takes one."; exit 1; }

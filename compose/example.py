@@ -56,7 +56,11 @@ OWN = {
     "S3_ENDPOINT": ("An S3 store to use, where the buckets exist; without one the stacks run MinIO. Its key:", ""),
     "S3_ACCESS_KEY": ("", ""),
     "S3_SECRET_KEY": ("", ""),
-    "HADOOP_CONF_DIR": ("The folder of the configuration of an HDFS and a YARN to use, where /hashiramart is ours to write.", ""),
+    "HADOOP_CONF_DIR": (
+        "The folder of the configuration of an HDFS and a YARN to use, where /hashiramart is ours to write and nodes have Java 17 and "
+        "Python 3.11.",
+        "",
+    ),
     "YARN_MEMORY_MB": ("What all applications on one node of our YARN may hold together.", "1536"),
     "MLFLOW_URL": ("An MLflow to use.", "http://mlflow:5000"),
     "GATEWAY_TLS_FOLDER": (OF_HTTPS, ""),

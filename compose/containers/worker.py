@@ -6,13 +6,14 @@ from pathlib import Path
 
 from compose.containers import training
 from compose.containers.store import Store
-from compose.local import spark
+from compose.local import packages, spark
 from compose.local.settings import Settings
 from mesh.settings import read
 
 OUR_CLUSTER = Path("/etc/hadoop")
 S3A = "/opt/s3a"
 CREDENTIALS = Path("/run/secrets/spark.credentials")
+PACKAGES = Path("/tmp/packages.tar.gz")  # noqa: S108 nobody else is in the container
 
 
 def main() -> None:
@@ -20,16 +21,19 @@ def main() -> None:
     training.configure(settings)
     reached = {
         "s3a": S3A,
+        "packages": str(PACKAGES),
         "s3_endpoint": read(Store).url,
         "s3_region": settings.s3_region,
         "credentials": str(CREDENTIALS),
         "credentials_name": CREDENTIALS.name,
         "history_address": f"127.0.0.1:{settings.history_port}",
     }
-    template = "any-cluster.conf"
     if settings.hadoop_conf_dir == OUR_CLUSTER:
         template = "every-node.conf"
         os.environ["PYSPARK_ARCHIVES_PATH"] = spark.archives()
+    else:
+        template = "any-cluster.conf"
+        packages.pack(PACKAGES)
     Path(os.environ["JOBS_SPARK_PROPERTIES"]).write_text(spark.properties(reached, [template]))
     os.execv(sys.executable, [sys.executable, "-m", "services.jobs.worker"])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, postgres, seaweedfs, sources, spark, training
+from compose.local import credentials, hadoop, jars, minio, mlflow, object_store, packages, postgres, seaweedfs, sources, spark, training
 from compose.local.object_store import ObjectStore, User
 from compose.local.probes import grpc_serves, http_answers
 from compose.local.process import Process
@@ -169,8 +169,15 @@ def history_row(settings: Settings, store: ObjectStore) -> Process:
         # It reads what applications wrote into HDFS.
         after=() if settings.hadoop_conf_dir else ("datanode",),
         install=jars.install_s3a,
-        prepare=partial(spark.configure, settings, store),
+        prepare=partial(configure_spark, settings, store),
     )
+
+
+def configure_spark(settings: Settings, store: ObjectStore) -> None:
+    """Writes how applications are submitted, and what a cluster that is not our own has to be sent."""
+    spark.configure(settings, store)
+    if settings.hadoop_conf_dir:
+        packages.pack(spark.packages_file(settings))
 
 
 def mlflow_row(settings: Settings, database: str, store: ObjectStore, after: tuple[str, ...]) -> Process:

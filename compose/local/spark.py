@@ -26,6 +26,11 @@ def credentials_file(settings: Settings) -> Path:
     return submit_configuration(settings).with_name("s3.credentials")
 
 
+def packages_file(settings: Settings) -> Path:
+    """What a cluster that is not our own is sent of Python's packages."""
+    return submit_configuration(settings).with_name("packages.tar.gz")
+
+
 def configure(settings: Settings, store: ObjectStore) -> None:
     """Writes the properties file, and the credentials that it names."""
     file = submit_configuration(settings)
@@ -34,6 +39,7 @@ def configure(settings: Settings, store: ObjectStore) -> None:
     store.write_credentials("spark", credentials)
     reached = {
         "s3a": str(jars.S3A),
+        "packages": str(packages_file(settings)),
         "s3_endpoint": store.endpoint,
         "s3_region": store.region,
         "credentials": str(credentials),

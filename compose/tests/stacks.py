@@ -24,8 +24,9 @@ Json = dict[str, Any]
 class Stacks:
     """Both, as they are at any time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
         self.folder = folder
+        self.project = project
         self._ports = {name: free_port() for name in PORTS}
         self._make_environment()
         with (folder / ".env").open("a") as file:
@@ -41,7 +42,7 @@ class Stacks:
     def compose(self, *words: str, files: Iterable[Path] = (MLOPS, HADOOP), text: str = "") -> str:
         """What `docker compose` answers. Raises `CalledProcessError`."""
         named = [word for file in files for word in ("--file", str(file))]
-        told = ["--project-name", PROJECT, "--env-file", str(self.folder / ".env"), *named]
+        told = ["--project-name", self.project, "--env-file", str(self.folder / ".env"), *named]
         return run("docker", "compose", "--progress", "quiet", *told, *words, text=text)
 
     def up(self, *words: str, files: Iterable[Path] = (MLOPS, HADOOP)) -> float:
@@ -66,7 +67,7 @@ class Stacks:
     def containers(self, service: str = "") -> list[str]:
         """The names of those that run."""
         label = f"label=com.docker.compose.service={service}" if service else "label=com.docker.compose.service"
-        project = f"label=com.docker.compose.project={PROJECT}"
+        project = f"label=com.docker.compose.project={self.project}"
         return run("docker", "ps", "--filter", project, "--filter", label, "--format", "{{.Names}}").split()
 
     def inspected(self, container: str) -> Json:
@@ -78,20 +79,24 @@ class Stacks:
         """Where one of the ports is."""
         return f"{scheme}://127.0.0.1:{self._ports[name]}"
 
-    def boss(self) -> httpx.Client:
-        """An admin who has signed in."""
-        client = httpx.Client(base_url=self.address("GATEWAY"), timeout=30)
+    def make_boss(self, *files: Path) -> None:
+        """Makes the admin in whose name `ask` asks."""
+        words = ("python", "-m", "services.auth.admin", "create-admin", "--email", "boss@example.com")
+        self.compose("exec", "-T", "auth", *words, text=PASSWORD, files=files)
+
+    def ask(self, method: str, path: str, content: str | None = None, body: Json | None = None) -> httpx.Response:
+        """What the gateway answers an admin, who signs in for each question: a token may not live as long as a job."""
         form = {"grant_type": "password", "username": "boss@example.com", "password": PASSWORD}
-        client.headers["authorization"] = f"Bearer {client.post('/auth/token', data=form).raise_for_status().json()['access_token']}"
-        return client
+        with httpx.Client(base_url=self.address("GATEWAY"), timeout=30) as client:
+            token = client.post("/auth/token", data=form).raise_for_status().json()["access_token"]
+            return client.request(method, path, content=content, json=body, headers={"authorization": f"Bearer {token}"})
 
     def job(self, path: str, **body: str) -> Json:
         """A job, ordered over REST, when it has ended."""
-        id = self.boss().post(path, json=body).raise_for_status().json()["id"]
+        id = self.ask("POST", path, body=body).raise_for_status().json()["id"]
         deadline = time.monotonic() + JOB_SECONDS
         while time.monotonic() < deadline:
-            # A token may not live as long as a job.
-            job: Json = self.boss().get(f"/jobs/{id}").raise_for_status().json()
+            job: Json = self.ask("GET", f"/jobs/{id}").raise_for_status().json()
             if job["state"] not in ("JOB_STATE_QUEUED", "JOB_STATE_RUNNING"):
                 return job
             time.sleep(3)

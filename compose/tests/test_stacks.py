@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import pytest
 
-from compose.tests.stacks import HADOOP, HERE, MLOPS, PASSWORD, PROJECT, Json, Stacks, run
+from compose.tests.stacks import HADOOP, HERE, MLOPS, PROJECT, Json, Stacks, run
 
 IMAGES = ("mesh", "models", "mlflow", "hadoop", "spark", "training", "minio")
 # What builds, and has no business where it is only run.
@@ -71,21 +71,9 @@ def test_a_setting_that_is_missing_ends_a_container_at_once_and_is_named() -> No
 
 def test_hadoop_alone_cleans_what_was_landed(stacks: Stacks) -> None:
     print(f"\nhadoop is up after {stacks.up(files=[HADOOP]):.0f} s")
-    stacks.compose(
-        "exec",
-        "-T",
-        "auth",
-        "python",
-        "-m",
-        "services.auth.admin",
-        "create-admin",
-        "--email",
-        "boss@example.com",
-        text=PASSWORD,
-        files=[HADOOP],
-    )
+    stacks.make_boss(HADOOP)
     # Whoever is not up is told of.
-    assert stacks.boss().get("/products").status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert stacks.ask("GET", "/products").status_code == httpx.codes.SERVICE_UNAVAILABLE
     stacks.compose("run", "--rm", "--no-deps", "land", files=[HADOOP])
     began = time.monotonic()
     job = stacks.job("/jobs/etl")
@@ -103,7 +91,7 @@ def test_the_pipeline_trains_and_the_shop_recommends(stacks: Stacks) -> None:
     print(f"trained in {time.monotonic() - began:.0f} s")
     products = stacks.compose("run", "--rm", "--no-deps", "training", "python", "-c", PRODUCTS, files=[MLOPS])
     lines = "".join(f"{line}\n" for line in products.splitlines() if line.startswith("{"))
-    report = stacks.boss().post("/products:import", content=lines).raise_for_status().json()
+    report = stacks.ask("POST", "/products:import", content=lines).raise_for_status().json()
     assert report["created_count"] > 4000
     assert recommended(stacks)["recommendations"]
     assert recommended(stacks)["model_version"] == "1"
@@ -222,7 +210,7 @@ def recommended(stacks: Stacks) -> Json:
     """What a customer of the sales history is recommended, once there is a model."""
     deadline = time.monotonic() + 60
     while True:
-        answer = stacks.boss().get("/customers/17841/recommendations?page_size=5")
+        answer = stacks.ask("GET", "/customers/17841/recommendations?page_size=5")
         if answer.is_success and answer.json()["model_version"] or time.monotonic() > deadline:
             found: Json = answer.raise_for_status().json()
             return found
