@@ -15,8 +15,8 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 Chosen = TypeVar("Chosen", bound=BaseSettings)
 
 
-class EnvironmentSettings(BaseSettings, frozen=True, hide_input_in_errors=True):
-    """Read from the environment; what is not there, from a file of that name in SECRETS_FOLDER.
+class EnvironmentSettings(BaseSettings, frozen=True, hide_input_in_errors=True, env_ignore_empty=True):
+    """Read from the environment; what is not there, or empty, from a file of that name in SECRETS_FOLDER.
 
     That is where containers find secrets.
     """

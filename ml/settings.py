@@ -3,7 +3,7 @@
 from pydantic_settings import BaseSettings
 
 
-class Settings(BaseSettings, env_prefix="PIPELINE_", frozen=True):
+class Settings(BaseSettings, env_prefix="PIPELINE_", frozen=True, env_ignore_empty=True):
     """Read from the environment as `PIPELINE_...`. The store's keys come from the environment, as AWS calls them, or from a file."""
 
     store_url: str = "http://127.0.0.1:9000"

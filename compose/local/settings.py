@@ -10,7 +10,7 @@ Key = TypeVar("Key")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Settings(BaseSettings, frozen=True):
+class Settings(BaseSettings, frozen=True, env_ignore_empty=True):
     """Read from the environment as they are called here, in capitals."""
 
     # Data, logs and secrets.

@@ -60,7 +60,7 @@ class Stacks:
         lines = self.compose("ps", "--all", "--orphans=false", "--format", "json", files=files).splitlines()
         each = [json.loads(line) for line in lines]
         return {
-            container["Name"]: f"running {container['Health']}" if container["State"] == "running" else f"exited {container['ExitCode']}"
+            container["Name"]: f"{container['State']} {container['Health' if container['State'] == 'running' else 'ExitCode']}"
             for container in each
         }
 

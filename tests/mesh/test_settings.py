@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import DirectoryPath, SecretStr
 
 from mesh.settings import EnvironmentSettings, MeshSettings, read
 
@@ -13,6 +13,7 @@ class Settings(EnvironmentSettings, env_prefix="SHOP_"):
 
     name: str
     secret: SecretStr
+    folder: DirectoryPath | None = None
 
 
 def test_a_secret_may_stand_in_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +30,12 @@ def test_the_environment_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("SHOP_NAME", "environment")
     monkeypatch.setenv("SHOP_SECRET", "hush")
     assert read(Settings).name == "environment"
+
+
+def test_what_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SHOP_NAME": "corner", "SHOP_SECRET": "hush", "SHOP_FOLDER": ""}.items():
+        monkeypatch.setenv(name, value)
+    assert read(Settings).folder is None
 
 
 def test_what_is_missing_or_wrong_ends_the_program_with_its_name_and_not_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
