@@ -49,6 +49,10 @@ OF_HTTPS = (
     "A folder with the certificate and the key by which the gateway serves HTTPS. It is /run/https in its container, and without one the "
     "installation's own certificate is there: GATEWAY_TLS_CERTIFICATE=/run/https/tls.crt, GATEWAY_TLS_KEY=/run/https/tls.key."
 )
+OF_CLUSTERS = (
+    "The folder of the configuration of an HDFS and a YARN to use, where /hashiramart is ours to write, and whose nodes have Java 17 and "
+    "Python 3.11."
+)
 # What only containers have, and what is said otherwise of them.
 OWN = {
     "POSTGRES_URL": ("A PostgreSQL database to use; without one the stacks run a server of their own.", ""),
@@ -56,11 +60,7 @@ OWN = {
     "S3_ENDPOINT": ("An S3 store to use, where the buckets exist; without one the stacks run MinIO. Its key:", ""),
     "S3_ACCESS_KEY": ("", ""),
     "S3_SECRET_KEY": ("", ""),
-    "HADOOP_CONF_DIR": (
-        "The folder of the configuration of an HDFS and a YARN to use, where /hashiramart is ours to write and nodes have Java 17 and "
-        "Python 3.11.",
-        "",
-    ),
+    "HADOOP_CONF_DIR": (OF_CLUSTERS, ""),
     "YARN_MEMORY_MB": ("What all applications on one node of our YARN may hold together.", "1536"),
     "MLFLOW_URL": ("An MLflow to use.", "http://mlflow:5000"),
     "GATEWAY_TLS_FOLDER": (OF_HTTPS, ""),
