@@ -155,7 +155,8 @@ def test_a_job_survives_its_worker_yarn_and_the_database(
 ) -> None:
     id = staff.submit(full=True).id
     with worker() as first:
-        running = wait(staff, id, lambda job: bool(job.application_id))
+        # One that YARN has not begun yet may be lost with it, and is submitted again.
+        running = wait(staff, id, lambda job: bool(job.application_id) and applications(yarn, id) == ["RUNNING"])
         first.kill()
     yarn.resourcemanager.kill()
     yarn.nodemanager.kill()
