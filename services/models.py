@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Generic
 
 import grpc.aio
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.model.v1 import model_pb2
 from mesh.errors import FailedPrecondition, NotFound, Unavailable
 from mesh.paging import PageTokens, page_size
-from ml import versions
-from ml.refusal import Refused
-from ml.registry import M, Promoted, Serving
-from ml.versions import NoPrevious, NotPassed, UnknownVersion, Version, Versions
+from mesh.timestamps import timestamp
+from ml.registry import client as versions
+from ml.registry.champion import M, Promoted, Serving
+from ml.registry.client import NoPrevious, NotPassed, UnknownVersion, Version, Versions
+from ml.registry.errors import Refused
 
 Context = grpc.aio.ServicerContext[Message, Message]
 
@@ -66,8 +65,8 @@ class ModelServicer(Generic[M]):
             version=version.number,
             aliases=version.aliases,
             serving=serving is not None and serving.version.same(version),
-            create_time=_timestamp(version.create_time),
-            promote_time=_timestamp(version.promote_time) if version.promote_time else None,
+            create_time=timestamp(version.create_time),
+            promote_time=timestamp(version.promote_time) if version.promote_time else None,
             recipe=told.recipe,
             data_through_date=told.data_through_date.isoformat(),
             metrics=told.metrics,
@@ -111,9 +110,3 @@ def _refusals(number: str = "") -> Iterator[None]:
         raise FailedPrecondition("MODEL_UNFIT", str(error)) from error
     except versions.Unavailable as error:
         raise Unavailable("REGISTRY_UNAVAILABLE", "the model registry cannot be reached") from error
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message

@@ -9,13 +9,13 @@ import grpc.aio
 import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from mesh import identity
 from mesh.errors import Aborted, FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from mesh.identity import Role
 from mesh.paging import PageTokens, Place, page_size
+from mesh.timestamps import timestamp
 from services.auth.clients import Networks, client_of
 from services.auth.domain import ACCESS_TOKEN_LIFETIME, CallerGone, User, WrongPassword, email_address
 from services.auth.grants import Credentials, Grants, basic_credentials
@@ -263,13 +263,7 @@ def _message(user: User) -> auth_pb2.User:
         role=_ROLE_NUMBERS[user.role],
         customer_number=user.customer_number or "",
         disabled=user.disabled,
-        create_time=_timestamp(user.create_time),
-        update_time=_timestamp(user.update_time),
+        create_time=timestamp(user.create_time),
+        update_time=timestamp(user.update_time),
         etag=user.etag,
     )
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(time)
-    return timestamp

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
 from google.protobuf.json_format import ParseDict
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.jobs.v1 import jobs_pb2
+from mesh.timestamps import timestamp
 from services.jobs.domain import Job, Kind, LogLine, State
 
 
@@ -51,12 +50,6 @@ def kind(number: jobs_pb2.JobKind.ValueType) -> Kind | None:
 def states(numbers: Collection[jobs_pb2.JobState.ValueType]) -> set[State]:
     """The states that these numbers of the contract stand for."""
     return {state for state, value in _STATES.items() if value in numbers}
-
-
-def timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 _KINDS = {kind: jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.name}") for kind in Kind}

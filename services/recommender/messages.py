@@ -1,10 +1,7 @@
 """Recommendations and events as the contract's messages."""
 
-from datetime import UTC, datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from hashiramart.recommender.v1 import recommender_pb2
+from mesh.timestamps import timestamp
 from ml.recommender.model import Purchase
 from services.recommender.domain import Event, EventKind
 from services.recommender.products import Products
@@ -54,19 +51,8 @@ def event_message(event: Event) -> recommender_pb2.Event:
         kind=recommender_pb2.EventKind.Value(f"EVENT_KIND_{event.kind.name}"),
         product_id=event.product_id,
         quantity=event.quantity,
-        event_time=_timestamp(event.event_time),
+        event_time=timestamp(event.event_time),
         user_id=event.user_id,
         customer_number=event.customer_number,
         model_version=event.model_version,
     )
-
-
-def time_of(message: Timestamp) -> datetime:
-    """Raises `ValueError` for a time that no calendar has."""
-    return message.ToDatetime(UTC)
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message

@@ -15,14 +15,15 @@ from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
 from mesh.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
 from mesh.identity import caller
 from mesh.paging import PageTokens, page_size
+from mesh.timestamps import to_datetime
 from ml.recommender.model import Purchase, Recommender
 from ml.recommender.model import Request as Wish
-from ml.registry import Promoted
-from ml.versions import Versions
+from ml.registry.champion import Promoted
+from ml.registry.client import Versions
 from services.models import ModelServicer
 from services.recommender.catalog import Catalog
 from services.recommender.domain import Event, Request, all_purchases, place, told
-from services.recommender.messages import event_kind, event_message, list_message, purchase_message, time_of
+from services.recommender.messages import event_kind, event_message, list_message, purchase_message
 from services.recommender.products import Filters
 from services.recommender.recommendations import Asked, Page, Recommendations
 from services.recommender.repository import EventRepository
@@ -159,7 +160,7 @@ def _events(request: recommender_pb2.RecordEventsRequest) -> list[Event]:
     events, wrong = [], []
     for index, message in enumerate(request.events):
         try:
-            time = time_of(message.event_time) if message.HasField("event_time") else now
+            time = to_datetime(message.event_time) if message.HasField("event_time") else now
         except ValueError:
             wrong.append(FieldViolation(f"events[{index}].event_time", "is no time"))
             continue
