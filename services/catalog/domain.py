@@ -1,8 +1,5 @@
 """Products and their rules."""
 
-import secrets
-import time
-from base64 import b32hexencode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -119,11 +116,6 @@ class Request(NamedTuple):
     id: str
     # Of all that it says.
     digest: bytes
-
-
-def new_id() -> str:
-    """An id for a product: 16 characters, greater than those made before."""
-    return b32hexencode((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(4)).decode().lower()
 
 
 def name_words(id: str, name: str) -> list[str]:

@@ -10,9 +10,10 @@ from google.protobuf.message import Message
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from mesh.errors import InvalidArgument, NotFound, PermissionDenied
 from mesh.identity import Role, caller
+from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
 from services.catalog.changes import ChangeFeed
-from services.catalog.domain import BEST_FIRST, NEWEST_FIRST, Details, Listing, Page, Request, new_id, order
+from services.catalog.domain import BEST_FIRST, NEWEST_FIRST, Details, Listing, Page, Request, order
 from services.catalog.importing import Import
 from services.catalog.messages import bookmark_message, change_message, details, product_message, write_product
 from services.catalog.repository import ProductRepository

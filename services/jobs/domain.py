@@ -1,8 +1,5 @@
 """Jobs and their rules."""
 
-import secrets
-import time
-from base64 import b32hexencode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -190,11 +187,6 @@ class Request(NamedTuple):
     id: str
     # Of all that it says.
     digest: bytes
-
-
-def new_id() -> str:
-    """An id for a job: 16 characters, greater than those made before. YARN's tags know no capitals."""
-    return b32hexencode((time.time_ns() // 1_000_000).to_bytes(6) + secrets.token_bytes(4)).decode().lower()
 
 
 # Beyond these no wait is shorter than its limit.

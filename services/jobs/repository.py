@@ -30,8 +30,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database, Record, Transaction
 from mesh.errors import InvalidArgument, NotFound, OutOfRange
+from mesh.ids import new_id
 from mesh.paging import Place
-from services.jobs.domain import HELD, Job, Kind, LogLine, Order, Request, State, new_id
+from services.jobs.domain import HELD, Job, Kind, LogLine, Order, Request, State
 from services.jobs.tables import jobs, log_lines, requests
 
 # What the database tells of changes on, to whoever listens: the id of the job.

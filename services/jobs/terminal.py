@@ -11,8 +11,8 @@ import grpc.aio
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from hashiramart.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from mesh import channel
+from mesh.ids import new_id
 from mesh.settings import MeshSettings, read
-from services.jobs.domain import new_id
 from services.jobs.settings import Settings
 
 Metadata = tuple[tuple[str, str], ...]
