@@ -109,15 +109,6 @@ class Listing(NamedTuple):
         return Page(products[:size], self.place(products[size - 1]) if len(products) > size else None)
 
 
-class Request(NamedTuple):
-    """A request to create, which may be sent several times."""
-
-    caller: str
-    id: str
-    # Of all that it says.
-    digest: bytes
-
-
 def name_words(id: str, name: str) -> list[str]:
     """The words by which a product is found best."""
     return words(f"{id} {name}")

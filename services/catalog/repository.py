@@ -34,15 +34,19 @@ from sqlalchemy.dialects.postgresql import REGCONFIG, Insert, insert
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.types import TypeEngine
 
-from mesh.database import Database, Transaction
-from mesh.errors import AlreadyExists, InvalidArgument, NotFound
+from mesh.database import Database
+from mesh.errors import AlreadyExists, NotFound
+from mesh.idempotency import RETENTION, IdempotentRequest
 from mesh.paging import Place
-from services.catalog.domain import Details, Key, Listing, Product, Request, name_words
+from services.catalog.domain import Details, Key, Listing, Product, name_words
 from services.catalog.tables import change_log, changes, products, requests
 from services.catalog.words import words
 
 # What the database tells of a change on, to whoever listens.
 CHANNEL = "catalog_changes"
+
+# What the contract promises.
+CHANGE_RETENTION = timedelta(days=7)
 
 
 class Match(Enum):
@@ -110,21 +114,21 @@ class ProductRepository:
         """What the next products, by id, are described with."""
         return [Texts(*row) for row in await self._database.fetch(_TEXTS, after_id=after_id, limit=limit)]
 
-    async def create(self, id: str, details: Details, request: Request | None) -> Product:
+    async def create(self, id: str, details: Details, request: IdempotentRequest | None) -> Product:
         """A new product; or, if the request was carried out before, the one that it made then.
 
         Raises `AlreadyExists`, or `InvalidArgument` if the request's id was used for another request.
         """
         async with self._database.begin() as transaction:
-            # Who comes at the same time with the same request waits here until this transaction ends.
-            if request and not await transaction.execute(_CLAIM, caller=request.caller, request_id=request.id, digest=request.digest):
-                return await _answered(transaction, request)
+            earlier = await requests.claim(transaction, request)
+            if earlier is not None:
+                [found] = await transaction.fetch(_CHANGED, number=earlier)
+                return Product(*found)
             row = await transaction.fetch_row(_CREATE, **details._asdict(), **_searchable(id, details), id=id)
             if row is None:
                 raise AlreadyExists("product", id)
             number, *fields = row
-            if request:
-                await transaction.execute(_REMEMBER, caller=request.caller, request_id=request.id, number=number)
+            await requests.answer(transaction, request, number)
             return Product(*fields)
 
     async def change(self, id: str, change: Callable[[Product, datetime], Product]) -> Product:
@@ -187,10 +191,10 @@ class ChangeRepository:
         """The changes that follow this one, in their order."""
         return [Change(row[0], Product(*row[1:])) for row in await self._database.fetch(_CHANGES, after=number, limit=limit)]
 
-    async def sweep(self, requests_age: timedelta, changes_age: timedelta) -> None:
-        """Deletes what is older."""
-        await self._database.execute(_SWEEP_REQUESTS, age=requests_age)
-        while await self._database.execute(_SWEEP_CHANGES, age=changes_age) == _SWEPT_AT_ONCE:
+    async def delete_expired(self, request_age: timedelta = RETENTION, change_age: timedelta = CHANGE_RETENTION) -> None:
+        """Deletes the requests and the changes that are older."""
+        await requests.delete_expired(self._database, request_age)
+        while await self._database.execute(_DELETE_EXPIRED_CHANGES, age=change_age) == _DELETED_AT_ONCE:
             pass
 
 
@@ -384,39 +388,17 @@ _TAKE_IN = _recorded(
     .cte("written")
 ).returning(changes.c.id, changes.c.version)
 
-# One that is under way under the same id is waited for.
-_CLAIM = (
-    insert(requests)
-    .values(caller=bindparam("caller"), request_id=bindparam("request_id"), digest=bindparam("digest"))
-    .on_conflict_do_nothing()
-)
-_same_request = and_(requests.c.caller == bindparam("caller"), requests.c.request_id == bindparam("request_id"))
-_REMEMBER = update(requests).where(_same_request).values(change_number=bindparam("number"))
-_ANSWERED = (
-    select(requests.c.digest, *_CHANGED_PRODUCT)
-    .join_from(requests, changes, changes.c.number == requests.c.change_number)
-    .where(_same_request)
-)
-
+_CHANGED = select(*_CHANGED_PRODUCT).where(changes.c.number == bindparam("number"))
 _LOG = select(change_log.c.last_number, select(func.min(changes.c.number)).scalar_subquery(), change_log.c.secret)
 _CHANGES = select(changes.c.number, *_CHANGED_PRODUCT).where(changes.c.number > bindparam("after")).order_by(changes.c.number).limit(_LIMIT)
 
-_SWEPT_AT_ONCE = 10_000
+_DELETED_AT_ONCE = 10_000
 _since = func.now() - bindparam("age", type_=Interval)
-_SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < _since)
 # Of the oldest those before the first that is young enough, so that no gap comes to be; not all at once, which might take too long.
-_oldest = select(changes.c.number, changes.c.update_time).order_by(changes.c.number).limit(_SWEPT_AT_ONCE).subquery()
+_oldest = select(changes.c.number, changes.c.update_time).order_by(changes.c.number).limit(_DELETED_AT_ONCE).subquery()
 _first_kept = select(func.min(_oldest.c.number)).where(_oldest.c.update_time >= _since).scalar_subquery()
 _first_unseen = select(func.max(_oldest.c.number) + 1).scalar_subquery()
-_SWEEP_CHANGES = delete(changes).where(changes.c.number < func.coalesce(_first_kept, _first_unseen))
-
-
-async def _answered(transaction: Transaction, request: Request) -> Product:
-    [row] = await transaction.fetch(_ANSWERED, caller=request.caller, request_id=request.id)
-    digest, *fields = row
-    if digest != request.digest:
-        raise InvalidArgument("request_id was used before for another request", field="request_id", reason="REQUEST_ID_REUSED")
-    return Product(*fields)
+_DELETE_EXPIRED_CHANGES = delete(changes).where(changes.c.number < func.coalesce(_first_kept, _first_unseen))
 
 
 def _searchable(id: str, details: Details) -> dict[str, str | int]:

@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from hashlib import sha256
 
 import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from mesh.errors import InvalidArgument, NotFound, PermissionDenied
+from mesh.idempotency import idempotent_request
 from mesh.identity import Role, caller
 from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
 from services.catalog.changes import ChangeFeed
-from services.catalog.domain import BEST_FIRST, NEWEST_FIRST, Details, Listing, Page, Request, order
+from services.catalog.domain import BEST_FIRST, NEWEST_FIRST, Details, Listing, Page, order
 from services.catalog.importing import Import
 from services.catalog.messages import bookmark_message, change_message, details, product_message, write_product
 from services.catalog.repository import ProductRepository
@@ -71,7 +71,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 
     async def CreateProduct(self, request: catalog_pb2.CreateProductRequest, context: Context) -> catalog_pb2.Product:
         wanted = request.product
-        product = await self._products.create(wanted.id or new_id(), details(wanted, self._currency), _repeatable(request))
+        product = await self._products.create(wanted.id or new_id(), details(wanted, self._currency), idempotent_request(request))
         return product_message(product)
 
     async def ReplaceProduct(self, request: catalog_pb2.ReplaceProductRequest, context: Context) -> catalog_pb2.Product:
@@ -125,13 +125,6 @@ def _listing(request: catalog_pb2.ListProductsRequest) -> Listing:
         filters["category"] = request.category
     default = BEST_FIRST if request.search else NEWEST_FIRST
     return Listing(filters, order(request.order_by) if request.order_by else default, request.show_deleted)
-
-
-def _repeatable(request: catalog_pb2.CreateProductRequest) -> Request | None:
-    """The request as one that may come again, if the caller named it."""
-    if not request.request_id:
-        return None
-    return Request(caller().subject, request.request_id, sha256(request.product.SerializeToString(deterministic=True)).digest())
 
 
 def _masked(request: catalog_pb2.UpdateProductRequest) -> set[str]:

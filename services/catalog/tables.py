@@ -1,7 +1,9 @@
 """The tables of the catalogue's schema."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 from sqlalchemy.dialects.postgresql import TSVECTOR
+
+from mesh.idempotency import IdempotentRequests
 
 metadata = MetaData(schema="catalog")
 
@@ -63,15 +65,5 @@ change_log = Table(
     Column("secret", LargeBinary, nullable=False),
 )
 
-# Requests to create that may come again.
-requests = Table(
-    "requests",
-    metadata,
-    Column("caller", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    # What was answered: the change that created the product. None for as long as nobody else sees the row.
-    Column("change_number", BigInteger),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("caller", "request_id"),
-)
+# Requests to create a product, each answered by the change that created it.
+requests = IdempotentRequests(metadata, Column("change_number", BigInteger))

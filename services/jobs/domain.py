@@ -180,14 +180,5 @@ class LogLine(NamedTuple):
     text: str
 
 
-class Request(NamedTuple):
-    """A request to submit, which may be sent several times."""
-
-    caller: str
-    id: str
-    # Of all that it says.
-    digest: bytes
-
-
 # Beyond these no wait is shorter than its limit.
 _DOUBLINGS = 20

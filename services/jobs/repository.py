@@ -28,11 +28,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from mesh.database import Database, Record, Transaction
-from mesh.errors import InvalidArgument, NotFound, OutOfRange
+from mesh.database import Database, Record
+from mesh.errors import NotFound, OutOfRange
+from mesh.idempotency import RETENTION, IdempotentRequest
 from mesh.ids import new_id
 from mesh.paging import Place
-from services.jobs.domain import HELD, Job, Kind, LogLine, Order, Request, State
+from services.jobs.domain import HELD, Job, Kind, LogLine, Order, State
 from services.jobs.tables import jobs, log_lines, requests
 
 # What the database tells of changes on, to whoever listens: the id of the job.
@@ -60,20 +61,17 @@ class JobRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def submit(self, order: Order, request: Request | None) -> Job:
+    async def submit(self, order: Order, request: IdempotentRequest | None) -> Job:
         """A new job, queued; or, if the request was carried out before, the one that it made then.
 
         Raises `InvalidArgument` if the request's id was used for another request.
         """
         id = new_id()
         async with self._database.begin() as transaction:
-            # Who comes at the same time with the same request waits here until this transaction ends.
-            if request and not await transaction.execute(
-                _CLAIM_REQUEST, caller=request.caller, request_id=request.id, digest=request.digest, job_id=id
-            ):
-                return await _answered(transaction, request)
-            row = await transaction.fetch_row(_SUBMIT, id=id, state=State.QUEUED, **order._asdict())
-            return _job(row)
+            earlier = await requests.claim(transaction, request, answer=id)
+            if earlier is not None:
+                return _job(await transaction.fetch_row(_GET, id=earlier))
+            return _job(await transaction.fetch_row(_SUBMIT, id=id, state=State.QUEUED, **order._asdict()))
 
     async def get(self, id: str) -> Job:
         """Raises `NotFound`."""
@@ -116,9 +114,9 @@ class JobRepository:
         rows = await self._database.fetch(_NEWEST_LINES, id=id, after=after, limit=limit)
         return [LogLine(*row) for row in reversed(rows)]
 
-    async def sweep(self, requests_age: timedelta) -> None:
-        """Forgets requests that are older."""
-        await self._database.execute(_SWEEP_REQUESTS, age=requests_age)
+    async def delete_expired(self, request_age: timedelta = RETENTION) -> None:
+        """Deletes the requests that are older."""
+        await requests.delete_expired(self._database, request_age)
 
 
 class LeaseRepository:
@@ -287,25 +285,6 @@ _APPEND = insert(log_lines).from_select(
     ),
 )
 _TRIM = delete(log_lines).where(log_lines.c.job_id == bindparam("id"), log_lines.c.number <= bindparam("last_expired", type_=Integer))
-
-# One that is under way under the same id is waited for.
-_CLAIM_REQUEST = (
-    insert(requests).values(**{field: bindparam(field) for field in ("caller", "request_id", "digest", "job_id")}).on_conflict_do_nothing()
-)
-_ANSWERED = (
-    select(requests.c.digest, *_JOB)
-    .join_from(requests, jobs, jobs.c.id == requests.c.job_id)
-    .where(requests.c.caller == bindparam("caller"), requests.c.request_id == bindparam("request_id"))
-)
-_SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < func.now() - bindparam("age", type_=Interval))
-
-
-async def _answered(transaction: Transaction, request: Request) -> Job:
-    [row] = await transaction.fetch(_ANSWERED, caller=request.caller, request_id=request.id)
-    digest, *fields = row
-    if digest != request.digest:
-        raise InvalidArgument("request_id was used before for another request", field="request_id", reason="REQUEST_ID_REUSED")
-    return _job(fields)
 
 
 def _job(row: Record | Sequence[Any] | None) -> Job:

@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncIterator
 from datetime import date
-from hashlib import sha256
 
 import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from mesh.errors import InvalidArgument
+from mesh.idempotency import idempotent_request
 from mesh.identity import caller
 from mesh.paging import PageTokens, page_size
-from services.jobs.domain import Job, Kind, Order, Request
+from services.jobs.domain import Job, Kind, Order
 from services.jobs.feed import JobFeed
 from services.jobs.messages import job_message, kind, line_message, states
 from services.jobs.repository import JobRepository
@@ -30,12 +30,12 @@ class JobsServicer(jobs_pb2_grpc.JobsServiceServicer):
     async def SubmitEtlJob(self, request: jobs_pb2.SubmitEtlJobRequest, context: Context) -> jobs_pb2.Job:
         _check_date(request.through_date)
         order = Order(Kind.ETL, "", "", request.through_date, request.full, caller().subject)
-        return job_message(await self._jobs.submit(order, _repeatable(request)))
+        return job_message(await self._jobs.submit(order, idempotent_request(request)))
 
     async def SubmitTrainingJob(self, request: jobs_pb2.SubmitTrainingJobRequest, context: Context) -> jobs_pb2.Job:
         _check_date(request.through_date)
         order = Order(Kind.TRAINING, request.model, request.recipe or _DEFAULT_RECIPE, request.through_date, False, caller().subject)
-        return job_message(await self._jobs.submit(order, _repeatable(request)))
+        return job_message(await self._jobs.submit(order, idempotent_request(request)))
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> jobs_pb2.Job:
         return job_message(await self._jobs.get(request.id))
@@ -84,11 +84,3 @@ def _check_date(text: str) -> None:
             date.fromisoformat(text)
     except ValueError:
         raise InvalidArgument(f"there is no day {text}", field="through_date") from None
-
-
-def _repeatable(request: jobs_pb2.SubmitEtlJobRequest | jobs_pb2.SubmitTrainingJobRequest) -> Request | None:
-    """The request as one that may come again, if the caller named it."""
-    if not request.request_id:
-        return None
-    asked = request.DESCRIPTOR.full_name.encode() + request.SerializeToString(deterministic=True)
-    return Request(caller().subject, request.request_id, sha256(asked).digest())

@@ -7,7 +7,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -15,6 +14,8 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from mesh.idempotency import IdempotentRequests
 
 metadata = MetaData(schema="jobs")
 
@@ -75,14 +76,5 @@ log_lines = Table(
     PrimaryKeyConstraint("job_id", "number"),
 )
 
-# Requests to submit that may come again.
-requests = Table(
-    "requests",
-    metadata,
-    Column("caller", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("job_id", _ID, nullable=False),
-    Column("create_time", _TIME, nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("caller", "request_id"),
-)
+# Requests to submit a job.
+requests = IdempotentRequests(metadata, Column("job_id", _ID, nullable=False))

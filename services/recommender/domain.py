@@ -35,14 +35,6 @@ class Event(NamedTuple):
     model_version: str
 
 
-class Request(NamedTuple):
-    """A request to record, which may be sent several times."""
-
-    id: str
-    # Of all that it says.
-    digest: bytes
-
-
 class Told(NamedTuple):
     """What somebody's events tell that the sales history does not."""
 

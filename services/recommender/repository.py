@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, Integer, Interval, bindparam, cast, column, delete, exists, func, select, update
+from sqlalchemy import ARRAY, BigInteger, Integer, bindparam, cast, column, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import TypeEngine
 
-from mesh.database import Database, Transaction
-from mesh.errors import InvalidArgument, Unauthenticated
-from services.recommender.domain import Event, EventKind, Request
+from mesh.database import Database
+from mesh.errors import Unauthenticated
+from mesh.idempotency import RETENTION, IdempotentRequest
+from services.recommender.domain import Event, EventKind
 from services.recommender.tables import event_log, events, forgotten_users, requests, telling
 
 
@@ -29,22 +30,21 @@ class EventRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, user_id: str, done: Sequence[Event], request: Request | None) -> int:
+    async def record(self, user_id: str, done: Sequence[Event], request: IdempotentRequest | None) -> int:
         """Records events of a user; returns how many were new. A request that was carried out before is answered as it was then.
 
         Raises `InvalidArgument` if the request's id was used for another one, `Unauthenticated` if the user was deleted.
         """
         async with self._database.begin() as transaction:
-            # Who comes at the same time with the same request waits here until this transaction ends.
-            if request and not await transaction.execute(_CLAIM, user_id=user_id, request_id=request.id, digest=request.digest):
-                return await _answered(transaction, user_id, request)
+            earlier: int | None = await requests.claim(transaction, request)
+            if earlier is not None:
+                return earlier
             last_number = await transaction.fetch_value(_NUMBER, count=len(done))
             if await transaction.fetch_value(_IS_FORGOTTEN, user_id=user_id):
                 raise Unauthenticated("TOKEN_INVALID", "the user was deleted")
             columns = {name: list(values) for name, values in zip(Event._fields, zip(*done, strict=True), strict=True)}
             recorded = await transaction.execute(_RECORD, before=last_number - len(done), **columns)
-            if request:
-                await transaction.execute(_REMEMBER, user_id=user_id, request_id=request.id, recorded_count=recorded)
+            await requests.answer(transaction, request, recorded)
             return recorded
 
     async def of_user(self, user_id: str) -> list[Event]:
@@ -71,12 +71,12 @@ class EventRepository:
             # Whoever is recording has done so, or will find the user forgotten.
             number = await transaction.fetch_value(_NUMBER, count=1)
             await transaction.execute(_FORGET, user_id=user_id, number=number)
-            for statement in (_FORGET_EVENTS, _FORGET_REQUESTS):
-                await transaction.execute(statement, user_id=user_id)
+            await transaction.execute(_FORGET_EVENTS, user_id=user_id)
+            await requests.forget(transaction, user_id)
 
-    async def sweep(self, age: timedelta) -> None:
-        """Forgets requests that are older."""
-        await self._database.execute(_SWEEP_REQUESTS, age=age)
+    async def delete_expired(self, request_age: timedelta = RETENTION) -> None:
+        """Deletes the requests that are older."""
+        await requests.delete_expired(self._database, request_age)
 
 
 # As many events as tell enough of somebody.
@@ -110,30 +110,9 @@ _incoming = (
 _numbered = select(cast(bindparam("before"), BigInteger) + _incoming.c.place, *(_incoming.c[field] for field in Event._fields))
 _RECORD = insert(events).from_select(["number", *Event._fields], _numbered).on_conflict_do_nothing(index_elements=["user_id", "id"])
 
-_of_user = requests.c.user_id == bindparam("user_id")
-_same_request = _of_user & (requests.c.request_id == bindparam("request_id"))
-_CLAIM = (
-    insert(requests)
-    .values(user_id=bindparam("user_id"), request_id=bindparam("request_id"), digest=bindparam("digest"))
-    .on_conflict_do_nothing()
-)
-_REMEMBER = update(requests).where(_same_request).values(recorded_count=bindparam("recorded_count", type_=Integer))
-_ANSWERED = select(requests.c.digest, requests.c.recorded_count).where(_same_request)
-
 _IS_FORGOTTEN = select(exists().where(forgotten_users.c.user_id == bindparam("user_id")))
 _FORGET = insert(forgotten_users).values(user_id=bindparam("user_id"), number=bindparam("number")).on_conflict_do_nothing()
 _FORGET_EVENTS = delete(events).where(events.c.user_id == bindparam("user_id"))
-_FORGET_REQUESTS = delete(requests).where(_of_user)
-
-_since = func.now() - bindparam("age", type_=Interval)
-_SWEEP_REQUESTS = delete(requests).where(requests.c.create_time < _since)
-
-
-async def _answered(transaction: Transaction, user_id: str, request: Request) -> int:
-    [(digest, recorded)] = await transaction.fetch(_ANSWERED, user_id=user_id, request_id=request.id)
-    if digest != request.digest:
-        raise InvalidArgument("request_id was used before for another request", field="request_id", reason="REQUEST_ID_REUSED")
-    return int(recorded)
 
 
 def _event(row: Iterable[Any]) -> Event:

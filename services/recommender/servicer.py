@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 import grpc.aio
 import structlog
@@ -13,6 +12,7 @@ from google.protobuf.message import Message
 
 from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
 from mesh.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
+from mesh.idempotency import idempotent_request
 from mesh.identity import caller
 from mesh.paging import PageTokens, page_size
 from mesh.timestamps import to_datetime
@@ -22,7 +22,7 @@ from ml.registry.champion import Promoted
 from ml.registry.client import Versions
 from services.models import ModelServicer
 from services.recommender.catalog import Catalog
-from services.recommender.domain import Event, Request, all_purchases, place, told
+from services.recommender.domain import Event, all_purchases, place, told
 from services.recommender.messages import event_kind, event_message, list_message, purchase_message
 from services.recommender.products import Filters
 from services.recommender.recommendations import Asked, Page, Recommendations
@@ -92,7 +92,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         )
 
     async def RecordEvents(self, request: recommender_pb2.RecordEventsRequest, context: Context) -> recommender_pb2.RecordEventsResponse:
-        recorded = await self._events.record(caller().subject, _events(request), _repeatable(request))
+        recorded = await self._events.record(caller().subject, _events(request), idempotent_request(request))
         return recommender_pb2.RecordEventsResponse(recorded_count=recorded, duplicate_count=len(request.events) - recorded)
 
     async def ListEvents(self, request: recommender_pb2.ListEventsRequest, context: Context) -> recommender_pb2.ListEventsResponse:
@@ -172,10 +172,3 @@ def _events(request: recommender_pb2.RecordEventsRequest) -> list[Event]:
     if wrong:
         raise InvalidArgument("an event cannot have happened then", violations=wrong)
     return events
-
-
-def _repeatable(request: recommender_pb2.RecordEventsRequest) -> Request | None:
-    """The request as one that may come again, if the caller named it."""
-    if not request.request_id:
-        return None
-    return Request(request.request_id, sha256(request.SerializeToString(deterministic=True)).digest())

@@ -7,7 +7,6 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -15,6 +14,8 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
+
+from mesh.idempotency import IdempotentRequests
 
 metadata = MetaData(schema="recommender")
 
@@ -43,18 +44,8 @@ Index("events_by_customer", "customer_number", "number", postgresql_where=tellin
 # One row: the last number. Who records or forgets holds this row until that can be seen, so that numbers are seen in their order.
 event_log = Table("event_log", metadata, Column("last_number", BigInteger, nullable=False))
 
-# Requests to record that may come again.
-requests = Table(
-    "requests",
-    metadata,
-    Column("user_id", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    # What was answered. None for as long as nobody else sees the row.
-    Column("recorded_count", Integer),
-    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    PrimaryKeyConstraint("user_id", "request_id"),
-)
+# Requests to record events.
+requests = IdempotentRequests(metadata, Column("recorded_count", Integer), caller=Column("user_id", Text, nullable=False))
 
 # Users who were deleted: nothing of them is recorded any more, and whoever has copies of their events is told.
 forgotten_users = Table(

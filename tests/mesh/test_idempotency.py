@@ -1,0 +1,84 @@
+"""Requests that are repeated, in a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Text, text
+from sqlalchemy.schema import CreateTable
+
+from mesh.database import Database, connect
+from mesh.errors import InvalidArgument
+from mesh.idempotency import IdempotentRequest, IdempotentRequests
+from mesh.settings import MeshSettings
+from tests.engines import Postgres
+
+ORDER = IdempotentRequest("ann", "request-1", b"two mugs")
+
+requests = IdempotentRequests(MetaData(), Column("price", Integer), caller=Column("user_id", Text, nullable=False))
+
+
+@pytest.fixture
+async def database(postgres: Postgres, settings: MeshSettings) -> AsyncIterator[Database]:
+    async with await connect(postgres.create_database(), settings) as database:
+        await database.execute(text(str(CreateTable(requests.table))))
+        yield database
+
+
+async def order(database: Database, request: IdempotentRequest | None, price: int) -> int:
+    """The price of an order, or what it was when the same order came before."""
+    async with database.begin() as transaction:
+        earlier: int | None = await requests.claim(transaction, request)
+        if earlier is None:
+            await requests.answer(transaction, request, price)
+        return price if earlier is None else earlier
+
+
+async def test_a_request_that_comes_again_is_answered_as_before(database: Database) -> None:
+    assert [await order(database, ORDER, price) for price in (0, 7, 8)] == [0, 0, 0]
+
+
+async def test_of_two_at_the_same_time_one_is_carried_out(database: Database) -> None:
+    prices = await asyncio.gather(*(order(database, ORDER, price) for price in range(5)))
+    assert len(set(prices)) == 1
+
+
+async def test_a_request_that_failed_is_carried_out_when_it_comes_again(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.begin() as transaction:
+            assert await requests.claim(transaction, ORDER) is None
+            raise RuntimeError
+    assert await order(database, ORDER, 7) == 7
+
+
+async def test_an_answer_may_be_known_beforehand(database: Database) -> None:
+    for price, expected in ((7, None), (8, 7)):
+        async with database.begin() as transaction:
+            assert await requests.claim(transaction, ORDER, answer=price) == expected
+
+
+async def test_the_same_id_of_another_caller_is_another_request(database: Database) -> None:
+    assert [await order(database, ORDER, 7), await order(database, ORDER._replace(caller="bob"), 8)] == [7, 8]
+
+
+async def test_a_request_without_an_id_is_carried_out_each_time(database: Database) -> None:
+    assert [await order(database, None, price) for price in (7, 8)] == [7, 8]
+
+
+async def test_an_id_does_not_serve_for_two_requests(database: Database) -> None:
+    await order(database, ORDER, 7)
+    with pytest.raises(InvalidArgument) as error:
+        await order(database, ORDER._replace(digest=b"three mugs"), 8)
+    assert error.value.reason == "REQUEST_ID_REUSED"
+
+
+async def test_what_is_expired_or_forgotten_is_carried_out_again(database: Database) -> None:
+    await order(database, ORDER, 7)
+    await requests.delete_expired(database)
+    assert await order(database, ORDER, 8) == 7
+    await requests.delete_expired(database, timedelta(0))
+    assert await order(database, ORDER, 8) == 8
+    async with database.begin() as transaction:
+        await requests.forget(transaction, "ann")
+    assert await order(database, ORDER, 9) == 9
