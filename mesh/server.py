@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc.aio
 import structlog
@@ -34,16 +35,26 @@ HealthContext = grpc.aio.ServicerContext[health_pb2.HealthCheckRequest, health_p
 Check = Callable[[], Awaitable[None]]
 
 
-async def serve(server: Server) -> None:
-    """Serves until the process is told to stop (SIGTERM, SIGINT), then lets the calls under way end."""
+async def serve(server: Server, *tasks: Coroutine[Any, Any, None]) -> None:
+    """Serves, with these tasks in the background, until the process gets SIGTERM or SIGINT; then lets the calls under way end."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with server:
+    async with background(*tasks), server:
         # What was imported lives as long as the process: looking for garbage in it would only make calls wait.
         gc.collect()
         gc.freeze()
         await stop.wait()
+
+
+@asynccontextmanager
+async def background(*tasks: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs tasks beside a block, and cancels them at its end. If one of them fails, the block is cancelled, and the error is raised."""
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(task) for task in tasks]
+        yield
+        for task in running:
+            task.cancel()
 
 
 class Server(grpc.aio.Server):

@@ -1,6 +1,5 @@
 """Serves auth: `python -m services.auth`."""
 
-import asyncio
 import sys
 from contextlib import suppress
 
@@ -12,17 +11,20 @@ from mesh import channel, database, telemetry
 from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.paging import PageTokens
+from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
-from services.auth.forgetting import forget_deleted_users
+from services.auth.forgetting import DeletedUsers
 from services.auth.grants import Credentials, Grants
-from services.auth.housekeeping import keep_house
 from services.auth.keys import KeysNotOpenedError, SigningKeys
 from services.auth.passwords import Passwords
 from services.auth.repository import AttemptRepository, ForgettingRepository, KeyRepository, SignInRepository, UserRepository
 from services.auth.servicer import AuthServicer
 from services.auth.settings import Settings
 from services.auth.tokens import TokenIssuer
+
+FORGET_SECONDS = 2
+HOUSEKEEPING_SECONDS = 60
 
 
 async def main() -> None:
@@ -49,14 +51,14 @@ async def main() -> None:
         # A wrong secret is told at once; a database that is away may come.
         with suppress(Unavailable):
             await keys.pair()
-        async with recommender, asyncio.TaskGroup() as tasks:
-            work = [
-                tasks.create_task(forget_deleted_users(ForgettingRepository(postgres), recommender)),
-                tasks.create_task(keep_house(keys, sign_ins, attempts)),
-            ]
-            await serve(server)
-            for task in work:
-                task.cancel()
+        async with recommender:
+            await serve(
+                server,
+                run_periodically(DeletedUsers(ForgettingRepository(postgres), recommender).forget, FORGET_SECONDS),
+                run_periodically(keys.settle, HOUSEKEEPING_SECONDS),
+                run_periodically(sign_ins.delete_expired, HOUSEKEEPING_SECONDS),
+                run_periodically(attempts.delete_expired, HOUSEKEEPING_SECONDS),
+            )
 
 
 if __name__ == "__main__":

@@ -124,9 +124,9 @@ class SignInRepository:
         user_id: UUID | None = await self._database.fetch_value(_END_SIGN_IN, id=token.sign_in_id)
         return user_id
 
-    async def sweep(self) -> None:
-        """Deletes those that have expired."""
-        await self._database.execute(_SWEEP_SIGN_INS)
+    async def delete_expired(self) -> None:
+        """Deletes the sign-ins that have expired."""
+        await self._database.execute(_DELETE_EXPIRED_SIGN_INS)
 
 
 class AttemptRepository:
@@ -152,9 +152,9 @@ class AttemptRepository:
             await transaction.execute(_FORGET, key=account.key)
             await transaction.execute(_TAKE_BACK, key=address.key)
 
-    async def sweep(self) -> None:
-        """Deletes those that mean nothing any more."""
-        await self._database.execute(_SWEEP_ATTEMPTS)
+    async def delete_expired(self) -> None:
+        """Deletes the counts that have expired."""
+        await self._database.execute(_DELETE_EXPIRED_ATTEMPTS)
 
 
 class KeyRepository:
@@ -323,7 +323,7 @@ _EXCHANGE = (
     )
     .returning(*_COLUMNS)
 )
-_SWEEP_SIGN_INS = delete(sign_ins).where(sign_ins.c.expire_time < func.now())
+_DELETE_EXPIRED_SIGN_INS = delete(sign_ins).where(sign_ins.c.expire_time < func.now())
 
 _BY_KEY = attempts.c.key == bindparam("key")
 _COUNT = (
@@ -348,7 +348,7 @@ _DELAY = (
 )
 _FORGET = delete(attempts).where(_BY_KEY)
 _TAKE_BACK = update(attempts).where(_BY_KEY, attempts.c.count > 0).values(count=attempts.c.count - 1, retry_time=None)
-_SWEEP_ATTEMPTS = delete(attempts).where(attempts.c.expire_time < func.now())
+_DELETE_EXPIRED_ATTEMPTS = delete(attempts).where(attempts.c.expire_time < func.now())
 
 _SIGNS = and_(signing_keys.c.sign_time.is_not(None), signing_keys.c.retire_time.is_(None))
 _KEYS = select(signing_keys.c.id, signing_keys.c.sealed_private_key).order_by(_SIGNS.desc())

@@ -1,7 +1,5 @@
 """Serves the catalogue: `python -m services.catalog`."""
 
-import asyncio
-
 import uvloop
 
 from hashiramart.auth.v1 import auth_pb2
@@ -9,15 +7,17 @@ from hashiramart.catalog.v1 import catalog_pb2_grpc
 from mesh import channel, database, telemetry
 from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
+from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from services.catalog.changes import ChangeFeed
-from services.catalog.housekeeping import keep_house
 from services.catalog.repository import ChangeRepository, ProductRepository
 from services.catalog.search import Search
 from services.catalog.servicer import CatalogServicer
 from services.catalog.settings import Settings
 from services.catalog.vocabulary import Vocabulary
+
+HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
@@ -33,11 +33,7 @@ async def main() -> None:
         servicer = CatalogServicer(products, Search(products, vocabulary), feed, page_tokens, settings.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
-        async with asyncio.TaskGroup() as tasks:
-            work = [tasks.create_task(task) for task in (feed.read(), feed.listen(), vocabulary.learn(), keep_house(changes))]
-            await serve(server)
-            for task in work:
-                task.cancel()
+        await serve(server, feed.run(), vocabulary.learn(), run_periodically(changes.delete_expired, HOUSEKEEPING_SECONDS))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,11 @@ import asyncio
 from collections import deque
 from itertools import islice
 
-import structlog
-
+from mesh.change_feed import ChangeReader
 from mesh.database import Database
-from mesh.errors import OutOfRange, Unavailable
+from mesh.errors import OutOfRange
 from services.catalog.repository import CHANNEL, Change, ChangeRepository
 from services.catalog.watch_tokens import WatchTokens, not_ours
-
-log = structlog.get_logger(__name__)
 
 
 class ChangeFeed:
@@ -19,12 +16,11 @@ class ChangeFeed:
 
     def __init__(self, changes: ChangeRepository, database: Database) -> None:
         self._changes = changes
-        self._database = database
+        self._reader = ChangeReader(database, CHANNEL, self._read, _POLL_SECONDS)
         self._latest: deque[Change] = deque(maxlen=_LATEST)
         # The number of the last change that was read. None before it is known where the feed begins.
         self._last_number: int | None = None
         self._grown = asyncio.Event()
-        self._wake = asyncio.Event()
 
     async def last_number(self) -> int:
         """The number of the last change, waiting for the database if need be."""
@@ -60,29 +56,9 @@ class ChangeFeed:
             raise expired()
         return following
 
-    async def read(self) -> None:
-        """Reads the changes, for as long as it is let."""
-        while True:
-            self._wake.clear()
-            try:
-                await self._read()
-            except Unavailable:
-                log.warning("changes not read")
-            try:
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-
-    async def listen(self) -> None:
-        """Wakes whoever reads, for as long as it is let. Without it changes are read all the same, a little later."""
-        while self._database.can_listen:
-            try:
-                async with self._database.listen(CHANNEL) as notes:
-                    async for _ in notes:
-                        self._wake.set()
-            except Unavailable:
-                await asyncio.sleep(_POLL_SECONDS)
+    async def run(self) -> None:
+        """Reads the changes until cancelled."""
+        await self._reader.run()
 
     async def _read(self) -> None:
         if self._last_number is None:

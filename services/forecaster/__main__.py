@@ -1,7 +1,5 @@
 """Serves the forecaster: `python -m services.forecaster`."""
 
-import asyncio
-
 import httpx
 import uvloop
 
@@ -13,8 +11,8 @@ from mesh.paging import PageTokens
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from ml.forecaster.model import Forecaster
-from ml.registry import Promoted
-from ml.versions import Versions, registered_name
+from ml.registry.champion import Promoted
+from ml.registry.client import Versions, registered_name
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
 
@@ -33,10 +31,7 @@ async def main() -> None:
         servicer = ForecasterServicer(versions, promoted, PageTokens(settings.secret.get_secret_value().encode()), settings.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
-        async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(promoted.watch())
-            await serve(server)
-            watch.cancel()
+        await serve(server, promoted.watch())
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 """Serves the jobs: `python -m services.jobs`. Its workers are processes of their own: `python -m services.jobs.worker`."""
 
-import asyncio
+import uvloop
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.jobs.v1 import jobs_pb2_grpc
 from mesh import channel, database, telemetry
 from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
+from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from services.jobs.feed import JobFeed
-from services.jobs.housekeeping import keep_house
 from services.jobs.repository import JobRepository
 from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
+
+HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
@@ -27,12 +29,8 @@ async def main() -> None:
         servicer = JobsServicer(jobs, feed, PageTokens(settings.secret.get_secret_value().encode()))
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
-        async with asyncio.TaskGroup() as tasks:
-            work = [tasks.create_task(task) for task in (feed.read(), feed.listen(), keep_house(jobs))]
-            await serve(server)
-            for task in work:
-                task.cancel()
+        await serve(server, feed.run(), run_periodically(jobs.delete_expired, HOUSEKEEPING_SECONDS))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

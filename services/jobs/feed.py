@@ -5,14 +5,10 @@ from collections import deque
 from collections.abc import AsyncIterator
 from itertools import islice
 
-import structlog
-
+from mesh.change_feed import ChangeReader
 from mesh.database import Database
-from mesh.errors import Unavailable
 from services.jobs.domain import Job, LogLine
 from services.jobs.repository import CHANNEL, JobRepository
-
-log = structlog.get_logger(__name__)
 
 
 class JobFeed:
@@ -20,9 +16,8 @@ class JobFeed:
 
     def __init__(self, jobs: JobRepository, database: Database) -> None:
         self._jobs = jobs
-        self._database = database
         self._watched: dict[str, _Watched] = {}
-        self._wake = asyncio.Event()
+        self._reader = ChangeReader(database, CHANNEL, self._read, _POLL_SECONDS, concerns=self._watched.__contains__)
 
     async def follow(self, id: str, after_line: int) -> AsyncIterator[Job | LogLine]:
         """The job, then each line of its log after this number and each change of the job, to its end.
@@ -35,7 +30,7 @@ class JobFeed:
         yield job
         watched = self._watched.setdefault(id, _Watched(job))
         watched.watchers += 1
-        self._wake.set()
+        self._reader.wake()
         try:
             while True:
                 grown = watched.grown
@@ -55,36 +50,15 @@ class JobFeed:
             if not watched.watchers:
                 self._watched.pop(id, None)
 
-    async def read(self) -> None:
-        """Reads the watched jobs, for as long as it is let."""
-        while True:
-            self._wake.clear()
-            try:
-                for id, watched in list(self._watched.items()):
-                    await self._read(id, watched)
-            except Unavailable:
-                log.warning("jobs not read")
-            try:
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+    async def run(self) -> None:
+        """Reads the watched jobs until cancelled."""
+        await self._reader.run()
 
-    async def listen(self) -> None:
-        """Wakes whoever reads, for as long as it is let. Without it jobs are read all the same, a little later."""
-        while self._database.can_listen:
-            try:
-                async with self._database.listen(CHANNEL) as ids:
-                    async for id in ids:
-                        if id in self._watched:
-                            self._wake.set()
-            except Unavailable:
-                await asyncio.sleep(_POLL_SECONDS)
-
-    async def _read(self, id: str, watched: "_Watched") -> None:
-        # The job before its lines: all of them are there before it has ended.
-        job = await self._jobs.get(id)
-        watched.grow(job, await self._jobs.newest_lines(id, watched.last_number or 0, _LATEST))
+    async def _read(self) -> None:
+        for id, watched in list(self._watched.items()):
+            # The job before its lines: all of them are there before it has ended.
+            job = await self._jobs.get(id)
+            watched.grow(job, await self._jobs.newest_lines(id, watched.last_number or 0, _LATEST))
 
     async def _missed(self, watched: "_Watched", number: int) -> list[LogLine]:
         if watched.last_number is None or number >= watched.last_number:

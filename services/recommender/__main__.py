@@ -1,7 +1,5 @@
 """Serves the recommender: `python -m services.recommender`."""
 
-import asyncio
-
 import httpx
 import uvloop
 
@@ -11,13 +9,13 @@ from hashiramart.recommender.v1 import recommender_pb2_grpc
 from mesh import channel, database, telemetry
 from mesh.identity import RemoteKeys, ServiceToken, TokenVerifier
 from mesh.paging import PageTokens
-from mesh.server import Server, serve
+from mesh.periodic import run_periodically
+from mesh.server import Server, background, serve
 from mesh.settings import MeshSettings, read
 from ml.recommender.model import Recommender
-from ml.registry import Promoted
-from ml.versions import Versions, registered_name
+from ml.registry.champion import Promoted
+from ml.registry.client import Versions, registered_name
 from services.recommender.catalog import Catalog
-from services.recommender.housekeeping import keep_house
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
@@ -27,6 +25,8 @@ REGISTRY_PATIENCE, CATALOG_PATIENCE = 10, 5
 
 # An export goes on where the last one ended, however long ago that was.
 EXPORT_LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
+
+HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
@@ -55,14 +55,10 @@ async def main() -> None:
 
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [check])
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(catalog.follow())
+        async with background(catalog.follow()):
             await promoted.recall()
             await catalog.filled(CATALOG_PATIENCE)
-            work = [following, tasks.create_task(promoted.watch()), tasks.create_task(keep_house(events))]
-            await serve(server)
-            for task in work:
-                task.cancel()
+            await serve(server, promoted.watch(), run_periodically(events.delete_expired, HOUSEKEEPING_SECONDS))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Replica:
         feed = ChangeFeed(self.changes, self.database)
         vocabulary = Vocabulary(products, feed)
         self.servicer = CatalogServicer(products, Search(products, vocabulary), feed, PageTokens(SECRET), "GBP")
-        self._work = [asyncio.create_task(task) for task in (feed.read(), feed.listen(), vocabulary.learn())]
+        self._work = [asyncio.create_task(task) for task in (feed.run(), vocabulary.learn())]
 
     async def _stop(self) -> None:
         for task in self._work:

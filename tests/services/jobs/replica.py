@@ -74,7 +74,7 @@ class Replica:
         jobs = JobRepository(self.database)
         feed = JobFeed(jobs, self.database)
         self.servicer = JobsServicer(jobs, feed, PageTokens(SECRET))
-        self._work = [asyncio.create_task(task) for task in (feed.read(), feed.listen())]
+        self._work = [asyncio.create_task(feed.run())]
 
     async def _stop(self) -> None:
         for task in self._work:

@@ -1,0 +1,65 @@
+"""Work in the background, at intervals."""
+
+import asyncio
+from contextlib import suppress
+from itertools import count
+
+import grpc.aio
+import pytest
+
+from mesh.errors import Unavailable
+from mesh.periodic import run_periodically
+
+
+class Work:
+    """Counts its runs, some of which fail."""
+
+    def __init__(self, failures: dict[int, Exception] | None = None) -> None:
+        self.run_count = 0
+        self._failures = failures or {}
+
+    async def run(self) -> None:
+        self.run_count += 1
+        if failure := self._failures.get(self.run_count):
+            raise failure
+
+
+async def cancelled_when(work: Work, run_count: int, task: asyncio.Task[None]) -> None:
+    async with asyncio.timeout(10):
+        while work.run_count < run_count:
+            await asyncio.sleep(0.001)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_work_is_done_again_and_again_until_cancelled() -> None:
+    work = Work()
+    await cancelled_when(work, 5, asyncio.create_task(run_periodically(work.run, 0.001)))
+
+
+async def test_an_outage_is_logged_once_and_outlived(capsys: pytest.CaptureFixture[str]) -> None:
+    rpc_error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "connection refused")
+    work = Work({1: Unavailable("DATABASE", "away"), 2: Unavailable("DATABASE", "away"), 3: rpc_error})
+    await cancelled_when(work, 5, asyncio.create_task(run_periodically(work.run, 0.001)))
+    output = capsys.readouterr().out
+    assert output.count("periodic work failed") == 2
+    assert output.count("error=away") == 1
+    assert "UNAVAILABLE: connection refused" in output
+
+
+async def test_a_bug_is_not_outlived() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await run_periodically(Work({1: ZeroDivisionError()}).run, 0.001)
+
+
+async def test_who_is_woken_does_not_wait_for_the_interval() -> None:
+    wake = asyncio.Event()
+    work = Work()
+    task = asyncio.create_task(run_periodically(work.run, 3600, wake))
+    for _ in count():
+        wake.set()
+        await asyncio.sleep(0)
+        if work.run_count == 5:
+            break
+    await cancelled_when(work, 5, task)
