@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Text, text
-from sqlalchemy.schema import CreateTable
 
 from mesh.database import Database, connect
 from mesh.errors import InvalidArgument
@@ -16,13 +15,17 @@ from tests.engines import Postgres
 
 ORDER = IdempotentRequest("ann", "request-1", b"two mugs")
 
+CREATE_TABLE = (
+    "CREATE TABLE requests (user_id text, request_id text, digest bytea NOT NULL, price int, create_time timestamptz DEFAULT now(), "
+    "PRIMARY KEY (user_id, request_id))"
+)
 requests = IdempotentRequests(MetaData(), Column("price", Integer), caller=Column("user_id", Text, nullable=False))
 
 
 @pytest.fixture
 async def database(postgres: Postgres, settings: MeshSettings) -> AsyncIterator[Database]:
     async with await connect(postgres.create_database(), settings) as database:
-        await database.execute(text(str(CreateTable(requests.table))))
+        await database.execute(text(CREATE_TABLE))
         yield database
 
 
