@@ -22,12 +22,12 @@ from threadpoolctl import threadpool_limits
 from benchmarks import programs
 from benchmarks.measure import Contender, Load, Sample
 from benchmarks.servers import resident_megabytes
-from compose.local.processes import object_store_of
-from compose.local.settings import Settings
 from ml.forecaster.model import Forecaster, Scope
-from ml.get_cleaned_data import connect, fetch
+from ml.pipeline.get_cleaned_data import connect, fetch
 from ml.recommender.model import Recommender, Request
-from ml.versions import Version
+from ml.registry.client import Version
+from stack.processes.definitions import object_store_of
+from stack.settings import Settings
 from tests.e2e.stack import Stack, own_stack
 
 TITLE = "Answers of the models on one core; REST is asked {} times a second"
@@ -83,7 +83,7 @@ def running() -> Iterator[Demo]:
         own = own_stack(Path(folder) / "stack")
         stack = Stack({**own.environment, "GATEWAY_WORKERS": "1"}, ())
         try:
-            command = [sys.executable, "-m", "compose.local", "demo"]
+            command = [sys.executable, "-m", "stack", "demo"]
             subprocess.run(command, check=True, cwd=programs.ROOT, env=os.environ | stack.environment)
             settings = Settings.model_validate(dict(stack.environment))
             store = object_store_of(settings)

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import grpc.aio
 
 from benchmarks.servers import cpu_seconds, serving
-from compose.local import postgres
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from stack.engines import postgres
 
 PRODUCTS = 50_000
 VOCABULARY = 10_000

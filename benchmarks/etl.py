@@ -21,9 +21,9 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.programs import ROOT
-from compose.local import hadoop, spark
 from services.jobs import package
 from spark.land import land
+from stack.engines import hadoop, spark
 from tests.hadoop import Hdfs, Yarn
 from tests.stores import Minio
 

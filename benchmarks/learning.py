@@ -19,13 +19,13 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from benchmarks.programs import ROOT
-from ml import parameters as pipeline
 from ml.forecaster import baselines
 from ml.forecaster import evaluate as forecasts
 from ml.forecaster import train as forecaster
 from ml.forecaster.model import NEAR
 from ml.forecaster.panel import Numbers, Panel
 from ml.forecaster.shop import Shop, read_shop
+from ml.pipeline import parameters as pipeline
 from ml.recommender import evaluate as recommendations
 from ml.recommender import metrics
 from ml.recommender import train as recommender

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+from lake.manifest import Counts, SourceFile
 from spark.cleaning import ENCODING, HEADER, UNDATED
-from spark.manifest import Counts, SourceFile
+from spark.errors import TooManyRejects, UnreadableFile
 from spark.raw_file import RawFile
-from spark.refusals import TooManyRejects, UnreadableFile
 from spark.sheets import Tally
 
 

@@ -9,8 +9,7 @@ from urllib.parse import unquote
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from spark.raw_file import RawFile
-from spark.schemas import (
+from lake.schemas import (
     COUNTRY,
     CUSTOMER_ID,
     DESCRIPTION,
@@ -22,6 +21,7 @@ from spark.schemas import (
     SALE,
     STOCK_CODE,
 )
+from spark.raw_file import RawFile
 from spark.sheets import Block, Stretch
 
 # Where a line stands: its file, the block of it that one task reads, and its place among the lines of that task.

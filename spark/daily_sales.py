@@ -5,7 +5,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ml.forecaster.columns import COUNTRY, DAILY_SALES, DATE, LINES, PRODUCT_ID, REVENUE, UNITS
+from lake.columns import COUNTRY, DAILY_SALES, DATE, LINES, PRODUCT_ID, REVENUE, UNITS
 from spark.cleaning import MONTH
 
 # Revenue is summed in ten-thousandths, which are whole numbers: the sum is exact, and the same in whatever order it is made.

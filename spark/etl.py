@@ -17,9 +17,10 @@ from pydantic_settings import BaseSettings
 from pyspark.errors import PySparkException
 from urllib3.exceptions import HTTPError
 
-from spark.lake import Lake, connect
-from spark.manifest import Manifest
-from spark.refusals import Refused
+from lake.errors import Overtaken
+from lake.manifest import Manifest
+from lake.publishing import Lake, connect
+from spark.errors import Refused
 from spark.run import Order, Run
 from spark.session import session
 
@@ -101,6 +102,8 @@ def refusal(error: Exception) -> Refused:
     """The error in the words of whoever runs the job."""
     if isinstance(error, Refused):
         return error
+    if isinstance(error, Overtaken):
+        return Refused("APPLICATION_FAILED", str(error))
     of_spark = isinstance(error, (Py4JJavaError, PySparkException)) and any(fault in str(error) for fault in NETWORK_FAULTS)
     if of_spark or isinstance(error, (HTTPError, OSError)):
         return Refused("ENGINE_UNAVAILABLE", "HDFS or the store could not be reached.")

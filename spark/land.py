@@ -19,8 +19,8 @@ from fsspec import AbstractFileSystem
 from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg
 
+from spark.errors import UnreadableFile
 from spark.raw_file import ORIGINAL, SALES, header
-from spark.refusals import UnreadableFile
 
 PART_BYTES = 32 * 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"

@@ -8,7 +8,7 @@ from importlib import resources
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark.schemas import PRODUCTS
+from lake.schemas import PRODUCTS
 
 OTHER = "Other"
 RECENT_DAYS = 90

@@ -3,8 +3,8 @@
 import csv
 from dataclasses import dataclass
 
-from spark.refusals import UnreadableFile
-from spark.schemas import RAW_COLUMNS
+from lake.schemas import RAW_COLUMNS
+from spark.errors import UnreadableFile
 
 # The folders of the raw zone.
 SALES, EVENTS = "sales", "events"

@@ -7,8 +7,8 @@ from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from spark.errors import UnreadableFile
 from spark.raw_file import EVENTS, ORIGINAL, SALES, Part, RawFile, header
-from spark.refusals import UnreadableFile
 
 # More than any header or account of a landing, and no burden when a foreign file has no line end for gigabytes.
 TEXT_BYTES = 1024 * 1024

@@ -14,17 +14,17 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lake.manifest import Content, Counts, Events, Manifest, Month, SourceFile
+from lake.publishing import Lake
+from lake.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
 from spark.accounts import check, counts_by_month, month_of_day, sale_days, source
 from spark.cleaning import MONTH, REASON, REPEATED, counted_once, judged, jumps, placed, raw_lines, rejects, sales, tallies
 from spark.daily_sales import daily_sales
+from spark.errors import NoRawData, UnreadableFile
 from spark.interactions import interactions, recorded, sold
-from spark.lake import Lake
-from spark.manifest import Content, Counts, Events, Manifest, Month, SourceFile
 from spark.products import products, taxonomy
 from spark.raw_file import RawFile
 from spark.raw_zone import event_files, sales_files
-from spark.refusals import NoRawData, UnreadableFile
-from spark.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
 from spark.sheets import Block, Tally, days_of_several_sheets, disordered, stretches
 from spark.tables import Files, Tables
 

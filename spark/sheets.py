@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from spark.errors import UnreadableFile
 from spark.raw_file import RawFile
-from spark.refusals import UnreadableFile
 
 # A file whose clock goes back more often is in no order of time, and is one sheet: there are no exports to tell apart.
 JUMPS_AT_MOST = 50

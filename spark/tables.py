@@ -5,11 +5,11 @@ from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 
+from lake.manifest import Content, DataFile
+from lake.publishing import Lake
+from lake.schemas import MONTHLY, TABLES, ddl
 from spark.cleaning import MONTH
 from spark.content import TABLE, content, digest
-from spark.lake import Lake
-from spark.manifest import Content, DataFile
-from spark.schemas import MONTHLY, TABLES, ddl
 
 # By month, the files of a table. A table that is not kept by month has them all under "".
 Files = Mapping[str, Sequence[DataFile]]

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from compose.local import postgres, seaweedfs
-from compose.local.settings import Settings
+from stack.engines import postgres, seaweedfs
+from stack.settings import Settings
 
 # A JVM on a machine that is busy with other tests takes its time.
 START_SECONDS = 120

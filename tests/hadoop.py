@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import httpx
 
-from compose.local import hadoop, jars, spark
-from compose.local.object_store import ObjectStore
-from compose.local.settings import Settings
+from stack.engines import hadoop, jars, spark
+from stack.engines.object_store import ObjectStore
+from stack.settings import Settings
 from tests.engines import Engine, own_settings
 
 APPLICATION_SECONDS = 300

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from compose.local import mlflow
-from compose.local.object_store import ObjectStore
-from compose.local.probes import http_answers
+from stack.engines import mlflow
+from stack.engines.object_store import ObjectStore
+from stack.processes.probes import http_answers
 from tests.engines import Engine, own_settings
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from minio import Minio as Client
 from minio.deleteobjects import DeleteObject
 
-from compose.local import minio, object_store, seaweedfs
-from compose.local.object_store import ObjectStore
-from compose.local.probes import http_answers
+from stack.engines import minio, object_store, seaweedfs
+from stack.engines.object_store import ObjectStore
+from stack.processes.probes import http_answers
 from tests.engines import Engine, own_settings
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml import artifact
 from ml.forecaster import metrics, periods
 from ml.forecaster.direct import Direct, Settled, measure
 from ml.forecaster.explain import BLEND, SHUT, THEMES, Contribution, amounts, themes
@@ -25,7 +24,8 @@ from ml.forecaster.quantiles import KNOTS, quantiles
 from ml.forecaster.seasons import WEEK
 from ml.forecaster.shop import METRICS, REVENUE_METRIC, UNITS_METRIC, Metric
 from ml.forecaster.smoothing import Smoothed
-from ml.refusal import Refused
+from ml.registry import artifact
+from ml.registry.errors import Refused
 
 KIND = "forecaster"
 HORIZON = 182

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ml.forecaster.columns import CATEGORY, COUNTRY, DATE, PRICE_CENTS, PRODUCT_ID, REVENUE, UNITS
+from lake.columns import CATEGORY, COUNTRY, DATE, PRICE_CENTS, PRODUCT_ID, REVENUE, UNITS
 from ml.forecaster.features import Context, Group, context
 from ml.forecaster.panel import Flags, Frequency, Numbers, Panel
 from ml.forecaster.seasons import WEEK, yearly_rest

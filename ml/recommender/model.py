@@ -10,14 +10,14 @@ from pathlib import Path
 import lightgbm as lgb
 import numpy as np
 
-from ml import artifact
 from ml.recommender.candidates import COUNT, candidates
 from ml.recommender.customer import NO_PRODUCTS, NO_WEIGHTS, Customer, Holdings
 from ml.recommender.features import FEATURES, features
 from ml.recommender.generators import BASKET, COUNTRY, GENERATORS, POPULARITY, Generators, sums
 from ml.recommender.interactions import UNKNOWN, Flags, Floats, Ids, Interactions, Ints, day_number, day_of
 from ml.recommender.reasons import Reason, ReasonKind, Source, reasons
-from ml.refusal import Refused
+from ml.registry import artifact
+from ml.registry.errors import Refused
 
 KIND = "recommender"
 # How much what a customer looks at, or has in the basket, tells of their taste beside a purchase of today.

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
+from lake.columns import COUNTRY, CUSTOMER_NUMBER, DATE, PRODUCT_ID, QUANTITY
 from ml.recommender import metrics, pairs_file
-from ml.recommender.columns import COUNTRY, CUSTOMER_NUMBER, DATE, PRODUCT_ID, QUANTITY
 from ml.recommender.features import WINDOW
 from ml.recommender.interactions import EPOCH, Floats, Ints
 from ml.recommender.model import Request

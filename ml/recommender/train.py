@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from ml.recommender.columns import DATE, INTERACTIONS, NAME, PRODUCT_ID
+from lake.columns import DATE, INTERACTIONS, NAME, PRODUCT_ID
 from ml.recommender.features import WINDOW, product_features
 from ml.recommender.fitting import fitted
 from ml.recommender.interactions import Interactions, before, day_number

@@ -12,8 +12,8 @@ from mesh.errors import NotFound
 from mesh.paging import PageTokens
 from ml.forecaster.model import Forecaster, UnknownScope
 from ml.forecaster.shop import REVENUE_METRIC
-from ml.registry import Promoted
-from ml.versions import Versions
+from ml.registry.champion import Promoted
+from ml.registry.client import Versions
 from services.forecaster import messages
 from services.forecaster.messages import HORIZON_DAYS
 from services.models import ModelServicer

@@ -16,4 +16,4 @@ def pack(file: Path) -> None:
                 archive.write(path, path.relative_to(ROOT))
 
 
-_SHIPPED = ("spark/*.py", "spark/*.toml", "ml/__init__.py", "ml/*/__init__.py", "ml/*/columns.py")
+_SHIPPED = ("spark/*.py", "spark/*.toml", "lake/*.py")

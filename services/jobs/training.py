@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml.refusal import Refused
-from ml.versions import Unavailable, Version, Versions
+from ml.registry.client import Unavailable, Version, Versions
+from ml.registry.errors import Refused
 from services.jobs.domain import STARTING_TO_TRAIN, Failure, Job, Limits, State
 from services.jobs.joblog import JobLog
 from services.jobs.program import Program

@@ -23,7 +23,7 @@ from mesh import channel, database, telemetry
 from mesh.errors import Unavailable
 from mesh.identity import ServiceToken
 from mesh.settings import MeshSettings, read
-from ml.versions import Versions, registered_name
+from ml.registry.client import Versions, registered_name
 from services.jobs import package
 from services.jobs.domain import HELD, Failure, Job, Limits
 from services.jobs.etl import Engines, Etl, Terms

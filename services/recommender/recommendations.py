@@ -12,7 +12,7 @@ from mesh.errors import NotFound
 from mesh.paging import Place
 from ml.recommender.interactions import Flags, Ints
 from ml.recommender.model import Ranking, Recommender, Request
-from ml.registry import Promoted, Serving
+from ml.registry.champion import Promoted, Serving
 from services.recommender.catalog import Catalog
 from services.recommender.products import Filters, Products
 

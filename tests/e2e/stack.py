@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.local.settings import Settings
+from stack.settings import Settings
 from tests.engines import own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ class Stack:
 
     def run(self, *arguments: str, text: str = "", seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
         """Runs one of its commands to its end, whatever that is, with `text` on its standard input. It may take so many seconds."""
-        command = [sys.executable, "-m", "compose.local", *arguments]
+        command = [sys.executable, "-m", "stack", *arguments]
         environment = {**os.environ, **self.environment}
         return subprocess.run(
             command, check=False, cwd=self.checkout, env=environment, capture_output=True, text=True, input=text, timeout=seconds

@@ -17,8 +17,8 @@ import pytest
 from dotenv import dotenv_values
 from mlflow import MlflowClient
 
-from compose.local.settings import ROOT
-from ml.versions import Versions, registered_name
+from ml.registry.client import Versions, registered_name
+from stack.settings import ROOT
 from tests.askers import asked_without_end
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 from tests.e2e.walk import OF_MODELS, walk
@@ -66,7 +66,7 @@ def demo(stack: Stack) -> str:
 
 def interrupted_demo(stack: Stack, line: str) -> None:
     """Runs it until it prints a line that begins so."""
-    command = [sys.executable, "-m", "compose.local", "demo"]
+    command = [sys.executable, "-m", "stack", "demo"]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | stack.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert any(told.startswith(line) for told in process.stdout)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from compose.local import postgres
-from compose.local.sources import FOLDERS
+from stack.engines import postgres
+from stack.processes.sources import FOLDERS
 from tests.e2e.stack import ROOT, Stack, own_stack, running
 
 NEWS = '''"""News."""
@@ -28,7 +28,7 @@ def upgrade() -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two services of a copy of the code, which may be changed."""
     checkout = tmp_path_factory.mktemp("checkout")
-    for folder in (*FOLDERS, "compose", "requirements"):
+    for folder in (*FOLDERS, "compose", "stack", "requirements"):
         shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
     own = own_stack(tmp_path_factory.mktemp("stack"), ("postgres", "auth", "jobs"))
     with running(replace(own, checkout=checkout)) as stack:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import httpx
 
-from ml import artifact, tracking
-from ml.gate import Check, Judgement
-from ml.registry import Promoted
-from ml.versions import Lineage, Provenance, Version, Versions
+from ml.pipeline import tracking
+from ml.registry import artifact
+from ml.registry.champion import Promoted
+from ml.registry.client import Lineage, Provenance, Version, Versions
+from ml.registry.gate import Check, Judgement
 from tests.loops import Loop
 from tests.ml.standin.model import Standin
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from compose.local import training
-from compose.local.object_store import ObjectStore
-from compose.local.settings import ROOT, Settings
+from stack import training
+from stack.engines.object_store import ObjectStore
+from stack.settings import ROOT, Settings
 from tests.mlflow import Mlflow
 
 MODELS = ("recommender", "forecaster")
@@ -38,9 +38,9 @@ class Workspace:
         for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, self.folder / name)
-        (self.folder / "ml").mkdir()
-        for module in (ROOT / "ml").glob("*.py"):
-            shutil.copy(module, self.folder / "ml")
+        for part in ("lake", "ml/registry", "ml/pipeline"):
+            shutil.copytree(ROOT / part, self.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "ml" / "__init__.py", self.folder / "ml")
         for model in MODELS:
             shutil.copytree(STANDIN, self.folder / "ml" / model, ignore=shutil.ignore_patterns("__pycache__"))
         plots = [{model: {"template": "bar_horizontal", "x": "score", "y": {f"plots/{model}/score.csv": "recipe"}}} for model in MODELS]

@@ -11,7 +11,7 @@ from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceSt
 from mesh.identity import Role
 from mesh.paging import PageTokens
 from mesh.server import Server
-from ml.registry import Promoted
+from ml.registry.champion import Promoted
 from services.models import ModelServicer
 from tests.callers import Issuer
 from tests.loops import Loop

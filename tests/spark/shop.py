@@ -13,11 +13,11 @@ from minio import Minio
 from minio.credentials.providers import EnvAWSProvider
 from pyspark.sql import Row, SparkSession
 
-from spark.lake import Lake, connect
+from lake.manifest import Manifest
+from lake.publishing import Lake, connect
+from lake.schemas import TABLES
 from spark.land import land
-from spark.manifest import Manifest
 from spark.run import Order, Run
-from spark.schemas import TABLES
 from spark.tables import Tables
 
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"

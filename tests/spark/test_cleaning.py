@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import Row, SparkSession
 
+from lake.schemas import RAW_COLUMNS
 from spark.cleaning import judged, parsed
-from spark.schemas import RAW_COLUMNS
 from tests.spark.shop import line
 
 

@@ -9,7 +9,8 @@ import pytest
 from google.protobuf import json_format
 
 from hashiramart.jobs.v1 import error_reason_pb2, jobs_pb2
-from spark import refusals
+from lake.errors import Overtaken
+from spark import errors
 from spark.etl import refusal
 from tests.spark.shop import Shop, line
 
@@ -47,10 +48,10 @@ def test_a_failure_leaves_its_reason_and_a_sentence(shop: Shop, submit_arguments
 @pytest.mark.parametrize(
     "error",
     [
-        refusals.NoRawData("raw"),
-        refusals.UnreadableFile("sales.csv", "is empty"),
-        refusals.TooManyRejects("sales.csv", 0.5, 0.1),
-        refusals.Overtaken(),
+        errors.NoRawData("raw"),
+        errors.UnreadableFile("sales.csv", "is empty"),
+        errors.TooManyRejects("sales.csv", 0.5, 0.1),
+        Overtaken(),
         ConnectionRefusedError(),
         ValueError("a bug"),
     ],

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from spark.errors import UnreadableFile
 from spark.land import land
-from spark.refusals import UnreadableFile
 from tests.spark.shop import HEADER, TODAY, line
 
 CONTENT = "\n".join([HEADER, *(line(invoice=f"{500_000 + number}") for number in range(300))]).encode() + b"\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lake.manifest import Manifest
 from spark.land import land
-from spark.manifest import Manifest
 from spark.tables import Tables
 from tests.spark.shop import TODAY, Shop
 

@@ -8,7 +8,8 @@ from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
 from pyspark.sql import SparkSession
 
-from spark.refusals import NoRawData, Overtaken, TooManyRejects, UnreadableFile
+from lake.errors import Overtaken
+from spark.errors import NoRawData, TooManyRejects, UnreadableFile
 from tests.spark.shop import HEADER, Shop, line, values
 
 JANUARY, FEBRUARY, MARCH = "2011-01-03 10:00:00", "2011-02-03 10:00:00", "2011-03-03 10:00:00"

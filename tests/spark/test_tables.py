@@ -6,12 +6,11 @@ from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession
 
-from ml.forecaster import columns as forecaster
-from ml.recommender import columns as recommender
+from lake import columns
+from lake.schemas import PRODUCTS, SALES, TABLES, ddl
 from spark.daily_sales import daily_sales
 from spark.interactions import interactions, sold
 from spark.products import category, products, taxonomy
-from spark.schemas import PRODUCTS, SALES, TABLES, ddl
 
 
 def sales(spark: SparkSession, *rows: Mapping[str, object]) -> DataFrame:
@@ -85,7 +84,7 @@ def test_a_category_is_told_by_whole_words_and_the_first_that_fits(spark: SparkS
 
 
 def test_the_tables_have_the_columns_that_the_models_read() -> None:
-    assert TABLES["interactions"].columns == recommender.INTERACTIONS
-    assert TABLES["daily_sales"].columns == forecaster.DAILY_SALES
-    for read in (recommender.PRODUCTS, forecaster.PRODUCTS):
+    assert TABLES["interactions"].columns == columns.INTERACTIONS
+    assert TABLES["daily_sales"].columns == columns.DAILY_SALES
+    for read in (columns.PRODUCTS, columns.PRODUCTS):
         assert read.items() <= PRODUCTS.items()

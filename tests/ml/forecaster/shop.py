@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.forecaster.columns import CATEGORY, COUNTRY, DATE, LINES, NAME, PRICE_CENTS, PRODUCT_ID, REVENUE, UNITS
+from lake.columns import CATEGORY, COUNTRY, DATE, LINES, NAME, PRICE_CENTS, PRODUCT_ID, REVENUE, UNITS
 
 # Quick to learn, and enough for a shop as small as this.
 SMALL = {"seed": 1, "rows": 4000, "span": 500, "rounds": 20, "rate": 0.2, "leaves": 7}

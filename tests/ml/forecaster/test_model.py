@@ -9,15 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml import artifact, parameters
-from ml.forecaster.columns import DATE, REVENUE, UNITS
+from lake.columns import DATE, REVENUE, UNITS
 from ml.forecaster.evaluate import measure
 from ml.forecaster.fitting import TooShort
 from ml.forecaster.model import Forecaster
 from ml.forecaster.shop import METRICS, read_shop
 from ml.forecaster.train import fit_before, refit
-from ml.gate import judge
-from ml.refusal import Refused
+from ml.pipeline import parameters
+from ml.registry import artifact
+from ml.registry.errors import Refused
+from ml.registry.gate import judge
 from tests.ml.forecaster.shop import DAYS, OPENING, SMALL, daily_sales, write_shop
 
 ROOT = Path(__file__).resolve().parents[3]

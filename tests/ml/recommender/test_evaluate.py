@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lake.columns import PRODUCT_ID
 from ml.recommender import evaluate, train
-from ml.recommender.columns import PRODUCT_ID
 from ml.recommender.model import Recommender
 from ml.recommender.train import Data, fit_before
 from tests.ml.recommender.shop import OPENING, SMALL, habits, interactions

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml import artifact
-from ml.recommender.columns import DATE
+from lake.columns import DATE
 from ml.recommender.model import Purchase, Ranking, Recommender, Request, Step, UnknownCustomer, UnknownProduct
 from ml.recommender.reasons import ReasonKind, Source
 from ml.recommender.train import Data, fit_before
-from ml.refusal import Refused
+from ml.registry import artifact
+from ml.registry.errors import Refused
 from tests.ml.recommender.shop import OPENING, SMALL, checkerboard, habits
 
 

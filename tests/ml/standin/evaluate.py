@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ml import parameters
+from ml.pipeline import parameters
 
 # What every recipe is measured against.
 BASELINE = 0.5

@@ -6,8 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from ml import artifact
-from ml.refusal import Refused
+from ml.registry import artifact
+from ml.registry.errors import Refused
 
 KIND = "standin"
 

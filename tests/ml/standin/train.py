@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ml import parameters
+from ml.pipeline import parameters
 
 from .model import Standin
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import grpc
 
-from compose.local.probes import grpc_serves
 from mesh.server import Server
+from stack.processes.probes import grpc_serves
 from tests.engines import Postgres
 from tests.services.catalog.shop import Shop, refused
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 
 from mesh.paging import PageTokens
-from ml import tracking
 from ml.forecaster.model import Forecaster
-from ml.registry import Promoted
-from ml.versions import Versions
+from ml.pipeline import tracking
+from ml.registry.champion import Promoted
+from ml.registry.client import Versions
 from services.forecaster.servicer import ForecasterServicer
 from tests.loops import Loop
 from tests.ml.shelf import provenance

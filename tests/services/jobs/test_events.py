@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from hashiramart.recommender.v1 import recommender_pb2
+from lake.schemas import EVENTS
 from mesh import channel
 from mesh.identity import Role
 from mesh.settings import MeshSettings
 from services.jobs.events import EventExport
 from services.jobs.raw_zone import RawZone
 from services.jobs.yarn import EngineUnavailable
-from spark.schemas import EVENTS
 from tests.callers import Issuer
 from tests.engines import free_port
 from tests.hadoop import Hdfs

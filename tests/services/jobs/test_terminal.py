@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from compose.local.probes import grpc_serves
 from mesh.migrate import migrate
 from services.jobs.domain import Failure, Job
+from stack.processes.probes import grpc_serves
 from tests.engines import Postgres, free_port
 from tests.loops import Loop
 from tests.services.auth.processes import Auth

@@ -244,8 +244,9 @@ def test_a_training_that_is_cancelled_after_its_promotion_has_succeeded_and_noth
 ) -> None:
     pipeline = workspace.folder / "dvc.yaml"
     text = pipeline.read_text()
-    assert text.count("python -m ml.register recommender") == 1
-    pipeline.write_text(text.replace("python -m ml.register recommender", "python -m ml.register recommender && sleep 600"))
+    register = "python -m ml.pipeline.register recommender"
+    assert text.count(register) == 1
+    pipeline.write_text(text.replace(register, f"{register} && sleep 600"))
     try:
         id = submitted()
         with worker():

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from compose.local import jars, spark
-from compose.local.settings import Settings
+from stack.engines import jars, spark
+from stack.settings import Settings
 from tests.stores import Store
 
 # Short, so that what a killed worker leaves is soon taken up; a test machine is busy, so that a submission is still let finish.

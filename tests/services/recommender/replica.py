@@ -13,8 +13,8 @@ from mesh.paging import PageTokens
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from ml.recommender.model import Recommender
-from ml.registry import Promoted
-from ml.versions import Versions
+from ml.registry.champion import Promoted
+from ml.registry.client import Versions
 from services.recommender.catalog import Catalog
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer

@@ -9,7 +9,7 @@ import pytest
 from hashiramart.model.v1 import model_pb2
 from mesh.identity import Role
 from mesh.settings import MeshSettings
-from ml import tracking
+from ml.pipeline import tracking
 from tests.askers import asked_without_end
 from tests.callers import Issuer
 from tests.loops import Loop

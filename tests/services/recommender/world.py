@@ -5,11 +5,11 @@ from functools import cache
 from pathlib import Path
 
 from hashiramart.catalog.v1 import catalog_pb2
-from ml import artifact
-from ml.gate import Judgement
 from ml.recommender.model import Recommender
 from ml.recommender.train import fit_before
-from ml.versions import Provenance, Version
+from ml.registry import artifact
+from ml.registry.client import Provenance, Version
+from ml.registry.gate import Judgement
 from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
 from tests.ml.shelf import LINEAGE
 from tests.services.catalog.shop import row

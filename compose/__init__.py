@@ -1,1 +1,0 @@
-"""Where HashiraMart runs: as plain processes on one machine."""

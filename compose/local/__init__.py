@@ -1,1 +1,0 @@
-"""The whole stack as plain processes on one machine, every engine a real one."""

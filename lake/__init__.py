@@ -1,0 +1,1 @@
+"""The lake: columns, schemas, the manifest and the bucket of clean data."""

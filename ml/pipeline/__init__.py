@@ -1,0 +1,1 @@
+"""The training pipeline: the stages that DVC runs, and what they share."""

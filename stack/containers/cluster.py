@@ -1,0 +1,37 @@
+"""Writes what the images of Hadoop are told once and for all: `python -m stack.containers.cluster FOLDER`.
+
+Its configuration, and for each daemon a file of Java's arguments: `java @FOLDER/namenode.arguments`.
+"""
+
+import sys
+from pathlib import Path
+
+from stack.engines import hadoop, spark
+from stack.settings import Settings
+
+DATA = Path("/var/lib/hadoop")
+# A node tells others the name that its container has on their network. Hadoop puts it in, as it does what differs by installation.
+CONTAINERS = {
+    "host": "0.0.0.0",  # noqa: S104 their network is private
+    "node_name": "${env.HOSTNAME}",
+    "namenode_host": "namenode",
+    "resourcemanager_host": "resourcemanager",
+    "yarn_memory_mb": "${env.YARN_MEMORY_MB:-1536}",
+}
+# A daemon takes a hundred more, and its container has no more than both.
+HEAPS = {"namenode": "144m", "datanode": "128m", "resourcemanager": "192m", "nodemanager": "160m", "history": "160m"}
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = Settings()
+    for name, text in hadoop.configured(settings, DATA, CONTAINERS).items():
+        (folder / name).write_text(text)
+    for daemon, (main_class, _) in hadoop.DAEMONS.items():
+        (folder / f"{daemon}.arguments").write_text("\n".join([*hadoop.options(HEAPS[daemon], Path("/tmp")), main_class]))  # noqa: S108
+    history = spark.history_options(settings.history_port, HEAPS["history"])
+    (folder / "history.arguments").write_text("\n".join([*history, spark.HISTORY_SERVER]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""The demo: a shop with data, models, products and accounts."""

@@ -1,0 +1,1 @@
+"""The engines: how each is installed, configured and started."""

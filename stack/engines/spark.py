@@ -1,0 +1,104 @@
+"""Spark: how applications are submitted to YARN, and the history server that shows them after they ended."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+
+from stack.engines import hadoop, jars, java
+from stack.engines.object_store import ObjectStore
+from stack.settings import ROOT, Settings
+
+TEMPLATES = ROOT / "compose" / "spark"
+# In HDFS: what happened in each application.
+EVENT_LOG = "/hashiramart/spark-history"
+HISTORY_SERVER = "org.apache.spark.deploy.history.HistoryServer"
+
+
+def submit_configuration(settings: Settings) -> Path:
+    """The properties file by which whoever submits an application does so: `spark-submit --properties-file FILE …`."""
+    return settings.stack_folder / "spark" / "submit.conf"
+
+
+def credentials_file(settings: Settings) -> Path:
+    """The key by which applications, and whoever submits them, reach the store."""
+    return submit_configuration(settings).with_name("s3.credentials")
+
+
+def packages_file(settings: Settings) -> Path:
+    """What a cluster that is not our own is sent of Python's packages."""
+    return submit_configuration(settings).with_name("packages.tar.gz")
+
+
+def configure(settings: Settings, store: ObjectStore) -> None:
+    """Writes the properties file, and the credentials that it names."""
+    file = submit_configuration(settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    credentials = credentials_file(settings)
+    store.write_credentials("spark", credentials)
+    reached = {
+        "s3a": str(jars.S3A),
+        "packages": str(packages_file(settings)),
+        "s3_endpoint": store.endpoint,
+        "s3_region": store.region,
+        "credentials": str(credentials),
+        "credentials_name": credentials.name,
+        "history_address": f"127.0.0.1:{settings.history_port}",
+    }
+    templates = ("any-cluster.conf",) if settings.hadoop_conf_dir else ("every-node.conf", "one-machine.conf")
+    file.write_text(properties(reached, templates))
+
+
+def properties(reached: Mapping[str, str], templates: Sequence[str]) -> str:
+    """The properties by which applications are submitted: those of every cluster, and those of these templates."""
+    values = {"pyspark": package(), "python": sys.executable, "event_log": EVENT_LOG, **reached}
+    return "".join(Template((TEMPLATES / name).read_text()).substitute(values) for name in ("submit.conf", *templates))
+
+
+def submit_environment(settings: Settings) -> dict[str, str]:
+    """What whoever submits an application has in their environment."""
+    nearby = {} if settings.hadoop_conf_dir else {"PYSPARK_ARCHIVES_PATH": archives(), "SPARK_LOCAL_IP": "127.0.0.1"}
+    return hadoop.environment(settings) | {"SPARK_HOME": str(package())} | nearby
+
+
+def archives() -> str:
+    """Where every node of a cluster of our own has Spark's Python libraries."""
+    libraries = package() / "python" / "lib"
+    return ",".join(f"local:{archive}" for archive in sorted(libraries.glob("*.zip")))
+
+
+def submit_command(settings: Settings) -> list[str]:
+    """Submits an application, told by further words, and returns when YARN has it."""
+    return [str(package() / "bin" / "spark-submit"), "--properties-file", str(submit_configuration(settings))]
+
+
+def history_command(settings: Settings) -> list[str]:
+    """Shows applications on a page until it gets SIGTERM or who started it is gone."""
+    path = f"{hadoop.configuration(settings)}:{package()}/jars/*"
+    command = [str(java.HOME / "bin" / "java"), *history_options(settings.history_port, "256m"), "-cp", path, HISTORY_SERVER]
+    return ["setpriv", "--pdeathsig=TERM", "--", *command]
+
+
+def history_options(port: int, heap: str) -> list[str]:
+    """How Java runs the history server."""
+    properties = {
+        "spark.history.fs.logDirectory": f"hdfs://{EVENT_LOG}",
+        "spark.history.fs.cleaner.enabled": "true",
+        "spark.history.fs.update.interval": "5s",
+        "spark.history.retainedApplications": "10",
+        "spark.history.ui.port": str(port),
+    }
+    return [f"-Xmx{heap}", *hadoop.QUICK_START, *(f"-D{name}={value}" for name, value in properties.items())]
+
+
+def history_environment(settings: Settings) -> dict[str, str]:
+    return hadoop.environment(settings) | {"SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def package() -> Path:
+    """The folder of PySpark's wheel, which is a whole Spark."""
+    found = find_spec("pyspark")
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError("Spark's wheel is not installed: run `make setup`")
+    return Path(found.submodule_search_locations[0])

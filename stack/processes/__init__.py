@@ -1,0 +1,1 @@
+"""The processes of the local stack: their definitions, order, readiness and supervision."""

@@ -1,0 +1,94 @@
+"""The stage fetches the data that the manifest names, checks it, and writes equal bytes for equal data."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ml.pipeline import get_cleaned_data
+from ml.pipeline.get_cleaned_data import Unusable, fetch
+from tests.ml.lake import BUCKET, DATASET, MANIFEST, Lake
+from tests.stores import Store
+
+
+@pytest.fixture
+def lake(object_store: Store) -> Lake:
+    return Lake(object_store)
+
+
+@pytest.fixture
+def reader(object_store: Store, monkeypatch: pytest.MonkeyPatch) -> get_cleaned_data.Lake:
+    """The lake, as training reads it."""
+    access_key, secret_key = object_store.store.keys["training"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
+    return get_cleaned_data.connect(object_store.store.endpoint, object_store.store.region, BUCKET, publish_seconds=0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_tables_are_written_whole_beside_what_they_are(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    sha256 = lake.publish(customers=3)
+    fetch(reader, tmp_path)
+    table = pq.read_table(tmp_path / "clean" / "interactions.parquet")
+    assert table.column("customer_number").to_pylist() == ["12346", "12347", "12348"] * 2
+    assert sorted(str(month)[:7] for month in table.column("date").unique().to_pylist()) == ["2011-11", "2011-12"]
+    assert pq.read_table(tmp_path / "clean" / "daily_sales.parquet").num_rows == 2
+    assert pq.read_table(tmp_path / "clean" / "products.parquet").column("name").to_pylist() == ["REGENCY CAKESTAND 3 TIER"]
+    dataset = json.loads((tmp_path / "clean" / "dataset.json").read_text())
+    assert (dataset["sha256"], dataset["first_date"], dataset["through_date"]) == (sha256, "2011-11-05", "2011-12-05")
+    origin = json.loads((tmp_path / "origin.json").read_text())
+    assert (origin["job_id"], origin["raw_files"]) == ("job-1", [{"name": "sales.csv", "sha256": "ab" * 32}])
+
+
+def test_equal_data_of_another_run_gives_equal_bytes(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.publish(customers=3, run="1")
+    fetch(reader, tmp_path / "one")
+    lake.publish(customers=3, run="2")
+    fetch(reader, tmp_path / "two")
+    assert files(tmp_path / "one" / "clean") == files(tmp_path / "two" / "clean")
+
+
+def test_a_file_that_no_manifest_names_is_nobodys_data(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.publish(customers=3)
+    lake.write("clean/interactions/run=1/month=2011-12/part-1.parquet", b"left by a run that died")
+    fetch(reader, tmp_path)
+    assert pq.read_table(tmp_path / "clean" / "interactions.parquet").num_rows == 6
+
+
+def test_a_file_of_another_size_is_refused(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.publish(customers=3)
+    lake.write("clean/interactions/run=1/month=2011-12/part-0.parquet", b"cut short")
+    with pytest.raises(Unusable, match="month=2011-12/part-0.parquet has 9 bytes, and by the manifest"):
+        fetch(reader, tmp_path)
+
+
+def test_a_file_that_is_gone_is_named(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.publish(customers=3)
+    lake.remove("clean/products/run=1/month=/part-0.parquet")
+    with pytest.raises(Unusable, match="There is no clean/products/run=1/month=/part-0.parquet"):
+        fetch(reader, tmp_path)
+
+
+def test_before_the_first_etl_one_is_told_so(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.remove(MANIFEST)
+    with pytest.raises(Unusable, match="has the ETL been run"):
+        fetch(reader, tmp_path)
+
+
+def test_a_half_published_data_set_is_not_read(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.publish(customers=3)
+    before = reader.read(DATASET)
+    lake.publish(customers=4)
+    lake.write(DATASET, before)
+    with pytest.raises(Unusable, match="speak of different data"):
+        fetch(reader, tmp_path)
+
+
+def test_a_store_that_is_away_is_named_as_such(object_store: Store, lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+    lake.publish(customers=3)
+    with object_store.stopped(), pytest.raises(Unusable, match="The store cannot be reached"):
+        fetch(reader, tmp_path)

@@ -1,0 +1,137 @@
+"""The two stacks of containers, as their files have them; `make test-compose` runs them."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from gateway.settings import Settings as GatewaySettings
+from mesh.settings import MeshSettings
+from services.auth.settings import Settings as AuthSettings
+from services.catalog.settings import Settings as CatalogSettings
+from services.forecaster.settings import Settings as ForecasterSettings
+from services.jobs.settings import Settings as JobsSettings
+from services.jobs.settings import WorkerSettings
+from services.recommender.settings import Settings as RecommenderSettings
+from stack.containers import example
+from stack.engines import minio
+from tests.stack.compose_files import FOLDER, STACKS, Service, services
+
+ROOT = FOLDER.parent
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "gateway": GatewaySettings,
+    "auth": AuthSettings,
+    "catalog": CatalogSettings,
+    "recommender": RecommenderSettings,
+    "forecaster": ForecasterSettings,
+    "jobs": JobsSettings,
+    "jobs-worker": WorkerSettings,
+}
+ONCE = ("buckets", "certificates", "migrate", "folders")
+# Run by hand, beside a stack.
+BY_HAND = ("training", "land")
+# The images have the one, and nobody is served through the others.
+OF_THE_IMAGE = {"GATEWAY_DESCRIPTORS"}
+
+
+def every_service() -> list[tuple[str, Service]]:
+    """Of both stacks, by name."""
+    return [*{name: service for stack in STACKS for name, service in services(stack).items()}.items()]
+
+
+def told(service: Service) -> set[str]:
+    """The variables and secrets of a container."""
+    secrets = {secret if isinstance(secret, str) else secret["target"] for secret in service.get("secrets", ())}
+    return set(service.get("environment", {})) | secrets
+
+
+def variables(settings: type[BaseSettings]) -> set[str]:
+    """What the code reads."""
+    return {name for name, _ in example.described(settings)}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_process_is_told_of_every_setting_that_its_code_has_and_of_none_that_it_has_not(process: str) -> None:
+    settings, service = PROCESSES[process], dict(every_service())[process]
+    prefixes = (str(settings.model_config["env_prefix"]), "MESH_")
+    of_ours = {name for name in told(service) if name.startswith(prefixes)}
+    assert of_ours | OF_THE_IMAGE >= variables(settings) | variables(MeshSettings) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+    assert of_ours <= variables(settings) | variables(MeshSettings)
+
+
+def test_the_example_of_settings_is_what_the_code_says() -> None:
+    assert (FOLDER / ".env.example").read_text() == example.text()
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_takes_4_gb_at_most_beside_the_core_that_both_share(stack: str) -> None:
+    own = {name: service for name, service in services(stack).items() if name not in (*BY_HAND, *services("core.yml"))}
+    assert sum(int(service["mem_limit"].removesuffix("m")) for service in own.values()) <= 4096
+
+
+@pytest.mark.parametrize(("name", "service"), every_service())
+def test_a_container_may_do_no_more_than_it_has_to(name: str, service: Service) -> None:
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["pids_limit"] <= 1024
+    assert service["logging"]["options"]["max-size"]
+    assert "privileged" not in service and "root" not in str(service.get("user", ""))
+    assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+@pytest.mark.parametrize(("name", "service"), every_service())
+def test_who_serves_says_how_they_are_and_who_is_run_once_is_not_run_again(name: str, service: Service) -> None:
+    if name in ONCE or name in BY_HAND:
+        assert service["restart"] == "no"
+    else:
+        assert service["healthcheck"]["test"]
+        assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize(("name", "service"), every_service())
+def test_no_secret_is_in_the_environment_or_on_a_command_line(name: str, service: Service) -> None:
+    suspicious = re.compile(r"SECRET|PASSWORD|ACCESS_KEY|DATABASE_(DIRECT_)?URL")
+    assert [variable for variable in service.get("environment", {}) if suspicious.search(variable) and not variable.endswith("_FILE")] == []
+    assert not suspicious.search(str(service.get("command", "")))
+
+
+def test_waiting_is_for_something_that_comes() -> None:
+    for stack in STACKS:
+        known = services(stack)
+        for name, service in known.items():
+            for other, how in service.get("depends_on", {}).items():
+                assert other in known, f"{name} waits for {other}"
+                # What a profile may leave out is not insisted on, but by those that are left out with it.
+                if known[other].get("profiles") and known[other]["profiles"] != service.get("profiles"):
+                    assert how.get("required") is False, f"{name} insists on {other}"
+
+
+def test_every_image_has_a_target() -> None:
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE))
+    for name, service in every_service():
+        if "build" in service:
+            assert service["build"]["target"] in targets
+            assert service["image"] == f"hashiramart/{service['build']['target']}", name
+
+
+def test_the_store_is_that_of_the_stack_without_containers() -> None:
+    assert f"MINIO_VERSION={minio.VERSION}" in (FOLDER / "Dockerfile").read_text()
+
+
+def test_images_that_build_on_one_another_agree_on_what_is_in_them() -> None:
+    def versions(role: str) -> dict[str, str]:
+        text = (ROOT / "requirements" / f"{role}.txt").read_text()
+        return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE))
+
+    for below, above in (("mesh", "models"), ("spark", "train"), ("mesh", "train"), ("mesh", "spark")):
+        both = versions(below).items() ^ versions(above).items()
+        assert {name for name, _ in both if name in versions(below) and name in versions(above)} == set()
+
+
+def test_nothing_is_built_from_secrets_or_data() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    assert {"compose/.env", "compose/secrets"} <= set(ignored)
+    assert not any(Path(line.removeprefix("!")).name in ("datasets", ".local") for line in ignored)

@@ -1,0 +1,54 @@
+"""What set-up says when the machine lacks something."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stack import install
+from stack.processes import control as stack
+from stack.processes.process import Process
+from stack.processes.supervisor import Program
+from tests.e2e.stack import ROOT
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=rf"^The disk that holds {tmp_path} has less than 1000000000.0 GB free: make room"):
+        install.refuse_full_disk(tmp_path / "not" / "there" / "yet", 10**18)
+
+
+def test_too_little_memory_is_named(tmp_path: Path) -> None:
+    process = Process(Program("giant", [sys.executable], {}), {"GIANT_PORT": 1}, 10**9, lambda: True)
+    with pytest.raises(stack.NotUp, match=r"^HashiraMart wants 1000000000 MB of memory, and \d+ MB are free: end other programs"):
+        stack.refuse_small_machine([process], tmp_path)
+    stack.refuse_small_machine([replace(process, memory_mb=1)], tmp_path)
+
+
+def test_a_machine_without_java_and_without_a_way_to_install_it_is_told(tmp_path: Path) -> None:
+    program = "from stack.engines import java; java.homes = lambda: iter(()); java.HOME = java.HOME.parent / 'none'; java.install_runtime()"
+    refusal = subprocess.run(
+        [sys.executable, "-c", program], check=False, cwd=ROOT, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert refusal.returncode == 1
+    assert refusal.stderr.startswith("Missing on this machine: openjdk-17-jre-headless | openjdk-21-jre-headless. Install")
+    assert len(refusal.stderr.splitlines()) == 1
+
+
+def test_a_first_set_up_without_a_network_says_what_to_do(tmp_path: Path) -> None:
+    for part in ("stack", "requirements"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    refusal = subprocess.run(
+        [sys.executable, "-m", "stack.install"],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+    )
+    assert refusal.returncode == 1
+    assert refusal.stderr.splitlines()[-1].startswith("Could not install uv; the lines above say why. Mend it (is there a network,")
