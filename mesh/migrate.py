@@ -1,4 +1,4 @@
-"""Brings a service's tables up to date: `python -m mesh.migrate auth`."""
+"""Migrates the tables of services: `python -m mesh.migrate auth`."""
 
 import asyncio
 import sys
@@ -7,11 +7,8 @@ import zlib
 from pathlib import Path
 
 import asyncpg
-import structlog
+from alembic import command
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 from pydantic import PostgresDsn
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -19,9 +16,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from mesh import telemetry
 from mesh.settings import EnvironmentSettings, MeshSettings, read
 
-log = structlog.get_logger(__name__)
-
 SERVICES = Path(__file__).resolve().parent.parent / "services"
+
+_ENVIRONMENT = Path(__file__).resolve().parent / "migrations"
+_CONNECT_SECONDS = 10
 
 
 class Settings(EnvironmentSettings):
@@ -32,14 +30,14 @@ class Settings(EnvironmentSettings):
 
 
 async def migrate(service: str, url: str) -> None:
-    """Runs those of a service's migrations that the database has not seen, all in one transaction, once however many ask at a time.
+    """Runs the migrations of a service that the database does not have yet, all in one transaction. Concurrent calls wait for each other.
 
-    They stand in `services/<service>/migrations/`, one Alembic revision a file. Tables and the version live in the schema `service`.
+    Migrations are Alembic revisions in `services/<service>/migrations/`. The tables, and Alembic's version, are in the schema `service`.
     """
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: asyncpg.connect(url, timeout=_CONNECT_SECONDS, statement_cache_size=0),
-        # A pooler's session may know the name of a statement that another client prepared.
+        # Behind a pooler, the session may already have a prepared statement of that name, of another client.
         connect_args={"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: f"migration_{uuid.uuid4().hex}"},
     )
     try:
@@ -49,30 +47,18 @@ async def migrate(service: str, url: str) -> None:
         await engine.dispose()
 
 
-_CONNECT_SECONDS = 10
-
-
 def _upgrade(connection: Connection, service: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(f"migrate {service}".encode())})
     connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
-    config = Config()
-    config.set_main_option("script_location", str(SERVICES / service / "migrations"))
+    config = Config(attributes={"connection": connection, "service": service})
+    config.set_main_option("script_location", str(_ENVIRONMENT))
     config.set_main_option("version_locations", str(SERVICES / service / "migrations"))
     config.set_main_option("path_separator", "newline")
-    scripts = ScriptDirectory.from_config(config)
-
-    def missing(revision: tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
-        steps = scripts._upgrade_revs("heads", revision)  # type: ignore[arg-type]  # Alembic calls it so itself
-        log.info("migrating", service=service, steps=[step.name for step in steps])
-        return steps
-
-    with EnvironmentContext(config, scripts, fn=missing) as environment:
-        environment.configure(connection=connection, version_table_schema=service, transactional_ddl=True)
-        environment.run_migrations()
+    command.upgrade(config, "heads")
 
 
 def main() -> None:
-    """Migrates the services that are named."""
+    """Migrates the services named on the command line."""
     telemetry.start("migrate", read(MeshSettings))
     for service in sys.argv[1:]:
         settings = read(Settings, prefix=f"{service.upper()}_")
