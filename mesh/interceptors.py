@@ -35,7 +35,7 @@ from mesh.errors import (
     FieldViolation,
     InvalidArgument,
     PermissionDenied,
-    Refusal,
+    StatusError,
     Unauthenticated,
     Unavailable,
     Unimplemented,
@@ -107,7 +107,7 @@ def with_errors(handler: Handler, method: MethodDescriptor) -> Handler:
     async def answered(body: Body, context: Context, metadata: Metadata) -> Answer:
         try:
             return await handler(body, context, metadata)
-        except Refusal as refusal:
+        except StatusError as refusal:
             if isinstance(refusal, Unavailable):
                 log.warning("unavailable", rpc=method.full_name, reason=refusal.reason, error=repr(refusal.__cause__))
             answer = status(refusal)

@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 
 from hashiramart.auth.v1 import auth_pb2
 from mesh import database
-from mesh.errors import Refusal
+from mesh.errors import StatusError
 from mesh.identity import Role
 from mesh.interceptors import violations
 from mesh.settings import MeshSettings, read
@@ -90,7 +90,7 @@ async def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main(arguments_of(sys.argv[1:])))
-    except Refusal as refusal:
+    except StatusError as refusal:
         sys.exit(f"{refusal.message[0].upper()}{refusal.message[1:]}.")
     except (KeysNotOpenedError, KeyStillNeededError) as error:
         sys.exit(str(error))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
-from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Refusal, Unauthenticated
+from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, StatusError, Unauthenticated
 from mesh.identity import Role
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
@@ -83,7 +83,7 @@ class WrongPassword(PermissionDenied):
         super().__init__(reason="WRONG_PASSWORD", message="the current password is missing or wrong")
 
 
-class EmailTaken(Refusal):
+class EmailTaken(StatusError):
     """Another user has the e-mail address."""
 
     code = AlreadyExists.code
@@ -92,7 +92,7 @@ class EmailTaken(Refusal):
         super().__init__(reason="EMAIL_TAKEN", message="another user has this e-mail address")
 
 
-class CustomerNumberTaken(Refusal):
+class CustomerNumberTaken(StatusError):
     """Another user is tied to the customer number."""
 
     code = AlreadyExists.code

@@ -16,7 +16,7 @@ REASON_FIRST = {
     "Failure",
     "OutOfRange",
     "PermissionDenied",
-    "Refusal",
+    "StatusError",
     "ResourceExhausted",
     "Unauthenticated",
     "Unavailable",
