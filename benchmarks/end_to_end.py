@@ -16,7 +16,8 @@ from mesh.migrate import migrate
 from mesh.settings import MeshSettings
 from services.catalog.domain import Details
 from services.catalog.repository import ProductRepository
-from tests.engines import Postgres, free_port
+from tests.engines.ports import free_port
+from tests.engines.postgres import Postgres
 
 PRODUCT_COUNT = 50_000
 # Products from all over the catalogue, so that not one row alone is read.

@@ -24,8 +24,8 @@ from benchmarks.programs import ROOT
 from services.jobs import package
 from spark.land import land
 from stack.engines import hadoop, spark
-from tests.hadoop import Hdfs, Yarn
-from tests.stores import Minio
+from tests.engines.hadoop import Hdfs, Yarn
+from tests.engines.stores import Minio
 
 TITLE = "ETL of copies of the demo's data to the same store, from the order to the end"
 DATA = ROOT / "datasets" / "online_retail_ii.csv.gz"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.measure import Contender, Load, Sample, answer
 from benchmarks.servers import serving
-from tests.engines import free_port
+from tests.engines.ports import free_port
 
 PATHS = {"one product": ("one", "/products/85001A"), "50 products": ("fifty", "/products?page_size=50")}
 

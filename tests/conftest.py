@@ -1,13 +1,17 @@
 """What every test can ask for: the engines."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from tests.engines import PgBouncer, Postgres
-from tests.hadoop import Hdfs, Yarn
-from tests.mlflow import Mlflow
-from tests.stores import Minio, SeaweedFS, Store
+from tests.engines.hadoop import Hdfs, Yarn
+from tests.engines.mlflow import Mlflow
+from tests.engines.postgres import PgBouncer, Postgres
+from tests.engines.stores import Minio, SeaweedFS, Store
+
+# A shell that starts a command in the background lets it ignore this signal, and all that the command starts inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.settings import Settings
-from tests.engines import own_settings
+from tests.engines.ports import own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("postgres", "auth", "catalog", "recommender", "forecaster", "jobs", "gateway")

@@ -16,8 +16,8 @@ import pytest
 from dotenv import dotenv_values
 
 from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack, running
+from tests.engines.stores import Minio
 from tests.spark.shop import HEADER, line
-from tests.stores import Minio
 
 PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
 PASSWORD = "correct horse battery"

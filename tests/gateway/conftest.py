@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.contract import Contract
-from tests.engines import free_port
+from tests.engines.ports import free_port
 from tests.gateway.everything import EverythingServer, descriptors
 from tests.loops import Loop, running_loop
 

@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 
 from benchmarks import programs
 from benchmarks.servers import serving
-from tests.engines import free_port
+from tests.engines.ports import free_port
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 YEAR_SECONDS = 365 * 24 * 3600

@@ -10,7 +10,7 @@ from mesh.change_feed import ChangeReader
 from mesh.database import Database, connect
 from mesh.server import background
 from mesh.settings import MeshSettings
-from tests.engines import Postgres
+from tests.engines.postgres import Postgres
 
 NOTIFY = select(func.pg_notify("changes", bindparam("payload")))
 AN_HOUR = 3600

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from mesh.database import Database, connect
 from mesh.errors import InvalidArgument, Unavailable
 from mesh.settings import MeshSettings
-from tests.engines import PgBouncer, Postgres
+from tests.engines.postgres import PgBouncer, Postgres
 
 products = Table(
     "products",

@@ -11,7 +11,7 @@ from mesh.database import Database, connect
 from mesh.errors import InvalidArgument
 from mesh.idempotency import IdempotentRequest, IdempotentRequests
 from mesh.settings import MeshSettings
-from tests.engines import Postgres
+from tests.engines.postgres import Postgres
 
 ORDER = IdempotentRequest("ann", "request-1", b"two mugs")
 

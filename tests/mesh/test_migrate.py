@@ -13,7 +13,7 @@ from mesh import migrate as migrations
 from mesh.database import connect
 from mesh.migrate import migrate
 from mesh.settings import MeshSettings
-from tests.engines import PgBouncer, Postgres
+from tests.engines.postgres import PgBouncer, Postgres
 
 FIRST = """
 from alembic import op

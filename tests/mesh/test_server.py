@@ -24,7 +24,8 @@ from mesh.identity import Role, TokenVerifier
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.engines import Postgres, free_port
+from tests.engines.ports import free_port
+from tests.engines.postgres import Postgres
 from tests.mesh.shop import CATALOG, a_shop, called, reason, served
 
 Status = health_pb2.HealthCheckResponse

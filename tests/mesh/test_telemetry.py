@@ -18,7 +18,8 @@ from hashiramart.catalog.v1 import catalog_pb2
 from mesh import telemetry
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.engines import Postgres, free_port
+from tests.engines.ports import free_port
+from tests.engines.postgres import Postgres
 from tests.mesh.shop import CATALOG, a_shop, called, served
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

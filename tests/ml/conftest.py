@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop, running_loop
 from tests.ml.shelf import Shelf
-from tests.mlflow import Mlflow
 
 NUMBERS = itertools.count(1)
 

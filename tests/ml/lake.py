@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.stores import Store
+from tests.engines.stores import Store
 
 BUCKET = "lake"
 SCHEMAS = {

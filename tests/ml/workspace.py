@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from stack import training
 from stack.engines.object_store import ObjectStore
 from stack.settings import ROOT, Settings
-from tests.mlflow import Mlflow
+from tests.engines.mlflow import Mlflow
 
 MODELS = ("recommender", "forecaster")
 STANDIN = ROOT / "tests" / "ml" / "standin"

@@ -14,10 +14,10 @@ from mesh.server import Server
 from ml.registry.champion import Promoted
 from services.models import ModelServicer
 from tests.callers import Issuer
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.shelf import LINEAGE, Shelf
 from tests.ml.standin.model import Standin
-from tests.mlflow import Mlflow
 from tests.services.catalog.shop import refused
 
 MODEL = "hashiramart-recommender"

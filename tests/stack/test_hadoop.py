@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from stack.engines import hadoop, spark
-from tests.hadoop import Hdfs, Yarn, wait
-from tests.stores import Minio
+from tests.engines.hadoop import Hdfs, Yarn, wait
+from tests.engines.stores import Minio
 
 OUTPUT = "numbers"
 

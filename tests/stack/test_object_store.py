@@ -8,7 +8,7 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from tests.stores import Store
+from tests.engines.stores import Store
 
 BUCKET = "lake"
 # S3's least size of a part that is not the last.

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.engines import PgBouncer, Postgres
+from tests.engines.postgres import PgBouncer, Postgres
 
 
 def answer(url: str, question: str) -> object:

@@ -8,8 +8,8 @@ import pytest
 
 from ml.pipeline import get_cleaned_data
 from ml.pipeline.get_cleaned_data import Unusable, fetch
+from tests.engines.stores import Store
 from tests.ml.lake import BUCKET, DATASET, MANIFEST, Lake
-from tests.stores import Store
 
 
 @pytest.fixture

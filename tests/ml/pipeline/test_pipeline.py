@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.engines.mlflow import Mlflow
+from tests.engines.stores import Minio
 from tests.ml.lake import Lake
 from tests.ml.workspace import RECIPES, Workspace
-from tests.mlflow import Mlflow
-from tests.stores import Minio
 
 MODELS = ("recommender", "forecaster")
 OF_EACH = [f"{stage}_{model}" for model in MODELS for stage in ("train", "evaluate", "register")]

@@ -17,11 +17,11 @@ from ml.pipeline.registration import Registration, commit
 from ml.pipeline.settings import Settings
 from ml.registry.client import Unavailable, Version, Versions
 from ml.registry.errors import Refused
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.standin import evaluate, train
 from tests.ml.standin.model import Standin
 from tests.ml.workspace import RULES
-from tests.mlflow import Mlflow
 
 MODEL = "hashiramart-recommender"
 TRAINING = Training(train.refit, evaluate.measure, Standin.load)

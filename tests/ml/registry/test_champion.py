@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from ml.registry.champion import Promoted
 from ml.registry.client import NotPassed, Unavailable, Version
 from ml.registry.errors import Refused
+from tests.engines.mlflow import Mlflow
+from tests.engines.stores import Minio
 from tests.loops import Loop
 from tests.ml.shelf import Shelf
 from tests.ml.standin.model import Standin
-from tests.mlflow import Mlflow
-from tests.stores import Minio
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from mlflow import MlflowClient
 
 from ml.registry.client import NoPrevious, NotPassed, Unavailable, UnknownVersion
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.shelf import LINEAGE, Shelf
-from tests.mlflow import Mlflow
 
 
 def test_a_version_tells_all_that_was_told_of_it(shelf: Shelf, loop: Loop, mlflow: Mlflow) -> None:

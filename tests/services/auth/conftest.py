@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hashiramart.auth.v1 import auth_pb2_grpc
-from tests.engines import Postgres
+from tests.engines.postgres import Postgres
 from tests.services.auth.people import Person
 from tests.services.auth.processes import Auth, migrated, sql
 

@@ -18,7 +18,7 @@ import grpc
 from hashiramart.auth.v1 import auth_pb2_grpc
 from mesh.migrate import migrate
 from stack.processes.probes import grpc_serves
-from tests.engines import free_port
+from tests.engines.ports import free_port
 
 SERVICE_SECRET = "the catalog's own secret, 100% long enough"
 

@@ -14,7 +14,8 @@ from google.protobuf.empty_pb2 import Empty
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
 from hashiramart.recommender.v1 import recommender_pb2
-from tests.engines import PgBouncer, Postgres, free_port
+from tests.engines.ports import free_port
+from tests.engines.postgres import PgBouncer, Postgres
 from tests.services.auth.people import Person, refusal
 from tests.services.auth.processes import SERVICE_SECRET, Auth, eventually, sql
 

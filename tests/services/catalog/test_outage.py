@@ -7,7 +7,7 @@ import grpc
 
 from mesh.server import Server
 from stack.processes.probes import grpc_serves
-from tests.engines import Postgres
+from tests.engines.postgres import Postgres
 from tests.services.catalog.shop import Shop, refused
 
 CODE = grpc.StatusCode

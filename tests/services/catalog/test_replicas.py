@@ -12,7 +12,7 @@ from mesh.identity import Role, TokenVerifier
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.engines import PgBouncer
+from tests.engines.postgres import PgBouncer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
 from tests.services.catalog.shop import Shop, refused, row

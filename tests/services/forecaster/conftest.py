@@ -10,9 +10,9 @@ from mesh.identity import Role
 from mesh.server import Server
 from ml.forecaster.train import refit
 from tests.callers import Issuer
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.forecaster.shop import SMALL, write_shop
-from tests.mlflow import Mlflow
 from tests.services.forecaster.planner import Planner
 from tests.services.forecaster.replica import Replica
 

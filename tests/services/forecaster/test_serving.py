@@ -8,8 +8,8 @@ import pytest
 
 from hashiramart.forecaster.v1 import forecaster_pb2
 from ml.forecaster.model import Forecaster, Scope
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
-from tests.mlflow import Mlflow
 from tests.services.catalog.shop import refused
 from tests.services.forecaster.planner import Planner
 from tests.services.forecaster.replica import Replica

@@ -17,8 +17,8 @@ from services.jobs.events import EventExport
 from services.jobs.raw_zone import RawZone
 from services.jobs.yarn import EngineUnavailable
 from tests.callers import Issuer
-from tests.engines import free_port
-from tests.hadoop import Hdfs
+from tests.engines.hadoop import Hdfs
+from tests.engines.ports import free_port
 from tests.loops import Loop
 from tests.services.jobs.recorder import Recorder
 

@@ -12,7 +12,8 @@ import pytest
 from mesh.migrate import migrate
 from services.jobs.domain import Failure, Job
 from stack.processes.probes import grpc_serves
-from tests.engines import Postgres, free_port
+from tests.engines.ports import free_port
+from tests.engines.postgres import Postgres
 from tests.loops import Loop
 from tests.services.auth.processes import Auth
 from tests.services.jobs.replica import Replica

@@ -12,14 +12,14 @@ import pytest
 from mlflow import MlflowClient
 
 from hashiramart.jobs.v1 import jobs_pb2
-from tests.engines import own_settings
+from tests.engines.mlflow import Mlflow
+from tests.engines.ports import own_settings
+from tests.engines.stores import Minio
 from tests.ml.lake import Lake
 from tests.ml.workspace import RECIPES, Workspace
-from tests.mlflow import Mlflow
 from tests.services.jobs.replica import Replica
 from tests.services.jobs.staff import Staff
 from tests.services.jobs.workers import Worker
-from tests.stores import Minio
 
 WAIT_SECONDS = 600
 MODEL = "hashiramart-recommender"

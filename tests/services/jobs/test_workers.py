@@ -20,8 +20,10 @@ from mesh.identity import RemoteKeys
 from mesh.migrate import migrate
 from mesh.settings import MeshSettings
 from spark.land import land
-from tests.engines import Postgres, free_port
-from tests.hadoop import Hdfs, Yarn
+from tests.engines.hadoop import Hdfs, Yarn
+from tests.engines.ports import free_port
+from tests.engines.postgres import Postgres
+from tests.engines.stores import Minio
 from tests.loops import Loop
 from tests.services.auth.processes import Auth
 from tests.services.jobs.recorder import Recorder
@@ -29,7 +31,6 @@ from tests.services.jobs.replica import Replica
 from tests.services.jobs.staff import Staff
 from tests.services.jobs.workers import Worker
 from tests.spark.shop import HEADER, TODAY, line
-from tests.stores import Minio
 
 WAIT_SECONDS = 400
 JOBS_SECRET = "the jobs' own secret, 100% long enough"

@@ -11,7 +11,7 @@ from typing import Self
 
 from stack.engines import jars, spark
 from stack.settings import Settings
-from tests.stores import Store
+from tests.engines.stores import Store
 
 # Short, so that what a killed worker leaves is soon taken up; a test machine is busy, so that a submission is still let finish.
 LEASE_SECONDS = 3

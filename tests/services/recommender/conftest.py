@@ -17,7 +17,7 @@ from mesh.migrate import migrate
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.engines import free_port
+from tests.engines.ports import free_port
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica as CatalogReplica
 from tests.services.catalog.shop import Shop

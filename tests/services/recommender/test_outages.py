@@ -11,7 +11,8 @@ from mesh.identity import Role, TokenVerifier
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.engines import Postgres, free_port
+from tests.engines.ports import free_port
+from tests.engines.postgres import Postgres
 from tests.loops import Loop
 from tests.services.catalog.shop import Shop, refused
 from tests.services.recommender.conftest import eventually

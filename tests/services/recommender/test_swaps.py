@@ -12,8 +12,8 @@ from mesh.settings import MeshSettings
 from ml.pipeline import tracking
 from tests.askers import asked_without_end
 from tests.callers import Issuer
+from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
-from tests.mlflow import Mlflow
 from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
 from tests.services.recommender.conftest import Caller, eventually

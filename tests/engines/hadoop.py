@@ -16,7 +16,8 @@ import httpx
 from stack.engines import hadoop, jars, spark
 from stack.engines.object_store import ObjectStore
 from stack.settings import Settings
-from tests.engines import Engine, own_settings
+from tests.engines.engine import Engine
+from tests.engines.ports import own_settings
 
 APPLICATION_SECONDS = 300
 

@@ -9,7 +9,8 @@ from minio.deleteobjects import DeleteObject
 from stack.engines import minio, object_store, seaweedfs
 from stack.engines.object_store import ObjectStore
 from stack.processes.probes import http_answers
-from tests.engines import Engine, own_settings
+from tests.engines.engine import Engine
+from tests.engines.ports import own_settings
 
 
 class Store(Engine):

@@ -7,7 +7,8 @@ from mlflow import MlflowClient
 from stack.engines import mlflow
 from stack.engines.object_store import ObjectStore
 from stack.processes.probes import http_answers
-from tests.engines import Engine, own_settings
+from tests.engines.engine import Engine
+from tests.engines.ports import own_settings
 
 
 class Mlflow(Engine):
