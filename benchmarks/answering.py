@@ -25,7 +25,7 @@ from benchmarks.servers import resident_megabytes
 from ml.forecaster.model import Forecaster, Scope
 from ml.pipeline.get_cleaned_data import connect, fetch
 from ml.recommender.model import Recommender, Request
-from ml.registry.client import Version
+from ml.registry.version import ModelVersion
 from stack.processes.definitions import object_store_of
 from stack.settings import Settings
 from tests.e2e.stack import Stack, own_stack
@@ -66,7 +66,7 @@ class Demo:
     def model(self, name: str) -> Path:
         """The folder of the model that answers."""
         served = self.stack.folder / "data" / name
-        return served / Version.model_validate_json((served / "served.json").read_bytes()).provenance.artifact_sha256
+        return served / ModelVersion.model_validate_json((served / "served.json").read_bytes()).provenance.artifact_sha256
 
     def token(self) -> str:
         """Of somebody of the staff."""

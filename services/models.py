@@ -11,10 +11,10 @@ from hashiramart.model.v1 import model_pb2
 from mesh.errors import FailedPrecondition, NotFound, Unavailable
 from mesh.paging import PageTokens, page_size
 from mesh.timestamps import timestamp
-from ml.registry import client as versions
-from ml.registry.champion import M, Promoted, Serving
-from ml.registry.client import NoPrevious, NotPassed, UnknownVersion, Version, Versions
-from ml.registry.errors import Refused
+from ml.registry.champion import Champion, M, ServedModel
+from ml.registry.client import GateNotPassed, NoPreviousVersion, RegistryClient, RegistryUnavailable, VersionNotFound
+from ml.registry.errors import InvalidArtifact
+from ml.registry.version import ModelVersion
 
 Context = grpc.aio.ServicerContext[Message, Message]
 
@@ -22,13 +22,13 @@ Context = grpc.aio.ServicerContext[Message, Message]
 class ModelServicer(Generic[M]):
     """Tells of the versions of one model, and makes one of them the champion. A model service's servicer extends it."""
 
-    def __init__(self, registry: Versions, promoted: Promoted[M], page_tokens: PageTokens) -> None:
+    def __init__(self, registry: RegistryClient, promoted: Champion[M], page_tokens: PageTokens) -> None:
         self._registry = registry
         self._promoted = promoted
         self._page_tokens = page_tokens
 
     @property
-    def serving(self) -> Serving[M]:
+    def serving(self) -> ServedModel[M]:
         """What to answer from: take it once for an answer. Raises `Unavailable` before a model was promoted."""
         if (serving := self._promoted.serving) is None:
             raise no_model()
@@ -58,7 +58,7 @@ class ModelServicer(Generic[M]):
         with _refusals():
             return self._message(await self._promoted.rollback())
 
-    def _message(self, version: Version) -> model_pb2.Model:
+    def _message(self, version: ModelVersion) -> model_pb2.Model:
         serving = self._promoted.serving
         told, lineage = version.provenance, version.provenance.lineage
         return model_pb2.Model(
@@ -100,13 +100,13 @@ def _refusals(number: str = "") -> Iterator[None]:
     """What the registry refuses in a `with` block, in the caller's terms. number: the version that the caller names"""
     try:
         yield
-    except UnknownVersion:
+    except VersionNotFound:
         raise NotFound("model version", number) from None
-    except NotPassed:
+    except GateNotPassed:
         raise FailedPrecondition("MODEL_REFUSED_BY_GATE", f"version {number} did not pass the gate") from None
-    except NoPrevious:
+    except NoPreviousVersion:
         raise FailedPrecondition("NO_PREVIOUS_MODEL", "no version served before the champion") from None
-    except Refused as error:
+    except InvalidArtifact as error:
         raise FailedPrecondition("MODEL_UNFIT", str(error)) from error
-    except versions.Unavailable as error:
+    except RegistryUnavailable as error:
         raise Unavailable("REGISTRY_UNAVAILABLE", "the model registry cannot be reached") from error

@@ -25,7 +25,7 @@ from ml.forecaster.seasons import WEEK
 from ml.forecaster.shop import METRICS, REVENUE_METRIC, UNITS_METRIC, Metric
 from ml.forecaster.smoothing import Smoothed
 from ml.registry import artifact
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 
 KIND = "forecaster"
 HORIZON = 182
@@ -257,7 +257,7 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """The forecaster that was saved to a folder. Raises `Refused`."""
+        """The forecaster that was saved to a folder. Raises `InvalidArtifact`."""
         saved = artifact.load(folder, KIND)
         try:
             found = {**saved.arrays, **arrays(saved.tables["places"]), **arrays(saved.tables["rows"])}
@@ -265,15 +265,15 @@ class Forecaster:
             forecaster = cls(saved.facts, tables, saved.boosters)
             forecaster._saved_examples = {name: saved.arrays[name] for name in EXAMPLE_ARRAYS}
         except (KeyError, TypeError, ValueError) as error:
-            raise Refused(f"{folder} is not a forecaster that this code can read: {error}.") from error
+            raise InvalidArtifact(f"{folder} is not a forecaster that this code can read: {error}.") from error
         return forecaster
 
     def check(self) -> None:
-        """Raises `Refused` if it does not answer as it did when it was saved."""
+        """Raises `InvalidArtifact` if it does not answer as it did when it was saved."""
         answers = self._examples()
         for name, expected in self._saved_examples.items():
             if not np.array_equal(answers[name], expected):
-                raise Refused(f"The forecaster does not answer as it did when it was saved: its {name} are others.")
+                raise InvalidArtifact(f"The forecaster does not answer as it did when it was saved: its {name} are others.")
 
     @cached_property
     def _saved_examples(self) -> Mapping[str, np.ndarray]:

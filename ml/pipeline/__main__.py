@@ -23,7 +23,7 @@ from ml.pipeline import parameters
 from ml.pipeline.parameters import Recipe
 from ml.pipeline.registration import Registration, commit, registered
 from ml.pipeline.settings import Settings
-from ml.registry.client import Unavailable
+from ml.registry.client import RegistryUnavailable
 
 # What the pipeline consists of. The lock is there only where it has run before.
 PARTS = (".dvc/config", ".dvcignore", "dvc.lock", "dvc.yaml", "lake", "ml", "params.yaml")
@@ -94,7 +94,7 @@ def main() -> None:
         missing = [model for model, registration in known.items() if registration is None]
         if missing:
             known.update(zip(missing, trained(Path.cwd(), arguments.recipe, missing), strict=True))
-    except Unavailable:
+    except RegistryUnavailable:
         give_up("MLflow")
     except subprocess.CalledProcessError as error:
         if engine := away(settings):

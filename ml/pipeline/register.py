@@ -21,12 +21,14 @@ from ruamel.yaml import YAML
 from ml.pipeline import parameters, tracking
 from ml.pipeline.figures import pictures
 from ml.pipeline.get_cleaned_data import Dataset, Origin
+from ml.pipeline.progress import reporter
 from ml.pipeline.registration import Registration, commit
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
 from ml.registry import champion as registry
-from ml.registry.client import Lineage, Provenance, Unavailable, Version, Versions, registered_name
-from ml.registry.errors import Refused
+from ml.registry.client import RegistryClient, RegistryUnavailable, registered_name
+from ml.registry.errors import InvalidArtifact
+from ml.registry.version import Lineage, ModelVersion, Provenance
 
 
 class Model(registry.Model, Protocol):
@@ -57,12 +59,14 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
 
     folder: where the pipeline runs, with what its earlier stages have left there
 
-    Raises `Unavailable` or MLflow's `MlflowException` while MLflow or its store cannot be reached.
+    Raises `RegistryUnavailable` or MLflow's `MlflowException` while MLflow or its store cannot be reached.
     """
+    report = reporter(f"register_{model}", settings)
     data, name = folder / "data" / "clean", registered_name(model)
     params = parameters.read(folder / parameters.FILE)
     dataset = Dataset.model_validate_json((data / "dataset.json").read_bytes())
     metrics = measured(folder / "metrics" / f"{model}.json", model)
+    report("comparing with the baselines and the champion")
     champion = asyncio.run(_champion(settings.mlflow_url, name))
     judgement = gate.judge(
         params.gate.of(model),
@@ -72,6 +76,7 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
         limited=dataset.sha256 == params.gate.limits_of,
     )
     saved = folder / "registered" / model
+    report("fitting on all history")
     training.refit(data, params.of(model)).save(saved)
     training.load(saved).check()
     provenance = Provenance(
@@ -83,8 +88,10 @@ def register(folder: Path, model: str, training: Training, settings: Settings) -
         gate=judgement,
         lineage=lineage(folder, dataset, settings),
     )
+    report("registering in MLflow")
     number = tracking.register(settings.mlflow_url, name, provenance, saved, _papers(folder, model), pictures(folder, model))
     version = asyncio.run(_settled(settings.mlflow_url, name, number, promote=judgement.passed))
+    report(f"version {number} {'is the champion' if judgement.passed else 'did not pass the gate and stays a challenger'}")
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
 
@@ -114,20 +121,18 @@ def main() -> None:
     model = parser.parse_args().model
     try:
         registration = register(Path(), model, training(model), Settings())
-    except (MlflowException, Refused, Unavailable) as error:
+    except (MlflowException, InvalidArtifact, RegistryUnavailable) as error:
         sys.exit(f"The {model} was not registered: {error}")
     Path("registered", f"{model}.json").write_text(registration.model_dump_json(indent=1) + "\n")
     for check in registration.provenance.gate.checks:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.measured:.4f}, required {check.required:.4f}")
-    became = "is the champion" if registration.promoted else "did not pass the gate and stays a challenger"
-    print(f"{registered_name(model)} version {registration.version} {became}")
 
 
 # Between two bytes of an answer: MLflow reads its tables, and the files come from the store behind it.
 _TIMEOUT_SECONDS = 30
 
 
-def _metrics(champion: Version, data_hash: str, training: Training, data: Path) -> Mapping[str, float]:
+def _metrics(champion: ModelVersion, data_hash: str, training: Training, data: Path) -> Mapping[str, float]:
     """What the champion's recipe comes to on this data: known if it was judged on it, else measured."""
     if champion.provenance.lineage.data_hash == data_hash:
         return champion.provenance.metrics
@@ -140,14 +145,14 @@ def _papers(folder: Path, model: str) -> list[Path]:
     return [path for path in map(folder.joinpath, names) if path.exists()]
 
 
-async def _champion(url: str, name: str) -> Version | None:
+async def _champion(url: str, name: str) -> ModelVersion | None:
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-        return await Versions(client, url, name).champion()
+        return await RegistryClient(client, url, name).champion()
 
 
-async def _settled(url: str, name: str, number: str, *, promote: bool) -> Version:
+async def _settled(url: str, name: str, number: str, *, promote: bool) -> ModelVersion:
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-        versions = Versions(client, url, name)
+        versions = RegistryClient(client, url, name)
         return await (versions.promote(number) if promote else versions.get(number))
 
 

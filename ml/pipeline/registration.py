@@ -8,7 +8,8 @@ import httpx
 from pydantic import BaseModel
 
 from ml.pipeline.settings import Settings
-from ml.registry.client import CHALLENGER, Provenance, Versions, registered_name
+from ml.registry.client import RegistryClient, registered_name
+from ml.registry.version import CHALLENGER, Provenance
 
 
 class Registration(BaseModel, frozen=True):
@@ -46,7 +47,7 @@ _TIMEOUT_SECONDS = 30
 
 async def _registered(model: str, settings: Settings) -> Registration | None:
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-        versions = Versions(client, settings.mlflow_url, registered_name(model))
+        versions = RegistryClient(client, settings.mlflow_url, registered_name(model))
         version = await versions.of_job(settings.job_id) if settings.job_id else None
         if version is None:
             return None

@@ -9,7 +9,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from ml.pipeline.figures import Picture
-from ml.registry.client import CHALLENGER, Provenance
+from ml.registry.version import CHALLENGER, Provenance
 
 # Where in a run its artifact lies.
 ARTIFACT = "model"

@@ -17,7 +17,7 @@ from ml.recommender.generators import BASKET, COUNTRY, GENERATORS, POPULARITY, G
 from ml.recommender.interactions import UNKNOWN, Flags, Floats, Ids, Interactions, Ints, day_number, day_of
 from ml.recommender.reasons import Reason, ReasonKind, Source, reasons
 from ml.registry import artifact
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 
 KIND = "recommender"
 # How much what a customer looks at, or has in the basket, tells of their taste beside a purchase of today.
@@ -279,11 +279,11 @@ class Recommender:
 
     @classmethod
     def load(cls, folder: Path) -> "Recommender":
-        """The model that was saved to a folder. Raises `artifact.Refused`."""
+        """The model that was saved to a folder. Raises `InvalidArtifact`."""
         saved = artifact.load(folder, KIND)
         for name, ours in (("features", FEATURES), ("generators", GENERATORS)):
             if tuple(saved.facts.get(name, ())) != ours:
-                raise Refused(f"{folder} holds a recommender of other {name} than those of this code.")
+                raise InvalidArtifact(f"{folder} holds a recommender of other {name} than those of this code.")
         history, generators = (
             {field.name: saved.arrays[f"{name}.{field.name}"] for field in fields(part)}
             for name, part in (("history", Interactions), ("generators", Generators))
@@ -301,13 +301,13 @@ class Recommender:
         )
 
     def check(self) -> None:
-        """Asks again what was asked when the model was saved. Raises `artifact.Refused` unless it answers as it did."""
+        """Asks again what was asked when the model was saved. Raises `InvalidArtifact` unless it answers as it did."""
         examples = self.facts.get("examples")
         if not isinstance(examples, Mapping):
-            raise Refused("The recommender has no examples of its answers to be checked against.")
+            raise InvalidArtifact("The recommender has no examples of its answers to be checked against.")
         for number, answer in examples.items():
             if self._example(number) != answer:
-                raise Refused(f"The recommender does not answer {f'customer {number}' if number else 'a stranger'} as it did.")
+                raise InvalidArtifact(f"The recommender does not answer {f'customer {number}' if number else 'a stranger'} as it did.")
 
     def _example(self, customer_number: str) -> list[str]:
         return self.recommend(Request(customer_number), limit=EXAMPLE_LENGTH).ids

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.lib.npyio import NpzFile
 from pydantic import BaseModel, ValidationError
 
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ def save(
 
 
 def load(folder: Path, kind: str) -> Artifact:
-    """The model of this kind that was saved to a folder. Raises `Refused`."""
+    """The model of this kind that was saved to a folder. Raises `InvalidArtifact`."""
     manifest = _checked(folder)
     if manifest.kind != kind:
-        raise Refused(f"{folder / _MANIFEST} is that of a {manifest.kind}, not of a {kind}.")
+        raise InvalidArtifact(f"{folder / _MANIFEST} is that of a {manifest.kind}, not of a {kind}.")
     boosters = {Path(name).stem: _booster(folder / name) for name in manifest.files if name.endswith(".txt")}
     tables = {Path(name).stem: _table(folder / name) for name in manifest.files if name.endswith(".arrow")}
     return Artifact(manifest.facts, _arrays(folder / _ARRAYS), boosters, tables)
 
 
 def digest(folder: Path) -> str:
-    """The SHA-256 of the manifest, and so of everything that it vouches for. Raises `Refused` for a folder that does not keep to it."""
+    """The SHA-256 of the manifest, and so of everything that it vouches for. Raises `InvalidArtifact` for a folder that does not keep to it."""
     _checked(folder)
     return _sha256(folder / _MANIFEST)
 
@@ -102,14 +102,14 @@ def _checked(folder: Path) -> _Manifest:
     try:
         manifest = _Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}.") from error
+        raise InvalidArtifact(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        raise Refused(f"{path} is no manifest of a model: {error.errors()[0]['msg']}.") from error
+        raise InvalidArtifact(f"{path} is no manifest of a model: {error.errors()[0]['msg']}.") from error
     if manifest.format != _FORMAT:
-        raise Refused(f"{path} is of format {manifest.format}; this code reads format {_FORMAT}.")
+        raise InvalidArtifact(f"{path} is of format {manifest.format}; this code reads format {_FORMAT}.")
     found = {entry.name for entry in folder.iterdir()} - {_MANIFEST}
     for name in sorted(found.symmetric_difference({*manifest.files, _ARRAYS})):
-        raise Refused(f"{folder / name} is {'not named in the manifest' if name in found else 'missing'}.")
+        raise InvalidArtifact(f"{folder / name} is {'not named in the manifest' if name in found else 'missing'}.")
     for name, file in manifest.files.items():
         _check(folder / name, file)
     return manifest
@@ -117,13 +117,13 @@ def _checked(folder: Path) -> _Manifest:
 
 def _check(path: Path, file: _File) -> None:
     if not _NAME.fullmatch(path.name):
-        raise Refused(f"{path} is neither arrays, LightGBM text nor Arrow, which is all that models are made of.")
+        raise InvalidArtifact(f"{path} is neither arrays, LightGBM text nor Arrow, which is all that models are made of.")
     if path.is_symlink() or not path.is_file():
-        raise Refused(f"{path} is not a file.")
+        raise InvalidArtifact(f"{path} is not a file.")
     if (size := path.stat().st_size) != file.byte_count:
-        raise Refused(f"{path} has {size} bytes and was saved with {file.byte_count}.")
+        raise InvalidArtifact(f"{path} has {size} bytes and was saved with {file.byte_count}.")
     if _sha256(path) != file.sha256:
-        raise Refused(f"{path} is not as it was saved: its SHA-256 is another.")
+        raise InvalidArtifact(f"{path} is not as it was saved: its SHA-256 is another.")
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -136,15 +136,15 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             if all(isinstance(array, np.ndarray) for array in arrays.values()):
                 return arrays
     except (BadZipFile, EOFError, OSError, ValueError) as error:
-        raise Refused(f"{path} holds no plain arrays: {error}.") from error
-    raise Refused(f"{path} holds something else than arrays.")
+        raise InvalidArtifact(f"{path} holds no plain arrays: {error}.") from error
+    raise InvalidArtifact(f"{path} holds something else than arrays.")
 
 
 def _booster(path: Path) -> lgb.Booster:
     try:
         return lgb.Booster(model_file=path)
     except lgb.basic.LightGBMError as error:
-        raise Refused(f"{path} is no LightGBM model: {error}.") from error
+        raise InvalidArtifact(f"{path} is no LightGBM model: {error}.") from error
 
 
 def _table(path: Path) -> pa.Table:
@@ -152,7 +152,7 @@ def _table(path: Path) -> pa.Table:
         # Mapped: what is not read of it takes no memory.
         return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except pa.ArrowInvalid as error:
-        raise Refused(f"{path} is no Arrow file: {error}.") from error
+        raise InvalidArtifact(f"{path} is no Arrow file: {error}.") from error
 
 
 def _file_name(name: str) -> str:

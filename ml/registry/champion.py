@@ -15,41 +15,42 @@ import structlog
 from pydantic import ValidationError
 
 from ml.registry import artifact
-from ml.registry.client import Unavailable, Version, Versions
-from ml.registry.errors import Refused
+from ml.registry.client import RegistryClient, RegistryUnavailable
+from ml.registry.errors import InvalidArtifact
+from ml.registry.version import ModelVersion
 
 
 class Model(Protocol):
     """What is loaded from an artifact."""
 
     def check(self) -> None:
-        """Raises `Refused` if it does not answer as it did when it was saved."""
+        """Raises `InvalidArtifact` if it does not answer as it did when it was saved."""
 
 
 M = TypeVar("M", bound=Model)
 
 
-class Serving(NamedTuple, Generic[M]):
+class ServedModel(NamedTuple, Generic[M]):
     """A model and the version that it is. Whoever answers takes both at once, and keeps them for the length of that answer."""
 
-    version: Version
+    version: ModelVersion
     model: M
 
 
-class Promoted(Generic[M]):
+class Champion(Generic[M]):
     """The promoted model of one name.
 
     versions: what the registry says
     folder: where artifacts are kept, for this process alone
-    load: the model of an artifact's folder; may raise `Refused`
+    load: the model of an artifact's folder; may raise `InvalidArtifact`
     """
 
-    def __init__(self, versions: Versions, folder: Path, load: Callable[[Path], M], poll_seconds: float) -> None:
+    def __init__(self, versions: RegistryClient, folder: Path, load: Callable[[Path], M], poll_seconds: float) -> None:
         self._versions = versions
         self._folder = folder
         self._load = load
         self._poll_seconds = poll_seconds
-        self._serving: Serving[M] | None = None
+        self._serving: ServedModel[M] | None = None
         self._trouble = ""
         # What was refused, and until when it is not asked for again.
         self._refused = ("", 0.0)
@@ -57,19 +58,19 @@ class Promoted(Generic[M]):
         self._swap = asyncio.Lock()
 
     @property
-    def serving(self) -> Serving[M] | None:
+    def serving(self) -> ServedModel[M] | None:
         """What to answer from; none before a model was promoted."""
         return self._serving
 
-    async def recall(self) -> None:
+    async def restore(self) -> None:
         """Takes up the model that served last, if it lies on disk as it was. Asks nobody."""
         try:
-            version = Version.model_validate_json((self._folder / _SERVED).read_bytes())
+            version = ModelVersion.model_validate_json((self._folder / _SERVED).read_bytes())
             async with self._swap:
                 await self._take(version)
         except FileNotFoundError:
             return
-        except (Refused, ValidationError) as error:
+        except (InvalidArtifact, ValidationError) as error:
             _log.error("the last model cannot be recalled", reason=str(error))
 
     async def watch(self) -> None:
@@ -78,7 +79,7 @@ class Promoted(Generic[M]):
             try:
                 await self.refresh()
                 self._trouble = ""
-            except (Refused, Unavailable, OSError) as error:
+            except (InvalidArtifact, RegistryUnavailable, OSError) as error:
                 # Once, not at every look.
                 if str(error) != self._trouble:
                     self._trouble = str(error)
@@ -86,7 +87,7 @@ class Promoted(Generic[M]):
             await asyncio.sleep(self._poll_seconds)
 
     async def refresh(self) -> None:
-        """Takes up the champion if another serves. Raises `Unavailable`, `Refused`; then the model that serves is as before."""
+        """Takes up the champion if another serves. Raises `RegistryUnavailable`, `InvalidArtifact`; then the model that serves is as before."""
         async with self._swap:
             champion = await self._versions.champion()
             if champion is None or (self._serving and champion.same(self._serving.version)):
@@ -96,14 +97,14 @@ class Promoted(Generic[M]):
                 return
             try:
                 await self._take(champion)
-            except Refused:
+            except InvalidArtifact:
                 self._refused = champion.provenance.artifact_sha256, time.monotonic() + _REFUSED_SECONDS
                 raise
 
-    async def promote(self, number: str, *, force: bool = False) -> Version:
+    async def promote(self, number: str, *, force: bool = False) -> ModelVersion:
         """Makes a version the champion, and answers from it at once.
 
-        Raises `UnknownVersion`, `Unavailable`, `NotPassed` unless forced, and `Refused` if it cannot be served; then nothing changes.
+        Raises `VersionNotFound`, `RegistryUnavailable`, `GateNotPassed` unless forced, and `InvalidArtifact` if it cannot be served; then nothing changes.
         """
         async with self._swap:
             await self._model(await self._versions.get(number))
@@ -111,13 +112,13 @@ class Promoted(Generic[M]):
             await self._take(promoted)
             return promoted
 
-    async def rollback(self) -> Version:
-        """Makes the previous champion the champion again. Raises `NoPrevious`, and what `promote` raises."""
+    async def rollback(self) -> ModelVersion:
+        """Makes the previous champion the champion again. Raises `NoPreviousVersion`, and what `promote` raises."""
         return await self.promote((await self._versions.previous()).number, force=True)
 
-    async def _take(self, version: Version) -> None:
+    async def _take(self, version: ModelVersion) -> None:
         model = await self._model(version)
-        before, self._serving = self._serving, Serving(version, model)
+        before, self._serving = self._serving, ServedModel(version, model)
         _replace(self._folder / _SERVED, version.model_dump_json(indent=1))
         kept = {served.version.provenance.artifact_sha256 for served in (before, self._serving) if served}
         for entry in self._folder.iterdir():
@@ -125,7 +126,7 @@ class Promoted(Generic[M]):
                 shutil.rmtree(entry, ignore_errors=True)
         _log.info("serving a model", version=version.number, artifact_sha256=version.provenance.artifact_sha256)
 
-    async def _model(self, version: Version) -> M:
+    async def _model(self, version: ModelVersion) -> M:
         """The model of a version, from disk if it is there, and checked."""
         folder = self._folder / version.provenance.artifact_sha256
         if not folder.exists():
@@ -138,21 +139,21 @@ class Promoted(Generic[M]):
                 fresh.rename(folder)
         try:
             return await asyncio.to_thread(self._loaded, folder, version)
-        except Refused:
+        except InvalidArtifact:
             # What does not fit is not to be found there again.
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _loaded(self, folder: Path, version: Version) -> M:
+    def _loaded(self, folder: Path, version: ModelVersion) -> M:
         _verify(folder, version)
         try:
             model = self._load(folder)
             model.check()
-        except Refused:
+        except InvalidArtifact:
             raise
         except Exception as error:
             # A model of other code may fail in any way, and none of them may end what watches it.
-            raise Refused(f"{folder} cannot be loaded: {error!r}.") from error
+            raise InvalidArtifact(f"{folder} cannot be loaded: {error!r}.") from error
         return model
 
 
@@ -162,10 +163,10 @@ _REFUSED_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
 
 
-def _verify(folder: Path, version: Version) -> None:
-    """Raises `Refused` for an artifact that is not the one that was registered."""
+def _verify(folder: Path, version: ModelVersion) -> None:
+    """Raises `InvalidArtifact` for an artifact that is not the one that was registered."""
     if (found := artifact.digest(folder)) != version.provenance.artifact_sha256:
-        raise Refused(f"{folder} is not version {version.number}: its SHA-256 is {found}, not {version.provenance.artifact_sha256}.")
+        raise InvalidArtifact(f"{folder} is not version {version.number}: its SHA-256 is {found}, not {version.provenance.artifact_sha256}.")
 
 
 def _replace(file: Path, text: str) -> None:

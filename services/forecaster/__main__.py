@@ -11,8 +11,8 @@ from mesh.paging import PageTokens
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from ml.forecaster.model import Forecaster
-from ml.registry.champion import Promoted
-from ml.registry.client import Versions, registered_name
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient, registered_name
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
 
@@ -25,9 +25,9 @@ async def main() -> None:
     telemetry.start("forecaster", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     async with auth, httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client:
-        versions = Versions(client, settings.mlflow_url, registered_name("forecaster"))
-        promoted = Promoted(versions, settings.model_folder, Forecaster.load, settings.poll_seconds)
-        await promoted.recall()
+        versions = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
+        promoted = Champion(versions, settings.model_folder, Forecaster.load, settings.poll_seconds)
+        await promoted.restore()
         servicer = ForecasterServicer(versions, promoted, PageTokens(settings.secret.get_secret_value().encode()), settings.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)

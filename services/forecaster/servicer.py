@@ -12,8 +12,8 @@ from mesh.errors import NotFound
 from mesh.paging import PageTokens
 from ml.forecaster.model import Forecaster, UnknownScope
 from ml.forecaster.shop import REVENUE_METRIC
-from ml.registry.champion import Promoted
-from ml.registry.client import Versions
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient
 from services.forecaster import messages
 from services.forecaster.messages import HORIZON_DAYS
 from services.models import ModelServicer
@@ -24,7 +24,7 @@ Context = grpc.aio.ServicerContext[Message, Message]
 class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.ForecasterServiceServicer):
     """Answers from the promoted model: what will be sold, why, and how good such forecasts have been."""
 
-    def __init__(self, versions: Versions, promoted: Promoted[Forecaster], page_tokens: PageTokens, currency: str) -> None:
+    def __init__(self, versions: RegistryClient, promoted: Champion[Forecaster], page_tokens: PageTokens, currency: str) -> None:
         super().__init__(versions, promoted, page_tokens)
         self._currency = currency
 

@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml.registry.client import Unavailable, Version, Versions
-from ml.registry.errors import Refused
+from ml.registry.client import RegistryClient, RegistryUnavailable
+from ml.registry.errors import InvalidArtifact
+from ml.registry.version import ModelVersion
 from services.jobs.domain import STARTING_TO_TRAIN, Failure, Job, Limits, State
 from services.jobs.joblog import JobLog
 from services.jobs.program import Program
@@ -76,7 +77,7 @@ class Training:
     versions: those of a model in the registry
     """
 
-    def __init__(self, pipeline: Pipeline, versions: Callable[[str], Versions], limits: Limits, log: JobLog) -> None:
+    def __init__(self, pipeline: Pipeline, versions: Callable[[str], RegistryClient], limits: Limits, log: JobLog) -> None:
         self._pipeline = pipeline
         self._versions = versions
         self._limits = limits
@@ -114,9 +115,9 @@ class Training:
         """The job, done, if its model was promoted before its training ended without a result."""
         try:
             version = await self._versions(job.model).of_job(job.id)
-        except Refused:
+        except InvalidArtifact:
             return otherwise
-        except Unavailable:
+        except RegistryUnavailable:
             # Who registers may have promoted; it is worth waiting to know.
             undecided = job.state is State.CANCELLING and job.stage == _STAGES["register"] and not self._limits.timed_out(job, now)
             return job if undecided else otherwise
@@ -156,7 +157,7 @@ def _advanced(job: Job, lines: list[str]) -> Job:
     return job
 
 
-def _told(version: Version) -> Mapping[str, Any]:
+def _told(version: ModelVersion) -> Mapping[str, Any]:
     """A promoted version, as the job tells of it."""
     return {"model_version": version.number, "promoted": True, "run_id": version.run_id, "metrics": version.provenance.metrics}
 

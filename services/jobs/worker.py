@@ -23,7 +23,7 @@ from mesh import channel, database, telemetry
 from mesh.errors import Unavailable
 from mesh.identity import ServiceToken
 from mesh.settings import MeshSettings, read
-from ml.registry.client import Versions, registered_name
+from ml.registry.client import RegistryClient, registered_name
 from services.jobs import package
 from services.jobs.domain import HELD, Failure, Job, Limits
 from services.jobs.etl import Engines, Etl, Terms
@@ -168,8 +168,8 @@ async def main() -> None:
             job_log = JobLog(leases, job.id, holder, secrets)
             return Work(Etl(engines, terms, job_log, holder), Training(pipeline, versions, limits, job_log))
 
-        def versions(model: str) -> Versions:
-            return Versions(http, settings.mlflow_url, registered_name(model))
+        def versions(model: str) -> RegistryClient:
+            return RegistryClient(http, settings.mlflow_url, registered_name(model))
 
         work = asyncio.create_task(Worker(leases, begin, limits, lease, settings.tick_seconds).work())
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -13,8 +13,8 @@ from mesh.periodic import run_periodically
 from mesh.server import Server, background, serve
 from mesh.settings import MeshSettings, read
 from ml.recommender.model import Recommender
-from ml.registry.champion import Promoted
-from ml.registry.client import Versions, registered_name
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient, registered_name
 from services.recommender.catalog import Catalog
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer
@@ -41,8 +41,8 @@ async def main() -> None:
         httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client,
         await database.connect(str(settings.database_url), mesh) as postgres,
     ):
-        registry = Versions(client, settings.mlflow_url, registered_name("recommender"))
-        promoted = Promoted(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
+        registry = RegistryClient(client, settings.mlflow_url, registered_name("recommender"))
+        promoted = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
         catalog, events = Catalog(products), EventRepository(postgres)
         secret = settings.secret.get_secret_value().encode()
         page_tokens, export_tokens = PageTokens(secret), PageTokens(secret, EXPORT_LIFETIME_SECONDS)
@@ -56,7 +56,7 @@ async def main() -> None:
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [check])
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
         async with background(catalog.follow()):
-            await promoted.recall()
+            await promoted.restore()
             await catalog.filled(CATALOG_PATIENCE)
             await serve(server, promoted.watch(), run_periodically(events.delete_expired, HOUSEKEEPING_SECONDS))
 

@@ -12,7 +12,7 @@ from mesh.errors import NotFound
 from mesh.paging import Place
 from ml.recommender.interactions import Flags, Ints
 from ml.recommender.model import Ranking, Recommender, Request
-from ml.registry.champion import Promoted, Serving
+from ml.registry.champion import Champion, ServedModel
 from services.recommender.catalog import Catalog
 from services.recommender.products import Filters, Products
 
@@ -53,13 +53,13 @@ class Page(NamedTuple):
     # Of the ladder, called as in the contract.
     step: str
     # Who ranked it, if anybody did.
-    serving: Serving[Recommender] | None
+    serving: ServedModel[Recommender] | None
 
 
 class Recommendations:
     """Makes the lists. The catalogue says what may show, and goes on where the model ends."""
 
-    def __init__(self, promoted: Promoted[Recommender], catalog: Catalog) -> None:
+    def __init__(self, promoted: Champion[Recommender], catalog: Catalog) -> None:
         self._promoted = promoted
         self._catalog = catalog
         # Of which model, and of how many of which products, the numbers were looked up last.
@@ -154,7 +154,7 @@ class _Draft:
             if product and _mark(product.id) not in self._hidden:
                 self._shown.append(Shown(product, self._least, _CATALOG, kind, text, product_ids))
 
-    def page(self, step: str, serving: Serving[Recommender] | None) -> Page:
+    def page(self, step: str, serving: ServedModel[Recommender] | None) -> Page:
         shown = self._shown[: self._size]
         follows = len(self._shown) > len(shown) and len(self._before) + len(shown) < LONGEST
         end = (*self._before, *(_mark(one.product.id) for one in shown)) if follows else None

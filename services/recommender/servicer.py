@@ -18,8 +18,8 @@ from mesh.paging import PageTokens, page_size
 from mesh.timestamps import to_datetime
 from ml.recommender.model import Purchase, Recommender
 from ml.recommender.model import Request as Wish
-from ml.registry.champion import Promoted
-from ml.registry.client import Versions
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient
 from services.models import ModelServicer
 from services.recommender.catalog import Catalog
 from services.recommender.domain import Event, all_purchases, place, told
@@ -41,8 +41,8 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
 
     def __init__(
         self,
-        registry: Versions,
-        promoted: Promoted[Recommender],
+        registry: RegistryClient,
+        promoted: Champion[Recommender],
         catalog: Catalog,
         events: EventRepository,
         page_tokens: PageTokens,

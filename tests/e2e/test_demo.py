@@ -17,7 +17,7 @@ import pytest
 from dotenv import dotenv_values
 from mlflow import MlflowClient
 
-from ml.registry.client import Versions, registered_name
+from ml.registry.client import RegistryClient, registered_name
 from stack.settings import ROOT
 from tests.askers import asked_without_end
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
@@ -131,7 +131,7 @@ def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
 async def promote(url: str, model: str, number: str) -> None:
     """Promotes a version as a training does: in the registry, and nowhere else."""
     async with httpx.AsyncClient(timeout=30) as client:
-        await Versions(client, url, registered_name(model)).promote(number)
+        await RegistryClient(client, url, registered_name(model)).promote(number)
 
 
 @pytest.mark.parametrize("model, path", [("recommender", "/recommendations/me"), ("forecaster", "/forecasts/sales")])

@@ -7,9 +7,10 @@ import httpx
 
 from ml.pipeline import tracking
 from ml.registry import artifact
-from ml.registry.champion import Promoted
-from ml.registry.client import Lineage, Provenance, Version, Versions
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient
 from ml.registry.gate import Check, Judgement
+from ml.registry.version import Lineage, ModelVersion, Provenance
 from tests.loops import Loop
 from tests.ml.standin.model import Standin
 
@@ -44,7 +45,7 @@ class Shelf:
         self._folder = folder
         self._loop = loop
         self._client = httpx.AsyncClient(timeout=20)
-        self.versions = Versions(self._client, url, model)
+        self.versions = RegistryClient(self._client, url, model)
 
     def close(self) -> None:
         self._loop.run(self._client.aclose())
@@ -55,13 +56,13 @@ class Shelf:
         Standin(answer, answer if expected is None else expected).save(saved)
         return tracking.register(self._url, self.model, provenance(saved, passed=passed), saved, [])
 
-    def promote(self, number: str) -> Version:
+    def promote(self, number: str) -> ModelVersion:
         return self._loop.run(self.versions.promote(number))
 
     def champion(self) -> str:
         champion = self._loop.run(self.versions.champion())
         return champion.number if champion else ""
 
-    def served_by(self, folder: Path, poll_seconds: float = 0.05) -> Promoted[Standin]:
+    def served_by(self, folder: Path, poll_seconds: float = 0.05) -> Champion[Standin]:
         """Who serves the champion, and keeps it in a folder."""
-        return Promoted(self.versions, folder, Standin.load, poll_seconds)
+        return Champion(self.versions, folder, Standin.load, poll_seconds)

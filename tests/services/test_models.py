@@ -11,7 +11,7 @@ from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceSt
 from mesh.identity import Role
 from mesh.paging import PageTokens
 from mesh.server import Server
-from ml.registry.champion import Promoted
+from ml.registry.champion import Champion
 from services.models import ModelServicer
 from tests.callers import Issuer
 from tests.engines.mlflow import Mlflow
@@ -36,12 +36,12 @@ def registry(mlflow: Mlflow, loop: Loop, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def promoted(registry: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Promoted[Standin]:
+def promoted(registry: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Champion[Standin]:
     return registry.served_by(tmp_path_factory.mktemp("promoted"))
 
 
 @pytest.fixture(scope="module")
-def grpc_servicer(registry: Shelf, promoted: Promoted[Standin]) -> OnlyModels:
+def grpc_servicer(registry: Shelf, promoted: Champion[Standin]) -> OnlyModels:
     return OnlyModels(registry.versions, promoted, PageTokens(b"secret"))  # type: ignore[abstract]
 
 
@@ -118,7 +118,7 @@ def test_a_version_tells_how_good_it_is_and_where_it_came_from(shelf: Shelf, sta
     assert lineage.run_url.endswith(f"/runs/{lineage.run_id}")
 
 
-def test_what_is_promoted_serves_at_once(shelf: Shelf, admin: Keeper, promoted: Promoted[Standin]) -> None:
+def test_what_is_promoted_serves_at_once(shelf: Shelf, admin: Keeper, promoted: Champion[Standin]) -> None:
     shelf.put(1)
     model = admin.promote("1")
     assert (list(model.aliases), model.serving, model.HasField("promote_time")) == (["champion"], True, True)

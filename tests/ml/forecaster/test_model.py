@@ -17,7 +17,7 @@ from ml.forecaster.shop import METRICS, read_shop
 from ml.forecaster.train import fit_before, refit
 from ml.pipeline import parameters
 from ml.registry import artifact
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 from ml.registry.gate import judge
 from tests.ml.forecaster.shop import DAYS, OPENING, SMALL, daily_sales, write_shop
 
@@ -67,7 +67,7 @@ def test_a_model_is_refused_when_it_answers_otherwise_than_it_did(forecaster: Fo
     saved = artifact.load(tmp_path, "forecaster")
     arrays = {**saved.arrays, "price": saved.arrays["price"] * 2}
     artifact.save(tmp_path, "forecaster", saved.facts, arrays=arrays, boosters=saved.boosters, tables=saved.tables)
-    with pytest.raises(Refused, match="does not answer as it did when it was saved: its example_weeks are others"):
+    with pytest.raises(InvalidArtifact, match="does not answer as it did when it was saved: its example_weeks are others"):
         Forecaster.load(tmp_path).check()
 
 
@@ -76,7 +76,7 @@ def test_a_model_of_other_arrays_is_refused(forecaster: Forecaster, tmp_path: Pa
     saved = artifact.load(tmp_path, "forecaster")
     tables = {**saved.tables, "rows": saved.tables["rows"].drop_columns(["knots"])}
     artifact.save(tmp_path, "forecaster", saved.facts, arrays=saved.arrays, boosters=saved.boosters, tables=tables)
-    with pytest.raises(Refused, match="is not a forecaster that this code can read: 'knots'"):
+    with pytest.raises(InvalidArtifact, match="is not a forecaster that this code can read: 'knots'"):
         Forecaster.load(tmp_path)
 
 

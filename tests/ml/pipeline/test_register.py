@@ -15,8 +15,9 @@ from ml.pipeline import register as stage
 from ml.pipeline.register import Training
 from ml.pipeline.registration import Registration, commit
 from ml.pipeline.settings import Settings
-from ml.registry.client import Unavailable, Version, Versions
-from ml.registry.errors import Refused
+from ml.registry.client import RegistryClient, RegistryUnavailable
+from ml.registry.errors import InvalidArtifact
+from ml.registry.version import ModelVersion
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.standin import evaluate, train
@@ -70,10 +71,10 @@ def pipeline(mlflow: Mlflow, tmp_path: Path) -> Stage:
     return Stage(tmp_path, mlflow.url)
 
 
-def champion(mlflow: Mlflow, loop: Loop) -> Version | None:
-    async def ask() -> Version | None:
+def champion(mlflow: Mlflow, loop: Loop) -> ModelVersion | None:
+    async def ask() -> ModelVersion | None:
         async with httpx.AsyncClient(timeout=20) as client:
-            return await Versions(client, mlflow.url, MODEL).champion()
+            return await RegistryClient(client, mlflow.url, MODEL).champion()
 
     return loop.run(ask())
 
@@ -140,13 +141,13 @@ def test_the_limits_hold_for_the_data_that_they_were_measured_on(pipeline: Stage
 
 
 def test_a_model_that_does_not_answer_as_it_did_is_not_registered(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
-    with pytest.raises(Refused, match=r"answers 3\.0 and answered 4"):
+    with pytest.raises(InvalidArtifact, match=r"answers 3\.0 and answered 4"):
         pipeline.register(0.9, lie=1)
     assert champion(mlflow, loop) is None
 
 
 def test_while_mlflow_is_away_nothing_is_fitted(pipeline: Stage, mlflow: Mlflow) -> None:
-    with mlflow.stopped(), pytest.raises(Unavailable, match="cannot be reached"):
+    with mlflow.stopped(), pytest.raises(RegistryUnavailable, match="cannot be reached"):
         pipeline.register(0.9)
     assert not (pipeline.folder / "registered").exists()
 

@@ -15,7 +15,7 @@ from ml.recommender.model import Purchase, Ranking, Recommender, Request, Step, 
 from ml.recommender.reasons import ReasonKind, Source
 from ml.recommender.train import Data, fit_before
 from ml.registry import artifact
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 from tests.ml.recommender.shop import OPENING, SMALL, checkerboard, habits
 
 
@@ -206,7 +206,7 @@ def test_a_loaded_model_answers_exactly_as_the_one_in_memory(recommender: Recomm
 def test_a_model_that_answers_otherwise_is_refused(recommender: Recommender, tmp_path: Path) -> None:
     recommender.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")
-    with pytest.raises(Refused, match="does not answer"):
+    with pytest.raises(InvalidArtifact, match="does not answer"):
         replace(loaded, weights_all=-loaded.weights_all, ranker_all=None).check()
 
 
@@ -216,11 +216,11 @@ def test_a_model_of_other_features_or_other_bytes_is_refused(recommender: Recomm
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["facts"]["features"].pop()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(Refused, match="other features"):
+    with pytest.raises(InvalidArtifact, match="other features"):
         Recommender.load(folder)
     arrays = folder / "arrays.npz"
     arrays.write_bytes(arrays.read_bytes()[:-1] + b"x")
-    with pytest.raises(Refused, match="arrays.npz"):
+    with pytest.raises(InvalidArtifact, match="arrays.npz"):
         Recommender.load(folder)
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from ml.registry import artifact
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 
 KIND = "recommender"
 FACTS = {"columns": ["views", "age"], "data_hash": "d0", "through_date": "2011-12-09", "rate": 0.05}
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def refusal(folder: Path, kind: str = KIND) -> str:
-    with pytest.raises(Refused) as error:
+    with pytest.raises(InvalidArtifact) as error:
         artifact.load(folder, kind)
     return str(error.value)
 

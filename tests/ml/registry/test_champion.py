@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from ml.registry.champion import Promoted
-from ml.registry.client import NotPassed, Unavailable, Version
-from ml.registry.errors import Refused
+from ml.registry.champion import Champion
+from ml.registry.client import GateNotPassed, RegistryUnavailable
+from ml.registry.errors import InvalidArtifact
+from ml.registry.version import ModelVersion
 from tests.engines.mlflow import Mlflow
 from tests.engines.stores import Minio
 from tests.loops import Loop
@@ -26,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def watched(promoted: Promoted[Standin], loop: Loop) -> Iterator[None]:
+def watched(promoted: Champion[Standin], loop: Loop) -> Iterator[None]:
     """It follows the registry for the length of a `with` block."""
 
     async def begin() -> asyncio.Task[None]:
@@ -43,16 +44,16 @@ def watched(promoted: Promoted[Standin], loop: Loop) -> Iterator[None]:
         loop.run(end(task))
 
 
-def answer(promoted: Promoted[Standin]) -> float | None:
+def answer(promoted: Champion[Standin]) -> float | None:
     return promoted.serving.model.answer if promoted.serving else None
 
 
-async def wait_for(promoted: Promoted[Standin], wanted: float) -> None:
+async def wait_for(promoted: Champion[Standin], wanted: float) -> None:
     while answer(promoted) != wanted:
         await asyncio.sleep(0.01)
 
 
-def spoil(store: Minio, version: Version, content: bytes) -> None:
+def spoil(store: Minio, version: ModelVersion, content: bytes) -> None:
     """Changes a model in the store."""
     key = f"{version.artifact_path}/arrays.npz"
     client = store.client("mlflow")
@@ -63,7 +64,7 @@ def spoil(store: Minio, version: Version, content: bytes) -> None:
 def test_nothing_serves_before_a_model_is_promoted(shelf: Shelf, loop: Loop, folder: Path) -> None:
     shelf.put(1)
     promoted = shelf.served_by(folder)
-    loop.run(promoted.recall())
+    loop.run(promoted.restore())
     loop.run(promoted.refresh())
     assert promoted.serving is None
 
@@ -113,11 +114,11 @@ def test_without_the_registry_the_last_model_serves_also_after_a_restart(shelf: 
     promoted = shelf.served_by(folder)
     loop.run(promoted.refresh())
     with mlflow.stopped():
-        with pytest.raises(Unavailable):
+        with pytest.raises(RegistryUnavailable):
             loop.run(promoted.refresh())
         assert answer(promoted) == 1
         restarted = shelf.served_by(folder)
-        loop.run(restarted.recall())
+        loop.run(restarted.restore())
         assert restarted.serving == promoted.serving
         assert answer(restarted) == 1
 
@@ -130,7 +131,7 @@ def test_without_the_store_the_last_model_serves(shelf: Shelf, loop: Loop, minio
         loop.run(wait_for(promoted, 1))
         with minio.stopped():
             shelf.promote(second)
-            with pytest.raises(Unavailable, match="The artifact of version 2 cannot be fetched"):
+            with pytest.raises(RegistryUnavailable, match="The artifact of version 2 cannot be fetched"):
                 loop.run(promoted.refresh())
             assert answer(promoted) == 1
         loop.run(wait_for(promoted, 2))
@@ -141,7 +142,7 @@ def test_a_model_that_was_changed_in_the_store_is_refused(shelf: Shelf, loop: Lo
     promoted = shelf.served_by(folder)
     loop.run(promoted.refresh())
     spoil(minio, shelf.promote(shelf.put(2)), b"something else")
-    with pytest.raises(Refused, match=r"arrays\.npz has 14 bytes"):
+    with pytest.raises(InvalidArtifact, match=r"arrays\.npz has 14 bytes"):
         loop.run(promoted.refresh())
     assert answer(promoted) == 1
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 1
@@ -152,7 +153,7 @@ def test_a_model_that_answers_otherwise_than_it_did_is_refused(shelf: Shelf, loo
     promoted = shelf.served_by(folder)
     loop.run(promoted.refresh())
     shelf.promote(shelf.put(2, expected=3))
-    with pytest.raises(Refused, match="answers 2.0 and answered 3"):
+    with pytest.raises(InvalidArtifact, match="answers 2.0 and answered 3"):
         loop.run(promoted.refresh())
     assert answer(promoted) == 1
 
@@ -161,9 +162,9 @@ def test_what_watches_survives_a_model_of_any_other_code(shelf: Shelf, loop: Loo
     def load(folder: Path) -> Standin:
         raise KeyError("a column that this code does not know")
 
-    promoted = Promoted(shelf.versions, folder, load, 0)
+    promoted = Champion(shelf.versions, folder, load, 0)
     shelf.promote(shelf.put(1))
-    with pytest.raises(Refused, match="cannot be loaded: KeyError"):
+    with pytest.raises(InvalidArtifact, match="cannot be loaded: KeyError"):
         loop.run(promoted.refresh())
 
 
@@ -173,7 +174,7 @@ def test_a_model_that_was_changed_on_disk_is_fetched_anew(shelf: Shelf, loop: Lo
     [arrays] = folder.glob("*/arrays.npz")
     arrays.write_bytes(b"something else")
     restarted = shelf.served_by(folder)
-    loop.run(restarted.recall())
+    loop.run(restarted.restore())
     assert restarted.serving is None
     loop.run(restarted.refresh())
     assert answer(restarted) == 1
@@ -200,9 +201,9 @@ def test_what_cannot_be_served_is_not_promoted(shelf: Shelf, loop: Loop, folder:
     promoted = shelf.served_by(folder)
     loop.run(promoted.promote(shelf.put(1)))
     broken, failed = shelf.put(2, expected=3), shelf.put(4, passed=False)
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidArtifact):
         loop.run(promoted.promote(broken))
-    with pytest.raises(NotPassed):
+    with pytest.raises(GateNotPassed):
         loop.run(promoted.promote(failed))
     assert (answer(promoted), shelf.champion()) == (1, "1")
 

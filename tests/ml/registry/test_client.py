@@ -3,7 +3,7 @@
 import pytest
 from mlflow import MlflowClient
 
-from ml.registry.client import NoPrevious, NotPassed, Unavailable, UnknownVersion
+from ml.registry.client import GateNotPassed, NoPreviousVersion, RegistryUnavailable, VersionNotFound
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.shelf import LINEAGE, Shelf
@@ -44,9 +44,9 @@ def test_versions_are_listed_the_newest_first_page_by_page(shelf: Shelf, loop: L
 def test_before_the_first_training_there_is_nothing(shelf: Shelf, loop: Loop) -> None:
     assert shelf.champion() == ""
     assert loop.run(shelf.versions.page(10)) == ([], "")
-    with pytest.raises(UnknownVersion):
+    with pytest.raises(VersionNotFound):
         loop.run(shelf.versions.get("1"))
-    with pytest.raises(NoPrevious):
+    with pytest.raises(NoPreviousVersion):
         loop.run(shelf.versions.previous())
 
 
@@ -62,7 +62,7 @@ def test_promotion_moves_the_aliases(shelf: Shelf, loop: Loop) -> None:
 
 def test_what_did_not_pass_the_gate_is_promoted_by_force_alone(shelf: Shelf, loop: Loop) -> None:
     number = shelf.put(1, passed=False)
-    with pytest.raises(NotPassed):
+    with pytest.raises(GateNotPassed):
         shelf.promote(number)
     assert shelf.champion() == ""
     loop.run(shelf.versions.promote(number, force=True))
@@ -76,5 +76,5 @@ def test_what_others_registered_under_the_name_is_left_out(shelf: Shelf, loop: L
 
 
 def test_a_registry_that_is_away_is_named_as_such(shelf: Shelf, loop: Loop, mlflow: Mlflow) -> None:
-    with mlflow.stopped(), pytest.raises(Unavailable, match=f"MLflow at {mlflow.url} cannot be reached"):
+    with mlflow.stopped(), pytest.raises(RegistryUnavailable, match=f"MLflow at {mlflow.url} cannot be reached"):
         loop.run(shelf.versions.champion())

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from ml.registry import artifact
-from ml.registry.errors import Refused
+from ml.registry.errors import InvalidArtifact
 
 KIND = "standin"
 
@@ -29,7 +29,7 @@ class Standin:
 
     def check(self) -> None:
         if self.answer != self.expected:
-            raise Refused(f"the model answers {self.answer} and answered {self.expected} when it was saved.")
+            raise InvalidArtifact(f"the model answers {self.answer} and answered {self.expected} when it was saved.")
 
 
 # What the pipeline looks for in the packages that it stands in for.

@@ -8,8 +8,8 @@ import httpx
 from mesh.paging import PageTokens
 from ml.forecaster.model import Forecaster
 from ml.pipeline import tracking
-from ml.registry.champion import Promoted
-from ml.registry.client import Versions
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient
 from services.forecaster.servicer import ForecasterServicer
 from tests.loops import Loop
 from tests.ml.shelf import provenance
@@ -47,9 +47,9 @@ class Replica:
 
     async def _start(self) -> None:
         self._client = httpx.AsyncClient(timeout=20)
-        self._versions = Versions(self._client, self._url, self._model)
-        self._promoted = Promoted(self._versions, self._folder, Forecaster.load, poll_seconds=0.05)
-        await self._promoted.recall()
+        self._versions = RegistryClient(self._client, self._url, self._model)
+        self._promoted = Champion(self._versions, self._folder, Forecaster.load, poll_seconds=0.05)
+        await self._promoted.restore()
         self.servicer = ForecasterServicer(self._versions, self._promoted, PageTokens(b"secret"), "GBP")
         self._watch = asyncio.create_task(self._promoted.watch())
 

@@ -13,8 +13,8 @@ from mesh.paging import PageTokens
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from ml.recommender.model import Recommender
-from ml.registry.champion import Promoted
-from ml.registry.client import Versions
+from ml.registry.champion import Champion
+from ml.registry.client import RegistryClient
 from services.recommender.catalog import Catalog
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer
@@ -77,15 +77,15 @@ class Replica:
         self._channel = channel.connect(catalog_address, service, settings, proof)
         self._client = httpx.AsyncClient(timeout=20)
         self.database = await database.connect(database_url, settings)
-        self.registry = Versions(self._client, mlflow_url, MODEL)
-        self.promoted = Promoted(self.registry, folder, Recommender.load, 0.05)
+        self.registry = RegistryClient(self._client, mlflow_url, MODEL)
+        self.promoted = Champion(self.registry, folder, Recommender.load, 0.05)
         self.catalog = Catalog(self._channel)
         secret = b"the same for all replicas"
         self.servicer = RecommenderServicer(
             self.registry, self.promoted, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
         )
         self._work = [asyncio.create_task(self.catalog.follow())]
-        await self.promoted.recall()
+        await self.promoted.restore()
         if mlflow_url != NO_REGISTRY:
             self._work.append(asyncio.create_task(self.promoted.watch()))
 

@@ -8,8 +8,8 @@ from hashiramart.catalog.v1 import catalog_pb2
 from ml.recommender.model import Recommender
 from ml.recommender.train import fit_before
 from ml.registry import artifact
-from ml.registry.client import Provenance, Version
 from ml.registry.gate import Judgement
+from ml.registry.version import ModelVersion, Provenance
 from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
 from tests.ml.shelf import LINEAGE
 from tests.services.catalog.shop import row
@@ -56,7 +56,7 @@ def keep(model: Recommender, folder: Path, number: str = "1") -> None:
     told = provenance(folder / "fresh")
     (folder / "fresh").rename(folder / told.artifact_sha256)
     now = datetime.now(UTC)
-    version = Version(
+    version = ModelVersion(
         number=number, aliases=("champion",), create_time=now, promote_time=now, run_id="", run_url="", artifact_path="", provenance=told
     )
     (folder / "served.json").write_text(version.model_dump_json())

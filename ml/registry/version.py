@@ -1,0 +1,83 @@
+"""A registered version of a model, and the provenance that is stored with it as tags."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, TypeAdapter
+
+from ml.registry.gate import Judgement
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_JSON = TypeAdapter[object](object)
+_JSON_TAGS = ("parameters", "metrics", "gate", "raw_files")
+
+
+class Lineage(BaseModel, frozen=True):
+    """Where a model came from: enough to train it again."""
+
+    dvc_revision: str
+    """The MD5 that DVC computed of the data set."""
+    data_hash: str
+    """The SHA-256 of the content of the clean data."""
+    job_id: str
+    """The job that trained the model; empty if it was trained by hand."""
+    etl_job_id: str
+    """The job whose ETL produced the clean data."""
+    raw_files: tuple[str, ...]
+    """The raw files, each as `name sha256`."""
+    code_commit: str
+
+
+class Provenance(BaseModel, frozen=True):
+    """What is recorded of a model when it is registered."""
+
+    artifact_sha256: str
+    """The digest of the artifact (`ml.registry.artifact.digest`)."""
+    recipe: str
+    parameters: Mapping[str, Any]
+    data_through_date: date
+    metrics: Mapping[str, float]
+    """Measured with the same recipe, fitted before the test window."""
+    gate: Judgement
+    lineage: Lineage
+
+    def tags(self) -> dict[str, str]:
+        """The tags of the version in MLflow: text as it is, everything else as JSON."""
+        fields = self.model_dump(mode="json", exclude={"lineage"}) | self.lineage.model_dump(mode="json")
+        return {name: value if isinstance(value, str) else _JSON.dump_json(value).decode() for name, value in fields.items()}
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> Self:
+        """Reads the provenance back from `tags()`. Raises `KeyError` or pydantic's `ValidationError` for tags of another origin."""
+        fields = {**tags, **{name: _JSON.validate_json(tags[name]) for name in _JSON_TAGS}}
+        return cls.model_validate({**fields, "lineage": fields})
+
+
+class ModelVersion(BaseModel, frozen=True):
+    """A version of a model in the registry."""
+
+    number: str
+    aliases: tuple[str, ...]
+    """Those of CHAMPION, CHALLENGER and PREVIOUS that point to this version."""
+    create_time: datetime
+    promote_time: datetime | None
+    """When it last became the champion."""
+    run_id: str
+    run_url: str
+    """The page of the run in MLflow."""
+    artifact_path: str
+    """The path of the artifact in MLflow's artifact proxy."""
+    provenance: Provenance
+
+    @property
+    def was_promoted(self) -> bool:
+        """Whether it has ever been the champion.
+
+        During a promotion `promote_time` is set before the aliases move, so a version that is still the challenger does not count.
+        """
+        return CHAMPION in self.aliases or (self.promote_time is not None and CHALLENGER not in self.aliases)
+
+    def same(self, other: "ModelVersion") -> bool:
+        """Whether both are the same version: a new MLflow counts from 1 again, so the number alone does not identify a model."""
+        return (self.number, self.provenance.artifact_sha256) == (other.number, other.provenance.artifact_sha256)
