@@ -22,7 +22,11 @@ from grpc_reflection.v1alpha import reflection
 from mesh import telemetry
 from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
-from mesh.interceptors import Answer, Body, Context, Handler, Metadata, identified, telemetered, validated, with_errors
+from mesh.interceptors.access import with_access
+from mesh.interceptors.errors import with_errors
+from mesh.interceptors.handler import Answer, Body, Context, Handler, Metadata
+from mesh.interceptors.telemetry import with_telemetry
+from mesh.interceptors.validation import with_validation
 from mesh.settings import MESSAGE_BYTES, MeshSettings
 from mesh.tls import server_credentials
 
@@ -141,12 +145,12 @@ class Server(grpc.aio.Server):
     def _through_interceptors(
         self, method_handler: grpc.RpcMethodHandler[Message, Message], method: MethodDescriptor
     ) -> grpc.RpcMethodHandler[bytes, bytes]:
-        handler = validated(method_handler, method)
-        handler = identified(handler, method, self._verifier)
+        handler = with_validation(method_handler, method)
+        handler = with_access(handler, method, self._verifier)
         if method_handler.response_streaming:
             handler = self._streams.ending(handler)
         handler = with_errors(handler, method)
-        return _KINDS[method_handler.request_streaming, method_handler.response_streaming](telemetered(handler, method))
+        return _KINDS[method_handler.request_streaming, method_handler.response_streaming](with_telemetry(handler, method))
 
     async def _watch(self) -> None:
         healthy: bool | None = None

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import sys
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -73,6 +74,12 @@ def enter_span(traceparent: str) -> None:
     """Goes on in this span of the call's trace, to the end of the task."""
     if current := _origin.get():
         _origin.set(current._replace(traceparent=traceparent))
+
+
+def is_past_deadline() -> bool:
+    """Whether the deadline of the call being served has passed."""
+    current = _origin.get()
+    return current is not None and current.deadline is not None and time.time() >= current.deadline
 
 
 def origin_of(metadata: Mapping[str, str], deadline: float | None) -> Origin:

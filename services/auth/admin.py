@@ -11,7 +11,7 @@ from hashiramart.auth.v1 import auth_pb2
 from mesh import database
 from mesh.errors import StatusError
 from mesh.identity import Role
-from mesh.interceptors import violations
+from mesh.interceptors.validation import violations
 from mesh.settings import MeshSettings, read
 from services.auth.domain import EmailTaken, KeyStillNeededError, email_address
 from services.auth.keys import KeysNotOpenedError, SigningKeys

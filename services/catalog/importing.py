@@ -6,7 +6,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from hashiramart.catalog.v1 import catalog_pb2
 from mesh.errors import FieldViolation, OutOfRange
-from mesh.interceptors import violations
+from mesh.interceptors.validation import violations
 from services.catalog.domain import Details
 from services.catalog.messages import details
 from services.catalog.repository import ProductRepository

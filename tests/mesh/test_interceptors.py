@@ -23,7 +23,7 @@ from hashiramart.access.v1 import access_pb2
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from mesh import telemetry
 from mesh.identity import Role, TokenVerifier
-from mesh.interceptors import violations
+from mesh.interceptors.validation import violations
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
@@ -53,7 +53,7 @@ async def test_a_fault_tells_the_caller_nothing_but_where_it_was_logged(
     assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert refused.value.details() == "an internal error, logged under the request id 'request-1'"
     assert detail(refused.value, error_details_pb2.RequestInfo) == error_details_pb2.RequestInfo(request_id="request-1")
-    fault = next(line for line in logged(capfd) if line["event"] == "fault")
+    fault = next(line for line in logged(capfd) if line["event"] == "internal error")
     assert fault["request_id"] == "request-1"
     assert "ValueError" in str(fault["exception"])
 
