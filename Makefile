@@ -1,64 +1,80 @@
-# Everything one does with HashiraMart. `make` alone lists it.
+# The commands of HashiraMart. `make` alone lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
-# Where it is set, each of many processes would compile all that it imports, which takes longer than what most of them do.
+# Where it is set, every process compiles all that it imports, which takes longer than what most of them do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status logs admin land etl retrain train pull test lint format bench proto baseline lock certs grpcurl clean \
-  env rotate backup restore test-compose test-cold
+FILE ?= datasets/online_retail_ii.csv.gz
+MODEL ?= recommender
+BACKUP ?= hashiramart-backup.tar.gz
+# Values reach the commands through the environment, as they were typed: no quote, blank or dollar sign in them is the shell's.
+export SALES_FILE = $(value FILE)
+export ACCOUNT_EMAIL = $(value EMAIL)
+export MODEL_NAME = $(value MODEL)
+export BACKUP_FILE = $(value BACKUP)
 
-help: ## this list
+.PHONY: help setup demo up down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
+  lock certs grpcurl clean env rotate backup restore test-compose test-cold
+
+help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
 
-setup: ## install what is missing, into folders of the project's own
+setup: ## install what is missing, into the project's own folders
 	@$(PYTHON) -m stack.install
 
-demo: setup ## a whole shop, from nothing: raw sales, clean data, models, products, people; says where to go on
+demo: setup ## set up a whole shop: raw sales, clean data, models, products, accounts
 	@$(BIN)/python -m stack demo
 
-up: setup ## start engines, services and gateway, and say where they are; some alone, with what they need, with S="auth gateway"
+up: setup ## start engines, services and gateway, and print their addresses; S="auth gateway" starts these and what they need
 	@$(BIN)/python -m stack up $(S)
 
-down: ## stop them; what they know stays
+down: ## stop them; their data stays
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m stack down
 
-status: setup ## each process: its state, address, pid and memory
+status: setup ## show the state, address, pid and memory of each process
 	@$(BIN)/python -m stack status
 
-logs: setup ## follow what they write; one alone with S=catalog
+logs: setup ## follow the logs; S=catalog follows one alone
 	@$(BIN)/python -m stack logs $(S)
 
-admin: setup ## make an admin: make admin EMAIL=boss@example.com, then type a password
-	@$(BIN)/python -m stack run auth $(BIN)/python -m services.auth.admin create-admin --email '$(EMAIL)'
+admin: setup ## create an admin: make admin EMAIL=boss@example.com, then type a password
+	@$(BIN)/python -m stack run auth $(BIN)/python -m services.auth.admin create-admin --email "$$ACCOUNT_EMAIL"
 
-FILE ?= datasets/online_retail_ii.csv.gz
-land: setup ## put raw sales into HDFS: the demo's, or those of FILE=sales.csv
-	@$(BIN)/python -m stack land '$(FILE)'
+land: setup ## put raw sales into HDFS: the demo's, or FILE=sales.csv
+	@$(BIN)/python -m stack land "$$SALES_FILE"
 
-etl: setup ## clean the raw data on YARN and show how it goes: make etl EMAIL=boss@example.com, then type the password
-	@$(BIN)/python -m stack run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)'
+etl: setup ## clean the raw data on YARN and show progress: make etl EMAIL=boss@example.com, then type the password
+	@$(BIN)/python -m stack run jobs $(BIN)/python -m services.jobs.terminal --email "$$ACCOUNT_EMAIL"
 
-MODEL ?= recommender
-retrain: setup ## a job that cleans and trains one model: make retrain MODEL=forecaster EMAIL=boss@example.com, then type the password
-	@$(BIN)/python -m stack run jobs $(BIN)/python -m services.jobs.terminal --email '$(EMAIL)' --train '$(MODEL)'
+retrain: setup ## submit a job that trains one model: make retrain MODEL=forecaster EMAIL=boss@example.com, then type the password
+	@$(BIN)/python -m stack run jobs $(BIN)/python -m services.jobs.terminal --email "$$ACCOUNT_EMAIL" --train "$$MODEL_NAME"
 
-train: setup ## train both models on the clean data, judge and promote them; what has not changed is not done again
+train: setup ## train both models on the clean data, evaluate and promote them; unchanged stages are skipped
 	@$(BIN)/python -m stack up mlflow
 	@$(BIN)/python -m stack train dvc repro
 	@$(BIN)/python -m stack train dvc push
 
-pull: setup ## fetch the data and models of the last training, wherever that was: they are in the store
+pull: setup ## fetch the data and models of the last training from the store
 	@$(BIN)/python -m stack train dvc pull
+
+check: lint ## lint, and every test that needs no engine: an answer within a minute
+	@$(BIN)/pytest -n auto --maxprocesses 8 --quiet -m "not engine and not containers"
 
 test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(PYTHON) -m stack.install tests
 	@$(BIN)/python -m stack install
 	@# A module's tests run in one process, in their order: they share engines.
-	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 20
+
+coverage: setup ## measure branch coverage of the tests that need no engine; all of them with MARKS="not containers"
+	@$(BIN)/pytest -n auto --maxprocesses 8 --quiet -m "$(or $(MARKS),not engine and not containers)" --cov --cov-branch --cov-report term:skip-covered
+
+measures: setup ## print measures of the code: function lengths, import chains, try blocks
+	@$(BIN)/python -m tests.style.measures
 
 lint: setup ## style, types, who may import whom, the contracts, and whether gen/ is fresh
 	@$(BIN)/ruff check --quiet
@@ -73,14 +89,14 @@ lint: setup ## style, types, who may import whom, the contracts, and whether gen
 grpcurl: setup ## build grpcurl into .local/tools/bin
 	@$(PYTHON) -m stack.install grpcurl
 
-format: setup ## lay the code out as lint wants it
+format: setup ## format the code
 	@$(BIN)/ruff check --quiet --fix
 	@$(BIN)/ruff format
 
-proto: setup ## write gen/ from the contracts
+proto: setup ## generate gen/ from the contracts
 	@$(BIN)/python proto/generate.py
 
-baseline: proto ## let today's contracts be what later ones may not break
+baseline: proto ## make today's contracts the baseline that later ones may not break
 	@$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
@@ -94,32 +110,31 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
-bench: setup ## measure it against a Go grpc-gateway and a monolith; takes minutes and wants a quiet machine
+bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine
 	@$(BIN)/python -m benchmarks
 
-env: ## settings and secrets for the stacks of containers (docs/compose.md): compose/.env, compose/secrets
+env: ## write settings and secrets for the containers (docs/compose.md): compose/.env, compose/secrets
 	@$(PYTHON) -m stack.containers.environment
 
-rotate: ## give the running containers new certificates, one after the other
+rotate: ## renew the certificates of the running containers, one after the other
 	@compose/rotate
 
-BACKUP ?= hashiramart-backup.tar.gz
-backup: ## put all that the containers know into a file; they stop for as long as it takes: make backup BACKUP=shop.tar.gz
-	@compose/carry save '$(BACKUP)'
+backup: ## save all data of the containers, which stop meanwhile: make backup BACKUP=shop.tar.gz
+	@compose/carry save "$$BACKUP_FILE"
 
-restore: ## put it back where there is nothing yet
-	@compose/carry load '$(BACKUP)'
+restore: ## restore a backup into an empty installation
+	@compose/carry load "$$BACKUP_FILE"
 
-test-compose: setup ## build the images, run both stacks and try them; needs a Docker engine, 12 GB of disk and most of an hour
-	@docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1 || { echo "There is no Docker engine with Compose here, and it takes one."; exit 1; }
+test-compose: setup ## build the images and test both Compose stacks; needs a Docker engine, 12 GB of disk and 20 minutes
+	@docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1 || { echo "This needs a Docker engine with Compose, and there is none."; exit 1; }
 	@$(BIN)/pytest --exitfirst --verbose --capture=no -m containers tests/stack/containers/test_stacks.py tests/stack/containers/test_foreign.py
 
-test-cold: setup ## run the demo on a bare machine, which is a container, with each store; needs a Docker engine and half an hour
-	@docker version >/dev/null 2>&1 || { echo "There is no Docker engine here, and it takes one."; exit 1; }
+test-cold: setup ## test the demo in a bare container, with each store; needs a Docker engine and half an hour
+	@docker version >/dev/null 2>&1 || { echo "This needs a Docker engine, and there is none."; exit 1; }
 	@$(BIN)/pytest --exitfirst --verbose --capture=no -m containers tests/stack/containers/test_cold.py
 
-certs: setup ## issue certificates for TLS between services, in .local/certs; all anew, from the same authority, with RENEW=1
+certs: setup ## issue certificates for TLS between services, in .local/certs; RENEW=1 renews all, from the same authority
 	@$(BIN)/python -m mesh.certificates $(if $(RENEW),--renew)
 
-clean: down ## remove everything that is not in git: data, logs, secrets, the environment
+clean: down ## remove data, logs, secrets and the environment: everything that is not in git
 	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,20 @@ from tests.engines.mlflow import Mlflow
 from tests.engines.postgres import PgBouncer, Postgres
 from tests.engines.stores import Minio, SeaweedFS, Store
 
+ROOT = Path(__file__).parent
+# Fixtures that start an engine, and folders whose tests start processes of the stack by themselves.
+ENGINES = {"hdfs", "minio", "mlflow", "object_store", "pgbouncer", "postgres", "seaweedfs", "spark", "yarn"}
+STACKS = {ROOT / "e2e", ROOT / "stack" / "containers"}
+
 # A shell that starts a command in the background lets it ignore this signal, and all that the command starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if ENGINES.intersection(fixtures) or STACKS.intersection(item.path.parents):
+            item.add_marker("engine")
 
 
 @pytest.fixture(scope="session")
