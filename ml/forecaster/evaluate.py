@@ -1,7 +1,5 @@
 """Stage: what the recipe is worth in the test and the validation windows, beside the baselines.
 
-    python -m ml.forecaster.evaluate
-
 Three windows of 28 days end with the data, those of the validation before them. The recipe is fitted anew before each. The quick recipe is
 measured as far as the gate asks: in the test windows, without AutoETS, and without every single place.
 """
@@ -9,7 +7,7 @@ measured as far as the gate asks: in the test windows, without AutoETS, and with
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +160,19 @@ def averages(windows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: metrics.mean_known(np.array([window[name] for window in windows])) for name in windows[0]}
 
 
-def main() -> None:
+def run_stage(report: Callable[[str], None]) -> None:
+    """Evaluates the trained model, and writes metrics, plots and the card."""
     shop, (name, numbers) = read_shop(DATA), recipe(PARAMETERS)
     try:
-        found, total = evaluated(shop, numbers, thorough=name == "full")
+        found, total = evaluated(shop, numbers, report, thorough=name == "full")
     except TooShort as error:
         sys.exit(f"forecaster: {error}")
     write(found, total, card(shop, numbers, found))
 
 
-def evaluated(shop: Shop, numbers: Mapping[str, Any], *, thorough: bool) -> tuple[dict[str, float], list[list[object]]]:
+def evaluated(
+    shop: Shop, numbers: Mapping[str, Any], report: Callable[[str], None], *, thorough: bool
+) -> tuple[dict[str, float], list[list[object]]]:
     """The scores of the windows, and the rows of the plot of the whole shop. Raises `TooShort`.
 
     thorough: whether more is measured than the gate asks
@@ -183,7 +184,7 @@ def evaluated(shop: Shop, numbers: Mapping[str, Any], *, thorough: bool) -> tupl
         chosen = panel_products(shop, origins[0])
         scores = []
         for origin in origins:
-            print(f"forecaster: {name} window from {shop.first_day + origin}", file=sys.stderr)
+            report(f"measuring in the {name} window from {shop.first_day + origin}")
             last = origin == shop.day_count - NEAR
             forecaster = Forecaster.load(MODEL) if last else fit_before(shop, origin, numbers, facts(DATA, numbers), NEAR)
             panel = product_panel(shop, chosen, origin)
@@ -283,7 +284,3 @@ anew before each. MASE of the median, SQL over the deciles, share of open days i
 * Single orders of thousands of pieces cannot be foreseen; more than ten times a product's level counts as ten times in its mean.
 * A product that sold nothing for a year is forecast at zero. One that never sold begins as others of its category and price did.
 """
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,8 @@
-"""Stage: the recipe, fitted on what was before the last test window.
-
-python -m ml.forecaster.train
-"""
+"""Training: fits the forecaster on the days before the last test window, or on all history."""
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +38,12 @@ def recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
     return content["recipe"], content["forecaster"][content["recipe"]]
 
 
-def main() -> None:
+def run_stage(report: Callable[[str], None]) -> None:
+    """Fits the chosen recipe on the days before the last test window, and saves the model."""
     shop, (_, numbers) = read_shop(DATA), recipe(PARAMETERS)
     day = shop.day_count - NEAR
-    print(f"forecaster: fitting on what was before {shop.first_day + day}", file=sys.stderr)
+    report(f"fitting on the days before {shop.first_day + day}")
     try:
         fit_before(shop, day, numbers, facts(DATA, numbers)).save(MODEL)
     except TooShort as error:
         sys.exit(f"forecaster: {error}")
-
-
-if __name__ == "__main__":
-    main()

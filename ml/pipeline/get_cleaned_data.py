@@ -18,6 +18,7 @@ from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvA
 from minio.error import MinioException, S3Error
 from pydantic import BaseModel, ValidationError
 
+from ml.pipeline.progress import Report, reporter
 from ml.pipeline.settings import Settings
 
 MANIFEST, DATASET = "clean/_MANIFEST.json", "clean/_DATASET.json"
@@ -159,10 +160,10 @@ def connect(url: str, region: str, bucket: str, keys: Provider | None = None, pu
     return Lake(client, bucket, publish_seconds)
 
 
-def fetch(lake: Lake, folder: Path) -> Dataset:
+def fetch(lake: Lake, folder: Path, report: Report = print) -> Dataset:
     """Writes the tables, and `dataset.json`, to `clean/` below a folder, and `origin.json` beside it. Equal data gives equal bytes there.
 
-    Says on standard output how far it is. Raises `Unusable`.
+    Reports each table that is written. Raises `Unusable`.
     """
     manifest, dataset = lake.published()
     clean = folder / "clean"
@@ -175,7 +176,7 @@ def fetch(lake: Lake, folder: Path) -> Dataset:
         if table.column_names != list(dataset.columns[name]):
             raise Unusable(f"{name} has the columns {', '.join(table.column_names)}, and by {DATASET} {', '.join(dataset.columns[name])}.")
         pq.write_table(table, clean / f"{name}.parquet", compression="zstd")
-        print(f"{name}: {table.num_rows:,} rows", flush=True)
+        report(f"{name}: {table.num_rows:,} rows")
     _write(clean / "dataset.json", dataset.model_dump(mode="json"))
     _write(folder / "origin.json", Origin.model_validate(manifest.model_dump()).model_dump(mode="json"))
     return dataset
@@ -183,11 +184,13 @@ def fetch(lake: Lake, folder: Path) -> Dataset:
 
 def main() -> None:
     settings = Settings()
+    report = reporter("get_cleaned_data", settings)
+    report("fetching the clean data")
     try:
-        dataset = fetch(connect(settings.store_url, settings.store_region, settings.lake_bucket), Path("data"))
+        dataset = fetch(connect(settings.store_url, settings.store_region, settings.lake_bucket), Path("data"), report)
     except Unusable as error:
         sys.exit(str(error))
-    print(f"clean data from {dataset.first_date} through {dataset.through_date}, {dataset.sha256[:12]}")
+    report(f"clean data from {dataset.first_date} through {dataset.through_date}, {dataset.sha256[:12]}")
 
 
 _TIMEOUT_SECONDS = 30

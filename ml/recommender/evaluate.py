@@ -1,16 +1,13 @@
-"""Stage: what the recipe is worth in the test window, and the full one in the validation window too, beside the baselines.
+"""Evaluation: measures a recommender in the test and validation windows, beside the baselines, or on another shop's data.
 
-    python -m ml.recommender.evaluate
-    python -m ml.recommender.evaluate --train train.parquet --test test.parquet --k 20 [--repeat] --out ranked.parquet
-
-The second form recommends to the users of another shop's data: see `ml.recommender.other_shops`.
+python -m ml.recommender.evaluate --train train.parquet --test test.parquet --k 20 [--repeat] --out ranked.parquet
 """
 
 import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import Path
@@ -104,12 +101,14 @@ def measure(folder: Path, numbers: Mapping[str, Any]) -> dict[str, float]:
     return named("test", measured(fit_before(data, data.test_date, Parameters.model_validate(numbers)), data))
 
 
-def stage() -> None:
-    """Measures the trained model in the test window and, if that is full, its recipe in the one before; writes metrics, plots and card."""
+def run_stage(report: Callable[[str], None]) -> None:
+    """Measures the trained model in the test window and the full recipe in the validation window too; writes metrics, plots and card."""
     data, (name, numbers) = read(DATA), recipe(PARAMETERS)
     recommender = Recommender.load(MODEL)
+    report(f"measuring in the test window from {recommender.cutoff}")
     values = named("test", measured(recommender, data))
     if name == "full":
+        report(f"measuring in the validation window from {data.validation_date}")
         before = fit_before(data, data.validation_date, Parameters.model_validate(numbers))
         values |= named("validation", measured(before, data))
     for path in (METRICS.parent, PLOTS, CARD.parent):
@@ -203,18 +202,13 @@ The best {length} of a list hold this share of what was bought in the test windo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ml.recommender.evaluate", description="Without arguments: the pipeline's stage.")
-    parser.add_argument("--train", type=Path, help="Parquet with `user, product` and, where there are, `time, quantity`")
-    parser.add_argument("--test", type=Path, help="the same columns: what was bought after or besides")
+    parser = argparse.ArgumentParser(prog="python -m ml.recommender.evaluate", description=__doc__)
+    parser.add_argument("--train", type=Path, required=True, help="Parquet with `user, product` and, where there are, `time, quantity`")
+    parser.add_argument("--test", type=Path, required=True, help="the same columns: what was bought after or besides")
     parser.add_argument("--k", type=int, default=K, help="how many products a list has and is measured at")
     parser.add_argument("--repeat", action="store_true", help="whether products of the train file may show again")
-    parser.add_argument("--out", type=Path, help="Parquet with `user, product, rank, score` is written here")
+    parser.add_argument("--out", type=Path, required=True, help="Parquet with `user, product, rank, score` is written here")
     given = parser.parse_args()
-    if given.train is None and given.test is None and given.out is None:
-        stage()
-        return
-    if given.train is None or given.test is None or given.out is None:
-        parser.error("--train, --test and --out belong together")
     if given.k < 1:
         parser.error(f"--k is how many products a list has: {given.k} is too few")
     try:

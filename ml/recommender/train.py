@@ -1,11 +1,7 @@
-"""Stage: the recipe, fitted on what was before the test window.
-
-python -m ml.recommender.train
-"""
+"""Training: fits the recommender on the days before the test window, or on all history."""
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -102,11 +98,8 @@ def refit(folder: Path, numbers: Mapping[str, Any]) -> Recommender:
     return fit_before(data, data.through_date + timedelta(days=1), Parameters.model_validate(numbers))
 
 
-def main() -> None:
+def run_stage(report: Callable[[str], None]) -> None:
+    """Fits the chosen recipe on the days before the test window, and saves the model."""
     data, (_, numbers) = read(DATA), recipe(PARAMETERS)
-    print(f"recommender: fitting on what was before {data.test_date}", file=sys.stderr)
+    report(f"fitting on the days before {data.test_date}")
     fit_before(data, data.test_date, Parameters.model_validate(numbers)).save(MODEL)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,13 +5,13 @@ What is there already is left as it is, so that a demo which was interrupted goe
 
 import asyncio
 import os
-import re
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 import httpx
@@ -22,6 +22,7 @@ from minio.credentials.providers import StaticProvider
 from hashiramart.jobs.v1 import jobs_pb2
 from lake.columns import CATEGORY, CUSTOMER_NUMBER, DATE, NAME, PRICE_CENTS, PRODUCT_ID
 from ml.pipeline.get_cleaned_data import Unusable, connect
+from ml.pipeline.progress import Progress
 from services.jobs.terminal import outcome, told
 from spark.errors import UnreadableFile
 from spark.land import checked
@@ -34,10 +35,10 @@ from stack.settings import ROOT, Settings
 
 MODELS = ("recommender", "forecaster")
 SHOPPER, STAFF, ADMIN = "SHOPPER", "STAFF", "ADMIN"
-# What DVC says when it begins a stage.
-STAGE = re.compile(r"Running stage '(\w+)'")
 # How long a service may take to answer from a model that was promoted.
 SERVED_SECONDS = 60
+# How often the progress of a training is read.
+PROGRESS_SECONDS = 0.5
 
 
 class Unable(Exception):
@@ -199,28 +200,28 @@ class Demo:
     async def _train(self, model: str) -> None:
         """Runs the pipeline for a model, by the quick recipe."""
         training.configure(self._settings, self._store)
-        environment = training.environment(self._settings, self._store) | {"PYTHONUNBUFFERED": "1"}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ml.pipeline", "--recipe", "quick", model),
-            cwd=ROOT,
-            env=os.environ | environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            # A group of its own, which can be stopped as a whole.
-            start_new_session=True,
-        )
-        try:
-            with self._log(model).open("w", buffering=1) as log:
-                async for line in output(process):
-                    log.write(line)
-                    if step := STAGE.match(line) or re.match(f"{model}: (.+)", line):
-                        say(model, step[1])
-            if await process.wait():
-                raise Unable(f"The {model} could not be trained; {self._log(model)} says why.")
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                await process.wait()
+        with self._log(model).open("w") as log, TemporaryDirectory(prefix="demo-") as folder:
+            progress = Path(folder, "progress.jsonl")
+            progress.touch()
+            environment = training.environment(self._settings, self._store)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "ml.pipeline", "--recipe", "quick", model),
+                cwd=ROOT,
+                env=os.environ | environment | {"PYTHONUNBUFFERED": "1", "PIPELINE_PROGRESS": str(progress)},
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                # A group of its own, which can be stopped as a whole.
+                start_new_session=True,
+            )
+            try:
+                async for step in follow(progress, process):
+                    say(model, step.message)
+                if process.returncode:
+                    raise Unable(f"The {model} could not be trained; {self._log(model)} says why.")
+            finally:
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    await process.wait()
 
     def _log(self, model: str) -> Path:
         return self._settings.logs / f"training-{model}.log"
@@ -300,11 +301,18 @@ async def execute(command: Sequence[str], environment: Mapping[str, str], text: 
         raise Unable(f"`{' '.join(['python', *command[1:]])}` failed.")
 
 
-async def output(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
-    """The lines that a process writes."""
-    if process.stdout is not None:
-        async for line in process.stdout:
-            yield line.decode()
+async def follow(file: Path, process: asyncio.subprocess.Process) -> AsyncIterator[Progress]:
+    """Yields the progress that the pipeline appends to a file, until its process has ended."""
+    with file.open() as lines:
+        ended = False
+        while not ended:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROGRESS_SECONDS):
+                    await process.wait()
+            # Whatever was written before it ended is read below.
+            ended = process.returncode is not None
+            for line in lines:
+                yield Progress.model_validate_json(line)
 
 
 def leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:

@@ -86,27 +86,30 @@ def test_a_clone_elsewhere_gets_everything(workspace: Workspace, minio: Minio, m
     assert elsewhere.stages_run("register_recommender") == []
 
 
-def job(workspace: Workspace, folder: Path, id: str) -> tuple[dict[str, Any], str]:
-    """What a job that trains the recommender quickly comes to, and what it says."""
-    result, temporary = folder / "result", folder / "temporary"
+def job(workspace: Workspace, folder: Path, id: str) -> tuple[dict[str, Any], str, list[str]]:
+    """Trains the recommender by the quick recipe: the registration, the output, and the stages that reported progress, in order."""
+    result, temporary, progress = folder / "result", folder / "temporary", folder / "progress"
     temporary.mkdir(parents=True)
     command = [sys.executable, "-m", "ml.pipeline", "--recipe", "quick", "--result", str(result), "recommender"]
-    said = workspace.run(*command, PIPELINE_JOB_ID=id, TMPDIR=str(temporary))
+    said = workspace.run(*command, PIPELINE_JOB_ID=id, PIPELINE_PROGRESS=str(progress), TMPDIR=str(temporary))
     assert list(temporary.iterdir()) == []
     [line] = result.read_text().splitlines()
-    return json.loads(line), said
+    lines = map(json.loads, progress.read_text().splitlines())
+    return json.loads(line), said, list(dict.fromkeys(line["stage"] for line in lines if line["message"]))
 
 
 def test_a_job_trains_by_another_recipe_and_leaves_the_checkout_alone(workspace: Workspace, tmp_path: Path) -> None:
     before = workspace.run("git", "status", "--porcelain")
-    told, said = job(workspace, tmp_path / "one", "job-8")
+    told, said, stages = job(workspace, tmp_path / "one", "job-8")
+    assert stages == ["train_recommender", "evaluate_recommender", "register_recommender"]
     assert (told["provenance"]["recipe"], told["provenance"]["lineage"]["job_id"]) == ("quick", "job-8")
     # The full recipe was better by more than noise.
     assert not told["promoted"]
     assert "FAILED  test.score is no worse than the champion's: 0.8000, required 0.8820" in said
     assert workspace.run("git", "status", "--porcelain") == before
 
-    again, said = job(workspace, tmp_path / "two", "job-9")
+    again, said, stages = job(workspace, tmp_path / "two", "job-9")
+    assert stages == ["register_recommender"]
     # What was trained for one job serves the next, which registers its own version all the same.
     assert "Running stage 'train_recommender'" not in said
     assert int(again["version"]) == int(told["version"]) + 1

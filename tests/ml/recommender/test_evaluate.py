@@ -37,9 +37,13 @@ def choose(recipe: str) -> None:
     Path("params.yaml").write_text(f"recipe: {recipe}\nrecommender: {{{recipe}: {SMALL.model_dump_json()}}}\n")
 
 
+def run_stages() -> None:
+    train.run_stage(print)
+    evaluate.run_stage(print)
+
+
 def test_the_stages_leave_a_model_metrics_plots_and_a_card(folder: Path) -> None:
-    train.main()
-    evaluate.stage()
+    run_stages()
     model = Recommender.load(folder / "models/recommender")
     model.check()
     assert model.cutoff == OPENING + timedelta(days=220 - 28)
@@ -53,19 +57,17 @@ def test_the_stages_leave_a_model_metrics_plots_and_a_card(folder: Path) -> None
 
 
 def test_the_quick_recipe_is_measured_in_the_window_that_the_gate_asks_for_alone(folder: Path) -> None:
-    train.main()
-    evaluate.stage()
+    run_stages()
     metrics = json.loads((folder / "metrics/recommender.json").read_text())
     choose("quick")
-    evaluate.stage()
+    evaluate.run_stage(print)
     quick = json.loads((folder / "metrics/recommender.json").read_text())
     assert quick == {name: value for name, value in metrics.items() if ".validation." not in name}
     assert "val. ndcg" not in (folder / "cards/recommender.md").read_text()
 
 
 def test_the_gate_measures_the_same_as_the_stage(folder: Path) -> None:
-    train.main()
-    evaluate.stage()
+    run_stages()
     metrics = json.loads((folder / "metrics/recommender.json").read_text())
     again = evaluate.measure(folder / "data/clean", SMALL.model_dump())
     assert again == {name.removeprefix("recommender."): value for name, value in metrics.items() if ".test." in name}
