@@ -1,1 +1,1 @@
-"""The model registry: its client, the champion that services answer from, artifacts on disk, and the gate."""
+"""The model registry: a client for MLflow, the champion that services answer from, artifacts on disk, and the gate."""

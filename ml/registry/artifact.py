@@ -1,4 +1,4 @@
-"""A model on disk: its files, the manifest that vouches for them, and the refusal of what does not fit."""
+"""Artifacts: a model as files on disk, with a manifest of their sizes and SHA-256 digests."""
 
 import hashlib
 import json
@@ -18,12 +18,19 @@ from pydantic import BaseModel, ValidationError
 
 from ml.registry.errors import InvalidArtifact
 
+# To be increased when older code cannot read what is written, or newer code cannot read what was written.
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+_ARRAYS = "arrays.npz"
+_NAME = re.compile(r"arrays\.npz|\w{1,100}\.(txt|arrow)", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a saved model consists of. The facts are JSON: columns, parameters, hash of the data, dates."""
+    """The parts of a saved model."""
 
     facts: Mapping[str, Any]
+    """JSON: columns, parameters, hash of the data, dates."""
     arrays: Mapping[str, np.ndarray]
     boosters: Mapping[str, lgb.Booster]
     tables: Mapping[str, pa.Table]
@@ -38,10 +45,14 @@ def save(
     boosters: Mapping[str, lgb.Booster],
     tables: Mapping[str, pa.Table],
 ) -> None:
-    """Writes a model of this kind: `arrays.npz`, a LightGBM text per booster, an Arrow file per table, `manifest.json`.
+    """Writes a model: `arrays.npz`, a LightGBM text file per booster, an Arrow file per table, and `manifest.json`.
 
-    The folder appears whole or not at all, in place of what was there. The same model gives the same bytes. Boosters and tables have
-    names of letters, digits and `_`. Raises `ValueError` for another name, an array of objects or a fact that JSON does not know.
+    Replaces the folder atomically. The same model gives the same bytes.
+
+    kind: the kind of the model, which `load` checks
+    boosters, tables: by names of letters, digits and `_`
+
+    Raises `ValueError` for any other name, an array of objects, or a fact that is not valid JSON.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
@@ -62,8 +73,8 @@ def save(
 
 
 def load(folder: Path, kind: str) -> Artifact:
-    """The model of this kind that was saved to a folder. Raises `InvalidArtifact`."""
-    manifest = _checked(folder)
+    """Reads the model of this kind from a folder. Raises `InvalidArtifact`."""
+    manifest = _read_manifest(folder)
     if manifest.kind != kind:
         raise InvalidArtifact(f"{folder / _MANIFEST} is that of a {manifest.kind}, not of a {kind}.")
     boosters = {Path(name).stem: _booster(folder / name) for name in manifest.files if name.endswith(".txt")}
@@ -72,16 +83,9 @@ def load(folder: Path, kind: str) -> Artifact:
 
 
 def digest(folder: Path) -> str:
-    """The SHA-256 of the manifest, and so of everything that it vouches for. Raises `InvalidArtifact` for a folder that does not keep to it."""
-    _checked(folder)
+    """The SHA-256 of the manifest, which identifies the whole artifact. Raises `InvalidArtifact` if the files do not match the manifest."""
+    _read_manifest(folder)
     return _sha256(folder / _MANIFEST)
-
-
-# Changes whenever what is written could not be read by the code before, or the other way round.
-_FORMAT = 1
-_MANIFEST = "manifest.json"
-_ARRAYS = "arrays.npz"
-_NAME = re.compile(r"arrays\.npz|\w{1,100}\.(txt|arrow)", re.ASCII)
 
 
 class _File(BaseModel, frozen=True, strict=True, extra="forbid"):
@@ -96,8 +100,8 @@ class _Manifest(BaseModel, frozen=True, strict=True, extra="forbid"):
     files: dict[str, _File]
 
 
-def _checked(folder: Path) -> _Manifest:
-    """The manifest of a folder that holds just what it says."""
+def _read_manifest(folder: Path) -> _Manifest:
+    """The manifest of a folder, once every file has been checked against it."""
     path = folder / _MANIFEST
     try:
         manifest = _Manifest.model_validate_json(path.read_bytes())
@@ -111,11 +115,11 @@ def _checked(folder: Path) -> _Manifest:
     for name in sorted(found.symmetric_difference({*manifest.files, _ARRAYS})):
         raise InvalidArtifact(f"{folder / name} is {'not named in the manifest' if name in found else 'missing'}.")
     for name, file in manifest.files.items():
-        _check(folder / name, file)
+        _check_file(folder / name, file)
     return manifest
 
 
-def _check(path: Path, file: _File) -> None:
+def _check_file(path: Path, file: _File) -> None:
     if not _NAME.fullmatch(path.name):
         raise InvalidArtifact(f"{path} is neither arrays, LightGBM text nor Arrow, which is all that models are made of.")
     if path.is_symlink() or not path.is_file():
@@ -132,7 +136,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         if isinstance(loaded, NpzFile):
             with loaded:
                 arrays = dict(loaded)
-            # What else may lie in a zip file comes as bytes.
+            # A member of the zip file that is not an array is returned as bytes.
             if all(isinstance(array, np.ndarray) for array in arrays.values()):
                 return arrays
     except (BadZipFile, EOFError, OSError, ValueError) as error:
@@ -149,7 +153,7 @@ def _booster(path: Path) -> lgb.Booster:
 
 def _table(path: Path) -> pa.Table:
     try:
-        # Mapped: what is not read of it takes no memory.
+        # Memory-mapped: parts that are never read take no memory.
         return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except pa.ArrowInvalid as error:
         raise InvalidArtifact(f"{path} is no Arrow file: {error}.") from error

@@ -1,6 +1,6 @@
-"""The promoted model: loaded, watched, and swapped while it serves.
+"""The champion: loaded from the registry, watched, and swapped while a service answers from it.
 
-Both model services answer from it. It lives on disk beside them, so that with the registry or the store gone they go on, and also start.
+Its artifact is kept on the local disk, so that a service keeps running, and can also start, without the registry or the object store.
 """
 
 import asyncio
@@ -19,105 +19,113 @@ from ml.registry.client import RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
 
+_SERVED = "served.json"
+# An invalid artifact is tried again after this time: the object store may have been repaired.
+_RETRY_SECONDS = 60.0
+_log = structlog.get_logger(__name__)
+
 
 class Model(Protocol):
-    """What is loaded from an artifact."""
+    """A model that was loaded from an artifact."""
 
     def check(self) -> None:
-        """Raises `InvalidArtifact` if it does not answer as it did when it was saved."""
+        """Raises `InvalidArtifact` if the model does not answer as it did when it was saved."""
 
 
 M = TypeVar("M", bound=Model)
 
 
 class ServedModel(NamedTuple, Generic[M]):
-    """A model and the version that it is. Whoever answers takes both at once, and keeps them for the length of that answer."""
+    """A model and its version. A request reads both at once and uses them until it is answered, so that a swap cannot mix two models."""
 
     version: ModelVersion
     model: M
 
 
 class Champion(Generic[M]):
-    """The promoted model of one name.
+    """The champion of one registered model.
 
-    versions: what the registry says
-    folder: where artifacts are kept, for this process alone
-    load: the model of an artifact's folder; may raise `InvalidArtifact`
+    registry: the client of that model
+    folder: where artifacts are kept; of this process alone
+    load: loads a model from the folder of its artifact; may raise `InvalidArtifact`
+    poll_seconds: the interval between two looks at the registry
     """
 
-    def __init__(self, versions: RegistryClient, folder: Path, load: Callable[[Path], M], poll_seconds: float) -> None:
-        self._versions = versions
+    def __init__(self, registry: RegistryClient, folder: Path, load: Callable[[Path], M], poll_seconds: float) -> None:
+        self._registry = registry
         self._folder = folder
         self._load = load
         self._poll_seconds = poll_seconds
         self._serving: ServedModel[M] | None = None
-        self._trouble = ""
-        # What was refused, and until when it is not asked for again.
-        self._refused = ("", 0.0)
-        # One change at a time, and its files are nobody else's meanwhile.
+        self._last_error = ""
+        # The digest of the last invalid artifact, and the time before which it is not tried again.
+        self._invalid = ("", 0.0)
+        # One swap at a time: the files in the folder belong to it.
         self._swap = asyncio.Lock()
 
     @property
     def serving(self) -> ServedModel[M] | None:
-        """What to answer from; none before a model was promoted."""
+        """The model to answer from, or None before the first promotion."""
         return self._serving
 
     async def restore(self) -> None:
-        """Takes up the model that served last, if it lies on disk as it was. Asks nobody."""
+        """Serves the model that was served last, if its artifact on disk is intact. Makes no call to another process."""
         try:
             version = ModelVersion.model_validate_json((self._folder / _SERVED).read_bytes())
             async with self._swap:
-                await self._take(version)
+                await self._serve(version)
         except FileNotFoundError:
             return
         except (InvalidArtifact, ValidationError) as error:
-            _log.error("the last model cannot be recalled", reason=str(error))
+            _log.error("the last model cannot be restored", reason=str(error))
 
     async def watch(self) -> None:
-        """Follows the registry until cancelled. Whatever goes wrong, the model that serves goes on serving."""
+        """Polls the registry until cancelled. After an error the present model stays."""
         while True:
             try:
                 await self.refresh()
-                self._trouble = ""
+                self._last_error = ""
             except (InvalidArtifact, RegistryUnavailable, OSError) as error:
-                # Once, not at every look.
-                if str(error) != self._trouble:
-                    self._trouble = str(error)
-                    _log.error("the promoted model cannot be taken up", reason=self._trouble)
+                # Logged once, not at every poll.
+                if str(error) != self._last_error:
+                    self._last_error = str(error)
+                    _log.error("the champion cannot be loaded", reason=self._last_error)
             await asyncio.sleep(self._poll_seconds)
 
     async def refresh(self) -> None:
-        """Takes up the champion if another serves. Raises `RegistryUnavailable`, `InvalidArtifact`; then the model that serves is as before."""
+        """Swaps in the champion if another version is served. Raises `RegistryUnavailable` or `InvalidArtifact`; the present model stays."""
         async with self._swap:
-            champion = await self._versions.champion()
+            champion = await self._registry.champion()
             if champion is None or (self._serving and champion.same(self._serving.version)):
                 return
-            sha256, until = self._refused
+            sha256, until = self._invalid
             if champion.provenance.artifact_sha256 == sha256 and time.monotonic() < until:
                 return
             try:
-                await self._take(champion)
+                await self._serve(champion)
             except InvalidArtifact:
-                self._refused = champion.provenance.artifact_sha256, time.monotonic() + _REFUSED_SECONDS
+                self._invalid = champion.provenance.artifact_sha256, time.monotonic() + _RETRY_SECONDS
                 raise
 
     async def promote(self, number: str, *, force: bool = False) -> ModelVersion:
-        """Makes a version the champion, and answers from it at once.
+        """Makes a version the champion and serves it.
 
-        Raises `VersionNotFound`, `RegistryUnavailable`, `GateNotPassed` unless forced, and `InvalidArtifact` if it cannot be served; then nothing changes.
+        Raises `VersionNotFound`, `RegistryUnavailable`, `GateNotPassed` unless forced, and `InvalidArtifact` if the version cannot
+        be served; then nothing changes.
         """
         async with self._swap:
-            await self._model(await self._versions.get(number))
-            promoted = await self._versions.promote(number, force=force)
-            await self._take(promoted)
+            await self._load_version(await self._registry.get(number))
+            promoted = await self._registry.promote(number, force=force)
+            await self._serve(promoted)
             return promoted
 
     async def rollback(self) -> ModelVersion:
-        """Makes the previous champion the champion again. Raises `NoPreviousVersion`, and what `promote` raises."""
-        return await self.promote((await self._versions.previous()).number, force=True)
+        """Makes the previous champion the champion again. Raises `NoPreviousVersion`, and whatever `promote` raises."""
+        return await self.promote((await self._registry.previous()).number, force=True)
 
-    async def _take(self, version: ModelVersion) -> None:
-        model = await self._model(version)
+    async def _serve(self, version: ModelVersion) -> None:
+        """Swaps in a version, and deletes all artifacts but this one and the one before."""
+        model = await self._load_version(version)
         before, self._serving = self._serving, ServedModel(version, model)
         _replace(self._folder / _SERVED, version.model_dump_json(indent=1))
         kept = {served.version.provenance.artifact_sha256 for served in (before, self._serving) if served}
@@ -126,25 +134,25 @@ class Champion(Generic[M]):
                 shutil.rmtree(entry, ignore_errors=True)
         _log.info("serving a model", version=version.number, artifact_sha256=version.provenance.artifact_sha256)
 
-    async def _model(self, version: ModelVersion) -> M:
-        """The model of a version, from disk if it is there, and checked."""
+    async def _load_version(self, version: ModelVersion) -> M:
+        """Loads and checks the model of a version; downloads its artifact first if it is not on disk."""
         folder = self._folder / version.provenance.artifact_sha256
         if not folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(dir=self._folder, prefix=".") as work:
                 fresh = Path(work, "fresh")
                 fresh.mkdir()
-                await self._versions.download(version, fresh)
+                await self._registry.download(version, fresh)
                 await asyncio.to_thread(_verify, fresh, version)
                 fresh.rename(folder)
         try:
-            return await asyncio.to_thread(self._loaded, folder, version)
+            return await asyncio.to_thread(self._load_folder, folder, version)
         except InvalidArtifact:
-            # What does not fit is not to be found there again.
+            # Deleted, so that the next attempt downloads it again.
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _loaded(self, folder: Path, version: ModelVersion) -> M:
+    def _load_folder(self, folder: Path, version: ModelVersion) -> M:
         _verify(folder, version)
         try:
             model = self._load(folder)
@@ -152,25 +160,21 @@ class Champion(Generic[M]):
         except InvalidArtifact:
             raise
         except Exception as error:
-            # A model of other code may fail in any way, and none of them may end what watches it.
+            # A model of another release may fail in any way, and must not end the task that watches the registry.
             raise InvalidArtifact(f"{folder} cannot be loaded: {error!r}.") from error
         return model
 
 
-_SERVED = "served.json"
-# How long a refused artifact is left alone before it is tried again: somebody may have mended the store.
-_REFUSED_SECONDS = 60.0
-_log = structlog.get_logger(__name__)
-
-
 def _verify(folder: Path, version: ModelVersion) -> None:
-    """Raises `InvalidArtifact` for an artifact that is not the one that was registered."""
+    """Raises `InvalidArtifact` unless the artifact is the one that was registered."""
     if (found := artifact.digest(folder)) != version.provenance.artifact_sha256:
-        raise InvalidArtifact(f"{folder} is not version {version.number}: its SHA-256 is {found}, not {version.provenance.artifact_sha256}.")
+        raise InvalidArtifact(
+            f"{folder} is not version {version.number}: its SHA-256 is {found}, not {version.provenance.artifact_sha256}."
+        )
 
 
 def _replace(file: Path, text: str) -> None:
-    """Writes a file; whatever interrupts this, it has the old text or the new one."""
+    """Replaces a file atomically."""
     with NamedTemporaryFile("w", dir=file.parent, prefix=".", delete=False) as fresh:
         fresh.write(text)
     Path(fresh.name).replace(file)

@@ -1,5 +1,5 @@
-"""The refusal of a model that is not what it should be. It is here by itself for those who know no models, which are large."""
+"""The error of an invalid model, in a module that imports no model library."""
 
 
-class Refused(Exception):
-    """A folder that is no artifact of the kind asked for, or not as it was saved. The text names the file and says what is wrong."""
+class InvalidArtifact(Exception):
+    """An artifact that is not of the expected kind, is not as it was saved, or does not answer as it did. The text names the file."""

@@ -1,4 +1,4 @@
-"""The gate: the judgement that decides whether a newly trained model is promoted."""
+"""The gate: decides from its metrics whether a newly trained model is promoted."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -7,20 +7,21 @@ from pydantic import BaseModel
 
 
 class Rule(BaseModel, frozen=True, extra="forbid"):
-    """What is asked of one metric of a recipe that was fitted before the test window."""
+    """The requirements on one metric, measured with the recipe fitted before the test window."""
 
     metric: str
-    # Without it the metric is held to its limits alone, as a coverage is, which can be too high and too low.
     better: Literal["higher", "lower"] | None = None
-    # The baselines to beat: what people call each, and the metric of the same run that is its.
+    """None for a metric that has limits only: a coverage can be too high and too low."""
     beats: Mapping[str, str] = {}
-    # What holds on the data set that the limits were measured on.
+    """The baselines to beat: the display name of each, and the metric of the same run that holds its score."""
     at_least: float | None = None
+    """Lower limit, for the data set that the limits were measured on."""
     at_most: float | None = None
+    """Upper limit, for the same data set."""
 
 
 class Check(BaseModel, frozen=True):
-    """One check: what was measured, and what it was held against."""
+    """The result of one check: the measured value and the required one."""
 
     name: str
     passed: bool
@@ -29,26 +30,26 @@ class Check(BaseModel, frozen=True):
 
 
 class Judgement(BaseModel, frozen=True):
-    """What the gate found: the checks, in the order in which they were made."""
+    """The gate's decision, with the checks it rests on."""
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether there were checks and every one was passed."""
+        """Whether there was at least one check, and all passed."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
 
 def judge(
     rules: Sequence[Rule], metrics: Mapping[str, float], champion: Mapping[str, float] | None, *, noise: float, limited: bool
 ) -> Judgement:
-    """Judges a recipe by what was measured of it.
+    """Judges a recipe by its metrics.
 
-    champion: the same metrics of the champion's recipe, fitted at the same cutoff on the same data; none if there is no champion
-    noise: by which share a metric may be worse than the champion's, since one window measures no finer
-    limited: whether the data is that of the rules' limits
+    champion: the same metrics of the champion's recipe, fitted at the same cutoff on the same data; None without a champion
+    noise: the share by which a metric may be worse than the champion's: the measuring error of one window
+    limited: whether the data set is the one that the rules' limits were measured on
 
-    Raises `ValueError` when a metric was not measured.
+    Raises `ValueError` if a metric that a rule names is missing.
     """
     checks = [
         *(check for rule in rules for check in _against_baselines(rule, metrics)),
@@ -67,7 +68,7 @@ def _against_baselines(rule: Rule, metrics: Mapping[str, float]) -> Iterator[Che
 
 
 def _against_champion(rule: Rule, metrics: Mapping[str, float], champion: Mapping[str, float], noise: float) -> Iterator[Check]:
-    # A champion of an earlier time may not have been measured by all of today's metrics.
+    # An older champion may lack metrics that were introduced later.
     if rule.better and rule.metric in champion:
         measured, lower = _value(metrics, rule.metric), rule.better == "lower"
         required = champion[rule.metric] * (1 + noise if lower else 1 - noise)
