@@ -1,1 +1,1 @@
-"""Who may come in: users, their sign-ins, and the keys that prove them."""
+"""The auth service: users, their sign-ins, and the keys that sign access tokens."""

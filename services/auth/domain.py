@@ -1,4 +1,4 @@
-"""Users, the keys that sign for them, and the rules that hold for both."""
+"""Users, signing keys, and their rules."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -11,13 +11,14 @@ from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Perm
 from mesh.identity import Role
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
-# A key that signed is needed until its last token expires; replicas notice a rotation some seconds late, and clocks differ.
+# A key that signed is needed until its last token expires. The minute is for replicas, which notice a rotation some seconds late, and
+# for clocks that differ.
 KEY_AFTERLIFE = ACCESS_TOKEN_LIFETIME + timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who can sign in."""
+    """A registered account."""
 
     id: UUID
     email: str
@@ -31,42 +32,57 @@ class User:
     update_time: datetime
 
     @property
-    def administers(self) -> bool:
+    def is_active_admin(self) -> bool:
         """Whether this is an admin who can sign in."""
         return self.role is Role.ADMIN and not self.disabled
 
     @property
     def etag(self) -> str:
-        """What tells this version of the user from all others."""
+        """Identifies this version of the user."""
         return str(self.version)
 
 
-def email_address(text: str) -> str:
-    """The e-mail address in its normalised form; refuses what cannot be one."""
-    try:
-        return validate_email(text, check_deliverability=False).normalized
-    except EmailNotValidError as error:
-        raise InvalidArgument(f"this is no e-mail address: {error}", field="email") from None
+@dataclass(frozen=True, slots=True)
+class ProfileUpdate:
+    """What users change of their own profile; None leaves a field as it is."""
 
+    display_name: str | None
+    email: str | None
+    password: str | None = field(repr=False)
+    current_password: str = field(repr=False)
 
-def folded(text: str) -> str:
-    """A text as it is compared: without the case of its letters, and however its accents were typed."""
-    return unicodedata.normalize("NFC", text.casefold())
+    @property
+    def needs_password(self) -> bool:
+        """Whether the current password has to be verified."""
+        return self.email is not None or self.password is not None
 
 
 @dataclass(frozen=True, slots=True)
 class SealedKey:
-    """A signing key as it is kept: encrypted."""
+    """A signing key as it is stored: encrypted."""
 
     id: str
     sealed_private_key: bytes = field(repr=False)
 
 
+def email_address(text: str) -> str:
+    """The e-mail address in its normalized form. Raises `InvalidArgument`."""
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise InvalidArgument(f"not a valid e-mail address: {error}", field="email") from None
+
+
+def comparison_key(text: str) -> str:
+    """The form in which texts are compared: case-folded, and normalized to NFC, so that it does not matter how accents were typed."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
 class InvalidGrant(Unauthenticated):
-    """The credentials are not good. Which of them and why is not said."""
+    """The credentials are invalid. The caller is not told which of them, or why."""
 
     def __init__(self) -> None:
-        super().__init__(reason="INVALID_GRANT", message="the credentials are not good")
+        super().__init__(reason="INVALID_GRANT", message="the credentials are invalid")
 
 
 class CallerGone(Unauthenticated):
@@ -93,23 +109,23 @@ class EmailTaken(StatusError):
 
 
 class CustomerNumberTaken(StatusError):
-    """Another user is tied to the customer number."""
+    """Another user has the customer number."""
 
     code = AlreadyExists.code
 
     def __init__(self) -> None:
-        super().__init__(reason="CUSTOMER_NUMBER_TAKEN", message="another user is tied to this customer number")
+        super().__init__(reason="CUSTOMER_NUMBER_TAKEN", message="another user has this customer number")
 
 
 class LastAdmin(FailedPrecondition):
     """The shop would be left without an admin."""
 
     def __init__(self) -> None:
-        super().__init__(reason="LAST_ADMIN", message="this is the last admin; make another one first")
+        super().__init__(reason="LAST_ADMIN", message="this is the last admin; make another user an admin first")
 
 
-class KeyStillNeededError(Exception):
-    """A rotation would drop a key while tokens that it signed are still good."""
+class KeyStillNeeded(Exception):
+    """A rotation would delete a key while tokens that it signed are still valid."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__(f"the key that signed before the last rotation is needed until {until:%H:%M:%S} UTC; rotate after that")
+        super().__init__(f"the previous signing key is needed until {until:%H:%M:%S} UTC; rotate after that")

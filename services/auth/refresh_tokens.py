@@ -1,4 +1,4 @@
-"""Refresh tokens: opaque, and good once."""
+"""Refresh tokens: opaque, and valid for one use."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 from uuid import UUID
 
+_HANDLE_BYTES = 16
+_SECRET_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A handle that stays the same as long as the user is signed in, and a secret that is good once.
+    """A handle, which stays the same throughout a sign-in, and a secret that is valid for one use.
 
-    Nothing of it is kept but hashes. A handle that comes with another secret than the last shows that a spent token was used.
+    Only hashes of either are stored. A known handle with another secret than the latest one shows that a spent token was used.
     """
 
     handle: bytes = field(repr=False)
@@ -23,7 +26,7 @@ class RefreshToken:
 
     @classmethod
     def parse(cls, text: str) -> "RefreshToken | None":
-        """The token that was written like this, or None if none can have been."""
+        """The token that `text` is written from, or None if it is not written from any."""
         try:
             content = urlsafe_b64decode(text)
         except ValueError:
@@ -32,7 +35,7 @@ class RefreshToken:
         return token if len(content) == _HANDLE_BYTES + _SECRET_BYTES and token.text == text else None
 
     def next(self) -> "RefreshToken":
-        """What this token is exchanged for."""
+        """A token of the same sign-in, for which this one is exchanged."""
         return RefreshToken(self.handle, token_bytes(_SECRET_BYTES))
 
     @property
@@ -41,13 +44,9 @@ class RefreshToken:
 
     @property
     def sign_in_id(self) -> UUID:
-        """The sign-in, by a name that tells nobody the handle: access tokens carry it."""
+        """The id of the sign-in. Access tokens carry it, so it does not reveal the handle."""
         return UUID(bytes=hashlib.sha256(self.handle).digest()[:16])
 
     @property
     def secret_hash(self) -> bytes:
         return hashlib.sha256(self.secret).digest()
-
-
-_HANDLE_BYTES = 16
-_SECRET_BYTES = 32

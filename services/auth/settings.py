@@ -1,4 +1,4 @@
-"""What the auth service needs from its environment."""
+"""Configuration of the auth service."""
 
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
@@ -18,14 +18,15 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     database_url: PostgresDsn
     recommender_address: str = "127.0.0.1:50053"
 
-    # Seals the signing keys in the database, and signs page tokens.
     secret: _Secret
-    # The secret of each service that may ask for a token, by its name, as JSON: {"catalog": "..."}.
+    """Seals the signing keys in the database, and authenticates page tokens. The same for all replicas."""
     service_secrets: dict[str, _Secret]
+    """The secret of each service that may ask for a token, by its name, as JSON: {"catalog": "..."}."""
 
-    # A sign-in ends when it was not used for so long, and in any case after so long.
     sign_in_idle: timedelta = timedelta(days=30)
+    """After how long without use a sign-in expires."""
     sign_in_lifetime: timedelta = timedelta(days=90)
+    """After how long a sign-in expires in any case."""
 
-    # Proxies that tell the truth about where a call comes from (`x-forwarded-for`): the gateway.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    """The networks of proxies whose `x-forwarded-for` is believed: the gateway's."""

@@ -23,10 +23,10 @@ users = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("email", Text, nullable=False),
-    # The address as it is compared.
+    # The address in the form in which it is compared.
     Column("email_key", Text, nullable=False, unique=True),
     Column("display_name", Text, nullable=False),
-    # What a search looks through: address and name as they are compared.
+    # The text that a search looks through: address and name, in the form in which they are compared.
     Column("search_text", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("customer_number", Text, unique=True),
@@ -40,35 +40,34 @@ users = Table(
     Index("users_by_role", "role", "create_time", "id"),
 )
 
-# One row a sign-in, however often its refresh token was exchanged since.
+# One row per sign-in, however often its refresh token has been exchanged.
 sign_ins = Table(
     "sign_ins",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
-    # The hash of the secret of the one refresh token that is good now.
+    # The hash of the secret of the one refresh token that is valid now.
     Column("secret_hash", LargeBinary, nullable=False),
+    # Postponed whenever the refresh token is exchanged, but never beyond `end_time`.
     Column("expire_time", DateTime(timezone=True), nullable=False),
-    # However much it is used, it expires then.
     Column("end_time", DateTime(timezone=True), nullable=False),
     Index("sign_ins_by_user", "user_id"),
     Index("sign_ins_by_expire_time", "expire_time"),
 )
 
-# How often somebody tried what is limited, by the key of the limit.
+# The number of recent attempts, by the key of the limit that they count against.
 attempts = Table(
     "attempts",
     metadata,
     Column("key", Text, primary_key=True),
     Column("count", Integer, nullable=False),
-    # Until then every further try is refused, if there is such a time.
+    # Until this time, further attempts are refused; null if they are not.
     Column("retry_time", DateTime(timezone=True)),
-    # From then on the row means nothing.
     Column("expire_time", DateTime(timezone=True), nullable=False),
     Index("attempts_by_expire_time", "expire_time"),
 )
 
-# The live pair: one key that signs, and one that will sign next (without a `sign_time`) or that signed before (with a `retire_time`).
+# Two rows: the key that signs, and the key that signs next (without a `sign_time`) or signed before (with a `retire_time`).
 signing_keys = Table(
     "signing_keys",
     metadata,
@@ -78,7 +77,7 @@ signing_keys = Table(
     Column("retire_time", DateTime(timezone=True)),
 )
 
-# Deleted users whose events the recommender has still to forget.
+# Deleted users whose events the recommender has not deleted yet.
 forgettings = Table(
     "forgettings",
     metadata,

@@ -1,32 +1,21 @@
-"""How often one may try: sign-ins that fail, and sign-ups, delay those that follow."""
+"""Limits on sign-ins and sign-ups: attempts beyond them delay those that follow."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 
 from mesh.errors import ResourceExhausted
+from services.auth.client_address import ClientAddress
 
-Client = IPv4Address | IPv6Address
-
-# Tries are counted until there was none for so long.
+# Attempts are counted until there was none for this long.
 WINDOW = timedelta(minutes=15)
-_LONGEST_DELAY = timedelta(minutes=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """So many tries of one kind, by one account or one address, are free. After each further one, the next has to wait twice as long."""
-
-    key: str
-    free: int
-    refusal: "type[TooManySignIns | TooManySignUps]"
-
-    def delay(self, count: int) -> timedelta:
-        """How long nothing is tried after try number `count`."""
-        beyond = count - self.free
-        # 2 ** 10 seconds are more than the longest delay.
-        return min(timedelta(seconds=2 ** min(beyond, 10)), _LONGEST_DELAY) if beyond > 0 else timedelta()
+_MAX_DELAY = timedelta(minutes=15)
+# 2 ** 10 seconds are more than the maximum.
+_MAX_DOUBLINGS = 10
+_ALLOWED_PER_ACCOUNT = 10
+_ALLOWED_PER_ADDRESS = 50
+_CLIENT_PREFIX_BITS = 64
 
 
 class TooManySignIns(ResourceExhausted):
@@ -51,21 +40,35 @@ class TooManySignUps(ResourceExhausted):
         )
 
 
-def sign_ins_to(email_key: str) -> Limit:
+@dataclass(frozen=True, slots=True)
+class AttemptLimit:
+    """How many attempts of one kind, by one account or address, are free. Each further one doubles the delay before the next."""
+
+    key: str
+    allowed: int
+    error: type[TooManySignIns] | type[TooManySignUps]
+
+    def delay(self, count: int) -> timedelta:
+        """How long the next attempt has to wait after attempt number `count`."""
+        excess = count - self.allowed
+        return min(timedelta(seconds=2 ** min(excess, _MAX_DOUBLINGS)), _MAX_DELAY) if excess > 0 else timedelta()
+
+
+def sign_ins_to(email: str) -> AttemptLimit:
     """Failed sign-ins to one account, whether it exists or not."""
-    return Limit(f"account {hashlib.sha256(email_key.encode()).hexdigest()}", 10, TooManySignIns)
+    return AttemptLimit(f"account {hashlib.sha256(email.encode()).hexdigest()}", _ALLOWED_PER_ACCOUNT, TooManySignIns)
 
 
-def sign_ins_from(client: Client) -> Limit:
-    """Failed sign-ins from one address, behind which many may sit."""
-    return Limit(f"address {_household(client)}", 50, TooManySignIns)
+def sign_ins_from(address: ClientAddress) -> AttemptLimit:
+    """Failed sign-ins from one address, which many users may share."""
+    return AttemptLimit(f"address {_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignIns)
 
 
-def sign_ups_from(client: Client) -> Limit:
+def sign_ups_from(address: ClientAddress) -> AttemptLimit:
     """Sign-ups from one address."""
-    return Limit(f"sign-ups {_household(client)}", 50, TooManySignUps)
+    return AttemptLimit(f"sign-ups {_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignUps)
 
 
-def _household(client: Client) -> str:
-    # Whoever has one IPv6 address has the 2 ** 64 of its network.
-    return str(IPv6Network((client, 64), strict=False) if isinstance(client, IPv6Address) else client)
+def _network(address: ClientAddress) -> str:
+    # A client with one IPv6 address usually has its whole network of 2 ** 64.
+    return str(IPv6Network((address, _CLIENT_PREFIX_BITS), strict=False) if isinstance(address, IPv6Address) else address)

@@ -11,6 +11,8 @@ from mesh.identity import Role
 from services.auth.domain import ACCESS_TOKEN_LIFETIME, User
 from services.auth.keys import SigningKeys
 
+_TOKEN_ID_BYTES = 12
+
 
 class TokenIssuer:
     """Issues access tokens."""
@@ -20,29 +22,29 @@ class TokenIssuer:
         self._audience = audience
         self._keys = keys
 
-    async def for_user(self, user: User, sign_in_id: UUID) -> str:
-        """What proves a user, who signed in by this sign-in."""
+    async def user_token(self, user: User, sign_in_id: UUID) -> str:
+        """A token for a user, which names the sign-in that it belongs to."""
         claims = {"sub": str(user.id), "role": user.role.value, "sid": str(sign_in_id)}
         if user.customer_number:
             claims["customer_number"] = user.customer_number
-        return await self._signed(claims)
+        return await self._sign(claims)
 
-    async def for_service(self, name: str) -> str:
-        """What proves a service."""
-        return await self._signed({"sub": name, "role": Role.SERVICE.value})
+    async def service_token(self, name: str) -> str:
+        """A token for a service."""
+        return await self._sign({"sub": name, "role": Role.SERVICE.value})
 
     async def proof(self) -> Sequence[tuple[str, str]]:
-        """How auth itself is known to the services that it calls."""
-        return [("authorization", f"Bearer {await self.for_service('auth')}")]
+        """The metadata that authenticates auth to the services that it calls."""
+        return [("authorization", f"Bearer {await self.service_token('auth')}")]
 
-    async def _signed(self, claims: dict[str, str]) -> str:
+    async def _sign(self, claims: dict[str, str]) -> str:
         key, _ = await self._keys.pair()
         now = int(time.time())
         expiry = now + int(ACCESS_TOKEN_LIFETIME.total_seconds())
-        common = {"iss": self._issuer, "aud": self._audience, "iat": now, "exp": expiry, "jti": token_urlsafe(12)}
+        common = {"iss": self._issuer, "aud": self._audience, "iat": now, "exp": expiry, "jti": token_urlsafe(_TOKEN_ID_BYTES)}
         return jwt.encode(common | claims, key.private, algorithm="ES256", headers={"kid": key.id})
 
 
 def sign_in_id(access_token: str) -> UUID:
-    """The sign-in that a user's access token, already verified, came of."""
+    """The sign-in that a user's access token, already verified, belongs to."""
     return UUID(jwt.decode(access_token, options={"verify_signature": False})["sid"])

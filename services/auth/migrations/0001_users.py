@@ -1,4 +1,4 @@
-"""Users, their sign-ins, the keys that sign for them, what is tried too often, and who is to be forgotten."""
+"""Users, sign-ins, signing keys, attempts, and deleted users to be forgotten."""
 
 import sqlalchemy as sa
 from alembic import op
