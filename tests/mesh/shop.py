@@ -17,8 +17,9 @@ from grpc_status import rpc_status
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from mesh.channel import Proof, connect
 from mesh.errors import NotFound, Unavailable
+from mesh.health import Check
 from mesh.identity import Caller, Keys, TokenVerifier, caller
-from mesh.server import Check, Server
+from mesh.server import Server
 from mesh.settings import MeshSettings
 
 CATALOG = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from mesh.health import Check
 from mesh.identity import Keys, TokenVerifier
-from mesh.server import Check, Server
+from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.loops import Loop, running_loop

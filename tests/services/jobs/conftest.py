@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from hashiramart.jobs.v1 import jobs_pb2_grpc
+from mesh.health import Check
 from mesh.identity import Role
 from mesh.migrate import migrate
-from mesh.server import Check, Server
+from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.loops import Loop
