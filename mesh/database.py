@@ -1,10 +1,8 @@
-"""A service's pool of connections to PostgreSQL, on which statements run that were compiled once."""
+"""A service's pool of connections to PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,23 +11,42 @@ import orjson
 from asyncpg.pool import Pool, PoolConnectionProxy
 from opentelemetry.trace import SpanKind
 from prometheus_client import Gauge
-from sqlalchemy import ClauseElement, Executable, UpdateBase
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Executable
 
 from mesh import telemetry
 from mesh.errors import InvalidArgument, Unavailable
 from mesh.settings import MeshSettings
+from mesh.statements import compile_statement
 
 Record = asyncpg.Record
 Connection = PoolConnectionProxy
 
+T = TypeVar("T")
+Verb = Callable[[Connection, str, list[object]], Awaitable[T]]
+
+_PING_SECONDS = 0.8
+_CLOSE_SECONDS = 5
+# A listening connection that is silent for so long is probed: it may be broken without a word.
+_PROBE_SECONDS = 10
+
+# All that asyncpg raises. `InternalClientError`: PostgreSQL closed the connection while it was idle, and it does not know yet.
+_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# What PostgreSQL, or a pooler in front of it, raises when it is starting, stopping, full or too slow.
+_OUTAGES = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+_POOL = Gauge("database_pool_connections", "Connections to PostgreSQL.", ("state",))
+
 
 async def connect(url: str, settings: MeshSettings, direct_url: str | None = None) -> "Database":
-    """A database that works whenever PostgreSQL does: while it cannot be reached, statements raise `Unavailable`.
+    """A database that need not be up yet: while PostgreSQL cannot be reached, statements raise `Unavailable`.
 
-    `direct_url` leads to PostgreSQL itself where `url` leads to a pooler, and is what `listen` needs then.
+    direct_url: PostgreSQL itself, which `listen` needs where `url` leads to a pooler
     """
     pooler = settings.database_pooler
     pool = await asyncpg.create_pool(
@@ -37,13 +54,13 @@ async def connect(url: str, settings: MeshSettings, direct_url: str | None = Non
         min_size=0,
         max_size=settings.database_pool_size,
         timeout=settings.database_connect_seconds,
-        # The server ends a statement that takes too long, and the client one that no server ends.
+        # The server cancels a statement that takes too long; the client gives up a second later if the server does not answer at all.
         command_timeout=settings.database_statement_seconds + 1,
-        # Behind a pooler, the settings and the prepared statements of a session are not the session's own.
+        # Behind a pooler, a session's settings and prepared statements are shared with other clients.
         server_settings={} if pooler else {"statement_timeout": f"{settings.database_statement_seconds:g}s", "jit": "off"},
         statement_cache_size=0 if pooler else 1000,
         connection_class=_Connection,
-        init=_read_json,
+        init=_set_json_codec,
     )
     return Database(pool, url, direct_url or (None if pooler else url), settings)
 
@@ -69,7 +86,7 @@ class Executor:
         return None if row is None else row[0]
 
     async def execute(self, statement: Executable, **parameters: object) -> int:
-        """How many rows were changed, by a statement whose rows nobody wants."""
+        """Runs a statement whose rows are not needed, and returns how many rows it changed."""
         return await self._run(_execute, statement, parameters)
 
     async def _run(self, verb: "Verb[T]", statement: Executable, parameters: Mapping[str, object]) -> "T":
@@ -77,14 +94,14 @@ class Executor:
 
 
 class Transaction(Executor):
-    """All or nothing."""
+    """Statements that take effect together or not at all."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tracer = telemetry.tracer()
 
     async def _run(self, verb: "Verb[T]", statement: Executable, parameters: Mapping[str, object]) -> "T":
-        compiled = _compile(statement)
+        compiled = compile_statement(statement)
         arguments = compiled.arguments(parameters)
         try:
             if self._tracer is None:
@@ -98,12 +115,12 @@ class Transaction(Executor):
             ):
                 return await verb(self._connection, compiled.text, arguments)
         except _ERRORS as error:
-            _refuse(error, self._connection)
+            _raise_status_error(error, self._connection)
             raise
 
 
 class Database(Executor):
-    """A pool of connections. Statements run each by itself, or together inside of `begin`."""
+    """A pool of connections. Each statement is a transaction of its own, unless it runs inside of `begin`."""
 
     def __init__(self, pool: Pool, url: str, direct_url: str | None, settings: MeshSettings) -> None:
         self._pool = pool
@@ -121,7 +138,7 @@ class Database(Executor):
         await self.close()
 
     async def close(self) -> None:
-        """Ends the connections. Statements under way are waited for, for a moment."""
+        """Closes the connections, and waits a few seconds for the statements under way."""
         if self._probe:
             self._probe.terminate()
         try:
@@ -144,13 +161,13 @@ class Database(Executor):
             try:
                 await transaction.commit()
             except _ERRORS as error:
-                _refuse(error, connection)
+                _raise_status_error(error, connection)
                 raise
         finally:
             await self._pool.release(connection)
 
     async def ping(self) -> None:
-        """Raises `Unavailable` if PostgreSQL does not answer. Asks on a connection of its own: a busy pool is no outage."""
+        """Raises `Unavailable` if PostgreSQL does not respond. It has a connection of its own: a busy pool is no outage."""
         try:
             if self._probe is None or self._probe.is_closed():
                 self._probe = await asyncpg.connect(self._url, timeout=_PING_SECONDS, statement_cache_size=0)
@@ -163,12 +180,15 @@ class Database(Executor):
 
     @property
     def can_listen(self) -> bool:
-        """Whether there is a way to PostgreSQL on which `listen` works. If not, what changed must be asked for."""
+        """Whether `listen` is possible. Behind a pooler it is not, and changes have to be polled."""
         return self._direct_url is not None
 
     @asynccontextmanager
     async def listen(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
-        """What is notified on a channel from now on. Raises `Unavailable` when the connection is lost: then ask what was missed."""
+        """The payloads of the notifications on a channel from now on.
+
+        Raises `Unavailable` when the connection is lost: what changed in the meantime has to be read then.
+        """
         if self._direct_url is None:
             raise RuntimeError("LISTEN needs the URL of PostgreSQL itself")
         try:
@@ -179,27 +199,27 @@ class Database(Executor):
         connection.add_termination_listener(lambda _connection: payloads.put_nowait(None))
         try:
             await connection.add_listener(channel, lambda _connection, _pid, _channel, payload: payloads.put_nowait(payload))
-            yield _heard(connection, payloads)
+            yield _notifications(connection, payloads)
         except _ERRORS as error:
-            _refuse(error, connection)
+            _raise_status_error(error, connection)
             raise
         finally:
             connection.terminate()
 
     async def _run(self, verb: "Verb[T]", statement: Executable, parameters: Mapping[str, object]) -> "T":
         if self._settings.database_pooler:
-            # Preparing and running are two messages, and between them the pooler may change the session, except in a transaction.
+            # A statement is prepared and run by two messages. Outside of a transaction, the pooler may change the session in between.
             async with self.begin() as transaction:
                 return await transaction._run(verb, statement, parameters)
         connection = await self._acquire()
         try:
             return await Transaction(connection)._run(verb, statement, parameters)
         except Unavailable:
-            if not (_is_lost(connection) and _compile(statement).is_read):
+            if not (_is_lost(connection) and compile_statement(statement).is_read):
                 raise
         finally:
             await self._pool.release(connection)
-        # The connection was lost while it lay in the pool: so were the others, but a new one may do.
+        # The connection was lost while it was idle, and so may be all others of the pool: a read is tried again on a new one.
         await self._pool.expire_connections()
         connection = await self._acquire()
         try:
@@ -211,7 +231,7 @@ class Database(Executor):
         connection = await self._acquire()
         transaction = connection.transaction()
         try:
-            # A pooler takes a client in before it has a connection to PostgreSQL.
+            # A pooler accepts a client before it has a connection to PostgreSQL.
             async with asyncio.timeout(self._settings.database_connect_seconds):
                 await transaction.start()
         except BaseException as error:
@@ -233,74 +253,16 @@ class Database(Executor):
             raise _unavailable() from error
 
 
-T = TypeVar("T")
-Verb = Callable[[Connection, str, list[object]], Awaitable[T]]
-
-_POOL = Gauge("database_pool_connections", "Connections to PostgreSQL.", ("state",))
-_DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-_PING_SECONDS = 0.8
-_CLOSE_SECONDS = 5
-_SILENCE_SECONDS = 10
-
-# What asyncpg raises. The last: PostgreSQL took its leave while the connection lay idle, and the connection does not know yet.
-_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-
-# What PostgreSQL, or a pooler in front of it, says when it is starting, stopping, full or too slow.
-_UNAVAILABLE = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
-
-
 class _Connection(asyncpg.Connection):
     def get_reset_query(self) -> str:
-        """Nothing: no statement leaves anything behind in its session, and a round trip after each would cost a third of it."""
+        """Nothing: no statement of ours changes its session, and the round trip would take a third of a statement's time."""
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    text: str
-    # The first word: SELECT, INSERT, ...
-    operation: str
-    is_read: bool
-    # The parameters in the order of `$1`, `$2`, ..., the values of those that the statement itself gives, and what some must become first.
-    order: tuple[str, ...]
-    names: frozenset[str]
-    constants: dict[str, object]
-    processors: Mapping[str, Callable[[object], object]]
-
-    def arguments(self, parameters: Mapping[str, object]) -> list[object]:
-        values = {**self.constants, **parameters}
-        if values.keys() != self.names:
-            raise TypeError(f"the statement takes {sorted(self.names - self.constants.keys())}, and was given {sorted(parameters)}")
-        if not self.processors:
-            return [values[name] for name in self.order]
-        return [self.processors[name](values[name]) if name in self.processors else values[name] for name in self.order]
-
-
-@lru_cache(maxsize=1024)
-def _compile(statement: Executable) -> _Compiled:
-    compiled = statement.compile(dialect=_DIALECT) if isinstance(statement, ClauseElement) else None
-    if not isinstance(compiled, SQLCompiler):
-        raise TypeError(f"{statement!r} is not a statement that takes parameters")
-    if compiled.post_compile_params:
-        raise TypeError("a list goes in as one array: any_(bindparam(..., type_=ARRAY(...))) in place of in_(...)")
-    if compiled.insert_prefetch or compiled.update_prefetch:
-        raise TypeError("a column's default is the server's: use server_default, or give the value")
-    text = str(compiled)
-    order = tuple(compiled.positiontup or ())
-    return _Compiled(
-        text=text,
-        operation=text.split(maxsplit=1)[0].upper(),
-        is_read=statement.is_select and not any(isinstance(part, UpdateBase) for part in visitors.iterate(compiled.statement)),
-        order=order,
-        names=frozenset(order),
-        constants={name: bind.effective_value for bind, name in compiled.bind_names.items() if not bind.required},
-        processors={name: processor for name, processor in compiled._bind_processors.items() if callable(processor)},
-    )
+async def _set_json_codec(connection: asyncpg.Connection) -> None:
+    async with connection.transaction():
+        # SQLAlchemy's processors have serialized the values already.
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
 
 
 async def _fetch(connection: Connection, text: str, arguments: list[object]) -> list[Record]:
@@ -312,24 +274,17 @@ async def _fetch_row(connection: Connection, text: str, arguments: list[object])
 
 
 async def _execute(connection: Connection, text: str, arguments: list[object]) -> int:
-    # The command's tag: `UPDATE 3`, `INSERT 0 3`, `CREATE TABLE`.
+    # The command tag: `UPDATE 3`, `INSERT 0 3`, `CREATE TABLE`.
     count = (await connection.execute(text, *arguments)).rpartition(" ")[2]
     return int(count) if count.isdigit() else 0
 
 
-async def _read_json(connection: asyncpg.Connection) -> None:
-    async with connection.transaction():
-        # SQLAlchemy writes it as text already.
-        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
-
-
-async def _heard(connection: asyncpg.Connection, payloads: asyncio.Queue[str | None]) -> AsyncIterator[str]:
+async def _notifications(connection: asyncpg.Connection, payloads: asyncio.Queue[str | None]) -> AsyncIterator[str]:
     while True:
         try:
-            async with asyncio.timeout(_SILENCE_SECONDS):
+            async with asyncio.timeout(_PROBE_SECONDS):
                 payload = await payloads.get()
         except TimeoutError:
-            # Silence may be a connection that is gone without a word.
             await connection.execute("SELECT 1", timeout=_PING_SECONDS)
             continue
         if payload is None:
@@ -337,11 +292,11 @@ async def _heard(connection: asyncpg.Connection, payloads: asyncio.Queue[str | N
         yield payload
 
 
-def _refuse(error: Exception, connection: "Connection | asyncpg.Connection") -> None:
-    """Raises the refusal that the error amounts to, if it does to any."""
+def _raise_status_error(error: Exception, connection: "Connection | asyncpg.Connection") -> None:
+    """Raises the `StatusError` that an error of asyncpg amounts to; returns if it is a bug."""
     if isinstance(error, asyncpg.InternalClientError):
         connection.terminate()
-    if isinstance(error, _UNAVAILABLE) or _is_lost(connection):
+    if isinstance(error, _OUTAGES) or _is_lost(connection):
         raise _unavailable() from error
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):
         raise InvalidArgument("text must not contain the character NUL") from error
@@ -351,7 +306,7 @@ def _is_lost(connection: Connection | asyncpg.Connection) -> bool:
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:
-        # The pool has noticed, and taken it back.
+        # The pool has noticed, and released it.
         return True
 
 
