@@ -93,7 +93,7 @@ class Champion(Generic[M]):
             await asyncio.sleep(self._poll_seconds)
 
     async def refresh(self) -> None:
-        """Swaps in the champion if another version is served. Raises `RegistryUnavailable` or `InvalidArtifact`; the present model stays."""
+        """Swaps in the champion if another version is served. After `RegistryUnavailable` or `InvalidArtifact` the present model stays."""
         async with self._swap:
             champion = await self._registry.champion()
             if champion is None or (self._serving and champion.same(self._serving.version)):
