@@ -17,6 +17,9 @@ from gateway.contract import Contract, UnsupportedBinding
 from gateway.settings import Settings
 from mesh.settings import MeshSettings, read
 
+# The largest request line and headers together.
+MAX_HEADER_BYTES = 64 * 1024
+
 
 def main() -> None:
     settings, mesh = read(Settings), read(MeshSettings)
@@ -45,7 +48,8 @@ def _serve(settings: Settings, mesh: MeshSettings) -> None:
         # One more thread for HTTP costs a fifth less than a runtime within the loop's own.
         runtime_mode=RuntimeModes.mt,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(max_buffer_size=MAX_HEADER_BYTES, header_read_timeout=HEADER_SECONDS * 1000),
+        # The server has one deadline for the next request to begin and for its headers to be complete (hyperium/hyper#3828).
+        http1_settings=HTTP1Settings(max_buffer_size=MAX_HEADER_BYTES, header_read_timeout=round(settings.keep_alive_seconds * 1000)),
         websockets=False,
         ssl_cert=settings.tls_certificate,
         ssl_key=settings.tls_key,
@@ -54,10 +58,6 @@ def _serve(settings: Settings, mesh: MeshSettings) -> None:
         log_level=LogLevels.warning,
     ).serve(target_loader=partial(worker, settings, mesh), wrap_loader=False)
 
-
-# What a request's line and headers may take together, and how long they may take.
-MAX_HEADER_BYTES = 64 * 1024
-HEADER_SECONDS = 10
 
 if __name__ == "__main__":
     main()

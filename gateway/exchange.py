@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, TypeAlias
 
@@ -25,6 +26,12 @@ MAX_BODY = 1024 * 1024
 MAX_IGNORED = 8 * MAX_BODY
 # How long a body may pause.
 BODY_IDLE_SECONDS = 10.0
+# How much of a body that nobody wants is read before the answer, and for how long, so that its connection can be used again.
+# The number is that of Go's net/http.
+MAX_DRAINED = 256 * 1024
+DRAIN_SECONDS = 5.0
+# How long a client may go on sending after it was answered: to close at once could cost it the answer (RFC 9112, section 9.6).
+LINGER_SECONDS = 2.0
 # How often to look for calls that take long enough for their clients to be watched.
 WATCH_EVERY_SECONDS = 0.05
 
@@ -42,7 +49,11 @@ class HungUp(Exception):
 
 
 class Exchange:
-    """One request: its body is read at most once, and it is answered once."""
+    """One request: its body is read at most once, and it is answered once.
+
+    While its body is not read to its end, nobody knows where the next request of its connection begins:
+    an answer in that state announces that the connection will be closed.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
         self._receive = receive
@@ -59,6 +70,7 @@ class Exchange:
         # The HTTP status of the answer, once it has begun.
         self.status = 0
         self.hung_up = False
+        self.has_unread_body = b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0"
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -115,9 +127,8 @@ class Exchange:
         elif rest.strip():
             yield rest
 
-    async def _chunks(self, idle_seconds: float) -> AsyncIterator[bytes]:
-        more = True
-        while more:
+    async def _chunks(self, idle_seconds: float | None) -> AsyncIterator[bytes]:
+        while self.has_unread_body:
             # Were it cancelled, the server would wait for it, and not end before it is killed.
             self._receiving = self._receiving or asyncio.ensure_future(self._receive())
             if not (await asyncio.wait((self._receiving,), timeout=idle_seconds))[0]:
@@ -126,13 +137,44 @@ class Exchange:
             event, self._receiving = self._receiving.result(), None
             if event["type"] == "http.disconnect":
                 raise HungUp
+            self.has_unread_body = event.get("more_body", False)
             yield event.get("body", b"")
-            more = event.get("more_body", False)
+
+    async def discard_body(self) -> None:
+        """Reads a body that nobody wants, unless it is long or slow. Raises HungUp."""
+        declared = self.headers.get(b"content-length", b"0")
+        # A client that waits for 100 Continue has not sent its body, and may never.
+        if b"expect" in self.headers or (declared.isdigit() and int(declared) > MAX_DRAINED):
+            return
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                async for chunk in self._chunks(None):
+                    size += len(chunk)
+                    if size > MAX_DRAINED:
+                        return
+
+    async def linger(self) -> None:
+        """Reads what the client still sends after its answer, for a while."""
+        size = 0
+        with suppress(TimeoutError, HungUp):
+            async with asyncio.timeout(LINGER_SECONDS):
+                async for chunk in self._chunks(None):
+                    size += len(chunk)
+                    if size > MAX_IGNORED:
+                        break
+        if self._receiving:
+            # The server closes the connection only when nobody waits for more of the body.
+            self._receiving.cancel()
 
     async def gone(self) -> None:
         """Waits until the client hangs up. For when the body was read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        disconnected = False
+        while not disconnected:
+            receiving, self._receiving = self._receiving, None
+            event = await (receiving or self._receive())
+            self.has_unread_body = event.get("more_body", False)
+            disconnected = event["type"] == "http.disconnect"
 
     async def send(self, answer: Answer) -> None:
         """Answers at once."""
@@ -159,7 +201,10 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
 
     def _common_headers(self) -> Headers:
-        return [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        headers = [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        if self.has_unread_body:
+            headers.append((b"connection", b"close"))
+        return headers
 
 
 class Watch:

@@ -28,6 +28,8 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Whose word on the client's address is taken."""
+    keep_alive_seconds: float = 75
+    """How long an idle connection stays open: longer than a proxy before the gateway keeps it, which for most is 60 seconds."""
     heartbeat_seconds: float = 15
     """How often an idle stream of events shows that it is alive."""
 

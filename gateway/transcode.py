@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network
 
 import grpc
@@ -66,12 +67,17 @@ class Transcoder:
                 self._metrics.answered(binding.rule, exchange.status, time.perf_counter() - began)
             if exchange.status >= 500:
                 log.error("answered with a fault", rule=binding.rule, status=exchange.status)
-        elif allowed := self._routes.allowed(path):
-            await exchange.send(_other_method(exchange.method, allowed))
         else:
-            # A page for GET is one for HEAD, whose body is dropped on the way out.
-            scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
-            await self._app(scope, receive, exchange.send_with_request_id)
+            with suppress(HungUp):
+                await exchange.discard_body()
+                if allowed := self._routes.allowed(path):
+                    await exchange.send(_other_method(exchange.method, allowed))
+                else:
+                    # A page for GET is one for HEAD, whose body is dropped on the way out.
+                    scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
+                    await self._app(scope, receive, exchange.send_with_request_id)
+        if exchange.has_unread_body:
+            await exchange.linger()
 
     async def _serve_traced(self, exchange: Exchange, endpoint: Endpoint, segments: list[str], tracer: Tracer) -> None:
         propagator = TraceContextTextMapPropagator()
@@ -119,10 +125,12 @@ class Transcoder:
 
 async def _request(exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
     if not endpoint.binding.body:
+        await exchange.discard_body()
         return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
     content_type = exchange.header(b"content-type").lower()
     is_form = content_type.startswith("application/x-www-form-urlencoded")
     if content_type.startswith("multipart/") or (is_form and not endpoint.is_token):
+        await exchange.discard_body()
         message = f"this path takes JSON{', or a form that is URL-encoded' if endpoint.is_token else ''}"
         raise Refused(refusal(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
     body = await exchange.body()

@@ -2,7 +2,7 @@
 
     python3 -m stack.install          the Python environment: .venv, from the locked requirements
     python3 -m stack.install grpcurl  grpcurl, into .local/tools/bin
-    python3 -m stack.install tests    all that the tests want besides: grpcurl, curl, pgbouncer
+    python3 -m stack.install tests    all that the tests want besides: grpcurl, curl, nginx, pgbouncer
 
 The engines' own modules install theirs by the same means. Runs on a bare Python, so it imports nothing but the standard library.
 It may be interrupted at any time and run again.
@@ -99,11 +99,12 @@ def go() -> str:
 def install_test_programs() -> None:
     """Installs the programs that tests run and the machine lacks."""
     path = f"{os.environ['PATH']}:/usr/sbin"
-    missing = [name for name in ("curl", "pgbouncer") if shutil.which(name, path=path) is None]
+    missing = [name for name in ("curl", "nginx", "pgbouncer") if shutil.which(name, path=path) is None]
     install_packages(*missing)
-    if "pgbouncer" in missing and Path("/run/systemd/system").exists():
+    started = [name for name in ("nginx", "pgbouncer") if name in missing]
+    if started and Path("/run/systemd/system").exists():
         # Debian starts what it installs; the tests start their own.
-        run("keep pgbouncer from running by itself", [*as_root(), "systemctl", "disable", "--quiet", "--now", "pgbouncer"])
+        run(f"keep {' and '.join(started)} from running by itself", [*as_root(), "systemctl", "disable", "--quiet", "--now", *started])
     install_grpcurl()
 
 
