@@ -1,4 +1,4 @@
-"""Connects to a service: deadline, retries, keepalive, TLS."""
+"""Connects to services, with deadlines, retries, load balancing, keepalive and TLS."""
 
 import asyncio
 import json
@@ -14,43 +14,12 @@ from mesh import telemetry
 from mesh.settings import MESSAGE_BYTES, MeshSettings
 from mesh.tls import channel_credentials
 
-# Gives the metadata by which each call proves its caller: `identity.forwarded`, `identity.by_certificate` or `ServiceToken(...).proof`.
+# Returns the metadata that proves who makes a call: `identity.caller_proof`, `identity.certificate_proof` or `ServiceToken(...).proof`.
 Proof = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
 
-
-def connect(target: str, service: ServiceDescriptor, settings: MeshSettings, proof: Proof | None = None) -> grpc.aio.Channel:
-    """A channel to a service, for its generated stub.
-
-    Every unary call ends within the default deadline or what is left of that of the call being served, and a stream of answers when
-    none came for too long. Calls carry the request id and the trace of the call being served, and what `proof` gives.
-    """
-    calls = _Calls(settings, proof)
-    return open_channel(target, service, settings, (_UnaryUnary(calls), _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)))
-
-
-def open_channel(
-    target: str, service: ServiceDescriptor, settings: MeshSettings, interceptors: Iterable[grpc.aio.ClientInterceptor] = ()
-) -> grpc.aio.Channel:
-    """A channel with balancing, retries, keepalive and TLS, whose calls carry what their caller gives them and nothing else."""
-    if not target.startswith(("dns:", "ipv4:", "ipv6:", "unix:")):
-        target = f"dns:///{target}"
-    options = [*_OPTIONS, ("grpc.service_config", json.dumps(service_config(service)))]
-    credentials = channel_credentials(settings, target)
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, options, interceptors=[*interceptors])
-    return grpc.aio.secure_channel(target, credentials, options, interceptors=[*interceptors])
-
-
-def service_config(service: ServiceDescriptor) -> dict[str, object]:
-    """How gRPC calls this service: in turn those replicas that are healthy, and again what can be repeated without harm."""
-    names = [{"service": service.full_name, "method": method.name} for method in service.methods if _is_idempotent(method)]
-    return {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "healthCheckConfig": {"serviceName": service.full_name},
-        "methodConfig": [{"name": names, "retryPolicy": _RETRY_POLICY}] if names else [],
-        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
-    }
-
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Requests = AsyncIterable[Request] | Iterable[Request]
 
 _RETRY_POLICY = {
     "maxAttempts": 4,
@@ -65,16 +34,47 @@ _OPTIONS = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    # A replica that was away is found again within a second.
+    # A channel reconnects within a second to a replica that has come back.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 ]
 
-Request = TypeVar("Request")
-Response = TypeVar("Response")
-Requests = AsyncIterable[Request] | Iterable[Request]
+
+def connect(target: str, service: ServiceDescriptor, settings: MeshSettings, proof: Proof | None = None) -> grpc.aio.Channel:
+    """A channel to a service, for its generated stub.
+
+    A unary call has the default deadline, or that of the call being served if it is earlier. A response stream ends with
+    DEADLINE_EXCEEDED when it is silent for too long. Calls carry the request id and the trace of the call being served, and the
+    metadata that `proof` returns.
+    """
+    calls = _Calls(settings, proof)
+    return open_channel(target, service, settings, (_UnaryUnary(calls), _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)))
+
+
+def open_channel(
+    target: str, service: ServiceDescriptor, settings: MeshSettings, interceptors: Iterable[grpc.aio.ClientInterceptor] = ()
+) -> grpc.aio.Channel:
+    """A channel with load balancing, retries, keepalive and TLS, which adds no metadata and no deadline to its calls."""
+    if not target.startswith(("dns:", "ipv4:", "ipv6:", "unix:")):
+        target = f"dns:///{target}"
+    options = [*_OPTIONS, ("grpc.service_config", json.dumps(service_config(service)))]
+    credentials = channel_credentials(settings, target)
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options, interceptors=[*interceptors])
+    return grpc.aio.secure_channel(target, credentials, options, interceptors=[*interceptors])
+
+
+def service_config(service: ServiceDescriptor) -> dict[str, object]:
+    """The gRPC service config: calls go to the healthy replicas in turn, and idempotent methods are retried."""
+    names = [{"service": service.full_name, "method": method.name} for method in service.methods if _is_idempotent(method)]
+    return {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": service.full_name},
+        "methodConfig": [{"name": names, "retryPolicy": _RETRY_POLICY}] if names else [],
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+    }
 
 
 def _is_idempotent(method: MethodDescriptor) -> bool:
@@ -82,37 +82,37 @@ def _is_idempotent(method: MethodDescriptor) -> bool:
 
 
 class _Calls:
-    """What the calls of one channel have in common."""
+    """The deadlines and metadata of the calls of one channel."""
 
     def __init__(self, settings: MeshSettings, proof: Proof | None) -> None:
         self._deadline_seconds = settings.deadline_seconds
         self._stream_idle_seconds = settings.stream_idle_seconds
         self._proof = proof
 
-    async def for_answer(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        """The details of a call with one answer."""
+    async def unary_details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        """The details of a call with one request and one response."""
         timeout = self._deadline_seconds if details.timeout is None else details.timeout
         origin = telemetry.origin()
         if origin and origin.deadline is not None:
             timeout = min(timeout, max(origin.deadline - time.time(), 0))
         return await self._with_metadata(details, timeout)
 
-    async def for_stream(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        """The details of a call with a stream of answers: how long it may last is for its caller to say."""
+    async def stream_details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        """The details of a call with a stream, which has no deadline unless its caller sets one."""
         return await self._with_metadata(details, details.timeout)
 
-    async def until_idle(self, call: grpc.aio.Call, answers: AsyncIterator[Response]) -> AsyncIterator[Response]:
-        """The answers of a call, which ends with DEADLINE_EXCEEDED when none came for too long."""
+    async def until_idle(self, call: grpc.aio.Call, responses: AsyncIterator[Response]) -> AsyncIterator[Response]:
+        """The responses of a call, which ends with DEADLINE_EXCEEDED when none has come for too long."""
         try:
             while True:
                 async with asyncio.timeout(self._stream_idle_seconds):
-                    answer = await anext(answers)
-                yield answer
+                    response = await anext(responses)
+                yield response
         except StopAsyncIteration:
             return
         except TimeoutError:
-            code, silent = grpc.StatusCode.DEADLINE_EXCEEDED, f"the stream was silent for {self._stream_idle_seconds:g} seconds"
-            raise grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), silent) from None
+            message = f"the stream was silent for {self._stream_idle_seconds:g} seconds"
+            raise grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), message) from None
         finally:
             call.cancel()
 
@@ -127,7 +127,7 @@ class _Calls:
         return grpc.aio.ClientCallDetails(details.method, timeout, metadata, details.credentials, details.wait_for_ready)
 
 
-# gRPC tells the four kinds of interceptor by their classes, and takes each for one kind only.
+# gRPC distinguishes the four kinds of interceptor by their classes, and accepts one class as one kind only.
 
 
 class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
@@ -140,7 +140,7 @@ class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request: Request,
     ) -> grpc.aio.UnaryUnaryCall[Request, Response]:
-        return await continuation(await self._calls.for_answer(client_call_details), request)
+        return await continuation(await self._calls.unary_details(client_call_details), request)
 
 
 class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
@@ -153,7 +153,7 @@ class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request: Request,
     ) -> AsyncIterator[Response]:
-        call = await continuation(await self._calls.for_stream(client_call_details), request)
+        call = await continuation(await self._calls.stream_details(client_call_details), request)
         return self._calls.until_idle(call, aiter(call))
 
 
@@ -167,7 +167,7 @@ class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request_iterator: Requests[Request],
     ) -> grpc.aio.StreamUnaryCall[Request, Response]:
-        return await continuation(await self._calls.for_stream(client_call_details), request_iterator)
+        return await continuation(await self._calls.stream_details(client_call_details), request_iterator)
 
 
 class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
@@ -180,5 +180,5 @@ class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
         client_call_details: grpc.aio.ClientCallDetails,
         request_iterator: Requests[Request],
     ) -> AsyncIterator[Response]:
-        call = await continuation(await self._calls.for_stream(client_call_details), request_iterator)
+        call = await continuation(await self._calls.stream_details(client_call_details), request_iterator)
         return self._calls.until_idle(call, aiter(call))

@@ -17,16 +17,26 @@ from jwt.algorithms import ECAlgorithm
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from mesh.errors import Unauthenticated, Unavailable
 
-log = structlog.get_logger(__name__)
-
-# A certificate proves a service only to a call that says so: whoever calls on behalf of others presents one as well, and somebody
-# without a token would become a service.
+# A certificate identifies the caller only if the call says so. A gateway presents its certificate with every call that it forwards, and
+# an anonymous user's calls must not become a service's.
 PROOF = "x-caller-proof"
 CERTIFICATE = "certificate"
 
+_VERIFIED_MAX = 4096
+# How far the clocks of two machines may differ.
+_LEEWAY_SECONDS = 5
+_REFETCH_SECONDS = 5
+_RETRY_SECONDS = 1
+_STALE_SECONDS = 300
+_FETCH_SECONDS = 3
+# A token is renewed when this share of its lifetime has passed.
+_RENEW_AT = 0.8
+
+_log = structlog.get_logger(__name__)
+
 
 class Role(StrEnum):
-    """What a caller may do. `admin` may do all that `staff` may; a service is no user."""
+    """The role of a caller. An admin may do all that staff may; a service is not a user."""
 
     ANONYMOUS = "anonymous"
     CUSTOMER = "customer"
@@ -37,50 +47,52 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes the call being served."""
+    """Who makes a call."""
 
-    # A user's id, a service's name, or nothing.
     subject: str
+    """A user's id, a service's name, or nothing."""
     role: Role
-    # The user's number in the sales history, if an admin has set it.
     customer_number: str | None = None
-    # What the caller proved it with, for calls on their behalf.
+    """The user's key in the sales history, if an admin has set it."""
     token: str | None = field(default=None, repr=False)
+    """The verified token, which calls made for this caller carry as well."""
 
 
 ANONYMOUS = Caller(subject="", role=Role.ANONYMOUS)
 
+_caller: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
+
 
 def caller() -> Caller:
-    """Who makes the call being served."""
+    """The caller of the call being served."""
     return _caller.get()
 
 
 def enter(caller: Caller) -> None:
-    """Makes `caller` that of the call being served, to the end of the task."""
+    """Sets the caller of the call being served, until the end of the task."""
     _caller.set(caller)
 
 
 class Keys(Protocol):
-    """The public keys that tokens may be signed with."""
+    """The public keys that verify tokens."""
 
     async def key(self, kid: str) -> EllipticCurvePublicKey | None:
-        """The key of this id, or None if there is none. Raises `Unavailable` if that cannot be told."""
+        """The key with this id, or None. Raises `Unavailable` if the keys cannot be read."""
         ...
 
 
 class TokenVerifier:
-    """Tells who a token was issued to, or refuses it."""
+    """Verifies access tokens (JWT, RFC 7519), and caches the result."""
 
     def __init__(self, issuer: str, audience: str, keys: Keys) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
-        # A signature takes 100 µs to verify, and a caller's token comes with each of their calls.
+        # To verify a signature takes 100 µs, and every call of a caller carries the same token.
         self._verified: dict[str, tuple[Caller, float]] = {}
 
     async def verify(self, token: str) -> Caller:
-        """The caller that the token proves. Raises `Unauthenticated`, or `Unavailable` if the keys cannot be had."""
+        """The caller to whom the token was issued. Raises `Unauthenticated`, or `Unavailable` if the keys cannot be read."""
         known = self._verified.get(token)
         if known is not None and time.time() < known[1]:
             return known[0]
@@ -117,9 +129,9 @@ class TokenVerifier:
 
 
 class RemoteKeys:
-    """The keys that auth lists: fetched when first needed, when a token names one that is not known, and every few minutes.
+    """The keys that auth lists: fetched at the first token, for a token with an unknown key, and every few minutes.
 
-    While auth cannot be reached, the keys that are known stay good.
+    While auth cannot be reached, the known keys stay valid.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -130,10 +142,10 @@ class RemoteKeys:
         self._fetching = asyncio.Lock()
 
     async def key(self, kid: str) -> EllipticCurvePublicKey | None:
-        """The key of this id, or None if auth lists none. Raises `Unavailable` if auth cannot be asked."""
+        """The key with this id, or None if auth lists none. Raises `Unavailable` if auth cannot be reached."""
         if kid not in self._keys or time.monotonic() >= self._stale_at:
             async with self._fetching:
-                # Anybody can name a key that does not exist; auth should not hear of it each time.
+                # Anybody can send a token with an unknown key, which must not become a call to auth each time.
                 if time.monotonic() >= self._next_fetch:
                     await self._fetch()
             if kid not in self._keys and not self._reached:
@@ -142,27 +154,27 @@ class RemoteKeys:
 
     async def _fetch(self) -> None:
         try:
-            answer = await self._auth.ListSigningKeys(auth_pb2.ListSigningKeysRequest(), timeout=_FETCH_SECONDS)
+            response = await self._auth.ListSigningKeys(auth_pb2.ListSigningKeysRequest(), timeout=_FETCH_SECONDS)
         except grpc.aio.AioRpcError as error:
-            log.warning("signing keys not fetched", code=error.code().name)
+            _log.warning("signing keys not fetched", code=error.code().name)
             self._reached = False
             self._next_fetch = time.monotonic() + _RETRY_SECONDS
             return
-        self._keys = {key.kid: public_key(key) for key in answer.keys}
+        self._keys = {key.kid: public_key(key) for key in response.keys}
         self._reached = True
         self._next_fetch = time.monotonic() + _REFETCH_SECONDS
         self._stale_at = time.monotonic() + _STALE_SECONDS
 
 
 def public_key(key: auth_pb2.SigningKey) -> EllipticCurvePublicKey:
-    """A listed key, ready to verify with."""
+    """The key of a JSON Web Key (RFC 7517) that auth lists."""
     loaded = ECAlgorithm.from_jwk({"kty": key.kty, "crv": key.crv, "x": key.x, "y": key.y})
-    assert isinstance(loaded, EllipticCurvePublicKey)  # noqa: S101 without `d` it is no private one
+    assert isinstance(loaded, EllipticCurvePublicKey)  # noqa: S101 a key without `d` is a public one
     return loaded
 
 
 class ServiceToken:
-    """The token by which a service proves itself to others: kept, and renewed before it expires."""
+    """A service's own access token, by the client credentials grant (RFC 6749), renewed before it expires."""
 
     def __init__(self, auth: grpc.aio.Channel, client_id: str, client_secret: str) -> None:
         self._auth = auth_pb2_grpc.AuthServiceStub(auth)
@@ -173,7 +185,7 @@ class ServiceToken:
         self._renewing = asyncio.Lock()
 
     async def proof(self) -> Sequence[tuple[str, str]]:
-        """What the service's own calls carry."""
+        """The metadata of the service's own calls."""
         if time.monotonic() >= self._renewal:
             async with self._renewing:
                 if time.monotonic() >= self._renewal:
@@ -187,27 +199,15 @@ class ServiceToken:
         self._renewal = time.monotonic() + token.expires_in * _RENEW_AT
 
 
-async def forwarded() -> Sequence[tuple[str, str]]:
-    """What calls on behalf of the caller of the call being served carry."""
+async def caller_proof() -> Sequence[tuple[str, str]]:
+    """The metadata of calls made for the caller of the call being served: their token."""
     token = caller().token
     return (("authorization", f"Bearer {token}"),) if token else ()
 
 
-async def by_certificate() -> Sequence[tuple[str, str]]:
-    """What a service's own calls carry when its certificate proves it."""
+async def certificate_proof() -> Sequence[tuple[str, str]]:
+    """The metadata of calls of a service whose certificate identifies it."""
     return ((PROOF, CERTIFICATE),)
-
-
-_caller: ContextVar[Caller] = ContextVar("caller", default=ANONYMOUS)
-
-_VERIFIED_MAX = 4096
-# What clocks of two machines may differ by.
-_LEEWAY_SECONDS = 5
-_REFETCH_SECONDS = 5
-_RETRY_SECONDS = 1
-_STALE_SECONDS = 300
-_FETCH_SECONDS = 3
-_RENEW_AT = 0.8
 
 
 def _invalid() -> Unauthenticated:

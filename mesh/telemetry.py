@@ -1,4 +1,4 @@
-"""Logs, metrics and traces, set up once per process."""
+"""Logs, metrics and traces of a process."""
 
 import logging
 import os
@@ -24,26 +24,41 @@ from mesh.settings import MeshSettings
 
 REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
-# What a health check is told beside the health.
+# Part of the trailing metadata of a health check.
 SERVICE_VERSION = "x-service-version"
 
 
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+
+_REDACTED = "[hidden]"
+_SECRET_FIELDS = {"authorization", "client_secret", "cookie", "email", "password", "refresh_token", "access_token", "secret", "token"}
+_SECRETS = [
+    (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?"), _REDACTED),
+    (re.compile(r"\b(bearer|basic) +\S+", re.IGNORECASE), rf"\1 {_REDACTED}"),
+    (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), rf"\1:{_REDACTED}@"),
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), _REDACTED),
+]
+
+
 class Origin(NamedTuple):
-    """Where a call comes from: what it hands on to every log line, and to every call that it makes in turn."""
+    """Where a call comes from. It goes into every log line, and on to every call made meanwhile."""
 
     request_id: str
-    # W3C Trace Context: `00-<trace id>-<span id>-<flags>`.
     traceparent: str
-    # The end of the caller's patience, as `time.time()`. None if it has none.
+    """W3C Trace Context: `00-<trace id>-<span id>-<flags>`."""
     deadline: float | None
+    """In Unix time, in seconds. None if the client has not set one."""
 
     @property
     def trace_id(self) -> str:
         return self.traceparent[3:35]
 
 
+_origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
 def start(service: str, settings: MeshSettings) -> None:
-    """Logs as JSON lines to standard output, and sends spans and serves metrics where the settings say so."""
+    """Starts to log as JSON lines to standard output, to export spans and to serve metrics, as the settings say. Once per process."""
     _log_as_json(service, settings.log_level)
     if settings.otlp_endpoint:
         provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
@@ -55,7 +70,7 @@ def start(service: str, settings: MeshSettings) -> None:
 
 
 def tracer() -> trace.Tracer | None:
-    """What makes spans, or None if nobody wants them: then the ids still travel, and nothing else costs time."""
+    """The tracer, or None if spans are not exported: then trace ids are passed on all the same, and no spans are made."""
     provider = trace.get_tracer_provider()
     return provider.get_tracer("hashiramart") if isinstance(provider, TracerProvider) else None
 
@@ -66,12 +81,12 @@ def origin() -> Origin | None:
 
 
 def enter(origin: Origin) -> None:
-    """Makes `origin` that of the call being served, to the end of the task."""
+    """Sets the origin of the call being served, until the end of the task."""
     _origin.set(origin)
 
 
 def enter_span(traceparent: str) -> None:
-    """Goes on in this span of the call's trace, to the end of the task."""
+    """Sets the current span of the call being served, until the end of the task."""
     if current := _origin.get():
         _origin.set(current._replace(traceparent=traceparent))
 
@@ -83,7 +98,7 @@ def is_past_deadline() -> bool:
 
 
 def origin_of(metadata: Mapping[str, str], deadline: float | None) -> Origin:
-    """The origin of a call with this metadata. What it lacks, or has in a form that is none, is made here."""
+    """The origin of a call with this metadata. Ids that are missing or malformed are generated."""
     traceparent = metadata.get(TRACEPARENT, "")
     if not _TRACEPARENT.match(traceparent):
         traceparent = new_traceparent()
@@ -94,34 +109,20 @@ def origin_of(metadata: Mapping[str, str], deadline: float | None) -> Origin:
 
 
 def new_traceparent() -> str:
-    """A trace that begins here, and that nobody has decided to record."""
+    """A traceparent of a new trace, which is not sampled."""
     ids = f"{random.getrandbits(192):048x}"
     return f"00-{ids[:32]}-{ids[32:]}-00"
 
 
-def hidden(text: str) -> str:
+def redact(text: str) -> str:
     """The text without what looks like a token, a password in a URL, or an e-mail address."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
-_origin: ContextVar[Origin | None] = ContextVar("origin", default=None)
-
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
-
-_HIDDEN = "[hidden]"
-_SECRET_FIELDS = {"authorization", "client_secret", "cookie", "email", "password", "refresh_token", "access_token", "secret", "token"}
-_SECRETS = [
-    (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)?"), _HIDDEN),
-    (re.compile(r"\b(bearer|basic) +\S+", re.IGNORECASE), rf"\1 {_HIDDEN}"),
-    (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), rf"\1:{_HIDDEN}@"),
-    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), _HIDDEN),
-]
-
-
 def _log_as_json(service: str, level: str) -> None:
-    # gRPC's core writes to standard error by itself, in a format of its own, what its callers are told anyway.
+    # gRPC's core writes to standard error, in a format of its own, what it raises as errors anyway.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -135,7 +136,7 @@ def _log_as_json(service: str, level: str) -> None:
         add_service,
         _add_origin,
         structlog.processors.format_exc_info,
-        _hide,
+        _redact,
     ]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -151,7 +152,7 @@ def _log_as_json(service: str, level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # It tells of every request.
+    # It logs every request.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
@@ -162,22 +163,22 @@ def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
     return event
 
 
-def _hide(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
-        if not name.startswith("_"):  # what is not structlog's own
-            event[name] = _HIDDEN if name in _SECRET_FIELDS else _without_secrets(value)
+        if not name.startswith("_"):  # those are structlog's own
+            event[name] = _REDACTED if name in _SECRET_FIELDS else _redact_value(value)
     return event
 
 
-def _without_secrets(value: object) -> object:
+def _redact_value(value: object) -> object:
     match value:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return {str(name): _HIDDEN if name in _SECRET_FIELDS else _without_secrets(item) for name, item in value.items()}
+            return {str(name): _REDACTED if name in _SECRET_FIELDS else _redact_value(item) for name, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_without_secrets(item) for item in value]
+            return [_redact_value(item) for item in value]
         case Message():
-            # A message is what a caller sent or is sent.
+            # A message holds data of callers.
             return value.DESCRIPTOR.full_name
-    return hidden(str(value))
+    return redact(str(value))

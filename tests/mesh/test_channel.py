@@ -77,7 +77,7 @@ async def test_a_stream_that_nobody_reads_on_is_cancelled(settings: MeshSettings
 
 async def test_calls_on_behalf_of_a_caller_carry_their_token(settings: MeshSettings, issuer: Issuer) -> None:
     shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings, identity.forwarded) as stub:
+    async with served(shop, settings, issuer) as server, called(server, settings, identity.caller_proof) as stub:
         identity.enter(Caller("ann", Role.STAFF, token=issuer.token(Role.STAFF, "ann")))
         await stub.CreateProduct(NEW_MUG)
         identity.enter(ANONYMOUS)

@@ -221,7 +221,7 @@ async def test_services_with_certificates_of_one_authority_speak_tls(certified: 
 async def test_a_certificate_proves_a_service_to_calls_that_say_so(certified: Callable[[str], MeshSettings], issuer: Issuer) -> None:
     shop = a_shop()
     async with served(shop, certified("catalog"), issuer) as server:
-        async with called(server, certified("recommender"), identity.by_certificate) as stub:
+        async with called(server, certified("recommender"), identity.certificate_proof) as stub:
             async for _change in stub.WatchProducts(catalog_pb2.WatchProductsRequest()):
                 break
         async with called(server, certified("recommender")) as stub:
@@ -231,7 +231,7 @@ async def test_a_certificate_proves_a_service_to_calls_that_say_so(certified: Ca
 
 async def test_without_tls_nobody_is_a_service_by_saying_so(settings: MeshSettings, issuer: Issuer) -> None:
     shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings, identity.by_certificate) as stub:
+    async with served(shop, settings, issuer) as server, called(server, settings, identity.certificate_proof) as stub:
         await stub.GetProduct(MUG)
     assert shop.callers[0].role is Role.ANONYMOUS
 
