@@ -1,1 +1,1 @@
-"""The jobs service: work that takes minutes, and the workers that do it."""
+"""The jobs service, which queues work that takes minutes, and the workers that carry it out."""

@@ -1,4 +1,4 @@
-"""Serves the jobs: `python -m services.jobs`. Its workers are processes of their own: `python -m services.jobs.worker`."""
+"""Serves jobs: `python -m services.jobs`. Workers are processes of their own: `python -m services.jobs.worker`."""
 
 import uvloop
 
@@ -11,6 +11,7 @@ from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from services.jobs.feed import JobFeed
+from services.jobs.logs import LogRepository
 from services.jobs.repository import JobRepository
 from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
@@ -24,9 +25,9 @@ async def main() -> None:
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     async with auth, await database.connect(str(settings.database_url), mesh, direct_url) as postgres:
-        jobs = JobRepository(postgres)
-        feed = JobFeed(jobs, postgres)
-        servicer = JobsServicer(jobs, feed, PageTokens(settings.secret.get_secret_value().encode()))
+        jobs, logs = JobRepository(postgres), LogRepository(postgres)
+        feed = JobFeed(jobs, logs, postgres)
+        servicer = JobsServicer(jobs, logs, feed, PageTokens(settings.secret.get_secret_value().encode()))
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
         await serve(server, feed.run(), run_periodically(jobs.delete_expired, HOUSEKEEPING_SECONDS))

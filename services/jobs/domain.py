@@ -1,4 +1,4 @@
-"""Jobs and their rules."""
+"""Jobs and the rules of their life cycle."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -8,14 +8,14 @@ from typing import NamedTuple, Self
 from mesh.errors import FailedPrecondition
 
 
-class Kind(StrEnum):
-    """What kind of job it is."""
+class JobKind(StrEnum):
+    """What a job does."""
 
     ETL = "etl"
     TRAINING = "training"
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """How far a job has come."""
 
     QUEUED = "queued"
@@ -27,148 +27,159 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-# A worker holds the job.
-HELD = frozenset((State.RUNNING, State.CANCELLING))
-ENDED = frozenset((State.SUCCEEDED, State.SUCCEEDED_WITH_REJECTS, State.FAILED, State.CANCELLED))
+# The states in which a worker holds the job.
+HELD = frozenset((JobState.RUNNING, JobState.CANCELLING))
+ENDED = frozenset((JobState.SUCCEEDED, JobState.SUCCEEDED_WITH_REJECTS, JobState.FAILED, JobState.CANCELLED))
+
+# The stages of an attempt that has not reached its engines yet.
+SUBMITTING, STARTING_TRAINING = "submitting", "starting training"
+
+# From here on every wait has reached its limit.
+_MAX_DOUBLINGS = 20
 
 
-class Order(NamedTuple):
-    """What is asked for."""
+class JobSpec(NamedTuple):
+    """What a job is to do."""
 
-    kind: Kind
-    # Of a training: which model, and by which recipe. Else empty.
+    kind: JobKind
     model: str
+    """The model to train; empty for an ETL."""
     recipe: str
-    # `YYYY-MM-DD`, or empty for the last day of the sales files.
+    """The recipe of a training; empty for an ETL."""
     through_date: str
+    """The last day whose recorded events are included, `YYYY-MM-DD`; empty means the last day of the sales files."""
     full: bool
+    """Whether the ETL cleans every month, not only those that new files affect."""
     submitted_by: str
-
-
-# What a try is at before it has found its engines.
-SUBMITTING, STARTING_TO_TRAIN = "submitting", "starting to train"
+    """A user's id or a service's name."""
 
 
 class Failure(NamedTuple):
-    """Why a job, or one try of it, failed: one of the contract's reasons, and a sentence."""
+    """Why a job, or one attempt of it, failed."""
 
     reason: str
+    """One of the contract's `ErrorReason`s."""
     message: str
 
 
 class Job(NamedTuple):
-    """A job as its last change left it."""
+    """A job: its spec, and its state after the latest change."""
 
     id: str
-    kind: Kind
+    kind: JobKind
     model: str
     recipe: str
     through_date: str
     full: bool
     submitted_by: str
-    state: State
+    state: JobState
     stage: str
     done_count: int
     total_count: int
-    # Of the last try of the ETL.
     application_id: str
+    """The YARN application of the latest ETL attempt; empty until YARN has saved it."""
     attempt_count: int
     failure_reason: str
     failure_message: str
-    # What the ETL found, and what the training came to, in the contract's words.
     etl: Mapping[str, object] | None
+    """The result of the ETL, with the fields of the contract's `EtlResult`."""
     training: Mapping[str, object] | None
+    """The result of the training, with the fields of the contract's `TrainingResult`."""
     create_time: datetime
     start_time: datetime | None
     end_time: datetime | None
     next_attempt_time: datetime | None
-    # Who set out to submit this try's application, and until when a program that does so may live. Nobody, before that.
     submitter: str
+    """The holder that submits this attempt's application; empty until one is about to."""
     submit_deadline: datetime | None
+    """When the submitter's spark-submit process is killed at the latest."""
     version: int
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         return self.state in ENDED
 
     @property
     def tag(self) -> str:
-        """What YARN knows the job's applications by."""
+        """The YARN tag of all of the job's applications."""
         return f"hashiramart-job-{self.id}"
 
     @property
     def attempt_tag(self) -> str:
-        """What YARN knows the application of this try by."""
+        """The YARN tag of this attempt's application."""
         return f"{self.tag}-{self.attempt_count}"
 
     @property
     def lacks_engine(self) -> bool:
-        """Whether the last try ended for want of an engine, and the one now, if there is one, has come no further."""
-        return self.failure_reason == "ENGINE_UNAVAILABLE" and self.stage in ("", SUBMITTING, STARTING_TO_TRAIN)
+        """Whether the last attempt failed because an engine was unavailable, and the current one, if any, has not got further."""
+        return self.failure_reason == "ENGINE_UNAVAILABLE" and self.stage in ("", SUBMITTING, STARTING_TRAINING)
 
-    def cancelled(self, now: datetime) -> Self:
-        """The job, asked to stop: it has ended if nobody works on it. Raises `FailedPrecondition` if it had before."""
-        if self.ended:
+    def cancel(self, now: datetime) -> Self:
+        """Cancels the job: at once, unless a worker holds it and has to stop first. Raises `FailedPrecondition` if it has ended."""
+        if self.has_ended:
             raise FailedPrecondition("JOB_ENDED", f"job '{self.id}' has already ended")
-        return self._replace(state=State.CANCELLING) if self.state in HELD else self.at_end(State.CANCELLED, now)
+        return self._replace(state=JobState.CANCELLING) if self.state in HELD else self.end(JobState.CANCELLED, now)
 
-    def failed(self, failure: Failure, now: datetime) -> Self:
-        """The job, failed for good."""
-        return self.at_end(State.FAILED, now)._replace(failure_reason=failure.reason, failure_message=failure.message)
+    def fail(self, failure: Failure, now: datetime) -> Self:
+        """Fails the job for good."""
+        return self.end(JobState.FAILED, now)._replace(failure_reason=failure.reason, failure_message=failure.message)
 
-    def cleaned(self, etl: Mapping[str, object], now: datetime) -> Self:
-        """The job after its ETL: done, or about to train."""
-        job = self._replace(etl=etl, stage="", done_count=0, total_count=0, failure_reason="", failure_message="")
-        return job.succeeded(now) if self.kind is Kind.ETL else job
+    def complete_etl(self, result: Mapping[str, object], now: datetime) -> Self:
+        """Records the result of the ETL; an ETL job has succeeded, a training job goes on to train."""
+        job = self._replace(etl=result, stage="", done_count=0, total_count=0, failure_reason="", failure_message="")
+        return job.succeed(now) if self.kind is JobKind.ETL else job
 
-    def trained(self, training: Mapping[str, object], now: datetime) -> Self:
-        """The job, done, its model promoted."""
-        return self._replace(training=training, failure_reason="", failure_message="").succeeded(now)
+    def complete_training(self, result: Mapping[str, object], now: datetime) -> Self:
+        """Records the result of a training whose model was promoted."""
+        return self._replace(training=result, failure_reason="", failure_message="").succeed(now)
 
-    def refused(self, training: Mapping[str, object], message: str, now: datetime) -> Self:
-        """The job, its model refused by the gate."""
-        return self._replace(training=training).failed(Failure("MODEL_REFUSED_BY_GATE", message), now)
+    def reject_model(self, result: Mapping[str, object], message: str, now: datetime) -> Self:
+        """Records the result of a training whose model did not pass the gate."""
+        return self._replace(training=result).fail(Failure("MODEL_REFUSED_BY_GATE", message), now)
 
-    def succeeded(self, now: datetime) -> Self:
-        return self.at_end(State.SUCCEEDED_WITH_REJECTS if self.etl and self.etl.get("rejects") else State.SUCCEEDED, now)
+    def succeed(self, now: datetime) -> Self:
+        has_rejects = self.etl and self.etl.get("rejects")
+        return self.end(JobState.SUCCEEDED_WITH_REJECTS if has_rejects else JobState.SUCCEEDED, now)
 
-    def at_end(self, state: State, now: datetime) -> Self:
+    def end(self, state: JobState, now: datetime) -> Self:
         return self._replace(state=state, stage="", end_time=now, next_attempt_time=None)
 
 
-class Limits(NamedTuple):
-    """How often a job is tried, after how long again, which is twice as long each time to a limit, and how long it may take in all."""
+class RetryPolicy(NamedTuple):
+    """How often a job is attempted, how long it waits in between, and how long it may take."""
 
-    attempts: int
+    max_attempts: int
     first_wait: timedelta
+    """The wait before the second attempt; each further wait is twice as long."""
     longest_wait: timedelta
-    patience: timedelta
+    timeout: timedelta
+    """How long all attempts may take together, the waits included."""
 
     def must_stop(self, job: Job, now: datetime) -> bool:
-        """Whether the job was cancelled, or has taken too long."""
-        return job.state is State.CANCELLING or self.timed_out(job, now)
+        """Whether the job was cancelled or has timed out."""
+        return job.state is JobState.CANCELLING or self.has_timed_out(job, now)
 
-    def timed_out(self, job: Job, now: datetime) -> bool:
-        return job.start_time is not None and now > job.start_time + self.patience
+    def has_timed_out(self, job: Job, now: datetime) -> bool:
+        return job.start_time is not None and now > job.start_time + self.timeout
 
-    def stopped(self, job: Job, now: datetime) -> Job:
-        """The job that had to stop, when it has."""
-        if job.state is State.CANCELLING:
-            return job.at_end(State.CANCELLED, now)
+    def stop(self, job: Job, now: datetime) -> Job:
+        """Ends a job that must stop, once its work has stopped."""
+        if job.state is JobState.CANCELLING:
+            return job.end(JobState.CANCELLED, now)
         if job.lacks_engine:
-            waited = f"{job.failure_message}, for longer than the {self.patience} that the job may take"
-            return job.failed(Failure("ENGINE_UNAVAILABLE", waited), now)
-        return job.failed(Failure("JOB_TIMED_OUT", f"the job took longer than {self.patience}"), now)
+            message = f"{job.failure_message}, for longer than the {self.timeout} that the job may take"
+            return job.fail(Failure("ENGINE_UNAVAILABLE", message), now)
+        return job.fail(Failure("JOB_TIMED_OUT", f"the job took longer than {self.timeout}"), now)
 
-    def retried(self, job: Job, failure: Failure, now: datetime) -> Job:
-        """The job, waiting for its next try; or failed, if this was the last."""
-        return job.failed(failure, now) if job.attempt_count >= self.attempts else self.waiting(job, failure, now)
+    def retry(self, job: Job, failure: Failure, now: datetime) -> Job:
+        """Queues the job for its next attempt; fails it if this was the last."""
+        return job.fail(failure, now) if job.attempt_count >= self.max_attempts else self.postpone(job, failure, now)
 
-    def waiting(self, job: Job, failure: Failure, now: datetime) -> Job:
-        """The job, waiting for its next try, however many there were."""
-        wait = min(self.first_wait * 2 ** min(job.attempt_count - 1, _DOUBLINGS), self.longest_wait)
-        waiting = job._replace(state=State.QUEUED, stage="", done_count=0, total_count=0, next_attempt_time=now + wait)
-        return waiting._replace(failure_reason=failure.reason, failure_message=failure.message)
+    def postpone(self, job: Job, failure: Failure, now: datetime) -> Job:
+        """Queues the job for its next attempt, however many there were."""
+        wait = min(self.first_wait * 2 ** min(job.attempt_count - 1, _MAX_DOUBLINGS), self.longest_wait)
+        queued = job._replace(state=JobState.QUEUED, stage="", done_count=0, total_count=0, next_attempt_time=now + wait)
+        return queued._replace(failure_reason=failure.reason, failure_message=failure.message)
 
 
 class LogLine(NamedTuple):
@@ -178,7 +189,3 @@ class LogLine(NamedTuple):
     time: datetime
     source: str
     text: str
-
-
-# Beyond these no wait is shorter than its limit.
-_DOUBLINGS = 20

@@ -1,4 +1,4 @@
-"""The ETL of a job: an application on YARN, submitted once, watched, and judged by what it leaves."""
+"""Runs the ETL of a job as an application on YARN."""
 
 from __future__ import annotations
 
@@ -7,178 +7,199 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from services.jobs.domain import SUBMITTING, Failure, Job, Limits
-from services.jobs.events import EventExport
-from services.jobs.joblog import JobLog
+from services.jobs.child_process import ChildProcess
+from services.jobs.container_logs import AggregatedLogs
+from services.jobs.domain import SUBMITTING, Failure, Job, RetryPolicy
+from services.jobs.errors import EngineUnavailable
+from services.jobs.event_export import EventExport
+from services.jobs.log_collector import LogCollector
 from services.jobs.package import SCRIPT
-from services.jobs.program import Program
 from services.jobs.results import Results
-from services.jobs.submission import Spark
-from services.jobs.yarn import Application, EngineUnavailable, Yarn
+from services.jobs.submission import SparkSubmit
+from services.jobs.yarn import Application, YarnClient
+
+WAITING_FOR_YARN = "waiting for YARN"
+
+# How long a submission may take to become visible in YARN after its process has ended.
+SETTLE_TIME = timedelta(seconds=5)
+# How long YARN may take to aggregate an application's logs, and HDFS to return them.
+LOG_TIME = timedelta(minutes=2)
 
 
-class Engines(NamedTuple):
-    """What an ETL runs on."""
+class EtlEngines(NamedTuple):
+    """The engines that an ETL runs on."""
 
-    yarn: Yarn
-    spark: Spark
+    yarn: YarnClient
+    spark_submit: SparkSubmit
+    logs: AggregatedLogs
     results: Results
-    # Where there is a recommender, which records events.
     events: EventExport | None
+    """None if there is no recommender that records events."""
 
 
-class Terms(NamedTuple):
-    """On what terms a worker does its ETLs."""
+class EtlConfig(NamedTuple):
+    """What all ETLs of a worker have in common."""
 
-    # The zip file of the ETL's modules, and what every ETL is told besides its job.
     code: Path
+    """The zip file with the ETL's modules."""
     arguments: Sequence[str]
-    limits: Limits
+    """The arguments of the application, besides the job's own."""
+    retry_policy: RetryPolicy
 
 
-class Etl:
-    """The ETL of one job in the hands of one holder, carried on step by step.
+class EtlAttempt:
+    """The ETL of a job's current attempt, advanced by the job's holder.
 
-    A job has one application a try, whatever dies on the way. YARN takes whatever it is sent, so this is how:
+    Each attempt runs one application, whichever worker, program or engine dies. YARN accepts anything that it is sent, so:
 
-    * Nobody submits before it stands in the job's row, under the holder's name, that they will. Rows are changed by their holder alone.
-    * Each try has a tag of its own. What YARN has under it is adopted, whoever submitted it, and only when there is nothing is
-      anything submitted.
-    * That there is nothing is certain when no program that was begun can submit any more. A program of our own has ended. Another
-      holder's was begun at once after its row was written, dies with its worker, and is killed at its deadline whatever that worker
-      does. What YARN had been sent by then, it knows within `_SETTLED` more.
-    * Should a machine sleep through all of that and submit after all, the later application is killed as soon as it is seen.
+    * Nobody submits before the job's row says that they will, under their holder's name. Only the holder changes the row.
+    * Each attempt has a tag of its own. An application that YARN has under it is adopted, whoever submitted it; another is submitted
+      only if there is none.
+    * There is certainly none when no process can submit any more. A process of our own has ended. Another holder's was started right
+      after its row was written, dies with its worker, and is killed at its deadline whatever that worker does. YARN knows what it was
+      sent by then within `SETTLE_TIME`.
+    * An application counts once YARN has saved it. One that is lost with the ResourceManager before that is submitted again, in the
+      same attempt.
+    * Should a machine sleep through all of that and submit late, the later application is killed as soon as it is seen.
     """
 
-    def __init__(self, engines: Engines, terms: Terms, log: JobLog, holder: str) -> None:
-        self._yarn, self._spark, self._results, self._events = engines
-        self._terms, self._limits = terms, terms.limits
+    def __init__(self, engines: EtlEngines, config: EtlConfig, log: LogCollector, holder: str) -> None:
+        self._engines = engines
+        self._config = config
+        self._policy = config.retry_policy
         self._log = log
         self._holder = holder
-        self._submission: Program | None = None
-        # When it was first seen that the submission, or the application, had ended.
-        self._submitted: datetime | None = None
-        self._ended: datetime | None = None
+        self._submission: ChildProcess | None = None
+        # When the submission, and the application, were first seen to have ended.
+        self._submission_end: datetime | None = None
+        self._application_end: datetime | None = None
 
     async def step(self, job: Job, now: datetime) -> Job:
-        """The job, a little further. What changes the world is done only once the row says that it will be.
+        """Advances the job by one step. Side effects follow in the step after the one that announces them in the row.
 
-        Raises `EngineUnavailable`; then the job is as it was.
+        Raises `EngineUnavailable`; then the job is unchanged.
         """
-        if not job.submitter and self._limits.must_stop(job, now):
-            return self._limits.stopped(job, now)
-        application = await self._application(job)
+        if not job.submitter and self._policy.must_stop(job, now):
+            return self._policy.stop(job, now)
+        application = await self._find_application(job)
         if application is None:
-            return await self._unsubmitted(job, now)
-        await self._tell_submission()
-        if application.id != job.application_id:
-            await self._log.note(f"YARN has taken it in as {application.id}")
-            return job._replace(application_id=application.id, stage="waiting for YARN")
-        if application.ended:
-            return await self._over(job, application, now)
-        if self._limits.must_stop(job, now):
-            await self._yarn.kill(application.id)
+            return await self._submit(job, now)
+        await self._log_submission()
+        if application.has_ended and job.application_id:
+            return await self._finish(job, application, now)
+        if self._policy.must_stop(job, now) and not application.has_ended:
+            await self._engines.yarn.kill(application.id)
             return job
-        return await self._running(job, application)
+        if not job.application_id:
+            return await self._adopt(job, application)
+        return await self._follow(job, application)
 
     async def close(self) -> None:
-        """Leaves the job; what runs on YARN runs on."""
+        """Ends a submission in progress; an application that YARN has continues."""
         if self._submission:
             await self._submission.kill()
 
-    async def _application(self, job: Job) -> Application | None:
-        """The application of this try, if YARN has taken one in."""
-        tagged = {application.id: application for application in await self._yarn.tagged(job.attempt_tag)}
+    async def _find_application(self, job: Job) -> Application | None:
+        """This attempt's application, if YARN has one."""
+        tagged = {application.id: application for application in await self._engines.yarn.list_applications(job.attempt_tag)}
         id = job.application_id or next(iter(tagged), "")
         for other in tagged.values():
-            if other.id != id and not other.ended:
-                await self._yarn.kill(other.id)
+            if other.id != id and not other.has_ended:
+                await self._engines.yarn.kill(other.id)
         if job.application_id and id not in tagged:
             return Application(id, "FAILED", "FAILED", "YARN no longer knows the application", "FAILED")
         return tagged.get(id)
 
-    async def _unsubmitted(self, job: Job, now: datetime) -> Job:
+    async def _submit(self, job: Job, now: datetime) -> Job:
+        """Advances a job for which YARN has no application yet."""
         if not job.submitter:
-            await self._results.clear(job.id)
-            if self._events:
-                await self._log.note(await self._events.export())
-            return job._replace(submitter=self._holder, submit_deadline=now + self._spark.longest_submission, stage=SUBMITTING)
-        must_stop = self._limits.must_stop(job, now)
+            return await self._announce_submission(job, now)
+        must_stop = self._policy.must_stop(job, now)
         if job.submitter == self._holder and not self._submission and not must_stop:
-            self._submission = await self._spark.submit((job.tag, job.attempt_tag), self._terms.code, SCRIPT, self._arguments(job))
+            tags = (job.tag, job.attempt_tag)
+            self._submission = await self._engines.spark_submit.start(tags, self._config.code, SCRIPT, self._arguments(job))
             return job
-        await self._tell_submission()
-        if self._submission and self._submission.running:
+        await self._log_submission()
+        if self._submission and self._submission.is_running:
             if must_stop:
                 await self._submission.kill()
             return job
-        if now < self._settled(job, now):
+        if now < self._settled_time(job, now):
             return job
         if must_stop:
-            return self._limits.stopped(job, now)
+            return self._policy.stop(job, now)
         if self._submission:
-            reason = self._submission.complaint or "it took too long"
-            return self._limits.retried(job, Failure("ENGINE_UNAVAILABLE", f"YARN did not take it in: {reason}"), now)
-        await self._log.note("whoever was about to submit it did not")
+            reason = self._submission.last_error_line or "it took too long"
+            return self._policy.retry(job, Failure("ENGINE_UNAVAILABLE", f"YARN did not accept the application: {reason}"), now)
+        await self._log.note("the previous worker did not submit the application")
         return job._replace(submitter="", submit_deadline=None)
 
-    def _settled(self, job: Job, now: datetime) -> datetime:
-        """When it is certain that YARN knows whatever was submitted."""
-        if job.submitter == self._holder:
-            self._submitted = self._submitted or now
-            return self._submitted + _SETTLED
-        return (job.submit_deadline or now) + _SETTLED
+    async def _announce_submission(self, job: Job, now: datetime) -> Job:
+        await self._engines.results.remove(job.id)
+        if self._engines.events:
+            await self._log.note(await self._engines.events.export())
+        return job._replace(submitter=self._holder, submit_deadline=now + self._engines.spark_submit.timeout, stage=SUBMITTING)
 
-    async def _running(self, job: Job, application: Application) -> Job:
+    def _settled_time(self, job: Job, now: datetime) -> datetime:
+        """When YARN certainly knows whatever was submitted."""
+        if job.submitter == self._holder:
+            self._submission_end = self._submission_end or now
+            return self._submission_end + SETTLE_TIME
+        return (job.submit_deadline or now) + SETTLE_TIME
+
+    async def _adopt(self, job: Job, application: Application) -> Job:
+        """Records the application that YARN has accepted."""
+        if not application.is_saved:
+            return job
+        await self._log.note(f"YARN has accepted the application as {application.id}")
+        return job._replace(application_id=application.id, stage=WAITING_FOR_YARN)
+
+    async def _follow(self, job: Job, application: Application) -> Job:
+        """Records the log and the progress of an application that has not ended."""
         if application.state != "RUNNING":
-            return job._replace(stage="waiting for YARN")
-        await self._log.follow(self._yarn, application.id)
-        progress = await self._yarn.progress(application.id)
+            return job._replace(stage=WAITING_FOR_YARN)
+        await self._log.collect_running(self._engines.yarn, application.id)
+        progress = await self._engines.yarn.progress(application.id)
         if progress is None:
-            return job._replace(stage="starting") if job.stage in (SUBMITTING, "waiting for YARN") else job
+            return job._replace(stage="starting") if job.stage in (SUBMITTING, WAITING_FOR_YARN) else job
         return job._replace(stage=progress.stage or job.stage, done_count=progress.done_count, total_count=progress.total_count)
 
-    async def _over(self, job: Job, application: Application, now: datetime) -> Job:
-        self._ended = self._ended or now
-        if not application.logs_gathered and now < self._ended + _GATHERED:
+    async def _finish(self, job: Job, application: Application, now: datetime) -> Job:
+        """Records the log and the result of an application that has ended."""
+        self._application_end = self._application_end or now
+        is_log_due = now < self._application_end + LOG_TIME
+        if is_log_due and not application.has_aggregated_logs:
             return job
-        await self._complete_log(application, now)
-        succeeded = application.final_status == "SUCCEEDED"
-        # What was killed on request need not wait for the store.
-        must_stop = self._limits.must_stop(job, now)
-        left = {} if must_stop and not succeeded else await self._results.read(job.id)
-        if succeeded and "etl" in left:
-            return job.cleaned(left["etl"], now)
+        await self._collect_rest_of_log(application, is_log_due)
+        has_succeeded = application.final_status == "SUCCEEDED"
+        # A job whose application was killed on request does not wait for the store.
+        must_stop = self._policy.must_stop(job, now)
+        result = {} if must_stop and not has_succeeded else await self._engines.results.read(job.id)
+        if has_succeeded and "etl" in result:
+            return job.complete_etl(result["etl"], now)
         if must_stop:
-            return self._limits.stopped(job, now)
-        if "failure" in left:
-            failure = Failure(str(left["failure"]["reason"]), str(left["failure"]["message"]))
-            retried = failure.reason == "ENGINE_UNAVAILABLE"
-            return self._limits.retried(job, failure, now) if retried else job.failed(failure, now)
+            return self._policy.stop(job, now)
+        if "failure" in result:
+            failure = Failure(str(result["failure"]["reason"]), str(result["failure"]["message"]))
+            return self._policy.retry(job, failure, now) if failure.reason == "ENGINE_UNAVAILABLE" else job.fail(failure, now)
         if application.final_status == "KILLED":
-            return job.failed(Failure("APPLICATION_FAILED", "somebody killed the application in YARN"), now)
-        # Its own faults it tells. What ended without a word was ended: its node was lost, or the cluster.
-        last = application.diagnostics.splitlines()[-1:] or ["YARN does not say why"]
-        return self._limits.retried(job, Failure("APPLICATION_FAILED", f"the application ended without a result: {last[0]}"), now)
+            return job.fail(Failure("APPLICATION_FAILED", "the application was killed in YARN"), now)
+        # An application that fails by itself leaves a result. This one was ended: its node or the cluster was lost, or memory was short.
+        reason = (application.diagnostics.splitlines() or ["YARN gives no reason"])[-1]
+        return self._policy.retry(job, Failure("APPLICATION_FAILED", f"the application ended without a result: {reason}"), now)
 
-    async def _complete_log(self, application: Application, now: datetime) -> None:
+    async def _collect_rest_of_log(self, application: Application, is_log_due: bool) -> None:
         try:
-            await self._log.complete(self._spark, application.id)
+            await self._log.collect_rest(self._engines.logs, application.id)
         except EngineUnavailable as error:
-            if self._ended and now < self._ended + _GATHERED:
+            if is_log_due:
                 raise
             await self._log.note(f"the rest of the log is lost: {error}")
 
-    async def _tell_submission(self) -> None:
+    async def _log_submission(self) -> None:
         if self._submission:
-            await self._log.note(*self._submission.said())
+            await self._log.note(*self._submission.take_lines())
 
     def _arguments(self, job: Job) -> list[str]:
         through = ["--through-date", job.through_date] if job.through_date else []
-        return ["--job-id", job.id, *self._terms.arguments, *through, *(["--full"] if job.full else [])]
-
-
-# How long what was sent to YARN may be on its way.
-_SETTLED = timedelta(seconds=5)
-# How long YARN may take to gather an application's logs, and give them.
-_GATHERED = timedelta(minutes=2)
+        return ["--job-id", job.id, *self._config.arguments, *through, *(["--full"] if job.full else [])]

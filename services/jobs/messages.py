@@ -1,4 +1,4 @@
-"""Jobs as the contract's messages."""
+"""Converts between jobs and the contract's messages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from google.protobuf.json_format import ParseDict
 
 from hashiramart.jobs.v1 import jobs_pb2
 from mesh.timestamps import timestamp
-from services.jobs.domain import Job, Kind, LogLine, State
+from services.jobs.domain import Job, JobKind, JobState, LogLine
+
+_KINDS = {kind: jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.name}") for kind in JobKind}
+_STATES = {state: jobs_pb2.JobState.Value(f"JOB_STATE_{state.name}") for state in JobState}
 
 
 def job_message(job: Job) -> jobs_pb2.Job:
-    """The job, as callers see it."""
     message = jobs_pb2.Job(
         id=job.id,
         kind=_KINDS[job.kind],
@@ -38,19 +40,14 @@ def job_message(job: Job) -> jobs_pb2.Job:
 
 
 def line_message(line: LogLine) -> jobs_pb2.LogLine:
-    """A line of a log."""
     return jobs_pb2.LogLine(number=line.number, time=timestamp(line.time), source=line.source, text=line.text)
 
 
-def kind(number: jobs_pb2.JobKind.ValueType) -> Kind | None:
-    """The kind that this number of the contract stands for; None if it says nothing."""
+def job_kind(number: jobs_pb2.JobKind.ValueType) -> JobKind | None:
+    """The kind of the contract's enum value; None if it is unspecified."""
     return next((kind for kind, value in _KINDS.items() if value == number), None)
 
 
-def states(numbers: Collection[jobs_pb2.JobState.ValueType]) -> set[State]:
-    """The states that these numbers of the contract stand for."""
+def job_states(numbers: Collection[jobs_pb2.JobState.ValueType]) -> set[JobState]:
+    """The states of the contract's enum values."""
     return {state for state, value in _STATES.items() if value in numbers}
-
-
-_KINDS = {kind: jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.name}") for kind in Kind}
-_STATES = {state: jobs_pb2.JobState.Value(f"JOB_STATE_{state.name}") for state in State}

@@ -1,4 +1,4 @@
-"""What the jobs service and its workers need from their environment."""
+"""Settings of the jobs service and its workers."""
 
 import sys
 from pathlib import Path
@@ -13,59 +13,57 @@ from services.jobs.package import ROOT
 
 
 class Settings(EnvironmentSettings, env_prefix="JOBS_"):
-    """Those of the service, read from the environment as `JOBS_...`."""
+    """Settings of the service, read from the environment as `JOBS_...`."""
 
     listen: str = "127.0.0.1:50055"
     database_url: PostgresDsn
-    # Leads to PostgreSQL itself if `database_url` leads to a pooler: there the service is told of changes, else it has to ask.
     database_direct_url: PostgresDsn | None = None
+    """A direct connection to PostgreSQL if `database_url` leads to a pooler. Without one the service polls for changes."""
 
-    # Signs page tokens: the same for all replicas.
     secret: Annotated[SecretStr, Field(min_length=32)]
+    """Signs page tokens; the same for all replicas."""
 
 
 class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
-    """Those of a worker, read from the environment as `JOBS_...`.
-
-    What Spark and Hadoop need stands there as they call it: JAVA_HOME, HADOOP_CONF_DIR.
-    """
+    """Settings of a worker, read from the environment as `JOBS_...`. Spark and Hadoop read their own: JAVA_HOME, HADOOP_CONF_DIR."""
 
     database_url: PostgresDsn
 
     yarn_url: str = "http://127.0.0.1:8088"
     yarn_user: str = "hashiramart"
     spark_home: Path
-    # The folder of Hadoop's jars, those of YARN's client among them.
     hadoop_jars: Path
-    # What applications are submitted with: `spark-submit --properties-file`. No secret may stand in it, for Spark's pages show it.
+    """The folder of Hadoop's jars, including those of YARN's client."""
     spark_properties: Path
+    """The properties file for `spark-submit`. It must not contain secrets, as Spark's web pages show it."""
 
     raw_root: str = "hdfs:///hashiramart/raw"
-    # The store. Its keys come from the environment, as AWS calls them, or from the file that AWS_SHARED_CREDENTIALS_FILE names.
     store_url: str = "http://127.0.0.1:9000"
+    """The S3 store. Its keys come from AWS's own variables, or from the file that AWS_SHARED_CREDENTIALS_FILE names."""
     store_region: str = "us-east-1"
     lake_bucket: str = "lake"
-    # For the data's manifest, and the models' lineage.
     code_commit: str = ""
+    """The commit that the data's manifest and the models' lineage name."""
 
-    # The NameNode's REST API, by which recorded events get into the raw zone.
     webhdfs_url: str = "http://127.0.0.1:9870"
-    # Where the recommender tells of recorded events, and the secret by which the worker proves itself as `jobs`. Without both the raw
-    # zone gets no new events.
+    """The NameNode's REST API, for exporting recorded events to the raw zone."""
     recommender_address: str = ""
+    """The recommender that records events. No events are exported without this and `service_secret`."""
     service_secret: SecretStr | None = None
+    """The secret by which the worker authenticates as the service `jobs`."""
 
-    # Training: the Python that has what it takes, the checkout whose pipeline it runs, and where each has a folder of its own for it.
-    # DVC's own settings stand in the environment as it calls them: DVC_GLOBAL_CONFIG_DIR.
     training_python: Path = Path(sys.executable)
+    """The Python interpreter for training. DVC reads its own settings: DVC_GLOBAL_CONFIG_DIR."""
     training_checkout: Path = ROOT
+    """The checkout whose pipeline is run."""
     training_folder: Path = Field(default_factory=lambda: Path(gettempdir(), "hashiramart-training"))
+    """Where each training gets a folder of its own."""
     mlflow_url: str = "http://127.0.0.1:5000"
-    # The file with training's own key for the store, if it has one.
     training_credentials_file: Path | None = None
+    """The AWS credentials file with training's own key to the store."""
 
-    # A worker that is not heard of for so long has lost its job to another.
     lease_seconds: float = 15
+    """After this time without a renewal, a job is taken over by another worker."""
     tick_seconds: float = 1
     submit_seconds: Annotated[float, Field(gt=0)] = 120
     job_seconds: float = 7200
@@ -76,7 +74,7 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
 
     @property
     def secrets(self) -> list[str]:
-        """What no log may show, besides the store's key."""
+        """Secrets to redact from logs, besides the store's key."""
         file = self.training_credentials_file
         keys = [AWSConfigProvider(str(file)).retrieve().secret_key] if file else []
         own = self.service_secret.get_secret_value() if self.service_secret else ""
@@ -84,8 +82,8 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
 
     @property
     def training_environment(self) -> dict[str, str]:
-        """What every training finds in its environment, besides what the worker has."""
-        told = {
+        """The environment of every training, in addition to the worker's."""
+        variables = {
             "PIPELINE_STORE_URL": self.store_url,
             "PIPELINE_STORE_REGION": self.store_region,
             "PIPELINE_LAKE_BUCKET": self.lake_bucket,
@@ -93,13 +91,13 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
             "PIPELINE_CODE_COMMIT": self.code_commit,
         }
         if self.training_credentials_file:
-            told["AWS_SHARED_CREDENTIALS_FILE"] = str(self.training_credentials_file)
-        return {name: value for name, value in told.items() if value}
+            variables["AWS_SHARED_CREDENTIALS_FILE"] = str(self.training_credentials_file)
+        return {name: value for name, value in variables.items() if value}
 
     @property
     def etl_arguments(self) -> list[str]:
-        """What every ETL is told."""
-        told = {"raw-root": self.raw_root, "store-url": self.store_url, "region": self.store_region, "bucket": self.lake_bucket}
+        """The arguments of every ETL."""
+        options = {"raw-root": self.raw_root, "store-url": self.store_url, "region": self.store_region, "bucket": self.lake_bucket}
         if self.code_commit:
-            told["code-commit"] = self.code_commit
-        return [word for name, value in told.items() for word in (f"--{name}", value)]
+            options["code-commit"] = self.code_commit
+        return [word for name, value in options.items() for word in (f"--{name}", value)]

@@ -1,4 +1,4 @@
-"""The tables of the jobs' schema."""
+"""The tables of the schema `jobs`."""
 
 from sqlalchemy import (
     Boolean,
@@ -19,7 +19,7 @@ from mesh.idempotency import IdempotentRequests
 
 metadata = MetaData(schema="jobs")
 
-# Compared byte by byte, so that every server orders alike.
+# Compared byte by byte, so that the order does not depend on the server's locale.
 _ID = Text(collation="C")
 _TIME = DateTime(timezone=True)
 
@@ -27,14 +27,14 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", _ID, nullable=False),
-    # What was asked for, and by whom.
+    # The spec.
     Column("kind", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("recipe", Text, nullable=False, server_default=""),
     Column("through_date", Text, nullable=False),
     Column("full", Boolean, nullable=False),
     Column("submitted_by", Text, nullable=False),
-    # What has become of it.
+    # The state.
     Column("state", Text, nullable=False),
     Column("stage", Text, nullable=False, server_default=""),
     Column("done_count", Integer, nullable=False, server_default="0"),
@@ -51,12 +51,12 @@ jobs = Table(
     Column("next_attempt_time", _TIME),
     Column("submitter", Text, nullable=False, server_default=""),
     Column("submit_deadline", _TIME),
-    # One more with every change of the above.
+    # Incremented by every change of the above.
     Column("version", Integer, nullable=False, server_default="1"),
-    # The lease: who works on it, and until when unless they say again that they do.
+    # The lease: which claim of a worker holds the job, and until when unless it is renewed.
     Column("holder", Text, nullable=False, server_default=""),
     Column("held_until", _TIME),
-    # Of its log: the number of the last line, and up to which byte each file was read.
+    # The log: the number of the last line, and how many bytes of each file are stored.
     Column("line_count", Integer, nullable=False, server_default="0"),
     Column("log_offsets", JSONB, nullable=False, server_default="{}"),
     PrimaryKeyConstraint("id"),
@@ -64,7 +64,7 @@ jobs = Table(
 Index("jobs_by_create_time", "create_time", "id", _table=jobs)
 Index("jobs_to_do", "create_time", "id", postgresql_where=jobs.c.end_time.is_(None), _table=jobs)
 
-# The last lines of each job, numbered from 1 without a gap.
+# The latest lines of each job, numbered from 1 without gaps.
 log_lines = Table(
     "log_lines",
     metadata,
@@ -76,5 +76,4 @@ log_lines = Table(
     PrimaryKeyConstraint("job_id", "number"),
 )
 
-# Requests to submit a job.
 requests = IdempotentRequests(metadata, Column("job_id", _ID, nullable=False))

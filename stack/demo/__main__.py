@@ -20,12 +20,14 @@ from google.protobuf import json_format
 from minio.credentials.providers import StaticProvider
 
 from hashiramart.jobs.v1 import jobs_pb2
+from lake.bucket import connect
 from lake.columns import CATEGORY, CUSTOMER_NUMBER, DATE, NAME, PRICE_CENTS, PRODUCT_ID
-from ml.pipeline.get_cleaned_data import Unusable, connect
+from lake.errors import LakeError
+from lake.reading import read_published, read_table
 from ml.pipeline.progress import Progress
-from services.jobs.terminal import outcome, told
+from services.jobs.terminal import outcome, progress_line
 from spark.errors import UnreadableFile
-from spark.land import checked
+from spark.land import check_file
 from stack import credentials, training
 from stack.demo.shop import Account, Caller, Json, Refused, Shop
 from stack.engines import minio
@@ -50,7 +52,7 @@ def main() -> None:
     failed: list[str] = []
     try:
         asyncio.run(fill(Settings()))
-    except* (Unable, Refused, Unusable, httpx.HTTPError) as failures:
+    except* (Unable, Refused, LakeError, httpx.HTTPError) as failures:
         failed = [str(failure) or type(failure).__name__ for failure in leaves(failures)]
     # What is raised inside of `except*` comes out as a group, with a traceback.
     if failed:
@@ -78,7 +80,7 @@ class Demo:
         self._shop = shop
         self._store = object_store_of(settings)
         keys = StaticProvider(*self._store.keys["training"])
-        self._lake = connect(self._store.endpoint, self._store.region, settings.lake_bucket, keys)
+        self._bucket = connect(self._store.endpoint, self._store.region, settings.lake_bucket, keys)
         self._sign_ins = settings.stack_folder / "demo.env"
         self._accounts = accounts(self._sign_ins)
 
@@ -127,7 +129,7 @@ class Demo:
         """What the ETL makes of the raw sales."""
         file = self._settings.demo_file
         try:
-            _, sha256 = await asyncio.to_thread(checked, file, lambda *_: None)
+            _, sha256 = await asyncio.to_thread(check_file, file, lambda *_: None)
         except UnreadableFile as refused:
             raise Unable(refused.message) from refused
         if not await self._is_clean(sha256):
@@ -148,7 +150,7 @@ class Demo:
             if event.get("job"):
                 job = as_job(event["job"])
                 if terminal:
-                    print(f"\r\033[K{'etl':16}{told(job)}", end="", flush=True)
+                    print(f"\r\033[K{'etl':16}{progress_line(job)}", end="", flush=True)
                 elif job.stage not in shown:
                     shown.add(job.stage)
                     say("etl", job.stage)
@@ -242,16 +244,15 @@ class Demo:
 
     async def _is_clean(self, sha256: str) -> bool:
         """Whether the clean data is made of a file with this content, and maybe of others."""
-        with suppress(Unusable):
-            manifest, _ = await asyncio.to_thread(self._lake.published)
+        with suppress(LakeError):
+            manifest, _ = await asyncio.to_thread(read_published, self._bucket)
             return any(file.sha256 == sha256 for file in manifest.raw_files)
         return False
 
     async def _table(self, name: str) -> pa.Table:
         """A table of the clean data."""
-        manifest, _ = await asyncio.to_thread(self._lake.published)
-        contents = manifest.contents(name)
-        return pa.concat_tables([await asyncio.to_thread(self._lake.table, contents[month]) for month in sorted(contents)])
+        manifest, _ = await asyncio.to_thread(read_published, self._bucket)
+        return await asyncio.to_thread(read_table, self._bucket, manifest, name)
 
     async def _has_account(self, who: str) -> bool:
         try:

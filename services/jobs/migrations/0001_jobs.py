@@ -1,4 +1,4 @@
-"""Jobs, their logs, and requests that may be repeated."""
+"""Creates the tables of jobs, log lines and idempotent requests."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Training jobs: their recipe, and what they came to."""
+"""Adds the recipe and the result of training jobs."""
 
 import sqlalchemy as sa
 from alembic import op

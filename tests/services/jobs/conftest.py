@@ -1,4 +1,4 @@
-"""What the tests of the jobs service can ask for: the service, served on a database of the module's own, and those who call it."""
+"""Fixtures: the jobs service on a database of the module's own, and its callers."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,32 +12,32 @@ from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.loops import Loop
-from tests.services.jobs.replica import Replica
+from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import Staff
 
 
 @pytest.fixture(scope="module")
 def database_url(loop: Loop, postgres_url: str) -> str:
-    """The module's database, with the jobs' tables in it."""
+    """The module's database, with the tables of jobs."""
     loop.run(migrate("jobs", postgres_url))
     return postgres_url
 
 
 @pytest.fixture(scope="module")
-def replica(loop: Loop, database_url: str, mesh_settings: MeshSettings) -> Iterator[Replica]:
-    """The service's parts, at work."""
-    replica = Replica(loop, database_url, mesh_settings)
+def replica(loop: Loop, database_url: str, mesh_settings: MeshSettings) -> Iterator[JobsReplica]:
+    """The service, running in the tests."""
+    replica = JobsReplica(loop, database_url, mesh_settings)
     yield replica
     replica.stop()
 
 
 @pytest.fixture(scope="module")
-def grpc_servicer(replica: Replica) -> jobs_pb2_grpc.JobsServiceServicer:
+def grpc_servicer(replica: JobsReplica) -> jobs_pb2_grpc.JobsServiceServicer:
     return replica.servicer
 
 
 @pytest.fixture(scope="module")
-def grpc_checks(replica: Replica) -> Sequence[Check]:
+def grpc_checks(replica: JobsReplica) -> Sequence[Check]:
     return [replica.database.ping]
 
 
@@ -53,11 +53,11 @@ def grpc_stub_cls() -> type[jobs_pb2_grpc.JobsServiceStub]:
 
 @pytest.fixture(scope="module")
 def staff(grpc_stub: jobs_pb2_grpc.JobsServiceStub, issuer: Issuer) -> Staff:
-    """Somebody who may submit jobs."""
+    """A caller who may submit jobs."""
     return Staff(grpc_stub, lambda: issuer.metadata(Role.STAFF, "ann"))
 
 
 @pytest.fixture(scope="module")
 def customer(grpc_stub: jobs_pb2_grpc.JobsServiceStub, issuer: Issuer) -> Staff:
-    """Somebody who may not."""
+    """A caller who may not."""
     return Staff(grpc_stub, lambda: issuer.metadata(Role.CUSTOMER, "bob"))

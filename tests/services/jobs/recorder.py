@@ -1,4 +1,4 @@
-"""What records events, as far as it tells of them: the recommender's contract, over a list."""
+"""Serves `ListEvents` of the recommender's contract from a list."""
 
 from typing import Self
 
@@ -13,7 +13,7 @@ from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.loops import Loop
 
-# However many are asked for.
+# Whatever page size is requested.
 PAGE_SIZE = 2
 
 
@@ -23,9 +23,9 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
     def __init__(self, loop: Loop, settings: MeshSettings, keys: Keys) -> None:
         self._loop, self._settings = loop, settings
         self._verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys)
-        # What happened, by its number: events, and the ids of who was forgotten. None in place of what was forgotten with them.
+        # Events and the ids of forgotten users, in order; None in place of the events of forgotten users.
         self._log: list[recommender_pb2.Event | str | None] = []
-        # How many pages it still gives before it is as if away.
+        # How many pages it serves before it becomes unavailable.
         self.pages_left = 1000
 
     def __enter__(self) -> Self:

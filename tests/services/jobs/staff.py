@@ -1,11 +1,17 @@
-"""Somebody who submits jobs and watches them."""
+"""A caller of the jobs service."""
 
+import time
 from collections.abc import Callable, Iterator
 
 from hashiramart.jobs.v1 import jobs_pb2
 from hashiramart.jobs.v1.jobs_pb2_grpc import JobsServiceStub
 
 Metadata = tuple[tuple[str, str], ...]
+
+LIVE = (jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_CANCELLING)
+# Far longer than a job takes on a busy machine.
+WAIT_SECONDS = 600
+POLL_SECONDS = 0.1
 
 
 class Staff:
@@ -17,7 +23,7 @@ class Staff:
 
     @property
     def metadata(self) -> Metadata:
-        # A token lives for a shorter time than the tests of a module may take.
+        # A token expires before the tests of a module end.
         return self._prove()
 
     def submit(self, through_date: str = "", *, full: bool = False, request_id: str = "") -> jobs_pb2.Job:
@@ -40,6 +46,19 @@ class Staff:
     def lines(self, id: str, page_size: int = 0, page_token: str = "") -> jobs_pb2.ListJobLogLinesResponse:
         request = jobs_pb2.ListJobLogLinesRequest(id=id, page_size=page_size, page_token=page_token)
         return self.stub.ListJobLogLines(request, metadata=self.metadata, timeout=10)
+
+    def wait(self, id: str, condition: Callable[[jobs_pb2.Job], bool]) -> jobs_pb2.Job:
+        """The job, as soon as it meets the condition."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition(job := self.get(id)):
+            assert time.monotonic() < deadline, job
+            assert job.state in LIVE, job
+            time.sleep(POLL_SECONDS)
+        return job
+
+    def wait_for_end(self, id: str) -> jobs_pb2.Job:
+        """The job, as soon as it has ended."""
+        return self.wait(id, lambda job: job.state not in LIVE)
 
     def watch(self, id: str, after_log_line: int = 0, timeout: float = 30) -> Iterator[jobs_pb2.JobEvent]:
         request = jobs_pb2.WatchJobRequest(id=id, after_log_line=after_log_line)

@@ -1,4 +1,4 @@
-"""Recorded events on their way from the recommender into the raw zone of a real HDFS."""
+"""Exporting recorded events from the recommender to the raw zone of a real HDFS."""
 
 import asyncio
 import itertools
@@ -13,9 +13,9 @@ from lake.schemas import EVENTS
 from mesh import channel
 from mesh.identity import Role
 from mesh.settings import MeshSettings
-from services.jobs.events import EventExport
-from services.jobs.raw_zone import RawZone
-from services.jobs.yarn import EngineUnavailable
+from services.jobs.errors import EngineUnavailable
+from services.jobs.event_export import EventExport
+from services.jobs.raw_zone import RawZoneClient
 from tests.callers import Issuer
 from tests.engines.hadoop import Hdfs
 from tests.engines.ports import free_port
@@ -27,20 +27,20 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture
 def recorder(loop: Loop, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[Recorder]:
-    # Of the contract it serves one call.
+    # It implements one method of the contract.
     with Recorder(loop, mesh_settings, issuer) as recorder:  # type: ignore[abstract]
         yield recorder
 
 
 class Exporter:
-    """Exports into a raw zone of its own."""
+    """Exports to a raw zone of its own."""
 
     def __init__(self, loop: Loop, hdfs: Hdfs, recorder: Recorder, settings: MeshSettings, issuer: Issuer) -> None:
         self._loop, self._hdfs, self._recorder, self._settings, self._issuer = loop, hdfs, recorder, settings, issuer
         self._root = f"/hashiramart/raw-of-events-{next(NUMBERS)}"
 
     def export(self, *, times: int = 1, port: int | None = None) -> list[str | BaseException]:
-        """What so many exports at once say, with HDFS on this port."""
+        """The outcomes of concurrent exports; `port` is that of HDFS."""
         return self._loop.run(self._export(times, port or self._hdfs.settings.namenode_port))
 
     def exported(self) -> list[dict[str, object]]:
@@ -57,7 +57,7 @@ class Exporter:
             channel.connect(self._recorder.address, service, self._settings, proof) as recommender,
             httpx.AsyncClient(follow_redirects=True, timeout=20) as client,
         ):
-            raw_zone = RawZone(client, f"http://127.0.0.1:{port}", "hashiramart", self._root)
+            raw_zone = RawZoneClient(client, f"http://127.0.0.1:{port}", "hashiramart", self._root)
             exports = (EventExport(recommender, raw_zone).export() for _ in range(times))
             return await asyncio.gather(*exports, return_exceptions=True)
 
@@ -71,7 +71,7 @@ def ids(exporter: Exporter) -> list[object]:
     return [event["id"] for event in exporter.exported()]
 
 
-def test_events_are_exported_once_in_the_words_that_the_etl_reads(recorder: Recorder, exporter: Exporter) -> None:
+def test_events_are_exported_once_with_the_fields_that_the_etl_reads(recorder: Recorder, exporter: Exporter) -> None:
     recorder.buy("a", "b", "c", customer_number="12345")
     assert exporter.export() == ["3 recorded events were added to the raw zone"]
     assert ids(exporter) == ["a", "b", "c"]
@@ -92,20 +92,20 @@ def test_events_are_exported_once_in_the_words_that_the_etl_reads(recorder: Reco
     assert ids(exporter) == ["a", "b", "c", "d"]
 
 
-def test_an_export_that_was_interrupted_goes_on_where_it_was(recorder: Recorder, exporter: Exporter) -> None:
+def test_an_interrupted_export_continues_where_it_stopped(recorder: Recorder, exporter: Exporter) -> None:
     recorder.buy("a", "b", "c")
     recorder.pages_left = 1
-    [said] = exporter.export()
-    assert said == "2 recorded events were added to the raw zone; the recommender does not give more: UNAVAILABLE"
+    [outcome] = exporter.export()
+    assert outcome == "2 recorded events were added to the raw zone; the recommender does not give more: UNAVAILABLE"
     recorder.pages_left = 1000
     exporter.export()
     assert ids(exporter) == ["a", "b", "c"]
 
 
-def test_of_exports_at_the_same_time_one_places_a_page(recorder: Recorder, exporter: Exporter) -> None:
+def test_concurrent_exports_write_each_page_once(recorder: Recorder, exporter: Exporter) -> None:
     recorder.buy("a", "b", "c", "d", "e")
-    said = exporter.export(times=3)
-    assert all(isinstance(each, (str, EngineUnavailable)) for each in said)
+    outcomes = exporter.export(times=3)
+    assert all(isinstance(each, (str, EngineUnavailable)) for each in outcomes)
     exporter.export()
     assert ids(exporter) == ["a", "b", "c", "d", "e"]
 
@@ -118,7 +118,7 @@ def test_the_events_of_a_forgotten_user_leave_the_raw_zone_with_the_next_export(
     recorder.forget("u-2")
     assert exporter.export() == ["0 recorded events were added to the raw zone"]
     assert ids(exporter) == ["a", "b", "d"]
-    # They are told once: what follows is found where the forgetting left off.
+    # A forgotten user is listed once; the next export continues from there.
     recorder.buy("e")
     recorder.forget("u-1")
     recorder.buy("f", user_id="u-3")
@@ -126,19 +126,19 @@ def test_the_events_of_a_forgotten_user_leave_the_raw_zone_with_the_next_export(
     assert ids(exporter) == ["f"]
 
 
-def test_who_was_forgotten_is_told_again_when_the_export_was_interrupted(recorder: Recorder, exporter: Exporter) -> None:
+def test_a_forgotten_user_is_listed_again_after_an_interrupted_export(recorder: Recorder, exporter: Exporter) -> None:
     recorder.buy("a", user_id="u-2")
     recorder.buy("b")
     exporter.export()
     recorder.forget("u-2")
-    [fault] = exporter.export(port=free_port())
-    assert isinstance(fault, EngineUnavailable)
+    [error] = exporter.export(port=free_port())
+    assert isinstance(error, EngineUnavailable)
     assert ids(exporter) == ["a", "b"]
     exporter.export()
     assert ids(exporter) == ["b"]
 
 
-def test_while_hdfs_is_away_nothing_is_exported(recorder: Recorder, exporter: Exporter) -> None:
+def test_nothing_is_exported_while_hdfs_is_unavailable(recorder: Recorder, exporter: Exporter) -> None:
     recorder.buy("a")
-    [fault] = exporter.export(port=free_port())
-    assert isinstance(fault, EngineUnavailable)
+    [error] = exporter.export(port=free_port())
+    assert isinstance(error, EngineUnavailable)

@@ -1,6 +1,5 @@
 """Jobs: submitted, claimed, listed, cancelled."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,19 +9,19 @@ import pytest
 from hashiramart.jobs.v1 import jobs_pb2
 from services.jobs.domain import Job
 from tests.services.catalog.shop import refused
-from tests.services.jobs.replica import Replica
+from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import Staff
 
 CODE = grpc.StatusCode
 
 
 @pytest.fixture(autouse=True)
-def _nothing_to_do(replica: Replica) -> None:
+def _no_due_jobs(replica: JobsReplica) -> None:
     replica.end_all()
 
 
-def claimed(replica: Replica, holder: str = "worker", lease_seconds: float = 60) -> Job:
-    job = replica.claim(holder, lease_seconds)
+def claim(replica: JobsReplica, holder: str = "worker") -> Job:
+    job = replica.claim(holder)
     assert job is not None
     return job
 
@@ -42,22 +41,22 @@ def test_twenty_at_once_under_one_request_id_make_one_job(staff: Staff) -> None:
     assert len(staff.page(page_size=100).jobs) == before + 1
 
 
-def test_a_request_id_stands_for_one_request_of_one_caller(staff: Staff, replica: Replica) -> None:
+def test_a_request_id_stands_for_one_request_of_one_caller(staff: Staff, replica: JobsReplica) -> None:
     first = staff.submit("2011-12-08", request_id="again")
-    claimed(replica)
+    claim(replica)
     assert staff.submit("2011-12-08", request_id="again").id == first.id
     with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED") as violations:
         staff.submit("2011-12-09", request_id="again")
     assert [*violations] == ["request_id"]
 
 
-def test_a_day_that_no_calendar_has_is_refused(staff: Staff) -> None:
+def test_a_date_that_does_not_exist_is_refused(staff: Staff) -> None:
     with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.submit("2011-02-29")
     assert [*violations] == ["through_date"]
 
 
-def test_a_training_is_a_job_of_a_model_and_by_the_full_recipe_unless_told_otherwise(staff: Staff, replica: Replica) -> None:
+def test_a_training_has_a_model_and_by_default_the_full_recipe(staff: Staff, replica: JobsReplica) -> None:
     job = staff.submit_training("recommender", request_id="train")
     assert staff.get(job.id) == job
     assert (job.kind, job.model, job.state) == (jobs_pb2.JOB_KIND_TRAINING, "recommender", jobs_pb2.JOB_STATE_QUEUED)
@@ -65,9 +64,9 @@ def test_a_training_is_a_job_of_a_model_and_by_the_full_recipe_unless_told_other
     with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
         staff.submit_training("forecaster", request_id="train")
     staff.submit_training("forecaster", "quick")
-    full = claimed(replica)
+    full = claim(replica)
     replica.succeed(full)
-    assert (full.recipe, claimed(replica, "another").recipe) == ("full", "quick")
+    assert (full.recipe, claim(replica, "another").recipe) == ("full", "quick")
 
 
 @pytest.mark.parametrize(
@@ -78,22 +77,22 @@ def test_a_training_is_a_job_of_a_model_and_by_the_full_recipe_unless_told_other
         ("through_date", lambda staff: staff.submit_training("recommender", through_date="2011-02-29")),
     ],
 )
-def test_a_training_of_what_there_is_not_is_refused(staff: Staff, field: str, request_of: Callable[[Staff], object]) -> None:
+def test_a_training_with_an_invalid_argument_is_refused(staff: Staff, field: str, request_of: Callable[[Staff], object]) -> None:
     with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         request_of(staff)
     assert [*violations] == [field]
 
 
-def test_what_is_trained_keeps_no_etl_from_running(staff: Staff, replica: Replica) -> None:
+def test_a_training_does_not_keep_an_etl_from_running(staff: Staff, replica: JobsReplica) -> None:
     ids = [staff.submit_training("recommender").id, staff.submit().id, staff.submit_training("forecaster").id]
-    job = claimed(replica)
-    training = replica.save(job.cleaned({"row_count": 3}, job.create_time)._replace(application_id="application_1"))
+    job = claim(replica)
+    training = replica.save(job.complete_etl({"row_count": 3}, job.create_time)._replace(application_id="application_1"))
     assert training is not None and training.id == ids[0]
-    assert claimed(replica, "another").id == ids[1]
+    assert claim(replica, "another").id == ids[1]
     assert replica.claim("third") is None
-    # Nor does an ETL keep it from going on, if it had to wait.
-    replica.try_again_at_once(training)
-    again = claimed(replica, "third")
+    # Nor does an ETL keep a postponed training from going on.
+    replica.retry_at_once(training)
+    again = claim(replica, "third")
     assert (again.id, again.attempt_count, again.application_id) == (ids[0], 2, "application_1")
     assert staff.get(ids[0]).etl.row_count == 3
 
@@ -103,15 +102,15 @@ def test_jobs_are_for_staff(customer: Staff) -> None:
         customer.submit()
 
 
-def test_a_job_that_is_not_there_is_not_found(staff: Staff) -> None:
+def test_an_unknown_job_is_not_found(staff: Staff) -> None:
     for call in (staff.get, staff.cancel, staff.lines, lambda id: next(staff.watch(id))):
         with refused(CODE.NOT_FOUND, "JOB_NOT_FOUND"):
             call("nothing")
 
 
-def test_jobs_are_paged_newest_first_and_by_kind_and_state(staff: Staff, replica: Replica) -> None:
+def test_jobs_are_paged_newest_first_and_by_kind_and_state(staff: Staff, replica: JobsReplica) -> None:
     ids = [staff.submit().id for _ in range(5)]
-    running = claimed(replica).id
+    running = claim(replica).id
     first = staff.page(page_size=3, states=[jobs_pb2.JOB_STATE_QUEUED])
     rest = staff.page(page_size=3, states=[jobs_pb2.JOB_STATE_QUEUED], page_token=first.next_page_token)
     assert [job.id for job in (*first.jobs, *rest.jobs)] == [id for id in reversed(ids) if id != running]
@@ -123,54 +122,54 @@ def test_jobs_are_paged_newest_first_and_by_kind_and_state(staff: Staff, replica
         staff.page(page_token=first.next_page_token)
 
 
-def test_one_etl_runs_at_a_time_the_oldest_first(staff: Staff, replica: Replica) -> None:
+def test_one_etl_runs_at_a_time_the_oldest_first(staff: Staff, replica: JobsReplica) -> None:
     first, second = staff.submit(), staff.submit()
-    job = claimed(replica)
+    job = claim(replica)
     assert job.id == first.id
     assert replica.claim("another") is None
     replica.succeed(job)
-    assert claimed(replica, "another").id == second.id
+    assert claim(replica, "another").id == second.id
 
 
-def test_many_workers_at_once_get_one_job_each_and_no_job_twice(staff: Staff, replica: Replica) -> None:
+def test_many_workers_at_once_get_one_job_each_and_no_job_twice(staff: Staff, replica: JobsReplica) -> None:
     staff.submit(), staff.submit()
     with ThreadPoolExecutor(8) as workers:
         jobs = list(workers.map(lambda number: replica.claim(f"worker {number}"), range(8)))
     assert len([job for job in jobs if job]) == 1
 
 
-def test_what_a_lost_worker_held_is_taken_over_in_the_same_try(staff: Staff, replica: Replica) -> None:
+def test_a_lost_workers_job_is_taken_over_in_the_same_attempt(staff: Staff, replica: JobsReplica) -> None:
     staff.submit()
-    held = claimed(replica, "first", lease_seconds=0.2)
+    held = claim(replica, "first")
     assert replica.claim("second") is None
-    time.sleep(0.3)
-    taken = claimed(replica, "second")
+    replica.expire(held, "first")
+    taken = claim(replica, "second")
     assert (taken.id, taken.attempt_count) == (held.id, 1)
     assert replica.save(held._replace(stage="mine"), "first") is None
     assert staff.get(held.id).stage == ""
 
 
-def test_a_worker_that_was_away_goes_on_if_nobody_took_over(staff: Staff, replica: Replica) -> None:
+def test_a_worker_that_was_away_goes_on_if_nobody_took_over(staff: Staff, replica: JobsReplica) -> None:
     staff.submit()
-    held = claimed(replica, lease_seconds=0.1)
-    time.sleep(0.2)
-    kept = replica.save(held._replace(stage="cleaning"))
-    assert kept is not None and kept.stage == "cleaning"
+    held = claim(replica)
+    replica.expire(held)
+    saved = replica.save(held._replace(stage="cleaning"))
+    assert saved is not None and saved.stage == "cleaning"
 
 
-def test_a_job_that_is_tried_again_says_why_and_counts_its_tries(staff: Staff, replica: Replica) -> None:
+def test_a_job_that_is_retried_says_why_and_counts_its_attempts(staff: Staff, replica: JobsReplica) -> None:
     job = staff.submit()
-    replica.try_again_at_once(claimed(replica))
+    replica.retry_at_once(claim(replica))
     waiting = staff.get(job.id)
     assert (waiting.state, waiting.failure.reason) == (jobs_pb2.JOB_STATE_QUEUED, "ENGINE_UNAVAILABLE")
     assert waiting.HasField("next_attempt_time")
-    replica.succeed(claimed(replica))
+    replica.succeed(claim(replica))
     ended = staff.get(job.id)
     assert (ended.state, ended.attempt_count, ended.etl.row_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 2, 3)
     assert not ended.HasField("failure") and not ended.HasField("next_attempt_time")
 
 
-def test_a_job_that_waits_is_cancelled_at_once(staff: Staff, replica: Replica) -> None:
+def test_a_queued_job_is_cancelled_at_once(staff: Staff, replica: JobsReplica) -> None:
     job = staff.submit()
     assert staff.cancel(job.id).state == jobs_pb2.JOB_STATE_CANCELLED
     assert replica.claim() is None
@@ -178,10 +177,10 @@ def test_a_job_that_waits_is_cancelled_at_once(staff: Staff, replica: Replica) -
         staff.cancel(job.id)
 
 
-def test_a_job_that_runs_is_cancelled_by_its_worker_whatever_that_was_about_to_save(staff: Staff, replica: Replica) -> None:
+def test_a_running_job_is_cancelled_by_its_worker_whatever_that_was_about_to_save(staff: Staff, replica: JobsReplica) -> None:
     submitted = staff.submit()
-    running = claimed(replica)
+    running = claim(replica)
     assert staff.cancel(submitted.id).state == jobs_pb2.JOB_STATE_CANCELLING
     assert staff.cancel(submitted.id).state == jobs_pb2.JOB_STATE_CANCELLING
-    told = replica.save(running._replace(stage="cleaning"))
-    assert told is not None and (told.state, told.stage) == ("cancelling", "")
+    saved = replica.save(running._replace(stage="cleaning"))
+    assert saved is not None and (saved.state, saved.stage) == ("cancelling", "")

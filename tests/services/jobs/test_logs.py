@@ -1,4 +1,4 @@
-"""A job watched, and its log."""
+"""Watching a job and reading its log."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -9,15 +9,15 @@ import pytest
 from hashiramart.jobs.v1 import jobs_pb2
 from services.jobs.domain import Job
 from tests.services.catalog.shop import refused
-from tests.services.jobs.replica import LINES_KEPT, Replica
+from tests.services.jobs.replica import MAX_LINES, JobsReplica
 from tests.services.jobs.staff import Staff
 
 CODE = grpc.StatusCode
 
 
 @pytest.fixture
-def job(staff: Staff, replica: Replica) -> Iterator[Job]:
-    """A job that `replica` works on."""
+def job(staff: Staff, replica: JobsReplica) -> Iterator[Job]:
+    """A job that `replica` holds."""
     submitted = staff.submit()
     job = replica.claim()
     assert job is not None and job.id == submitted.id
@@ -25,14 +25,14 @@ def job(staff: Staff, replica: Replica) -> Iterator[Job]:
     replica.end_all()
 
 
-def told(events: Iterable[jobs_pb2.JobEvent]) -> list[str | int]:
-    """Each line's number, and of the job its stage or else its state."""
+def summary(events: Iterable[jobs_pb2.JobEvent]) -> list[str | int]:
+    """The number of each log line; the stage, or else the state, of each job."""
     return [event.log_line.number or event.job.stage or jobs_pb2.JobState.Name(event.job.state) for event in events]
 
 
-def test_a_watcher_sees_the_job_its_changes_and_its_lines_to_the_end(staff: Staff, replica: Replica, job: Job) -> None:
+def test_a_watcher_sees_the_job_its_changes_and_its_lines_to_the_end(staff: Staff, replica: JobsReplica, job: Job) -> None:
     watch = staff.watch(job.id)
-    assert told([next(watch)]) == ["JOB_STATE_RUNNING"]
+    assert summary([next(watch)]) == ["JOB_STATE_RUNNING"]
     replica.log(job.id, "one", "two")
     assert [next(watch).log_line.text for _ in range(2)] == ["one", "two"]
     cleaning = replica.save(job._replace(stage="cleaning", done_count=3, total_count=9))
@@ -41,19 +41,19 @@ def test_a_watcher_sees_the_job_its_changes_and_its_lines_to_the_end(staff: Staf
     assert cleaning is not None
     replica.log(job.id, "three")
     replica.succeed(cleaning)
-    rest = told(watch)
+    rest = summary(watch)
     assert rest[0] == 3
     assert rest[-1] == "JOB_STATE_SUCCEEDED"
 
 
-def test_a_watcher_goes_on_where_it_left_off(staff: Staff, replica: Replica, job: Job) -> None:
+def test_a_watcher_goes_on_where_it_left_off(staff: Staff, replica: JobsReplica, job: Job) -> None:
     replica.log(job.id, *"abcde")
     replica.succeed(job)
-    assert told(staff.watch(job.id, after_log_line=3)) == ["JOB_STATE_SUCCEEDED", 4, 5]
-    assert told(staff.watch(job.id)) == ["JOB_STATE_SUCCEEDED", 1, 2, 3, 4, 5]
+    assert summary(staff.watch(job.id, after_log_line=3)) == ["JOB_STATE_SUCCEEDED", 4, 5]
+    assert summary(staff.watch(job.id)) == ["JOB_STATE_SUCCEEDED", 1, 2, 3, 4, 5]
 
 
-def test_many_watchers_see_the_same(staff: Staff, replica: Replica, job: Job) -> None:
+def test_many_watchers_see_the_same(staff: Staff, replica: JobsReplica, job: Job) -> None:
     seen: list[list[str | int]] = []
     begun = threading.Barrier(9)
 
@@ -61,7 +61,7 @@ def test_many_watchers_see_the_same(staff: Staff, replica: Replica, job: Job) ->
         events = staff.watch(job.id)
         first = next(events)
         begun.wait(10)
-        seen.append(told([first, *events]))
+        seen.append(summary([first, *events]))
 
     watchers = [threading.Thread(target=watch) for _ in range(8)]
     for watcher in watchers:
@@ -76,7 +76,7 @@ def test_many_watchers_see_the_same(staff: Staff, replica: Replica, job: Job) ->
     assert {events[-1] for events in seen} == {"JOB_STATE_SUCCEEDED"}
 
 
-def test_a_log_is_paged_and_its_last_page_says_where_lines_will_follow(staff: Staff, replica: Replica, job: Job) -> None:
+def test_a_log_is_paged_and_its_last_page_says_where_lines_will_follow(staff: Staff, replica: JobsReplica, job: Job) -> None:
     replica.log(job.id, *"abcde")
     first = staff.lines(job.id, page_size=3)
     second = staff.lines(job.id, page_size=3, page_token=first.next_page_token)
@@ -90,25 +90,25 @@ def test_a_log_is_paged_and_its_last_page_says_where_lines_will_follow(staff: St
     assert not last.next_page_token
 
 
-def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: Replica, job: Job) -> None:
+def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: JobsReplica, job: Job) -> None:
     replica.log(job.id, *(str(number) for number in range(1, 6)))
     early = staff.lines(job.id, page_size=2)
-    replica.log(job.id, *(str(number) for number in range(6, LINES_KEPT + 11)))
+    replica.log(job.id, *(str(number) for number in range(6, MAX_LINES + 11)))
     kept = staff.lines(job.id)
-    assert [line.text for line in kept.log_lines] == [str(number) for number in range(11, LINES_KEPT + 11)]
+    assert [line.text for line in kept.log_lines] == [str(number) for number in range(11, MAX_LINES + 11)]
     with refused(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
         staff.lines(job.id, page_token=early.next_page_token)
     with refused(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
         list(staff.watch(job.id, after_log_line=5))
 
 
-def test_who_lost_a_job_adds_nothing_to_its_log(staff: Staff, replica: Replica, job: Job) -> None:
+def test_a_worker_that_lost_a_job_adds_nothing_to_its_log(staff: Staff, replica: JobsReplica, job: Job) -> None:
     replica.log(job.id, "late", holder="another")
     assert not staff.lines(job.id).log_lines
 
 
 def test_a_watcher_sees_what_comes_after_an_outage_of_the_database(
-    staff: Staff, replica: Replica, job: Job, request: pytest.FixtureRequest
+    staff: Staff, replica: JobsReplica, job: Job, request: pytest.FixtureRequest
 ) -> None:
     watch = staff.watch(job.id)
     next(watch)

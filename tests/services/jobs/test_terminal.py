@@ -1,4 +1,4 @@
-"""A job submitted from a terminal, to services that run as they do in the stack."""
+"""Submitting jobs from a terminal, to services that run as they do in the stack."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
 from tests.loops import Loop
 from tests.services.auth.processes import Auth
-from tests.services.jobs.replica import Replica
+from tests.services.jobs.replica import JobsReplica
 
 EMAIL, PASSWORD = "ann@example.com", "a password of ann's"
 START_SECONDS = 60
@@ -24,7 +24,7 @@ START_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def environment(loop: Loop, postgres: Postgres, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What a process of the jobs service has in its environment, while auth and the service run."""
+    """The environment of the jobs service, while it and auth run."""
     folder = tmp_path_factory.mktemp("terminal")
     users = postgres.create_database()
     loop.run(migrate("auth", users))
@@ -46,8 +46,8 @@ def environment(loop: Loop, postgres: Postgres, database_url: str, tmp_path_fact
 
 
 @pytest.fixture
-def terminal(environment: dict[str, str], replica: Replica) -> Iterator[subprocess.Popen[str]]:
-    """Somebody who submits a job and watches it."""
+def terminal(environment: dict[str, str], replica: JobsReplica) -> Iterator[subprocess.Popen[str]]:
+    """The command, waiting for the password."""
     command = [sys.executable, "-m", "services.jobs.terminal", "--email", EMAIL]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as terminal:
@@ -56,7 +56,7 @@ def terminal(environment: dict[str, str], replica: Replica) -> Iterator[subproce
     replica.end_all()
 
 
-def claimed(replica: Replica) -> Job:
+def claim(replica: JobsReplica) -> Job:
     deadline = time.monotonic() + START_SECONDS
     while (job := replica.claim()) is None:
         assert time.monotonic() < deadline
@@ -64,32 +64,32 @@ def claimed(replica: Replica) -> Job:
     return job
 
 
-def test_it_shows_how_a_job_goes_and_how_it_ended(terminal: subprocess.Popen[str], replica: Replica) -> None:
+def test_it_shows_the_progress_and_the_outcome_of_a_job(terminal: subprocess.Popen[str], replica: JobsReplica) -> None:
     assert terminal.stdin and terminal.stderr
     terminal.stdin.write(f"{PASSWORD}\n")
     terminal.stdin.flush()
-    cleaning = replica.save(claimed(replica)._replace(stage="writing sales", done_count=3, total_count=6))
+    cleaning = replica.save(claim(replica)._replace(stage="writing sales", done_count=3, total_count=6))
     assert cleaning is not None
     while "writing sales, 3 of 6 done" not in terminal.stderr.readline():
         assert terminal.poll() is None
     replica.succeed(cleaning)
-    told, _ = terminal.communicate(timeout=30)
-    assert "3 lines: 0 sales, 0 duplicates, 0 refused" in told
+    output, _ = terminal.communicate(timeout=30)
+    assert "3 lines: 0 sales, 0 duplicates, 0 refused" in output
     assert terminal.returncode == 0
 
 
-def test_a_failed_job_is_a_failed_command(terminal: subprocess.Popen[str], replica: Replica) -> None:
+def test_a_failed_job_is_a_failed_command(terminal: subprocess.Popen[str], replica: JobsReplica) -> None:
     assert terminal.stdin
     terminal.stdin.write(f"{PASSWORD}\n")
     terminal.stdin.flush()
-    job = claimed(replica)
-    replica.save(job.failed(Failure("NO_RAW_DATA", "There are no sales files."), job.create_time))
-    told, _ = terminal.communicate(timeout=30)
-    assert told == "The job failed (NO_RAW_DATA): There are no sales files.\n"
+    job = claim(replica)
+    replica.save(job.fail(Failure("NO_RAW_DATA", "There are no sales files."), job.create_time))
+    output, _ = terminal.communicate(timeout=30)
+    assert output == "The job failed (NO_RAW_DATA): There are no sales files.\n"
     assert terminal.returncode == 1
 
 
-def test_who_cannot_sign_in_is_told_so(terminal: subprocess.Popen[str]) -> None:
-    _, complaint = terminal.communicate("wrong\n", timeout=30)
+def test_a_wrong_password_is_reported(terminal: subprocess.Popen[str]) -> None:
+    _, errors = terminal.communicate("wrong\n", timeout=30)
     assert terminal.returncode == 1
-    assert "Traceback" not in complaint and complaint.strip()
+    assert "Traceback" not in errors and errors.strip()

@@ -1,8 +1,7 @@
-"""Jobs carried out by real workers on real engines, whatever dies on the way."""
+"""Workers carry out jobs on real engines, whichever of them dies on the way."""
 
 import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,19 +26,17 @@ from tests.engines.stores import Minio
 from tests.loops import Loop
 from tests.services.auth.processes import Auth
 from tests.services.jobs.recorder import Recorder
-from tests.services.jobs.replica import Replica
-from tests.services.jobs.staff import Staff
-from tests.services.jobs.workers import Worker
+from tests.services.jobs.replica import JobsReplica
+from tests.services.jobs.staff import WAIT_SECONDS, Staff
+from tests.services.jobs.workers import WorkerProcess
 from tests.spark.shop import HEADER, TODAY, line
 
-WAIT_SECONDS = 400
 JOBS_SECRET = "the jobs' own secret, 100% long enough"
-LIVE = (jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_CANCELLING)
 
 
 @pytest.fixture(scope="module")
 def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A raw zone with eleven lines, one of which is to be refused."""
+    """A raw zone with eleven lines, one of them invalid."""
     file = tmp_path_factory.mktemp("raw") / "sales.csv"
     file.write_text("\n".join([HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 11)), line(price=0)]))
     root = "/hashiramart/raw-of-jobs"
@@ -49,19 +46,19 @@ def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _empty_lake(minio: Minio) -> None:
-    """What another module published in the store they share is not the data before the first job here."""
+    """Removes what another module has published in the shared store."""
     minio.empty("spark", "lake")
 
 
 @pytest.fixture
-def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., Worker]:
-    """Makes workers: `with worker(): ...`, with other settings if one likes."""
-    return partial(Worker, tmp_path, database_url, yarn.settings, minio, raw_root=raw_root)
+def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., WorkerProcess]:
+    """Makes workers: `with worker(): ...`; other settings are keyword arguments."""
+    return partial(WorkerProcess, tmp_path, database_url, yarn.settings, minio, raw_root=raw_root)
 
 
 @pytest.fixture
 def auth(loop: Loop, postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
-    """Where the worker gets the token by which it proves itself."""
+    """The auth service, which issues the worker's tokens."""
     users = postgres.create_database()
     loop.run(migrate("auth", users))
     with Auth(tmp_path, users, AUTH_SERVICE_SECRETS=json.dumps({"jobs": JOBS_SECRET})) as auth:
@@ -70,36 +67,22 @@ def auth(loop: Loop, postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
 
 @pytest.fixture
 def recorder(loop: Loop, mesh_settings: MeshSettings, auth: Auth) -> Iterator[Recorder]:
-    """What the worker asks for recorded events."""
+    """The recommender from which the worker exports events."""
 
     async def connected() -> grpc.aio.Channel:
         return channel.connect(auth.address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh_settings)
 
     to_auth = loop.run(connected())
-    # Of the contract it serves one call.
+    # It implements one method of the contract.
     with Recorder(loop, mesh_settings, RemoteKeys(to_auth)) as recorder:  # type: ignore[abstract]
         yield recorder
     loop.run(to_auth.close())
 
 
 @pytest.fixture(autouse=True)
-def _alone(replica: Replica) -> Iterator[None]:
+def _no_leftover_jobs(replica: JobsReplica) -> Iterator[None]:
     yield
     replica.end_all()
-
-
-def wait(staff: Staff, id: str, condition: Callable[[jobs_pb2.Job], bool]) -> jobs_pb2.Job:
-    """The job, as soon as it is so."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition(job := staff.get(id)):
-        assert time.monotonic() < deadline, job
-        assert job.state in LIVE, job
-        time.sleep(0.2)
-    return job
-
-
-def end(staff: Staff, id: str) -> jobs_pb2.Job:
-    return wait(staff, id, lambda job: job.state not in LIVE)
 
 
 def applications(yarn: Yarn, id: str) -> list[str]:
@@ -110,12 +93,14 @@ def applications(yarn: Yarn, id: str) -> list[str]:
 
 
 def test_a_job_submitted_twenty_times_and_dropped_by_its_first_worker_is_done_once(
-    staff: Staff, replica: Replica, worker: Callable[..., Worker], yarn: Yarn, minio: Minio
+    staff: Staff, replica: JobsReplica, worker: Callable[..., WorkerProcess], yarn: Yarn, minio: Minio
 ) -> None:
     with ThreadPoolExecutor(20) as callers:
         [id] = {job.id for job in callers.map(lambda _: staff.submit(request_id="once"), range(20))}
-    # It was killed between the claim and the submission.
-    assert replica.claim("killed", lease_seconds=0.1) is not None
+    # A worker was killed between the claim and the submission.
+    claimed = replica.claim("killed")
+    assert claimed is not None
+    replica.expire(claimed, "killed")
     with worker() as running:
         events = list(staff.watch(id, timeout=WAIT_SECONDS))
         assert minio.store.keys["spark"][1] not in running.log
@@ -135,29 +120,28 @@ def test_a_job_submitted_twenty_times_and_dropped_by_its_first_worker_is_done_on
     assert [line.number for line in staff.lines(id, page_size=5000).log_lines] == [line.number for line in lines]
 
 
-def test_a_worker_killed_while_it_submits_is_followed_by_another_and_no_second_application(
-    staff: Staff, worker: Callable[..., Worker], yarn: Yarn
+def test_a_job_whose_worker_is_killed_while_it_submits_runs_one_application(
+    staff: Staff, worker: Callable[..., WorkerProcess], yarn: Yarn
 ) -> None:
     id = staff.submit().id
-    with worker(submit_seconds=40) as first:
-        wait(staff, id, lambda job: job.stage == "submitting")
-        # The program that submits has begun.
-        wait(staff, id, lambda _: bool(staff.lines(id).log_lines))
+    # The next worker submits again only after this time, when nothing of the first can submit any more.
+    with worker(submit_seconds=15) as first:
+        staff.wait(id, lambda _: first.is_submitting)
         first.kill()
     with worker():
-        job = end(staff, id)
+        job = staff.wait_for_end(id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS, job
     assert job.attempt_count == 1
     assert applications(yarn, id) == ["FINISHED"]
 
 
 def test_a_job_survives_its_worker_yarn_and_the_database(
-    staff: Staff, worker: Callable[..., Worker], yarn: Yarn, postgres: Postgres
+    staff: Staff, worker: Callable[..., WorkerProcess], yarn: Yarn, postgres: Postgres
 ) -> None:
     id = staff.submit(full=True).id
     with worker() as first:
-        # One that YARN has not begun yet may be lost with it, and is submitted again.
-        running = wait(staff, id, lambda job: bool(job.application_id) and applications(yarn, id) == ["RUNNING"])
+        # The driver runs and has registered; an application whose driver is still starting would be lost with its NodeManager.
+        running = staff.wait(id, lambda job: bool(job.application_id) and applications(yarn, id) == ["RUNNING"])
         first.kill()
     yarn.resourcemanager.kill()
     yarn.nodemanager.kill()
@@ -165,72 +149,74 @@ def test_a_job_survives_its_worker_yarn_and_the_database(
         with postgres.stopped():
             yarn.resourcemanager.start()
             yarn.nodemanager.start()
-        job = end(staff, id)
+        job = staff.wait_for_end(id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS, job
     assert (job.application_id, job.attempt_count) == (running.application_id, 1)
     assert applications(yarn, id) == ["FINISHED"]
     lines = staff.lines(id, page_size=5000).log_lines
-    # Nothing is there twice, though two have read it. YARN itself may have begun the driver anew.
-    begun = [line.text for line in lines if "Registering signal handler for TERM" in line.text and line.source == "driver"]
-    assert begun and len(begun) == len({*begun})
+    # No line is duplicated, though two workers have read the log. YARN itself may have restarted the driver.
+    starts = [line.text for line in lines if "Registering signal handler for TERM" in line.text and line.source == "driver"]
+    assert starts and len(starts) == len({*starts})
 
 
-def test_a_cancelled_job_has_its_application_killed(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+def test_a_cancelled_job_has_its_application_killed(staff: Staff, worker: Callable[..., WorkerProcess], yarn: Yarn) -> None:
     id = staff.submit().id
     with worker():
-        wait(staff, id, lambda job: bool(job.application_id))
+        staff.wait(id, lambda job: bool(job.application_id))
         assert staff.cancel(id).state == jobs_pb2.JOB_STATE_CANCELLING
-        assert end(staff, id).state == jobs_pb2.JOB_STATE_CANCELLED
+        assert staff.wait_for_end(id).state == jobs_pb2.JOB_STATE_CANCELLED
     assert applications(yarn, id) == ["KILLED"]
 
 
-def test_a_job_cancelled_while_it_is_submitted_leaves_nothing_behind(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+def test_a_job_cancelled_while_it_is_submitted_leaves_nothing_behind(
+    staff: Staff, worker: Callable[..., WorkerProcess], yarn: Yarn
+) -> None:
     id = staff.submit().id
     with worker():
-        wait(staff, id, lambda job: job.stage == "submitting")
+        staff.wait(id, lambda job: job.stage == "submitting")
         staff.cancel(id)
-        assert end(staff, id).state == jobs_pb2.JOB_STATE_CANCELLED
+        assert staff.wait_for_end(id).state == jobs_pb2.JOB_STATE_CANCELLED
     assert applications(yarn, id) in ([], ["KILLED"])
 
 
-def test_what_is_wrong_with_the_data_is_said_and_not_tried_again(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+def test_an_error_of_the_data_is_reported_and_not_retried(staff: Staff, worker: Callable[..., WorkerProcess], yarn: Yarn) -> None:
     id = staff.submit().id
     with worker(raw_root="hdfs:///hashiramart/nothing"):
-        job = end(staff, id)
+        job = staff.wait_for_end(id)
     assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "NO_RAW_DATA", 1)
     assert "hdfs:///hashiramart/nothing" in job.failure.message
     assert applications(yarn, id) == ["FINISHED"]
 
 
-def test_a_job_that_takes_too_long_is_ended(staff: Staff, worker: Callable[..., Worker], yarn: Yarn) -> None:
+def test_a_job_that_takes_too_long_is_killed(staff: Staff, worker: Callable[..., WorkerProcess], yarn: Yarn) -> None:
     id = staff.submit().id
     with worker(job_seconds=5):
-        job = end(staff, id)
+        job = staff.wait_for_end(id)
     assert (job.state, job.failure.reason) == (jobs_pb2.JOB_STATE_FAILED, "JOB_TIMED_OUT")
     assert applications(yarn, id) in ([], ["KILLED"])
 
 
-def test_while_yarn_is_away_a_job_waits_says_why_and_fails_only_when_its_tries_are_used_up(
-    staff: Staff, worker: Callable[..., Worker]
+def test_while_yarn_is_unavailable_a_job_waits_says_why_and_fails_after_its_last_attempt(
+    staff: Staff, worker: Callable[..., WorkerProcess]
 ) -> None:
     id = staff.submit().id
     with worker(yarn_url=f"http://127.0.0.1:{free_port()}", attempts=3):
-        waiting = wait(staff, id, lambda job: job.HasField("next_attempt_time"))
+        waiting = staff.wait(id, lambda job: job.HasField("next_attempt_time"))
         assert (waiting.state, waiting.failure.reason) == (jobs_pb2.JOB_STATE_QUEUED, "ENGINE_UNAVAILABLE")
         assert waiting.failure.message == "YARN cannot be reached"
-        job = end(staff, id)
+        job = staff.wait_for_end(id)
     assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "ENGINE_UNAVAILABLE", 3)
 
 
 def test_recorded_events_are_in_the_data_of_the_next_etl(
-    staff: Staff, worker: Callable[..., Worker], recorder: Recorder, auth: Auth, minio: Minio
+    staff: Staff, worker: Callable[..., WorkerProcess], recorder: Recorder, auth: Auth, minio: Minio
 ) -> None:
     recorder.buy("a", "b", customer_number="12345")
     id = staff.submit().id
     with worker(
         recommender_address=recorder.address, service_secret=JOBS_SECRET, environment={"MESH_AUTH_ADDRESS": auth.address}
     ) as running:
-        assert end(staff, id).etl.published
+        assert staff.wait_for_end(id).etl.published
         assert JOBS_SECRET not in running.log
     assert "2 recorded events were added to the raw zone" in [line.text for line in staff.lines(id, page_size=5000).log_lines]
     lake = minio.client("spark")

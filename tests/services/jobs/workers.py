@@ -1,4 +1,4 @@
-"""Workers as processes of their own, on the engines of the tests."""
+"""Runs workers as processes, on the engines of the tests."""
 
 import os
 import signal
@@ -9,16 +9,19 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+import psutil
+
 from stack.engines import jars, spark
 from stack.settings import Settings
 from tests.engines.stores import Store
 
-# Short, so that what a killed worker leaves is soon taken up; a test machine is busy, so that a submission is still let finish.
+# Short, so that a killed worker's job is soon taken over.
 LEASE_SECONDS = 3
-SUBMIT_SECONDS = 60
+# Long, so that a submission on a busy machine is not killed.
+SUBMIT_SECONDS = 180
 
 
-class Worker:
+class WorkerProcess:
     """A worker that runs for the length of a `with` block, unless it is killed before."""
 
     def __init__(
@@ -43,9 +46,9 @@ class Worker:
             "submit_seconds": SUBMIT_SECONDS,
             "retry_seconds": 1,
         }
-        words = {f"JOBS_{name.upper()}": str(value) for name, value in (own | settings).items()}
+        variables = {f"JOBS_{name.upper()}": str(value) for name, value in (own | settings).items()}
         credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(stack))}
-        self._environment = os.environ | spark.submit_environment(stack) | credentials | {**environment, **words}
+        self._environment = os.environ | spark.submit_environment(stack) | credentials | {**environment, **variables}
 
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
@@ -60,7 +63,19 @@ class Worker:
     def log(self) -> str:
         return self._log.read_text()
 
+    @property
+    def is_submitting(self) -> bool:
+        """Whether a `spark-submit` of it runs."""
+        return any("spark-submit" in word for child in psutil.Process(self._process.pid).children() for word in _command(child))
+
     def kill(self) -> None:
-        """Ends it at once, as if it had crashed."""
+        """Kills it, as if it had crashed."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(timeout=30)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -1,4 +1,4 @@
-"""A program that a worker has begun: whether it still runs, and what it says."""
+"""Runs a program as a child process of the worker."""
 
 import asyncio
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
@@ -9,27 +9,31 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Self
 
+MAX_LINE_BYTES = 1024 * 1024
 
-class Program:
-    """A program under way, and all that it has begun in its turn."""
+
+class ChildProcess:
+    """A child process, and all the processes that it starts: they form a session of their own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lines: list[str] = []
         self._reading = asyncio.create_task(self._read())
-        # What it said last, and what it said last of all that went wrong.
         self.last_line = ""
-        self.complaint = ""
+        self.last_error_line = ""
 
     @classmethod
-    async def begin(cls, *command: str, environment: Mapping[str, str], folder: Path | None = None) -> Self:
-        """Begins it, in a session of its own, so that nothing of it outlives its end by `kill`."""
+    async def start(cls, *command: str, environment: Mapping[str, str], folder: Path | None = None) -> Self:
+        """Starts a command.
+
+        folder: its working directory; by default the worker's
+        """
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
-            limit=_LINE_BYTES,
+            limit=MAX_LINE_BYTES,
             env=environment,
             cwd=folder,
             start_new_session=True,
@@ -37,37 +41,34 @@ class Program:
         return cls(process)
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
+        """Whether it, or any process that shares its output, still runs."""
         return not self._reading.done()
 
     @property
     def exit_code(self) -> int | None:
-        """Below zero, the signal that ended it. None while it runs."""
+        """The exit code, or the negated signal that ended it; None while it runs."""
         return self._process.returncode
 
-    def said(self) -> list[str]:
-        """The lines that it wrote since the last call."""
+    def take_lines(self) -> list[str]:
+        """The lines that it has printed since the last call."""
         lines, self._lines = self._lines, []
         return lines
 
     async def kill(self) -> None:
-        """Returns when it is gone."""
-        if self.running:
+        """Kills the whole session; returns when all of it has ended."""
+        if self.is_running:
             with suppress(ProcessLookupError):
                 killpg(self._process.pid, SIGKILL)
         await self._reading
 
     async def _read(self) -> None:
         if self._process.stdout is None:
-            raise RuntimeError("the output is read")
+            raise RuntimeError("standard output is a pipe")
         async for line in self._process.stdout:
             text = line.decode(errors="replace").rstrip()
             self._lines.append(text)
             self.last_line = text or self.last_line
             if "Exception" in text or "Error" in text:
-                self.complaint = text
+                self.last_error_line = text
         await self._process.wait()
-
-
-# The longest line that is taken.
-_LINE_BYTES = 1024 * 1024

@@ -1,0 +1,67 @@
+"""Exports recorded events from the recommender to the raw zone."""
+
+import json
+from collections.abc import Collection
+
+import grpc.aio
+from google.protobuf.json_format import MessageToJson
+
+from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from services.jobs.raw_zone import RawZoneClient
+
+# In the raw zone. Files whose names begin with `_` are not data.
+FOLDER, PREFIX, EVENTS_FILE, TOKEN_FILE = "events", "export-", "events.json", "_NEXT"
+# A page token is valid for pages of the same size only.
+PAGE_SIZE = 10_000
+
+
+class EventExport:
+    """Exports the events that were recorded since the last export.
+
+    A page of events becomes a folder that holds them and the token of the next page. The folder gets its name by one renaming, which
+    only one exporter can do: no event is lost or duplicated, whichever process dies and whichever continues. The events of users whom
+    a page lists as forgotten are removed from the earlier folders first.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, raw_zone: RawZoneClient) -> None:
+        self._recommender = recommender_pb2_grpc.RecommenderServiceStub(channel)
+        self._raw_zone = raw_zone
+
+    async def export(self) -> str:
+        """Returns a sentence on the outcome. Events stay with the recommender while it is unavailable.
+
+        Raises `EngineUnavailable` if HDFS cannot be reached.
+        """
+        folders = sorted(await self._raw_zone.list_names(FOLDER))
+        number = int(folders[-1].removeprefix(PREFIX)) if folders else 0
+        token = (await self._raw_zone.read_file(f"{FOLDER}/{folders[-1]}/{TOKEN_FILE}")).decode() if folders else ""
+        count = 0
+        try:
+            while True:
+                request = recommender_pb2.ListEventsRequest(page_size=PAGE_SIZE, page_token=token)
+                page = await self._recommender.ListEvents(request)
+                if page.forgotten_user_ids:
+                    await self._remove_events({*page.forgotten_user_ids})
+                if page.events or page.forgotten_user_ids:
+                    number += 1
+                    await self._create_folder(number, page)
+                count, token = count + len(page.events), page.next_page_token
+                if not page.has_more:
+                    return f"{count} recorded events were added to the raw zone"
+        except grpc.aio.AioRpcError as error:
+            return f"{count} recorded events were added to the raw zone; the recommender does not give more: {error.code().name}"
+
+    async def _create_folder(self, number: int, page: recommender_pb2.ListEventsResponse) -> None:
+        lines = [MessageToJson(event, preserving_proto_field_name=True, indent=None) for event in page.events]
+        files = {EVENTS_FILE: "\n".join(lines).encode(), TOKEN_FILE: page.next_page_token.encode()}
+        # Numbers of one width, so that the last folder by name is the latest.
+        await self._raw_zone.create_folder(f"{FOLDER}/{PREFIX}{number:012}", files)
+
+    async def _remove_events(self, user_ids: Collection[str]) -> None:
+        """Removes the events of these users from all folders."""
+        for folder in await self._raw_zone.list_names(FOLDER):
+            file = f"{FOLDER}/{folder}/{EVENTS_FILE}"
+            lines = (await self._raw_zone.read_file(file)).splitlines()
+            remaining = [line for line in lines if json.loads(line)["user_id"] not in user_ids]
+            if len(remaining) < len(lines):
+                await self._raw_zone.replace_file(file, b"\n".join(remaining))
