@@ -14,8 +14,8 @@ from benchmarks.servers import serving
 from mesh import database
 from mesh.migrate import migrate
 from mesh.settings import MeshSettings
-from services.catalog.domain import Details
-from services.catalog.repository import ProductRepository
+from services.catalog.domain import ProductDetails
+from services.catalog.repository.products import ProductRepository
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
 
@@ -79,10 +79,10 @@ async def fill(url: str) -> None:
         repository = ProductRepository(postgres)
         numbered = enumerate(itertools.islice(products(), PRODUCT_COUNT))
         while rows := dict(itertools.islice(numbered, 1000)):
-            await repository.take_in({f"{number:05d}": details for number, details in rows.items()})
+            await repository.upsert({f"{number:05d}": details for number, details in rows.items()})
 
 
-def products() -> Iterator[Details]:
+def products() -> Iterator[ProductDetails]:
     """Products as a gift shop has them."""
     sizes = ("SMALL", "LARGE", "SET OF 3", "MINI", "GIANT", "PAIR OF")
     looks = ("WHITE", "RED", "PINK", "VINTAGE", "RETROSPOT", "CREAM", "BLUE", "SILVER", "ANTIQUE", "STRIPED", "FLORAL", "POLKADOT")
@@ -92,7 +92,7 @@ def products() -> Iterator[Details]:
     for price, (thing, shape, stuff, look, size) in enumerate(itertools.product(things, shapes, stuffs, looks, sizes)):
         name = f"{size} {look} {stuff} {shape} {thing}"
         description = f"A {thing.lower()} of {stuff.lower()} in the shape of a {shape.lower()}."
-        yield Details(name, description, thing.title(), 95 + price % 1900, "GBP", price % 500)
+        yield ProductDetails(name, description, thing.title(), 95 + price % 1900, "GBP", price % 500)
 
 
 def check_same(theirs: dict[str, object], ours: dict[str, object]) -> None:

@@ -1,1 +1,1 @@
-"""The catalogue: products, found, changed and watched."""
+"""The catalog service: products, their search, and the feed of their changes."""

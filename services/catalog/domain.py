@@ -1,4 +1,4 @@
-"""Products and their rules."""
+"""Products, lists of them, and their rules."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,9 +8,11 @@ from mesh.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from mesh.paging import Place
 from services.catalog.words import words
 
+_SORT_FIELDS = ("create_time", "update_time", "name", "price_cents", "stock", "id")
 
-class Details(NamedTuple):
-    """What whoever keeps a product may set."""
+
+class ProductDetails(NamedTuple):
+    """The editable fields of a product."""
 
     name: str
     description: str
@@ -21,7 +23,7 @@ class Details(NamedTuple):
 
 
 class Product(NamedTuple):
-    """A product as one of its changes left it."""
+    """A version of a product."""
 
     id: str
     name: str
@@ -36,8 +38,8 @@ class Product(NamedTuple):
     version: int
 
     @property
-    def details(self) -> Details:
-        return Details(self.name, self.description, self.category, self.price_cents, self.currency_code, self.stock)
+    def details(self) -> ProductDetails:
+        return ProductDetails(self.name, self.description, self.category, self.price_cents, self.currency_code, self.stock)
 
     @property
     def etag(self) -> str:
@@ -45,94 +47,121 @@ class Product(NamedTuple):
 
     @property
     def name_length(self) -> int:
-        """In words, with the id: the fewer there are, the more each of them says."""
+        """The number of words in id and name: the fewer there are, the better each of them describes the product."""
         return len(name_words(self.id, self.name))
 
-    def changed(self, etag: str, **fields: Any) -> Self:
-        """The product with other details. Raises `NotFound` if it was deleted, `Aborted` if it is no longer what `etag` stands for."""
+    def update(self, etag: str, **details: Any) -> Self:
+        """A copy with other details. Raises `NotFound` if the product is deleted, `Aborted` if `etag` is stale."""
         if self.delete_time:
             raise NotFound("product", self.id)
-        self._check(etag)
-        return self._replace(**fields)
+        self._check_etag(etag)
+        return self._replace(**details)
 
-    def deleted(self, etag: str, now: datetime) -> Self:
-        """The product, deleted. Raises `NotFound` if it is already, `Aborted` if it is no longer what `etag` stands for."""
-        return self.changed(etag)._replace(delete_time=now)
+    def delete(self, etag: str, now: datetime) -> Self:
+        """A copy that is deleted. Raises `NotFound` if the product is already, `Aborted` if `etag` is stale."""
+        return self.update(etag)._replace(delete_time=now)
 
-    def undeleted(self, etag: str) -> Self:
-        """The product as it was before. Raises `FailedPrecondition` if it is not deleted, `Aborted` if `etag` is stale."""
+    def undelete(self, etag: str) -> Self:
+        """A copy that is not deleted. Raises `FailedPrecondition` if the product is not deleted, `Aborted` if `etag` is stale."""
         if not self.delete_time:
             raise FailedPrecondition("PRODUCT_NOT_DELETED", f"product '{self.id}' is not deleted")
-        self._check(etag)
+        self._check_etag(etag)
         return self._replace(delete_time=None)
 
-    def _check(self, etag: str) -> None:
+    def _check_etag(self, etag: str) -> None:
         if etag and etag != self.etag:
             raise Aborted("STALE_ETAG", f"product '{self.id}' was changed since it was read")
 
 
-class Key(NamedTuple):
-    """One of the fields by which a list is ordered."""
+class ProductTexts(NamedTuple):
+    """The texts whose words form the vocabulary, and the id of their product."""
+
+    id: str
+    name: str
+    description: str
+    category: str
+
+
+class Change(NamedTuple):
+    """A change of a product."""
+
+    number: int
+    """Its number among all changes, which are numbered from 1 without a gap."""
+    product: Product
+    """The product after the change."""
+
+
+class ChangeLog(NamedTuple):
+    """The extent of the log of changes."""
+
+    last_number: int
+    first_number: int | None
+    """The first change that has not expired, or None if all have."""
+    secret: bytes
+    """Distinguishes the tokens of this log from those of another."""
+
+
+class SortKey(NamedTuple):
+    """A field that a list is sorted by, and in which direction."""
 
     field: str
-    falls: bool
+    descending: bool
 
 
-# A search: the shortest names first.
-BEST_FIRST = (Key("name_length", falls=False), Key("id", falls=False))
-NEWEST_FIRST = (Key("create_time", falls=True), Key("id", falls=True))
+SortOrder = tuple[SortKey, ...]
+
+# The default for a search.
+SHORTEST_NAME_FIRST: SortOrder = (SortKey("name_length", descending=False), SortKey("id", descending=False))
+NEWEST_FIRST: SortOrder = (SortKey("create_time", descending=True), SortKey("id", descending=True))
 
 
-class Page(NamedTuple):
-    """A page of a list."""
+class ProductPage(NamedTuple):
+    """A page of a list of products."""
 
     products: list[Product]
-    # Where it ends, if another one follows.
     end: Place | None
+    """Where the page ends, or None if it is the last one."""
 
 
-class Listing(NamedTuple):
-    """Which products a list has, and in which order."""
+class ProductQuery(NamedTuple):
+    """Which products a list contains, and in which order."""
 
-    # By name of the request's field; what is not filtered by is left out.
     filters: Mapping[str, str | int | bool]
-    # No two products have the same place in it: the last key is the id.
-    order: tuple[Key, ...]
+    """The values to filter by, by the name of the request's field."""
+    order: SortOrder
+    """Ends with the id, so that no two products have the same place."""
     show_deleted: bool
 
     def place(self, product: Product) -> Place:
-        """Where the product is in the list."""
+        """The place of a product in the list."""
         return tuple(getattr(product, key.field) for key in self.order)
 
-    def page(self, products: list[Product], size: int) -> Page:
-        """The page of the first of these: one more than `size`, if another page follows."""
-        return Page(products[:size], self.place(products[size - 1]) if len(products) > size else None)
+    def page(self, products: list[Product], size: int) -> ProductPage:
+        """The first page of these products, of which there are more than `size` if another page follows."""
+        return ProductPage(products[:size], self.place(products[size - 1]) if len(products) > size else None)
 
 
 def name_words(id: str, name: str) -> list[str]:
-    """The words by which a product is found best."""
+    """The words of id and name, in which a match ranks highest."""
     return words(f"{id} {name}")
 
 
-def order(order_by: str) -> tuple[Key, ...]:
-    """The order that a list asks for: `price_cents desc, name`. Raises `InvalidArgument`."""
-    keys = [_key(part) for part in order_by.split(",")]
+def parse_order(order_by: str) -> SortOrder:
+    """The order that a request asks for, as in `price_cents desc, name`. Raises `InvalidArgument`."""
+    keys = [_parse_key(part) for part in order_by.split(",")]
     fields = [key.field for key in keys]
     if len(set(fields)) < len(fields):
         raise InvalidArgument(f"order_by names a field twice: '{order_by}'", field="order_by")
     if "id" not in fields:
-        # Falling with the rest, so that one index serves both directions.
-        keys.append(Key("id", keys[-1].falls))
+        # In the direction of the key before it, so that one index serves both directions.
+        keys.append(SortKey("id", keys[-1].descending))
     return tuple(keys[: 1 + [key.field for key in keys].index("id")])
 
 
-_ORDER_FIELDS = ("create_time", "update_time", "name", "price_cents", "stock", "id")
-
-
-def _key(part: str) -> Key:
+def _parse_key(part: str) -> SortKey:
     match part.split():
-        case [field] if field in _ORDER_FIELDS:
-            return Key(field, falls=False)
-        case [field, "desc"] if field in _ORDER_FIELDS:
-            return Key(field, falls=True)
-    raise InvalidArgument(f"order_by takes {', '.join(_ORDER_FIELDS)}, each with or without 'desc', not '{part.strip()}'", field="order_by")
+        case [field] if field in _SORT_FIELDS:
+            return SortKey(field, descending=False)
+        case [field, "desc"] if field in _SORT_FIELDS:
+            return SortKey(field, descending=True)
+    raise InvalidArgument(f"order_by takes {', '.join(_SORT_FIELDS)}, each with or without 'desc', not '{part.strip()}'", field="order_by")

@@ -7,43 +7,65 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from mesh.errors import InvalidArgument, NotFound, PermissionDenied
+from mesh.errors import NotFound, PermissionDenied
 from mesh.idempotency import idempotent_request
 from mesh.identity import Role, caller
 from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
-from services.catalog.changes import ChangeFeed
-from services.catalog.domain import BEST_FIRST, NEWEST_FIRST, Details, Listing, Page, order
-from services.catalog.importing import Import
-from services.catalog.messages import bookmark_message, change_message, details, product_message, write_product
-from services.catalog.repository import ProductRepository
+from services.catalog.domain import ProductPage
+from services.catalog.feed import ChangeFeed
+from services.catalog.importing import ProductImport
+from services.catalog.messages import (
+    bookmark_message,
+    change_message,
+    changed_details,
+    product_details,
+    product_message,
+    product_query,
+    write_product,
+)
+from services.catalog.repository.lists import ProductListRepository
+from services.catalog.repository.products import ProductRepository
 from services.catalog.search import Search
 from services.catalog.words import words
 
 Context = grpc.aio.ServicerContext[Message, Message]
 
+_BOOKMARK_SECONDS = 15
+
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
-    """Keeps the products: finds them, changes them, and tells of every change."""
+    """Manages products: finds and changes them, and streams every change."""
 
-    def __init__(self, products: ProductRepository, search: Search, changes: ChangeFeed, page_tokens: PageTokens, currency: str) -> None:
+    def __init__(
+        self,
+        products: ProductRepository,
+        lists: ProductListRepository,
+        search: Search,
+        feed: ChangeFeed,
+        page_tokens: PageTokens,
+        currency: str,
+    ) -> None:
         self._products = products
+        self._lists = lists
         self._search = search
-        self._changes = changes
+        self._feed = feed
         self._page_tokens = page_tokens
         self._currency = currency
 
     async def ListProducts(self, request: catalog_pb2.ListProductsRequest, context: Context) -> catalog_pb2.ListProductsResponse:
-        listing = _listing(request)
+        if request.show_deleted and caller().role not in (Role.STAFF, Role.ADMIN):
+            raise PermissionDenied("ROLE_NOT_ALLOWED", "only staff may see deleted products")
+        query = product_query(request)
         after = self._page_tokens.read(request)
         size = page_size(request.page_size)
         asked = searched = words(request.search)
         if asked:
-            page, searched = await self._search.page(listing, asked, after, size)
+            page, searched = await self._search.page(query, asked, after, size)
         elif request.search:
-            page = Page([], None)
+            page = ProductPage([], None)
         else:
-            page = listing.page(await self._products.page(listing, after, size + 1), size)
+            page = query.page(await self._lists.page(query, after, size + 1), size)
         response = catalog_pb2.ListProductsResponse(
             next_page_token=self._page_tokens.write(request, page.end) if page.end else "",
             corrected_search=" ".join(searched) if searched != asked else "",
@@ -70,72 +92,39 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         return response
 
     async def CreateProduct(self, request: catalog_pb2.CreateProductRequest, context: Context) -> catalog_pb2.Product:
-        wanted = request.product
-        product = await self._products.create(wanted.id or new_id(), details(wanted, self._currency), idempotent_request(request))
-        return product_message(product)
+        id, details = request.product.id or new_id(), product_details(request.product, self._currency)
+        return product_message(await self._products.create(id, details, idempotent_request(request)))
 
     async def ReplaceProduct(self, request: catalog_pb2.ReplaceProductRequest, context: Context) -> catalog_pb2.Product:
-        wanted = request.product
-        fields = details(wanted, self._currency)._asdict()
-        return product_message(await self._products.change(wanted.id, lambda product, _: product.changed(wanted.etag, **fields)))
+        id, etag = request.product.id, request.product.etag
+        details = product_details(request.product, self._currency)._asdict()
+        return product_message(await self._products.update(id, lambda product, _: product.update(etag, **details)))
 
     async def UpdateProduct(self, request: catalog_pb2.UpdateProductRequest, context: Context) -> catalog_pb2.Product:
-        wanted = request.product
-        masked = _masked(request)
-        fields = {field: value for field, value in details(wanted, self._currency)._asdict().items() if field in masked}
-        if fields.get("name") == "":
-            raise InvalidArgument("name must not be empty", field="product.name")
-        return product_message(await self._products.change(wanted.id, lambda product, _: product.changed(wanted.etag, **fields)))
+        id, etag = request.product.id, request.product.etag
+        details = changed_details(request, self._currency)
+        return product_message(await self._products.update(id, lambda product, _: product.update(etag, **details)))
 
     async def DeleteProduct(self, request: catalog_pb2.DeleteProductRequest, context: Context) -> catalog_pb2.Product:
-        return product_message(await self._products.change(request.id, lambda product, now: product.deleted(request.etag, now)))
+        return product_message(await self._products.update(request.id, lambda product, now: product.delete(request.etag, now)))
 
     async def UndeleteProduct(self, request: catalog_pb2.UndeleteProductRequest, context: Context) -> catalog_pb2.Product:
-        return product_message(await self._products.change(request.id, lambda product, _: product.undeleted(request.etag)))
+        return product_message(await self._products.update(request.id, lambda product, _: product.undelete(request.etag)))
 
     async def ImportProducts(
         self, request_iterator: AsyncIterator[catalog_pb2.ImportProductsRequest], context: Context
     ) -> catalog_pb2.ImportProductsResponse:
-        return await Import(self._products, self._currency).take(request_iterator)
+        return await ProductImport(self._products, self._currency).run(request_iterator)
 
     async def WatchProducts(self, request: catalog_pb2.WatchProductsRequest, context: Context) -> AsyncIterator[catalog_pb2.ProductChange]:
-        number, tokens = await self._changes.begin(request.token)
+        number, tokens = await self._feed.resume(request.token)
         yield bookmark_message(tokens.write(number))
         while True:
             try:
                 async with asyncio.timeout(_BOOKMARK_SECONDS):
-                    following = await self._changes.after(number)
+                    changes = await self._feed.after(number)
             except TimeoutError:
                 yield bookmark_message(tokens.write(number))
                 continue
-            for number, product in following:
+            for number, product in changes:
                 yield change_message(product, tokens.write(number))
-
-
-_BOOKMARK_SECONDS = 15
-
-
-def _listing(request: catalog_pb2.ListProductsRequest) -> Listing:
-    if request.show_deleted and caller().role not in (Role.STAFF, Role.ADMIN):
-        raise PermissionDenied("ROLE_NOT_ALLOWED", "only staff may see deleted products")
-    filters: dict[str, str | int | bool] = {
-        field: getattr(request, field) for field in ("in_stock", "min_price_cents", "max_price_cents") if request.HasField(field)
-    }
-    if request.category:
-        filters["category"] = request.category
-    default = BEST_FIRST if request.search else NEWEST_FIRST
-    return Listing(filters, order(request.order_by) if request.order_by else default, request.show_deleted)
-
-
-def _masked(request: catalog_pb2.UpdateProductRequest) -> set[str]:
-    """The fields to change."""
-    paths = set(request.update_mask.paths)
-    if "*" in paths:
-        return set(Details._fields)
-    for path in paths - _MASKABLE:
-        raise InvalidArgument(f"update_mask names '{path}', which is no field that can be set", field="update_mask")
-    return paths or {field for field in Details._fields if getattr(request.product, field)}
-
-
-# The etag says which version to change. REST has it in the mask, as one of the body's keys.
-_MASKABLE = {*Details._fields, "etag"}

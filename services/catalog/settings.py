@@ -1,4 +1,4 @@
-"""What the catalog service needs from its environment."""
+"""Configuration of the catalog service."""
 
 from typing import Annotated
 
@@ -12,10 +12,10 @@ class Settings(EnvironmentSettings, env_prefix="CATALOG_"):
 
     listen: str = "127.0.0.1:50052"
     database_url: PostgresDsn
-    # Leads to PostgreSQL itself if `database_url` leads to a pooler: there the service is told of changes, else it has to ask.
     database_direct_url: PostgresDsn | None = None
+    """The URL of PostgreSQL itself where `database_url` leads to a pooler. Without it, the service polls for changes."""
 
-    # Signs page tokens: the same for all replicas.
     secret: Annotated[SecretStr, Field(min_length=32)]
-    # The currency of products that name none, ISO 4217.
+    """Authenticates page tokens. The same for all replicas."""
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    """The currency of products that name none, ISO 4217."""

@@ -1,4 +1,4 @@
-"""Products, their changes, and requests that may be repeated."""
+"""Products, their changes, and idempotent requests."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ SCHEMA = "catalog"
 
 
 def upgrade() -> None:
-    # Stemmed English, with no word left out for being common.
+    # Stemmed English without stop words: the most common words are searched too.
     op.execute("CREATE TEXT SEARCH DICTIONARY catalog.stems (TEMPLATE = snowball, Language = english)")
     op.execute("CREATE TEXT SEARCH CONFIGURATION catalog.words (COPY = simple)")
     op.execute("ALTER TEXT SEARCH CONFIGURATION catalog.words ALTER MAPPING FOR asciiword, word, numword WITH catalog.stems")
@@ -26,7 +26,7 @@ def upgrade() -> None:
         schema=SCHEMA,
         postgresql_with={"fillfactor": 85},
     )
-    there = sa.text("delete_time IS NULL")
+    not_deleted = sa.text("delete_time IS NULL")
     for name, columns in (
         ("create_time", ["create_time", "id"]),
         ("category", ["category", "create_time", "id"]),
@@ -34,7 +34,7 @@ def upgrade() -> None:
         ("price", ["price_cents", "id"]),
         ("name_length", ["name_length", "id"]),
     ):
-        op.create_index(f"products_by_{name}", "products", columns, schema=SCHEMA, postgresql_where=there)
+        op.create_index(f"products_by_{name}", "products", columns, schema=SCHEMA, postgresql_where=not_deleted)
     for name in ("name_words", "words"):
         op.create_index(
             f"products_by_{name}", "products", [name], schema=SCHEMA, postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 64}

@@ -5,8 +5,11 @@ import asyncio
 from mesh import database
 from mesh.paging import PageTokens
 from mesh.settings import MeshSettings
-from services.catalog.changes import ChangeFeed
-from services.catalog.repository import ChangeRepository, ProductRepository
+from services.catalog.feed import ChangeFeed
+from services.catalog.repository.changes import ChangeRepository
+from services.catalog.repository.lists import ProductListRepository
+from services.catalog.repository.products import ProductRepository
+from services.catalog.repository.vocabulary import VocabularyRepository
 from services.catalog.search import Search
 from services.catalog.servicer import CatalogServicer
 from services.catalog.vocabulary import Vocabulary
@@ -27,10 +30,10 @@ class Replica:
 
     async def _start(self, database_url: str, settings: MeshSettings, direct_url: str | None) -> None:
         self.database = await database.connect(database_url, settings, direct_url)
-        products, self.changes = ProductRepository(self.database), ChangeRepository(self.database)
-        feed = ChangeFeed(self.changes, self.database)
-        vocabulary = Vocabulary(products, feed)
-        self.servicer = CatalogServicer(products, Search(products, vocabulary), feed, PageTokens(SECRET), "GBP")
+        self.products, self.changes = ProductRepository(self.database), ChangeRepository(self.database)
+        lists, feed = ProductListRepository(self.database), ChangeFeed(self.changes, self.database)
+        vocabulary = Vocabulary(VocabularyRepository(self.database), feed)
+        self.servicer = CatalogServicer(self.products, lists, Search(lists, vocabulary), feed, PageTokens(SECRET), "GBP")
         self._work = [asyncio.create_task(task) for task in (feed.run(), vocabulary.learn())]
 
     async def _stop(self) -> None:

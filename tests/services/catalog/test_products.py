@@ -249,10 +249,10 @@ def test_a_request_id_is_the_callers_own(staff: Shop, issuer: Issuer) -> None:
 
 def test_a_request_is_remembered_for_its_time_alone(staff: Shop, loop: Loop, replica: Replica) -> None:
     staff.create("Mug", request_id="yesterday")
-    loop.run(replica.changes.delete_expired(timedelta(days=1), timedelta(days=7)))
+    loop.run(replica.products.delete_expired_requests(timedelta(days=1)))
     with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
         staff.create("Cup", request_id="yesterday")
-    loop.run(replica.changes.delete_expired(timedelta(0), timedelta(days=7)))
+    loop.run(replica.products.delete_expired_requests(timedelta(0)))
     assert staff.create("Cup", request_id="yesterday").name == "Cup"
 
 

@@ -228,12 +228,12 @@ def test_a_token_whose_changes_are_no_longer_kept_is_refused_and_later_ones_are_
     old = now(staff)
     staff.create("Swept")
     time.sleep(0.01)
-    loop.run(replica.changes.delete_expired(timedelta(0), timedelta(0)))
+    loop.run(replica.changes.delete_expired(timedelta(0)))
     with refused(CODE.OUT_OF_RANGE, "WATCH_TOKEN_EXPIRED"):
         next(staff.watch(old))
     fresh = now(staff)
     kept = staff.create("Kept")
-    loop.run(replica.changes.delete_expired(timedelta(days=1), timedelta(days=7)))
+    loop.run(replica.changes.delete_expired(timedelta(days=7)))
     assert [change.product for change in changes(staff, fresh, 1)] == [kept]
     with refused(CODE.OUT_OF_RANGE, "WATCH_TOKEN_EXPIRED"):
         next(staff.watch(old))
