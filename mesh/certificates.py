@@ -1,4 +1,4 @@
-"""Makes the certificates by which the processes of one installation know each other: `python -m mesh.certificates --help` says how."""
+"""Issues the TLS certificates of the processes of an installation: `python -m mesh.certificates`."""
 
 import argparse
 import ipaddress
@@ -14,45 +14,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 NAMES = ("auth", "catalog", "recommender", "forecaster", "jobs", "gateway")
 
-
-def make(folder: Path, *, renew: bool = False) -> None:
-    """A certificate authority (`ca.crt`) and, for each process, a key and a certificate (`auth.key`, `auth.crt`, ...).
-
-    What is there and good for another month is left alone, so that a running process and a new one still know each other. So do they
-    when the certificates are renewed: the authority is the same.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not _is_good(folder / "ca.crt"):
-        for old in folder.glob("*.crt"):
-            old.unlink()
-        key = _new_key(folder / "ca.key")
-        authority = _signed(_subject("HashiraMart"), key, _subject("HashiraMart"), key, _AUTHORITY)
-        (folder / "ca.crt").write_bytes(authority.public_bytes(Encoding.PEM))
-    issuer = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes()).subject
-    issuer_key = load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
-    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-        raise TypeError(f"{folder / 'ca.key'} is not a key of an elliptic curve")
-    for name in NAMES:
-        if renew or not _is_good(folder / f"{name}.crt"):
-            certificate = _signed(_subject(name), _new_key(folder / f"{name}.key"), issuer, issuer_key, _of_process(name))
-            (folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
-
-
-def hand_out(folder: Path, places: Path) -> None:
-    """Gives each process what is its own, and no other's, in a folder of its name: `tls.key`, `tls.crt`, `ca.crt`."""
-    for name in NAMES:
-        place = places / name
-        place.mkdir(exist_ok=True)
-        for source, target in ((f"{name}.key", "tls.key"), (f"{name}.crt", "tls.crt"), ("ca.crt", "ca.crt")):
-            fresh = place / f".{target}"
-            shutil.copy(folder / source, fresh)
-            fresh.replace(place / target)
-
-
 _LIFETIME = timedelta(days=825)
 _RENEWAL = timedelta(days=30)
 
-_AUTHORITY: list[tuple[x509.ExtensionType, bool]] = [
+_AUTHORITY_EXTENSIONS: list[tuple[x509.ExtensionType, bool]] = [
     (x509.BasicConstraints(ca=True, path_length=0), True),
     (
         x509.KeyUsage(
@@ -71,8 +36,62 @@ _AUTHORITY: list[tuple[x509.ExtensionType, bool]] = [
 ]
 
 
-def _of_process(name: str) -> list[tuple[x509.ExtensionType, bool]]:
-    """It serves under its name and on the loopback, and calls others."""
+def issue(folder: Path, *, renew: bool = False) -> None:
+    """Issues what is missing or expires within a month: a certificate authority, and a key and a certificate for each process.
+
+    The files are `ca.key`, `ca.crt`, `auth.key`, `auth.crt` and so on. Processes with older certificates accept the renewed ones, as long
+    as the authority is the same.
+
+    renew: issue the certificates of all processes anew, by the same authority
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not _is_valid(folder / "ca.crt"):
+        for old in folder.glob("*.crt"):
+            old.unlink()
+        key = _new_key(folder / "ca.key")
+        authority = _certificate(_subject("HashiraMart"), key, _subject("HashiraMart"), key, _AUTHORITY_EXTENSIONS)
+        (folder / "ca.crt").write_bytes(authority.public_bytes(Encoding.PEM))
+    issuer = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes()).subject
+    issuer_key = load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{folder / 'ca.key'} is not a key of an elliptic curve")
+    for name in NAMES:
+        if renew or not _is_valid(folder / f"{name}.crt"):
+            certificate = _certificate(_subject(name), _new_key(folder / f"{name}.key"), issuer, issuer_key, _process_extensions(name))
+            (folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+
+
+def distribute(folder: Path, target_folder: Path) -> None:
+    """Copies the key and certificate of each process, and the authority's certificate, to a folder of the process's name.
+
+    The files there are `tls.key`, `tls.crt` and `ca.crt`, and each is replaced atomically.
+    """
+    for name in NAMES:
+        place = target_folder / name
+        place.mkdir(exist_ok=True)
+        for source, target in ((f"{name}.key", "tls.key"), (f"{name}.crt", "tls.crt"), ("ca.crt", "ca.crt")):
+            fresh = place / f".{target}"
+            shutil.copy(folder / source, fresh)
+            fresh.replace(place / target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m mesh.certificates", description="Issues the certificates that are missing or expire within a month."
+    )
+    parser.add_argument("--folder", type=Path, default=Path(".local/certs"), help="the folder of the certificates and of all keys")
+    parser.add_argument("--renew", action="store_true", help="issue all anew, by the same authority")
+    parser.add_argument(
+        "--hand-out", type=Path, metavar="FOLDER", help="copy the files of each process to a folder of its name in this folder"
+    )
+    arguments = parser.parse_args()
+    issue(arguments.folder, renew=arguments.renew)
+    if arguments.hand_out:
+        distribute(arguments.folder, arguments.hand_out)
+
+
+def _process_extensions(name: str) -> list[tuple[x509.ExtensionType, bool]]:
+    """For a server with the name of the process, or on the loopback, and for a client."""
     addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.DNSName("localhost"), *addresses])
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -91,7 +110,7 @@ def _new_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _signed(
+def _certificate(
     subject: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer: x509.Name,
@@ -107,19 +126,8 @@ def _signed(
     return builder.sign(issuer_key, SHA256())
 
 
-def _is_good(path: Path) -> bool:
+def _is_valid(path: Path) -> bool:
     return path.exists() and x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc > datetime.now(UTC) + _RENEWAL
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m mesh.certificates", description="Makes the certificates that are missing or expire.")
-    parser.add_argument("--folder", type=Path, default=Path(".local/certs"), help="where they and the authority's key are kept")
-    parser.add_argument("--renew", action="store_true", help="make all anew, from the same authority")
-    parser.add_argument("--hand-out", type=Path, metavar="FOLDER", help="give each process its own in a folder of its name in here")
-    arguments = parser.parse_args()
-    make(arguments.folder, renew=arguments.renew)
-    if arguments.hand_out:
-        hand_out(arguments.folder, arguments.hand_out)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class IdempotentRequest(NamedTuple):
 
 def idempotent_request(request: Message) -> IdempotentRequest | None:
     """The request being served as one that may be repeated, or None if its caller gave no `request_id`."""
-    id: str = getattr(request, "request_id")  # noqa: B009 every request that may be repeated has one, which the type cannot say
+    id: str = getattr(request, "request_id")  # noqa: B009 every such request has one, which `Message` does not say
     if not id:
         return None
     content = request.DESCRIPTOR.full_name.encode() + request.SerializeToString(deterministic=True)

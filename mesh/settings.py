@@ -1,4 +1,4 @@
-"""Where every process has its settings from, and those that all share."""
+"""Settings from the environment, and those that all processes share."""
 
 import os
 import sys
@@ -8,17 +8,16 @@ from typing import TypeVar
 from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsError
 
-# The largest message that services take and give.
+# The largest message that services accept and send.
 MESSAGE_BYTES = 16 * 1024 * 1024
 
+S = TypeVar("S", bound=BaseSettings)
 
-Chosen = TypeVar("Chosen", bound=BaseSettings)
 
+class EnvironmentSettings(BaseSettings, frozen=True, hide_input_in_errors=True, env_ignore_empty=True, use_attribute_docstrings=True):
+    """Read from environment variables. One that is missing or empty is read from a file of its name in the folder SECRETS_FOLDER.
 
-class EnvironmentSettings(BaseSettings, frozen=True, hide_input_in_errors=True, env_ignore_empty=True):
-    """Read from the environment; what is not there, or empty, from a file of that name in SECRETS_FOLDER.
-
-    That is where containers find secrets.
+    That is where containers have their secrets.
     """
 
     @classmethod
@@ -36,15 +35,18 @@ class EnvironmentSettings(BaseSettings, frozen=True, hide_input_in_errors=True, 
         return init_settings, env_settings, file_secret_settings
 
 
-def read(settings: type[Chosen], prefix: str | None = None) -> Chosen:
-    """The settings as they are chosen. Ends the program with a line for each that is wrong or missing."""
-    named = settings.model_config["env_prefix"] if prefix is None else prefix
+def read(settings: type[S], prefix: str | None = None) -> S:
+    """Reads settings. Exits the process with a line for each that is missing or invalid.
+
+    prefix: of the environment variables, in place of the class's own
+    """
+    prefix = settings.model_config["env_prefix"] if prefix is None else prefix
     try:
-        return settings(_env_prefix=named)
+        return settings(_env_prefix=prefix)
     except ValidationError as error:
-        sys.exit("\n".join(f"{named}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()))
+        sys.exit("\n".join(f"{prefix}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in error.errors()))
     except SettingsError as error:
-        sys.exit(f"{str(error).capitalize()} of {named}...: it has to be JSON.")
+        sys.exit(f"{str(error).capitalize()} of {prefix}...: it has to be JSON.")
 
 
 class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=True):
@@ -54,30 +56,35 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     jwt_issuer: str = "hashiramart"
     jwt_audience: str = "hashiramart"
 
-    # This process's certificate and its key, and the authority that its peers' certificates must come from.
-    # Set, every port and channel speaks TLS, and a server takes only peers with a certificate (`tls_require_client`).
     tls_certificate: FilePath | None = None
+    """The certificate of this process. With it, every port and channel speaks TLS."""
     tls_key: FilePath | None = None
+    """Its private key."""
     tls_ca: FilePath | None = None
+    """The certificate of the authority that has issued the certificates of the other processes."""
     tls_require_client: bool = True
-    # Without TLS, only the loopback is served and called, unless the network between is private: containers on one host.
+    """Whether a server accepts only clients with a certificate."""
     plaintext_allowed: bool = False
+    """Without TLS, only the loopback is served and called, unless the network in between is private: containers on one host."""
 
     deadline_seconds: float = 10
+    """Of a unary call, unless its caller sets one."""
     stream_idle_seconds: float = 300
-    # How long a server that was told to stop is still served by clients that have not noticed, and waits for calls under way.
+    """For how long a response stream may be silent before its client ends it."""
     drain_delay_seconds: float = 0.5
+    """For how long a stopping server goes on serving clients that have not noticed yet."""
     grace_seconds: float = 20
+    """For how long a stopping server waits for the calls under way."""
 
     database_pool_size: int = 10
     database_acquire_seconds: float = 2
     database_connect_seconds: float = 1.5
     database_statement_seconds: float = 5
-    # The database is behind a pooler in transaction mode (PgBouncer, Supabase, Neon), which keeps nothing of a session.
     database_pooler: bool = False
+    """Whether the database is behind a pooler in transaction mode (PgBouncer, Supabase, Neon), which keeps no session state."""
 
     log_level: str = "info"
-    # Where Prometheus may read this process's metrics. Empty: nowhere.
     metrics_listen: str = ""
-    # Where spans go. OpenTelemetry's own variable, and its others (`OTEL_...`) hold too. Unset: nowhere.
+    """Where Prometheus scrapes the metrics of this process. Empty: nowhere."""
     otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where spans are exported. Unset: nowhere. The other variables of OpenTelemetry (`OTEL_...`) apply as well."""

@@ -1,4 +1,4 @@
-"""The TLS credentials of servers and channels, which only the loopback may do without."""
+"""The TLS credentials of servers and channels. Plaintext is for the loopback, unless the settings allow it."""
 
 import ipaddress
 
@@ -8,9 +8,9 @@ from mesh.settings import MeshSettings
 
 
 def server_credentials(settings: MeshSettings, listen: str) -> grpc.ServerCredentials | None:
-    """What to listen with at this address; None for plain text. Raises `ValueError` where plain text is not allowed."""
+    """The credentials of a server at this address; None for plaintext. Raises `ValueError` where plaintext is not allowed."""
     if settings.tls_certificate is None or settings.tls_key is None:
-        _refuse_plaintext(settings, listen)
+        _check_plaintext(settings, listen)
         return None
     pair = (settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
     required = settings.tls_require_client and settings.tls_ca is not None
@@ -18,9 +18,9 @@ def server_credentials(settings: MeshSettings, listen: str) -> grpc.ServerCreden
 
 
 def channel_credentials(settings: MeshSettings, target: str) -> grpc.ChannelCredentials | None:
-    """What to call this address with; None for plain text. Raises `ValueError` where plain text is not allowed."""
+    """The credentials for calls to this address; None for plaintext. Raises `ValueError` where plaintext is not allowed."""
     if settings.tls_ca is None:
-        _refuse_plaintext(settings, target)
+        _check_plaintext(settings, target)
         return None
     if settings.tls_certificate is None or settings.tls_key is None:
         return grpc.ssl_channel_credentials(_authority(settings))
@@ -31,7 +31,7 @@ def _authority(settings: MeshSettings) -> bytes | None:
     return settings.tls_ca.read_bytes() if settings.tls_ca else None
 
 
-def _refuse_plaintext(settings: MeshSettings, address: str) -> None:
+def _check_plaintext(settings: MeshSettings, address: str) -> None:
     if not settings.plaintext_allowed and not _is_loopback(address):
         raise ValueError(
             f"{address} is not on the loopback: set MESH_TLS_CERTIFICATE, MESH_TLS_KEY and MESH_TLS_CA, or MESH_PLAINTEXT_ALLOWED"
@@ -42,7 +42,7 @@ def _is_loopback(address: str) -> bool:
     scheme, _, rest = address.partition(":")
     if scheme == "unix":
         return True
-    # gRPC's other notations: `dns:///host:port`, `ipv4:host:port,host:port`, `ipv6:[host]:port`.
+    # gRPC's address syntax: `dns:///host:port`, `ipv4:host:port,host:port`, `ipv6:[host]:port`.
     addresses = rest.removeprefix("///") if scheme in ("dns", "ipv4", "ipv6") else address
     return all(_is_loopback_host(each.rpartition(":")[0].strip("[]")) for each in addresses.split(","))
 

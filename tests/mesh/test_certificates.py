@@ -15,9 +15,9 @@ def issued_by(certificate: Path, authority: Path) -> bool:
 
 
 def test_renewed_certificates_are_others_from_the_same_authority(tmp_path: Path) -> None:
-    certificates.make(tmp_path)
+    certificates.issue(tmp_path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    certificates.make(tmp_path, renew=True)
+    certificates.issue(tmp_path, renew=True)
     after = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert {name for name in before if before[name] == after[name]} == {"ca.crt", "ca.key"}
     assert all(issued_by(tmp_path / f"{name}.crt", tmp_path / "ca.crt") for name in certificates.NAMES)
@@ -26,8 +26,8 @@ def test_renewed_certificates_are_others_from_the_same_authority(tmp_path: Path)
 def test_each_process_is_handed_its_own_key_and_no_other(tmp_path: Path) -> None:
     made, places = tmp_path / "authority", tmp_path / "places"
     places.mkdir()
-    certificates.make(made)
-    certificates.hand_out(made, places)
+    certificates.issue(made)
+    certificates.distribute(made, places)
     assert {place.name for place in places.iterdir()} == set(certificates.NAMES)
     for name in certificates.NAMES:
         assert {file.name for file in (places / name).iterdir()} == {"tls.key", "tls.crt", "ca.crt"}

@@ -204,7 +204,7 @@ def start_replica(port: int) -> "subprocess.Popen[str]":
 def certified(tmp_path_factory: pytest.TempPathFactory, settings: MeshSettings) -> Callable[[str], MeshSettings]:
     """The settings of a process with a certificate of its own."""
     folder = tmp_path_factory.mktemp("certs")
-    certificates.make(folder)
+    certificates.issue(folder)
 
     def of(name: str) -> MeshSettings:
         files = {"tls_certificate": folder / f"{name}.crt", "tls_key": folder / f"{name}.key", "tls_ca": folder / "ca.crt"}
@@ -239,7 +239,7 @@ async def test_without_tls_nobody_is_a_service_by_saying_so(settings: MeshSettin
 async def test_who_has_no_certificate_of_the_authority_is_not_spoken_to(
     certified: Callable[[str], MeshSettings], settings: MeshSettings, issuer: Issuer, tmp_path: Path
 ) -> None:
-    certificates.make(tmp_path)
+    certificates.issue(tmp_path)
     strange = {"tls_certificate": tmp_path / "jobs.crt", "tls_key": tmp_path / "jobs.key", "tls_ca": certified("jobs").tls_ca}
     bare = settings.model_copy(update={"tls_ca": certified("jobs").tls_ca})
     async with served(a_shop(), certified("catalog"), issuer) as server:
@@ -251,10 +251,10 @@ async def test_who_has_no_certificate_of_the_authority_is_not_spoken_to(
 
 
 def test_certificates_that_are_good_stay_as_they_are(tmp_path: Path) -> None:
-    certificates.make(tmp_path)
+    certificates.issue(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "jobs.crt").unlink()
-    certificates.make(tmp_path)
+    certificates.issue(tmp_path)
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert {name for name in after if after[name] != before[name]} == {"jobs.crt", "jobs.key"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.key"))
