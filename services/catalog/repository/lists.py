@@ -37,11 +37,13 @@ class ProductListRepository:
 
     async def page(self, query: ProductQuery, after: Place | None, limit: int) -> list[Product]:
         """The first products of the list, or the first after a place in it."""
-        return await self._fetch(_page(_shape(query, after)), query, after, limit=limit)
+        statement = _page(query.order, frozenset(query.filters), after is not None, query.show_deleted)
+        return await self._fetch(statement, query, after, limit=limit)
 
     async def search(self, query: ProductQuery, match: MatchedIn, words: Sequence[str], after: Place | None, limit: int) -> list[Product]:
         """The same, of the products that match a search for these words only."""
-        return await self._fetch(_search(match, _shape(query, after)), query, after, limit=limit, searched=" ".join(words))
+        statement = _search(match, query.order, frozenset(query.filters), after is not None, query.show_deleted)
+        return await self._fetch(statement, query, after, limit=limit, searched=" ".join(words))
 
     async def _fetch(
         self, statement: Select[tuple[object, ...]], query: ProductQuery, after: Place | None, **parameters: object
@@ -60,26 +62,24 @@ class _Shape(NamedTuple):
     show_deleted: bool
 
 
-def _shape(query: ProductQuery, after: Place | None) -> _Shape:
-    return _Shape(query.order, frozenset(query.filters), after is not None, query.show_deleted)
-
-
 @lru_cache(maxsize=256)
-def _page(shape: _Shape) -> Select[Any]:
+def _page(order: SortOrder, filters: frozenset[str], continued: bool, show_deleted: bool) -> Select[Any]:
+    shape = _Shape(order, filters, continued, show_deleted)
     conditions = [*_filters(products.c, shape), *_continuation(shape)]
     return select(*PRODUCT).where(*conditions).order_by(*_sorted(products.c, shape)).limit(_LIMIT)
 
 
 @lru_cache(maxsize=256)
-def _search(match: MatchedIn, shape: _Shape) -> Select[Any]:
+def _search(match: MatchedIn, order: SortOrder, filters: frozenset[str], continued: bool, show_deleted: bool) -> Select[Any]:
     """The products that match, in the order of the list.
 
     A common word is found fastest by a scan in the order of the list, a rare one by its index, whose matches have to be sorted. A short
     scan tells them apart: only if it does not fill the page are all matches looked up, and then there are not too many.
     """
+    shape = _Shape(order, filters, continued, show_deleted)
     scan = _scan(match, shape)
     scanned = select(func.count()).select_from(scan).scalar_subquery()
-    keys = [products.c[key.field] for key in shape.order]
+    keys = [products.c[key.field] for key in order]
     matches = (
         select(*keys)
         .where(scanned < _LIMIT, *_matching(products.c, match, shape), *_continuation(shape))
