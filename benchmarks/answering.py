@@ -22,8 +22,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks import programs
 from benchmarks.measure import Contender, Load, Sample
 from benchmarks.servers import resident_megabytes
+from lake.bucket import connect
 from ml.forecaster.model import Forecaster, Scope
-from ml.pipeline.get_cleaned_data import connect, fetch
+from ml.pipeline.get_cleaned_data import fetch
 from ml.recommender.model import Recommender, Request
 from ml.registry.version import ModelVersion
 from stack.processes.definitions import object_store_of

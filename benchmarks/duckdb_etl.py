@@ -16,7 +16,7 @@ import duckdb
 from minio import Minio
 from minio.credentials.providers import AWSConfigProvider
 
-from spark.products import taxonomy
+from spark.products import read_taxonomy
 
 SALE = "time, invoice, product_id, description, quantity, price, customer_number, country"
 
@@ -119,7 +119,7 @@ def clean(files: list[str], folder: Path) -> dict[str, int]:
 def category() -> str:
     """The first category that has a word of the name. DuckDB's expressions cannot look behind, so the neighbours are taken in."""
     found = []
-    for title, words in taxonomy().items():
+    for title, words in read_taxonomy().items():
         pattern = rf"(?:^|[^A-Z])(?:{'|'.join(map(re.escape, words))})(?:S|ES)?(?:$|[^A-Z])".replace("'", "''")
         found.append(f"WHEN regexp_matches(upper(name), '{pattern}') THEN '{title.replace(chr(39), chr(39) * 2)}'")
     return f"CASE {' '.join(found)} ELSE 'Other' END"

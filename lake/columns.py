@@ -1,6 +1,6 @@
-"""The columns of the clean tables that the models learn from: what Spark writes and training reads.
+"""The columns of the clean tables that the models learn from, written by Spark and read by training.
 
-Types are SQL's. Files are read through the manifest, never by listing a folder.
+Types are SQL's. The files of a table are those that the manifest names, not all those in its folder.
 """
 
 PRODUCT_ID = "product_id"
@@ -41,9 +41,9 @@ DAILY_SALES = {
 }
 """`clean/daily_sales`: one row per product, country and complete day with a sale; a day without one has no row.
 
-Sums over it give the series of a product, a country and the whole shop; joined with the products, those of a category. The last day of
-the sales, which may be incomplete, is left out.
+Summed, it gives the series of a product, a country or the whole shop; joined with the products, that of a category. The last day of the
+sales is left out, since it may be incomplete.
 """
 
 PRODUCTS = {PRODUCT_ID: "string", NAME: "string", CATEGORY: "string", PRICE_CENTS: "int"}
-"""`clean/products`, as far as the models read it: one row per product."""
+"""The columns of `clean/products` that the models read: one row per product."""

@@ -26,7 +26,3 @@ class PublishConflict(LakeError):
 
 class InvalidCleanData(LakeError):
     """The clean data is missing, or is not what its manifest says."""
-
-
-# The name until Spark's modules have moved on.
-Overtaken = PublishConflict

@@ -1,4 +1,4 @@
-"""The manifest: what the clean data is, down to the last file."""
+"""The manifest: which files make up the clean data, and what they were made of."""
 
 import hashlib
 from collections import Counter
@@ -10,89 +10,98 @@ from pydantic import BaseModel
 
 from lake.schemas import MONTHLY, TABLES
 
-# The refused lines are accounted for, and no part of the data.
-CLEAN_TABLES = [name for name in MONTHLY if name != "rejects"]
+MANIFEST_KEY, DATASET_KEY = "clean/_MANIFEST.json", "clean/_DATASET.json"
+# Rejected lines are accounted for, but are no part of the data.
+CLEAN_MONTHLY = [name for name in MONTHLY if name != "rejects"]
+# What tells one run's manifest from another's of the same data.
+RUN_FIELDS = {"run_id", "job_id", "code_commit", "create_time"}
 
 
-class Record(BaseModel, frozen=True, extra="forbid"):
-    """A part of the manifest: written as JSON, and never changed."""
-
-
-class DataFile(Record):
-    """A file of the clean data or the quarantine, by its key in the bucket."""
+class DataFile(BaseModel, frozen=True):
+    """A Parquet file of the clean or the quarantine zone."""
 
     key: str
+    """The key of the object in the bucket."""
     byte_count: int
 
 
-class Content(Record):
-    """What a set of files holds. The hash is of the rows alone: not of their order, nor of how they are laid out in files."""
+class Content(BaseModel, frozen=True):
+    """The rows of a table: those of one month, or all of a table that is not stored by month."""
 
     row_count: int
     sha256: str
+    """A hash of the rows alone: neither their order nor their division into files changes it."""
     files: tuple[DataFile, ...]
 
 
-class Counts(Record):
-    """What became of lines: those in are those out, the duplicates and the refused."""
+class Counts(BaseModel, frozen=True):
+    """What became of raw lines: each is a sale line, a duplicate or a reject."""
 
     lines_in: int = 0
     sale_lines: int = 0
     duplicates: int = 0
     refused: dict[str, int] = {}
+    """Rejected lines by reject reason."""
 
     @classmethod
     def total(cls, counts: "Iterable[Counts]") -> "Counts":
-        """The sum."""
+        """The sum of several counts."""
         listed = list(counts)
-        refused = sum((Counter(each.refused) for each in listed), Counter[str]())
+        rejects = sum((Counter(each.refused) for each in listed), Counter[str]())
         return Counts(
             lines_in=sum(each.lines_in for each in listed),
             sale_lines=sum(each.sale_lines for each in listed),
             duplicates=sum(each.duplicates for each in listed),
-            refused=dict(sorted(refused.items())),
+            refused=dict(sorted(rejects.items())),
         )
 
 
-class Month(Record):
-    """The lines of one month, and the tables made of them; a table without rows in the month is not there."""
+class Month(BaseModel, frozen=True):
+    """The lines of one month and the tables made of them; a table without rows in the month is missing."""
 
     month: str
+    """`YYYY-MM`, or `undated` for rejected lines without a valid date."""
     counts: Counts
-    # The first and the last day with a sale line.
     days: tuple[date, date] | None
+    """The first and the last day with a sale line."""
     tables: dict[str, Content]
 
     def check(self) -> None:
-        """Holds the files that were written against the lines that were read."""
+        """Compares the rows written with the lines read; a difference is a bug of the ETL and raises `AssertionError`."""
         written = {name: content.row_count for name, content in self.tables.items()}
-        refused = sum(self.counts.refused.values())
-        balanced = self.counts.lines_in == self.counts.sale_lines + self.counts.duplicates + refused
-        if not balanced or written.get("sales", 0) != self.counts.sale_lines or written.get("rejects", 0) != refused:
+        rejects = sum(self.counts.refused.values())
+        balanced = self.counts.lines_in == self.counts.sale_lines + self.counts.duplicates + rejects
+        if not balanced or written.get("sales", 0) != self.counts.sale_lines or written.get("rejects", 0) != rejects:
             raise AssertionError(f"{self.month}: {self.counts} were read, and {written} were written")
 
 
-class SourceFile(Record):
-    """A raw file that the data was made of. Lines are counted as they are in the file, duplicates of other files included."""
+class SourceFile(BaseModel, frozen=True):
+    """A raw file that the data was made of."""
 
     name: str
     sha256: str
     line_count: int
+    """All lines below the header, including those that duplicate lines of other files."""
     refused: dict[str, int]
+    """Rejected lines by reject reason."""
     months: tuple[str, ...]
     extra_columns: tuple[str, ...]
+    """Columns of the header that the ETL does not use."""
 
 
-class Events(Record):
-    """The recorded events that the data was made of: each file with its state, and up to which day they were taken in."""
+class Events(BaseModel, frozen=True):
+    """The recorded events that the data was made of."""
 
     through_date: date | None = None
+    """The last day whose events are included."""
     files: dict[str, str] = {}
+    """The state of each file when it was read, by address."""
     months: tuple[str, ...] = ()
+    """The months in which the events have purchases."""
 
 
-class Manifest(Record):
-    """The clean data: readers take the files that it names, and no other."""
+class Manifest(BaseModel, frozen=True):
+    """The clean data as published: readers read the files that it names, and no others."""
 
     schema_version: int
     run_id: str
@@ -104,44 +113,52 @@ class Manifest(Record):
     counts: Counts
     first_date: date
     through_date: date
+    """The last day with a sale line; it may be incomplete."""
     months: tuple[Month, ...]
     products: Content
 
-    def same_data(self, other: Self) -> bool:
-        """Whether the two say the same of the data, whichever run they are of."""
-        run = {"run_id", "job_id", "code_commit", "create_time"}
-        return self.model_dump(exclude=run) == other.model_dump(exclude=run)
+    def has_same_data(self, other: Self) -> bool:
+        """Whether two manifests describe the same data, made of the same files, whichever runs wrote them."""
+        return self.model_dump(exclude=RUN_FIELDS) == other.model_dump(exclude=RUN_FIELDS)
+
+    def contents(self, table: str) -> dict[str, Content]:
+        """The contents of a table by month; products have one, under the empty string."""
+        if table == "products":
+            return {"": self.products}
+        return {month.month: month.tables[table] for month in self.months if table in month.tables}
+
+    def row_hashes(self, table: str) -> dict[str, str]:
+        """The hash of a table's rows by month."""
+        return {month: content.sha256 for month, content in self.contents(table).items()}
 
     def keys(self) -> set[str]:
-        """The keys of all files named."""
+        """The keys of all files that the manifest names."""
         contents = [self.products, *(content for month in self.months for content in month.tables.values())]
         return {file.key for content in contents for file in content.files}
 
     def dataset(self) -> "Dataset":
-        """What is to be said of the content alone."""
-        contents = {
-            name: {month.month: month.tables[name].sha256 for month in self.months if name in month.tables} for name in CLEAN_TABLES
-        }
-        contents["products"] = {"": self.products.sha256}
-        told = Dataset(
+        """The description of the data that is equal for equal data."""
+        names = [*CLEAN_MONTHLY, "products"]
+        unhashed = Dataset(
             schema_version=self.schema_version,
             sha256="",
             first_date=self.first_date,
             through_date=self.through_date,
-            columns={name: dict(TABLES[name].columns) for name in contents},
-            contents=contents,
+            columns={name: dict(TABLES[name].columns) for name in names},
+            contents={name: self.row_hashes(name) for name in names},
         )
-        return told.model_copy(update={"sha256": hashlib.sha256(told.model_dump_json().encode()).hexdigest()})
+        return unhashed.model_copy(update={"sha256": hashlib.sha256(unhashed.model_dump_json().encode()).hexdigest()})
 
 
-class Dataset(Record):
-    """The content of the clean data and its shape, and nothing of how it came about: equal on every machine for equal data."""
+class Dataset(BaseModel, frozen=True):
+    """The content and the columns of the clean data, without how it came about: equal on every machine for equal data."""
 
     schema_version: int
-    # Of all the rest.
     sha256: str
+    """The data hash: of all other fields."""
     first_date: date
     through_date: date
-    # By table: its columns with their types, and by month the hash of its rows.
     columns: dict[str, dict[str, str]]
+    """SQL types by table and column."""
     contents: dict[str, dict[str, str]]
+    """Hashes of the rows by table and month."""

@@ -1,19 +1,18 @@
-"""The shapes of the data: of the raw files, and of the clean data beside what the models say of it themselves."""
+"""The columns of the raw files, of the recorded events and of every table of the lake."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lake.columns import DAILY_SALES, INTERACTIONS
 
-# Changes whenever the same raw files would give other clean data; then every month is cleaned anew.
+# To be raised whenever the same raw files would give other clean data: every month is then cleaned again.
 SCHEMA_VERSION = 1
 
 INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY = "Invoice", "StockCode", "Description", "Quantity"
 INVOICE_DATE, PRICE, CUSTOMER_ID, COUNTRY = "InvoiceDate", "Price", "Customer ID", "Country"
-# What the header of a raw file must name, in any order; it may name more.
 RAW_COLUMNS = (INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY, INVOICE_DATE, PRICE, CUSTOMER_ID, COUNTRY)
+"""The columns that the header of a raw file must name, in any order and among others."""
 
-# What a sale line says, as a type of its own each.
 SALE = {
     # Local time of the shop, without a zone.
     "time": "timestamp_ntz",
@@ -27,57 +26,37 @@ SALE = {
     "customer_number": "string",
     "country": "string",
 }
+"""The typed fields of a sale line."""
 
-# One row per sale line.
 SALES = {
     **SALE,
-    # 1; of lines that say the very same, 2 and on for all but one: real sales, but no news of anybody's taste.
+    # Numbers exact duplicates from 1. All of them are real sales, but the recommender learns from the first alone.
     "copy": "int",
 }
+"""`clean/sales`: one row per sale line."""
 
-# One row per refused line.
 REJECTS = {
     "file": "string",
-    # As people count, the header being line 1.
+    # The line number in the file; the header is line 1.
     "number": "bigint",
     "reason": "string",
     "line": "string",
 }
+"""`quarantine/sales`: one row per rejected line."""
 
-# One row per product that was ever sold.
 PRODUCTS = {
     "product_id": "string",
-    # The description that most of its sale lines give.
+    # The most frequent description of its sale lines.
     "name": "string",
-    # By the words of its name: see taxonomy.toml.
+    # By the words of its name: see spark/taxonomy.toml.
     "category": "string",
     # The median unit price of its sale lines in the 90 days up to its last sale.
     "price_cents": "int",
-    # Made up, since the sales tell of no stock: what sells in eight weeks, by the median of the weeks in which it sold.
+    # An estimate, since the sales do not report stock: eight times the median units of a week with a sale.
     "stock": "int",
 }
+"""`clean/products`: one row per product with at least one sale."""
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the lake: its folder, its columns, and the order in which rows are kept, so that what is read together lies together."""
-
-    folder: str
-    columns: Mapping[str, str]
-    order: tuple[str, ...]
-
-
-# The tables that are kept by month.
-MONTHLY = {
-    # Which then is also the order of copies.
-    "sales": Table("clean/sales", SALES, tuple(SALE)),
-    "interactions": Table("clean/interactions", INTERACTIONS, ("customer_number", "date", "product_id")),
-    "daily_sales": Table("clean/daily_sales", DAILY_SALES, ("product_id", "country", "date")),
-    "rejects": Table("quarantine/sales", REJECTS, ("file", "number")),
-}
-TABLES = {**MONTHLY, "products": Table("clean/products", PRODUCTS, ("product_id",))}
-
-# `raw/events`: one JSON object a line, as the recommender lists its events.
 EVENTS = {
     "id": "string",
     "kind": "string",
@@ -87,8 +66,31 @@ EVENTS = {
     "user_id": "string",
     "customer_number": "string",
 }
+"""`raw/events`: one JSON object per line, as the recommender lists its events."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the lake."""
+
+    folder: str
+    columns: Mapping[str, str]
+    """SQL types by column."""
+    order: tuple[str, ...]
+    """The sort order of the rows, so that rows that are read together are stored together."""
+
+
+MONTHLY = {
+    # Sorting by all fields of a sale also orders copies.
+    "sales": Table("clean/sales", SALES, tuple(SALE)),
+    "interactions": Table("clean/interactions", INTERACTIONS, ("customer_number", "date", "product_id")),
+    "daily_sales": Table("clean/daily_sales", DAILY_SALES, ("product_id", "country", "date")),
+    "rejects": Table("quarantine/sales", REJECTS, ("file", "number")),
+}
+"""The tables that are stored by month."""
+TABLES = {**MONTHLY, "products": Table("clean/products", PRODUCTS, ("product_id",))}
 
 
 def ddl(columns: Mapping[str, str]) -> str:
-    """The columns as Spark takes a schema."""
-    return ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    """The columns as a Spark schema in DDL."""
+    return ", ".join(f"`{name}` {sql_type}" for name, sql_type in columns.items())

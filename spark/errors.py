@@ -1,8 +1,12 @@
-"""What can be wrong with the data or the engines, in the words of whoever runs the job."""
+"""The errors that end an ETL job, in words for the user who started it."""
 
 
-class Refused(Exception):
-    """The job ends here, and what was published before stands. The reason is one of the jobs service's `ErrorReason`."""
+class EtlError(Exception):
+    """Ends the job; what was published before stays published.
+
+    reason: a value of `ErrorReason` in the jobs service's contract
+    message: a sentence for the user
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -10,22 +14,22 @@ class Refused(Exception):
         self.message = message
 
 
-class NoRawData(Refused):
-    """There is nothing to clean."""
+class NoRawData(EtlError):
+    """The raw zone has no sales."""
 
     def __init__(self, root: str) -> None:
         super().__init__("NO_RAW_DATA", f"There are no sales files below {root}: land one first.")
 
 
-class UnreadableFile(Refused):
-    """A raw file cannot be taken in as it is."""
+class UnreadableFile(EtlError):
+    """A raw file is not a complete CSV file of sales."""
 
     def __init__(self, name: str, fault: str) -> None:
         super().__init__("RAW_FILE_UNREADABLE", f"{name} {fault}.")
 
 
-class TooManyRejects(Refused):
-    """Too large a share of a file's lines was refused."""
+class TooManyRejects(EtlError):
+    """The share of rejected lines in a file is above the limit."""
 
-    def __init__(self, name: str, share: float, allowed: float) -> None:
-        super().__init__("TOO_MANY_REJECTS", f"{share:.1%} of the lines of {name} were refused, and {allowed:.1%} is allowed.")
+    def __init__(self, name: str, share: float, limit: float) -> None:
+        super().__init__("TOO_MANY_REJECTS", f"{share:.1%} of the lines of {name} were refused, and {limit:.1%} is allowed.")

@@ -1,8 +1,8 @@
-"""The ETL job: raw sales and events to clean data, published as one.
+"""The ETL job: makes clean data of the raw sales and events, and publishes it.
 
     spark-submit [...] --py-files FILES spark/etl.py --job-id ID --raw-root hdfs:///hashiramart/raw --store-url http://127.0.0.1:9000
 
-What came of it, or why it failed, is left at `jobs/<job id>/result.json` in the bucket.
+Leaves its result, or the reason of its failure, in the bucket: see lake/results.py.
 """
 
 import sys
@@ -17,55 +17,59 @@ from pydantic_settings import BaseSettings
 from pyspark.errors import PySparkException
 from urllib3.exceptions import HTTPError
 
-from lake.errors import Overtaken
+from lake.bucket import Bucket, connect
+from lake.errors import PublishConflict, StoreUnavailable
 from lake.manifest import Manifest
-from lake.publishing import Lake, connect
-from spark.errors import Refused
-from spark.run import Order, Run
-from spark.session import session
+from lake.results import write_result
+from spark.errors import EtlError
+from spark.run import EtlRun, RunSpec
+from spark.session import create_session
+
+# How Spark reports that HDFS or the store did not answer: parts of its messages.
+NETWORK_FAULTS = ("java.net.", "BlockMissingException", "SdkClientException", "StandbyException", "SafeModeException")
 
 log = structlog.get_logger()
 
 
-class Job(BaseSettings, env_prefix="ETL_", cli_kebab_case=True, cli_implicit_flags=True, frozen=True):
-    """One run of the ETL. Keys for the store are no arguments: see spark/session.py."""
+class EtlArguments(BaseSettings, env_prefix="ETL_", cli_kebab_case=True, cli_implicit_flags=True, frozen=True):
+    """Runs the ETL once. Keys for the store are no arguments: see spark/session.py."""
 
-    job_id: str = Field(description="The job's id: its result is left under it.")
-    raw_root: str = Field(description="Where the raw zone is, such as hdfs:///hashiramart/raw.")
-    store_url: str = Field(description="Where the S3 store answers.")
+    job_id: str = Field(description="The job's id, under which its result is left.")
+    raw_root: str = Field(description="The root of the raw zone, such as hdfs:///hashiramart/raw.")
+    store_url: str = Field(description="The address of the S3 store.")
     region: str = Field("us-east-1", description="The store's region.")
     bucket: str = Field("lake", description="The bucket of the clean data.")
-    through_date: date | None = Field(None, description="Up to which day recorded events are taken in; else the last day of sales.")
-    full: bool = Field(False, description="Clean every month anew, not only those that new files touch.")
-    reject_share: float = Field(0.1, gt=0, le=1, description="Which share of a file's lines may be refused.")
+    through_date: date | None = Field(None, description="The last day whose events are included; by default the last day of sales.")
+    full: bool = Field(False, description="Clean every month again, not only those that new files touch.")
+    reject_share: float = Field(0.1, gt=0, le=1, description="The largest share of a file's lines that may be rejected.")
     code_commit: str = Field("", description="The commit of the code, for the manifest.")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the job and leaves its result; answers the exit code."""
+    """Runs the job and leaves its result; returns the exit code."""
     stamps = structlog.processors.TimeStamper(fmt="iso")
     structlog.configure(processors=[structlog.processors.add_log_level, stamps, structlog.processors.JSONRenderer()])
-    job = Job(_cli_parse_args=list(arguments))
-    lake = connect(job.store_url, job.region, job.bucket)
+    job = EtlArguments(_cli_parse_args=list(arguments))
+    bucket = connect(job.store_url, job.region, job.bucket)
     try:
-        manifest, published = run(job, lake)
+        manifest, published = run(job, bucket)
     except Exception as error:
-        failure = refusal(error)
+        failure = etl_error(error)
         log.error("failed", reason=failure.reason, message=failure.message)
-        lake.report(job.job_id, {"failure": {"reason": failure.reason, "message": failure.message}})
+        write_result(bucket, job.job_id, {"failure": {"reason": failure.reason, "message": failure.message}})
         if failure is error:
             return 1
         raise
-    result = summary(manifest, published)
+    result = summarize(manifest, published)
     log.info("succeeded", **result)
-    lake.report(job.job_id, {"etl": result})
+    write_result(bucket, job.job_id, {"etl": result})
     return 0
 
 
-def run(job: Job, lake: Lake) -> tuple[Manifest, bool]:
-    """The manifest of the clean data as the job leaves it, and whether the job published it."""
+def run(job: EtlArguments, bucket: Bucket) -> tuple[Manifest, bool]:
+    """Runs the ETL; returns the manifest that is then published, and whether this job published it."""
     now = datetime.now(UTC)
-    order = Order(
+    spec = RunSpec(
         run_id=f"{now:%Y%m%dT%H%M%S}-{token_hex(4)}",
         job_id=job.job_id,
         create_time=now,
@@ -75,15 +79,15 @@ def run(job: Job, lake: Lake) -> tuple[Manifest, bool]:
         full=job.full,
         reject_share=job.reject_share,
     )
-    spark = session(f"etl {job.job_id}", job.store_url, job.region)
+    spark = create_session(f"etl {job.job_id}", job.store_url, job.region)
     try:
-        return Run(order, spark, lake).publish()
+        return EtlRun(spec, spark, bucket).publish()
     finally:
         spark.stop()
 
 
-def summary(manifest: Manifest, published: bool) -> dict[str, object]:
-    """What the jobs service says of an ETL job, in the words of its contract."""
+def summarize(manifest: Manifest, published: bool) -> dict[str, object]:
+    """The job's result as an `EtlResult` of the jobs service's contract, in JSON."""
     counts = manifest.counts
     return {
         "row_count": counts.lines_in,
@@ -98,19 +102,16 @@ def summary(manifest: Manifest, published: bool) -> dict[str, object]:
     }
 
 
-def refusal(error: Exception) -> Refused:
-    """The error in the words of whoever runs the job."""
-    if isinstance(error, Refused):
+def etl_error(error: Exception) -> EtlError:
+    """Any error of a run as one with a reason and a message for the user."""
+    if isinstance(error, EtlError):
         return error
-    if isinstance(error, Overtaken):
-        return Refused("APPLICATION_FAILED", str(error))
+    if isinstance(error, PublishConflict):
+        return EtlError("APPLICATION_FAILED", str(error))
     of_spark = isinstance(error, (Py4JJavaError, PySparkException)) and any(fault in str(error) for fault in NETWORK_FAULTS)
-    if of_spark or isinstance(error, (HTTPError, OSError)):
-        return Refused("ENGINE_UNAVAILABLE", "HDFS or the store could not be reached.")
-    return Refused("APPLICATION_FAILED", "The application ended with a fault of its own. The log says which.")
-
-
-NETWORK_FAULTS = ("java.net.", "BlockMissingException", "SdkClientException", "StandbyException", "SafeModeException")
+    if of_spark or isinstance(error, (StoreUnavailable, HTTPError, OSError)):
+        return EtlError("ENGINE_UNAVAILABLE", "HDFS or the store could not be reached.")
+    return EtlError("APPLICATION_FAILED", "The application failed with an internal error; see its log.")
 
 
 if __name__ == "__main__":

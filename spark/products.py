@@ -1,4 +1,4 @@
-"""Products: names, categories, prices and stock, made from what was sold."""
+"""Products: the name, category, price and stock of each product, derived from its sales."""
 
 import re
 import tomllib
@@ -13,28 +13,43 @@ from lake.schemas import PRODUCTS
 OTHER = "Other"
 RECENT_DAYS = 90
 STOCK_WEEKS = 8
-# What the catalogue takes for a name.
+# The longest name that the catalogue accepts.
 NAME_LENGTH = 200
+MAX_INT = 2**31 - 1
 
 
 def products(sales: DataFrame, taxonomy: Mapping[str, Sequence[str]]) -> DataFrame:
-    """One row per product that was ever sold."""
-    name = F.col("name")
-    found = names(sales).join(prices(sales), "product_id").join(stocks(sales), "product_id")
-    return found.withColumn("category", category(name, taxonomy)).select(*PRODUCTS)
+    """One row per product with at least one sale."""
+    described = _names(sales).join(_prices(sales), "product_id").join(_stocks(sales), "product_id")
+    return described.withColumn("category", category(F.col("name"), taxonomy)).select(*PRODUCTS)
 
 
-def names(sales: DataFrame) -> DataFrame:
-    """One row per product: the description that most of its lines give; the later one where two are as frequent."""
+def category(name: Column, taxonomy: Mapping[str, Sequence[str]]) -> Column:
+    """The first category of the taxonomy that has a word of the name."""
+    upper = F.upper(name)
+    (first, words), *others = taxonomy.items()
+    matching = F.when(upper.rlike(_any_word(words)), first)
+    for title, words in others:
+        matching = matching.when(upper.rlike(_any_word(words)), title)
+    return matching.otherwise(OTHER)
+
+
+def read_taxonomy() -> dict[str, list[str]]:
+    """The words of each category, in the order of precedence."""
+    return tomllib.loads(resources.files("spark").joinpath("taxonomy.toml").read_text("utf-8"))
+
+
+def _names(sales: DataFrame) -> DataFrame:
+    """One row per product: the description that most of its lines give; of equally frequent ones the latest."""
     described = sales.groupBy("product_id", "description").agg(F.count(F.lit(1)).alias("lines"), F.max("time").alias("time"))
-    # A blank description is chosen only where there is no other.
+    # A blank description is chosen only if there is no other.
     rank = F.struct(F.col("description") != "", "lines", "time", "description")
     best = described.groupBy("product_id").agg(F.max(rank).alias("best"))
     text = F.substring(F.regexp_replace("best.description", r"\s+", " "), 1, NAME_LENGTH)
     return best.select("product_id", F.when(text == "", F.col("product_id")).otherwise(text).alias("name"))
 
 
-def prices(sales: DataFrame) -> DataFrame:
+def _prices(sales: DataFrame) -> DataFrame:
     """One row per product: the median price of its lines in the 90 days up to its last sale."""
     last = sales.groupBy("product_id").agg(F.max("time").alias("last"))
     recent = sales.join(F.broadcast(last), "product_id").where(F.datediff("last", "time") < RECENT_DAYS)
@@ -42,29 +57,14 @@ def prices(sales: DataFrame) -> DataFrame:
     return recent.groupBy("product_id").agg(F.greatest(median, F.lit(1)).cast("int").alias("price_cents"))
 
 
-def stocks(sales: DataFrame) -> DataFrame:
-    """One row per product: eight weeks of its median weekly sales, counting the weeks in which it sold."""
+def _stocks(sales: DataFrame) -> DataFrame:
+    """One row per product: eight times the median of its weekly units, over the weeks with a sale."""
     week = F.date_trunc("week", "time")
     weekly = sales.groupBy("product_id", week.alias("week")).agg(F.sum("quantity").alias("units"))
     stock = F.ceil(F.expr("percentile(units, 0.5)") * STOCK_WEEKS)
-    return weekly.groupBy("product_id").agg(F.least(stock, F.lit(2**31 - 1)).cast("int").alias("stock"))
+    return weekly.groupBy("product_id").agg(F.least(stock, F.lit(MAX_INT)).cast("int").alias("stock"))
 
 
-def category(name: Column, taxonomy: Mapping[str, Sequence[str]]) -> Column:
-    """The first category of the taxonomy that has a word of the name."""
-    upper = F.upper(name)
-    (first, words), *others = taxonomy.items()
-    found = F.when(upper.rlike(pattern(words)), first)
-    for title, words in others:
-        found = found.when(upper.rlike(pattern(words)), title)
-    return found.otherwise(OTHER)
-
-
-def pattern(words: Sequence[str]) -> str:
-    """Matches any of the words, or its plural, standing by itself."""
+def _any_word(words: Sequence[str]) -> str:
+    """A pattern for any of the words, or its plural, not within a longer word."""
     return rf"(?<![A-Z])(?:{'|'.join(re.escape(word) for word in words)})(?:S|ES)?(?![A-Z])"
-
-
-def taxonomy() -> dict[str, list[str]]:
-    """The categories and their words, in order."""
-    return tomllib.loads(resources.files("spark").joinpath("taxonomy.toml").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""A raw file of sales, and how it lies in the raw zone."""
+"""A raw file of sales, as it is stored in the raw zone."""
 
 import csv
 from dataclasses import dataclass
@@ -10,38 +10,41 @@ from spark.errors import UnreadableFile
 SALES, EVENTS = "sales", "events"
 # Beside the parts of a landed file: its name, SHA-256 and header, and its parts in order.
 ORIGINAL = "_ORIGINAL.json"
+BYTE_ORDER_MARK = "\ufeff"
+NUL, REPLACEMENT_CHARACTER = "\x00", "\ufffd"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a raw file as it lies in the raw zone."""
+    """A piece of a raw file."""
 
-    # As an address, in which blanks and the like are written as %20.
     path: str
+    """Its address, percent-encoded as Spark names the file of a row."""
     first_line: int
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file of sales, whole: the parts follow each other."""
+    """A whole file of sales."""
 
     name: str
     sha256: str
     header: tuple[str, ...]
     parts: tuple[Part, ...]
+    """In order; each continues where the one before ends."""
 
     @property
     def extra_columns(self) -> list[str]:
-        """What the header names beyond what is needed."""
+        """The columns of the header that the ETL does not use."""
         return [column for column in self.header if column not in RAW_COLUMNS]
 
 
-def header(name: str, line: str) -> tuple[str, ...]:
-    """The columns that the first line of a file names; refuses a file that lacks one."""
-    line = line.lstrip("\ufeff").rstrip("\r\n")
+def parse_header(name: str, line: str) -> tuple[str, ...]:
+    """The columns in the first line of a file. Raises `UnreadableFile` if it is not the header of a file of sales."""
+    line = line.lstrip(BYTE_ORDER_MARK).rstrip("\r\n")
     if not line.strip():
         raise UnreadableFile(name, "is empty: it has no header")
-    if "\x00" in line or "\ufffd" in line:
+    if NUL in line or REPLACEMENT_CHARACTER in line:
         raise UnreadableFile(name, "is no CSV file in UTF-8: its first line is not text")
     columns = tuple(column.strip() for column in next(csv.reader([line])))
     missing = [column for column in RAW_COLUMNS if column not in columns]

@@ -1,4 +1,4 @@
-"""One run of the ETL, from what the raw zone holds to the manifest of the clean data."""
+"""One run of the ETL, from the files of the raw zone to the manifest of the clean data."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,26 +14,42 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lake.bucket import Bucket
 from lake.manifest import Content, Counts, Events, Manifest, Month, SourceFile
-from lake.publishing import Lake
+from lake.publishing import publish, read_publication, write_dataset
 from lake.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
-from spark.accounts import check, counts_by_month, month_of_day, sale_days, source
-from spark.cleaning import MONTH, REASON, REPEATED, counted_once, judged, jumps, placed, raw_lines, rejects, sales, tallies
+from spark.cleaning import (
+    MONTH,
+    REASON,
+    REPEATED,
+    assign_sheets,
+    classify_lines,
+    clock_jumps,
+    mark_repeats,
+    raw_lines,
+    rejects,
+    sales,
+    tallies,
+)
 from spark.daily_sales import daily_sales
 from spark.errors import NoRawData, UnreadableFile
-from spark.interactions import interactions, recorded, sold
-from spark.products import products, taxonomy
+from spark.interactions import interactions, purchases_in_events, purchases_in_sales
+from spark.line_counts import check_rejects, count_file, counts_by_month, month_of_day, sale_days
+from spark.products import products, read_taxonomy
 from spark.raw_file import RawFile
 from spark.raw_zone import event_files, sales_files
-from spark.sheets import Block, Tally, days_of_several_sheets, disordered, stretches
-from spark.tables import Files, Tables
+from spark.sheets import Block, Tally, find_stretches, overlapping_days, unsorted_blocks
+from spark.tables import FilesByMonth, RunTables
+
+Days = Mapping[str, tuple[date, date]]
+"""The first and the last day with a sale line, by month."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a run was asked for."""
+class RunSpec:
+    """What a run is asked to do."""
 
     run_id: str
     job_id: str
@@ -41,141 +57,172 @@ class Order:
     code_commit: str
     raw_root: str
     through_date: date | None
+    """The last day whose events are included; by default the last day of sales."""
     full: bool
+    """Whether every month is cleaned again, rather than those that new files touch."""
     reject_share: float
+    """The largest share of a file's lines that may be rejected."""
 
 
 @dataclass(frozen=True)
-class Cleaned:
-    """What became of the lines that were read: of each file, and of each month that was written anew."""
+class CleanedMonths:
+    """The months whose sales and rejects were written again, and the files that were read for it."""
 
     sources: Mapping[str, SourceFile]
+    """The new files by SHA-256."""
     counts: Mapping[str, Counts]
-    # The first and the last day with a sale line.
-    days: Mapping[str, tuple[date, date]]
+    """The line counts by month."""
+    days: Days
 
 
-class Run:
-    """One run. What it is called with is fixed, and so is what was published when it began."""
+class EtlRun:
+    """One run. The data published when it is created is what its own replaces."""
 
-    def __init__(self, order: Order, spark: SparkSession, lake: Lake) -> None:
-        self._order = order
+    def __init__(self, spec: RunSpec, spark: SparkSession, bucket: Bucket) -> None:
+        self._spec = spec
         self._spark = spark
-        self._lake = lake
-        self._tables = Tables(spark, lake, order.run_id)
-        self._published = lake.published()
-        # Of data in another shape nothing can stay.
-        fits = self._published is not None and self._published.schema_version == SCHEMA_VERSION
-        self._base = self._published if fits else None
-        self._before = {month.month: month for month in self._base.months} if self._base is not None else {}
+        self._bucket = bucket
+        self._tables = RunTables(spark, bucket, spec.run_id)
+        self._published = read_publication(bucket)
+        published = None if self._published is None else self._published.manifest
+        # Months of another schema version cannot be reused.
+        self._base = published if published is not None and published.schema_version == SCHEMA_VERSION else None
+        self._base_months = {month.month: month for month in self._base.months} if self._base is not None else {}
+        self._base_files = {file.sha256: file for file in self._base.raw_files} if self._base is not None else {}
 
     def publish(self) -> tuple[Manifest, bool]:
-        """The manifest of the data as it stands after the run, and whether the run published it."""
+        """Writes what has changed and publishes it.
+
+        Returns the manifest that is then published, and whether this run published it; equal data is not published again. Raises
+        `EtlError`, `LakeError`, and the errors of Spark.
+        """
         self._stage("listing raw files")
-        files = sales_files(self._spark, self._order.raw_root)
+        files = sales_files(self._spark, self._spec.raw_root)
         if not files:
-            raise NoRawData(self._order.raw_root)
-        events = event_files(self._spark, self._order.raw_root)
-        if self._base is not None and self._has_all(self._base, files, events):
-            self._lake.describe(self._base.dataset())
+            raise NoRawData(self._spec.raw_root)
+        events = event_files(self._spark, self._spec.raw_root)
+        if self._base is not None and self._is_current(self._base, files, events):
+            write_dataset(self._bucket, self._base.dataset())
             return self._base, False
-        manifest = self._manifest(files, events)
-        if self._published is not None and manifest.same_data(self._published):
-            self._tables.discard()
-            self._lake.describe(self._published.dataset())
-            return self._published, False
+        manifest = self._write_changes(files, events)
+        if self._published is not None and manifest.has_same_data(self._published.manifest):
+            self._tables.remove_written()
+            write_dataset(self._bucket, self._published.manifest.dataset())
+            return self._published.manifest, False
         self._stage("publishing")
-        self._lake.publish(manifest)
+        publish(self._bucket, manifest, self._published)
         return manifest, True
 
-    def _has_all(self, base: Manifest, files: Sequence[RawFile], events: Mapping[str, str]) -> bool:
-        through = self._order.through_date or base.through_date
-        same_events = base.events.files == events and (not events or base.events.through_date == through)
-        return not self._order.full and same_events and {file.sha256 for file in files} == {file.sha256 for file in base.raw_files}
+    def _is_current(self, base: Manifest, files: Sequence[RawFile], event_states: Mapping[str, str]) -> bool:
+        """Whether the published data is already made of these files."""
+        through_date = self._spec.through_date or base.through_date
+        same_events = base.events.files == event_states and (not event_states or base.events.through_date == through_date)
+        return not self._spec.full and same_events and {file.sha256 for file in files} == self._base_files.keys()
 
-    def _manifest(self, files: Sequence[RawFile], events: Mapping[str, str]) -> Manifest:
-        """Writes what has changed, and says what the data has become."""
+    def _write_changes(self, files: Sequence[RawFile], event_states: Mapping[str, str]) -> Manifest:
+        """Writes the tables of the months that have changed, and returns the manifest of the data as it then is."""
         cleaned = self._clean(files)
-        untouched = {name: month for name, month in self._before.items() if name not in cleaned.counts}
-        days = {month.month: month.days for month in untouched.values() if month.days is not None} | dict(cleaned.days)
+        untouched = {name: month for name, month in self._base_months.items() if name not in cleaned.counts}
+        days = {name: month.days for name, month in untouched.items() if month.days is not None} | dict(cleaned.days)
         if not days:
-            raise NoRawData(self._order.raw_root)
+            raise NoRawData(self._spec.raw_root)
         last_date = max(last for _, last in days.values())
-        sale_files: Files = {name: month.tables["sales"].files for name, month in untouched.items() if "sales" in month.tables}
-        sale_files = {**sale_files, **self._tables.written("sales")}
+        sale_files: FilesByMonth = {name: month.tables["sales"].files for name, month in untouched.items() if "sales" in month.tables}
+        sale_files = {**sale_files, **self._tables.list_written("sales")}
 
-        taken = self._taken(events, last_date)
+        events = self._included_events(event_states, last_date)
         cleaned_months = set(cleaned.counts)
-        interacted, totalled, _ = together(
-            partial(self._write_interactions, sale_files, cleaned_months, taken),
+        interaction_months, daily_months, _ = _run_concurrently(
+            partial(self._write_interactions, sale_files, cleaned_months, events),
             partial(self._write_daily_sales, sale_files, cleaned_months, last_date),
             partial(self._write_products, sale_files),
         )
-        touched = {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interacted, "daily_sales": totalled}
-
-        self._stage("checking what was written")
-        contents = self._tables.contents()
-        months = []
-        for name in sorted({*self._before, *cleaned.counts, *taken.months}):
-            before = self._before.get(name) or Month(month=name, counts=Counts(), days=None, tables={})
-            written = {table: contents.get((table, name)) for table in MONTHLY if name in touched[table]}
-            month = renewed(before, cleaned.counts.get(name, before.counts), days.get(name), written)
-            month.check()
-            if month.tables or month.counts.lines_in:
-                months.append(month)
-        known = {file.sha256: file for file in self._base.raw_files} if self._base is not None else {}
+        rewritten = {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interaction_months, "daily_sales": daily_months}
+        self._stage("checking the written files")
+        contents = self._tables.read_contents()
+        months = self._merge_months(cleaned.counts, days, events, rewritten, contents)
         return Manifest(
             schema_version=SCHEMA_VERSION,
-            run_id=self._order.run_id,
-            job_id=self._order.job_id,
-            code_commit=self._order.code_commit,
-            create_time=self._order.create_time,
-            raw_files=tuple(cleaned.sources.get(file.sha256) or known[file.sha256] for file in files),
-            events=taken,
+            run_id=self._spec.run_id,
+            job_id=self._spec.job_id,
+            code_commit=self._spec.code_commit,
+            create_time=self._spec.create_time,
+            raw_files=tuple(cleaned.sources.get(file.sha256) or self._base_files[file.sha256] for file in files),
+            events=events,
             counts=Counts.total(month.counts for month in months),
             first_date=min(first for first, _ in days.values()),
             through_date=last_date,
             months=tuple(months),
-            products=kept(self._base.products if self._base is not None else None, contents["products", ""]),
+            products=_reuse_files(self._base.products if self._base is not None else None, contents["products", ""]),
         )
 
-    def _clean(self, files: Sequence[RawFile]) -> Cleaned:
-        """Writes the sales and rejects of the months that new files touch, of all files that have lines in them."""
+    def _merge_months(
+        self,
+        counts: Mapping[str, Counts],
+        days: Days,
+        events: Events,
+        rewritten: Mapping[str, set[str]],
+        contents: Mapping[tuple[str, str], Content],
+    ) -> list[Month]:
+        """The months of the new manifest: what was rewritten, and what stays of the published data.
+
+        rewritten: by table, the months that the run wrote again
+        contents: what it wrote, by table and month
+        """
+        months = []
+        for name in sorted({*self._base_months, *counts, *events.months}):
+            base = self._base_months.get(name) or Month(month=name, counts=Counts(), days=None, tables={})
+            written = {table: contents.get((table, name)) for table in MONTHLY if name in rewritten[table]}
+            month = _update_month(base, counts.get(name, base.counts), days.get(name), written)
+            month.check()
+            if month.tables or month.counts.lines_in:
+                months.append(month)
+        return months
+
+    def _clean(self, files: Sequence[RawFile]) -> CleanedMonths:
+        """Writes the sales and rejects of the months that new or removed files touch, from all files with lines in those months."""
         self._stage("reading raw files")
-        known = {} if self._base is None or self._order.full else {file.sha256: file for file in self._base.raw_files}
+        known = {} if self._spec.full else self._base_files
         new = [file for file in files if file.sha256 not in known]
-        gone = known.keys() - {file.sha256 for file in files}
-        lines, found = self._inspected(new)
-        sources = {file.sha256: source(file, found) for file in new}
-        for file in sources.values():
-            check(file, self._order.reject_share)
-        months = {month for file in [*sources.values(), *(known[sha256] for sha256 in gone)] for month in file.months}
-        if self._order.full:
-            months |= self._before.keys()
+        new_frames, new_tallies = self._inspect(new)
+        sources = {file.sha256: count_file(file, new_tallies) for file in new}
+        for source in sources.values():
+            check_rejects(source, self._spec.reject_share)
+        removed = known.keys() - {file.sha256 for file in files}
+        months = {month for source in [*sources.values(), *(known[sha256] for sha256 in removed)] for month in source.months}
+        if self._spec.full:
+            months |= self._base_months.keys()
         older = [file for file in files if file.sha256 in known and months.intersection(known[file.sha256].months)]
-        older_lines, older_found = self._inspected(older)
-        lines, found = [*lines, *older_lines], [*found, *older_found]
+        older_frames, older_tallies = self._inspect(older)
+        frames, counted = [*new_frames, *older_frames], [*new_tallies, *older_tallies]
         read = [file for file in files if file in new or file in older]
         if not read:
-            return Cleaned({}, dict.fromkeys(months, Counts()), {})
-
-        self._stage("finding what was there before")
-        united = reduce(DataFrame.unionByName, lines)
-        pieces = stretches(read, found, self._jumps(united, found))
-        overlap = days_of_several_sheets(pieces, found)
-        marked = counted_once(placed(united, pieces).where(F.col(MONTH).isin(*months)), sorted(overlap))
-        repeats = marked.where(REPEATED).groupBy(MONTH, REASON).count().collect() if overlap else []
-        counts = counts_by_month(read, found, {(row[MONTH], row[REASON]): row["count"] for row in repeats}, months)
-        together(partial(self._write_sales, marked), partial(self._write_rejects, marked))
-        for frame in lines:
+            return CleanedMonths({}, dict.fromkeys(months, Counts()), {})
+        counts = self._write_lines(read, reduce(DataFrame.unionByName, frames), counted, months)
+        for frame in frames:
             frame.unpersist()
-        return Cleaned(sources, counts, sale_days(found, months))
+        return CleanedMonths(sources, counts, sale_days(counted, months))
 
-    def _inspected(self, files: Sequence[RawFile]) -> tuple[list[DataFrame], list[Tally]]:
-        """The judged lines of these files, held for what follows, and what was counted of them."""
+    def _write_lines(self, files: Sequence[RawFile], lines: DataFrame, counted: Sequence[Tally], months: set[str]) -> dict[str, Counts]:
+        """Writes the sales and rejects of these months; returns their line counts.
+
+        lines: the classified lines of the files
+        counted: their tallies
+        """
+        self._stage("finding repeated lines")
+        stretches = find_stretches(files, counted, self._find_jumps(lines, counted))
+        overlap = overlapping_days(stretches, counted)
+        marked = mark_repeats(assign_sheets(lines, stretches).where(F.col(MONTH).isin(*months)), sorted(overlap))
+        repeats = marked.where(REPEATED).groupBy(MONTH, REASON).count().collect() if overlap else []
+        counts = counts_by_month(files, counted, {(row[MONTH], row[REASON]): row["count"] for row in repeats}, months)
+        _run_concurrently(partial(self._write_sales, marked), partial(self._write_rejects, marked))
+        return counts
+
+    def _inspect(self, files: Sequence[RawFile]) -> tuple[list[DataFrame], list[Tally]]:
+        """The classified lines of these files, cached in one frame if there are any files, and their tallies."""
         if not files:
             return [], []
-        lines = judged(raw_lines(self._spark, files)).persist()
+        lines = classify_lines(raw_lines(self._spark, files)).persist()
         try:
             return [lines], [Tally(*row) for row in tallies(lines).collect()]
         except (Py4JJavaError, PySparkException) as error:
@@ -184,79 +231,82 @@ class Run:
                 raise UnreadableFile(damaged[0], "is cut off or damaged: it cannot be unpacked") from error
             raise
 
-    def _jumps(self, lines: DataFrame, found: Sequence[Tally]) -> dict[Block, list[int]]:
-        """Where the clock goes back within a block."""
-        back: dict[Block, list[int]] = defaultdict(list)
-        if blocks := disordered(found):
-            for path, start, index in sorted(jumps(lines, blocks).collect()):
-                back[path, start].append(index)
-        return back
+    def _find_jumps(self, lines: DataFrame, counted: Sequence[Tally]) -> dict[Block, list[int]]:
+        """The places of the lines at which the clock goes back within a block, in order."""
+        jumps: dict[Block, list[int]] = defaultdict(list)
+        if blocks := unsorted_blocks(counted):
+            for path, start, index in sorted(clock_jumps(lines, blocks).collect()):
+                jumps[path, start].append(index)
+        return jumps
 
-    def _taken(self, events: Mapping[str, str], last_date: date) -> Events:
-        """The recorded events that are taken in."""
-        if not events:
+    def _included_events(self, event_states: Mapping[str, str], last_date: date) -> Events:
+        """The recorded events that the data includes."""
+        if not event_states:
             return Events()
-        through = self._order.through_date or last_date
-        bought = recorded(self._events(events), through)
-        months = sorted(row[MONTH] for row in bought.select(MONTH).distinct().collect())
-        return Events(through_date=through, files=dict(events), months=tuple(months))
+        through_date = self._spec.through_date or last_date
+        purchases = purchases_in_events(self._read_events(event_states), through_date)
+        months = sorted(row[MONTH] for row in purchases.select(MONTH).distinct().collect())
+        return Events(through_date=through_date, files=dict(event_states), months=tuple(months))
 
     def _write_sales(self, lines: DataFrame) -> None:
         self._stage("writing sales")
         self._tables.write("sales", sales(lines.repartition(MONTH)))
 
     def _write_rejects(self, lines: DataFrame) -> None:
-        self._stage("writing what was refused")
+        self._stage("writing rejects")
         self._tables.write("rejects", rejects(lines).repartition(MONTH))
 
-    def _write_products(self, sale_files: Files) -> None:
+    def _write_products(self, sale_files: FilesByMonth) -> None:
         self._stage("describing products")
-        self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), taxonomy()))
+        self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), read_taxonomy()))
 
-    def _write_interactions(self, sale_files: Files, touched: set[str], taken: Events) -> set[str]:
-        """Writes the interactions of the months that sales or events have touched; answers which."""
+    def _write_interactions(self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events) -> set[str]:
+        """Writes the interactions of the cleaned months, and of those with events if the events have changed; returns these months."""
         self._stage("summing interactions")
-        before = Events() if self._base is None else self._base.events
-        months = touched if taken == before else touched.union(before.months, taken.months)
-        purchases = sold(self._tables.read("sales", sale_files, months).repartition(MONTH))
-        if taken.through_date is not None:
-            bought = recorded(self._events(taken.files), taken.through_date).where(F.col(MONTH).isin(*months))
-            purchases = purchases.unionByName(bought).repartition(MONTH)
+        base = Events() if self._base is None else self._base.events
+        months = cleaned_months if events == base else cleaned_months.union(base.months, events.months)
+        purchases = purchases_in_sales(self._tables.read("sales", sale_files, months).repartition(MONTH))
+        if events.through_date is not None:
+            recorded = purchases_in_events(self._read_events(events.files), events.through_date).where(F.col(MONTH).isin(*months))
+            purchases = purchases.unionByName(recorded).repartition(MONTH)
         self._tables.write("interactions", interactions(purchases))
         return months
 
-    def _write_daily_sales(self, sale_files: Files, touched: set[str], last_date: date) -> set[str]:
-        """Writes the daily sales of the months touched, and of those whose last day is now complete, or no longer is; answers which."""
+    def _write_daily_sales(self, sale_files: FilesByMonth, cleaned_months: set[str], last_date: date) -> set[str]:
+        """Writes the daily sales of the cleaned months, and of those of the old and the new last day if it moved; returns these months.
+
+        The last day may be incomplete and has no daily sales: the old one becomes complete when a later one follows.
+        """
         self._stage("summing daily sales")
-        ends = {month_of_day(day) for day in (self._base.through_date, last_date)} if self._base is not None else set()
-        moved = self._base is not None and self._base.through_date != last_date
-        months = touched | ends if moved else touched
+        months = cleaned_months
+        if self._base is not None and self._base.through_date != last_date:
+            months = cleaned_months | {month_of_day(self._base.through_date), month_of_day(last_date)}
         self._tables.write("daily_sales", daily_sales(self._tables.read("sales", sale_files, months).repartition(MONTH), last_date))
         return months
 
-    def _events(self, files: Mapping[str, str]) -> DataFrame:
-        """One row per event recorded live."""
-        return self._spark.read.schema(ddl(EVENTS)).json(list(files))
+    def _read_events(self, addresses: Mapping[str, str]) -> DataFrame:
+        """One row per recorded event in the files at these addresses."""
+        return self._spark.read.schema(ddl(EVENTS)).json(list(addresses))
 
     def _stage(self, description: str) -> None:
-        """Says what comes now, to Spark's pages and the log."""
+        """Reports what the run does next, on Spark's web pages and in the log."""
         self._spark.sparkContext.setJobDescription(description)
         log.info(description)
 
 
-def together(*works: Callable[[], Any]) -> list[Any]:
-    """What each of these works answers, done at the same time: one alone seldom has tasks for all cores to its end."""
-    with ThreadPoolExecutor(len(works)) as threads:
-        return [future.result() for future in [threads.submit(work) for work in works]]
+def _run_concurrently(*functions: Callable[[], Any]) -> list[Any]:
+    """The results of functions called at the same time: the last tasks of one Spark job seldom occupy all cores."""
+    with ThreadPoolExecutor(len(functions)) as threads:
+        return [future.result() for future in [threads.submit(function) for function in functions]]
 
 
-def renewed(before: Month, counts: Counts, days: tuple[date, date] | None, written: Mapping[str, Content | None]) -> Month:
-    """The month with those of its tables that were written anew, or have no rows left."""
-    tables = {**before.tables, **{table: kept(before.tables.get(table), content) for table, content in written.items()}}
+def _update_month(base: Month, counts: Counts, days: tuple[date, date] | None, written: Mapping[str, Content | None]) -> Month:
+    """The month with the tables that were written again; those without rows are left out."""
+    tables = {**base.tables, **{table: _reuse_files(base.tables.get(table), content) for table, content in written.items()}}
     present = {table: content for table, content in tables.items() if content is not None}
-    return Month(month=before.month, counts=counts, days=days, tables=present)
+    return Month(month=base.month, counts=counts, days=days, tables=present)
 
 
-def kept(old: Content | None, new: Content | None) -> Content | None:
-    """The new content; in the files of the old where the rows are the same."""
+def _reuse_files(old: Content | None, new: Content | None) -> Content | None:
+    """The new content, in the files of the old one if the rows are equal."""
     return old if old is not None and new is not None and old.sha256 == new.sha256 else new

@@ -18,9 +18,10 @@ import httpx
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
+from lake.manifest import Dataset
 from ml.pipeline import parameters, tracking
 from ml.pipeline.figures import pictures
-from ml.pipeline.get_cleaned_data import Dataset, Origin
+from ml.pipeline.get_cleaned_data import DataOrigin
 from ml.pipeline.progress import reporter
 from ml.pipeline.registration import Registration, commit
 from ml.pipeline.settings import Settings
@@ -102,7 +103,7 @@ def measured(file: Path, model: str) -> dict[str, float]:
 
 def lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
     """Where a model trained in this folder comes from."""
-    origin = Origin.model_validate_json((folder / "data" / "origin.json").read_bytes())
+    origin = DataOrigin.model_validate_json((folder / "data" / "origin.json").read_bytes())
     # DVC notes what a stage has left before it runs the next.
     outs = YAML(typ="safe", pure=True).load(folder / "dvc.lock")["stages"]["get_cleaned_data"]["outs"]
     return Lineage(

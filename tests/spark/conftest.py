@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark.session import session
+from spark.session import create_session
 from tests.spark.shop import Shop
 from tests.spark.store import seaweedfs
 
@@ -50,7 +50,7 @@ def spark(store_url: str, submit_arguments: str) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in told.items():
             patch.setenv(name, value)
-        spark = session("tests", store_url, "us-east-1")
+        spark = create_session("tests", store_url, "us-east-1")
     # A test's tables are small: two pieces of each do.
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     yield spark

@@ -11,17 +11,19 @@ from typing import Any
 
 from minio import Minio
 from minio.credentials.providers import EnvAWSProvider
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
+from lake.bucket import connect
 from lake.manifest import Manifest
-from lake.publishing import Lake, connect
+from lake.publishing import read_publication
 from lake.schemas import TABLES
 from spark.land import land
-from spark.run import Order, Run
-from spark.tables import Tables
+from spark.run import EtlRun, RunSpec
+from spark.tables import RunTables
 
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
 TODAY = date(2026, 11, 23)
+REGION = "us-east-1"
 
 
 def line(
@@ -44,17 +46,20 @@ class Shop:
 
     spark: SparkSession
     store_url: str
-    bucket: str
+    bucket_name: str
     raw: Path
 
     def __post_init__(self) -> None:
-        self.client().make_bucket(self.bucket)
+        self.client().make_bucket(self.bucket_name)
+        self.bucket = connect(self.store_url, REGION, self.bucket_name)
 
     def client(self) -> Minio:
-        return Minio(self.store_url.removeprefix("http://"), secure=False, region="us-east-1", credentials=EnvAWSProvider())
+        return Minio(self.store_url.removeprefix("http://"), secure=False, region=REGION, credentials=EnvAWSProvider())
 
-    def lake(self) -> Lake:
-        return connect(self.store_url, "us-east-1", self.bucket)
+    def published(self) -> Manifest | None:
+        """The manifest that is published."""
+        publication = read_publication(self.bucket)
+        return None if publication is None else publication.manifest
 
     def land(self, *lines: str, name: str = "sales.csv", header: str = HEADER, today: date = TODAY) -> None:
         """Lands a file of these lines."""
@@ -78,11 +83,11 @@ class Shop:
         """Runs the ETL: the manifest of the data as it stands then, and whether the run published it."""
         return self.begin(full=full, through=through, reject_share=reject_share).publish()
 
-    def begin(self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0) -> Run:
+    def begin(self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0) -> EtlRun:
         """A run that has seen what is published, and nothing more yet."""
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%S%f}-{token_hex(4)}"
-        order = Order(
+        spec = RunSpec(
             run_id=run_id,
             job_id=f"job-{run_id}",
             create_time=now,
@@ -92,22 +97,22 @@ class Shop:
             full=full,
             reject_share=reject_share,
         )
-        return Run(order, self.spark, self.lake())
+        return EtlRun(spec, self.spark, self.bucket)
 
     def rows(self, table: str) -> list[Row]:
         """The published rows of a table, as a reader finds them through the manifest."""
-        manifest = self.lake().published()
+        return sorted(self.frame(table).select(*TABLES[table].columns).collect(), key=str)
+
+    def frame(self, table: str) -> DataFrame:
+        """The published rows of a table, with their months."""
+        manifest = self.published()
         assert manifest is not None
-        if table == "products":
-            files = {"": manifest.products.files}
-        else:
-            files = {month.month: month.tables[table].files for month in manifest.months if table in month.tables}
-        frame = Tables(self.spark, self.lake(), "none").read(table, files, files)
-        return sorted(frame.select(*TABLES[table].columns).collect(), key=str)
+        files = {month: content.files for month, content in manifest.contents(table).items()}
+        return RunTables(self.spark, self.bucket, "none").read(table, files, files)
 
     def stored(self) -> set[str]:
         """The keys of all data files in the lake, published or not."""
-        return {file.key for table in TABLES.values() for file in self.lake().files(table.folder)}
+        return {key for table in TABLES.values() for key in self.bucket.byte_counts(table.folder)}
 
 
 def values(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:

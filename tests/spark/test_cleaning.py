@@ -7,14 +7,14 @@ import pytest
 from pyspark.sql import Row, SparkSession
 
 from lake.schemas import RAW_COLUMNS
-from spark.cleaning import judged, parsed
+from spark.cleaning import classify_lines, parse_fields
 from tests.spark.shop import line
 
 
 def judge(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COLUMNS) -> list[Row]:
     rows = [("file", 0, place, text) for place, text in enumerate(lines)]
     frame = spark.createDataFrame(rows, "path string, block bigint, index bigint, line string")
-    return judged(parsed(frame, header)).orderBy("index").collect()
+    return classify_lines(parse_fields(frame, header)).orderBy("index").collect()
 
 
 def test_a_sale_line_is_trimmed_typed_and_not_kept_as_text(spark: SparkSession) -> None:

@@ -9,18 +9,18 @@ import pytest
 from google.protobuf import json_format
 
 from hashiramart.jobs.v1 import error_reason_pb2, jobs_pb2
-from lake.errors import Overtaken
+from lake.errors import PublishConflict
 from spark import errors
-from spark.etl import refusal
+from spark.etl import etl_error
 from tests.spark.shop import Shop, line
 
 
 def submit(shop: Shop, arguments: str, job_id: str) -> tuple[int, dict[str, dict[str, object]]]:
     """The exit code of the job and the result that it left in the lake."""
     command = [sys.executable, "-m", "spark.etl", "--job-id", job_id, "--raw-root", f"file:{shop.raw}"]
-    command += ["--store-url", shop.store_url, "--bucket", shop.bucket, "--reject-share", "0.5"]
+    command += ["--store-url", shop.store_url, "--bucket", shop.bucket_name, "--reject-share", "0.5"]
     code = subprocess.run(command, env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell"}, check=False).returncode
-    with shop.client().get_object(shop.bucket, f"jobs/{job_id}/result.json") as answer:
+    with shop.client().get_object(shop.bucket_name, f"jobs/{job_id}/result.json") as answer:
         return code, json.loads(answer.read())
 
 
@@ -32,7 +32,7 @@ def test_the_result_is_what_the_jobs_service_says_of_an_etl_job(shop: Shop, subm
     assert (result.row_count, result.sale_count, result.duplicate_count, result.file_count) == (4, 3, 0, 1)
     assert [(reject.reason, reject.line_count) for reject in result.rejects] == [("price", 1)]
     assert (result.first_date, result.through_date, result.published) == ("2011-01-03", "2011-02-03", True)
-    manifest = shop.lake().published()
+    manifest = shop.published()
     assert manifest is not None
     assert (manifest.job_id, manifest.dataset().sha256) == ("job-1", result.data_hash)
 
@@ -51,13 +51,13 @@ def test_a_failure_leaves_its_reason_and_a_sentence(shop: Shop, submit_arguments
         errors.NoRawData("raw"),
         errors.UnreadableFile("sales.csv", "is empty"),
         errors.TooManyRejects("sales.csv", 0.5, 0.1),
-        Overtaken(),
+        PublishConflict(),
         ConnectionRefusedError(),
         ValueError("a bug"),
     ],
 )
 def test_every_reason_is_one_of_the_contract(error: Exception) -> None:
-    assert error_reason_pb2.ErrorReason.Value(refusal(error).reason)
+    assert error_reason_pb2.ErrorReason.Value(etl_error(error).reason)
 
 
 def test_no_secret_is_an_argument() -> None:

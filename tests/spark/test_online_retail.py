@@ -3,20 +3,12 @@
 from decimal import Decimal
 from pathlib import Path
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lake.manifest import Manifest
 from spark.land import land
-from spark.tables import Tables
 from tests.spark.shop import TODAY, Shop
 
 FILE = Path(__file__).resolve().parents[2] / "datasets" / "online_retail_ii.csv.gz"
-
-
-def frame(shop: Shop, manifest: Manifest, name: str) -> DataFrame:
-    files = {month.month: month.tables[name].files for month in manifest.months if name in month.tables}
-    return Tables(shop.spark, shop.lake(), "none").read(name, files, files)
 
 
 def test_the_check_figures_come_out_to_the_line(shop: Shop) -> None:
@@ -28,17 +20,17 @@ def test_the_check_figures_come_out_to_the_line(shop: Shop) -> None:
         "duplicates": 22_523,
         "refused": {"invoice": 19_171, "price": 2_631, "quantity": 3_393, "stock_code": 4_708},
     }
-    sales = frame(shop, manifest, "sales")
+    sales = shop.frame("sales")
     money = F.sum(F.col("quantity") * F.col("price"))
     units, revenue, strangers = sales.agg(F.sum("quantity"), money, F.count_if(F.col("customer_number").isNull())).collect()[0]
     assert (units, revenue, strangers) == (11_221_670, Decimal("19699784.97"), 226_758)
     assert sales.where((F.col("copy") == 1) & F.col("customer_number").isNotNull()).count() == 776_577
 
     counts = [F.count(F.lit(1)), F.countDistinct("customer_number"), F.countDistinct("product_id")]
-    events, customers, bought = frame(shop, manifest, "interactions").agg(*counts).collect()[0]
+    events, customers, bought = shop.frame("interactions").agg(*counts).collect()[0]
     assert (events, customers, bought) == (759_501, 5_852, 4_619)
 
-    lines, days = frame(shop, manifest, "daily_sales").agg(F.sum("lines"), F.countDistinct("date")).collect()[0]
+    lines, days = shop.frame("daily_sales").agg(F.sum("lines"), F.countDistinct("date")).collect()[0]
     assert (lines, days) == (1_013_327, 603)
     assert (manifest.through_date - manifest.first_date).days == 738
 

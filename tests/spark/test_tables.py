@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from lake import columns
 from lake.schemas import PRODUCTS, SALES, TABLES, ddl
 from spark.daily_sales import daily_sales
-from spark.interactions import interactions, sold
-from spark.products import category, products, taxonomy
+from spark.interactions import interactions, purchases_in_sales
+from spark.products import category, products, read_taxonomy
 
 
 def sales(spark: SparkSession, *rows: Mapping[str, object]) -> DataFrame:
@@ -36,7 +36,7 @@ def on(month: int, day: int, hour: int = 10) -> datetime:
 
 def test_an_interaction_sums_a_customers_day_with_a_product_and_counts_a_line_once(spark: SparkSession) -> None:
     lines = sales(spark, {"quantity": 2}, {"quantity": 2, "copy": 2}, {"invoice": "500002", "quantity": 3}, {"customer_number": None})
-    assert [tuple(row) for row in interactions(sold(lines)).collect()] == [
+    assert [tuple(row) for row in interactions(purchases_in_sales(lines)).collect()] == [
         ("12345", "10001", date(2011, 1, 3), "United Kingdom", 5, "2011-01"),
     ]
 
@@ -59,20 +59,20 @@ def test_daily_sales_add_up_each_product_and_country_to_the_penny(spark: SparkSe
 def test_a_product_is_called_what_most_of_its_lines_call_it(spark: SparkSession) -> None:
     names = ["", "", "", "found", "GLASS  JAR", "GLASS  JAR"]
     lines = sales(spark, *({"description": name} for name in names))
-    [row] = products(lines, taxonomy()).collect()
+    [row] = products(lines, read_taxonomy()).collect()
     assert (row["name"], row["category"]) == ("GLASS JAR", "Kitchen and dining")
 
 
 def test_a_price_is_the_median_of_the_last_90_days(spark: SparkSession) -> None:
     recent = [{"time": on(6, day), "price": Decimal(price)} for day, price in ((1, "1.2"), (2, "1.3"), (3, "9.99"))]
-    [row] = products(sales(spark, {"price": Decimal(5)}, {"price": Decimal(5)}, *recent), taxonomy()).collect()
+    [row] = products(sales(spark, {"price": Decimal(5)}, {"price": Decimal(5)}, *recent), read_taxonomy()).collect()
     assert row["price_cents"] == 130
 
 
 def test_stock_is_eight_weeks_of_the_median_week(spark: SparkSession) -> None:
     days = [(on(1, 3), 2), (on(1, 5), 2), (on(1, 10), 5), (on(3, 7), 100)]
     weeks = [{"time": time, "quantity": quantity} for time, quantity in days]
-    [row] = products(sales(spark, *weeks), taxonomy()).collect()
+    [row] = products(sales(spark, *weeks), read_taxonomy()).collect()
     assert row["stock"] == 40
 
 

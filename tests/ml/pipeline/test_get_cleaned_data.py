@@ -6,10 +6,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from lake.bucket import Bucket, connect
+from lake.errors import InvalidCleanData, StoreUnavailable
+from lake.manifest import DATASET_KEY, MANIFEST_KEY
 from ml.pipeline import get_cleaned_data
-from ml.pipeline.get_cleaned_data import Unusable, fetch
 from tests.engines.stores import Store
-from tests.ml.lake import BUCKET, DATASET, MANIFEST, Lake
+from tests.ml.lake import BUCKET, Lake
 
 
 @pytest.fixture
@@ -18,19 +20,23 @@ def lake(object_store: Store) -> Lake:
 
 
 @pytest.fixture
-def reader(object_store: Store, monkeypatch: pytest.MonkeyPatch) -> get_cleaned_data.Lake:
-    """The lake, as training reads it."""
+def reader(object_store: Store, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """The lake's bucket, with training's key."""
     access_key, secret_key = object_store.store.keys["training"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
-    return get_cleaned_data.connect(object_store.store.endpoint, object_store.store.region, BUCKET, publish_seconds=0)
+    return connect(object_store.store.endpoint, object_store.store.region, BUCKET)
+
+
+def fetch(bucket: Bucket, folder: Path) -> None:
+    get_cleaned_data.fetch(bucket, folder, publish_seconds=0)
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_tables_are_written_whole_beside_what_they_are(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_the_tables_are_written_whole_beside_what_they_are(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     sha256 = lake.publish(customers=3)
     fetch(reader, tmp_path)
     table = pq.read_table(tmp_path / "clean" / "interactions.parquet")
@@ -44,7 +50,7 @@ def test_the_tables_are_written_whole_beside_what_they_are(lake: Lake, reader: g
     assert (origin["job_id"], origin["raw_files"]) == ("job-1", [{"name": "sales.csv", "sha256": "ab" * 32}])
 
 
-def test_equal_data_of_another_run_gives_equal_bytes(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_equal_data_of_another_run_gives_equal_bytes(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3, run="1")
     fetch(reader, tmp_path / "one")
     lake.publish(customers=3, run="2")
@@ -52,43 +58,44 @@ def test_equal_data_of_another_run_gives_equal_bytes(lake: Lake, reader: get_cle
     assert files(tmp_path / "one" / "clean") == files(tmp_path / "two" / "clean")
 
 
-def test_a_file_that_no_manifest_names_is_nobodys_data(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_a_file_that_no_manifest_names_is_nobodys_data(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
-    lake.write("clean/interactions/run=1/month=2011-12/part-1.parquet", b"left by a run that died")
+    lake.bucket.write("clean/interactions/run=1/month=2011-12/part-1.parquet", b"left by a run that died")
     fetch(reader, tmp_path)
     assert pq.read_table(tmp_path / "clean" / "interactions.parquet").num_rows == 6
 
 
-def test_a_file_of_another_size_is_refused(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_a_file_of_another_size_is_refused(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
-    lake.write("clean/interactions/run=1/month=2011-12/part-0.parquet", b"cut short")
-    with pytest.raises(Unusable, match="month=2011-12/part-0.parquet has 9 bytes, and by the manifest"):
+    lake.bucket.write("clean/interactions/run=1/month=2011-12/part-0.parquet", b"cut short")
+    with pytest.raises(InvalidCleanData, match="month=2011-12/part-0.parquet has 9 bytes, and by the manifest"):
         fetch(reader, tmp_path)
 
 
-def test_a_file_that_is_gone_is_named(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_named(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
-    lake.remove("clean/products/run=1/month=/part-0.parquet")
-    with pytest.raises(Unusable, match="There is no clean/products/run=1/month=/part-0.parquet"):
+    lake.bucket.remove(["clean/products/run=1/month=/part-0.parquet"])
+    with pytest.raises(InvalidCleanData, match="There is no clean/products/run=1/month=/part-0.parquet"):
         fetch(reader, tmp_path)
 
 
-def test_before_the_first_etl_one_is_told_so(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
-    lake.remove(MANIFEST)
-    with pytest.raises(Unusable, match="has the ETL been run"):
+def test_before_the_first_etl_one_is_told_so(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+    lake.bucket.remove([MANIFEST_KEY])
+    with pytest.raises(InvalidCleanData, match="has the ETL been run"):
         fetch(reader, tmp_path)
 
 
-def test_a_half_published_data_set_is_not_read(lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_a_half_published_data_set_is_not_read(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
-    before = reader.read(DATASET)
+    before = reader.read(DATASET_KEY)
+    assert before is not None
     lake.publish(customers=4)
-    lake.write(DATASET, before)
-    with pytest.raises(Unusable, match="speak of different data"):
+    lake.bucket.write(DATASET_KEY, before.content)
+    with pytest.raises(InvalidCleanData, match="speak of different data"):
         fetch(reader, tmp_path)
 
 
-def test_a_store_that_is_away_is_named_as_such(object_store: Store, lake: Lake, reader: get_cleaned_data.Lake, tmp_path: Path) -> None:
+def test_a_store_that_is_away_is_named_as_such(object_store: Store, lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
-    with object_store.stopped(), pytest.raises(Unusable, match="The store cannot be reached"):
+    with object_store.stopped(), pytest.raises(StoreUnavailable, match="The store cannot be reached"):
         fetch(reader, tmp_path)

@@ -1,4 +1,4 @@
-"""Accounts: what became of the lines, by file and by month."""
+"""Line counts: what became of the raw lines, by file and by month."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,25 +12,25 @@ from spark.raw_file import RawFile
 from spark.sheets import Tally
 
 
-def source(file: RawFile, tallies: Iterable[Tally]) -> SourceFile:
-    """What was counted of a file."""
-    lines = data_lines([file], tallies)
-    refused: Counter[str] = Counter()
+def count_file(file: RawFile, tallies: Iterable[Tally]) -> SourceFile:
+    """A raw file with its line counts, for the manifest."""
+    lines = _data_lines([file], tallies)
+    rejects: Counter[str] = Counter()
     for tally in lines:
         if tally.reason is not None:
-            refused[tally.reason] += tally.line_count
+            rejects[tally.reason] += tally.line_count
     return SourceFile(
         name=file.name,
         sha256=file.sha256,
         line_count=sum(tally.line_count for tally in lines),
-        refused=dict(sorted(refused.items())),
+        refused=dict(sorted(rejects.items())),
         months=tuple(sorted({month_of_day(tally.date) for tally in lines})),
         extra_columns=tuple(file.extra_columns),
     )
 
 
-def check(file: SourceFile, reject_share: float) -> None:
-    """Refuses a file that is damaged as a whole, not here and there."""
+def check_rejects(file: SourceFile, reject_share: float) -> None:
+    """Raises `UnreadableFile` or `TooManyRejects` for a file that is damaged as a whole rather than in single lines."""
     if not file.line_count:
         raise UnreadableFile(file.name, "is empty below its header")
     if damaged := file.refused.get(ENCODING):
@@ -45,27 +45,27 @@ def counts_by_month(
 ) -> dict[str, Counts]:
     """What became of the lines of these months.
 
-    repeats: how many lines of a month that are refused for a reason, or sold for none, repeat a line of an earlier sheet
+    repeats: lines that repeat a line of an earlier sheet, by month and reject reason; None is the reason of a sale line
     """
-    found: dict[str, Counter[str | None]] = {month: Counter() for month in months}
-    for tally in data_lines(files, tallies):
-        if (month := month_of_day(tally.date)) in found:
-            found[month][tally.reason] += tally.line_count
+    by_reason: dict[str, Counter[str | None]] = {month: Counter() for month in months}
+    for tally in _data_lines(files, tallies):
+        if (month := month_of_day(tally.date)) in by_reason:
+            by_reason[month][tally.reason] += tally.line_count
     counts = {}
-    for month, lines in found.items():
-        again = Counter({reason: count for (of_month, reason), count in repeats.items() if of_month == month})
-        once = lines - again
+    for month, lines in by_reason.items():
+        repeated = Counter({reason: count for (repeat_month, reason), count in repeats.items() if repeat_month == month})
+        once = lines - repeated
         counts[month] = Counts(
             lines_in=lines.total(),
             sale_lines=once[None],
-            duplicates=again.total(),
+            duplicates=repeated.total(),
             refused={reason: once[reason] for reason in sorted(filter(None, once))},
         )
     return counts
 
 
 def sale_days(tallies: Iterable[Tally], months: Iterable[str]) -> dict[str, tuple[date, date]]:
-    """The first and the last day with a sale line, of each of these months that has one."""
+    """The first and the last day with a sale line, by month; a month without sales is missing."""
     days: dict[str, list[date]] = {}
     for tally in tallies:
         if tally.date is not None and tally.reason is None:
@@ -78,8 +78,8 @@ def month_of_day(day: date | None) -> str:
     return UNDATED if day is None else f"{day:%Y-%m}"
 
 
-def data_lines(files: Iterable[RawFile], tallies: Iterable[Tally]) -> list[Tally]:
-    """The tallies of these files without their first lines, the headers."""
+def _data_lines(files: Iterable[RawFile], tallies: Iterable[Tally]) -> list[Tally]:
+    """The tallies of these files, without the header that is each file's first line."""
     first_parts = {file.parts[0].path for file in files}
     paths = {part.path for file in files for part in file.parts}
     lines = []

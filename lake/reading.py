@@ -1,0 +1,72 @@
+"""Reading the published clean data as Arrow tables, each file checked against the manifest."""
+
+import io
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from lake.bucket import Bucket
+from lake.errors import InvalidCleanData
+from lake.manifest import DATASET_KEY, MANIFEST_KEY, Content, Dataset, Manifest
+
+# The tables that the models learn from.
+MODEL_TABLES = ("interactions", "daily_sales", "products")
+# How long a publication under way may take to write the second of its two objects.
+PUBLISH_SECONDS = 30
+POLL_SECONDS = 0.5
+
+
+def read_published(bucket: Bucket, publish_seconds: float = PUBLISH_SECONDS) -> tuple[Manifest, Dataset]:
+    """The manifest and the data set of the published data.
+
+    The two objects are written one after the other; if they disagree, this waits for the second.
+
+    Raises `InvalidCleanData` if they are missing, malformed or still disagree, and `StoreError`.
+    """
+    deadline = time.monotonic() + publish_seconds
+    while True:
+        try:
+            manifest = Manifest.model_validate_json(_read(bucket, MANIFEST_KEY))
+            dataset = Dataset.model_validate_json(_read(bucket, DATASET_KEY))
+        except ValidationError as error:
+            raise InvalidCleanData(f"The manifest of the clean data cannot be read: {error.errors()[0]['msg']}.") from error
+        if all(dataset.contents.get(table) == manifest.row_hashes(table) for table in MODEL_TABLES):
+            return manifest, dataset
+        if time.monotonic() > deadline:
+            objects = f"{DATASET_KEY} and {MANIFEST_KEY} in the bucket {bucket.name}"
+            raise InvalidCleanData(f"{objects} speak of different data: run the ETL again.")
+        time.sleep(POLL_SECONDS)
+
+
+def read_table(bucket: Bucket, manifest: Manifest, table: str) -> pa.Table:
+    """All rows of a table, month after month, each in the order in which it is stored.
+
+    Raises `InvalidCleanData` if a file is missing or not what the manifest says, and `StoreError`.
+    """
+    contents = manifest.contents(table)
+    if not contents:
+        raise InvalidCleanData(f"The clean data has no {table}.")
+    return pa.concat_tables([_read_content(bucket, contents[month]) for month in sorted(contents)])
+
+
+def _read_content(bucket: Bucket, content: Content) -> pa.Table:
+    pieces = []
+    for file in content.files:
+        data = _read(bucket, file.key)
+        if len(data) != file.byte_count:
+            raise InvalidCleanData(f"{file.key} has {len(data)} bytes, and by the manifest {file.byte_count}.")
+        # The metadata names the writer and is no part of the data.
+        pieces.append(pq.read_table(io.BytesIO(data)).replace_schema_metadata(None))
+    table = pa.concat_tables(pieces)
+    if table.num_rows != content.row_count:
+        raise InvalidCleanData(f"{content.files[0].key} has {table.num_rows} rows, and by the manifest {content.row_count}.")
+    return table
+
+
+def _read(bucket: Bucket, key: str) -> bytes:
+    stored = bucket.read(key)
+    if stored is None:
+        raise InvalidCleanData(f"There is no {key} in the bucket {bucket.name}: has the ETL been run?")
+    return stored.content
