@@ -1,1 +1,1 @@
-"""The forecaster: how much the shop will sell, how sure that is, and why."""
+"""The forecaster service: forecasts of sales with their uncertainty, explanations and a backtest."""

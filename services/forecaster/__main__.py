@@ -16,22 +16,23 @@ from ml.registry.client import RegistryClient, registered_name
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
 
-# In seconds: between two bytes of the registry's answer.
-REGISTRY_PATIENCE = 10
+# To connect to MLflow, and between two chunks of its response.
+_REGISTRY_TIMEOUT_SECONDS = 10
 
 
 async def main() -> None:
     settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("forecaster", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
-    async with auth, httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client:
-        versions = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
-        promoted = Champion(versions, settings.model_folder, Forecaster.load, settings.poll_seconds)
-        await promoted.restore()
-        servicer = ForecasterServicer(versions, promoted, PageTokens(settings.secret.get_secret_value().encode()), settings.currency)
+    async with auth, httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client:
+        registry = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
+        champion = Champion(registry, settings.model_folder, Forecaster.load, settings.poll_seconds)
+        await champion.restore()
+        page_tokens = PageTokens(settings.secret.get_secret_value().encode())
+        servicer = ForecasterServicer(registry, champion, page_tokens, settings.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
-        await serve(server, promoted.watch())
+        await serve(server, champion.watch())
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
-"""What is told of an explanation."""
+"""Defaults of a forecast, and the rule by which the contributions of an explanation are cut."""
 
 from collections.abc import Sequence
 
-from ml.forecaster.explain import Contribution
+DEFAULT_HORIZON_DAYS = 28
+DEFAULT_HISTORY_DAYS = 56
+DEFAULT_LEVELS = (80, 95)
 
-# What moves a day by less than this share of what moves it most is too small to name.
-LEAST_SHARE = 0.05
-OTHER = ("other", "All that moved it little, taken together")
+# A contribution smaller than this share of the strongest one is not named.
+_MIN_SHARE = 0.05
 
 
-def worth_telling(contributions: Sequence[Contribution]) -> list[Contribution]:
-    """The contributions, the strongest first; the last one gathers what is too small to name."""
-    least = LEAST_SHARE * max((abs(each.amount) for each in contributions), default=0.0)
-    named = [each for each in contributions if abs(each.amount) >= least]
-    small = sum(each.amount for each in contributions if abs(each.amount) < least)
-    return [*named, Contribution(*OTHER, small)] if len(named) < len(contributions) else named
+def named_count(amounts: Sequence[float]) -> int:
+    """How many contributions are large enough to be named; the rest are summed up in one.
+
+    amounts: the contributions, strongest first
+    """
+    if not amounts:
+        return 0
+    least = _MIN_SHARE * abs(amounts[0])
+    return sum(abs(amount) >= least for amount in amounts)

@@ -1,90 +1,106 @@
-"""Forecasts as the contract's messages."""
+"""Converts requests to the model's arguments, and its results to messages.
+
+The `write_...` functions fill a response in place: to build the bands of half a year first and copy them would take twice the time.
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hashiramart.forecaster.v1 import forecaster_pb2
+from ml.forecaster.explain import Contribution
 from ml.forecaster.model import Backtest, Explanation, Granularity, Point, Scope, ScopeKind, Sold, Tried
 from ml.forecaster.shop import REVENUE_METRIC, UNITS_METRIC, Metric
-from services.forecaster.domain import worth_telling
+from services.forecaster.domain import DEFAULT_HISTORY_DAYS, DEFAULT_HORIZON_DAYS, DEFAULT_LEVELS, named_count
 
-HORIZON_DAYS, HISTORY_DAYS, LEVELS = 28, 56, (80, 95)
+# The requests that select a series, by fields of the same names.
+SeriesRequest = forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest | forecaster_pb2.GetBacktestRequest
 
-# What each request is for is said by fields of the same names.
-Request = forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest | forecaster_pb2.GetBacktestRequest
+_SCOPE_KINDS: Mapping[str, ScopeKind] = {"product_id": "product", "category": "category", "country": "country"}
+_GRANULARITIES: Mapping[int, Granularity] = {forecaster_pb2.GRANULARITY_WEEK: "week", forecaster_pb2.GRANULARITY_MONTH: "month"}
+# What the contributions that are too small to be named are summed up in.
+_OTHER_FEATURE, _OTHER_TEXT = "other", "All smaller contributions taken together"
 
 
-def scope(request: Request) -> Scope:
-    """What it is for."""
+def scope(request: SeriesRequest) -> Scope:
+    """The series that a request is for: the whole shop if it names none."""
     field = request.WhichOneof("scope")
-    return Scope(_KINDS[field], getattr(request, field)) if field else Scope()
+    return Scope(_SCOPE_KINDS[field], getattr(request, field)) if field else Scope()
 
 
-def metric(request: Request) -> Metric:
-    """What is counted."""
+def metric(request: SeriesRequest) -> Metric:
+    """Revenue or units; units by default."""
     return REVENUE_METRIC if request.metric == forecaster_pb2.METRIC_REVENUE else UNITS_METRIC
 
 
 def granularity(request: forecaster_pb2.ForecastSalesRequest) -> Granularity:
-    """How long the periods are."""
+    """The length of a period; a day by default."""
     return _GRANULARITIES.get(request.granularity, "day")
 
 
-def levels(request: forecaster_pb2.ForecastSalesRequest) -> tuple[int, ...]:
-    """Which bands are wanted, the narrowest first."""
-    return tuple(sorted(request.levels)) or LEVELS
+def horizon_days(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest) -> int:
+    """How many days to forecast."""
+    return request.horizon_days or DEFAULT_HORIZON_DAYS
 
 
 def history_days(request: forecaster_pb2.ForecastSalesRequest) -> int:
-    """How much history is wanted."""
-    return request.history_days if request.HasField("history_days") else HISTORY_DAYS
+    """How many days of history to return beside the forecast."""
+    return request.history_days if request.HasField("history_days") else DEFAULT_HISTORY_DAYS
+
+
+def levels(request: forecaster_pb2.ForecastSalesRequest) -> tuple[int, ...]:
+    """The levels of the bands in percent, narrowest first."""
+    return tuple(sorted(request.levels)) or DEFAULT_LEVELS
 
 
 def write_points(points: Iterable[Point], response: forecaster_pb2.ForecastSalesResponse) -> None:
-    """Writes the forecast into an answer. Half a year has 182 days with bands: to copy them into it costs as much again."""
+    """Adds the forecast, period by period."""
     for point in points:
         message = response.points.add(date=point.date.isoformat(), day_count=point.day_count, mean=point.mean, median=point.median)
         _write_bands(point.bands, message)
 
 
 def write_history(history: Iterable[Sold], response: forecaster_pb2.ForecastSalesResponse) -> None:
-    """Writes what was sold into an answer."""
+    """Adds what was sold before the forecast, period by period."""
     for sold in history:
         response.history.add(date=sold.date.isoformat(), day_count=sold.day_count, value=sold.value)
 
 
 def write_explanations(explanations: Iterable[Explanation], response: forecaster_pb2.ExplainForecastResponse) -> None:
-    """Writes the explanations of days into an answer."""
+    """Adds the explanations, day by day."""
     for day in explanations:
         message = response.explanations.add(date=day.date.isoformat(), mean=day.mean, baseline=day.baseline)
-        for each in worth_telling(day.contributions):
-            message.contributions.add(feature=each.feature, text=each.text, amount=each.amount)
+        _write_contributions(day.contributions, message)
 
 
 def backtest_message(backtest: Backtest, version: str) -> forecaster_pb2.Backtest:
-    """How good forecasts were, as callers see it."""
+    """The backtest of a model version."""
     message = forecaster_pb2.Backtest(
-        mase=_known(backtest.mase),
-        rmsse=_known(backtest.rmsse),
-        bias=_known(backtest.bias),
+        mase=_none_if_nan(backtest.mase),
+        rmsse=_none_if_nan(backtest.rmsse),
+        bias=_none_if_nan(backtest.bias),
         coverage=(forecaster_pb2.Coverage(level=level, measured=share) for level, share in sorted(backtest.coverage.items())),
         model_version=version,
     )
     for day in backtest.days:
-        _write_tried(day, message.points.add())
+        _write_backtest_point(day, message.points.add())
     return message
 
 
-def _known(value: float) -> float | None:
-    """None for what is not known, which JSON has no number for."""
+def _none_if_nan(value: float) -> float | None:
+    """JSON has no NaN: a field that is not known stays unset."""
     return None if math.isnan(value) else value
 
 
-_KINDS: Mapping[str, ScopeKind] = {"product_id": "product", "category": "category", "country": "country"}
-_GRANULARITIES: Mapping[int, Granularity] = {forecaster_pb2.GRANULARITY_WEEK: "week", forecaster_pb2.GRANULARITY_MONTH: "month"}
+def _write_contributions(contributions: Sequence[Contribution], message: forecaster_pb2.DayExplanation) -> None:
+    amounts = [contribution.amount for contribution in contributions]
+    count = named_count(amounts)
+    for contribution in contributions[:count]:
+        message.contributions.add(feature=contribution.feature, text=contribution.text, amount=contribution.amount)
+    if count < len(amounts):
+        message.contributions.add(feature=_OTHER_FEATURE, text=_OTHER_TEXT, amount=sum(amounts[count:]))
 
 
-def _write_tried(day: Tried, message: forecaster_pb2.BacktestPoint) -> None:
+def _write_backtest_point(day: Tried, message: forecaster_pb2.BacktestPoint) -> None:
     message.date = day.point.date.isoformat()
     message.origin_date = day.origin.isoformat()
     message.actual = day.actual

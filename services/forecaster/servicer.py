@@ -11,21 +11,20 @@ from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
 from mesh.errors import NotFound
 from mesh.paging import PageTokens
 from ml.forecaster.model import Forecaster, UnknownScope
-from ml.forecaster.shop import REVENUE_METRIC
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
-from services.forecaster.messages import HORIZON_DAYS
 from services.models import ModelServicer
 
 Context = grpc.aio.ServicerContext[Message, Message]
 
 
 class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.ForecasterServiceServicer):
-    """Answers from the promoted model: what will be sold, why, and how good such forecasts have been."""
+    """Forecasts, explanations and backtests of the champion."""
 
-    def __init__(self, versions: RegistryClient, promoted: Champion[Forecaster], page_tokens: PageTokens, currency: str) -> None:
-        super().__init__(versions, promoted, page_tokens)
+    def __init__(self, registry: RegistryClient, champion: Champion[Forecaster], page_tokens: PageTokens, currency: str) -> None:
+        """currency: in which revenue is counted, ISO 4217"""
+        super().__init__(registry, champion, page_tokens)
         self._currency = currency
 
     async def ForecastSales(self, request: forecaster_pb2.ForecastSalesRequest, context: Context) -> forecaster_pb2.ForecastSalesResponse:
@@ -36,11 +35,11 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             model_version=version.number,
             metric=request.metric or forecaster_pb2.METRIC_UNITS,
             granularity=request.granularity or forecaster_pb2.GRANULARITY_DAY,
-            currency_code=self._currency if metric == REVENUE_METRIC else "",
+            currency_code=self._currency if request.metric == forecaster_pb2.METRIC_REVENUE else "",
         )
-        # It was made when the model was: to read it takes less than a millisecond, and no thread.
-        with _known():
-            points = model.forecast(scope, metric, request.horizon_days or HORIZON_DAYS, granularity, messages.levels(request))
+        # The model holds its forecasts ready: to read one takes less than a millisecond, which is not worth a thread.
+        with _scope_errors():
+            points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request))
             messages.write_points(points, response)
             messages.write_history(model.history(scope, metric, messages.history_days(request), granularity), response)
         return response
@@ -50,22 +49,22 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
     ) -> forecaster_pb2.ExplainForecastResponse:
         version, model = self.serving
         response = forecaster_pb2.ExplainForecastResponse(data_through_date=model.through.isoformat(), model_version=version.number)
-        with _known():
+        with _scope_errors():
             explanations = await asyncio.to_thread(
-                model.explain, messages.scope(request), messages.metric(request), request.horizon_days or HORIZON_DAYS
+                model.explain, messages.scope(request), messages.metric(request), messages.horizon_days(request)
             )
         messages.write_explanations(explanations, response)
         return response
 
     async def GetBacktest(self, request: forecaster_pb2.GetBacktestRequest, context: Context) -> forecaster_pb2.Backtest:
         version, model = self.serving
-        with _known():
+        with _scope_errors():
             return messages.backtest_message(model.backtest(messages.scope(request), messages.metric(request)), version.number)
 
 
 @contextmanager
-def _known() -> Iterator[None]:
-    """What is asked for in a `with` block is known to the model, or the caller is told that it is not."""
+def _scope_errors() -> Iterator[None]:
+    """Translates the model's error for an unknown series into that of a call."""
     try:
         yield
     except UnknownScope as error:

@@ -1,4 +1,4 @@
-"""What the forecaster service needs from its environment."""
+"""Configuration of the forecaster service."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,12 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
 
     listen: str = "127.0.0.1:50054"
     mlflow_url: str = "http://127.0.0.1:5000"
-    # Where the promoted model is kept, for this process alone.
     model_folder: Path
-    # How often the registry is asked for it.
+    """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2
+    """The interval at which the registry is asked for the champion."""
 
-    # Signs page tokens: the same for all replicas.
     secret: Annotated[SecretStr, Field(min_length=32)]
-    # The currency of the sales, ISO 4217.
+    """Signs page tokens: the same for all replicas."""
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    """The currency of the sales, ISO 4217."""
