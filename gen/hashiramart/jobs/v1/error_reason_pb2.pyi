@@ -29,26 +29,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     JOB_ENDED: _ErrorReason.ValueType  # 2
     """FAILED_PRECONDITION: the job has already ended."""
     LOG_EXPIRED: _ErrorReason.ValueType  # 3
-    """OUT_OF_RANGE: the log lines before this place are no longer kept."""
+    """OUT_OF_RANGE: the requested log lines have been deleted."""
     NO_RAW_DATA: _ErrorReason.ValueType  # 4
-    """Of a job: there is no raw file to read."""
+    """Of a job: there are no raw files."""
     RAW_FILE_UNREADABLE: _ErrorReason.ValueType  # 5
-    """Of a job: a raw file cannot be taken in: a column is missing, the encoding is wrong, or it is cut off, empty or no CSV."""
+    """Of a job: a raw file cannot be read: a column is missing, the encoding is wrong, or it is truncated, empty or not CSV."""
     TOO_MANY_REJECTS: _ErrorReason.ValueType  # 6
-    """Of a job: a larger share of the lines was refused than is allowed. The clean data stays as it was."""
+    """Of a job: the share of rejected lines exceeds the limit. The published data stays."""
     MODEL_REFUSED_BY_GATE: _ErrorReason.ValueType  # 7
     """Of a job: the model did not pass the gate. The champion stays."""
     ENGINE_UNAVAILABLE: _ErrorReason.ValueType  # 8
-    """Of a job: HDFS, YARN, the store or MLflow could not be reached, and went on being out of reach until the tries, or the time that the
-    job may take, were used up.
-    """
+    """Of a job: HDFS, YARN, the store or MLflow was unavailable until the attempts, or the time that the job may take, were used up."""
     APPLICATION_FAILED: _ErrorReason.ValueType  # 9
-    """Of a job: the application ended with a fault of its own. The log says which."""
+    """Of a job: the application or the training failed, or was killed. The log has the error."""
     JOB_TIMED_OUT: _ErrorReason.ValueType  # 10
-    """Of a job: it ran for longer than is allowed."""
+    """Of a job: it took longer than allowed."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why the jobs service refused a call, or why a job failed, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)."""
+    """Why a call to the jobs service failed, or why a job failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
@@ -57,21 +55,19 @@ JOB_NOT_FOUND: ErrorReason.ValueType  # 1
 JOB_ENDED: ErrorReason.ValueType  # 2
 """FAILED_PRECONDITION: the job has already ended."""
 LOG_EXPIRED: ErrorReason.ValueType  # 3
-"""OUT_OF_RANGE: the log lines before this place are no longer kept."""
+"""OUT_OF_RANGE: the requested log lines have been deleted."""
 NO_RAW_DATA: ErrorReason.ValueType  # 4
-"""Of a job: there is no raw file to read."""
+"""Of a job: there are no raw files."""
 RAW_FILE_UNREADABLE: ErrorReason.ValueType  # 5
-"""Of a job: a raw file cannot be taken in: a column is missing, the encoding is wrong, or it is cut off, empty or no CSV."""
+"""Of a job: a raw file cannot be read: a column is missing, the encoding is wrong, or it is truncated, empty or not CSV."""
 TOO_MANY_REJECTS: ErrorReason.ValueType  # 6
-"""Of a job: a larger share of the lines was refused than is allowed. The clean data stays as it was."""
+"""Of a job: the share of rejected lines exceeds the limit. The published data stays."""
 MODEL_REFUSED_BY_GATE: ErrorReason.ValueType  # 7
 """Of a job: the model did not pass the gate. The champion stays."""
 ENGINE_UNAVAILABLE: ErrorReason.ValueType  # 8
-"""Of a job: HDFS, YARN, the store or MLflow could not be reached, and went on being out of reach until the tries, or the time that the
-job may take, were used up.
-"""
+"""Of a job: HDFS, YARN, the store or MLflow was unavailable until the attempts, or the time that the job may take, were used up."""
 APPLICATION_FAILED: ErrorReason.ValueType  # 9
-"""Of a job: the application ended with a fault of its own. The log says which."""
+"""Of a job: the application or the training failed, or was killed. The log has the error."""
 JOB_TIMED_OUT: ErrorReason.ValueType  # 10
-"""Of a job: it ran for longer than is allowed."""
+"""Of a job: it took longer than allowed."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class JobsServiceStub:
-    """Runs jobs. A job that was taken in is never lost and never runs twice, whatever dies on the way.
+    """Runs jobs. A job that was submitted is not lost and not run twice, whichever process dies.
     """
 
     def __init__(self, channel):
@@ -73,20 +73,20 @@ class JobsServiceStub:
 
 
 class JobsServiceServicer:
-    """Runs jobs. A job that was taken in is never lost and never runs twice, whatever dies on the way.
+    """Runs jobs. A job that was submitted is not lost and not run twice, whichever process dies.
     """
 
     def SubmitEtlJob(self, request, context):
-        """Submits an ETL job: raw sales and events from HDFS, cleaned by Spark on YARN, to the store. Answers at once with the queued job.
+        """Submits an ETL job: Spark on YARN cleans raw sales and events from HDFS and publishes them in the store. Returns the queued job at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitTrainingJob(self, request, context):
-        """Submits a training job: the ETL, then the model's training, then the gate, which promotes the model or refuses it.
+        """Submits a training job: the ETL, then the training, then the gate, which decides whether the model is promoted.
 
-        Answers at once with the queued job. While MLflow cannot be reached, the result of the ETL stands and the training waits.
+        Returns the queued job at once. While MLflow is unavailable, the result of the ETL is kept and the training waits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,33 +100,36 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs, the newest first.
+        """Lists jobs, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Cancels a job: its application is killed, and what it had not yet published is never seen. A training whose model was promoted by then
-        has succeeded.
+        """Cancels a job: its application is killed, and data that it has not published yet is discarded. A training whose model has already been
+        promoted succeeds.
 
-        Answers with the job, which ends a moment later. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it has already ended.
+        Returns the job, which ends shortly afterwards if it was running. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it
+        has already ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Watches a job until it ends: first the job as it stands, then each change of state, stage or progress, and the log lines as they come.
+        """Watches a job until it ends: first the job itself, then each change of its state, stage or progress, and new log lines.
 
-        The stream ends with the job. Returns NOT_FOUND if there is no such job.
+        The stream ends with the job. Returns NOT_FOUND if there is no such job, OUT_OF_RANGE if the next log line
+        has been deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobLogLines(self, request, context):
-        """Lists the log lines of a job, the first first. They stay readable after YARN has forgotten the application. Returns NOT_FOUND if there is no such job.
+        """Lists the log lines of a job, oldest first. They stay available after YARN has deleted the application. Returns NOT_FOUND if there is no
+        such job, OUT_OF_RANGE if the page token's lines have been deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,7 +182,7 @@ def add_JobsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class JobsService:
-    """Runs jobs. A job that was taken in is never lost and never runs twice, whatever dies on the way.
+    """Runs jobs. A job that was submitted is not lost and not run twice, whichever process dies.
     """
 
     @staticmethod
