@@ -25,85 +25,85 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: the request breaks a rule of the contract. `google.rpc.BadRequest` names each field and what is wrong with it."""
+    """INVALID_ARGUMENT: the request violates a rule of the contract. `google.rpc.BadRequest` names each field and its violation."""
     MALFORMED_REQUEST: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT: the request could not be read: not JSON, a value of the wrong type or out of range, text that is not UTF-8."""
+    """INVALID_ARGUMENT: the request could not be parsed: invalid JSON, a value of the wrong type or out of range, text that is not UTF-8."""
     INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 3
-    """INVALID_ARGUMENT: the page token was altered, has expired, or belongs to another list or to other arguments. Start again without it."""
+    """INVALID_ARGUMENT: the page token was altered, has expired, or belongs to another list or other arguments. Start again without it."""
     REQUEST_ID_REUSED: _ErrorReason.ValueType  # 4
     """INVALID_ARGUMENT: this `request_id` was used before for another request. Use a new one."""
     TOKEN_MISSING: _ErrorReason.ValueType  # 5
-    """UNAUTHENTICATED: the call needs a signed-in caller and carries no access token."""
+    """UNAUTHENTICATED: the call requires a signed-in caller and carries no access token."""
     TOKEN_INVALID: _ErrorReason.ValueType  # 6
-    """UNAUTHENTICATED: the access token is not one of ours: unreadable, signed by another key or algorithm, or made for another audience."""
+    """UNAUTHENTICATED: the access token is invalid: malformed, signed with another key or algorithm, or issued for another audience."""
     TOKEN_EXPIRED: _ErrorReason.ValueType  # 7
-    """UNAUTHENTICATED: the access token has expired. Get a new one by the refresh token."""
+    """UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token."""
     ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 8
     """PERMISSION_DENIED: the caller's role may not call this RPC."""
     SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 9
-    """UNAVAILABLE: the service cannot be reached, or is starting or stopping. Try again."""
+    """UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry."""
     DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 10
-    """UNAVAILABLE: the service's database cannot be reached. Try again."""
+    """UNAVAILABLE: the service's database cannot be reached. Retry."""
     DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 11
-    """DEADLINE_EXCEEDED: the call's deadline passed before there was an answer."""
+    """DEADLINE_EXCEEDED: the call's deadline passed before there was a response."""
     REQUEST_TOO_LARGE: _ErrorReason.ValueType  # 12
-    """RESOURCE_EXHAUSTED: the request is larger than the service takes."""
+    """RESOURCE_EXHAUSTED: the request is larger than the service accepts."""
     INTERNAL: _ErrorReason.ValueType  # 13
-    """INTERNAL: a fault of the service itself. It was logged under the call's request id."""
+    """INTERNAL: an internal error of the service. It was logged with the call's request id."""
     PATH_NOT_FOUND: _ErrorReason.ValueType  # 14
-    """NOT_FOUND: no RPC is bound to this path. Said by the gateway."""
+    """NOT_FOUND: no RPC is bound to this path. Returned by the gateway."""
     METHOD_NOT_ALLOWED: _ErrorReason.ValueType  # 15
-    """UNIMPLEMENTED: this path does not take this HTTP method; the `Allow` header names those that it takes. Said by the gateway."""
+    """UNIMPLEMENTED: this path does not accept this HTTP method; the `Allow` header lists those that it accepts. Returned by the gateway."""
     UNSUPPORTED_MEDIA_TYPE: _ErrorReason.ValueType  # 16
-    """INVALID_ARGUMENT: this path does not take a body of this content type. Said by the gateway."""
+    """INVALID_ARGUMENT: this path does not accept a body of this content type. Returned by the gateway."""
     CANCELLED: _ErrorReason.ValueType  # 17
-    """CANCELLED: the caller hung up."""
+    """CANCELLED: the caller cancelled the call."""
     NOT_IMPLEMENTED: _ErrorReason.ValueType  # 18
     """UNIMPLEMENTED: the service does not serve this RPC."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call was refused, in words that programs can rely on.
+    """Why a call failed, as a stable name for programs.
 
-    Every refusal carries a `google.rpc.ErrorInfo` with the domain `hashiramart` and one of these names as its `reason`.
-    These are the reasons that any RPC may give; each service's contract lists its own in an `ErrorReason` beside its messages.
+    Every error carries a `google.rpc.ErrorInfo` with the domain `hashiramart` and one of these names as its `reason`.
+    These reasons are common to all RPCs; each service's contract lists its own in an `ErrorReason` beside its messages.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: the request breaks a rule of the contract. `google.rpc.BadRequest` names each field and what is wrong with it."""
+"""INVALID_ARGUMENT: the request violates a rule of the contract. `google.rpc.BadRequest` names each field and its violation."""
 MALFORMED_REQUEST: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT: the request could not be read: not JSON, a value of the wrong type or out of range, text that is not UTF-8."""
+"""INVALID_ARGUMENT: the request could not be parsed: invalid JSON, a value of the wrong type or out of range, text that is not UTF-8."""
 INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 3
-"""INVALID_ARGUMENT: the page token was altered, has expired, or belongs to another list or to other arguments. Start again without it."""
+"""INVALID_ARGUMENT: the page token was altered, has expired, or belongs to another list or other arguments. Start again without it."""
 REQUEST_ID_REUSED: ErrorReason.ValueType  # 4
 """INVALID_ARGUMENT: this `request_id` was used before for another request. Use a new one."""
 TOKEN_MISSING: ErrorReason.ValueType  # 5
-"""UNAUTHENTICATED: the call needs a signed-in caller and carries no access token."""
+"""UNAUTHENTICATED: the call requires a signed-in caller and carries no access token."""
 TOKEN_INVALID: ErrorReason.ValueType  # 6
-"""UNAUTHENTICATED: the access token is not one of ours: unreadable, signed by another key or algorithm, or made for another audience."""
+"""UNAUTHENTICATED: the access token is invalid: malformed, signed with another key or algorithm, or issued for another audience."""
 TOKEN_EXPIRED: ErrorReason.ValueType  # 7
-"""UNAUTHENTICATED: the access token has expired. Get a new one by the refresh token."""
+"""UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token."""
 ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 8
 """PERMISSION_DENIED: the caller's role may not call this RPC."""
 SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 9
-"""UNAVAILABLE: the service cannot be reached, or is starting or stopping. Try again."""
+"""UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry."""
 DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 10
-"""UNAVAILABLE: the service's database cannot be reached. Try again."""
+"""UNAVAILABLE: the service's database cannot be reached. Retry."""
 DEADLINE_EXCEEDED: ErrorReason.ValueType  # 11
-"""DEADLINE_EXCEEDED: the call's deadline passed before there was an answer."""
+"""DEADLINE_EXCEEDED: the call's deadline passed before there was a response."""
 REQUEST_TOO_LARGE: ErrorReason.ValueType  # 12
-"""RESOURCE_EXHAUSTED: the request is larger than the service takes."""
+"""RESOURCE_EXHAUSTED: the request is larger than the service accepts."""
 INTERNAL: ErrorReason.ValueType  # 13
-"""INTERNAL: a fault of the service itself. It was logged under the call's request id."""
+"""INTERNAL: an internal error of the service. It was logged with the call's request id."""
 PATH_NOT_FOUND: ErrorReason.ValueType  # 14
-"""NOT_FOUND: no RPC is bound to this path. Said by the gateway."""
+"""NOT_FOUND: no RPC is bound to this path. Returned by the gateway."""
 METHOD_NOT_ALLOWED: ErrorReason.ValueType  # 15
-"""UNIMPLEMENTED: this path does not take this HTTP method; the `Allow` header names those that it takes. Said by the gateway."""
+"""UNIMPLEMENTED: this path does not accept this HTTP method; the `Allow` header lists those that it accepts. Returned by the gateway."""
 UNSUPPORTED_MEDIA_TYPE: ErrorReason.ValueType  # 16
-"""INVALID_ARGUMENT: this path does not take a body of this content type. Said by the gateway."""
+"""INVALID_ARGUMENT: this path does not accept a body of this content type. Returned by the gateway."""
 CANCELLED: ErrorReason.ValueType  # 17
-"""CANCELLED: the caller hung up."""
+"""CANCELLED: the caller cancelled the call."""
 NOT_IMPLEMENTED: ErrorReason.ValueType  # 18
 """UNIMPLEMENTED: the service does not serve this RPC."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

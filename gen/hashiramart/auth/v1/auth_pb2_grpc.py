@@ -27,12 +27,12 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """Signs users and services in, and keeps the users.
+    """Signs users and services in, and manages users.
 
-    An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
-    history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
-    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
+    An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
+    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
+    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
     """
 
     def __init__(self, channel):
@@ -94,33 +94,35 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """Signs users and services in, and keeps the users.
+    """Signs users and services in, and manages users.
 
-    An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
-    history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
-    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
+    An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
+    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
+    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
     """
 
     def IssueToken(self, request, context):
-        """Issues an access token: for a password, for a refresh token, or for a service's secret.
+        """Issues an access token in exchange for a password, a refresh token, or a service's secret.
 
-        The fields and errors are those of OAuth 2.0 (RFC 6749), and REST takes a form as well as JSON. A refresh token is good
-        for one use: each answer carries the next one. A refresh token that is used a second time ends its whole family, since
-        one of the two who hold it is a thief. That holds for a client too that repeats a call whose answer it never got, or that
-        makes two at once with the same token: its user has to sign in again.
+        The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
+        for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
+        of its refresh tokens, since one of the two parties that hold it must have stolen it. This also applies to a client that
+        repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
+        in again.
 
-        Returns UNAUTHENTICATED if the credentials are not good, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-        10 for one account or 50 from one address, until there was none for 15 minutes. The delay doubles with each, up to 15 minutes.
+        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
+        10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
+        delay, up to 15 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeToken(self, request, context):
-        """Revokes a refresh token, and with it every token that came of the same sign-in (RFC 7009).
+        """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-        An unknown token is no error: what the caller wants is already so. Access tokens that are out live on until they expire.
+        An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +131,7 @@ class AuthServiceServicer:
     def ListSigningKeys(self, request, context):
         """Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
 
-        There are two live keys: the one that signs, and the one that signed before or will sign next. So a rotation logs nobody out.
+        There are two live keys: the one that signs, and the one that signed before or signs next. A rotation therefore signs nobody out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,8 +140,8 @@ class AuthServiceServicer:
     def CreateUser(self, request, context):
         """Signs a customer up.
 
-        Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a success, and RESOURCE_EXHAUSTED with a
-        delay after more than 50 sign-ups from one address.
+        Returns ALREADY_EXISTS if the e-mail address has an account, after the same time as a successful sign-up takes, and
+        RESOURCE_EXHAUSTED with a delay after more than 50 sign-ups from one address.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,27 +155,27 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCurrentUser(self, request, context):
-        """Changes the caller's own profile: the fields that are set. Another e-mail address or password needs the current password,
-        and a new password ends every other sign-in of the user: the refresh token that came with the caller's access token stays good.
+        """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+        new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
         Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
-        with a delay after too many of them; ALREADY_EXISTS if the address is taken.
+        with a delay after too many of those; ALREADY_EXISTS if the e-mail address is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCurrentUser(self, request, context):
-        """Deletes the caller's account, ends its sign-ins, and has the recommender forget the user's events.
+        """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-        Events are forgotten even if the recommender cannot be reached now: as soon as it can. Returns FAILED_PRECONDITION for the last admin.
+        If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListUsers(self, request, context):
-        """Lists users, the newest first.
+        """Lists users, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,11 +189,12 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes a user: name, role, customer number, and whether the account is disabled. A disabled account cannot sign in, and its sign-ins end.
-        Returns INVALID_ARGUMENT if the mask names another field; `id` and `etag` may be named, and are no change.
+        """Updates a user: name, role, customer number, and whether the account is disabled. A disabled user cannot sign in, and all
+        sign-ins end.
 
-        Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if the customer number is tied to
-        another user, FAILED_PRECONDITION if no admin would be left.
+        Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
+        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
+        `id` and `etag`, which are not changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,12 +262,12 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """Signs users and services in, and keeps the users.
+    """Signs users and services in, and manages users.
 
-    An access token is a JWT (ES256) of 15 minutes with the claims `sub`, `role` and, for a user who is tied to the sales
-    history, `customer_number`. Every service verifies it by itself, by the keys of ListSigningKeys: what an admin changes
-    of a user is therefore seen by the other services when the user's next access token is issued. This service looks at
-    users as they are: to a user who was deleted or disabled it answers UNAUTHENTICATED, however long the token is good for.
+    An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
+    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
+    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
     """
 
     @staticmethod

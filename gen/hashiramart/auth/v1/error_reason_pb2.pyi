@@ -26,20 +26,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     INVALID_GRANT: _ErrorReason.ValueType  # 1
     """UNAUTHENTICATED: no user has this e-mail address with this password, the account is disabled, or the refresh token is
-    unknown, expired, used before or revoked. Which of these it is, is not said. REST: 400 `invalid_grant` (RFC 6749).
+    unknown, expired, used before or revoked. The caller is not told which. REST: 400 `invalid_grant` (RFC 6749).
     """
     INVALID_CLIENT: _ErrorReason.ValueType  # 2
-    """UNAUTHENTICATED: no service has this client id with this secret. REST: 401 `invalid_client` (RFC 6749)."""
+    """UNAUTHENTICATED: no service has this client id and secret. REST: 401 `invalid_client` (RFC 6749)."""
     UNSUPPORTED_GRANT_TYPE: _ErrorReason.ValueType  # 3
-    """INVALID_ARGUMENT: `grant_type` is none of those that IssueToken knows. REST: 400 `unsupported_grant_type` (RFC 6749)."""
+    """INVALID_ARGUMENT: IssueToken does not support this `grant_type`. REST: 400 `unsupported_grant_type` (RFC 6749)."""
     TOO_MANY_SIGN_INS: _ErrorReason.ValueType  # 4
-    """RESOURCE_EXHAUSTED: too many failed sign-ins for this account or from this address. `google.rpc.RetryInfo` says when to try again."""
+    """RESOURCE_EXHAUSTED: too many failed sign-ins for this account or from this address. `google.rpc.RetryInfo` says when to retry."""
     SIGN_IN_BUSY: _ErrorReason.ValueType  # 5
-    """RESOURCE_EXHAUSTED: more passwords are being checked than the service takes at a time. `google.rpc.RetryInfo` says when to try again."""
+    """RESOURCE_EXHAUSTED: more passwords are being checked than the service takes at a time. `google.rpc.RetryInfo` says when to retry."""
     EMAIL_TAKEN: _ErrorReason.ValueType  # 6
     """ALREADY_EXISTS: another user has this e-mail address."""
     CUSTOMER_NUMBER_TAKEN: _ErrorReason.ValueType  # 7
-    """ALREADY_EXISTS: another user is tied to this customer number."""
+    """ALREADY_EXISTS: another user has this customer number."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 8
     """NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
     WRONG_PASSWORD: _ErrorReason.ValueType  # 9
@@ -49,29 +49,29 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     STALE_ETAG: _ErrorReason.ValueType  # 11
     """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
     TOO_MANY_SIGN_UPS: _ErrorReason.ValueType  # 12
-    """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to try again."""
+    """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why the auth service refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)."""
+    """Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 INVALID_GRANT: ErrorReason.ValueType  # 1
 """UNAUTHENTICATED: no user has this e-mail address with this password, the account is disabled, or the refresh token is
-unknown, expired, used before or revoked. Which of these it is, is not said. REST: 400 `invalid_grant` (RFC 6749).
+unknown, expired, used before or revoked. The caller is not told which. REST: 400 `invalid_grant` (RFC 6749).
 """
 INVALID_CLIENT: ErrorReason.ValueType  # 2
-"""UNAUTHENTICATED: no service has this client id with this secret. REST: 401 `invalid_client` (RFC 6749)."""
+"""UNAUTHENTICATED: no service has this client id and secret. REST: 401 `invalid_client` (RFC 6749)."""
 UNSUPPORTED_GRANT_TYPE: ErrorReason.ValueType  # 3
-"""INVALID_ARGUMENT: `grant_type` is none of those that IssueToken knows. REST: 400 `unsupported_grant_type` (RFC 6749)."""
+"""INVALID_ARGUMENT: IssueToken does not support this `grant_type`. REST: 400 `unsupported_grant_type` (RFC 6749)."""
 TOO_MANY_SIGN_INS: ErrorReason.ValueType  # 4
-"""RESOURCE_EXHAUSTED: too many failed sign-ins for this account or from this address. `google.rpc.RetryInfo` says when to try again."""
+"""RESOURCE_EXHAUSTED: too many failed sign-ins for this account or from this address. `google.rpc.RetryInfo` says when to retry."""
 SIGN_IN_BUSY: ErrorReason.ValueType  # 5
-"""RESOURCE_EXHAUSTED: more passwords are being checked than the service takes at a time. `google.rpc.RetryInfo` says when to try again."""
+"""RESOURCE_EXHAUSTED: more passwords are being checked than the service takes at a time. `google.rpc.RetryInfo` says when to retry."""
 EMAIL_TAKEN: ErrorReason.ValueType  # 6
 """ALREADY_EXISTS: another user has this e-mail address."""
 CUSTOMER_NUMBER_TAKEN: ErrorReason.ValueType  # 7
-"""ALREADY_EXISTS: another user is tied to this customer number."""
+"""ALREADY_EXISTS: another user has this customer number."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 8
 """NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
 WRONG_PASSWORD: ErrorReason.ValueType  # 9
@@ -81,5 +81,5 @@ LAST_ADMIN: ErrorReason.ValueType  # 10
 STALE_ETAG: ErrorReason.ValueType  # 11
 """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
 TOO_MANY_SIGN_UPS: ErrorReason.ValueType  # 12
-"""RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to try again."""
+"""RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogServiceStub:
-    """Keeps the products: finds them, changes them, and tells of every change.
+    """Manages products: finds and changes them, and streams every change.
     """
 
     def __init__(self, channel):
@@ -88,14 +88,14 @@ class CatalogServiceStub:
 
 
 class CatalogServiceServicer:
-    """Keeps the products: finds them, changes them, and tells of every change.
+    """Manages products: finds and changes them, and streams every change.
     """
 
     def ListProducts(self, request, context):
-        """Lists products. Pages neither skip nor repeat a product while others write.
+        """Lists products. Pages neither skip nor repeat a product during concurrent changes.
 
-        Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not fit,
-        PERMISSION_DENIED if somebody else than staff asks for deleted products.
+        Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
+        PERMISSION_DENIED if a caller who is not staff requests deleted products.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,7 +109,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetProducts(self, request, context):
-        """Gets several products at once. Those that do not exist or were deleted are named, and do not spoil the rest.
+        """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +123,7 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplaceProduct(self, request, context):
-        """Replaces a product: every field that the caller may set takes the value sent, or its default.
+        """Replaces a product: every editable field takes the value sent, or its default.
 
         Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale.
         """
@@ -132,47 +132,47 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Changes the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-        INVALID_ARGUMENT if the mask names a field that does not exist or that cannot be set.
+        """Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
+        INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProduct(self, request, context):
-        """Deletes a product. It can be undeleted, and its id stays taken. Returns NOT_FOUND if there is no such product or it is
-        already deleted, ABORTED if the etag is stale.
+        """Deletes a product. It can be undeleted, and its id cannot be used again. Returns NOT_FOUND if there is no such product or it
+        is already deleted, ABORTED if the etag is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UndeleteProduct(self, request, context):
-        """Brings a deleted product back as it was. Returns NOT_FOUND if there never was such a product, FAILED_PRECONDITION if it is
-        not deleted, ABORTED if the etag is stale.
+        """Undeletes a product, with all fields as they were. Returns NOT_FOUND if there is no such product, FAILED_PRECONDITION if it
+        is not deleted, ABORTED if the etag is stale.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportProducts(self, request_iterator, context):
-        """Takes in a file of products: creates those that are new, replaces those that differ, brings back those that were deleted.
+        """Imports a file of products: creates those that are new, replaces those that differ, undeletes those that were deleted.
 
-        In gRPC one message is one row; in REST the body is NDJSON, one product a line. Rows are taken in as they come, so the same
-        file can be sent again after an interruption. A row that is not good is left out and reported with its number; the others
-        are not held up by it. Where a file has an id twice, the later row stands. Returns OUT_OF_RANGE after 100,000 rows.
+        In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
+        same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
+        imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchProducts(self, request, context):
-        """Watches products change, from now on or from a token onwards: every change once, and the changes of one product in their order.
+        """Streams the changes of products, from now on or after a token: every change once, and the changes of one product in order.
 
-        The first message, and one whenever nothing has changed for 15 seconds, is a bookmark: it has no product, only a token.
+        The first message is a bookmark, which has a token but no product, and so is one after every 15 seconds without a change.
         To follow the whole catalogue without a gap: watch, wait for the first bookmark, list the products, then apply the changes.
-        After a break, watch again from the last token. Changes are kept for seven days; OUT_OF_RANGE says that a token is older,
-        INVALID_ARGUMENT that it is none of this catalogue's.
+        After an interruption, watch again with the last token. Changes are kept for seven days: returns OUT_OF_RANGE if the token
+        is older, INVALID_ARGUMENT if it belongs to another catalogue.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -240,7 +240,7 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService:
-    """Keeps the products: finds them, changes them, and tells of every change.
+    """Manages products: finds and changes them, and streams every change.
     """
 
     @staticmethod

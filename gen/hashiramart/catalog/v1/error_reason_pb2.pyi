@@ -27,35 +27,35 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     PRODUCT_NOT_FOUND: _ErrorReason.ValueType  # 1
     """NOT_FOUND: there is no such product, or it was deleted."""
     PRODUCT_EXISTS: _ErrorReason.ValueType  # 2
-    """ALREADY_EXISTS: the id is taken, be it by a deleted product."""
+    """ALREADY_EXISTS: the id is taken, possibly by a deleted product."""
     STALE_ETAG: _ErrorReason.ValueType  # 3
     """ABORTED: the product was changed since it was read. Read it again and repeat the change."""
     PRODUCT_NOT_DELETED: _ErrorReason.ValueType  # 4
     """FAILED_PRECONDITION: only a deleted product can be undeleted."""
     WATCH_TOKEN_EXPIRED: _ErrorReason.ValueType  # 5
-    """OUT_OF_RANGE: the changes after this token are no longer kept. List the products anew and watch without a token."""
+    """OUT_OF_RANGE: the changes after this token have expired. List the products again and watch without a token."""
     IMPORT_TOO_LONG: _ErrorReason.ValueType  # 6
-    """OUT_OF_RANGE: the import is longer than 100,000 rows. The rows before were taken in; send the rest as a file of its own."""
+    """OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file."""
     WATCH_TOKEN_INVALID: _ErrorReason.ValueType  # 7
-    """INVALID_ARGUMENT: the watch token was altered, or comes from another catalogue. List the products anew and watch without a token."""
+    """INVALID_ARGUMENT: the watch token was altered, or belongs to another catalogue. List the products again and watch without a token."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why the catalog refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)."""
+    """Why a call to the catalog service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 PRODUCT_NOT_FOUND: ErrorReason.ValueType  # 1
 """NOT_FOUND: there is no such product, or it was deleted."""
 PRODUCT_EXISTS: ErrorReason.ValueType  # 2
-"""ALREADY_EXISTS: the id is taken, be it by a deleted product."""
+"""ALREADY_EXISTS: the id is taken, possibly by a deleted product."""
 STALE_ETAG: ErrorReason.ValueType  # 3
 """ABORTED: the product was changed since it was read. Read it again and repeat the change."""
 PRODUCT_NOT_DELETED: ErrorReason.ValueType  # 4
 """FAILED_PRECONDITION: only a deleted product can be undeleted."""
 WATCH_TOKEN_EXPIRED: ErrorReason.ValueType  # 5
-"""OUT_OF_RANGE: the changes after this token are no longer kept. List the products anew and watch without a token."""
+"""OUT_OF_RANGE: the changes after this token have expired. List the products again and watch without a token."""
 IMPORT_TOO_LONG: ErrorReason.ValueType  # 6
-"""OUT_OF_RANGE: the import is longer than 100,000 rows. The rows before were taken in; send the rest as a file of its own."""
+"""OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file."""
 WATCH_TOKEN_INVALID: ErrorReason.ValueType  # 7
-"""INVALID_ARGUMENT: the watch token was altered, or comes from another catalogue. List the products anew and watch without a token."""
+"""INVALID_ARGUMENT: the watch token was altered, or belongs to another catalogue. List the products again and watch without a token."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
