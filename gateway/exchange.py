@@ -142,6 +142,8 @@ class Exchange:
 
     async def discard_body(self) -> None:
         """Reads a body that nobody wants, unless it is long or slow. Raises HungUp."""
+        if not self.has_unread_body:
+            return
         declared = self.headers.get(b"content-length", b"0")
         # A client that waits for 100 Continue has not sent its body, and may never.
         if b"expect" in self.headers or (declared.isdigit() and int(declared) > MAX_DRAINED):
