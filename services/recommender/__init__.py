@@ -1,1 +1,1 @@
-"""The recommender: what a customer will want next, and what customers do."""
+"""The recommender service: recommendations, and the events that users produce."""

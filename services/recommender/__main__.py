@@ -15,18 +15,18 @@ from mesh.settings import MeshSettings, read
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
-from services.recommender.catalog import Catalog
+from services.recommender.catalog import CatalogFollower
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
 
-# In seconds: between two bytes of the registry's answer, and how long the products are waited for before others are told of it.
-REGISTRY_PATIENCE, CATALOG_PATIENCE = 10, 5
-
-# An export goes on where the last one ended, however long ago that was.
-EXPORT_LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
-
-HOUSEKEEPING_SECONDS = 600
+# To connect to MLflow, and between two chunks of its response.
+_REGISTRY_TIMEOUT_SECONDS = 10
+# How long the start waits for the products; without them the service answers CATALOG_UNAVAILABLE.
+_CATALOG_TIMEOUT_SECONDS = 5
+# An export continues where the last one ended, however long ago.
+_EXPORT_TOKEN_LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
+_HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
@@ -38,27 +38,27 @@ async def main() -> None:
     async with (
         auth,
         products,
-        httpx.AsyncClient(timeout=REGISTRY_PATIENCE) as client,
+        httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client,
         await database.connect(str(settings.database_url), mesh) as postgres,
     ):
         registry = RegistryClient(client, settings.mlflow_url, registered_name("recommender"))
-        promoted = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
-        catalog, events = Catalog(products), EventRepository(postgres)
+        champion = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
+        catalog, events = CatalogFollower(products), EventRepository(postgres)
         secret = settings.secret.get_secret_value().encode()
-        page_tokens, export_tokens = PageTokens(secret), PageTokens(secret, EXPORT_LIFETIME_SECONDS)
-        servicer = RecommenderServicer(registry, promoted, catalog, events, page_tokens, export_tokens)
+        page_tokens, export_tokens = PageTokens(secret), PageTokens(secret, _EXPORT_TOKEN_LIFETIME_SECONDS)
+        servicer = RecommenderServicer(registry, champion, catalog, events, page_tokens, export_tokens)
 
         async def check() -> None:
-            # With the products it recommends, with the database it records.
+            # With the products it can recommend, with the database it can record: one of the two is enough to be healthy.
             if not catalog.is_filled:
                 await postgres.ping()
 
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [check])
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
         async with background(catalog.follow()):
-            await promoted.restore()
-            await catalog.filled(CATALOG_PATIENCE)
-            await serve(server, promoted.watch(), run_periodically(events.delete_expired, HOUSEKEEPING_SECONDS))
+            await champion.restore()
+            await catalog.wait_until_filled(_CATALOG_TIMEOUT_SECONDS)
+            await serve(server, champion.watch(), run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS))
 
 
 if __name__ == "__main__":

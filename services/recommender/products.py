@@ -1,18 +1,25 @@
-"""The catalogue's products, as they are at this moment."""
+"""The products of the catalogue in memory, and which of them a list may show."""
 
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hashiramart.catalog.v1.catalog_pb2 import Product
-from ml.recommender.interactions import Flags, Ints
 
-NOWHERE = -1
+# The number of a product that the catalogue does not have.
+UNKNOWN = -1
+
+_STOCK, _PRICE, _CATEGORY = range(3)
+_COLUMN_COUNT = 3
+_INITIAL_CAPACITY = 1024
+# Stands for the stock of a deleted product.
+_DELETED = -1
 
 
-class Filters(NamedTuple):
-    """Which products may show."""
+class ProductFilter(NamedTuple):
+    """The conditions on the products of a list."""
 
     category: str = ""
     in_stock: bool = True
@@ -22,23 +29,26 @@ class Filters(NamedTuple):
 
 
 class Products:
-    """Products, numbered in the order in which they were created."""
+    """The products of the catalogue, numbered in the order of their creation.
+
+    Stock, price and category are also kept as arrays, so that a filter over all products takes microseconds.
+    """
 
     def __init__(self, products: Iterable[Product]) -> None:
-        """products: the oldest first"""
+        """products: oldest first"""
         self._numbers: dict[str, int] = {}
         self._products: list[Product | None] = []
         self._categories: dict[str, int] = {}
-        self._columns = np.zeros((_COLUMNS, 1024), np.int32)
+        self._columns = np.zeros((_COLUMN_COUNT, _INITIAL_CAPACITY), np.int32)
         for product in products:
-            self.put(product)
+            self.upsert(product)
 
     def __len__(self) -> int:
-        """How many numbers are given."""
+        """How many numbers are in use, those of deleted products included."""
         return len(self._products)
 
-    def put(self, product: Product) -> None:
-        """Adds a product, or changes what is known of it."""
+    def upsert(self, product: Product) -> None:
+        """Adds a product, or replaces it."""
         number = self._numbers.setdefault(product.id, len(self._products))
         if number == len(self._products):
             self._products.append(product)
@@ -49,42 +59,38 @@ class Products:
         self._columns[:, number] = product.stock, product.price_cents, category
 
     def remove(self, id: str) -> None:
-        """Takes a product away. If it comes back, it has its number again."""
+        """Removes a product. It gets the same number again if it is restored."""
         if (number := self._numbers.get(id)) is not None:
             self._products[number] = None
-            self._columns[_STOCK, number] = _GONE
+            self._columns[_STOCK, number] = _DELETED
 
     def get(self, id: str) -> Product | None:
         number = self._numbers.get(id)
         return None if number is None else self._products[number]
 
     def name(self, id: str) -> str:
-        """What a product is called: by its id, if it is no longer there."""
+        """The name of a product, or its id if it was deleted."""
         product = self.get(id)
         return product.name if product else id
 
     def at(self, number: int) -> Product | None:
+        """The product of a number, or None if it was deleted."""
         return self._products[number]
 
-    def numbers(self, ids: Iterable[str]) -> Ints:
-        """Their numbers; NOWHERE for those that the catalogue does not know."""
-        return np.array([self._numbers.get(id, NOWHERE) for id in ids], np.int32)
+    def numbers(self, ids: Iterable[str]) -> NDArray[np.int32]:
+        """The number of each product, `UNKNOWN` for those that the catalogue never had."""
+        return np.array([self._numbers.get(id, UNKNOWN) for id in ids], np.int32)
 
-    def flags(self, filters: Filters) -> Flags:
-        """Whether each product may show, by number; and at the end, for NOWHERE, that none may."""
-        stock, price, category = self._columns[:, : len(self)]
-        may_show = np.zeros(len(self) + 1, bool)
-        may_show[:-1] = stock > 0 if filters.in_stock else stock > _GONE
-        may_show[:-1] &= price >= filters.min_price_cents
-        if filters.max_price_cents is not None:
-            may_show[:-1] &= price <= filters.max_price_cents
-        if filters.category:
-            may_show[:-1] &= category == self._categories.get(filters.category, NOWHERE)
-        may_show[self.numbers(filters.excluded_ids)] = False
-        return may_show
-
-
-_COLUMNS = 3
-_STOCK = 0
-# In place of the stock of a product that is not there.
-_GONE = -1
+    def mask(self, filter: ProductFilter) -> NDArray[np.bool_]:
+        """Whether each product passes the filter, by number, shape (products + 1,). The last entry, that of `UNKNOWN`, is False."""
+        columns = self._columns[:, : len(self)]
+        stock, price = columns[_STOCK], columns[_PRICE]
+        mask = np.zeros(len(self) + 1, bool)
+        mask[:-1] = stock > 0 if filter.in_stock else stock > _DELETED
+        mask[:-1] &= price >= filter.min_price_cents
+        if filter.max_price_cents is not None:
+            mask[:-1] &= price <= filter.max_price_cents
+        if filter.category:
+            mask[:-1] &= columns[_CATEGORY] == self._categories.get(filter.category, UNKNOWN)
+        mask[self.numbers(filter.excluded_ids)] = False
+        return mask

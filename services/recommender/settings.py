@@ -1,4 +1,4 @@
-"""What the recommender service needs from its environment."""
+"""Configuration of the recommender service."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,12 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     database_url: PostgresDsn
     catalog_address: str = "127.0.0.1:50052"
     mlflow_url: str = "http://127.0.0.1:5000"
-    # Where the promoted model is kept, for this process alone.
     model_folder: Path
-    # How often the registry is asked for it.
+    """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2
+    """The interval at which the registry is asked for the champion."""
 
-    # Signs page tokens: the same for all replicas.
     secret: _Secret
-    # What the service proves itself by to auth, which knows it too.
+    """Signs page tokens: the same for all replicas."""
     service_secret: _Secret
+    """The client secret by which the service identifies itself to auth, which has it too."""

@@ -22,7 +22,7 @@ metadata = MetaData(schema="recommender")
 events = Table(
     "events",
     metadata,
-    # They are numbered as they are recorded.
+    # The position in the event log.
     Column("number", BigInteger, nullable=False),
     Column("id", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -36,24 +36,24 @@ events = Table(
     UniqueConstraint("user_id", "id", name="events_by_user_and_id"),
     CheckConstraint("kind IN ('view', 'cart', 'purchase', 'impression')", name="events_kind_check"),
 )
-# What one is shown says nothing of one's taste.
-telling = events.c.kind != "impression"
-Index("events_by_user", "user_id", "number", postgresql_where=telling, _table=events)
-Index("events_by_customer", "customer_number", "number", postgresql_where=telling & (events.c.customer_number != ""), _table=events)
+# A user does not choose what is shown, so an impression says nothing about their taste.
+is_user_action = events.c.kind != "impression"
+Index("events_by_user", "user_id", "number", postgresql_where=is_user_action, _table=events)
+Index("events_by_customer", "customer_number", "number", postgresql_where=is_user_action & (events.c.customer_number != ""), _table=events)
 
-# One row: the last number. Who records or forgets holds this row until that can be seen, so that numbers are seen in their order.
+# One row: the last number of the log. A transaction that takes numbers locks it until it ends, so that numbers become visible in order.
 event_log = Table("event_log", metadata, Column("last_number", BigInteger, nullable=False))
 
 # Requests to record events.
 requests = IdempotentRequests(metadata, Column("recorded_count", Integer), caller=Column("user_id", Text, nullable=False))
 
-# Users who were deleted: nothing of them is recorded any more, and whoever has copies of their events is told.
+# Deleted users: their events are no longer recorded, and exports of the log name them, so that copies of their events are removed.
 forgotten_users = Table(
     "forgotten_users",
     metadata,
     Column("user_id", Text, nullable=False),
     Column("forget_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    # Among those of the events.
+    # The position in the event log.
     Column("number", BigInteger, nullable=False),
     PrimaryKeyConstraint("user_id"),
     UniqueConstraint("number", name="forgotten_users_by_number"),

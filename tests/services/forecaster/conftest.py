@@ -14,7 +14,7 @@ from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.forecaster.shop import SMALL, write_shop
 from tests.services.forecaster.planner import Planner
-from tests.services.forecaster.replica import Replica
+from tests.services.forecaster.replica import ForecasterReplica
 
 
 @pytest.fixture(scope="session")
@@ -28,17 +28,17 @@ def forecasters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def replica(loop: Loop, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+def replica(loop: Loop, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForecasterReplica]:
     """The service's parts, at work, with a registry that has nothing of theirs yet."""
     model = "hashiramart-forecaster"
-    replica = Replica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"))
+    replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"))
     yield replica
     replica.stop()
     mlflow.forget(model)
 
 
 @pytest.fixture(scope="module")
-def grpc_servicer(replica: Replica) -> forecaster_pb2_grpc.ForecasterServiceServicer:
+def grpc_servicer(replica: ForecasterReplica) -> forecaster_pb2_grpc.ForecasterServiceServicer:
     return replica.servicer
 
 

@@ -15,7 +15,7 @@ from tests.loops import Loop
 from tests.ml.shelf import provenance
 
 
-class Replica:
+class ForecasterReplica:
     """Its parts, at work on a loop: it follows a model of this name in an MLflow, and keeps it in a folder."""
 
     def __init__(self, loop: Loop, mlflow_url: str, model: str, folder: Path) -> None:

@@ -21,7 +21,7 @@ from hashiramart.forecaster.v1.forecaster_pb2 import (
 from tests.ml.forecaster.shop import COUNTRIES, DAYS, OPENING, PRICES, PRODUCTS, daily_sales
 from tests.services.catalog.shop import refused
 from tests.services.forecaster.planner import Planner
-from tests.services.forecaster.replica import Replica
+from tests.services.forecaster.replica import ForecasterReplica
 
 THROUGH = OPENING + timedelta(days=DAYS - 1)
 TOMORROW = THROUGH + timedelta(days=1)
@@ -36,7 +36,7 @@ METRICS = (METRIC_UNITS, METRIC_REVENUE)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def promoted(replica: Replica, forecasters: tuple[Path, Path]) -> str:
+def promoted(replica: ForecasterReplica, forecasters: tuple[Path, Path]) -> str:
     """The version that serves."""
     number = replica.put(forecasters[0])
     replica.promote(number)

@@ -12,11 +12,11 @@ from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.services.catalog.shop import refused
 from tests.services.forecaster.planner import Planner
-from tests.services.forecaster.replica import Replica
+from tests.services.forecaster.replica import ForecasterReplica
 
 
 @pytest.fixture(scope="module")
-def means(replica: Replica, forecasters: tuple[Path, Path]) -> dict[str, list[float]]:
+def means(replica: ForecasterReplica, forecasters: tuple[Path, Path]) -> dict[str, list[float]]:
     """What each of two registered versions expects of the next two days."""
     return {replica.put(saved): [point.mean for point in Forecaster.load(saved).forecast(Scope(), "units", 2)] for saved in forecasters}
 
@@ -27,7 +27,9 @@ def test_before_a_model_is_promoted_there_is_nothing_to_answer_from(staff: Plann
             call()
 
 
-def test_no_answer_fails_or_is_mixed_while_models_are_swapped(replica: Replica, staff: Planner, means: dict[str, list[float]]) -> None:
+def test_no_answer_fails_or_is_mixed_while_models_are_swapped(
+    replica: ForecasterReplica, staff: Planner, means: dict[str, list[float]]
+) -> None:
     first, second = means
     replica.promote(first)
     replica.wait_for(first)
@@ -55,16 +57,16 @@ def test_no_answer_fails_or_is_mixed_while_models_are_swapped(replica: Replica, 
 
 
 def test_without_the_registry_it_goes_on_and_also_starts(
-    replica: Replica, staff: Planner, means: dict[str, list[float]], mlflow: Mlflow, loop: Loop, tmp_path: Path
+    replica: ForecasterReplica, staff: Planner, means: dict[str, list[float]], mlflow: Mlflow, loop: Loop, tmp_path: Path
 ) -> None:
     number = next(iter(means))
     replica.promote(number)
     replica.wait_for(number)
-    other = Replica(loop, mlflow.url, "hashiramart-forecaster", tmp_path)
+    other = ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path)
     other.wait_for(number)
     other.stop()
     with mlflow.stopped():
         assert staff.means(horizon_days=2) == means[number]
-        restarted = Replica(loop, mlflow.url, "hashiramart-forecaster", tmp_path)
+        restarted = ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path)
         restarted.wait_for(number)
         restarted.stop()

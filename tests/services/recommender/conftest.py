@@ -22,7 +22,7 @@ from tests.loops import Loop
 from tests.services.catalog.replica import Replica as CatalogReplica
 from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
-from tests.services.recommender.replica import CatalogServer, Replica
+from tests.services.recommender.replica import CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper
 
 Caller = Callable[..., Shopper]
@@ -67,16 +67,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def replica(
     loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer, catalog: CatalogServer, keeper: Shop, folder: Path
-) -> Iterator[Replica]:
+) -> Iterator[RecommenderReplica]:
     """The recommender's parts, at work; the products are there."""
-    replica = Replica(loop, database_url, mesh_settings, issuer, catalog.address, folder)
-    loop.run(replica.catalog.filled(30))
+    replica = RecommenderReplica(loop, database_url, mesh_settings, issuer, catalog.address, folder)
+    loop.run(replica.catalog.wait_until_filled(30))
     yield replica
     replica.stop()
 
 
 @pytest.fixture(scope="module")
-def grpc_servicer(replica: Replica) -> recommender_pb2_grpc.RecommenderServiceServicer:
+def grpc_servicer(replica: RecommenderReplica) -> recommender_pb2_grpc.RecommenderServiceServicer:
     return replica.servicer
 
 
@@ -126,7 +126,7 @@ NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def product(keeper: Shop, replica: Replica) -> Iterator[str]:
+def product(keeper: Shop, replica: RecommenderReplica) -> Iterator[str]:
     """A product that the model does not know; the recommender has heard of it."""
     id = f"fresh{next(NUMBERS)}"
     keeper.create("fresh tea", id=id, category="Tea", price_cents=150, stock=5)

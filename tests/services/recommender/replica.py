@@ -15,7 +15,7 @@ from mesh.settings import MeshSettings
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
-from services.recommender.catalog import Catalog
+from services.recommender.catalog import CatalogFollower
 from services.recommender.repository import EventRepository
 from services.recommender.servicer import RecommenderServicer
 from tests.callers import Issuer
@@ -48,7 +48,7 @@ class CatalogServer:
         self._loop.run(self._server.stop(0))
 
 
-class Replica:
+class RecommenderReplica:
     """The recommender's parts, at work on a loop."""
 
     def __init__(
@@ -78,16 +78,16 @@ class Replica:
         self._client = httpx.AsyncClient(timeout=20)
         self.database = await database.connect(database_url, settings)
         self.registry = RegistryClient(self._client, mlflow_url, MODEL)
-        self.promoted = Champion(self.registry, folder, Recommender.load, 0.05)
-        self.catalog = Catalog(self._channel)
+        self.champion = Champion(self.registry, folder, Recommender.load, 0.05)
+        self.catalog = CatalogFollower(self._channel)
         secret = b"the same for all replicas"
         self.servicer = RecommenderServicer(
-            self.registry, self.promoted, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
+            self.registry, self.champion, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
         )
         self._work = [asyncio.create_task(self.catalog.follow())]
-        await self.promoted.restore()
+        await self.champion.restore()
         if mlflow_url != NO_REGISTRY:
-            self._work.append(asyncio.create_task(self.promoted.watch()))
+            self._work.append(asyncio.create_task(self.champion.watch()))
 
     async def _stop(self) -> None:
         for task in self._work:

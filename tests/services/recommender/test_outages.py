@@ -16,7 +16,7 @@ from tests.engines.postgres import Postgres
 from tests.loops import Loop
 from tests.services.catalog.shop import Shop, refused
 from tests.services.recommender.conftest import eventually
-from tests.services.recommender.replica import CatalogServer, Replica
+from tests.services.recommender.replica import CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper, event, ids, kinds, step
 
 VIEW = recommender_pb2.EVENT_KIND_VIEW
@@ -63,7 +63,7 @@ def test_without_the_catalog_the_products_are_as_they_were(stranger: Shopper, ke
 def test_before_the_catalog_was_reached_there_are_no_products(
     loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer, folder: Path
 ) -> None:
-    replica = Replica(loop, database_url, mesh_settings, issuer, f"127.0.0.1:{free_port()}", folder)
+    replica = RecommenderReplica(loop, database_url, mesh_settings, issuer, f"127.0.0.1:{free_port()}", folder)
 
     async def start() -> Server:
         server = Server("127.0.0.1:0", mesh_settings, TokenVerifier(mesh_settings.jwt_issuer, mesh_settings.jwt_audience, issuer))

@@ -17,7 +17,7 @@ from tests.loops import Loop
 from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
 from tests.services.recommender.conftest import Caller, eventually
-from tests.services.recommender.replica import MODEL, CatalogServer, Replica
+from tests.services.recommender.replica import MODEL, CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper, step
 
 
@@ -48,10 +48,10 @@ def replica(
     keeper: Shop,
     folder: Path,
     mlflow: Mlflow,
-) -> Iterator[Replica]:
+) -> Iterator[RecommenderReplica]:
     """One that follows the registry."""
-    replica = Replica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
-    loop.run(replica.catalog.filled(30))
+    replica = RecommenderReplica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
+    loop.run(replica.catalog.wait_until_filled(30))
     yield replica
     replica.stop()
 
@@ -74,7 +74,7 @@ def test_no_call_fails_while_models_are_swapped(ann: Shopper, caller: Caller, nu
     assert seen == {first, second}
 
 
-def test_what_is_promoted_elsewhere_serves_too(ann: Shopper, loop: Loop, replica: Replica, numbers: list[str]) -> None:
+def test_what_is_promoted_elsewhere_serves_too(ann: Shopper, loop: Loop, replica: RecommenderReplica, numbers: list[str]) -> None:
     loop.run(replica.registry.promote(numbers[1], force=True))
     eventually(lambda: ann.recommendations().model_version == numbers[1])
 
@@ -82,7 +82,7 @@ def test_what_is_promoted_elsewhere_serves_too(ann: Shopper, loop: Loop, replica
 def test_without_the_registry_the_last_model_serves_also_after_a_restart(
     ann: Shopper,
     loop: Loop,
-    replica: Replica,
+    replica: RecommenderReplica,
     mlflow: Mlflow,
     numbers: list[str],
     database_url: str,
@@ -91,10 +91,10 @@ def test_without_the_registry_the_last_model_serves_also_after_a_restart(
     catalog: CatalogServer,
     folder: Path,
 ) -> None:
-    loop.run(replica.promoted.promote(numbers[0], force=True))
+    loop.run(replica.champion.promote(numbers[0], force=True))
     with mlflow.stopped():
         assert ann.recommendations().model_version == numbers[0]
-        restarted = Replica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
-        assert restarted.promoted.serving
-        assert restarted.promoted.serving.version.number == numbers[0]
+        restarted = RecommenderReplica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
+        assert restarted.champion.serving
+        assert restarted.champion.serving.version.number == numbers[0]
         restarted.stop()
