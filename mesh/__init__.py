@@ -1,1 +1,1 @@
-"""What every process needs to join the mesh."""
+"""The runtime of every process: server, channel, identity, errors, database, settings, telemetry."""

@@ -1,4 +1,4 @@
-"""Callers whose word the tested services take."""
+"""Tokens of callers, for the services under test."""
 
 import time
 import uuid
@@ -11,7 +11,7 @@ from mesh.settings import MeshSettings
 
 
 class Issuer:
-    """Issues access tokens as auth does, and knows the key that verifies them."""
+    """Issues access tokens as auth does, and has the key that verifies them."""
 
     def __init__(self, settings: MeshSettings) -> None:
         self._settings = settings
@@ -35,5 +35,5 @@ class Issuer:
         return jwt.encode(claims | {"sub": subject, "role": role}, self._private, algorithm="ES256", headers={"kid": self._id})
 
     def metadata(self, role: Role, subject: str = "ann", customer_number: str = "") -> tuple[tuple[str, str], ...]:
-        """What a call brings that this caller makes."""
+        """The metadata of calls of this caller."""
         return (("authorization", f"Bearer {self.token(role, subject, customer_number)}"),)

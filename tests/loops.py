@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that tests need not be async to use what is."""
+"""An event loop in a thread of its own, by which synchronous tests run coroutines."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Loop:
-    """Runs coroutines to their end, all on one event loop."""
+    """Runs coroutines on an event loop in another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

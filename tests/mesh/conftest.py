@@ -1,4 +1,4 @@
-"""What the tests of the mesh can ask for: a small shop, served."""
+"""The fixtures of the mesh's tests."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -33,7 +33,7 @@ def issuer(settings: MeshSettings) -> Issuer:
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """A test that starts telemetry does so for itself alone."""
+    """Restores the logging that a test has changed by starting telemetry."""
     before = logging.getLogger().handlers
     yield
     logging.getLogger().handlers = before

@@ -1,6 +1,6 @@
-"""One replica of a service as a process of its own: `python -m tests.mesh.replica PORT`.
+"""A replica of a service as a process of its own: `python -m tests.mesh.replica PORT`.
 
-It issues tokens to anybody, since that is a public call that must not be repeated, and takes a moment over each.
+It serves IssueToken, a public call that is not idempotent, and takes a moment for each.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.mesh.shop import Context
 
 
 class Auth(auth_pb2_grpc.AuthServiceServicer):
-    """Issues a token that is none."""
+    """Issues tokens without content."""
 
     async def IssueToken(self, request: auth_pb2.IssueTokenRequest, context: Context) -> auth_pb2.Token:  # noqa: N802
         await asyncio.sleep(0.02)

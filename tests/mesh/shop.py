@@ -1,4 +1,4 @@
-"""A shop small enough to see through: a servicer of the catalogue's contract that keeps nothing, served and called."""
+"""A small shop: a servicer of the catalogue's contract without storage, its server and its stub."""
 
 # ruff: noqa: N802 the methods are named as the contract has them
 
@@ -29,14 +29,14 @@ Detail = TypeVar("Detail", bound=Message)
 
 
 class Shop(catalog_pb2_grpc.CatalogServiceServicer):
-    """Has every product that it is asked for, but for those whose id says what should go wrong."""
+    """Has every product, except those whose id names an error."""
 
     def __init__(self, supplier: catalog_pb2_grpc.CatalogServiceAsyncStub | None = None) -> None:
         self.calls = 0
         self.callers: list[Caller] = []
-        # How many of the next calls find the shop closed.
+        # How many of the next calls fail with UNAVAILABLE.
         self.closed = 0
-        # Who is asked for what the shop itself does not have.
+        # Another shop, for the products that this one does not have.
         self._supplier = supplier
 
     async def GetProduct(self, request: catalog_pb2.GetProductRequest, context: Context) -> catalog_pb2.Product:
@@ -76,12 +76,12 @@ class Shop(catalog_pb2_grpc.CatalogServiceServicer):
             raise Unavailable("SERVICE_UNAVAILABLE", "the shop is closed")
 
 
-def a_shop(supplier: catalog_pb2_grpc.CatalogServiceAsyncStub | None = None) -> Shop:
+def new_shop(supplier: catalog_pb2_grpc.CatalogServiceAsyncStub | None = None) -> Shop:
     return Shop(supplier)  # type: ignore[abstract]  # what it does not serve is part of the tests
 
 
 @asynccontextmanager
-async def served(shop: Shop, settings: MeshSettings, keys: Keys, checks: Sequence[Check] = ()) -> AsyncIterator[Server]:
+async def serve_shop(shop: Shop, settings: MeshSettings, keys: Keys, checks: Sequence[Check] = ()) -> AsyncIterator[Server]:
     """A server of the shop, on a port of its own."""
     server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys), checks)
     catalog_pb2_grpc.add_CatalogServiceServicer_to_server(shop, server)
@@ -90,23 +90,23 @@ async def served(shop: Shop, settings: MeshSettings, keys: Keys, checks: Sequenc
 
 
 @asynccontextmanager
-async def called(
+async def connect_stub(
     server: Server, settings: MeshSettings, proof: Proof | None = None
 ) -> AsyncIterator[catalog_pb2_grpc.CatalogServiceAsyncStub]:
-    """A stub of the shop that a server serves."""
+    """A stub of the shop of a server."""
     async with connect(f"localhost:{server.port}", CATALOG, settings, proof) as channel:
         yield catalog_pb2_grpc.CatalogServiceStub(channel)
 
 
 @asynccontextmanager
-async def called_with_bytes(server: Server, method: str) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]:
-    """One of its methods, to be called with whatever bytes, by a channel that adds nothing."""
+async def raw_method(server: Server, method: str) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]:
+    """A method of the shop that takes any bytes, on a channel that adds no metadata."""
     async with grpc.aio.insecure_channel(f"localhost:{server.port}") as channel:
         yield channel.unary_unary(f"/{CATALOG.full_name}/{method}")
 
 
 def detail(error: grpc.aio.AioRpcError, kind: type[Detail]) -> Detail | None:
-    """A refusal's detail of this kind."""
+    """The detail of this type of an error, or None."""
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     for packed in status.details if status else ():
         found = kind()

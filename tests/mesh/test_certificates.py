@@ -1,4 +1,4 @@
-"""The certificates of an installation: made, renewed, handed out."""
+"""The certificates of an installation: issued, renewed, distributed."""
 
 import stat
 from pathlib import Path
@@ -14,7 +14,7 @@ def issued_by(certificate: Path, authority: Path) -> bool:
     return True
 
 
-def test_renewed_certificates_are_others_from_the_same_authority(tmp_path: Path) -> None:
+def test_renewed_certificates_are_new_ones_of_the_same_authority(tmp_path: Path) -> None:
     certificates.issue(tmp_path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     certificates.issue(tmp_path, renew=True)
@@ -23,7 +23,7 @@ def test_renewed_certificates_are_others_from_the_same_authority(tmp_path: Path)
     assert all(issued_by(tmp_path / f"{name}.crt", tmp_path / "ca.crt") for name in certificates.NAMES)
 
 
-def test_each_process_is_handed_its_own_key_and_no_other(tmp_path: Path) -> None:
+def test_each_process_gets_its_own_key_and_no_other(tmp_path: Path) -> None:
     made, places = tmp_path / "authority", tmp_path / "places"
     places.mkdir()
     certificates.issue(made)

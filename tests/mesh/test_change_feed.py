@@ -1,4 +1,4 @@
-"""Changes in a real PostgreSQL, as they are read."""
+"""Reading changes when a real PostgreSQL notifies of them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def test_a_notification_is_followed_by_a_reading(database: Database) -> No
         await notify_until(database, readings, 3)
 
 
-async def test_a_notification_that_concerns_nobody_is_not(database: Database) -> None:
+async def test_a_notification_that_does_not_concern_the_reader_is_ignored(database: Database) -> None:
     readings, others = Readings(), Readings()
     reader = ChangeReader(database, "changes", readings.read, AN_HOUR, concerns=lambda payload: payload != "mug")
     async with background(reader.run(), ChangeReader(database, "changes", others.read, AN_HOUR).run()):

@@ -1,4 +1,4 @@
-"""What a call to another service does by itself: deadline, retries, idle limit, proof of the caller."""
+"""What a channel adds to calls: deadline, retries, idle limit, proof of the caller."""
 
 import grpc.aio
 import pytest
@@ -10,23 +10,23 @@ from mesh.channel import connect, service_config
 from mesh.identity import ANONYMOUS, Caller, Role
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.mesh.shop import CATALOG, a_shop, called, reason, served
+from tests.mesh.shop import CATALOG, connect_stub, new_shop, reason, serve_shop
 
 MUG = catalog_pb2.GetProductRequest(id="mug")
 NEW_MUG = catalog_pb2.CreateProductRequest(product=catalog_pb2.Product(name="mug"))
 
 
-async def test_what_can_be_repeated_without_harm_is_tried_again(settings: MeshSettings, issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings) as stub:
+async def test_an_idempotent_call_is_retried(settings: MeshSettings, issuer: Issuer) -> None:
+    shop = new_shop()
+    async with serve_shop(shop, settings, issuer) as server, connect_stub(server, settings) as stub:
         shop.closed = 2
         assert (await stub.GetProduct(MUG)).id == "mug"
     assert shop.calls == 3
 
 
-async def test_what_cannot_be_repeated_is_not(settings: MeshSettings, issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings) as stub:
+async def test_a_call_that_is_not_idempotent_is_not_retried(settings: MeshSettings, issuer: Issuer) -> None:
+    shop = new_shop()
+    async with serve_shop(shop, settings, issuer) as server, connect_stub(server, settings) as stub:
         shop.closed = 1
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.CreateProduct(NEW_MUG, metadata=issuer.metadata(Role.STAFF))
@@ -43,7 +43,7 @@ def test_exactly_the_idempotent_methods_are_retried() -> None:
 
 async def test_a_call_without_a_deadline_gets_one(settings: MeshSettings, issuer: Issuer) -> None:
     hasty = settings.model_copy(update={"deadline_seconds": 0.2})
-    async with served(a_shop(), settings, issuer) as server, called(server, hasty) as stub:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, hasty) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.GetProduct(catalog_pb2.GetProductRequest(id="slow"))
     assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -51,7 +51,7 @@ async def test_a_call_without_a_deadline_gets_one(settings: MeshSettings, issuer
 
 async def test_a_stream_that_is_silent_for_too_long_ends(settings: MeshSettings, issuer: Issuer) -> None:
     hasty = settings.model_copy(update={"stream_idle_seconds": 0.2})
-    async with served(a_shop(), settings, issuer) as server, called(server, hasty) as stub:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, hasty) as stub:
         watch = stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.STAFF))
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             assert [change.token async for change in watch] == ["first"]
@@ -60,14 +60,14 @@ async def test_a_stream_that_is_silent_for_too_long_ends(settings: MeshSettings,
 
 
 async def test_a_stream_ends_when_its_server_ends_it(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as stub:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as stub:
         watch = stub.WatchProducts(catalog_pb2.WatchProductsRequest(token="last"), metadata=issuer.metadata(Role.STAFF))
         assert [change.token async for change in watch] == ["first"]
         assert await watch.code() is grpc.StatusCode.OK
 
 
-async def test_a_stream_that_nobody_reads_on_is_cancelled(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as stub:
+async def test_a_stream_that_is_no_longer_read_is_cancelled(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as stub:
         watch = stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.STAFF))
         async for _change in watch:
             break
@@ -75,9 +75,9 @@ async def test_a_stream_that_nobody_reads_on_is_cancelled(settings: MeshSettings
         assert await watch.code() is grpc.StatusCode.CANCELLED
 
 
-async def test_calls_on_behalf_of_a_caller_carry_their_token(settings: MeshSettings, issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings, identity.caller_proof) as stub:
+async def test_calls_made_for_a_caller_carry_their_token(settings: MeshSettings, issuer: Issuer) -> None:
+    shop = new_shop()
+    async with serve_shop(shop, settings, issuer) as server, connect_stub(server, settings, identity.caller_proof) as stub:
         identity.enter(Caller("ann", Role.STAFF, token=issuer.token(Role.STAFF, "ann")))
         await stub.CreateProduct(NEW_MUG)
         identity.enter(ANONYMOUS)
@@ -85,6 +85,6 @@ async def test_calls_on_behalf_of_a_caller_carry_their_token(settings: MeshSetti
     assert [(caller.subject, caller.role) for caller in shop.callers] == [("ann", Role.STAFF), ("", Role.ANONYMOUS)]
 
 
-def test_plain_text_stays_on_the_loopback(settings: MeshSettings) -> None:
+def test_plaintext_stays_on_the_loopback(settings: MeshSettings) -> None:
     with pytest.raises(ValueError, match="catalog.example:50052 is not on the loopback"):
         connect("catalog.example:50052", CATALOG, settings)

@@ -1,4 +1,4 @@
-"""Statements on a real PostgreSQL: what goes in and comes out, and what happens while it is away."""
+"""Statements on a real PostgreSQL, also while it is down."""
 
 import asyncio
 import re
@@ -33,8 +33,8 @@ ONE = select(literal(1))
 SLOW = select(func.pg_sleep(bindparam("seconds")))
 
 
-async def when_there(statement: Callable[[], Awaitable[object]]) -> None:
-    """Runs a statement as soon as the database can be reached. A pooler waits a second after PostgreSQL turned it away."""
+async def retry_until_available(statement: Callable[[], Awaitable[object]]) -> None:
+    """Runs a statement as soon as the database can be reached: a pooler reconnects only a second after a failure."""
     deadline = time.monotonic() + 20
     while True:
         try:
@@ -52,14 +52,14 @@ def url(postgres: Postgres) -> str:
 
 @pytest.fixture(params=["direct", "through a pooler"])
 async def database(request: pytest.FixtureRequest, url: str, settings: MeshSettings) -> AsyncIterator[Database]:
-    """Every promise holds behind PgBouncer too."""
+    """Everything holds behind PgBouncer as well."""
     if request.param == "direct":
         opened = await connect(url, settings)
     else:
         pgbouncer: PgBouncer = request.getfixturevalue("pgbouncer")
         opened = await connect(pgbouncer.url(url), settings.model_copy(update={"database_pooler": True}), direct_url=url)
     async with opened as database:
-        await when_there(lambda: database.execute(text("DROP TABLE IF EXISTS products")))
+        await retry_until_available(lambda: database.execute(text("DROP TABLE IF EXISTS products")))
         await database.execute(
             text("CREATE TABLE products (id text PRIMARY KEY, stock int DEFAULT 0, labels jsonb, create_time timestamptz DEFAULT now())")
         )
@@ -91,7 +91,7 @@ async def test_many_statements_at_once_share_the_pool(database: Database) -> Non
     assert sum(added) == await database.fetch_value(COUNT) == 100
 
 
-async def test_a_transaction_happens_altogether_or_not_at_all(database: Database) -> None:
+async def test_a_transaction_takes_effect_as_a_whole_or_not_at_all(database: Database) -> None:
     async with database.begin() as transaction:
         await transaction.execute(ADD, id="mug", stock=1, labels=None)
         await transaction.execute(ADD, id="plate", stock=1, labels=None)
@@ -117,19 +117,19 @@ async def test_a_cancelled_transaction_is_rolled_back(database: Database) -> Non
     assert await database.fetch_value(COUNT) == 0
 
 
-async def test_parameters_that_do_not_fit_are_a_mistake_told_by_name(database: Database) -> None:
+async def test_parameters_that_do_not_fit_raise_an_error_with_their_names(database: Database) -> None:
     with pytest.raises(TypeError, match=re.escape("takes ['id'], and was given ['name']")):
         await database.fetch(BY_ID, name="mug")
     with pytest.raises(TypeError, match="a list goes in as one array"):
         await database.fetch(select(products).where(products.c.id.in_(["a", "b"])))
 
 
-async def test_text_that_postgresql_cannot_keep_is_the_callers_mistake(database: Database) -> None:
+async def test_text_that_postgresql_cannot_store_is_an_invalid_argument(database: Database) -> None:
     with pytest.raises(InvalidArgument):
         await database.fetch(BY_ID, id="a\x00b")
 
 
-async def test_a_statement_that_takes_too_long_is_ended(url: str, settings: MeshSettings) -> None:
+async def test_a_statement_that_takes_too_long_is_cancelled(url: str, settings: MeshSettings) -> None:
     async with await connect(url, settings.model_copy(update={"database_statement_seconds": 0.2})) as database:
         begin = time.monotonic()
         with pytest.raises(Unavailable):
@@ -137,7 +137,7 @@ async def test_a_statement_that_takes_too_long_is_ended(url: str, settings: Mesh
         assert time.monotonic() - begin < 5
 
 
-async def test_a_pool_that_stays_busy_is_said_to_be_unavailable_and_alive(url: str, settings: MeshSettings) -> None:
+async def test_a_pool_that_stays_busy_is_unavailable_and_passes_the_ping(url: str, settings: MeshSettings) -> None:
     small = settings.model_copy(update={"database_pool_size": 1, "database_acquire_seconds": 0.2})
     async with await connect(url, small) as database, database.begin():
         with pytest.raises(Unavailable) as refused:
@@ -146,7 +146,7 @@ async def test_a_pool_that_stays_busy_is_said_to_be_unavailable_and_alive(url: s
         await database.ping()
 
 
-async def test_while_postgresql_is_away_everything_is_quickly_unavailable(database: Database, postgres: Postgres) -> None:
+async def test_while_postgresql_is_down_everything_is_quickly_unavailable(database: Database, postgres: Postgres) -> None:
     await asyncio.gather(*(database.fetch_value(ONE) for _ in range(20)))
     with postgres.stopped():
         for statement in (database.fetch_value(ONE), database.execute(ADD, id="a", stock=0, labels=None), database.ping()):
@@ -179,13 +179,13 @@ async def test_writes_and_transactions_recover_without_a_restart(database: Datab
         async with database.begin() as transaction:
             await transaction.execute(ADD, id="mug", stock=1, labels=None)
 
-    await when_there(add)
-    await when_there(lambda: database.execute(ADD, id="plate", stock=1, labels=None))
-    await when_there(database.ping)
+    await retry_until_available(add)
+    await retry_until_available(lambda: database.execute(ADD, id="plate", stock=1, labels=None))
+    await retry_until_available(database.ping)
     assert await database.fetch_value(COUNT) == 2
 
 
-async def test_a_server_that_answers_nothing_is_unavailable_soon(settings: MeshSettings) -> None:
+async def test_a_server_that_does_not_respond_is_soon_unavailable(settings: MeshSettings) -> None:
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -201,7 +201,7 @@ async def test_a_server_that_answers_nothing_is_unavailable_soon(settings: MeshS
         assert time.monotonic() - begin < 5
 
 
-async def test_notifications_are_heard_until_the_connection_is_lost(database: Database, postgres: Postgres) -> None:
+async def test_notifications_arrive_until_the_connection_is_lost(database: Database, postgres: Postgres) -> None:
     assert database.can_listen
     async with database.listen("products") as heard:
         await database.fetch_value(select(func.pg_notify("products", "mug")))
@@ -210,6 +210,6 @@ async def test_notifications_are_heard_until_the_connection_is_lost(database: Da
             await anext(heard)
 
 
-async def test_a_pooler_alone_is_no_way_to_listen(settings: MeshSettings, url: str) -> None:
+async def test_listening_needs_more_than_a_pooler(settings: MeshSettings, url: str) -> None:
     async with await connect(url, settings.model_copy(update={"database_pooler": True})) as database:
         assert not database.can_listen

@@ -1,4 +1,4 @@
-"""Requests that are repeated, in a real PostgreSQL."""
+"""Repeated requests, in a real PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,16 +38,16 @@ async def order(database: Database, request: IdempotentRequest | None, price: in
         return price if earlier is None else earlier
 
 
-async def test_a_request_that_comes_again_is_answered_as_before(database: Database) -> None:
+async def test_a_repeated_request_is_answered_as_before(database: Database) -> None:
     assert [await order(database, ORDER, price) for price in (0, 7, 8)] == [0, 0, 0]
 
 
-async def test_of_two_at_the_same_time_one_is_carried_out(database: Database) -> None:
+async def test_of_concurrent_requests_one_is_carried_out(database: Database) -> None:
     prices = await asyncio.gather(*(order(database, ORDER, price) for price in range(5)))
     assert len(set(prices)) == 1
 
 
-async def test_a_request_that_failed_is_carried_out_when_it_comes_again(database: Database) -> None:
+async def test_a_request_that_failed_is_carried_out_when_it_is_repeated(database: Database) -> None:
     with pytest.raises(RuntimeError):
         async with database.begin() as transaction:
             assert await requests.claim(transaction, ORDER) is None
@@ -69,14 +69,14 @@ async def test_a_request_without_an_id_is_carried_out_each_time(database: Databa
     assert [await order(database, None, price) for price in (7, 8)] == [7, 8]
 
 
-async def test_an_id_does_not_serve_for_two_requests(database: Database) -> None:
+async def test_an_id_cannot_be_used_for_two_requests(database: Database) -> None:
     await order(database, ORDER, 7)
     with pytest.raises(InvalidArgument) as error:
         await order(database, ORDER._replace(digest=b"three mugs"), 8)
     assert error.value.reason == "REQUEST_ID_REUSED"
 
 
-async def test_what_is_expired_or_forgotten_is_carried_out_again(database: Database) -> None:
+async def test_an_expired_or_forgotten_request_is_carried_out_again(database: Database) -> None:
     await order(database, ORDER, 7)
     await requests.delete_expired(database)
     assert await order(database, ORDER, 8) == 7

@@ -1,4 +1,4 @@
-"""Whose token is taken for whose, and how long."""
+"""Verification of tokens, and the tokens of services."""
 
 import asyncio
 import base64
@@ -47,11 +47,11 @@ def claims(**changes: object) -> dict[str, object]:
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
-def signed(key: EllipticCurvePrivateKey = KEY, kid: str = "one", algorithm: str = "ES256", **changes: object) -> str:
+def signed_token(key: EllipticCurvePrivateKey = KEY, kid: str = "one", algorithm: str = "ES256", **changes: object) -> str:
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers={"kid": kid})
 
 
-def unsigned(**header: object) -> str:
+def unsigned_token(**header: object) -> str:
     parts = ({"typ": "JWT", "kid": "one"} | header, claims())
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
@@ -60,8 +60,8 @@ def verifier() -> TokenVerifier:
     return TokenVerifier("hashiramart", "hashiramart", OneKey())
 
 
-async def test_a_good_token_says_who_calls() -> None:
-    caller = await verifier().verify(signed(customer_number="17850", nbf=int(time.time())))
+async def test_a_valid_token_identifies_the_caller() -> None:
+    caller = await verifier().verify(signed_token(customer_number="17850", nbf=int(time.time())))
     assert (caller.subject, caller.role, caller.customer_number) == ("ann", Role.CUSTOMER, "17850")
 
 
@@ -72,30 +72,30 @@ SOON = int(time.time()) + 3600
 @pytest.mark.parametrize(
     "token",
     [
-        unsigned(alg="none"),
-        unsigned(alg="NONE"),
-        unsigned(alg="ES256"),
-        unsigned(alg="HS256"),
-        signed(generate_private_key(SECP256R1())),
-        signed(generate_private_key(SECP384R1()), algorithm="ES384"),
-        signed(kid="two"),
+        unsigned_token(alg="none"),
+        unsigned_token(alg="NONE"),
+        unsigned_token(alg="ES256"),
+        unsigned_token(alg="HS256"),
+        signed_token(generate_private_key(SECP256R1())),
+        signed_token(generate_private_key(SECP384R1()), algorithm="ES384"),
+        signed_token(kid="two"),
         jwt.encode(claims(), KEY, algorithm="ES256"),
-        signed(aud="another"),
-        signed(iss="another"),
-        signed(role="root"),
-        signed(role="anonymous"),
-        signed(role=["admin"]),
-        signed(sub=""),
-        signed(sub=None),
-        signed(aud=None),
-        signed(iss=None),
-        signed(iat=None),
-        signed(exp=None),
-        signed(jti=None),
-        signed(role=None),
-        signed(iat=SOON, exp=SOON + 60),
-        signed(nbf=SOON, exp=SOON + 60),
-        signed()[:-4] + "AAAA",
+        signed_token(aud="another"),
+        signed_token(iss="another"),
+        signed_token(role="root"),
+        signed_token(role="anonymous"),
+        signed_token(role=["admin"]),
+        signed_token(sub=""),
+        signed_token(sub=None),
+        signed_token(aud=None),
+        signed_token(iss=None),
+        signed_token(iat=None),
+        signed_token(exp=None),
+        signed_token(jti=None),
+        signed_token(role=None),
+        signed_token(iat=SOON, exp=SOON + 60),
+        signed_token(nbf=SOON, exp=SOON + 60),
+        signed_token()[:-4] + "AAAA",
         "",
         "nonsense",
         "a.b.c",
@@ -103,29 +103,29 @@ SOON = int(time.time()) + 3600
         "." * 1000,
     ],
 )
-async def test_what_is_not_one_of_our_tokens_is_refused(token: str) -> None:
+async def test_a_text_that_is_not_one_of_our_tokens_is_invalid(token: str) -> None:
     with pytest.raises(Unauthenticated) as refused:
         await verifier().verify(token)
     assert refused.value.reason == "TOKEN_INVALID"
 
 
-async def test_a_token_keyed_with_our_public_key_as_a_secret_is_refused() -> None:
-    body = unsigned(alg="HS256").rstrip(".")
+async def test_a_token_signed_with_our_public_key_as_a_secret_is_invalid() -> None:
+    body = unsigned_token(alg="HS256").rstrip(".")
     seal = base64.urlsafe_b64encode(hmac.digest(PEM, body.encode(), hashlib.sha256)).decode().rstrip("=")
     with pytest.raises(Unauthenticated):
         await verifier().verify(f"{body}.{seal}")
 
 
-async def test_an_expired_token_is_told_from_a_wrong_one() -> None:
+async def test_an_expired_token_has_a_reason_of_its_own() -> None:
     with pytest.raises(Unauthenticated) as refused:
-        await verifier().verify(signed(iat=int(time.time()) - 120, exp=int(time.time()) - 60))
+        await verifier().verify(signed_token(iat=int(time.time()) - 120, exp=int(time.time()) - 60))
     assert refused.value.reason == "TOKEN_EXPIRED"
 
 
-async def test_a_token_that_was_good_expires() -> None:
+async def test_a_token_that_was_valid_expires() -> None:
     tokens = verifier()
-    # Clocks may differ by five seconds, so this one is good for one more.
-    token = signed(exp=int(time.time()) - 3)
+    # Clocks may differ by five seconds, so this one is valid for two more.
+    token = signed_token(exp=int(time.time()) - 3)
     await tokens.verify(token)
     await asyncio.sleep(2.1)
     with pytest.raises(Unauthenticated) as refused:
@@ -134,7 +134,7 @@ async def test_a_token_that_was_good_expires() -> None:
 
 
 class Auth(auth_pb2_grpc.AuthServiceServicer):
-    """Lists the keys that it has, and issues tokens by the first."""
+    """Lists its keys, and issues tokens signed with the first."""
 
     def __init__(self) -> None:
         self.keys = {"one": KEY}
@@ -152,12 +152,12 @@ class Auth(auth_pb2_grpc.AuthServiceServicer):
         self.issued += 1
         await asyncio.sleep(0.05)
         assert (request.grant_type, request.client_id, request.client_secret) == ("client_credentials", "catalog", "s3cret")
-        token = signed(sub=request.client_id, role="service", jti=str(uuid.uuid4()))
+        token = signed_token(sub=request.client_id, role="service", jti=str(uuid.uuid4()))
         return auth_pb2.Token(access_token=token, token_type="Bearer", expires_in=self.lifetime_seconds)
 
 
 @asynccontextmanager
-async def auth_served(settings: MeshSettings, issuer: Issuer) -> AsyncIterator[tuple[Auth, Server, grpc.aio.Channel]]:
+async def served_auth(settings: MeshSettings, issuer: Issuer) -> AsyncIterator[tuple[Auth, Server, grpc.aio.Channel]]:
     auth = Auth()  # type: ignore[abstract]  # no more of it is needed
     server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, issuer))
     auth_pb2_grpc.add_AuthServiceServicer_to_server(auth, server)
@@ -166,14 +166,14 @@ async def auth_served(settings: MeshSettings, issuer: Issuer) -> AsyncIterator[t
 
 
 async def test_keys_are_fetched_once_and_again_when_a_new_one_signs(settings: MeshSettings, issuer: Issuer) -> None:
-    async with auth_served(settings, issuer) as (auth, _server, channel):
+    async with served_auth(settings, issuer) as (auth, _server, channel):
         keys = RemoteKeys(channel)
         assert auth.listed == 0
         found = await asyncio.gather(*(keys.key("one") for _ in range(20)))
         assert all(found)
         assert auth.listed == 1
         auth.keys["two"] = generate_private_key(SECP256R1())
-        # Auth was asked a moment ago, and whoever names unknown keys does not make it be asked again at once.
+        # Keys were fetched a moment ago, and a token with an unknown key does not have them fetched again at once.
         assert [await keys.key("two"), await keys.key("three")] == [None, None]
         assert auth.listed == 1
         await asyncio.sleep(5)
@@ -181,8 +181,8 @@ async def test_keys_are_fetched_once_and_again_when_a_new_one_signs(settings: Me
         assert auth.listed == 2
 
 
-async def test_known_keys_stay_good_while_auth_is_away(settings: MeshSettings, issuer: Issuer) -> None:
-    async with auth_served(settings, issuer) as (_auth, server, channel):
+async def test_known_keys_stay_valid_while_auth_is_down(settings: MeshSettings, issuer: Issuer) -> None:
+    async with served_auth(settings, issuer) as (_auth, server, channel):
         keys, strangers = RemoteKeys(channel), RemoteKeys(channel)
         assert await keys.key("one")
         await server.stop(0)
@@ -194,7 +194,7 @@ async def test_known_keys_stay_good_while_auth_is_away(settings: MeshSettings, i
 
 
 async def test_a_service_gets_one_token_for_all_its_calls(settings: MeshSettings, issuer: Issuer) -> None:
-    async with auth_served(settings, issuer) as (auth, _server, channel):
+    async with served_auth(settings, issuer) as (auth, _server, channel):
         token = ServiceToken(channel, "catalog", "s3cret")
         proofs = await asyncio.gather(*(token.proof() for _ in range(20)))
         assert len(set(map(tuple, proofs))) == auth.issued == 1
@@ -205,7 +205,7 @@ async def test_a_service_gets_one_token_for_all_its_calls(settings: MeshSettings
 
 
 async def test_a_services_token_is_renewed_before_it_expires(settings: MeshSettings, issuer: Issuer) -> None:
-    async with auth_served(settings, issuer) as (auth, _server, channel):
+    async with served_auth(settings, issuer) as (auth, _server, channel):
         auth.lifetime_seconds = 1
         token = ServiceToken(channel, "catalog", "s3cret")
         first = await token.proof()

@@ -1,4 +1,4 @@
-"""What becomes of a call on its way to its handler and back."""
+"""The interceptors of a server: errors, validation, access, request ids."""
 
 import asyncio
 import importlib
@@ -27,13 +27,13 @@ from mesh.interceptors.validation import violations
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.mesh.shop import CATALOG, Shop, a_shop, called, called_with_bytes, detail, reason, served
+from tests.mesh.shop import CATALOG, Shop, connect_stub, detail, new_shop, raw_method, reason, serve_shop
 
 STAFF = Role.STAFF
 
 
-async def test_a_refusal_arrives_with_its_status_reason_and_words(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+async def test_an_error_arrives_with_its_status_reason_and_message(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await shop.GetProduct(catalog_pb2.GetProductRequest(id="missing"))
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
@@ -43,27 +43,27 @@ async def test_a_refusal_arrives_with_its_status_reason_and_words(settings: Mesh
     )
 
 
-async def test_a_fault_tells_the_caller_nothing_but_where_it_was_logged(
+async def test_an_internal_error_tells_the_client_nothing_but_the_request_id(
     settings: MeshSettings, issuer: Issuer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.start("shop", settings)
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await shop.GetProduct(catalog_pb2.GetProductRequest(id="fault"), metadata=(("x-request-id", "request-1"),))
     assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert refused.value.details() == "an internal error, logged under the request id 'request-1'"
     assert detail(refused.value, error_details_pb2.RequestInfo) == error_details_pb2.RequestInfo(request_id="request-1")
-    fault = next(line for line in logged(capfd) if line["event"] == "internal error")
+    fault = next(line for line in log_lines(capfd) if line["event"] == "internal error")
     assert fault["request_id"] == "request-1"
     assert "ValueError" in str(fault["exception"])
 
 
-async def test_no_secret_reaches_the_log_even_in_the_traceback_of_a_fault(
+async def test_no_secret_reaches_the_log_even_in_the_traceback_of_an_internal_error(
     settings: MeshSettings, issuer: Issuer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.start("shop", settings)
     metadata = issuer.metadata(STAFF)
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         with pytest.raises(grpc.aio.AioRpcError):
             await shop.GetProduct(catalog_pb2.GetProductRequest(id="fault-hunter2"), metadata=metadata)
     written = capfd.readouterr()
@@ -72,9 +72,9 @@ async def test_no_secret_reaches_the_log_even_in_the_traceback_of_a_fault(
     assert metadata[0][1].split()[1] not in written.out + written.err
 
 
-async def test_a_broken_rule_names_each_field_and_what_is_wrong(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_each_violation_names_its_field_and_rule(settings: MeshSettings, issuer: Issuer) -> None:
     request = catalog_pb2.CreateProductRequest(product=catalog_pb2.Product(name="a mug", id="no spaces", price_cents=-1))
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await shop.CreateProduct(request, metadata=issuer.metadata(STAFF))
     bad = detail(refused.value, error_details_pb2.BadRequest)
@@ -89,23 +89,23 @@ def test_a_violation_inside_a_list_says_where() -> None:
     assert [violation.field for violation in found] == ["ids[1]"]
 
 
-async def test_a_row_of_a_stream_is_held_to_the_contract_too(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_the_messages_of_a_stream_are_validated_too(settings: MeshSettings, issuer: Issuer) -> None:
     good = catalog_pb2.ImportProductsRequest(product=catalog_pb2.Product(id="mug"))
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         answer = await shop.ImportProducts(iter([good, good]), metadata=issuer.metadata(STAFF))
         assert answer.row_count == 2
 
 
-async def test_bytes_that_are_no_message_are_malformed(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called_with_bytes(server, "GetProduct") as get:
+async def test_bytes_that_are_not_a_message_are_malformed(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, raw_method(server, "GetProduct") as get:
         for body in (b"\x0a\xff", b"\x0a\x01\xff"):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await get(body)
             assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST")
 
 
-async def test_a_call_keeps_its_request_id_or_is_given_one(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called_with_bytes(server, "GetProduct") as get:
+async def test_a_call_keeps_its_request_id_or_gets_one(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, raw_method(server, "GetProduct") as get:
         for given, expected in ((("x-request-id", "mine"),), "mine"), ((), None), ((("x-request-id", "x" * 129),), None):
             call = get(catalog_pb2.GetProductRequest(id="mug").SerializeToString(), metadata=given)
             await call
@@ -114,22 +114,22 @@ async def test_a_call_keeps_its_request_id_or_is_given_one(settings: MeshSetting
 
 
 async def test_a_method_that_is_not_served_is_unimplemented_with_a_reason(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await shop.ListProducts(catalog_pb2.ListProductsRequest())
     assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED")
 
 
 async def test_a_method_that_no_contract_has_is_unimplemented(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called_with_bytes(server, "BurnProducts") as burn:
+    async with serve_shop(new_shop(), settings, issuer) as server, raw_method(server, "BurnProducts") as burn:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await burn(b"")
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_a_call_whose_deadline_has_passed_is_not_begun(settings: MeshSettings, issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, settings, issuer) as server:
+    shop = new_shop()
+    async with serve_shop(shop, settings, issuer) as server:
         with grpc.insecure_channel(f"localhost:{server.port}") as channel:
             get: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{CATALOG.full_name}/GetProduct")
             request = catalog_pb2.GetProductRequest(id="mug").SerializeToString()
@@ -142,7 +142,7 @@ async def test_a_call_whose_deadline_has_passed_is_not_begun(settings: MeshSetti
     assert shop.calls == 1
 
 
-async def test_a_refusal_by_another_service_is_passed_on_as_it_came(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_an_error_of_another_service_is_passed_on_unchanged(settings: MeshSettings, issuer: Issuer) -> None:
     async with supplied(settings, issuer) as (_supplier, shop):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await shop.GetProduct(catalog_pb2.GetProductRequest(id="supplied-missing"))
@@ -150,7 +150,7 @@ async def test_a_refusal_by_another_service_is_passed_on_as_it_came(settings: Me
     assert reason(refused.value) == "PRODUCT_NOT_FOUND"
 
 
-async def test_a_service_that_is_away_makes_those_unavailable_that_need_it(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_a_service_that_is_down_makes_those_unavailable_that_need_it(settings: MeshSettings, issuer: Issuer) -> None:
     async with supplied(settings, issuer) as (supplier, shop):
         await supplier.stop(0)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -166,9 +166,9 @@ async def test_a_service_that_is_slow_takes_no_longer_than_its_caller_waits(sett
     assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-async def test_a_public_call_with_a_token_that_is_not_good_is_anonymous(settings: MeshSettings, issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings) as stub:
+async def test_a_public_call_with_an_invalid_token_is_anonymous(settings: MeshSettings, issuer: Issuer) -> None:
+    shop = new_shop()
+    async with serve_shop(shop, settings, issuer) as server, connect_stub(server, settings) as stub:
         for value in ("Bearer nonsense", "Basic YW5uOnNlY3JldA==", "Bearer ", "nonsense"):
             await stub.GetProduct(catalog_pb2.GetProductRequest(id="mug"), metadata=(("authorization", value),))
         await stub.GetProduct(catalog_pb2.GetProductRequest(id="mug"), metadata=issuer.metadata(Role.CUSTOMER, "ann"))
@@ -177,13 +177,13 @@ async def test_a_public_call_with_a_token_that_is_not_good_is_anonymous(settings
     assert str(shop.callers[-1].token) not in repr(shop.callers[-1])
 
 
-async def test_a_handler_that_is_not_async_is_refused_when_it_is_added(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_a_handler_that_is_not_async_cannot_be_added(settings: MeshSettings, issuer: Issuer) -> None:
     class Old(Shop):
         def GetProduct(self, request: catalog_pb2.GetProductRequest, context: object) -> catalog_pb2.Product:  # type: ignore[override]  # noqa: N802
             return catalog_pb2.Product(id=request.id)
 
     with pytest.raises(TypeError, match="GetProduct must be served by an async function"):
-        async with served(Old(), settings, issuer):  # type: ignore[abstract]
+        async with serve_shop(Old(), settings, issuer):  # type: ignore[abstract]
             pass
 
 
@@ -198,8 +198,8 @@ ALLOWED = {
 }
 
 
-async def test_every_method_lets_in_whom_its_contract_names_and_nobody_else(settings: MeshSettings, issuer: Issuer) -> None:
-    """A method that lets the caller in goes on to say that this server does not implement it."""
+async def test_every_method_allows_the_roles_that_its_contract_names_and_no_other(settings: MeshSettings, issuer: Issuer) -> None:
+    """A method that allows the caller ends with UNIMPLEMENTED, since this server does not implement it."""
     server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, issuer))
     methods = []
     for module in contracts():
@@ -219,12 +219,12 @@ async def test_every_method_lets_in_whom_its_contract_names_and_nobody_else(sett
 
 @asynccontextmanager
 async def supplied(settings: MeshSettings, issuer: Issuer) -> AsyncIterator[tuple[Server, "catalog_pb2_grpc.CatalogServiceAsyncStub"]]:
-    """The server of a shop, and a stub of another that asks it for what it does not have itself."""
+    """The server of a shop, and a stub of another shop that calls it for products that it does not have itself."""
     async with (
-        served(a_shop(), settings, issuer) as supplier,
-        called(supplier, settings) as supply,
-        served(a_shop(supply), settings, issuer) as server,
-        called(server, settings) as shop,
+        serve_shop(new_shop(), settings, issuer) as supplier,
+        connect_stub(supplier, settings) as supply,
+        serve_shop(new_shop(supply), settings, issuer) as server,
+        connect_stub(server, settings) as shop,
     ):
         yield supplier, shop
 
@@ -249,5 +249,5 @@ def contracts() -> Iterator[ModuleType]:
             yield importlib.import_module(module.name)
 
 
-def logged(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+def log_lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]

@@ -1,4 +1,4 @@
-"""A service's tables, brought up to date."""
+"""Migrations of a service's tables."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ PRODUCTS = text("SELECT id FROM shelf.products ORDER BY id")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the service `shelf` keeps its migrations."""
+    """The folder of the migrations of the service `shelf`."""
     monkeypatch.setattr(migrations, "SERVICES", tmp_path)
     folder = tmp_path / "shelf" / "migrations"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Lists are read page by page, and a page's token is good for its own list alone."""
+"""Page sizes and page tokens."""
 
 import base64
 import time
@@ -28,7 +28,7 @@ def test_a_page_is_as_long_as_asked_within_bounds(requested: int, size: int) -> 
     assert page_size(requested) == size
 
 
-def test_a_negative_page_size_is_refused() -> None:
+def test_a_negative_page_size_is_invalid() -> None:
     with pytest.raises(InvalidArgument) as refused:
         page_size(-1)
     assert refused.value.violations[0].field == "page_size"
@@ -49,15 +49,15 @@ def test_only_the_page_size_may_change_between_pages() -> None:
     assert refused(with_token(MUGS, token, in_stock=False))
 
 
-def test_a_token_of_another_list_is_refused() -> None:
+def test_a_token_of_another_list_is_invalid() -> None:
     assert refused(auth_pb2.ListUsersRequest(page_token=TOKENS.write(catalog_pb2.ListProductsRequest(), PLACE)))
 
 
-def test_a_token_of_another_secret_is_refused() -> None:
+def test_a_token_of_another_secret_is_invalid() -> None:
     assert refused(with_token(MUGS, PageTokens(b"another").write(MUGS, PLACE)))
 
 
-def test_a_token_with_any_character_changed_is_refused() -> None:
+def test_a_token_with_any_character_changed_is_invalid() -> None:
     token = TOKENS.write(MUGS, PLACE)
     for place, letter in enumerate(token):
         other = "A" if letter != "A" else "B"
@@ -65,11 +65,11 @@ def test_a_token_with_any_character_changed_is_refused() -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "not base64!", "é", "=", "AAAA", base64.urlsafe_b64encode(b"x" * 100).decode(), "a\x00b"])
-def test_what_is_no_token_is_refused(token: str) -> None:
+def test_a_text_that_is_not_a_token_is_invalid(token: str) -> None:
     assert refused(with_token(MUGS, token))
 
 
-def test_a_token_lives_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_expires_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     request = with_token(MUGS, TOKENS.write(MUGS, PLACE))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + LIFETIME_SECONDS - 5)

@@ -33,12 +33,12 @@ async def cancelled_when(work: Work, run_count: int, task: asyncio.Task[None]) -
         await task
 
 
-async def test_work_is_done_again_and_again_until_cancelled() -> None:
+async def test_work_is_repeated_until_cancelled() -> None:
     work = Work()
     await cancelled_when(work, 5, asyncio.create_task(run_periodically(work.run, 0.001)))
 
 
-async def test_an_outage_is_logged_once_and_outlived(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_outage_is_logged_once_and_does_not_end_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     rpc_error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "connection refused")
     work = Work({1: Unavailable("DATABASE", "away"), 2: Unavailable("DATABASE", "away"), 3: rpc_error})
     await cancelled_when(work, 5, asyncio.create_task(run_periodically(work.run, 0.001)))
@@ -48,12 +48,12 @@ async def test_an_outage_is_logged_once_and_outlived(capsys: pytest.CaptureFixtu
     assert "UNAVAILABLE: connection refused" in output
 
 
-async def test_a_bug_is_not_outlived() -> None:
+async def test_a_bug_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         await run_periodically(Work({1: ZeroDivisionError()}).run, 0.001)
 
 
-async def test_who_is_woken_does_not_wait_for_the_interval() -> None:
+async def test_wake_starts_the_next_run_before_the_interval_has_passed() -> None:
     wake = asyncio.Event()
     work = Work()
     task = asyncio.create_task(run_periodically(work.run, 3600, wake))

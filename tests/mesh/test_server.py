@@ -1,4 +1,4 @@
-"""How a server comes, tells of itself, and goes."""
+"""Start, health, reflection, stop and TLS of a server."""
 
 import asyncio
 import signal
@@ -26,7 +26,7 @@ from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
-from tests.mesh.shop import CATALOG, a_shop, called, reason, served
+from tests.mesh.shop import CATALOG, connect_stub, new_shop, reason, serve_shop
 
 Status = health_pb2.HealthCheckResponse
 AUTH = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
@@ -53,8 +53,8 @@ def plain(server: Server) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(f"localhost:{server.port}")
 
 
-async def test_health_is_told_of_the_server_and_of_each_service_to_anybody(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, plain(server) as channel:
+async def test_anybody_may_ask_for_the_health_of_the_server_and_of_each_service(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, plain(server) as channel:
         assert await health(channel) == await health(channel, CATALOG.full_name) == Status.SERVING
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await health(channel, "hashiramart.unknown")
@@ -62,7 +62,7 @@ async def test_health_is_told_of_the_server_and_of_each_service_to_anybody(setti
 
 
 async def test_health_comes_with_the_version_that_runs(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, plain(server) as channel:
+    async with serve_shop(new_shop(), settings, issuer) as server, plain(server) as channel:
         check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
         call = check(b"")
         await call
@@ -72,7 +72,7 @@ async def test_health_comes_with_the_version_that_runs(settings: MeshSettings, i
 async def test_health_follows_the_database_soon(settings: MeshSettings, issuer: Issuer, postgres: Postgres) -> None:
     async with (
         await connect_database(postgres.create_database(), settings) as database,
-        served(a_shop(), settings, issuer, [database.ping]) as server,
+        serve_shop(new_shop(), settings, issuer, [database.ping]) as server,
         plain(server) as channel,
     ):
         told = aiter(watch_health(channel))
@@ -87,17 +87,17 @@ async def test_health_follows_the_database_soon(settings: MeshSettings, issuer: 
         assert time.monotonic() - begin < 5
 
 
-async def test_a_service_starts_without_its_database_and_says_so(settings: MeshSettings, issuer: Issuer, postgres: Postgres) -> None:
+async def test_a_service_starts_without_its_database_and_is_not_healthy(settings: MeshSettings, issuer: Issuer, postgres: Postgres) -> None:
     url = postgres.create_database()
     with postgres.stopped():
         async with (
             await connect_database(url, settings) as database,
-            served(a_shop(), settings, issuer, [database.ping]) as server,
+            serve_shop(new_shop(), settings, issuer, [database.ping]) as server,
             plain(server) as channel,
         ):
             assert await health(channel) == Status.NOT_SERVING
-            # Clients find no healthy replica, and are told so at once.
-            async with called(server, settings) as shop:
+            # There is no healthy replica, so calls fail at once.
+            async with connect_stub(server, settings) as shop:
                 begin = time.monotonic()
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
                     await shop.GetProduct(MUG)
@@ -105,16 +105,16 @@ async def test_a_service_starts_without_its_database_and_says_so(settings: MeshS
                 assert time.monotonic() - begin < 5
 
 
-async def test_a_check_that_hangs_is_no_health(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_a_check_that_hangs_fails(settings: MeshSettings, issuer: Issuer) -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    async with served(a_shop(), settings, issuer, [hang]) as server, plain(server) as channel:
+    async with serve_shop(new_shop(), settings, issuer, [hang]) as server, plain(server) as channel:
         assert await health(channel) == Status.NOT_SERVING
 
 
 async def test_reflection_lists_the_services_to_anybody(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, plain(server) as channel:
+    async with serve_shop(new_shop(), settings, issuer) as server, plain(server) as channel:
         ask: grpc.aio.StreamStreamMultiCallable[reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse]
         ask = channel.stream_stream(
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
@@ -125,20 +125,20 @@ async def test_reflection_lists_the_services_to_anybody(settings: MeshSettings, 
     assert CATALOG.full_name in {service.name for service in answers[0].list_services_response.service}
 
 
-async def test_a_taken_port_is_said_in_a_sentence(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server:
+async def test_a_port_in_use_raises_an_error_that_says_so(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server:
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{server.port}"):
             await Server(f"127.0.0.1:{server.port}", settings, TokenVerifier("", "", issuer)).start()
 
 
-async def test_plain_text_is_served_on_the_loopback_alone(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_plaintext_is_served_on_the_loopback_alone(settings: MeshSettings, issuer: Issuer) -> None:
     with pytest.raises(ValueError, match="0.0.0.0:50052 is not on the loopback"):
         await Server("0.0.0.0:50052", settings, TokenVerifier("", "", issuer)).start()
 
 
-async def test_a_stream_is_told_to_come_again_when_its_server_stops(settings: MeshSettings, issuer: Issuer) -> None:
+async def test_a_stream_ends_with_unavailable_when_its_server_stops(settings: MeshSettings, issuer: Issuer) -> None:
     patient = settings.model_copy(update={"drain_delay_seconds": 0.2})
-    async with served(a_shop(), patient, issuer) as server, called(server, settings) as stub, plain(server) as channel:
+    async with serve_shop(new_shop(), patient, issuer) as server, connect_stub(server, settings) as stub, plain(server) as channel:
         changes = aiter(stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.STAFF)))
         told = aiter(watch_health(channel))
         assert (await anext(changes)).token == "first"
@@ -152,8 +152,8 @@ async def test_a_stream_is_told_to_come_again_when_its_server_stops(settings: Me
     assert (refused.value.code(), reason(refused.value)) == (grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE")
 
 
-async def test_a_call_under_way_ends_in_peace_when_its_server_stops(settings: MeshSettings, issuer: Issuer) -> None:
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as stub:
+async def test_a_call_under_way_is_completed_when_its_server_stops(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as stub:
         call = stub.GetProduct(catalog_pb2.GetProductRequest(id="slow"))
         await asyncio.sleep(0.2)
         await server.stop(10)
@@ -161,7 +161,7 @@ async def test_a_call_under_way_ends_in_peace_when_its_server_stops(settings: Me
 
 
 async def test_no_call_is_lost_while_one_replica_after_the_other_is_replaced() -> None:
-    """Not even one that must not be repeated."""
+    """Not even one that is not idempotent."""
     ports = [free_port(), free_port()]
     replicas = [await asyncio.to_thread(start_replica, port) for port in ports]
     codes: Counter[grpc.StatusCode] = Counter()
@@ -214,43 +214,43 @@ def certified(tmp_path_factory: pytest.TempPathFactory, settings: MeshSettings) 
 
 
 async def test_services_with_certificates_of_one_authority_speak_tls(certified: Callable[[str], MeshSettings], issuer: Issuer) -> None:
-    async with served(a_shop(), certified("catalog"), issuer) as server, called(server, certified("jobs")) as stub:
+    async with serve_shop(new_shop(), certified("catalog"), issuer) as server, connect_stub(server, certified("jobs")) as stub:
         assert (await stub.GetProduct(MUG)).id == "mug"
 
 
-async def test_a_certificate_proves_a_service_to_calls_that_say_so(certified: Callable[[str], MeshSettings], issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, certified("catalog"), issuer) as server:
-        async with called(server, certified("recommender"), identity.certificate_proof) as stub:
+async def test_a_certificate_identifies_a_service_in_calls_that_say_so(certified: Callable[[str], MeshSettings], issuer: Issuer) -> None:
+    shop = new_shop()
+    async with serve_shop(shop, certified("catalog"), issuer) as server:
+        async with connect_stub(server, certified("recommender"), identity.certificate_proof) as stub:
             async for _change in stub.WatchProducts(catalog_pb2.WatchProductsRequest()):
                 break
-        async with called(server, certified("recommender")) as stub:
+        async with connect_stub(server, certified("recommender")) as stub:
             await stub.GetProduct(MUG)
     assert [(caller.subject, caller.role) for caller in shop.callers] == [("recommender", Role.SERVICE), ("", Role.ANONYMOUS)]
 
 
-async def test_without_tls_nobody_is_a_service_by_saying_so(settings: MeshSettings, issuer: Issuer) -> None:
-    shop = a_shop()
-    async with served(shop, settings, issuer) as server, called(server, settings, identity.certificate_proof) as stub:
+async def test_without_tls_a_call_that_claims_a_certificate_is_anonymous(settings: MeshSettings, issuer: Issuer) -> None:
+    shop = new_shop()
+    async with serve_shop(shop, settings, issuer) as server, connect_stub(server, settings, identity.certificate_proof) as stub:
         await stub.GetProduct(MUG)
     assert shop.callers[0].role is Role.ANONYMOUS
 
 
-async def test_who_has_no_certificate_of_the_authority_is_not_spoken_to(
+async def test_a_client_without_a_certificate_of_the_authority_cannot_connect(
     certified: Callable[[str], MeshSettings], settings: MeshSettings, issuer: Issuer, tmp_path: Path
 ) -> None:
     certificates.issue(tmp_path)
     strange = {"tls_certificate": tmp_path / "jobs.crt", "tls_key": tmp_path / "jobs.key", "tls_ca": certified("jobs").tls_ca}
     bare = settings.model_copy(update={"tls_ca": certified("jobs").tls_ca})
-    async with served(a_shop(), certified("catalog"), issuer) as server:
+    async with serve_shop(new_shop(), certified("catalog"), issuer) as server:
         for stranger in (settings, bare, settings.model_copy(update=strange)):
-            async with called(server, stranger) as stub:
+            async with connect_stub(server, stranger) as stub:
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
                     await stub.GetProduct(MUG)
                 assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_certificates_that_are_good_stay_as_they_are(tmp_path: Path) -> None:
+def test_valid_certificates_are_not_replaced(tmp_path: Path) -> None:
     certificates.issue(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "jobs.crt").unlink()

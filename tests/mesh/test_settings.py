@@ -1,4 +1,4 @@
-"""Where a process has its settings from."""
+"""Settings from the environment and from files."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from mesh.settings import EnvironmentSettings, MeshSettings, read
 
 
 class Settings(EnvironmentSettings, env_prefix="SHOP_"):
-    """Of a process."""
+    """The settings of a process."""
 
     name: str
     secret: SecretStr
     folder: DirectoryPath | None = None
 
 
-def test_a_secret_may_stand_in_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_may_be_in_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "SHOP_SECRET").write_text("hush\n")
     monkeypatch.setenv("SECRETS_FOLDER", str(tmp_path))
     monkeypatch.setenv("SHOP_NAME", "corner")
@@ -24,7 +24,7 @@ def test_a_secret_may_stand_in_a_file_of_its_name(tmp_path: Path, monkeypatch: p
     assert (settings.name, settings.secret.get_secret_value()) == ("corner", "hush")
 
 
-def test_the_environment_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_takes_precedence_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "SHOP_NAME").write_text("file")
     monkeypatch.setenv("SECRETS_FOLDER", str(tmp_path))
     monkeypatch.setenv("SHOP_NAME", "environment")
@@ -32,13 +32,13 @@ def test_the_environment_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.
     assert read(Settings).name == "environment"
 
 
-def test_what_is_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"SHOP_NAME": "corner", "SHOP_SECRET": "hush", "SHOP_FOLDER": ""}.items():
         monkeypatch.setenv(name, value)
     assert read(Settings).folder is None
 
 
-def test_what_is_missing_or_wrong_ends_the_program_with_its_name_and_not_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_invalid_setting_exits_with_its_name_and_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_NAME", "corner")
     with pytest.raises(SystemExit, match="^SHOP_SECRET: Field required$"):
         read(Settings)

@@ -1,4 +1,4 @@
-"""What a process says of itself: logs without secrets, metrics, traces."""
+"""Logs without secrets, metrics and traces of a process."""
 
 import asyncio
 import json
@@ -20,14 +20,14 @@ from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
-from tests.mesh.shop import CATALOG, a_shop, called, served
+from tests.mesh.shop import CATALOG, connect_stub, new_shop, serve_shop
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 
 class Lines:
-    """What is logged from now on."""
+    """The lines that are logged from now on."""
 
     def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
         telemetry.start("shop", MeshSettings())
@@ -37,7 +37,7 @@ class Lines:
         return [json.loads(line) for line in self._capfd.readouterr().out.splitlines()]
 
 
-def test_a_line_says_when_who_and_for_which_request(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_line_has_its_time_service_and_request_id(capfd: pytest.CaptureFixture[str]) -> None:
     lines = Lines(capfd)
     telemetry.enter(telemetry.origin_of({"x-request-id": "request-1", "traceparent": TRACEPARENT}, None))
     structlog.get_logger("services.shop").info("sold", product_id="mug")
@@ -71,7 +71,7 @@ def test_libraries_log_in_the_same_form(capfd: pytest.CaptureFixture[str]) -> No
         ("ann@example.com", "duplicate key (email)=(ann@example.com)"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(capfd: pytest.CaptureFixture[str], secret: str, text: str) -> None:
+def test_what_looks_like_a_secret_is_redacted_anywhere_in_a_line(capfd: pytest.CaptureFixture[str], secret: str, text: str) -> None:
     lines = Lines(capfd)
     log = structlog.get_logger("shop")
     log.info(text)
@@ -87,7 +87,7 @@ def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(capfd: pytest.Cap
 
 
 @pytest.mark.parametrize("field", ["password", "token", "refresh_token", "client_secret", "authorization", "email"])
-def test_a_field_that_is_named_like_a_secret_is_hidden(capfd: pytest.CaptureFixture[str], field: str) -> None:
+def test_a_field_with_the_name_of_a_secret_is_redacted(capfd: pytest.CaptureFixture[str], field: str) -> None:
     lines = Lines(capfd)
     structlog.get_logger("shop").info("signed in", **{field: "plain words"})
     (line,) = lines.read()
@@ -102,7 +102,7 @@ def test_a_message_is_logged_as_its_name(capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_grpc_does_not_write_lines_of_its_own() -> None:
-    """Its core writes to standard error, which a process can only see from outside."""
+    """gRPC's core writes to standard error directly, so the test runs a process of its own."""
     program = f"""
 import asyncio, grpc
 from mesh import telemetry
@@ -128,7 +128,7 @@ asyncio.run(main())
         TRACEPARENT.upper(),
     ],
 )
-def test_a_trace_that_is_none_is_begun_anew(traceparent: str) -> None:
+def test_a_malformed_traceparent_is_replaced(traceparent: str) -> None:
     origin = telemetry.origin_of({"traceparent": traceparent}, None)
     assert origin.trace_id != TRACE
     assert telemetry.origin_of({"traceparent": origin.traceparent}, None).trace_id == origin.trace_id
@@ -138,7 +138,7 @@ async def test_calls_are_counted_by_method_and_code_and_timed(issuer: Issuer) ->
     metrics = f"127.0.0.1:{free_port()}"
     settings = MeshSettings(drain_delay_seconds=0, metrics_listen=metrics)
     telemetry.start("shop", settings)
-    async with served(a_shop(), settings, issuer) as server, called(server, settings) as shop:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
         handled, timed = await measured(metrics, "rpc_handled_total", "NOT_FOUND"), await measured(metrics, "rpc_seconds_count")
         with pytest.raises(grpc.aio.AioRpcError):
             await shop.GetProduct(catalog_pb2.GetProductRequest(id="missing"))
@@ -154,14 +154,14 @@ async def test_calls_are_counted_by_method_and_code_and_timed(issuer: Issuer) ->
 
 
 async def measured(metrics: str, name: str, code: str = "") -> float:
-    """What a metric says of GetProduct."""
+    """The value of a metric of GetProduct."""
     page = await asyncio.to_thread(lambda: httpx.get(f"http://{metrics}/metrics").text)
     lines = [line for line in page.splitlines() if line.startswith(f"{name}{{") and 'method="GetProduct"' in line and code in line]
     return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 async def test_a_trace_runs_from_the_caller_to_the_statement_and_holds_no_values(postgres: Postgres) -> None:
-    """In a process of its own, since spans are set up once per process."""
+    """In a process of its own, since the tracer provider is set once per process."""
     collector = Collector()
     server = grpc.aio.server()
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
@@ -181,7 +181,7 @@ async def test_a_trace_runs_from_the_caller_to_the_statement_and_holds_no_values
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps the spans that it is sent."""
+    """Collects the exported spans."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []

@@ -1,4 +1,4 @@
-"""Times as messages and back."""
+"""Conversion of times to messages and back."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -16,7 +16,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_time_survives_the_way_into_a_message_and_back(time: datetime) -> None:
+def test_a_time_is_the_same_after_conversion_to_a_message_and_back(time: datetime) -> None:
     assert to_datetime(timestamp(time)) == time
 
 

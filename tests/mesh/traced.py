@@ -1,4 +1,4 @@
-"""A shop with a database that is called once, with spans sent out: `python -m tests.mesh.traced URL TRACEPARENT`."""
+"""Calls a shop with a database once, and exports the spans: `python -m tests.mesh.traced URL TRACEPARENT`."""
 
 import asyncio
 import sys
@@ -10,13 +10,13 @@ from mesh import telemetry
 from mesh.database import Database, connect
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
-from tests.mesh.shop import Context, Shop, called, served
+from tests.mesh.shop import Context, Shop, connect_stub, serve_shop
 
 ECHO = select(bindparam("id", type_=Text))
 
 
 class Stocked(Shop):
-    """Asks its database for what it was asked for."""
+    """Reads the product id from its database."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ async def main(url: str, traceparent: str) -> None:
     telemetry.start("shop", settings)
     async with await connect(url, settings) as database:
         shop = Stocked(database)  # type: ignore[abstract]  # no more of it is needed
-        async with served(shop, settings, Issuer(settings)) as server, called(server, settings) as stub:
+        async with serve_shop(shop, settings, Issuer(settings)) as server, connect_stub(server, settings) as stub:
             await stub.GetProduct(catalog_pb2.GetProductRequest(id="s3cret"), metadata=(("traceparent", traceparent),))
 
 
