@@ -144,16 +144,21 @@ def _log_as_json(service: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(level=level.upper(), handlers=[_json_handler(shared)], force=True)
+    # It logs every request.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _json_handler(processors: list[Processor]) -> logging.Handler:
+    """Writes the log records of structlog and of the standard library alike."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *processors],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
         )
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # It logs every request.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return handler
 
 
 def _add_origin(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -34,11 +34,7 @@ def with_telemetry(handler: Handler, method: MethodDescriptor) -> Callable[[Body
 
     async def measured(body: Body, context: Context) -> Answer:
         begin = time.perf_counter()
-        metadata: dict[str, str] = dict(context.invocation_metadata() or ())  # type: ignore[arg-type]  # it is a tuple of pairs
-        remaining = context.time_remaining()
-        origin = telemetry.origin_of(metadata, None if remaining is None else time.time() + remaining)
-        telemetry.enter(origin)
-        context.set_trailing_metadata(((telemetry.REQUEST_ID, origin.request_id),))
+        metadata = _enter(context)
         started.inc()
         in_flight.inc()
         code = "OK"
@@ -53,6 +49,16 @@ def with_telemetry(handler: Handler, method: MethodDescriptor) -> Callable[[Body
             seconds.observe(time.perf_counter() - begin)
 
     return measured
+
+
+def _enter(context: Context) -> Metadata:
+    """Sets the origin of the call, and returns its metadata."""
+    metadata: dict[str, str] = dict(context.invocation_metadata() or ())  # type: ignore[arg-type]  # it is a tuple of pairs
+    remaining = context.time_remaining()
+    origin = telemetry.origin_of(metadata, None if remaining is None else time.time() + remaining)
+    telemetry.enter(origin)
+    context.set_trailing_metadata(((telemetry.REQUEST_ID, origin.request_id),))
+    return metadata
 
 
 def _with_span(handler: Handler, name: str, tracer: Tracer) -> Handler:

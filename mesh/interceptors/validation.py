@@ -27,16 +27,9 @@ def violations(message: Message) -> list[FieldViolation]:
 
 def with_validation(method_handler: grpc.RpcMethodHandler[Message, Message], method: MethodDescriptor) -> Handler:
     """The innermost handler: the method of the servicer, called with valid requests and before their deadline only."""
-    # The stubs of gRPC type the four kinds of behaviour for its synchronous half.
-    behaviour: Any = (
-        method_handler.unary_unary or method_handler.unary_stream or method_handler.stream_unary or method_handler.stream_stream
-    )
-    if behaviour.__module__.endswith("_pb2_grpc"):
-        # The servicer has inherited it from the generated class.
+    behaviour = _behaviour(method_handler, method)
+    if behaviour is None:
         return _unimplemented(method)
-    streams = method_handler.response_streaming
-    if not (inspect.isasyncgenfunction(behaviour) if streams else inspect.iscoroutinefunction(behaviour)):
-        raise TypeError(f"{method.full_name} must be served by an async {'generator' if streams else 'function'}")
     deserialize: Any = method_handler.request_deserializer
     serialize: Any = method_handler.response_serializer
 
@@ -55,7 +48,21 @@ def with_validation(method_handler: grpc.RpcMethodHandler[Message, Message], met
                 await context.write(serialize(message))
         return None
 
-    return stream if streams else answer
+    return stream if method_handler.response_streaming else answer
+
+
+def _behaviour(method_handler: grpc.RpcMethodHandler[Message, Message], method: MethodDescriptor) -> Any:
+    """The method of the servicer, or None if it has inherited it from the generated class. Raises `TypeError` if it is not async."""
+    # gRPC's types know the four kinds of behaviour as those of its synchronous half.
+    behaviour: Any = (
+        method_handler.unary_unary or method_handler.unary_stream or method_handler.stream_unary or method_handler.stream_stream
+    )
+    if behaviour.__module__.endswith("_pb2_grpc"):
+        return None
+    streams = method_handler.response_streaming
+    if not (inspect.isasyncgenfunction(behaviour) if streams else inspect.iscoroutinefunction(behaviour)):
+        raise TypeError(f"{method.full_name} must be served by an async {'generator' if streams else 'function'}")
+    return behaviour
 
 
 def _unimplemented(method: MethodDescriptor) -> Handler:
