@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -58,7 +59,10 @@ async def main() -> None:
 
 
 async def _build_worker(settings: WorkerSettings, mesh: MeshSettings, resources: AsyncExitStack) -> Worker:
-    """resources: closes what is opened here"""
+    """Builds a worker of its parts.
+
+    resources: closes the connections and files that are opened here
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
     postgres = await resources.enter_async_context(await database.connect(str(settings.database_url), mesh))
     http = await resources.enter_async_context(httpx.AsyncClient(timeout=HTTP_TIMEOUT_SECONDS, follow_redirects=True))
@@ -74,8 +78,7 @@ async def _build_worker(settings: WorkerSettings, mesh: MeshSettings, resources:
     package.pack(code)
     retry_policy = _retry_policy(settings)
     etl_config = EtlConfig(code, settings.etl_arguments, retry_policy)
-    training_environment = environment | settings.training_environment
-    pipeline = TrainingPipeline(settings.training_python, settings.training_checkout, settings.training_folder, training_environment)
+    pipeline = _training_pipeline(settings, environment)
     logs = LogRepository(postgres)
     secrets = [lake.secret_key, *settings.secrets]
 
@@ -98,6 +101,11 @@ def _retry_policy(settings: WorkerSettings) -> RetryPolicy:
         longest_wait=timedelta(seconds=settings.longest_retry_seconds),
         timeout=timedelta(seconds=settings.job_seconds),
     )
+
+
+def _training_pipeline(settings: WorkerSettings, environment: Mapping[str, str]) -> TrainingPipeline:
+    variables = {**environment, **settings.training_environment}
+    return TrainingPipeline(settings.training_python, settings.training_checkout, settings.training_folder, variables)
 
 
 async def _connect_event_export(

@@ -8,7 +8,7 @@ import pytest
 
 from hashiramart.jobs.v1 import jobs_pb2
 from services.jobs.domain import Job
-from tests.services.catalog.shop import refused
+from tests.services.errors import fails_with
 from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import Staff
 
@@ -45,13 +45,13 @@ def test_a_request_id_stands_for_one_request_of_one_caller(staff: Staff, replica
     first = staff.submit("2011-12-08", request_id="again")
     claim(replica)
     assert staff.submit("2011-12-08", request_id="again").id == first.id
-    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED") as violations:
+    with fails_with(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED") as violations:
         staff.submit("2011-12-09", request_id="again")
     assert [*violations] == ["request_id"]
 
 
 def test_a_date_that_does_not_exist_is_refused(staff: Staff) -> None:
-    with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.submit("2011-02-29")
     assert [*violations] == ["through_date"]
 
@@ -61,7 +61,7 @@ def test_a_training_has_a_model_and_by_default_the_full_recipe(staff: Staff, rep
     assert staff.get(job.id) == job
     assert (job.kind, job.model, job.state) == (jobs_pb2.JOB_KIND_TRAINING, "recommender", jobs_pb2.JOB_STATE_QUEUED)
     assert staff.submit_training("recommender", request_id="train").id == job.id
-    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+    with fails_with(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
         staff.submit_training("forecaster", request_id="train")
     staff.submit_training("forecaster", "quick")
     full = claim(replica)
@@ -78,7 +78,7 @@ def test_a_training_has_a_model_and_by_default_the_full_recipe(staff: Staff, rep
     ],
 )
 def test_a_training_with_an_invalid_argument_is_refused(staff: Staff, field: str, request_of: Callable[[Staff], object]) -> None:
-    with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         request_of(staff)
     assert [*violations] == [field]
 
@@ -98,13 +98,13 @@ def test_a_training_does_not_keep_an_etl_from_running(staff: Staff, replica: Job
 
 
 def test_jobs_are_for_staff(customer: Staff) -> None:
-    with refused(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+    with fails_with(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
         customer.submit()
 
 
 def test_an_unknown_job_is_not_found(staff: Staff) -> None:
     for call in (staff.get, staff.cancel, staff.lines, lambda id: next(staff.watch(id))):
-        with refused(CODE.NOT_FOUND, "JOB_NOT_FOUND"):
+        with fails_with(CODE.NOT_FOUND, "JOB_NOT_FOUND"):
             call("nothing")
 
 
@@ -118,7 +118,7 @@ def test_jobs_are_paged_newest_first_and_by_kind_and_state(staff: Staff, replica
     assert [job.id for job in staff.page(states=[jobs_pb2.JOB_STATE_RUNNING]).jobs] == [running]
     training = staff.submit_training("recommender").id
     assert [job.id for job in staff.page(kind=jobs_pb2.JOB_KIND_TRAINING, states=[jobs_pb2.JOB_STATE_QUEUED]).jobs] == [training]
-    with refused(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
         staff.page(page_token=first.next_page_token)
 
 
@@ -173,7 +173,7 @@ def test_a_queued_job_is_cancelled_at_once(staff: Staff, replica: JobsReplica) -
     job = staff.submit()
     assert staff.cancel(job.id).state == jobs_pb2.JOB_STATE_CANCELLED
     assert replica.claim() is None
-    with refused(CODE.FAILED_PRECONDITION, "JOB_ENDED"):
+    with fails_with(CODE.FAILED_PRECONDITION, "JOB_ENDED"):
         staff.cancel(job.id)
 
 

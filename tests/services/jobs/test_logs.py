@@ -8,7 +8,7 @@ import pytest
 
 from hashiramart.jobs.v1 import jobs_pb2
 from services.jobs.domain import Job
-from tests.services.catalog.shop import refused
+from tests.services.errors import fails_with
 from tests.services.jobs.replica import MAX_LINES, JobsReplica
 from tests.services.jobs.staff import Staff
 
@@ -96,9 +96,9 @@ def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: JobsReplic
     replica.log(job.id, *(str(number) for number in range(6, MAX_LINES + 11)))
     kept = staff.lines(job.id)
     assert [line.text for line in kept.log_lines] == [str(number) for number in range(11, MAX_LINES + 11)]
-    with refused(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
+    with fails_with(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
         staff.lines(job.id, page_token=early.next_page_token)
-    with refused(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
+    with fails_with(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
         list(staff.watch(job.id, after_log_line=5))
 
 
@@ -112,7 +112,7 @@ def test_a_watcher_sees_what_comes_after_an_outage_of_the_database(
 ) -> None:
     watch = staff.watch(job.id)
     next(watch)
-    with request.getfixturevalue("postgres").stopped(), refused(CODE.UNAVAILABLE, "DATABASE_UNAVAILABLE"):
+    with request.getfixturevalue("postgres").stopped(), fails_with(CODE.UNAVAILABLE, "DATABASE_UNAVAILABLE"):
         staff.get(job.id)
     replica.log(job.id, "after")
     assert next(watch).log_line.text == "after"

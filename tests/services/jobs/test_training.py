@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -198,14 +199,16 @@ def test_while_mlflow_is_unavailable_the_training_waits_and_keeps_the_result_of_
     staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow
 ) -> None:
     id = submitted()
-    # The only attempt; waiting does not use it up.
-    with worker(attempts=1):
-        with mlflow.stopped():
+    with ExitStack() as outage:
+        outage.enter_context(mlflow.stopped())
+        # The only attempt; waiting does not use it up.
+        with worker(attempts=1):
             waiting = staff.wait(id, lambda job: job.HasField("next_attempt_time"))
             assert (waiting.state, waiting.failure.reason) == (jobs_pb2.JOB_STATE_QUEUED, "ENGINE_UNAVAILABLE")
             assert waiting.failure.message == "MLflow cannot be reached"
             assert waiting.etl.row_count == 3
-        job = staff.wait_for_end(id)
+            outage.close()
+            job = staff.wait_for_end(id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job
     assert not job.HasField("failure") and job.training.promoted
 

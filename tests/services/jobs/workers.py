@@ -17,6 +17,7 @@ from tests.engines.stores import Store
 
 # Short, so that a killed worker's job is soon taken over.
 LEASE_SECONDS = 3
+TICK_SECONDS = 0.3
 # Long, so that a submission on a busy machine is not killed.
 SUBMIT_SECONDS = 180
 
@@ -43,6 +44,7 @@ class WorkerProcess:
             "spark_properties": spark.submit_configuration(stack),
             "store_url": store.store.endpoint,
             "lease_seconds": LEASE_SECONDS,
+            "tick_seconds": TICK_SECONDS,
             "submit_seconds": SUBMIT_SECONDS,
             "retry_seconds": 1,
         }
