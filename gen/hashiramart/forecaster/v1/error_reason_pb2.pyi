@@ -28,7 +28,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the model has no such product, category or country."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why the forecaster refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)
+    """Why a call to the forecaster failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
     and those of a model (`hashiramart.model.v1.ErrorReason`).
     """
 

@@ -27,11 +27,11 @@ if _version_not_supported:
 
 
 class ForecasterServiceStub:
-    """Forecasts sales, says how sure it is, and why.
+    """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins the day after the last day of the sales (`data_through_date`), whatever today is. The forecasts of the
-    products of a category add up to that of the category, and those of the categories or of the countries to that of the shop: their means do;
-    medians and bands do not, by their nature.
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
+    shop. Medians and bands do not add up.
     """
 
     def __init__(self, channel):
@@ -78,15 +78,15 @@ class ForecasterServiceStub:
 
 
 class ForecasterServiceServicer:
-    """Forecasts sales, says how sure it is, and why.
+    """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins the day after the last day of the sales (`data_through_date`), whatever today is. The forecasts of the
-    products of a category add up to that of the category, and those of the categories or of the countries to that of the shop: their means do;
-    medians and bands do not, by their nature.
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
+    shop. Medians and bands do not add up.
     """
 
     def ForecastSales(self, request, context):
-        """Forecasts the sales of the shop, a category, a country or a product, beside the recent history.
+        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
 
         Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
@@ -104,7 +104,7 @@ class ForecasterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetBacktest(self, request, context):
-        """Gets how wrong the forecasts were when this recipe was tried on the past: error and coverage, and the forecasts beside what came.
+        """Gets the backtest of the model's recipe on the last twelve weeks: errors and coverage, and the forecasts beside the actual sales.
 
         Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
@@ -113,22 +113,22 @@ class ForecasterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Gets the champion, or a version: how good it is and where it came from. Returns NOT_FOUND if there is no such version,
-        UNAVAILABLE if none has been promoted yet.
+        """Gets the champion or another version, with its metrics and lineage. Returns NOT_FOUND if there is no such version,
+        UNAVAILABLE if no model has been promoted yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists the versions of the model, the newest first.
+        """Lists the versions of the model, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the champion, and the champion the previous one. The service answers from it within ten seconds.
+        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
 
         Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
         """
@@ -190,11 +190,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ForecasterService:
-    """Forecasts sales, says how sure it is, and why.
+    """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins the day after the last day of the sales (`data_through_date`), whatever today is. The forecasts of the
-    products of a category add up to that of the category, and those of the categories or of the countries to that of the shop: their means do;
-    medians and bands do not, by their nature.
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
+    shop. Medians and bands do not add up.
     """
 
     @staticmethod

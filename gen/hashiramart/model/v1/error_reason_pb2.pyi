@@ -31,14 +31,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     NO_PREVIOUS_MODEL: _ErrorReason.ValueType  # 3
     """FAILED_PRECONDITION: there is no previous champion to roll back to."""
     MODEL_REFUSED_BY_GATE: _ErrorReason.ValueType  # 4
-    """FAILED_PRECONDITION: the version did not pass the gate. `force` promotes it all the same."""
+    """FAILED_PRECONDITION: the version did not pass the gate. `force` promotes it nevertheless."""
     MODEL_UNFIT: _ErrorReason.ValueType  # 5
-    """FAILED_PRECONDITION: the version cannot be served: its files are damaged, foreign, or made for other columns."""
+    """FAILED_PRECONDITION: the version cannot be served: its artifact is damaged, of another kind, or made for other columns."""
     REGISTRY_UNAVAILABLE: _ErrorReason.ValueType  # 6
-    """UNAVAILABLE: the model registry cannot be reached. The service goes on answering from the model that it has."""
+    """UNAVAILABLE: the model registry cannot be reached. The service keeps answering from the model that it has."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a service that answers from a model refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)."""
+    """Why a call about a model failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
@@ -49,9 +49,9 @@ MODEL_VERSION_NOT_FOUND: ErrorReason.ValueType  # 2
 NO_PREVIOUS_MODEL: ErrorReason.ValueType  # 3
 """FAILED_PRECONDITION: there is no previous champion to roll back to."""
 MODEL_REFUSED_BY_GATE: ErrorReason.ValueType  # 4
-"""FAILED_PRECONDITION: the version did not pass the gate. `force` promotes it all the same."""
+"""FAILED_PRECONDITION: the version did not pass the gate. `force` promotes it nevertheless."""
 MODEL_UNFIT: ErrorReason.ValueType  # 5
-"""FAILED_PRECONDITION: the version cannot be served: its files are damaged, foreign, or made for other columns."""
+"""FAILED_PRECONDITION: the version cannot be served: its artifact is damaged, of another kind, or made for other columns."""
 REGISTRY_UNAVAILABLE: ErrorReason.ValueType  # 6
-"""UNAVAILABLE: the model registry cannot be reached. The service goes on answering from the model that it has."""
+"""UNAVAILABLE: the model registry cannot be reached. The service keeps answering from the model that it has."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

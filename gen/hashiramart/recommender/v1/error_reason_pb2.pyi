@@ -25,23 +25,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     PRODUCT_NOT_FOUND: _ErrorReason.ValueType  # 1
-    """NOT_FOUND: neither the catalogue nor the model knows this product."""
+    """NOT_FOUND: neither the catalogue nor the model has this product."""
     CUSTOMER_NOT_FOUND: _ErrorReason.ValueType  # 2
     """NOT_FOUND: the sales history has no such customer."""
     CATALOG_UNAVAILABLE: _ErrorReason.ValueType  # 3
-    """UNAVAILABLE: the products cannot be had, because the catalog has not been reached since the recommender started. Try again."""
+    """UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why the recommender refused a call, beside the reasons that any RPC may give (`hashiramart.access.v1.ErrorReason`)
+    """Why a call to the recommender failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
     and those of a model (`hashiramart.model.v1.ErrorReason`).
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 PRODUCT_NOT_FOUND: ErrorReason.ValueType  # 1
-"""NOT_FOUND: neither the catalogue nor the model knows this product."""
+"""NOT_FOUND: neither the catalogue nor the model has this product."""
 CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 2
 """NOT_FOUND: the sales history has no such customer."""
 CATALOG_UNAVAILABLE: ErrorReason.ValueType  # 3
-"""UNAVAILABLE: the products cannot be had, because the catalog has not been reached since the recommender started. Try again."""
+"""UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -28,10 +28,10 @@ if _version_not_supported:
 
 
 class RecommenderServiceStub:
-    """Recommends products, and takes in what users do with them.
+    """Recommends products, and records what users do with them.
 
-    There is always an answer: a customer with a history is served by the ranker, anybody else by the best of what is known of
-    them (see FallbackStep). Products that were deleted or, if asked for, are sold out never show, within a second of the change.
+    There is always an answer: a customer with a history is served by the ranker, anyone else by the best fallback step that is
+    possible (see FallbackStep). A product that was deleted or sold out disappears from the lists within a second.
     """
 
     def __init__(self, channel):
@@ -103,91 +103,92 @@ class RecommenderServiceStub:
 
 
 class RecommenderServiceServicer:
-    """Recommends products, and takes in what users do with them.
+    """Recommends products, and records what users do with them.
 
-    There is always an answer: a customer with a history is served by the ranker, anybody else by the best of what is known of
-    them (see FallbackStep). Products that were deleted or, if asked for, are sold out never show, within a second of the change.
+    There is always an answer: a customer with a history is served by the ranker, anyone else by the best fallback step that is
+    possible (see FallbackStep). A product that was deleted or sold out disappears from the lists within a second.
     """
 
     def ListRecommendations(self, request, context):
-        """Recommends products to the caller. Returns UNAVAILABLE only if the products themselves cannot be had.
+        """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSimilarProducts(self, request, context):
-        """Lists products that are bought by the same customers as this one, or resemble it where too few have bought it.
+        """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 
-        Returns NOT_FOUND if neither the catalogue nor the model knows the product.
+        Returns NOT_FOUND if neither the catalogue nor the model has the product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPopularProducts(self, request, context):
-        """Lists the products that sell best at present, in all countries or in one.
+        """Lists the products that currently sell best, everywhere or in one country.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerRecommendations(self, request, context):
-        """Recommends products to any customer of the sales history. Returns NOT_FOUND if there is no such customer.
+        """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerPurchases(self, request, context):
-        """Lists what a customer of the sales history has bought, the latest first. Returns NOT_FOUND if there is no such customer.
+        """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordEvents(self, request, context):
-        """Records what the caller did with products. The caller's next recommendations already take it into account, and it goes to
-        the raw zone, for the next training.
+        """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
+        to the raw zone, for the next training.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists recorded events in the order in which they were recorded, for their export to the raw zone, and tells who was forgotten
-        meanwhile. Not bound to REST: it is for services.
+        """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+
+        Not bound to REST: it is for services.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgetUser(self, request, context):
-        """Forgets every event of a user, who was deleted: here at once, in the raw zone and the clean data with the next ETL.
+        """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
-        Not bound to REST: it is for services. A user without events is no error.
+        Succeeds for a user without events. Not bound to REST: it is for services.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Gets the champion, or a version: how good it is and where it came from. Returns NOT_FOUND if there is no such version,
-        UNAVAILABLE if none has been promoted yet.
+        """Gets the champion or another version, with its metrics and lineage. Returns NOT_FOUND if there is no such version,
+        UNAVAILABLE if no model has been promoted yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists the versions of the model, the newest first.
+        """Lists the versions of the model, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the champion, and the champion the previous one. The service answers from it within ten seconds.
+        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
 
         Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
         """
@@ -274,10 +275,10 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommenderService:
-    """Recommends products, and takes in what users do with them.
+    """Recommends products, and records what users do with them.
 
-    There is always an answer: a customer with a history is served by the ranker, anybody else by the best of what is known of
-    them (see FallbackStep). Products that were deleted or, if asked for, are sold out never show, within a second of the change.
+    There is always an answer: a customer with a history is served by the ranker, anyone else by the best fallback step that is
+    possible (see FallbackStep). A product that was deleted or sold out disappears from the lists within a second.
     """
 
     @staticmethod
