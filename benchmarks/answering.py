@@ -25,7 +25,8 @@ from benchmarks.servers import resident_megabytes
 from lake.bucket import connect
 from ml.forecaster.model import Forecaster, Scope
 from ml.pipeline.get_cleaned_data import fetch
-from ml.recommender.model import Recommender, Request
+from ml.recommender.model import Recommender
+from ml.recommender.request import RecommendationRequest
 from ml.registry.version import ModelVersion
 from stack.processes.definitions import object_store_of
 from stack.settings import Settings
@@ -103,7 +104,9 @@ def compare(demo: Demo, built: Path, core: int, other_core: int) -> Answers:
     scopes = dice.choices(forecaster.scopes, k=ASKED)
     with alone_on(core):
         alone = {
-            "recommendation": timed(lambda number: recommender.recommend(Request(number)).shown(range(10)), customers),
+            "recommendation": timed(
+                lambda number: recommender.recommend(RecommendationRequest(number)).recommendations(range(10)), customers
+            ),
             "forecast": timed(lambda scope: forecaster.forecast(scope, "units", HORIZON_DAYS, "day", (80, 95)), scopes),
         }
     paths = {

@@ -29,8 +29,8 @@ from ml.pipeline import parameters as pipeline
 from ml.recommender import evaluate as recommendations
 from ml.recommender import metrics
 from ml.recommender import train as recommender
-from ml.recommender.interactions import Interactions, before, day_number
-from ml.recommender.parameters import Parameters
+from ml.recommender.history import PurchaseHistory, day_number, rows_before
+from ml.recommender.hyperparameters import Hyperparameters
 
 TITLE = "Models beside their peers, on the test windows; CPU seconds of one core to fit, and for forecasts to foretell"
 # As its authors set it in their examples on purchases.
@@ -52,9 +52,9 @@ def compare(folder: Path) -> dict[str, Learnt]:
     numbers = pipeline.read(ROOT / "params.yaml")
     learnt: dict[str, Learnt] = {}
     with threadpool_limits(1):
-        data = recommender.read(folder)
+        data = recommender.read_data(folder)
         for recipe in get_args(pipeline.Recipe):
-            learnt[f"recommender, {recipe}"] = our_recommender(data, Parameters.model_validate(numbers.recommender[recipe]))
+            learnt[f"recommender, {recipe}"] = our_recommender(data, Hyperparameters.model_validate(numbers.recommender[recipe]))
         learnt["implicit ALS"] = als(data)
         shop = read_shop(folder)
         for recipe in get_args(pipeline.Recipe):
@@ -64,23 +64,23 @@ def compare(folder: Path) -> dict[str, Learnt]:
     return learnt
 
 
-def our_recommender(data: recommender.Data, numbers: Parameters) -> Learnt:
+def our_recommender(data: recommender.TrainingData, numbers: Hyperparameters) -> Learnt:
     with used() as cpu:
         fitted = recommender.fit_before(data, data.test_date, numbers)
-    told = recommendations.measured(fitted, data)
+    told = recommendations.window_metrics(fitted, data)
     return Learnt(cpu(), {name: told[f"{name}.ndcg_at_{recommendations.K}"] for name in ("all", "new")})
 
 
-def als(data: recommender.Data) -> Learnt:
+def als(data: recommender.TrainingData) -> Learnt:
     """Implicit's ALS on how often each customer bought each product."""
     start = day_number(data.test_date)
-    history = Interactions.of(before(data.interactions, data.test_date))
+    history = PurchaseHistory.from_table(rows_before(data.interactions, data.test_date))
     shape = (len(history.customer_numbers), len(history.product_ids))
     bought = sparse.csr_matrix((np.ones(len(history.day), np.float32), (history.customer, history.product)), shape=shape)
     with used() as cpu:
         model = AlternatingLeastSquares(factors=FACTORS, random_state=1, num_threads=1)
         model.fit(bought, show_progress=False)
-    window = Interactions.of(data.interactions).since(start, start + NEAR)
+    window = PurchaseHistory.from_table(data.interactions).products_bought(start, start + NEAR)
     place = {number: index for index, number in enumerate(history.customer_numbers.tolist())}
     catalogue = set(history.product_ids.tolist())
     sold = {number: set(products.tolist()) & catalogue for number, products in window.items() if number in place}

@@ -1,4 +1,4 @@
-"""Reasons: why a product is recommended, by what its score came from."""
+"""Reasons: why a product is recommended."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from enum import Enum
 
 import numpy as np
 
-from ml.recommender.customer import Customer, Holdings
+from ml.recommender.arrays import Floats, Ids, Ints
+from ml.recommender.customer import Customer
 from ml.recommender.generators import (
     ARRIVAL,
     BASKET,
@@ -21,14 +22,13 @@ from ml.recommender.generators import (
     SEASON,
     Generators,
 )
-from ml.recommender.interactions import Ids, Ints
 
-# As many products a reason names at the most.
-NAMED = 2
+# The most products that a reason names.
+MAX_NAMED_PRODUCTS = 2
 
 
 class Source(Enum):
-    """What proposed a product."""
+    """The kind of generator that a recommendation comes from."""
 
     OWN_PURCHASES = "own purchases"
     ITEM_ITEM = "item-item"
@@ -40,7 +40,7 @@ class Source(Enum):
 
 
 class ReasonKind(Enum):
-    """What kind of reason is given, and how it reads."""
+    """The kind of a reason, with its sentence."""
 
     BOUGHT_BEFORE = "You bought it before."
     BECAUSE_YOU_BOUGHT = "Because you bought {}."
@@ -55,26 +55,30 @@ class ReasonKind(Enum):
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason, and the products that it names, the one that weighs most first."""
+    """A reason, and the products that it names, the largest contribution first."""
 
     source: Source
     kind: ReasonKind
     product_ids: tuple[str, ...] = ()
 
     def text(self, name: Callable[[str], str]) -> str:
-        """The reason as a sentence; `name` says what a product is called."""
+        """The reason as a sentence.
+
+        name: returns the name of a product id
+        """
         return self.kind.value.format(" and ".join(map(name, self.product_ids)))
 
 
-# Those that need no other product to be explained.
-PLAIN = {
+# By generator: the reasons that name no product.
+_PLAIN_REASONS = {
     OWN_PURCHASES: Reason(Source.OWN_PURCHASES, ReasonKind.BOUGHT_BEFORE),
     POPULARITY: Reason(Source.POPULARITY, ReasonKind.POPULAR),
     COUNTRY: Reason(Source.POPULARITY, ReasonKind.POPULAR_IN_COUNTRY),
     ARRIVAL: Reason(Source.NEW_ARRIVAL, ReasonKind.NEW_ARRIVAL),
     SEASON: Reason(Source.SEASON, ReasonKind.SEASON),
 }
-SOURCES = {
+# The generators whose reasons name products.
+_SOURCES = {
     ITEM_ITEM: Source.ITEM_ITEM,
     BASKET: Source.ITEM_ITEM,
     GRAPH: Source.LATENT_FACTORS,
@@ -84,33 +88,34 @@ SOURCES = {
 }
 
 
-def reasons(
-    generators: Generators, product_ids: Ids, customer: Customer, holdings: Holdings, chosen: Ints, proposers: Ints
-) -> list[Reason]:
-    """Why each of the chosen products is recommended.
+def explain(generators: Generators, product_ids: Ids, customer: Customer, products: Ints, proposers: Ints) -> list[Reason]:
+    """The reason for each product.
 
-    chosen: product indices; proposers: the generator that speaks for each, its score above zero. Both of shape (chosen,)
+    products: product indices
+    proposers: the generator that each product is recommended for, with a score above zero; both of shape (products,)
     """
-    found = [PLAIN.get(int(proposer)) for proposer in proposers]
-    for generator in SOURCES:
+    reasons = [_PLAIN_REASONS.get(int(proposer)) for proposer in proposers]
+    for generator in _SOURCES:
         places = np.flatnonzero(proposers == generator)
         if len(places):
-            products, shares = generators.shares(generator, chosen[places], customer, holdings)
-            for place, column in zip(places, shares.T, strict=True):
-                found[place] = because(generator, product_ids, holdings, int(chosen[place]), products, column)
-    return [reason for reason in found if reason is not None]
+            contributors, contributions = generators.contributions(generator, products[places], customer)
+            for place, column in zip(places, contributions.T, strict=True):
+                reasons[place] = _reason_naming_products(generator, product_ids, customer, int(products[place]), contributors, column)
+    return [reason for reason in reasons if reason is not None]
 
 
-def because(generator: int, product_ids: Ids, holdings: Holdings, product: int, products: Ints, shares: np.ndarray) -> Reason:
-    """The reason that names the products whose shares are the largest."""
-    order = products[np.argsort(-shares)[: np.count_nonzero(shares > 0)]]
-    was_bought = np.isin(order, holdings.product)
+def _reason_naming_products(
+    generator: int, product_ids: Ids, customer: Customer, product: int, contributors: Ints, contributions: Floats
+) -> Reason:
+    """The reason that names the products with the largest contributions."""
+    order = contributors[np.argsort(-contributions)[: np.count_nonzero(contributions > 0)]]
+    was_bought = np.isin(order, customer.purchased.product)
     if order[0] == product and was_bought[0]:
-        return Reason(SOURCES[generator], ReasonKind.BOUGHT_BEFORE)
-    # Products of the one kind or the other, so that the sentence is true of all that it names.
-    named = tuple(str(product_ids[one]) for one in order[was_bought == was_bought[0]] if one != product)[:NAMED]
+        return Reason(_SOURCES[generator], ReasonKind.BOUGHT_BEFORE)
+    # Either only purchases or only interests, so that the sentence is true of all products that it names.
+    named = tuple(str(product_ids[one]) for one in order[was_bought == was_bought[0]] if one != product)[:MAX_NAMED_PRODUCTS]
     if generator == NAME and named:
         return Reason(Source.NAME, ReasonKind.SIMILAR, named)
     if was_bought[0]:
-        return Reason(SOURCES[generator], ReasonKind.BECAUSE_YOU_BOUGHT, named)
-    return Reason(SOURCES[generator], ReasonKind.BECAUSE_OF_BASKET, named or (str(product_ids[product]),))
+        return Reason(_SOURCES[generator], ReasonKind.BECAUSE_YOU_BOUGHT, named)
+    return Reason(_SOURCES[generator], ReasonKind.BECAUSE_OF_BASKET, named or (str(product_ids[product]),))

@@ -15,70 +15,71 @@ from threadpoolctl import threadpool_limits
 
 from lake.columns import DATE, INTERACTIONS, NAME, PRODUCT_ID
 from ml.recommender.features import WINDOW, product_features
-from ml.recommender.fitting import fitted
-from ml.recommender.interactions import Interactions, before, day_number
+from ml.recommender.fitting import fit_generators
+from ml.recommender.history import PurchaseHistory, day_number, rows_before
+from ml.recommender.hyperparameters import Hyperparameters
 from ml.recommender.model import Recommender
-from ml.recommender.parameters import Parameters
-from ml.recommender.ranker import blend, ranker, windows
+from ml.recommender.ranker import fit_blend, fit_ranker
+from ml.recommender.windows import training_windows
 
 DATA, MODEL, PARAMETERS = Path("data/clean"), Path("models/recommender"), Path("params.yaml")
 
 
 @dataclass(frozen=True)
-class Data:
-    """The clean data, as far as the recommender reads it."""
+class TrainingData:
+    """The part of the clean data that the recommender is fitted on."""
 
-    # With the columns of INTERACTIONS.
     interactions: pa.Table
-    # By product id.
+    """With the columns of `lake.columns.INTERACTIONS`."""
     names: Mapping[str, str]
-    # The content's hash; empty where it has none.
+    """Product names by product id."""
     sha256: str = ""
+    """The content hash of the clean data, or empty."""
 
     @property
     def through_date(self) -> date:
-        """The last day with an event."""
+        """The last day with a purchase."""
         last: date = pc.max(self.interactions[DATE]).as_py()
         return last
 
     @property
     def test_date(self) -> date:
-        """The first day of the test window: the last WINDOW days."""
+        """The first day of the test window, which is the last WINDOW days."""
         return self.through_date - timedelta(days=WINDOW - 1)
 
     @property
     def validation_date(self) -> date:
-        """The first day of the validation window: the WINDOW days before the test window."""
+        """The first day of the validation window, which is the WINDOW days before the test window."""
         return self.test_date - timedelta(days=WINDOW)
 
 
-def read(folder: Path) -> Data:
-    """The clean data in a folder."""
+def read_data(folder: Path) -> TrainingData:
+    """Reads the training data from a folder of clean data."""
     products = pq.read_table(folder / "products.parquet", columns=[PRODUCT_ID, NAME])
     names = dict(zip(products[PRODUCT_ID].to_pylist(), products[NAME].to_pylist(), strict=True))
-    facts = json.loads((folder / "dataset.json").read_bytes())
-    return Data(pq.read_table(folder / "interactions.parquet", columns=list(INTERACTIONS)), names, facts["sha256"])
+    dataset = json.loads((folder / "dataset.json").read_bytes())
+    return TrainingData(pq.read_table(folder / "interactions.parquet", columns=list(INTERACTIONS)), names, dataset["sha256"])
 
 
-def recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
-    """The name and the numbers of the recipe that a file of parameters has chosen."""
+def read_recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
+    """Returns the name and the hyperparameters of the recipe that `params.yaml` selects."""
     content = YAML(typ="safe", pure=True).load(file)
     return content["recipe"], content["recommender"][content["recipe"]]
 
 
-def fit_before(data: Data, cutoff: date, parameters: Parameters) -> Recommender:
-    """A recommender that has learnt from the days before a cutoff, and from nothing else."""
-    known = before(data.interactions, cutoff)
+def fit_before(data: TrainingData, cutoff: date, hyperparameters: Hyperparameters) -> Recommender:
+    """Fits a recommender on the days before a cutoff, and on nothing else. Raises `ValueError` if there are none."""
+    known = rows_before(data.interactions, cutoff)
     if not known.num_rows:
         raise ValueError(f"nobody bought anything before {cutoff}")
-    history, end = Interactions.of(known), day_number(cutoff)
+    history, end = PurchaseHistory.from_table(known), day_number(cutoff)
     # Sums of floating-point numbers depend on how many threads share them.
     with threadpool_limits(1):
-        learnt_from = windows(known, data.names, end, parameters)
-        weights_all, weights_new = (blend(learnt_from, repeats, parameters) for repeats in (True, False))
-        ranker_all = ranker(learnt_from, weights_all, True, parameters)
-        ranker_new = ranker(learnt_from, weights_new, False, parameters)
-        generators = fitted(history, data.names, end, parameters)
+        windows = training_windows(known, data.names, end, hyperparameters)
+        weights_all, weights_new = (fit_blend(windows, hyperparameters, include_purchased=repeats) for repeats in (True, False))
+        ranker_all = fit_ranker(windows, weights_all, hyperparameters, include_purchased=True)
+        ranker_new = fit_ranker(windows, weights_new, hyperparameters, include_purchased=False)
+        generators = fit_generators(history, data.names, end, hyperparameters)
     return Recommender(
         history,
         generators,
@@ -88,18 +89,18 @@ def fit_before(data: Data, cutoff: date, parameters: Parameters) -> Recommender:
         ranker_all,
         ranker_new,
         cutoff,
-        {"parameters": parameters.model_dump(), "data_sha256": data.sha256},
+        {"parameters": hyperparameters.model_dump(), "data_sha256": data.sha256},
     )
 
 
-def refit(folder: Path, numbers: Mapping[str, Any]) -> Recommender:
-    """A recommender that has learnt from all history in a folder of clean data, by the numbers of a recipe."""
-    data = read(folder)
-    return fit_before(data, data.through_date + timedelta(days=1), Parameters.model_validate(numbers))
+def refit(folder: Path, hyperparameters: Mapping[str, Any]) -> Recommender:
+    """Fits a recommender on all history in a folder of clean data."""
+    data = read_data(folder)
+    return fit_before(data, data.through_date + timedelta(days=1), Hyperparameters.model_validate(hyperparameters))
 
 
 def run_stage(report: Callable[[str], None]) -> None:
-    """Fits the chosen recipe on the days before the test window, and saves the model."""
-    data, (_, numbers) = read(DATA), recipe(PARAMETERS)
+    """Fits the selected recipe on the days before the test window, and saves the model."""
+    data, (_, hyperparameters) = read_data(DATA), read_recipe(PARAMETERS)
     report(f"fitting on the days before {data.test_date}")
-    fit_before(data, data.test_date, Parameters.model_validate(numbers)).save(MODEL)
+    fit_before(data, data.test_date, Hyperparameters.model_validate(hyperparameters)).save(MODEL)

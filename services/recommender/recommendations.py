@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh.errors import NotFound
-from ml.recommender.model import Purchase, Ranking, Recommender, Request
+from ml.recommender.model import Recommender
+from ml.recommender.ranking import Ranking
+from ml.recommender.request import Purchase, RecommendationRequest
 from ml.registry.champion import Champion
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import CustomerPurchase, RecentActivity
@@ -39,7 +41,9 @@ class Recommendations:
         include_purchased: whether products that the customer has bought before may be shown
         """
         purchases = [Purchase(*purchase) for purchase in activity.purchases]
-        request = Request(customer_number, purchases, activity.viewed, activity.carted, basket, include_purchased=include_purchased)
+        request = RecommendationRequest(
+            customer_number, purchases, activity.viewed, activity.carted, basket, include_purchased=include_purchased
+        )
         return await self._ranked(lambda model, allowed, limit: model.recommend(request, allowed, limit), page)
 
     async def popular(self, country: str, page: PageRequest) -> RecommendationPage:

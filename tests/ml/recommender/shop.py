@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from lake.columns import COUNTRY, CUSTOMER_NUMBER, DATE, PRODUCT_ID, QUANTITY
-from ml.recommender.parameters import Parameters
-from ml.recommender.train import Data
+from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.train import TrainingData
 
 OPENING = date(2020, 1, 1)
 # Quick to learn, and enough for shops as small as these.
-SMALL = Parameters(trees=10, leaves=4, graph_dimensions=8, name_dimensions=4, factors=8, factors_rounds=5, ease_penalty=30.0)
+SMALL = Hyperparameters(trees=10, leaves=4, graph_dimensions=8, name_dimensions=4, factors=8, factors_rounds=5, ease_penalty=30.0)
 
 # Customer, product, day since the opening, country.
 Purchase = tuple[str, str, int, str | None]
@@ -32,13 +32,13 @@ def interactions(purchases: Iterable[Purchase]) -> pa.Table:
     )
 
 
-def checkerboard(size: int = 24) -> Data:
+def checkerboard(size: int = 24) -> TrainingData:
     """Customers buy the products of their own colour, once each, except for the one on the diagonal."""
     squares = [(one, other) for one in range(size) for other in range(size) if one % 2 == other % 2 and one != other]
-    return Data(interactions((f"c{one:02}", f"p{other:02}", other % 7, "France") for one, other in squares), {})
+    return TrainingData(interactions((f"c{one:02}", f"p{other:02}", other % 7, "France") for one, other in squares), {})
 
 
-def habits(days: int = 150) -> Data:
+def habits(days: int = 150) -> TrainingData:
     """Thirty customers of two tastes, tea and coffee, come every week or so, and mostly for what they always buy.
 
     The odd ones are French, the even ones British; one product, `new`, appears in the last days, and one customer buys alone in Malta.
@@ -55,7 +55,7 @@ def habits(days: int = 150) -> Data:
                 purchases[f"{customer:02}", f"{taste}{number:02}", day] = "France" if customer % 2 else "United Kingdom"
             if day > days - 10:
                 purchases[f"{customer:02}", "new", day] = "France" if customer % 2 else "United Kingdom"
-    return Data(interactions((*key, country) for key, country in purchases.items()), names | {"new": "red mug"})
+    return TrainingData(interactions((*key, country) for key, country in purchases.items()), names | {"new": "red mug"})
 
 
 COLOURS = ("red", "green", "blue", "white", "black", "pink", "brown", "grey", "gold", "silver", "lilac", "amber")

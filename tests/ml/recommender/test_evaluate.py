@@ -11,7 +11,7 @@ import pytest
 from lake.columns import PRODUCT_ID
 from ml.recommender import evaluate, train
 from ml.recommender.model import Recommender
-from ml.recommender.train import Data, fit_before
+from ml.recommender.train import TrainingData, fit_before
 from tests.ml.recommender.shop import OPENING, SMALL, habits, interactions
 
 
@@ -83,6 +83,6 @@ def test_only_products_of_the_history_are_to_be_found_and_each_counts_once() -> 
     cutoff = OPENING + timedelta(days=150)
     rows = [("00", product, days, "France") for product, days in (("tea00", 151), ("tea00", 155), ("unheard of", 152))]
     table = pa.concat_tables([habits().interactions, interactions([*rows, ("first", "tea00", 160, "France")])])
-    values = evaluate.measured(fit_before(Data(table, {}), cutoff, SMALL), Data(table, {}))
+    values = evaluate.window_metrics(fit_before(TrainingData(table, {}), cutoff, SMALL), TrainingData(table, {}))
     assert (values["all.users"], values["no_history.users"]) == (1, 1)
     assert values["all.recall_at_20"] in {0, 1}

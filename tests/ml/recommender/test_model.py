@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from lake.columns import DATE
-from ml.recommender.model import Purchase, Ranking, Recommender, Request, Step, UnknownCustomer, UnknownProduct
+from ml.recommender.model import Recommender, UnknownCustomer, UnknownProduct
+from ml.recommender.ranking import FallbackStep, Ranking
 from ml.recommender.reasons import ReasonKind, Source
-from ml.recommender.train import Data, fit_before
+from ml.recommender.request import Purchase, RecommendationRequest
+from ml.recommender.train import TrainingData, fit_before
 from ml.registry import artifact
 from ml.registry.errors import InvalidArtifact
 from tests.ml.recommender.shop import OPENING, SMALL, checkerboard, habits
@@ -25,91 +27,112 @@ def ids(ranking: Ranking) -> list[str]:
 
 def test_the_withheld_diagonal_of_a_checkerboard_is_found(board: Recommender) -> None:
     for number in range(24):
-        ranking = board.recommend(Request(f"c{number:02}", include_purchased=False))
+        ranking = board.recommend(RecommendationRequest(f"c{number:02}", include_purchased=False))
         assert ids(ranking)[0] == f"p{number:02}"
 
 
 def test_the_ladder_step_by_step(recommender: Recommender, board: Recommender) -> None:
-    assert recommender.recommend(Request("04")).step is Step.RANKER
-    assert recommender.recommend(Request(purchases=[bought("tea03")])).step is Step.RANKER
-    assert board.recommend(Request("c04")).step is Step.BLEND
-    assert recommender.recommend(Request(viewed=["tea03"])).step is Step.BASKET
-    assert recommender.recommend(Request(basket=["tea03"], country="France")).step is Step.BASKET
-    assert recommender.recommend(Request(country="France")).step is Step.COUNTRY_POPULARITY
-    assert recommender.recommend(Request(country="Malta")).step is Step.POPULARITY
-    assert recommender.recommend(Request()).step is Step.POPULARITY
-    assert recommender.recommend(Request("nobody", viewed=["nothing"], country="Nowhere")).step is Step.POPULARITY
+    assert recommender.recommend(RecommendationRequest("04")).step is FallbackStep.RANKER
+    assert recommender.recommend(RecommendationRequest(purchases=[bought("tea03")])).step is FallbackStep.RANKER
+    assert board.recommend(RecommendationRequest("c04")).step is FallbackStep.BLEND
+    assert recommender.recommend(RecommendationRequest(viewed=["tea03"])).step is FallbackStep.BASKET
+    assert recommender.recommend(RecommendationRequest(basket=["tea03"], country="France")).step is FallbackStep.BASKET
+    assert recommender.recommend(RecommendationRequest(country="France")).step is FallbackStep.COUNTRY_POPULARITY
+    assert recommender.recommend(RecommendationRequest(country="Malta")).step is FallbackStep.POPULARITY
+    assert recommender.recommend(RecommendationRequest()).step is FallbackStep.POPULARITY
+    assert recommender.recommend(RecommendationRequest("nobody", viewed=["nothing"], country="Nowhere")).step is FallbackStep.POPULARITY
 
 
 def test_nobody_gets_an_empty_list_and_each_step_is_filled_up_to_all_products(recommender: Recommender) -> None:
     everything = sorted(recommender.product_indices)
-    for request in (Request("04"), Request(viewed=["tea03"]), Request(country="France"), Request()):
+    for request in (
+        RecommendationRequest("04"),
+        RecommendationRequest(viewed=["tea03"]),
+        RecommendationRequest(country="France"),
+        RecommendationRequest(),
+    ):
         assert sorted(ids(recommender.recommend(request))) == everything
 
 
 def test_a_longer_list_begins_as_the_shorter_one_and_its_scores_never_rise(recommender: Recommender) -> None:
-    for request in (Request("04"), Request("04", include_purchased=False), Request(viewed=["tea03"]), Request()):
+    for request in (
+        RecommendationRequest("04"),
+        RecommendationRequest("04", include_purchased=False),
+        RecommendationRequest(viewed=["tea03"]),
+        RecommendationRequest(),
+    ):
         long, short = recommender.recommend(request), recommender.recommend(request, limit=7)
         assert ids(short) == ids(long)[:7]
         assert (np.diff(long.score) <= 0).all()
 
 
 def test_a_list_beyond_the_candidates_goes_on_by_the_blend(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = ids(recommender.recommend(Request("04"), limit=30))
-    monkeypatch.setattr("ml.recommender.model.COUNT", 5)
-    ranking = recommender.recommend(Request("04"), limit=30)
-    assert ranking.step is Step.RANKER
+    whole = ids(recommender.recommend(RecommendationRequest("04"), limit=30))
+    monkeypatch.setattr("ml.recommender.model.CANDIDATE_COUNT", 5)
+    ranking = recommender.recommend(RecommendationRequest("04"), limit=30)
+    assert ranking.step is FallbackStep.RANKER
     assert sorted(ids(ranking)) == sorted(whole)
     assert (np.diff(ranking.score) <= 0).all()
 
 
 def test_filters_act_inside_the_list(recommender: Recommender) -> None:
     allowed = np.array([product.startswith("coffee") for product in recommender.product_indices])
-    for request in (Request("04"), Request(viewed=["tea03"]), Request(country="France"), Request()):
+    for request in (
+        RecommendationRequest("04"),
+        RecommendationRequest(viewed=["tea03"]),
+        RecommendationRequest(country="France"),
+        RecommendationRequest(),
+    ):
         ranking = recommender.recommend(request, allowed, limit=10)
         assert len(ranking) == 10
         assert all(product.startswith("coffee") for product in ids(ranking))
-    assert len(recommender.recommend(Request("04"), np.zeros(len(allowed), bool))) == 0
+    assert len(recommender.recommend(RecommendationRequest("04"), np.zeros(len(allowed), bool))) == 0
 
 
 def test_what_was_bought_shows_only_where_it_may(recommender: Recommender) -> None:
     held = {purchase.product_id for purchase in recommender.purchases("04")}
-    assert held & set(ids(recommender.recommend(Request("04"), limit=5)))
-    assert not held & set(ids(recommender.recommend(Request("04", include_purchased=False))))
+    assert held & set(ids(recommender.recommend(RecommendationRequest("04"), limit=5)))
+    assert not held & set(ids(recommender.recommend(RecommendationRequest("04", include_purchased=False))))
 
 
 def test_the_basket_shapes_the_list_and_does_not_show(recommender: Recommender) -> None:
-    ranking = recommender.recommend(Request(basket=["tea03", "coffee01"]))
+    ranking = recommender.recommend(RecommendationRequest(basket=["tea03", "coffee01"]))
     assert not {"tea03", "coffee01"} & set(ids(ranking))
-    assert recommender.recommend(Request("04", basket=["coffee01"])).score.tolist() != recommender.recommend(Request("04")).score.tolist()
+    assert (
+        recommender.recommend(RecommendationRequest("04", basket=["coffee01"])).score.tolist()
+        != recommender.recommend(RecommendationRequest("04")).score.tolist()
+    )
 
 
 def test_a_stranger_who_looks_at_tea_is_shown_tea(recommender: Recommender) -> None:
-    assert not any(product.startswith("coffee") for product in ids(recommender.recommend(Request(viewed=["tea03"]), limit=8)))
-    assert not any(product.startswith("tea") for product in ids(recommender.recommend(Request(carted=["coffee03"]), limit=8)))
+    assert not any(product.startswith("coffee") for product in ids(recommender.recommend(RecommendationRequest(viewed=["tea03"]), limit=8)))
+    assert not any(product.startswith("tea") for product in ids(recommender.recommend(RecommendationRequest(carted=["coffee03"]), limit=8)))
 
 
 def test_a_purchase_that_the_history_does_not_know_acts_at_once(recommender: Recommender) -> None:
-    today = Request("00", purchases=[bought("tea05")], include_purchased=False)
-    assert "tea05" in ids(recommender.recommend(Request("00", include_purchased=False)))
+    today = RecommendationRequest("00", purchases=[bought("tea05")], include_purchased=False)
+    assert "tea05" in ids(recommender.recommend(RecommendationRequest("00", include_purchased=False)))
     assert "tea05" not in ids(recommender.recommend(today))
 
 
 def test_a_purchase_that_the_history_knows_counts_once(recommender: Recommender) -> None:
-    again, known = recommender.customer(Request("04", purchases=recommender.purchases("04"))), recommender.customer(Request("04"))
+    again, known = (
+        recommender.customer(RecommendationRequest("04", purchases=recommender.purchases("04"))),
+        recommender.customer(RecommendationRequest("04")),
+    )
     assert (again.product.tolist(), again.age.tolist()) == (known.product.tolist(), known.age.tolist())
 
 
 def test_whatever_is_later_than_the_history_is_of_age_zero(recommender: Recommender) -> None:
-    soon, late = (recommender.customer(Request(purchases=[bought("tea05", days)])) for days in (0, 500))
+    soon, late = (recommender.customer(RecommendationRequest(purchases=[bought("tea05", days)])) for days in (0, 500))
     assert soon.age.tolist() == late.age.tolist() == [0]
-    assert recommender.customer(Request(purchases=[bought("tea05", -10)])).age.tolist() == [10]
+    assert recommender.customer(RecommendationRequest(purchases=[bought("tea05", -10)])).age.tolist() == [10]
 
 
 def test_a_reason_is_true(recommender: Recommender) -> None:
     held = {purchase.product_id for purchase in recommender.purchases("04")}
     for repeats in (True, False):
-        for one in recommender.recommend(Request("04", include_purchased=repeats)).shown(range(10)):
+        for one in recommender.recommend(RecommendationRequest("04", include_purchased=repeats)).recommendations(range(10)):
             if one.reason.kind is ReasonKind.BOUGHT_BEFORE:
                 assert one.product_id in held
             if one.reason.kind is ReasonKind.BECAUSE_YOU_BOUGHT:
@@ -118,18 +141,18 @@ def test_a_reason_is_true(recommender: Recommender) -> None:
 
 
 def test_habits_and_looks_are_given_as_reasons(recommender: Recommender) -> None:
-    kinds = {one.reason.kind for one in recommender.recommend(Request("04")).shown(range(10))}
+    kinds = {one.reason.kind for one in recommender.recommend(RecommendationRequest("04")).recommendations(range(10))}
     assert ReasonKind.BOUGHT_BEFORE in kinds
-    (first, *_) = recommender.recommend(Request(viewed=["tea03"])).shown([0])
+    (first, *_) = recommender.recommend(RecommendationRequest(viewed=["tea03"])).recommendations([0])
     assert (first.reason.source, first.reason.kind, first.reason.product_ids) == (
         Source.ITEM_ITEM,
         ReasonKind.BECAUSE_OF_BASKET,
         ("tea03",),
     )
     assert first.reason.text({"tea03": "white tea"}.__getitem__) == "Because of your interest in white tea."
-    (first, *_) = recommender.popular("France").shown([0])
+    (first, *_) = recommender.popular("France").recommendations([0])
     assert first.reason.kind is ReasonKind.POPULAR_IN_COUNTRY
-    (first, *_) = recommender.popular().shown([0])
+    (first, *_) = recommender.popular().recommendations([0])
     assert (first.reason.kind, first.reason.text(str)) == (ReasonKind.POPULAR, "It sells well at present.")
 
 
@@ -140,7 +163,7 @@ def test_what_everybody_has_bought_of_late_is_popular(recommender: Recommender) 
 def test_similar_products_are_bought_by_the_same_customers(recommender: Recommender) -> None:
     ranking = recommender.similar("tea03")
     assert "tea03" not in ids(ranking)
-    first = ranking.shown([0])[0]
+    first = ranking.recommendations([0])[0]
     assert first.product_id.startswith("tea")
     assert (first.reason.kind, first.reason.product_ids) == (ReasonKind.BOUGHT_TOGETHER, ("tea03",))
     with pytest.raises(UnknownProduct):
@@ -149,10 +172,12 @@ def test_similar_products_are_bought_by_the_same_customers(recommender: Recommen
 
 def test_a_product_that_few_have_bought_is_like_those_of_its_name() -> None:
     data = habits()
-    lonely = Data(data.interactions.filter(data.interactions["product_id"].to_numpy() != "tea00"), data.names)
+    lonely = TrainingData(data.interactions.filter(data.interactions["product_id"].to_numpy() != "tea00"), data.names)
     rows = [*lonely.interactions.to_pylist(), {**lonely.interactions.to_pylist()[0], "product_id": "tea00"}]
-    few = fit_before(Data(lonely.interactions.from_pylist(rows, lonely.interactions.schema), data.names), OPENING + timedelta(150), SMALL)
-    first = few.similar("tea00").shown([0])[0]
+    few = fit_before(
+        TrainingData(lonely.interactions.from_pylist(rows, lonely.interactions.schema), data.names), OPENING + timedelta(150), SMALL
+    )
+    first = few.similar("tea00").recommendations([0])[0]
     assert first.reason.kind is ReasonKind.SIMILAR
     assert "red" in data.names[first.product_id] or "tea" in data.names[first.product_id]
 
@@ -173,7 +198,7 @@ def test_nothing_after_the_cutoff_moves_anything(tmp_path: Path) -> None:
     another = rows[0] | {"customer_number": "another", "product_id": "another"}
     changed += [another | {DATE: cutoff + timedelta(days=offset)} for offset in (0, 9)]
     table = data.interactions.from_pylist(changed, data.interactions.schema)
-    fit_before(Data(table, data.names), cutoff, SMALL).save(tmp_path / "changed")
+    fit_before(TrainingData(table, data.names), cutoff, SMALL).save(tmp_path / "changed")
     assert artifact.digest(tmp_path / "as it was") == artifact.digest(tmp_path / "changed")
 
 
@@ -187,20 +212,26 @@ def test_the_last_day_before_the_cutoff_does_move_something(tmp_path: Path) -> N
 def test_the_same_data_in_another_order_gives_the_same_model(recommender: Recommender, tmp_path: Path) -> None:
     data = habits()
     order = np.random.default_rng(3).permutation(data.interactions.num_rows)
-    fit_before(Data(data.interactions.take(order), data.names), OPENING + timedelta(days=150), SMALL).save(tmp_path / "again")
+    fit_before(TrainingData(data.interactions.take(order), data.names), OPENING + timedelta(days=150), SMALL).save(tmp_path / "again")
     recommender.save(tmp_path / "model")
     assert artifact.digest(tmp_path / "again") == artifact.digest(tmp_path / "model")
 
 
 def test_a_loaded_model_answers_exactly_as_the_one_in_memory(recommender: Recommender, board: Recommender, tmp_path: Path) -> None:
-    requests = [Request("04"), Request("04", include_purchased=False), Request(viewed=["tea03"]), Request(country="France"), Request()]
+    requests = [
+        RecommendationRequest("04"),
+        RecommendationRequest("04", include_purchased=False),
+        RecommendationRequest(viewed=["tea03"]),
+        RecommendationRequest(country="France"),
+        RecommendationRequest(),
+    ]
     for name, model in (("habits", recommender), ("board", board)):
         model.save(tmp_path / name)
         loaded = Recommender.load(tmp_path / name)
         loaded.check()
         for request in requests:
             answer, again = model.recommend(request), loaded.recommend(request)
-            assert again.shown(range(len(again))) == answer.shown(range(len(answer)))
+            assert again.recommendations(range(len(again))) == answer.recommendations(range(len(answer)))
 
 
 def test_a_model_that_answers_otherwise_is_refused(recommender: Recommender, tmp_path: Path) -> None:
@@ -232,7 +263,7 @@ def test_serving_imports_nothing_that_is_for_training() -> None:
 
 def test_too_little_to_learn_from_still_serves() -> None:
     tiny = fit_before(checkerboard(2 * 2), OPENING + timedelta(days=7), SMALL)
-    assert tiny.recommend(Request("c00", include_purchased=False)).step is Step.BLEND
+    assert tiny.recommend(RecommendationRequest("c00", include_purchased=False)).step is FallbackStep.BLEND
     with pytest.raises(ValueError, match="nobody bought"):
         fit_before(checkerboard(), date(2019, 1, 1), SMALL)
 

@@ -1,0 +1,92 @@
+"""The model card, in Markdown."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from ml.recommender.candidates import CANDIDATE_COUNT
+from ml.recommender.features import WINDOW
+from ml.recommender.train import TrainingData
+
+VARIANTS, BASELINES = ("all", "new", "no_history"), ("own_purchases", "popularity")
+METRICS = ("ndcg", "recall", "hit_rate", "coverage")
+TEXT = """# The recommender
+
+Ranks products by what a customer is likely to buy next. Two stages: a blend of generators chooses {candidate_count} candidates; a LightGBM
+lambdarank model orders them, one where products bought before may be recommended, and one where they may not.
+
+## Data
+
+{events:,} purchases (customer, product, day) through {through}; content hash `{sha256}`.
+
+## Metrics
+
+At {k}, averaged over the customers who bought something in a window of {window} days, of which the model has seen nothing. The
+validation window begins on {validation}, the test window on {test}. Scored in the test window: {counts}. `all`: any product; `new`: only
+products that the customer had not bought before; `no history`: first-time buyers, of whom nothing is known.
+
+| list | {columns} |
+|---|{rule}|
+{table}
+
+Candidate recall: the best {length} of a list contain this share of what was bought in the test window: {recalls}.
+
+## Hyperparameters
+
+| name | value |
+|---|--:|
+{hyperparameters}
+
+## Limits
+
+* One window is narrow: the standard error of NDCG is about 0.007 (all) and 0.005 (new).
+* A product that was never sold is not recommended, and of a product with few buyers little is known but its name.
+* A first-time buyer gets popular products, until they view products or fill the basket.
+* The training data has no views and baskets: their weights are set by hand.
+* The model repeats what customers did, and so what they were offered: it cannot tell what would have sold had it been shown.
+"""
+
+
+def write_card(
+    data: TrainingData, cutoff: date, hyperparameters: Mapping[str, Any], values: Mapping[str, float], *, k: int, length: int
+) -> str:
+    """The text of the card.
+
+    values: the metrics, by window, variant and baseline
+    k: the number of products that metrics are measured at
+    length: the number of products of the lists
+    """
+    windows = {window: short for window, short in (("validation", "val."), ("test", "test")) if f"{window}.all.users" in values}
+    names = [f"{name}_at_{k}" for name in METRICS]
+    counts = ", ".join(f"{int(values[f'test.{variant}.users'])} {variant.replace('_', ' ')}" for variant in VARIANTS)
+    recalls = ", ".join(f"{values[f'test.{variant}.candidate_recall']:.3f} {variant}" for variant in ("all", "new"))
+    return TEXT.format(
+        events=data.interactions.num_rows,
+        through=data.through_date,
+        sha256=data.sha256,
+        validation=data.validation_date,
+        test=cutoff,
+        counts=counts,
+        recalls=recalls,
+        table="\n".join(_rows(values, list(windows), names)),
+        hyperparameters="\n".join(f"| {name} | {value} |" for name, value in hyperparameters.items()),
+        columns=" | ".join(f"{short} {name}" for short in windows.values() for name in METRICS),
+        rule=" | ".join(["--:"] * len(windows) * len(METRICS)),
+        candidate_count=CANDIDATE_COUNT,
+        length=length,
+        window=WINDOW,
+        k=k,
+    )
+
+
+def _rows(values: Mapping[str, float], windows: list[str], names: list[str]) -> list[str]:
+    """The rows of the table: the recommender and its baselines, by variant."""
+    rows = []
+    for variant in VARIANTS:
+        for baseline in ("", *BASELINES):
+            prefix = f"{variant}.{baseline}" if baseline else variant
+            keys = [f"{window}.{prefix}.{name}" for window in windows for name in names]
+            if keys[0] in values:
+                label = f"{variant.replace('_', ' ')}: {baseline.replace('_', ' ') or '**the recommender**'}"
+                rows.append(f"| {label} | {' | '.join(f'{values[key]:.3f}' for key in keys)} |")
+    return rows
