@@ -41,9 +41,9 @@ class Vocabulary:
 
     async def correct(self, asked: list[str], doubtful: Iterable[str]) -> list[str]:
         """The words that were asked for, with each doubtful one that no product has replaced by the closest that one has."""
-        unused = await self._unused(doubtful)
+        unused = await self._unused_words(doubtful)
         candidates = {word: self._closest(word) for word in unused}
-        unused_candidates = await self._unused({candidate for found in candidates.values() for candidate in found})
+        unused_candidates = await self._unused_words({candidate for found in candidates.values() for candidate in found})
         return [next((found for found in candidates.get(word, ()) if found not in unused_candidates), word) for word in asked]
 
     async def learn(self) -> None:
@@ -63,9 +63,9 @@ class Vocabulary:
                 # An import changes many products at once, and calls must not wait for all of them.
                 await asyncio.sleep(0)
 
-    async def _unused(self, words: Iterable[str]) -> set[str]:
+    async def _unused_words(self, words: Iterable[str]) -> set[str]:
         checked = list(words)
-        return await self._repository.unused(checked) if checked else set()
+        return await self._repository.unused_words(checked) if checked else set()
 
     def _closest(self, word: str) -> list[str]:
         """The words closest to this one by edit distance, the more common first where that is equal."""

@@ -18,7 +18,7 @@ from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.shelf import LINEAGE, Shelf
 from tests.ml.standin.model import Standin
-from tests.services.catalog.shop import refused
+from tests.services.errors import fails_with
 
 MODEL = "hashiramart-recommender"
 
@@ -96,7 +96,7 @@ def staff(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Keeper:
 
 def test_before_a_model_is_promoted_there_is_none(shelf: Shelf, staff: Keeper) -> None:
     shelf.put(1)
-    with refused(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
+    with fails_with(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
         staff.get()
 
 
@@ -136,7 +136,7 @@ def test_a_rollback_is_one_call_and_can_be_taken_back(shelf: Shelf, admin: Keepe
 
 def test_without_a_champion_before_there_is_no_rollback(shelf: Shelf, admin: Keeper) -> None:
     admin.promote(shelf.put(1))
-    with refused(grpc.StatusCode.FAILED_PRECONDITION, "NO_PREVIOUS_MODEL"):
+    with fails_with(grpc.StatusCode.FAILED_PRECONDITION, "NO_PREVIOUS_MODEL"):
         admin.roll_back()
 
 
@@ -152,13 +152,13 @@ def test_versions_are_listed_the_newest_first_page_by_page(shelf: Shelf, staff: 
 def test_an_unknown_version_is_named(shelf: Shelf, admin: Keeper) -> None:
     calls: list[Callable[[], object]] = [lambda: admin.get("7"), lambda: admin.promote("7")]
     for call in calls:
-        with refused(grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND"):
+        with fails_with(grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND"):
             call()
 
 
 def test_what_did_not_pass_the_gate_is_promoted_by_force_alone(shelf: Shelf, admin: Keeper) -> None:
     number = shelf.put(1, passed=False)
-    with refused(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_REFUSED_BY_GATE"):
+    with fails_with(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_REFUSED_BY_GATE"):
         admin.promote(number)
     assert admin.promote(number, force=True).serving
 
@@ -166,7 +166,7 @@ def test_what_did_not_pass_the_gate_is_promoted_by_force_alone(shelf: Shelf, adm
 def test_what_cannot_be_served_is_not_promoted(shelf: Shelf, admin: Keeper) -> None:
     admin.promote(shelf.put(1))
     broken = shelf.put(2, expected=3)
-    with refused(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_UNFIT"):
+    with fails_with(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_UNFIT"):
         admin.promote(broken)
     assert admin.get().version == "1"
 
@@ -175,7 +175,7 @@ def test_staff_may_look_and_only_admins_promote(shelf: Shelf, staff: Keeper) -> 
     shelf.put(1)
     calls: list[Callable[[], object]] = [lambda: staff.promote("1"), staff.roll_back]
     for call in calls:
-        with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+        with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()
 
 
@@ -183,5 +183,5 @@ def test_while_the_registry_is_away_it_says_so(shelf: Shelf, admin: Keeper, mlfl
     admin.promote(shelf.put(1))
     with mlflow.stopped():
         for call in (admin.get, admin.page, admin.roll_back, lambda: admin.promote("1")):
-            with refused(grpc.StatusCode.UNAVAILABLE, "REGISTRY_UNAVAILABLE"):
+            with fails_with(grpc.StatusCode.UNAVAILABLE, "REGISTRY_UNAVAILABLE"):
                 call()

@@ -66,7 +66,7 @@ class _Shape(NamedTuple):
 def _page(order: SortOrder, filters: frozenset[str], continued: bool, show_deleted: bool) -> Select[Any]:
     shape = _Shape(order, filters, continued, show_deleted)
     conditions = [*_filters(products.c, shape), *_continuation(shape)]
-    return select(*PRODUCT).where(*conditions).order_by(*_sorted(products.c, shape)).limit(_LIMIT)
+    return select(*PRODUCT).where(*conditions).order_by(*_order_by(products.c, shape)).limit(_LIMIT)
 
 
 @lru_cache(maxsize=256)
@@ -86,20 +86,20 @@ def _search(match: MatchedIn, order: SortOrder, filters: frozenset[str], continu
         .cte("matches")
         .prefix_with("MATERIALIZED")
     )
-    first = select(matches.c.id).order_by(*_sorted(matches.c, shape)).limit(_LIMIT).subquery()
+    first = select(matches.c.id).order_by(*_order_by(matches.c, shape)).limit(_LIMIT).subquery()
     found = union_all(select(scan.c.id).where(scanned == _LIMIT), select(first.c.id)).subquery()
-    return select(*PRODUCT).join_from(found, products, products.c.id == found.c.id).order_by(*_sorted(products.c, shape))
+    return select(*PRODUCT).join_from(found, products, products.c.id == found.c.id).order_by(*_order_by(products.c, shape))
 
 
 def _scan(match: MatchedIn, shape: _Shape) -> CTE:
     """The products that match among the next ones of the list."""
     existing = [] if shape.show_deleted else [NOT_DELETED]
-    order = _sorted(products.c, shape)
+    order = _order_by(products.c, shape)
     following = select(products).where(*existing, *_continuation(shape)).order_by(*order).limit(_SCAN_SIZE).subquery()
     return (
         select(following.c.id)
         .where(*_matching(following.c, match, shape))
-        .order_by(*_sorted(following.c, shape))
+        .order_by(*_order_by(following.c, shape))
         .limit(_LIMIT)
         .cte("scan")
         .prefix_with("MATERIALIZED")
@@ -126,7 +126,7 @@ def _filters(columns: Columns, shape: _Shape) -> Iterator[ColumnElement[bool]]:
         yield columns.price_cents <= bindparam("max_price_cents", type_=Integer)
 
 
-def _sorted(columns: Columns, shape: _Shape) -> list[ColumnElement[Any]]:
+def _order_by(columns: Columns, shape: _Shape) -> list[ColumnElement[Any]]:
     return [columns[key.field].desc() if key.descending else columns[key.field] for key in shape.order]
 
 

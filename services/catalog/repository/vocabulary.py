@@ -31,6 +31,6 @@ class VocabularyRepository:
         """The texts of the next products, by id."""
         return [ProductTexts(*row) for row in await self._database.fetch(_TEXTS, after_id=after_id, limit=limit)]
 
-    async def unused(self, words: Sequence[str]) -> set[str]:
+    async def unused_words(self, words: Sequence[str]) -> set[str]:
         """The words that no product has in any inflection."""
         return {row[0] for row in await self._database.fetch(_UNUSED, asked=words)}

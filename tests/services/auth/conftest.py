@@ -1,4 +1,4 @@
-"""What the tests of auth can ask for: auth as it is run, and people."""
+"""Fixtures of the tests of auth: the service as a process, and users."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.services.auth.processes import Auth, migrated, sql
 
 @pytest.fixture(scope="module")
 def database_url(postgres_url: str) -> str:
-    """The module's database, with auth's tables in it."""
+    """The URL of the module's database, with auth's tables."""
     return migrated(postgres_url)
 
 
 @pytest.fixture
 def own_database(postgres: Postgres) -> str:
-    """A database that no replica of another test works on."""
+    """The URL of a database that no other test uses."""
     return migrated(postgres.create_database())
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def grpc_server(folder: Path, database_url: str) -> Iterator[Auth]:
-    """pytest-grpc's server, for the tests of auth a process: what it forgets when it is restarted matters, and what it logs."""
+    """The server of pytest-grpc, here a process, since the tests restart it and read its log."""
     with Auth(folder, database_url) as auth:
         yield auth
 
@@ -47,19 +47,19 @@ def grpc_stub_cls() -> type[auth_pb2_grpc.AuthServiceStub]:
 
 @pytest.fixture
 def ann(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
-    """Somebody new."""
+    """A person without an account."""
     return Person(grpc_stub)
 
 
 @pytest.fixture
 def bob(grpc_stub: auth_pb2_grpc.AuthServiceStub) -> Person:
-    """Somebody else who is new."""
+    """Another person without an account."""
     return Person(grpc_stub, "bob")
 
 
 @pytest.fixture
 def admin(grpc_stub: auth_pb2_grpc.AuthServiceStub, database_url: str) -> Person:
-    """Somebody new who administers."""
+    """A new admin."""
     root = Person(grpc_stub, "root")
     root.signs_up()
     sql(database_url, "UPDATE auth.users SET role = 'admin' WHERE email = $1", root.email)

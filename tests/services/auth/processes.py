@@ -1,4 +1,4 @@
-"""Auth as it is run: a process that is started, told to stop and started again."""
+"""Auth as a process that can be stopped and started again."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ SERVICE_SECRET = "the catalog's own secret, 100% long enough"
 
 
 class Auth:
-    """A replica of the auth service on a database."""
+    """A replica of the auth service."""
 
     def __init__(self, folder: Path, database_url: str, **environment: str) -> None:
         self.port = free_port()
@@ -35,7 +35,7 @@ class Auth:
             "AUTH_SECRET": secrets.token_urlsafe(),
             "AUTH_SERVICE_SECRETS": f'{{"catalog": "{SERVICE_SECRET}"}}',
             "MESH_DRAIN_DELAY_SECONDS": "0",
-            # A busy machine is no outage.
+            # A busy machine is not an outage.
             "MESH_DATABASE_ACQUIRE_SECONDS": "10",
             "MESH_DATABASE_CONNECT_SECONDS": "10",
         } | environment
@@ -50,14 +50,14 @@ class Auth:
         self.stop()
 
     def launch(self) -> None:
-        """Returns at once, whether it will serve or not."""
+        """Starts the process without waiting until it serves."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.auth"], env=os.environ | self.environment, stdout=log, stderr=log
             )
 
     def start(self) -> None:
-        """Returns when it serves."""
+        """Starts the process, and waits until it serves."""
         self.launch()
         assert self._process
         deadline = time.monotonic() + 90
@@ -69,13 +69,13 @@ class Auth:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Returns when it has ended, as it was told to."""
+        """Stops the process, and waits until it has exited with 0."""
         assert self._process
         self._process.terminate()
         assert self._process.wait(timeout=30) == 0, self.log
 
     def serves(self) -> bool:
-        """What it says of its own health."""
+        """Whether it reports itself healthy."""
         return grpc_serves(self.port)
 
     @property
@@ -96,13 +96,13 @@ class Auth:
 
 
 def migrated(database_url: str) -> str:
-    """The database, with auth's tables in it."""
+    """The same URL, after the migration of auth's tables."""
     asyncio.run(migrate("auth", database_url))
     return database_url
 
 
 def sql(database_url: str, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-    """Runs a statement past the service: makes time pass, or looks at what is kept."""
+    """Runs a statement directly on the database, to let time pass or to inspect rows."""
 
     async def run() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(database_url)
@@ -112,11 +112,3 @@ def sql(database_url: str, statement: str, *arguments: Any) -> list[asyncpg.Reco
             await connection.close()
 
     return asyncio.run(run())
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Returns when it holds; fails if it does not come to."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

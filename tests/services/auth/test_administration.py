@@ -11,20 +11,21 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
-from tests.services.auth.people import Metadata, Person, refusal
+from tests.services.auth.people import Metadata, Person
 from tests.services.auth.processes import sql
+from tests.services.errors import error_of
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.fixture
 def root(admin: Person) -> Metadata:
-    """What an admin's calls bring."""
+    """The metadata of an admin's calls."""
     return admin.by(admin.signs_in())
 
 
 def pages(stub: AuthServiceStub, metadata: Metadata, request: auth_pb2.ListUsersRequest) -> list[list[str]]:
-    """The addresses on each page, to the last."""
+    """The e-mail addresses on each page of the list."""
     found = []
     while True:
         page = stub.ListUsers(request, metadata=metadata)
@@ -34,11 +35,11 @@ def pages(stub: AuthServiceStub, metadata: Metadata, request: auth_pb2.ListUsers
         request.page_token = page.next_page_token
 
 
-def test_users_are_listed_the_newest_first_and_each_once(grpc_stub: AuthServiceStub, root: Metadata, database_url: str) -> None:
+def test_users_are_listed_newest_first_and_each_once(grpc_stub: AuthServiceStub, root: Metadata, database_url: str) -> None:
     people = [Person(grpc_stub, f"list{number}-") for number in range(7)]
     for person in people:
         person.signs_up()
-    # Those who came at the same moment are not skipped either.
+    # Users created at the same moment are not skipped either.
     sql(database_url, "UPDATE auth.users SET create_time = date_trunc('minute', create_time) WHERE email LIKE 'list%'")
     request = auth_pb2.ListUsersRequest(page_size=3, search="LIST")
     listed = pages(grpc_stub, root, request)
@@ -50,7 +51,7 @@ def test_users_are_listed_the_newest_first_and_each_once(grpc_stub: AuthServiceS
     assert times == sorted(times, reverse=True)
 
 
-def test_who_signs_up_between_two_pages_moves_nobody(grpc_stub: AuthServiceStub, root: Metadata) -> None:
+def test_a_sign_up_between_two_pages_shifts_no_user(grpc_stub: AuthServiceStub, root: Metadata) -> None:
     people = [Person(grpc_stub, "between") for _ in range(4)]
     for person in people:
         person.signs_up()
@@ -63,7 +64,7 @@ def test_who_signs_up_between_two_pages_moves_nobody(grpc_stub: AuthServiceStub,
     assert second.next_page_token == ""
 
 
-def test_a_search_finds_addresses_and_names_as_they_are_written(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
+def test_a_search_takes_its_text_literally_and_ignores_case(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
     token = ann.signs_up_and_in()
     name = "Zo\u00eb 100%_\\ O'Hara"
     grpc_stub.UpdateCurrentUser(auth_pb2.UpdateCurrentUserRequest(display_name=name), metadata=ann.by(token))
@@ -80,7 +81,7 @@ def test_users_are_listed_by_role(grpc_stub: AuthServiceStub, root: Metadata, an
     assert pages(grpc_stub, root, request) == [[ann.email]]
 
 
-def test_a_page_token_fits_its_own_list_alone(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, bob: Person) -> None:
+def test_a_page_token_belongs_to_one_list(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, bob: Person) -> None:
     ann.signs_up(), bob.signs_up()
     token = grpc_stub.ListUsers(auth_pb2.ListUsersRequest(page_size=1), metadata=root).next_page_token
     altered = token[:-1] + ("A" if token[-1] != "A" else "B")
@@ -90,25 +91,25 @@ def test_a_page_token_fits_its_own_list_alone(grpc_stub: AuthServiceStub, root: 
         auth_pb2.ListUsersRequest(page_token=token, search="a"),
         auth_pb2.ListUsersRequest(page_token=token, role=auth_pb2.ROLE_ADMIN),
     ):
-        refused = refusal(partial(grpc_stub.ListUsers, request, metadata=root))
-        assert (refused.code, refused.reason, refused.fields) == (INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", ["page_token"])
+        error = error_of(partial(grpc_stub.ListUsers, request, metadata=root))
+        assert (error.code, error.reason, error.fields) == (INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", ["page_token"])
 
 
-def test_a_user_who_is_not_there_is_not_found(grpc_stub: AuthServiceStub, root: Metadata) -> None:
+def test_an_unknown_user_is_not_found(grpc_stub: AuthServiceStub, root: Metadata) -> None:
     id = str(uuid.uuid4())
     user = auth_pb2.User(id=id, display_name="x")
     for call in (
         lambda: grpc_stub.GetUser(auth_pb2.GetUserRequest(id=id), metadata=root),
         lambda: grpc_stub.UpdateUser(auth_pb2.UpdateUserRequest(user=user), metadata=root),
     ):
-        refused = refusal(call)
-        assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
+        error = error_of(call)
+        assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "USER_NOT_FOUND")
 
 
-def test_an_id_that_is_no_uuid_is_refused(grpc_stub: AuthServiceStub, root: Metadata) -> None:
-    assert refusal(lambda: grpc_stub.GetUser(auth_pb2.GetUserRequest(id="1"), metadata=root)).fields == ["id"]
+def test_an_id_that_is_not_a_uuid_is_rejected(grpc_stub: AuthServiceStub, root: Metadata) -> None:
+    assert error_of(lambda: grpc_stub.GetUser(auth_pb2.GetUserRequest(id="1"), metadata=root)).fields == ["id"]
     request = auth_pb2.UpdateUserRequest(user=auth_pb2.User(id="1"))
-    assert refusal(lambda: grpc_stub.UpdateUser(request, metadata=root)).reason == "INVALID_REQUEST"
+    assert error_of(lambda: grpc_stub.UpdateUser(request, metadata=root)).reason == "INVALID_REQUEST"
 
 
 def test_an_admin_changes_what_the_mask_names(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
@@ -124,29 +125,29 @@ def test_an_admin_changes_what_the_mask_names(grpc_stub: AuthServiceStub, root: 
     assert (changed.role, changed.customer_number, changed.display_name) == (auth_pb2.ROLE_STAFF, "", "")
 
 
-def test_without_a_mask_what_is_set_is_changed(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
+def test_without_a_mask_the_fields_that_are_set_are_changed(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
     user = ann.signs_up()
     changed = grpc_stub.UpdateUser(auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, customer_number="1")), metadata=root)
     assert (changed.customer_number, changed.display_name, changed.role) == ("1", "Ann", auth_pb2.ROLE_CUSTOMER)
 
 
 @pytest.mark.parametrize("path", ["email", "create_time", "password", "displayName", "", "role.x"])
-def test_a_mask_that_names_what_cannot_be_changed_is_refused(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, path: str) -> None:
+def test_a_mask_that_names_another_field_is_rejected(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, path: str) -> None:
     user = ann.signs_up()
     request = auth_pb2.UpdateUserRequest(
         user=auth_pb2.User(id=user.id, role=auth_pb2.ROLE_STAFF), update_mask=FieldMask(paths=["role", path])
     )
-    refused = refusal(lambda: grpc_stub.UpdateUser(request, metadata=root))
-    assert (refused.code, refused.reason, refused.fields) == (INVALID_ARGUMENT, "INVALID_REQUEST", ["update_mask"])
+    error = error_of(lambda: grpc_stub.UpdateUser(request, metadata=root))
+    assert (error.code, error.reason, error.fields) == (INVALID_ARGUMENT, "INVALID_REQUEST", ["update_mask"])
     assert grpc_stub.GetUser(auth_pb2.GetUserRequest(id=user.id), metadata=root) == user
 
 
-def test_a_role_that_is_changed_must_be_stated(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
+def test_a_changed_role_must_be_specified(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
     request = auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=ann.signs_up().id), update_mask=FieldMask(paths=["role"]))
-    assert refusal(lambda: grpc_stub.UpdateUser(request, metadata=root)).fields == ["user.role"]
+    assert error_of(lambda: grpc_stub.UpdateUser(request, metadata=root)).fields == ["user.role"]
 
 
-def test_of_two_changes_with_one_etag_one_wins(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
+def test_of_concurrent_changes_with_one_etag_one_succeeds(grpc_stub: AuthServiceStub, root: Metadata, ann: Person) -> None:
     user = ann.signs_up()
 
     def change(name: str) -> str:
@@ -161,44 +162,44 @@ def test_of_two_changes_with_one_etag_one_wins(grpc_stub: AuthServiceStub, root:
         outcomes = sorted(threads.map(change, ["a", "b", "c", "d", "e"]))
     assert outcomes == [""] + 4 * ["StatusCode.ABORTED"]
     request = auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, display_name="f", etag=user.etag))
-    assert refusal(lambda: grpc_stub.UpdateUser(request, metadata=root)).reason == "STALE_ETAG"
+    assert error_of(lambda: grpc_stub.UpdateUser(request, metadata=root)).reason == "STALE_ETAG"
 
 
-def test_a_customer_number_is_tied_to_one_user(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, bob: Person) -> None:
+def test_a_customer_number_belongs_to_one_user(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, bob: Person) -> None:
     users = ann.signs_up(), bob.signs_up()
     requests = [auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, customer_number="12347")) for user in users]
     grpc_stub.UpdateUser(requests[0], metadata=root)
-    refused = refusal(lambda: grpc_stub.UpdateUser(requests[1], metadata=root))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "CUSTOMER_NUMBER_TAKEN")
+    error = error_of(lambda: grpc_stub.UpdateUser(requests[1], metadata=root))
+    assert (error.code, error.reason) == (grpc.StatusCode.ALREADY_EXISTS, "CUSTOMER_NUMBER_TAKEN")
 
 
-def test_a_customer_does_not_administer(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_a_customer_may_not_list_users(grpc_stub: AuthServiceStub, ann: Person) -> None:
     metadata = ann.by(ann.signs_up_and_in())
-    refused = refusal(lambda: grpc_stub.ListUsers(auth_pb2.ListUsersRequest(), metadata=metadata))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED")
+    error = error_of(lambda: grpc_stub.ListUsers(auth_pb2.ListUsersRequest(), metadata=metadata))
+    assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED")
 
 
-def test_rights_that_were_taken_away_are_gone_at_once(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, database_url: str) -> None:
+def test_a_former_admin_loses_all_rights_at_once(grpc_stub: AuthServiceStub, root: Metadata, ann: Person, database_url: str) -> None:
     user = ann.signs_up()
     grpc_stub.UpdateUser(auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, role=auth_pb2.ROLE_ADMIN)), metadata=root)
     former = ann.by(ann.signs_in())
     grpc_stub.UpdateUser(auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, role=auth_pb2.ROLE_STAFF)), metadata=root)
     again = auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, role=auth_pb2.ROLE_ADMIN))
-    assert refusal(lambda: grpc_stub.UpdateUser(again, metadata=former)).reason == "ROLE_NOT_ALLOWED"
-    assert refusal(lambda: grpc_stub.ListUsers(auth_pb2.ListUsersRequest(), metadata=former)).reason == "ROLE_NOT_ALLOWED"
+    assert error_of(lambda: grpc_stub.UpdateUser(again, metadata=former)).reason == "ROLE_NOT_ALLOWED"
+    assert error_of(lambda: grpc_stub.ListUsers(auth_pb2.ListUsersRequest(), metadata=former)).reason == "ROLE_NOT_ALLOWED"
 
 
 class TestTheLastAdmin:
     @pytest.fixture(autouse=True)
     def alone(self, database_url: str) -> None:
-        """Nobody administers yet."""
+        """There is no admin yet."""
         sql(database_url, "UPDATE auth.users SET role = 'customer' WHERE role = 'admin'")
 
     @pytest.mark.parametrize("change", [auth_pb2.User(role=auth_pb2.ROLE_STAFF), auth_pb2.User(disabled=True)])
     def test_stays(self, grpc_stub: AuthServiceStub, admin: Person, ann: Person, database_url: str, change: auth_pb2.User) -> None:
         metadata = admin.by(admin.signs_in())
         me = grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=metadata)
-        # A disabled admin is none who could help.
+        # A disabled admin does not count.
         ann.signs_up()
         sql(database_url, "UPDATE auth.users SET role = 'admin', disabled = true WHERE email = $1", ann.email)
         change.id = me.id
@@ -206,11 +207,11 @@ class TestTheLastAdmin:
             lambda: grpc_stub.UpdateUser(auth_pb2.UpdateUserRequest(user=change), metadata=metadata),
             lambda: grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=metadata),
         ):
-            refused = refusal(call)
-            assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
+            error = error_of(call)
+            assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LAST_ADMIN")
         assert grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=metadata) == me
 
-    def test_is_left_when_two_demote_each_other_at_once(
+    def test_remains_when_two_admins_demote_each_other_at_once(
         self, grpc_stub: AuthServiceStub, admin: Person, ann: Person, database_url: str
     ) -> None:
         ann.signs_up()
@@ -226,7 +227,7 @@ class TestTheLastAdmin:
                 )
                 for who, other in ((admin, ann), (ann, admin))
             ]
-            refused = [error for call in calls if (error := call.exception())]
-            assert len(refused) == 1
+            errors = [error for call in calls if (error := call.exception())]
+            assert len(errors) == 1
             [left] = sql(database_url, "SELECT count(*) AS admins FROM auth.users WHERE role = 'admin'")
             assert left["admins"] == 1

@@ -1,12 +1,14 @@
-"""What time has made worthless goes away."""
+"""Deletion of expired rows."""
 
 from pathlib import Path
 
-from tests.services.auth.people import Person, refusal
-from tests.services.auth.processes import Auth, eventually, sql
+from tests.services.auth.people import Person
+from tests.services.auth.processes import Auth, sql
+from tests.services.errors import error_of
+from tests.services.waiting import eventually
 
 
-def test_what_has_expired_is_swept_and_what_has_not_stays(folder: Path, own_database: str) -> None:
+def test_only_expired_rows_are_deleted(folder: Path, own_database: str) -> None:
     auth = Auth(folder, own_database)
     with auth, auth.stub() as stub:
         ann = Person(stub)
@@ -14,7 +16,7 @@ def test_what_has_expired_is_swept_and_what_has_not_stays(folder: Path, own_data
         sql(own_database, "UPDATE auth.sign_ins SET expire_time = now() - interval '1 second'")
         sql(own_database, "UPDATE auth.attempts SET expire_time = now() - interval '1 second'")
         token = ann.signs_in()
-        refusal(lambda: ann.signs_in("wrong password"))
+        error_of(lambda: ann.signs_in("wrong password"))
         assert len(sql(own_database, "SELECT id FROM auth.sign_ins")) == 2
         before = sql(own_database, "SELECT key FROM auth.attempts")
     with auth:
@@ -24,7 +26,7 @@ def test_what_has_expired_is_swept_and_what_has_not_stays(folder: Path, own_data
             assert Person(stub).refreshes(token).access_token
 
 
-def test_a_key_that_no_token_needs_is_replaced(folder: Path, own_database: str) -> None:
+def test_a_key_is_replaced_once_no_token_needs_it(folder: Path, own_database: str) -> None:
     auth = Auth(folder, own_database)
     with auth:
         assert auth.admin("rotate-keys").returncode == 0

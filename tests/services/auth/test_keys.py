@@ -1,4 +1,4 @@
-"""The keys that sign, and who notices when they take turns."""
+"""Signing keys and their rotation."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +24,8 @@ def signed_by(token: auth_pb2.Token) -> str:
     return str(jwt.get_unverified_header(token.access_token)["kid"])
 
 
-def notices(stub: AuthServiceStub, before: list[str]) -> list[str]:
-    """The keys, once they are no longer those of before."""
+def keys_after(stub: AuthServiceStub, before: list[str]) -> list[str]:
+    """The ids of the keys, once they differ from those before."""
     deadline = time.monotonic() + 10
     while (now := key_ids(stub)) == before:
         assert time.monotonic() < deadline
@@ -33,11 +33,11 @@ def notices(stub: AuthServiceStub, before: list[str]) -> list[str]:
     return now
 
 
-def a_quarter_of_an_hour_passes(database_url: str) -> None:
+def fifteen_minutes_pass(database_url: str) -> None:
     sql(database_url, "UPDATE auth.signing_keys SET retire_time = retire_time - interval '17 minutes'")
 
 
-def test_the_listed_keys_verify_what_is_signed(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_the_listed_keys_verify_access_tokens(grpc_stub: AuthServiceStub, ann: Person) -> None:
     token = ann.signs_up_and_in()
     keys = grpc_stub.ListSigningKeys(auth_pb2.ListSigningKeysRequest()).keys
     assert [(key.kty, key.crv, key.use, key.alg) for key in keys] == 2 * [("EC", "P-256", "sig", "ES256")]
@@ -46,15 +46,15 @@ def test_the_listed_keys_verify_what_is_signed(grpc_stub: AuthServiceStub, ann: 
     assert jwt.decode(token.access_token, key, ["ES256"], audience="hashiramart")["role"] == "customer"
 
 
-def test_private_keys_are_not_kept_in_the_open(grpc_stub: AuthServiceStub, database_url: str) -> None:
+def test_private_keys_are_stored_encrypted(grpc_stub: AuthServiceStub, database_url: str) -> None:
     key_ids(grpc_stub)
     rows = sql(database_url, "SELECT sealed_private_key FROM auth.signing_keys")
-    # The object identifier of the curve stands in every private key that can be read.
+    # Every unencrypted private key contains the object identifier of its curve.
     assert len(rows) == 2
     assert not any(bytes.fromhex("06082a8648ce3d030107") in row["sealed_private_key"] for row in rows)
 
 
-def test_a_rotation_signs_nobody_out_and_all_replicas_notice(folder: Path, own_database: str) -> None:
+def test_a_rotation_signs_nobody_out_and_reaches_all_replicas(folder: Path, own_database: str) -> None:
     one = Auth(folder, own_database)
     with one, Auth(folder, own_database, AUTH_SECRET=one.environment["AUTH_SECRET"]) as other, one.stub() as here, other.stub() as there:
         signing, waiting = before = key_ids(here)
@@ -64,7 +64,7 @@ def test_a_rotation_signs_nobody_out_and_all_replicas_notice(folder: Path, own_d
         assert signed_by(old) == signing
 
         assert one.admin("rotate-keys").returncode == 0
-        assert notices(here, before) == notices(there, before) == [waiting, signing]
+        assert keys_after(here, before) == keys_after(there, before) == [waiting, signing]
         new = ann.signs_in()
         assert signed_by(new) == waiting
         for stub in (here, there):
@@ -77,14 +77,14 @@ def test_a_rotation_signs_nobody_out_and_all_replicas_notice(folder: Path, own_d
         assert "is needed until" in again.stderr
         assert len(again.stderr.splitlines()) == 1
 
-        a_quarter_of_an_hour_passes(own_database)
+        fifteen_minutes_pass(own_database)
         assert one.admin("rotate-keys").returncode == 0
-        third, second = notices(there, [waiting, signing])
+        third, second = keys_after(there, [waiting, signing])
         assert second == waiting
         assert third not in before
 
 
-def test_replicas_that_start_at_once_make_one_pair(folder: Path, own_database: str) -> None:
+def test_replicas_that_start_at_once_create_one_pair(folder: Path, own_database: str) -> None:
     first = Auth(folder, own_database)
     replicas = [first] + [Auth(folder, own_database, AUTH_SECRET=first.environment["AUTH_SECRET"]) for _ in range(2)]
     try:
@@ -101,7 +101,7 @@ def test_replicas_that_start_at_once_make_one_pair(folder: Path, own_database: s
     assert len(sql(own_database, "SELECT id FROM auth.signing_keys")) == 2
 
 
-def test_another_secret_opens_nothing(folder: Path, grpc_server: Auth, grpc_stub: AuthServiceStub, database_url: str) -> None:
+def test_another_secret_cannot_unseal_the_keys(folder: Path, grpc_server: Auth, grpc_stub: AuthServiceStub, database_url: str) -> None:
     before = key_ids(grpc_stub)
     stranger = Auth(folder, database_url)
     with pytest.raises(RuntimeError, match="AUTH_SECRET is not the secret"):

@@ -1,4 +1,4 @@
-"""Auth while what it needs is away, and behind a pooler."""
+"""Auth during outages of what it depends on, and behind a pooler."""
 
 import secrets
 import time
@@ -16,33 +16,35 @@ from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
 from hashiramart.recommender.v1 import recommender_pb2
 from tests.engines.ports import free_port
 from tests.engines.postgres import PgBouncer, Postgres
-from tests.services.auth.people import Person, refusal
-from tests.services.auth.processes import SERVICE_SECRET, Auth, eventually, sql
+from tests.services.auth.people import Person
+from tests.services.auth.processes import SERVICE_SECRET, Auth, sql
+from tests.services.errors import error_of
+from tests.services.waiting import eventually
 
 
-def test_without_its_database_it_says_so_quickly_and_comes_back_by_itself(
+def test_an_outage_of_the_database_is_reported_quickly_and_recovered_from(
     postgres: Postgres, grpc_server: Auth, grpc_stub: AuthServiceStub, ann: Person
 ) -> None:
     token = ann.signs_up_and_in()
     with postgres.stopped():
         for call in (ann.signs_in, lambda: ann.refreshes(token), Person(grpc_stub).signs_up):
             started = time.monotonic()
-            refused = refusal(call)
-            assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
-            assert refused.retry_seconds
+            error = error_of(call)
+            assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+            assert error.retry_seconds
             assert time.monotonic() - started < 3
         eventually(lambda: not grpc_server.serves())
-        # What needs no database goes on.
+        # Calls that need no database still succeed.
         assert len(grpc_stub.ListSigningKeys(auth_pb2.ListSigningKeysRequest()).keys) == 2
         service = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret=SERVICE_SECRET)
         assert grpc_stub.IssueToken(service).scope == "service"
     eventually(grpc_server.serves)
     assert ann.signs_in().access_token
-    # An outage is no theft: the token was not spent.
+    # The failed call did not spend the token.
     assert ann.refreshes(token).access_token
 
 
-def test_it_starts_before_its_database(postgres: Postgres, folder: Path, database_url: str, grpc_server: Auth) -> None:
+def test_auth_starts_before_its_database(postgres: Postgres, folder: Path, database_url: str, grpc_server: Auth) -> None:
     early = Auth(folder, database_url, AUTH_SECRET=grpc_server.environment["AUTH_SECRET"])
     with postgres.stopped():
         early.launch()
@@ -56,7 +58,7 @@ def test_it_starts_before_its_database(postgres: Postgres, folder: Path, databas
         early.stop()
 
 
-def test_it_works_through_a_pooler(pgbouncer: PgBouncer, folder: Path, database_url: str, grpc_server: Auth) -> None:
+def test_auth_works_through_a_pooler(pgbouncer: PgBouncer, folder: Path, database_url: str, grpc_server: Auth) -> None:
     environment = {"AUTH_SECRET": grpc_server.environment["AUTH_SECRET"], "MESH_DATABASE_POOLER": "true"}
     with Auth(folder, pgbouncer.url(database_url), **environment) as auth, auth.stub() as stub:
         people = [Person(stub) for _ in range(8)]
@@ -65,11 +67,11 @@ def test_it_works_through_a_pooler(pgbouncer: PgBouncer, folder: Path, database_
             for _ in range(3):
                 tokens = list(threads.map(Person.refreshes, people, tokens))
         stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=people[0].by(tokens[0]))
-        assert refusal(people[0].signs_in).reason == "INVALID_GRANT"
+        assert error_of(people[0].signs_in).reason == "INVALID_GRANT"
 
 
 class Recommender:
-    """As much of a recommender as auth calls."""
+    """The one RPC of the recommender that auth calls."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -94,7 +96,7 @@ class Recommender:
             server.stop(None).wait()
 
 
-def test_a_deleted_users_events_are_forgotten_as_soon_as_the_recommender_can_be_reached(folder: Path, own_database: str) -> None:
+def test_a_deleted_users_events_are_forgotten_once_the_recommender_can_be_reached(folder: Path, own_database: str) -> None:
     recommender = Recommender(f"127.0.0.1:{free_port()}")
     environment = {"AUTH_SECRET": secrets.token_urlsafe(), "AUTH_RECOMMENDER_ADDRESS": recommender.address}
 
@@ -116,21 +118,21 @@ def test_a_deleted_users_events_are_forgotten_as_soon_as_the_recommender_can_be_
     assert [user for user, _ in recommender.forgotten if user == late] == [late]
 
 
-def test_nothing_secret_is_logged(folder: Path, database_url: str, grpc_server: Auth) -> None:
+def test_no_secret_is_logged(folder: Path, database_url: str, grpc_server: Auth) -> None:
     auth = Auth(folder, database_url, AUTH_SECRET=grpc_server.environment["AUTH_SECRET"], MESH_LOG_LEVEL="debug")
     with auth, auth.stub() as stub:
         ann = Person(stub, "very.private")
         first = ann.signs_up_and_in()
         second = ann.refreshes(first)
-        refusal(lambda: ann.refreshes(first))
-        refusal(lambda: ann.signs_in("a wrong password"))
+        error_of(lambda: ann.refreshes(first))
+        error_of(lambda: ann.signs_in("a wrong password"))
         request = auth_pb2.UpdateCurrentUserRequest(password="a new password", current_password=ann.password)
         stub.UpdateCurrentUser(request, metadata=ann.by(second))
         service = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret="a wrong secret")
-        refusal(lambda: stub.IssueToken(service))
+        error_of(lambda: stub.IssueToken(service))
         sql(database_url, "ALTER TABLE auth.sign_ins RENAME TO away")
         try:
-            fault = refusal(lambda: ann.signs_in("a new password"))
+            fault = error_of(lambda: ann.signs_in("a new password"))
         finally:
             sql(database_url, "ALTER TABLE auth.away RENAME TO sign_ins")
     assert (fault.code, fault.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")

@@ -1,4 +1,4 @@
-"""Signing in, staying signed in, and being kept out."""
+"""Grants, refresh tokens and revocation."""
 
 import base64
 import statistics
@@ -13,13 +13,14 @@ from argon2 import PasswordHasher
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
-from tests.services.auth.people import PASSWORD, Person, refusal
+from tests.services.auth.people import PASSWORD, Person
 from tests.services.auth.processes import SERVICE_SECRET, sql
+from tests.services.errors import error_of
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_a_token_says_who_somebody_is(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_a_token_identifies_its_user(grpc_stub: AuthServiceStub, ann: Person) -> None:
     user = ann.signs_up()
     token = ann.signs_in()
     claims = jwt.decode(token.access_token, options={"verify_signature": False})
@@ -32,11 +33,11 @@ def test_a_token_says_who_somebody_is(grpc_stub: AuthServiceStub, ann: Person) -
 
 def test_a_wrong_password_and_an_unknown_address_look_the_same(ann: Person, bob: Person) -> None:
     ann.signs_up()
-    wrong = refusal(lambda: ann.signs_in("wrong password"))
+    wrong = error_of(lambda: ann.signs_in("wrong password"))
     assert (wrong.code, wrong.reason, wrong.fields) == (UNAUTHENTICATED, "INVALID_GRANT", [])
-    assert refusal(bob.signs_in) == wrong
+    assert error_of(bob.signs_in) == wrong
     bob.email = "this is no address"
-    assert refusal(bob.signs_in) == wrong
+    assert error_of(bob.signs_in) == wrong
 
 
 def test_a_wrong_password_an_unknown_address_and_a_disabled_account_take_the_same_time(
@@ -50,48 +51,48 @@ def test_a_wrong_password_an_unknown_address_and_a_disabled_account_take_the_sam
     def seconds(who: Person, password: str) -> float:
         sql(database_url, "DELETE FROM auth.attempts")
         started = time.perf_counter()
-        refusal(lambda: who.signs_in(password))
+        error_of(lambda: who.signs_in(password))
         return time.perf_counter() - started
 
     rounds = [(seconds(ann, "wrong password"), seconds(nobody, PASSWORD), seconds(bob, PASSWORD)) for _ in range(15)]
     wrong, unknown, closed = (statistics.median(column) for column in zip(*rounds, strict=True))
-    # A hash takes most of a sign-in's time: without one, it would be a tenth.
+    # Hashing takes most of the time of a sign-in: without it, a sign-in would take a tenth.
     assert 0.5 < unknown / wrong < 2
     assert 0.5 < closed / wrong < 2
 
 
-def test_the_address_is_compared_without_case(ann: Person) -> None:
+def test_the_email_address_is_compared_without_case(ann: Person) -> None:
     ann.signs_up()
     ann.email = ann.email.upper()
     assert ann.signs_in().access_token
 
 
-def test_a_password_is_the_same_however_its_accents_are_typed(ann: Person) -> None:
+def test_a_password_does_not_depend_on_how_its_accents_are_typed(ann: Person) -> None:
     ann.password = "cr\u00e8me br\u00fbl\u00e9e"
     ann.signs_up()
     assert ann.signs_in("cre\u0300me bru\u0302le\u0301e").access_token
-    assert refusal(lambda: ann.signs_in("creme brulee")).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.signs_in("creme brulee")).reason == "INVALID_GRANT"
 
 
 def test_every_character_of_a_password_counts(ann: Person) -> None:
     ann.password = "x\0" * 63 + "ab"
     ann.signs_up()
     assert ann.signs_in().access_token
-    assert refusal(lambda: ann.signs_in("x\0" * 63 + "ac")).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.signs_in("x\0" * 63 + "ac")).reason == "INVALID_GRANT"
 
 
-def test_a_refresh_token_is_good_once_and_then_ends_its_family(ann: Person) -> None:
+def test_a_second_use_of_a_refresh_token_ends_the_sign_in(ann: Person) -> None:
     first = ann.signs_up_and_in()
     second = ann.refreshes(first)
     third = ann.refreshes(second)
     assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
     other = ann.signs_in()
-    assert refusal(lambda: ann.refreshes(first)).reason == "INVALID_GRANT"
-    assert refusal(lambda: ann.refreshes(third)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(first)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(third)).reason == "INVALID_GRANT"
     assert ann.refreshes(other).refresh_token
 
 
-def test_of_many_who_use_one_refresh_token_at_once_one_wins_and_the_family_ends(ann: Person) -> None:
+def test_of_concurrent_uses_of_a_refresh_token_one_succeeds_and_the_sign_in_ends(ann: Person) -> None:
     token = ann.signs_up_and_in()
 
     def try_once(_: int) -> auth_pb2.Token | None:
@@ -102,17 +103,17 @@ def test_of_many_who_use_one_refresh_token_at_once_one_wins_and_the_family_ends(
 
     with ThreadPoolExecutor(10) as threads:
         [winner] = filter(None, threads.map(try_once, range(10)))
-    assert refusal(lambda: ann.refreshes(winner)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(winner)).reason == "INVALID_GRANT"
 
 
 @pytest.mark.parametrize("text", ["x", "ä" * 64, "A" * 64, "A" * 63, "!" * 64, "2f1c1a4e-3c1b-4b1e-9c53-6f0c8f3d2a10"])
-def test_what_is_no_refresh_token_is_refused(grpc_stub: AuthServiceStub, text: str) -> None:
+def test_a_malformed_refresh_token_is_rejected(grpc_stub: AuthServiceStub, text: str) -> None:
     request = auth_pb2.IssueTokenRequest(grant_type="refresh_token", refresh_token=text)
-    assert refusal(lambda: grpc_stub.IssueToken(request)).reason == "INVALID_GRANT"
+    assert error_of(lambda: grpc_stub.IssueToken(request)).reason == "INVALID_GRANT"
     grpc_stub.RevokeToken(auth_pb2.RevokeTokenRequest(token=text))
 
 
-def test_an_unused_sign_in_ends_and_a_used_one_ends_too(ann: Person, database_url: str) -> None:
+def test_a_sign_in_expires_sooner_unused_and_later_in_any_case(ann: Person, database_url: str) -> None:
     def days_pass(days: int) -> None:
         sql(
             database_url,
@@ -122,32 +123,32 @@ def test_an_unused_sign_in_ends_and_a_used_one_ends_too(ann: Person, database_ur
 
     idle = ann.signs_up_and_in()
     days_pass(31)
-    assert refusal(lambda: ann.refreshes(idle)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(idle)).reason == "INVALID_GRANT"
 
     used = ann.signs_in()
     for _ in range(3):
         days_pass(25)
         used = ann.refreshes(used)
     days_pass(25)
-    assert refusal(lambda: ann.refreshes(used)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(used)).reason == "INVALID_GRANT"
 
 
-def test_revoking_ends_the_sign_in_and_no_other(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_revoking_ends_one_sign_in_only(grpc_stub: AuthServiceStub, ann: Person) -> None:
     here, there = ann.signs_up_and_in(), ann.signs_in()
     spent, here = here, ann.refreshes(here)
     grpc_stub.RevokeToken(auth_pb2.RevokeTokenRequest(token=here.refresh_token))
     grpc_stub.RevokeToken(auth_pb2.RevokeTokenRequest(token=here.refresh_token))
-    assert refusal(lambda: ann.refreshes(here)).reason == "INVALID_GRANT"
-    assert refusal(lambda: ann.refreshes(spent)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(here)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(spent)).reason == "INVALID_GRANT"
     assert ann.refreshes(there).access_token
 
 
-def test_a_disabled_user_is_out(grpc_stub: AuthServiceStub, ann: Person, admin: Person) -> None:
+def test_a_disabled_user_is_locked_out(grpc_stub: AuthServiceStub, ann: Person, admin: Person) -> None:
     user, token = ann.signs_up(), ann.signs_in()
     grpc_stub.UpdateUser(auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, disabled=True)), metadata=admin.by(admin.signs_in()))
-    assert refusal(ann.signs_in).reason == "INVALID_GRANT"
-    assert refusal(lambda: ann.refreshes(token)).reason == "INVALID_GRANT"
-    gone = refusal(lambda: grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=ann.by(token)))
+    assert error_of(ann.signs_in).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(token)).reason == "INVALID_GRANT"
+    gone = error_of(lambda: grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=ann.by(token)))
     assert (gone.code, gone.reason) == (UNAUTHENTICATED, "USER_NOT_FOUND")
 
 
@@ -160,7 +161,7 @@ def test_a_refreshed_token_carries_what_an_admin_has_set(grpc_stub: AuthServiceS
     assert (claims["role"], claims["customer_number"], refreshed.scope) == ("staff", "12346", "staff")
 
 
-def test_a_service_gets_in_by_its_secret(grpc_stub: AuthServiceStub) -> None:
+def test_a_service_authenticates_with_its_secret(grpc_stub: AuthServiceStub) -> None:
     token = grpc_stub.IssueToken(
         auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret=SERVICE_SECRET)
     )
@@ -171,21 +172,21 @@ def test_a_service_gets_in_by_its_secret(grpc_stub: AuthServiceStub) -> None:
 def test_a_service_may_send_its_secret_by_basic_authentication(grpc_stub: AuthServiceStub) -> None:
     request = auth_pb2.IssueTokenRequest(grant_type="client_credentials")
     assert grpc_stub.IssueToken(request, metadata=basic("catalog", quote_plus(SERVICE_SECRET))).scope == "service"
-    assert refusal(lambda: grpc_stub.IssueToken(request, metadata=basic("catalog", "another"))).reason == "INVALID_CLIENT"
-    missing = refusal(lambda: grpc_stub.IssueToken(request, metadata=(("authorization", "Basic %%%"),)))
+    assert error_of(lambda: grpc_stub.IssueToken(request, metadata=basic("catalog", "another"))).reason == "INVALID_CLIENT"
+    missing = error_of(lambda: grpc_stub.IssueToken(request, metadata=(("authorization", "Basic %%%"),)))
     assert (missing.reason, missing.fields) == ("INVALID_REQUEST", ["client_id", "client_secret"])
 
 
 @pytest.mark.parametrize(("name", "secret"), [("catalog", "wrong"), ("catalog", ""), ("nobody", SERVICE_SECRET), ("auth", "x")])
-def test_a_service_with_another_secret_stays_out(grpc_stub: AuthServiceStub, name: str, secret: str) -> None:
+def test_a_service_with_a_wrong_secret_is_rejected(grpc_stub: AuthServiceStub, name: str, secret: str) -> None:
     request = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id=name, client_secret=secret)
-    refused = refusal(lambda: grpc_stub.IssueToken(request))
-    assert (refused.code, refused.reason) == (
+    error = error_of(lambda: grpc_stub.IssueToken(request))
+    assert (error.code, error.reason) == (
         (UNAUTHENTICATED, "INVALID_CLIENT") if secret else (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
     )
 
 
-def test_empty_basic_authentication_beside_a_password_is_not_looked_at(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_empty_basic_authentication_beside_a_password_is_ignored(grpc_stub: AuthServiceStub, ann: Person) -> None:
     ann.signs_up()
     ann.place += basic("", "")
     assert ann.signs_in().access_token
@@ -199,21 +200,21 @@ def test_empty_basic_authentication_beside_a_password_is_not_looked_at(grpc_stub
         ("client_credentials", ["client_id", "client_secret"]),
     ],
 )
-def test_a_grant_without_what_it_needs_is_refused(grpc_stub: AuthServiceStub, grant_type: str, needed: list[str]) -> None:
-    refused = refusal(lambda: grpc_stub.IssueToken(auth_pb2.IssueTokenRequest(grant_type=grant_type)))
-    assert (refused.code, refused.reason, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", needed)
+def test_a_grant_without_its_parameters_is_rejected(grpc_stub: AuthServiceStub, grant_type: str, needed: list[str]) -> None:
+    error = error_of(lambda: grpc_stub.IssueToken(auth_pb2.IssueTokenRequest(grant_type=grant_type)))
+    assert (error.code, error.reason, error.fields) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", needed)
 
 
-def test_an_unknown_grant_is_refused(grpc_stub: AuthServiceStub) -> None:
-    refused = refusal(lambda: grpc_stub.IssueToken(auth_pb2.IssueTokenRequest(grant_type="implicit")))
-    assert (refused.code, refused.reason, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_GRANT_TYPE", ["grant_type"])
+def test_an_unknown_grant_is_rejected(grpc_stub: AuthServiceStub) -> None:
+    error = error_of(lambda: grpc_stub.IssueToken(auth_pb2.IssueTokenRequest(grant_type="implicit")))
+    assert (error.code, error.reason, error.fields) == (grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_GRANT_TYPE", ["grant_type"])
 
 
 def basic(name: str, secret: str) -> tuple[tuple[str, str]]:
     return (("authorization", "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()),)
 
 
-def test_a_password_hashed_by_older_parameters_is_hashed_anew_at_the_next_sign_in(ann: Person, database_url: str) -> None:
+def test_an_outdated_password_hash_is_replaced_at_the_next_sign_in(ann: Person, database_url: str) -> None:
     ann.signs_up()
     older = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(ann.password)
     sql(database_url, "UPDATE auth.users SET password_hash = $2 WHERE email = $1", ann.email, older)

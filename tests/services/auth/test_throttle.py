@@ -1,4 +1,4 @@
-"""Trying too often."""
+"""Limits on sign-ins and sign-ups."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,16 +9,17 @@ import pytest
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
-from tests.services.auth.people import Person, refusal
+from tests.services.auth.people import Person
 from tests.services.auth.processes import Auth, sql
+from tests.services.errors import error_of
 
 
 def fail(who: Person, times: int) -> None:
     for _ in range(times):
-        assert refusal(lambda: who.signs_in("wrong password")).reason == "INVALID_GRANT"
+        assert error_of(lambda: who.signs_in("wrong password")).reason == "INVALID_GRANT"
 
 
-def fail_until_shut_out(who: Person, database_url: str) -> None:
+def fail_until_delayed(who: Person, database_url: str) -> None:
     fail(who, 1)
     sql(database_url, "UPDATE auth.attempts SET count = 18 WHERE key LIKE 'account%'")
     fail(who, 1)
@@ -32,63 +33,63 @@ def time_passes(database_url: str, minutes: float) -> None:
     )
 
 
-def test_failed_sign_ins_delay_the_next_one_longer_and_longer(ann: Person, database_url: str) -> None:
+def test_each_failed_sign_in_doubles_the_delay(ann: Person, database_url: str) -> None:
     ann.signs_up()
     fail(ann, 11)
     waits = []
     for _ in range(12):
-        refused = refusal(ann.signs_in)
-        assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SIGN_INS")
-        assert refused.retry_seconds
-        waits.append(refused.retry_seconds)
-        time_passes(database_url, refused.retry_seconds / 60)
+        error = error_of(ann.signs_in)
+        assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SIGN_INS")
+        assert error.retry_seconds
+        waits.append(error.retry_seconds)
+        time_passes(database_url, error.retry_seconds / 60)
         fail(ann, 1)
     assert waits[:4] == pytest.approx([2, 4, 8, 16], abs=1)
     assert waits[-2:] == pytest.approx([900, 900], abs=2)
 
 
-def test_the_delay_holds_from_everywhere_and_after_a_restart(grpc_server: Auth, ann: Person, bob: Person, database_url: str) -> None:
+def test_the_delay_holds_from_any_address_and_after_a_restart(grpc_server: Auth, ann: Person, bob: Person, database_url: str) -> None:
     ann.signs_up()
-    fail_until_shut_out(ann, database_url)
+    fail_until_delayed(ann, database_url)
     bob.email = ann.email
-    assert refusal(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
+    assert error_of(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
     grpc_server.stop()
     grpc_server.start()
-    assert refusal(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
+    assert error_of(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
 
 
-def test_a_try_during_the_delay_makes_it_no_longer(ann: Person, database_url: str) -> None:
+def test_an_attempt_during_the_delay_does_not_extend_it(ann: Person, database_url: str) -> None:
     ann.signs_up()
-    fail_until_shut_out(ann, database_url)
-    first, last = refusal(ann.signs_in).retry_seconds, None
+    fail_until_delayed(ann, database_url)
+    first, last = error_of(ann.signs_in).retry_seconds, None
     for _ in range(20):
-        last = refusal(ann.signs_in).retry_seconds
+        last = error_of(ann.signs_in).retry_seconds
     assert first and last and last <= first
 
 
-def test_an_unknown_address_is_throttled_alike(ann: Person) -> None:
+def test_an_unknown_email_address_is_throttled_alike(ann: Person) -> None:
     fail(ann, 11)
-    assert refusal(ann.signs_in).reason == "TOO_MANY_SIGN_INS"
+    assert error_of(ann.signs_in).reason == "TOO_MANY_SIGN_INS"
 
 
-def test_a_sign_in_forgives_the_accounts_failures(ann: Person) -> None:
+def test_a_sign_in_clears_the_accounts_failures(ann: Person) -> None:
     ann.signs_up()
     for _ in range(3):
         fail(ann, 9)
         assert ann.signs_in().access_token
 
 
-def test_failures_are_forgotten_after_a_quarter_of_an_hour(ann: Person, database_url: str) -> None:
+def test_failures_expire_after_15_minutes(ann: Person, database_url: str) -> None:
     fail(ann, 10)
     time_passes(database_url, 15.1)
     fail(ann, 10)
 
 
-def test_many_tries_at_once_are_no_way_around(ann: Person) -> None:
+def test_concurrent_attempts_do_not_evade_the_limit(ann: Person) -> None:
     ann.signs_up()
 
     def reason(_: int) -> str:
-        return refusal(lambda: ann.signs_in("wrong password")).reason
+        return error_of(lambda: ann.signs_in("wrong password")).reason
 
     with ThreadPoolExecutor(30) as threads:
         reasons = list(threads.map(reason, range(30)))
@@ -96,7 +97,7 @@ def test_many_tries_at_once_are_no_way_around(ann: Person) -> None:
     assert reasons.count("TOO_MANY_SIGN_INS") == 19
 
 
-def test_one_address_that_tries_many_accounts_is_slowed(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
+def test_attempts_on_many_accounts_from_one_address_are_throttled(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
     bob.signs_up()
     for _ in range(51):
         somebody = Person(grpc_stub)
@@ -104,12 +105,12 @@ def test_one_address_that_tries_many_accounts_is_slowed(grpc_stub: AuthServiceSt
         fail(somebody, 1)
     here = bob.place
     bob.place = ann.place
-    assert refusal(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
+    assert error_of(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
     bob.place = here
     assert bob.signs_in().access_token
 
 
-def test_one_who_signs_in_rightly_does_not_use_up_the_address(ann: Person) -> None:
+def test_successful_sign_ins_do_not_count_against_the_address(ann: Person) -> None:
     ann.signs_up()
     for _ in range(60):
         ann.signs_in()
@@ -122,12 +123,14 @@ def test_one_who_signs_in_rightly_does_not_use_up_the_address(ann: Person) -> No
         ("2001:db8:0:2::1", "2001:db8:0:3::1", False),
         ("198.51.100.1", "::ffff:198.51.100.1", True),
         ("203.0.113.9, 127.0.0.1", "203.0.113.9", True),
-        # Whoever calls may claim what they like: it stands to the left of what the proxy saw.
+        # A caller can forge any entry to the left of the one that the proxy appends.
         ("1.2.3.4, 203.0.113.8", "5.6.7.8, 203.0.113.8", True),
         ("nonsense, 203.0.113.6", "203.0.113.6", True),
     ],
 )
-def test_an_address_is_what_a_trusted_proxy_saw(grpc_stub: AuthServiceStub, database_url: str, first: str, second: str, same: bool) -> None:
+def test_the_client_address_is_what_a_trusted_proxy_reports(
+    grpc_stub: AuthServiceStub, database_url: str, first: str, second: str, same: bool
+) -> None:
     def counted(place: str) -> str:
         sql(database_url, "DELETE FROM auth.attempts")
         somebody = Person(grpc_stub)
@@ -139,7 +142,7 @@ def test_an_address_is_what_a_trusted_proxy_saw(grpc_stub: AuthServiceStub, data
     assert (counted(first) == counted(second)) is same
 
 
-def test_many_who_sign_in_from_one_address_at_once_do_not_hinder_each_other(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_concurrent_sign_ins_from_one_address_do_not_block_each_other(grpc_stub: AuthServiceStub, ann: Person) -> None:
     people = [Person(grpc_stub) for _ in range(6)]
     for somebody in people:
         somebody.signs_up()
@@ -154,7 +157,7 @@ def test_only_a_trusted_proxy_is_believed(folder: Path, own_database: str) -> No
     assert sql(own_database, "SELECT 1 FROM auth.attempts WHERE key = 'address 127.0.0.1'")
 
 
-def test_sign_ups_from_one_address_are_slowed(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_sign_ups_from_one_address_are_throttled(grpc_stub: AuthServiceStub, ann: Person) -> None:
     def sign_up() -> object:
         somebody = Person(grpc_stub)
         somebody.place = ann.place
@@ -162,12 +165,12 @@ def test_sign_ups_from_one_address_are_slowed(grpc_stub: AuthServiceStub, ann: P
 
     for _ in range(51):
         sign_up()
-    refused = refusal(sign_up)
-    assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SIGN_UPS")
-    assert refused.retry_seconds
+    error = error_of(sign_up)
+    assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_SIGN_UPS")
+    assert error.retry_seconds
 
 
-def test_the_current_password_cannot_be_tried_without_end_either(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_attempts_at_the_current_password_are_throttled_too(grpc_stub: AuthServiceStub, ann: Person) -> None:
     metadata = ann.by(ann.signs_up_and_in())
 
     def change(current_password: str) -> Callable[[], object]:
@@ -175,11 +178,11 @@ def test_the_current_password_cannot_be_tried_without_end_either(grpc_stub: Auth
         return lambda: grpc_stub.UpdateCurrentUser(request, metadata=metadata)
 
     for _ in range(11):
-        assert refusal(change("guess")).reason == "WRONG_PASSWORD"
-    assert refusal(change(ann.password)).reason == "TOO_MANY_SIGN_INS"
+        assert error_of(change("guess")).reason == "WRONG_PASSWORD"
+    assert error_of(change(ann.password)).reason == "TOO_MANY_SIGN_INS"
 
 
-def test_more_sign_ins_than_can_be_served_are_told_to_come_again(grpc_stub: AuthServiceStub) -> None:
+def test_sign_ins_beyond_capacity_are_asked_to_retry(grpc_stub: AuthServiceStub) -> None:
     people = [Person(grpc_stub) for _ in range(400)]
     calls = [
         grpc_stub.IssueToken.future(
@@ -187,6 +190,6 @@ def test_more_sign_ins_than_can_be_served_are_told_to_come_again(grpc_stub: Auth
         )
         for somebody in people
     ]
-    refusals = [refusal(call.result) for call in calls]
-    assert {refused.reason for refused in refusals} == {"INVALID_GRANT", "SIGN_IN_BUSY"}
-    assert all(refused.retry_seconds for refused in refusals if refused.reason == "SIGN_IN_BUSY")
+    errors = [error_of(call.result) for call in calls]
+    assert {error.reason for error in errors} == {"INVALID_GRANT", "SIGN_IN_BUSY"}
+    assert all(error.retry_seconds for error in errors if error.reason == "SIGN_IN_BUSY")

@@ -1,4 +1,4 @@
-"""Having an account."""
+"""Users and their own accounts."""
 
 import statistics
 import time
@@ -11,8 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
-from tests.services.auth.people import Person, refusal
+from tests.services.auth.people import Person
 from tests.services.auth.processes import sql
+from tests.services.errors import error_of
 
 CURRENT = auth_pb2.GetCurrentUserRequest()
 
@@ -28,7 +29,7 @@ def test_a_new_user_is_a_customer(ann: Person) -> None:
     assert user.etag
 
 
-def test_an_address_is_kept_in_its_normalised_form(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_an_email_address_is_stored_in_its_normalized_form(grpc_stub: AuthServiceStub, ann: Person) -> None:
     ann.email = f"Ann.{uuid.uuid4().hex}@B\u00dcCHER.Example.COM"
     user = ann.signs_up()
     assert user.email == ann.email.partition("@")[0] + "@b\u00fccher.example.com"
@@ -36,19 +37,19 @@ def test_an_address_is_kept_in_its_normalised_form(grpc_stub: AuthServiceStub, a
     assert ann.signs_in().access_token
 
 
-def test_an_address_is_taken_whatever_the_case_of_its_letters(ann: Person) -> None:
+def test_an_email_address_is_taken_in_any_case(ann: Person) -> None:
     ann.signs_up()
     ann.email = ann.email.title()
-    taken = refusal(ann.signs_up)
+    taken = error_of(ann.signs_up)
     assert (taken.code, taken.reason) == (grpc.StatusCode.ALREADY_EXISTS, "EMAIL_TAKEN")
 
 
-def test_a_taken_address_takes_the_time_of_a_free_one(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_a_taken_email_address_takes_the_time_of_a_free_one(grpc_stub: AuthServiceStub, ann: Person) -> None:
     ann.signs_up()
 
     def taken() -> float:
         started = time.perf_counter()
-        refusal(ann.signs_up)
+        error_of(ann.signs_up)
         return time.perf_counter() - started
 
     def free() -> float:
@@ -61,12 +62,12 @@ def test_a_taken_address_takes_the_time_of_a_free_one(grpc_stub: AuthServiceStub
     assert 0.5 < statistics.median(a for a, _ in rounds) / statistics.median(b for _, b in rounds) < 2
 
 
-def test_of_many_who_sign_up_with_one_address_one_gets_it(ann: Person) -> None:
+def test_of_concurrent_sign_ups_with_one_email_address_one_succeeds(ann: Person) -> None:
     def reason(_: int) -> str:
         try:
             ann.signs_up()
         except grpc.RpcError:
-            return refusal(ann.signs_up).reason
+            return error_of(ann.signs_up).reason
         return ""
 
     with ThreadPoolExecutor(8) as threads:
@@ -94,19 +95,19 @@ def test_of_many_who_sign_up_with_one_address_one_gets_it(ann: Person) -> None:
 def test_a_sign_up_that_breaks_a_rule_names_the_field(grpc_stub: AuthServiceStub, ann: Person, field: str, value: str) -> None:
     request = auth_pb2.CreateUserRequest(email=ann.email, password=ann.password, display_name="Ann")
     setattr(request, field, value)
-    refused = refusal(lambda: grpc_stub.CreateUser(request, metadata=ann.place))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert set(refused.fields) == {field}
+    error = error_of(lambda: grpc_stub.CreateUser(request, metadata=ann.place))
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert set(error.fields) == {field}
 
 
 @pytest.mark.parametrize("call", ["GetCurrentUser", "UpdateCurrentUser", "DeleteCurrentUser", "ListUsers", "GetUser", "UpdateUser"])
-def test_who_is_not_signed_in_is_asked_to(grpc_stub: AuthServiceStub, call: str) -> None:
+def test_a_call_without_a_token_is_rejected(grpc_stub: AuthServiceStub, call: str) -> None:
     request = getattr(auth_pb2, f"{call}Request")()
-    refused = refusal(lambda: getattr(grpc_stub, call)(request))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
+    error = error_of(lambda: getattr(grpc_stub, call)(request))
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
 
 
-def test_a_user_changes_the_name_alone(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_a_user_can_change_only_the_name(grpc_stub: AuthServiceStub, ann: Person) -> None:
     user, metadata = ann.signs_up(), ann.by(ann.signs_in())
     changed = grpc_stub.UpdateCurrentUser(auth_pb2.UpdateCurrentUserRequest(display_name=""), metadata=metadata)
     assert (changed.display_name, changed.email) == ("", user.email)
@@ -116,18 +117,18 @@ def test_a_user_changes_the_name_alone(grpc_stub: AuthServiceStub, ann: Person) 
     assert grpc_stub.UpdateCurrentUser(auth_pb2.UpdateCurrentUserRequest(), metadata=metadata) == changed
 
 
-def test_a_new_password_ends_the_other_sign_ins_alone(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
+def test_a_new_password_ends_only_the_other_sign_ins(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
     here, there, bobs = ann.signs_up_and_in(), ann.signs_in(), bob.signs_up_and_in()
     request = auth_pb2.UpdateCurrentUserRequest(password="another password", current_password=ann.password)
     grpc_stub.UpdateCurrentUser(request, metadata=ann.by(here))
-    assert refusal(lambda: ann.refreshes(there)).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(there)).reason == "INVALID_GRANT"
     assert ann.refreshes(here).access_token
     assert bob.refreshes(bobs).access_token
-    assert refusal(ann.signs_in).reason == "INVALID_GRANT"
+    assert error_of(ann.signs_in).reason == "INVALID_GRANT"
     assert ann.signs_in("another password").access_token
 
 
-def test_a_new_address_needs_the_password_and_leaves_all_signed_in(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_a_new_email_address_requires_the_password_and_ends_no_sign_in(grpc_stub: AuthServiceStub, ann: Person) -> None:
     here, there = ann.signs_up_and_in(), ann.signs_in()
     old, new = ann.email, f"new-{ann.email}"
     request = auth_pb2.UpdateCurrentUserRequest(email=new.upper(), current_password=ann.password)
@@ -136,7 +137,7 @@ def test_a_new_address_needs_the_password_and_leaves_all_signed_in(grpc_stub: Au
     ann.email = new
     assert ann.signs_in().access_token
     ann.email = old
-    assert refusal(ann.signs_in).reason == "INVALID_GRANT"
+    assert error_of(ann.signs_in).reason == "INVALID_GRANT"
 
 
 @pytest.mark.parametrize("current", ["", "wrong password"])
@@ -146,21 +147,21 @@ def test_nothing_changes_without_the_current_password(
 ) -> None:
     user, metadata = ann.signs_up(), ann.by(ann.signs_in())
     request = auth_pb2.UpdateCurrentUserRequest(display_name="Eve", current_password=current, **change)
-    refused = refusal(lambda: grpc_stub.UpdateCurrentUser(request, metadata=metadata))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.PERMISSION_DENIED, "WRONG_PASSWORD")
+    error = error_of(lambda: grpc_stub.UpdateCurrentUser(request, metadata=metadata))
+    assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "WRONG_PASSWORD")
     assert grpc_stub.GetCurrentUser(CURRENT, metadata=metadata) == user
     assert ann.signs_in().access_token
 
 
-def test_somebody_elses_address_is_not_to_be_had(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
+def test_another_users_email_address_cannot_be_taken(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
     bob.signs_up()
     metadata = ann.by(ann.signs_up_and_in())
     request = auth_pb2.UpdateCurrentUserRequest(email=bob.email.upper(), current_password=ann.password)
-    refused = refusal(lambda: grpc_stub.UpdateCurrentUser(request, metadata=metadata))
-    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "EMAIL_TAKEN")
+    error = error_of(lambda: grpc_stub.UpdateCurrentUser(request, metadata=metadata))
+    assert (error.code, error.reason) == (grpc.StatusCode.ALREADY_EXISTS, "EMAIL_TAKEN")
 
 
-def test_of_two_new_passwords_at_once_one_holds(grpc_stub: AuthServiceStub, ann: Person) -> None:
+def test_of_concurrent_new_passwords_one_succeeds(grpc_stub: AuthServiceStub, ann: Person) -> None:
     metadata = ann.by(ann.signs_up_and_in())
     wanted = [f"password number {number}" for number in range(4)]
 
@@ -180,14 +181,14 @@ def test_of_two_new_passwords_at_once_one_holds(grpc_stub: AuthServiceStub, ann:
 def test_a_deleted_user_is_gone(grpc_stub: AuthServiceStub, ann: Person, database_url: str) -> None:
     user, token = ann.signs_up(), ann.signs_in()
     grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token))
-    assert refusal(ann.signs_in).reason == "INVALID_GRANT"
-    assert refusal(lambda: ann.refreshes(token)).reason == "INVALID_GRANT"
+    assert error_of(ann.signs_in).reason == "INVALID_GRANT"
+    assert error_of(lambda: ann.refreshes(token)).reason == "INVALID_GRANT"
     for call in (
         lambda: grpc_stub.GetCurrentUser(CURRENT, metadata=ann.by(token)),
         lambda: grpc_stub.UpdateCurrentUser(auth_pb2.UpdateCurrentUserRequest(display_name="x"), metadata=ann.by(token)),
         lambda: grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token)),
     ):
-        gone = refusal(call)
+        gone = error_of(call)
         assert (gone.code, gone.reason) == (grpc.StatusCode.UNAUTHENTICATED, "USER_NOT_FOUND")
     assert sql(database_url, "SELECT 1 FROM auth.users WHERE id = $1", user.id) == []
     assert sql(database_url, "SELECT 1 FROM auth.sign_ins WHERE user_id = $1", user.id) == []

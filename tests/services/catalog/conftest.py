@@ -1,4 +1,4 @@
-"""What the tests of the catalogue can ask for: the catalogue, served on a database of the module's own, and those who call it."""
+"""Fixtures of the tests of the catalogue: the service on a database of the module's own, and its callers."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -18,14 +18,14 @@ from tests.services.catalog.shop import Shop
 
 @pytest.fixture(scope="module")
 def database_url(loop: Loop, postgres_url: str) -> str:
-    """The module's database, with the catalogue's tables in it."""
+    """The URL of the module's database, with the catalogue's tables."""
     loop.run(migrate("catalog", postgres_url))
     return postgres_url
 
 
 @pytest.fixture(scope="module")
 def replica(loop: Loop, database_url: str, mesh_settings: MeshSettings) -> Iterator[Replica]:
-    """The catalogue's parts, at work."""
+    """The running parts of the catalogue."""
     replica = Replica(loop, database_url, mesh_settings)
     yield replica
     replica.stop()
@@ -53,17 +53,17 @@ def grpc_stub_cls() -> type[catalog_pb2_grpc.CatalogServiceStub]:
 
 @pytest.fixture(scope="module")
 def staff(grpc_stub: catalog_pb2_grpc.CatalogServiceStub, issuer: Issuer) -> Shop:
-    """Somebody who keeps the shop."""
+    """The catalogue as staff call it."""
     return Shop(grpc_stub, issuer.metadata(Role.STAFF, "ann"))
 
 
 @pytest.fixture(scope="module")
 def customer(grpc_stub: catalog_pb2_grpc.CatalogServiceStub, issuer: Issuer) -> Shop:
-    """Somebody who buys there."""
+    """The catalogue as a customer calls it."""
     return Shop(grpc_stub, issuer.metadata(Role.CUSTOMER, "bob"))
 
 
 @pytest.fixture(scope="module")
 def stranger(grpc_stub: catalog_pb2_grpc.CatalogServiceStub) -> Shop:
-    """Somebody who is not signed in."""
+    """The catalogue as a visitor calls it, who is not signed in."""
     return Shop(grpc_stub, ())

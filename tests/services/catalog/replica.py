@@ -1,4 +1,4 @@
-"""A replica of the catalogue inside of the tests."""
+"""A replica of the catalogue in the tests' own process."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ SECRET = b"the same for all replicas, and long enough"
 
 
 class Replica:
-    """Its parts, at work on a loop."""
+    """The parts of the catalogue, running on an event loop."""
 
     def __init__(self, loop: Loop, database_url: str, settings: MeshSettings, direct_url: str | None = None) -> None:
         self._loop = loop

@@ -1,21 +1,16 @@
-"""Somebody at the catalogue's door."""
+"""A client of the catalogue."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
-import grpc
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 
 
 class Watch(Protocol):
-    """A stream of changes, until its reader hangs up."""
+    """A stream of changes, which its reader can cancel."""
 
     def __iter__(self) -> Iterator[catalog_pb2.ProductChange]: ...
 
@@ -59,7 +54,7 @@ class Shop:
         return self.stub.ListProducts(catalog_pb2.ListProductsRequest(**arguments), metadata=self.metadata, timeout=10)
 
     def ids(self, **arguments: Any) -> list[str]:
-        """All that a list has, page by page."""
+        """The ids on all pages of a list."""
         return [id for page in self.pages(**arguments) for id in page]
 
     def pages(self, **arguments: Any) -> Iterator[list[str]]:
@@ -70,33 +65,15 @@ class Shop:
             if not (token := page.next_page_token):
                 return
 
-    def take_in(self, rows: Iterable[catalog_pb2.ImportProductsRequest]) -> catalog_pb2.ImportProductsResponse:
+    def import_products(self, rows: Iterable[catalog_pb2.ImportProductsRequest]) -> catalog_pb2.ImportProductsResponse:
         return self.stub.ImportProducts(iter(rows), metadata=self.metadata, timeout=60)
 
     def watch(self, token: str = "") -> Watch:
         call = self.stub.WatchProducts(catalog_pb2.WatchProductsRequest(token=token), metadata=self.metadata, timeout=60)
-        # The stubs do not say that a call can be read one by one.
+        # The type of the stub does not show that its call is an iterator.
         return cast(Watch, call)
 
 
 def row(id: str, name: str = "Mug", **fields: Any) -> catalog_pb2.ImportProductsRequest:
-    """A row of a file."""
+    """A row of an import."""
     return catalog_pb2.ImportProductsRequest(product=catalog_pb2.Product(id=id, name=name, **fields))
-
-
-@contextmanager
-def refused(code: grpc.StatusCode, reason: str) -> Iterator[dict[str, str]]:
-    """The calls inside of a `with` block are refused so; what is wrong, by field, once they are."""
-    violations: dict[str, str] = {}
-    with pytest.raises(grpc.RpcError) as caught:
-        yield violations
-    error = caught.value
-    assert isinstance(error, grpc.Call)
-    status = rpc_status.from_call(error)
-    info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    assert status is not None, error
-    for detail in status.details:
-        detail.Unpack(info)
-        if detail.Unpack(bad_request):
-            violations.update((violation.field, violation.description) for violation in bad_request.field_violations)
-    assert (error.code(), info.reason) == (code, reason), status.message

@@ -1,4 +1,4 @@
-"""The import of files of products."""
+"""Imports of products."""
 
 import threading
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
 
 from hashiramart.catalog.v1 import catalog_pb2
-from tests.services.catalog.shop import Shop, refused, row
+from tests.services.catalog.shop import Shop, row
+from tests.services.errors import fails_with
 
 CODE = grpc.StatusCode
 
 
 def counts(report: catalog_pb2.ImportProductsResponse) -> tuple[int, int, int, int, int]:
-    """Rows; created, updated, unchanged, failed."""
+    """The numbers of rows, and of those that were created, updated, unchanged and failed."""
     return report.row_count, report.created_count, report.updated_count, report.unchanged_count, report.failed_count
 
 
@@ -23,44 +24,44 @@ def test_a_file_creates_what_is_new_and_replaces_what_differs(staff: Shop) -> No
     staff.create("Old", id="a-differs", description="old", stock=1)
     same = staff.create("Same", id="a-same", stock=2, currency_code="EUR")
     rows = [row("a-new", "New"), row("a-differs", "Other", price_cents=5), row("a-same", "Same", stock=2, currency_code="EUR")]
-    assert counts(staff.take_in(rows)) == (3, 1, 1, 1, 0)
+    assert counts(staff.import_products(rows)) == (3, 1, 1, 1, 0)
     assert staff.get("a-new").currency_code == "GBP"
     assert (staff.get("a-differs").name, staff.get("a-differs").description, staff.get("a-differs").price_cents) == ("Other", "", 5)
     assert staff.get("a-same") == same
 
 
-def test_an_empty_file_is_taken_in(staff: Shop) -> None:
-    assert counts(staff.take_in([])) == (0, 0, 0, 0, 0)
+def test_an_empty_file_can_be_imported(staff: Shop) -> None:
+    assert counts(staff.import_products([])) == (0, 0, 0, 0, 0)
 
 
 def test_the_same_file_again_changes_nothing(staff: Shop) -> None:
     rows = [row(f"b{number}", stock=number) for number in range(1200)]
-    assert counts(staff.take_in(rows)) == (1200, 1200, 0, 0, 0)
+    assert counts(staff.import_products(rows)) == (1200, 1200, 0, 0, 0)
     before = staff.get("b7")
     watch = staff.watch()
     bookmark = next(watch)
-    assert counts(staff.take_in(rows)) == (1200, 0, 0, 1200, 0)
+    assert counts(staff.import_products(rows)) == (1200, 0, 0, 1200, 0)
     assert staff.get("b7") == before
     marker = staff.create("Marker")
     assert next(watch).product == marker, bookmark
     watch.cancel()
 
 
-def test_a_deleted_product_is_brought_back(staff: Shop) -> None:
+def test_a_deleted_product_is_undeleted(staff: Shop) -> None:
     created = staff.create("Mug", id="c1")
     staff.delete("c1")
-    assert counts(staff.take_in([row("c1", "Mug")])) == (1, 0, 1, 0, 0)
+    assert counts(staff.import_products([row("c1", "Mug")])) == (1, 0, 1, 0, 0)
     back = staff.get("c1")
     assert back.create_time == created.create_time and back.etag != created.etag
 
 
-def test_rows_that_are_not_good_are_reported_and_hold_nobody_up(staff: Shop) -> None:
+def test_invalid_rows_are_reported_and_the_others_imported(staff: Shop) -> None:
     unreadable = status_pb2.Status(code=3, message="stock: not a number")
     unreadable.details.add().Pack(error_details_pb2.ErrorInfo(reason="MALFORMED_REQUEST", domain="hashiramart"))
     bad_request = error_details_pb2.BadRequest()
     bad_request.field_violations.add(field="product.stock", description="not a number")
     unreadable.details.add().Pack(bad_request)
-    report = staff.take_in(
+    report = staff.import_products(
         [
             row("d-good"),
             row("", "No id"),
@@ -78,8 +79,8 @@ def test_rows_that_are_not_good_are_reported_and_hold_nobody_up(staff: Shop) -> 
         ]
     )
     assert counts(report) == (11, 2, 0, 0, 9)
-    told = [(failure.row, failure.product_id, failure.field, failure.reason) for failure in report.failures]
-    assert told == [
+    received = [(failure.row, failure.product_id, failure.field, failure.reason) for failure in report.failures]
+    assert received == [
         (2, "", "id", "INVALID_REQUEST"),
         (3, "d bad", "id", "INVALID_REQUEST"),
         (4, "d-price", "price_cents", "INVALID_REQUEST"),
@@ -99,7 +100,7 @@ def test_rows_that_are_not_good_are_reported_and_hold_nobody_up(staff: Shop) -> 
 
 
 @pytest.mark.parametrize("between", [0, 1500])
-def test_of_two_rows_with_one_id_the_later_stands_and_one_product_is_counted(staff: Shop, between: int) -> None:
+def test_of_two_rows_with_one_id_the_later_wins_and_one_product_is_counted(staff: Shop, between: int) -> None:
     def file(prefix: str, stock: int) -> Iterator[catalog_pb2.ImportProductsRequest]:
         yield row(f"{prefix}-twice", "First", stock=stock)
         for number in range(between):
@@ -107,32 +108,32 @@ def test_of_two_rows_with_one_id_the_later_stands_and_one_product_is_counted(sta
         yield row(f"{prefix}-twice", "Second", stock=stock)
 
     prefix = f"e{between}"
-    assert counts(staff.take_in(file(prefix, 1))) == (between + 2, between + 1, 0, 1, 0)
+    assert counts(staff.import_products(file(prefix, 1))) == (between + 2, between + 1, 0, 1, 0)
     assert staff.get(f"{prefix}-twice").name == "Second"
-    assert counts(staff.take_in(file(prefix, 2))) == (between + 2, 0, 1, between + 1, 0)
+    assert counts(staff.import_products(file(prefix, 2))) == (between + 2, 0, 1, between + 1, 0)
 
 
-def test_more_than_100_000_rows_are_refused_after_those_before_are_taken_in(staff: Shop) -> None:
+def test_more_than_100_000_rows_are_rejected_after_those_up_to_the_limit_are_imported(staff: Shop) -> None:
     rows = (row(f"f{number % 20}") for number in range(100_001))
-    with refused(CODE.OUT_OF_RANGE, "IMPORT_TOO_LONG"):
-        staff.take_in(rows)
+    with fails_with(CODE.OUT_OF_RANGE, "IMPORT_TOO_LONG"):
+        staff.import_products(rows)
     assert not staff.batch(*(f"f{number}" for number in range(20))).missing_ids
 
 
-def test_each_of_20_000_bad_rows_is_reported(staff: Shop) -> None:
-    report = staff.take_in(row(f"not an id {number}") for number in range(20_000))
+def test_each_of_20_000_invalid_rows_is_reported(staff: Shop) -> None:
+    report = staff.import_products(row(f"not an id {number}") for number in range(20_000))
     assert [failure.row for failure in report.failures] == list(range(1, 20_001))
 
 
-def test_a_report_that_would_not_fit_an_answer_counts_what_it_does_not_list(staff: Shop) -> None:
-    report = staff.take_in(row("🕯" * 100) for _ in range(60_000))
+def test_a_report_too_large_for_a_response_counts_the_rows_that_it_does_not_list(staff: Shop) -> None:
+    report = staff.import_products(row("🕯" * 100) for _ in range(60_000))
     assert report.failed_count == 60_000
     listed = [failure.row for failure in report.failures]
     assert listed == list(range(1, len(listed) + 1))
     assert 5_000 < len(listed) < 20_000
 
 
-def test_a_file_that_breaks_off_leaves_whole_batches_and_can_be_sent_again(staff: Shop) -> None:
+def test_an_interrupted_import_leaves_whole_batches_and_can_be_repeated(staff: Shop) -> None:
     stop = threading.Event()
 
     def broken() -> Iterator[catalog_pb2.ImportProductsRequest]:
@@ -149,16 +150,16 @@ def test_a_file_that_breaks_off_leaves_whole_batches_and_can_be_sent_again(staff
     stop.set()
     assert not staff.batch("g0", "g1999").missing_ids
     assert staff.batch("g2000", "g2499").missing_ids == ["g2000", "g2499"]
-    assert counts(staff.take_in(row(f"g{number}") for number in range(2500))) == (2500, 500, 0, 2000, 0)
+    assert counts(staff.import_products(row(f"g{number}") for number in range(2500))) == (2500, 500, 0, 2000, 0)
 
 
-def test_two_files_at_once_with_the_same_products_in_other_orders_do_not_hold_each_other_up(staff: Shop) -> None:
+def test_concurrent_imports_of_the_same_products_in_other_orders_do_not_deadlock(staff: Shop) -> None:
     reports: list[catalog_pb2.ImportProductsResponse] = []
 
-    def take_in(numbers: range) -> None:
-        reports.append(staff.take_in(row(f"h{number}", stock=number) for number in numbers))
+    def import_products(numbers: range) -> None:
+        reports.append(staff.import_products(row(f"h{number}", stock=number) for number in numbers))
 
-    files = [threading.Thread(target=take_in, args=[numbers]) for numbers in (range(3000), range(2999, -1, -1))]
+    files = [threading.Thread(target=import_products, args=[numbers]) for numbers in (range(3000), range(2999, -1, -1))]
     for file in files:
         file.start()
     for file in files:
@@ -167,7 +168,7 @@ def test_two_files_at_once_with_the_same_products_in_other_orders_do_not_hold_ea
     assert sum(report.updated_count + report.failed_count for report in reports) == 0
 
 
-def test_other_calls_are_answered_while_a_file_is_taken_in(staff: Shop, stranger: Shop) -> None:
+def test_other_calls_are_served_during_an_import(staff: Shop, stranger: Shop) -> None:
     staff.create(id="i-other")
     importing = staff.stub.ImportProducts.future(
         iter([row(f"i{number}", description="word " * 100) for number in range(5000)]), metadata=staff.metadata, timeout=60

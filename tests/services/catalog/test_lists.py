@@ -1,4 +1,4 @@
-"""Lists of products: filters, orders, pages."""
+"""Lists of products: filters, order and pages."""
 
 import itertools
 import threading
@@ -11,7 +11,8 @@ import grpc
 import pytest
 
 from hashiramart.catalog.v1 import catalog_pb2
-from tests.services.catalog.shop import Shop, refused, row
+from tests.services.catalog.shop import Shop, row
+from tests.services.errors import fails_with
 
 CODE = grpc.StatusCode
 
@@ -19,8 +20,8 @@ FIELDS = ("create_time", "update_time", "name", "price_cents", "stock", "id")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _filled(staff: Shop) -> None:
-    """Thirty products with many ties, the later half in a category of their own."""
+def _products(staff: Shop) -> None:
+    """Thirty products with many ties, the later half in another category."""
     for number in range(30):
         category = "Mugs" if number < 15 else "Lamps"
         staff.create(f"Name {number % 4}", id=f"p{number:02}", category=category, price_cents=number % 3, stock=number % 5)
@@ -31,15 +32,15 @@ def everything(stranger: Shop, **arguments: Any) -> list[catalog_pb2.Product]:
 
 
 def key(order_by: str) -> list[tuple[str, bool]]:
-    """The fields and whether they fall, with the id that breaks ties."""
+    """The fields and whether they are descending, with the id that breaks ties."""
     keys = [(part.split()[0], part.endswith(" desc")) for part in order_by.split(",")]
     return keys if "id" in dict(keys) else [*keys, ("id", keys[-1][1])]
 
 
 def ordered(products: list[catalog_pb2.Product], order_by: str) -> list[catalog_pb2.Product]:
-    for field, falls in reversed(key(order_by)):
+    for field, descending in reversed(key(order_by)):
         value = attrgetter(field)
-        products = sorted(products, key=lambda p: v.ToNanoseconds() if hasattr(v := value(p), "ToNanoseconds") else v, reverse=falls)
+        products = sorted(products, key=lambda p: v.ToNanoseconds() if hasattr(v := value(p), "ToNanoseconds") else v, reverse=descending)
     return products
 
 
@@ -61,11 +62,11 @@ def test_every_order_with_its_ties_is_paged_without_a_gap(stranger: Shop, order_
     assert stranger.ids(order_by=order_by, page_size=1) == expected
 
 
-def test_the_newest_come_first(stranger: Shop) -> None:
+def test_the_newest_products_come_first(stranger: Shop) -> None:
     assert stranger.ids() == [f"p{number:02}" for number in reversed(range(30))]
 
 
-def test_filters_hold_together(stranger: Shop) -> None:
+def test_filters_can_be_combined(stranger: Shop) -> None:
     def expected(holds: Callable[[catalog_pb2.Product], bool]) -> list[str]:
         return [product.id for product in everything(stranger) if holds(product)]
 
@@ -79,8 +80,8 @@ def test_filters_hold_together(stranger: Shop) -> None:
     assert stranger.ids(**both) == expected(lambda p: p.category == "Lamps" and p.stock > 0 and p.price_cents == 1) != []
 
 
-def test_a_page_has_25_products_unless_another_size_is_asked_for_and_never_more_than_100(staff: Shop, stranger: Shop) -> None:
-    staff.take_in(row(f"z{number}", category="Many") for number in range(120))
+def test_a_page_has_25_products_by_default_and_100_at_most(staff: Shop, stranger: Shop) -> None:
+    staff.import_products(row(f"z{number}", category="Many") for number in range(120))
     assert [len(page) for page in stranger.pages(category="Many")] == [25, 25, 25, 25, 20]
     assert [len(page) for page in stranger.pages(category="Many", page_size=1000)] == [100, 20]
     assert [len(page) for page in stranger.pages(category="Many", page_size=60)] == [60, 60]
@@ -123,20 +124,20 @@ def test_pages_neither_skip_nor_repeat_while_others_write(staff: Shop, stranger:
         *("name; DROP TABLE catalog.products", "id--", "(select 1)"),
     ],
 )
-def test_an_order_that_is_none_is_refused(stranger: Shop, order_by: str) -> None:
-    with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+def test_an_invalid_order_is_rejected(stranger: Shop, order_by: str) -> None:
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         stranger.page(order_by=order_by)
     assert list(violations) == ["order_by"]
 
 
-def test_a_negative_size_or_price_is_refused(stranger: Shop) -> None:
+def test_a_negative_size_or_price_is_rejected(stranger: Shop) -> None:
     for field in ("page_size", "min_price_cents", "max_price_cents"):
-        with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+        with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
             stranger.page(**{field: -1})
         assert list(violations) == [field]
 
 
-def test_a_page_token_fits_its_own_list_alone(stranger: Shop) -> None:
+def test_a_page_token_belongs_to_one_list(stranger: Shop) -> None:
     token = stranger.page(page_size=5, category="Mugs").next_page_token
     assert len(stranger.page(page_size=9, category="Mugs", page_token=token).products) == 9
     raw = bytearray(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
@@ -149,7 +150,7 @@ def test_a_page_token_fits_its_own_list_alone(stranger: Shop) -> None:
         {"category": "Mugs", "order_by": "name", "page_token": token},
         {"category": "Mugs", "search": "name", "page_token": token},
     ):
-        with refused(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN") as violations:
+        with fails_with(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN") as violations:
             stranger.page(**arguments)
         assert list(violations) == ["page_token"]
 
@@ -163,5 +164,5 @@ def test_deleted_products_are_listed_for_staff_who_ask(staff: Shop, customer: Sh
     assert shown.id == gone and shown.HasField("delete_time")
     assert staff.ids(search="gone", show_deleted=True) == [gone]
     for shop in customer, stranger:
-        with refused(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+        with fails_with(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             shop.page(show_deleted=True)

@@ -1,4 +1,4 @@
-"""Products, one at a time: read, created, replaced, changed, deleted and brought back."""
+"""Single products: read, created, replaced, updated, deleted and undeleted."""
 
 import re
 from collections.abc import Callable
@@ -14,12 +14,13 @@ from mesh.identity import Role
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
-from tests.services.catalog.shop import Shop, refused
+from tests.services.catalog.shop import Shop
+from tests.services.errors import fails_with
 
 CODE = grpc.StatusCode
 
 
-def test_what_staff_create_everybody_can_read(staff: Shop, stranger: Shop) -> None:
+def test_a_product_created_by_staff_can_be_read_by_anyone(staff: Shop, stranger: Shop) -> None:
     created = staff.create(
         "White hanging heart", id="85123A", description="Holds a light", category="Candles", price_cents=255, currency_code="EUR", stock=7
     )
@@ -30,14 +31,14 @@ def test_what_staff_create_everybody_can_read(staff: Shop, stranger: Shop) -> No
     assert created.etag and not created.HasField("delete_time")
 
 
-def test_a_product_without_a_currency_has_that_of_the_shop(staff: Shop) -> None:
+def test_a_product_without_a_currency_has_the_shops(staff: Shop) -> None:
     created = staff.create(currency_code="")
     assert created.currency_code == "GBP"
     assert staff.replace(created.id, currency_code="EUR").currency_code == "EUR"
     assert staff.update(created.id, ["currency_code"]).currency_code == "GBP"
 
 
-def test_an_id_that_is_left_empty_is_made_short_and_in_the_order_of_time(staff: Shop) -> None:
+def test_a_generated_id_is_short_and_sorts_by_time(staff: Shop) -> None:
     first = staff.create().id
     second = staff.create().id
     assert first < second
@@ -51,28 +52,28 @@ def test_only_staff_may_write(customer: Shop, stranger: Shop) -> None:
         lambda shop: shop.update("x", stock=1),
         lambda shop: shop.delete("x"),
         lambda shop: shop.undelete("x"),
-        lambda shop: shop.take_in([]),
+        lambda shop: shop.import_products([]),
         lambda shop: next(shop.watch()),
     )
     for write in writes:
-        with refused(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+        with fails_with(CODE.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             write(customer)
-        with refused(CODE.UNAUTHENTICATED, "TOKEN_MISSING"):
+        with fails_with(CODE.UNAUTHENTICATED, "TOKEN_MISSING"):
             write(stranger)
 
 
-def test_a_product_that_there_is_not_is_not_found(staff: Shop) -> None:
+def test_an_unknown_product_is_not_found(staff: Shop) -> None:
     for read in (staff.get, staff.replace, lambda id: staff.update(id, stock=1), staff.delete, staff.undelete):
-        with refused(CODE.NOT_FOUND, "PRODUCT_NOT_FOUND"):
+        with fails_with(CODE.NOT_FOUND, "PRODUCT_NOT_FOUND"):
             read("no-such-product")
 
 
-def test_an_id_is_taken_once_be_it_by_a_deleted_product(staff: Shop) -> None:
+def test_an_id_is_taken_even_by_a_deleted_product(staff: Shop) -> None:
     id = staff.create(id="taken").id
-    with refused(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
+    with fails_with(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
         staff.create(id=id)
     staff.delete(id)
-    with refused(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
+    with fails_with(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
         staff.create(id=id)
 
 
@@ -92,8 +93,8 @@ def test_an_id_is_taken_once_be_it_by_a_deleted_product(staff: Shop) -> None:
         ("stock", -1),
     ],
 )
-def test_a_product_that_breaks_a_rule_is_refused_by_field(staff: Shop, field: str, value: Any) -> None:
-    with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+def test_a_product_that_violates_a_rule_is_rejected_by_field(staff: Shop, field: str, value: Any) -> None:
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.create(**{"name": "Mug", field: value})
     # The rule that a name must not be empty belongs to the request, not to every product.
     assert list(violations) == ["product" if value == "" else f"product.{field}"]
@@ -108,14 +109,14 @@ def test_replacing_sets_every_field(staff: Shop) -> None:
     assert new == staff.get(old.id)
 
 
-def test_updating_sets_the_fields_of_the_mask_alone(staff: Shop) -> None:
+def test_updating_sets_only_the_fields_of_the_mask(staff: Shop) -> None:
     id = staff.create("Mug", description="old", price_cents=1, stock=1).id
     assert staff.update(id, ["price_cents", "description"], name="Cup", price_cents=2).name == "Mug"
     updated = staff.get(id)
     assert (updated.price_cents, updated.description, updated.stock) == (2, "", 1)
 
 
-def test_without_a_mask_the_fields_that_are_set_change_and_by_a_star_all(staff: Shop) -> None:
+def test_without_a_mask_the_fields_that_are_set_change_and_with_a_star_all(staff: Shop) -> None:
     id = staff.create("Mug", description="old", stock=1).id
     updated = staff.update(id, stock=5)
     assert (updated.name, updated.description, updated.stock) == ("Mug", "old", 5)
@@ -124,35 +125,35 @@ def test_without_a_mask_the_fields_that_are_set_change_and_by_a_star_all(staff: 
 
 
 @pytest.mark.parametrize("path", ["colour", "id", "create_time", "create_time.seconds", "delete_time", "name.first", "NAME", ""])
-def test_a_mask_that_names_what_cannot_be_set_is_refused_and_nothing_changes(staff: Shop, path: str) -> None:
+def test_a_mask_that_names_another_field_is_rejected_and_nothing_changes(staff: Shop, path: str) -> None:
     before = staff.create()
-    with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.update(before.id, ["stock", path], stock=9)
     assert f"'{path}'" in violations["update_mask"]
     assert staff.get(before.id) == before
 
 
-def test_a_name_cannot_be_updated_to_nothing(staff: Shop) -> None:
+def test_a_name_cannot_be_emptied(staff: Shop) -> None:
     id = staff.create().id
     for mask in ["name"], ["*"]:
-        with refused(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+        with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
             staff.update(id, mask, stock=1)
         assert list(violations) == ["product.name"]
 
 
-def test_a_change_that_changes_nothing_leaves_the_etag(staff: Shop) -> None:
+def test_an_update_without_effect_keeps_the_etag(staff: Shop) -> None:
     before = staff.create("Mug", stock=3)
     assert staff.update(before.id, ["stock"], stock=3) == before
     assert staff.replace(before.id, "Mug", stock=3) == before
 
 
-def test_every_change_makes_another_etag(staff: Shop) -> None:
+def test_every_change_gives_a_new_etag(staff: Shop) -> None:
     id = staff.create().id
     changed = [staff.get(id), staff.update(id, stock=1), staff.replace(id, stock=2), staff.delete(id), staff.undelete(id)]
     assert len({product.etag for product in changed}) == len(changed)
 
 
-def test_a_stale_etag_is_refused_by_every_change(staff: Shop) -> None:
+def test_a_stale_etag_is_rejected_by_every_change(staff: Shop) -> None:
     stale = staff.create()
     fresh = staff.update(stale.id, stock=1)
     changes: tuple[Callable[[], object], ...] = (
@@ -162,16 +163,16 @@ def test_a_stale_etag_is_refused_by_every_change(staff: Shop) -> None:
         lambda: staff.delete(stale.id, "none of ours\0"),
     )
     for change in changes:
-        with refused(CODE.ABORTED, "STALE_ETAG"):
+        with fails_with(CODE.ABORTED, "STALE_ETAG"):
             change()
     assert staff.get(stale.id) == fresh
     deleted = staff.delete(stale.id, fresh.etag)
-    with refused(CODE.ABORTED, "STALE_ETAG"):
+    with fails_with(CODE.ABORTED, "STALE_ETAG"):
         staff.undelete(stale.id, fresh.etag)
     assert not staff.undelete(stale.id, deleted.etag).HasField("delete_time")
 
 
-def test_of_many_writers_with_one_etag_exactly_one_wins(staff: Shop) -> None:
+def test_of_concurrent_updates_with_one_etag_exactly_one_succeeds(staff: Shop) -> None:
     product = staff.create()
 
     def write(stock: int) -> catalog_pb2.Product | grpc.StatusCode:
@@ -187,7 +188,7 @@ def test_of_many_writers_with_one_etag_exactly_one_wins(staff: Shop) -> None:
     assert staff.get(product.id) == won
 
 
-def test_without_an_etag_every_writer_wins_and_the_last_stands(staff: Shop) -> None:
+def test_without_an_etag_every_update_succeeds_and_the_last_remains(staff: Shop) -> None:
     id = staff.create().id
     with ThreadPoolExecutor(10) as writers:
         written = list(writers.map(lambda stock: staff.update(id, ["stock"], stock=stock), range(1, 101)))
@@ -197,22 +198,22 @@ def test_without_an_etag_every_writer_wins_and_the_last_stands(staff: Shop) -> N
     assert staff.get(id) == last
 
 
-def test_a_deleted_product_is_gone_until_it_is_brought_back_as_it_was(staff: Shop, stranger: Shop) -> None:
+def test_a_deleted_product_is_hidden_until_it_is_undeleted_unchanged(staff: Shop, stranger: Shop) -> None:
     before = staff.create("Mug", stock=3)
     deleted = staff.delete(before.id)
     assert deleted.HasField("delete_time") and deleted.delete_time == deleted.update_time
     for use in (stranger.get, staff.replace, lambda id: staff.update(id, stock=1), staff.delete):
-        with refused(CODE.NOT_FOUND, "PRODUCT_NOT_FOUND"):
+        with fails_with(CODE.NOT_FOUND, "PRODUCT_NOT_FOUND"):
             use(before.id)
     assert list(stranger.batch(before.id).missing_ids) == [before.id]
     back = staff.undelete(before.id)
     assert (back.name, back.stock, back.create_time) == ("Mug", 3, before.create_time)
     assert stranger.get(before.id) == back
-    with refused(CODE.FAILED_PRECONDITION, "PRODUCT_NOT_DELETED"):
+    with fails_with(CODE.FAILED_PRECONDITION, "PRODUCT_NOT_DELETED"):
         staff.undelete(before.id)
 
 
-def test_a_batch_answers_in_the_order_of_the_request_each_once_and_names_what_is_missing(staff: Shop, stranger: Shop) -> None:
+def test_a_batch_returns_each_product_once_in_the_order_of_the_request_and_the_missing_ids(staff: Shop, stranger: Shop) -> None:
     one, two, gone = (staff.create().id for _ in range(3))
     staff.delete(gone)
     batch = stranger.batch("unknown", two, gone, one, two, "unknown")
@@ -220,14 +221,14 @@ def test_a_batch_answers_in_the_order_of_the_request_each_once_and_names_what_is
     assert list(batch.missing_ids) == ["unknown", gone]
 
 
-def test_ten_simultaneous_creates_with_one_request_id_make_one_product_and_ten_equal_answers(staff: Shop) -> None:
+def test_ten_concurrent_creates_with_one_request_id_make_one_product_and_ten_equal_responses(staff: Shop) -> None:
     with ThreadPoolExecutor(10) as callers:
         answers = list(callers.map(lambda _: staff.create("Only once", request_id="once"), range(10)))
     assert all(answer == answers[0] for answer in answers)
     assert staff.ids(search="only once") == [answers[0].id]
 
 
-def test_a_request_that_comes_again_is_answered_as_it_was_whatever_the_product_has_become(staff: Shop) -> None:
+def test_a_repeated_request_gets_the_first_response_whatever_happened_to_the_product(staff: Shop) -> None:
     first = staff.create("Mug", id="again", request_id="again")
     staff.update("again", stock=5)
     assert staff.create("Mug", id="again", request_id="again") == first
@@ -235,29 +236,29 @@ def test_a_request_that_comes_again_is_answered_as_it_was_whatever_the_product_h
     assert staff.create("Mug", id="again", request_id="again") == first
 
 
-def test_another_product_under_a_used_request_id_is_refused(staff: Shop) -> None:
+def test_another_product_with_a_used_request_id_is_rejected(staff: Shop) -> None:
     staff.create("Mug", request_id="used")
-    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED") as violations:
+    with fails_with(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED") as violations:
         staff.create("Cup", request_id="used")
     assert list(violations) == ["request_id"]
 
 
-def test_a_request_id_is_the_callers_own(staff: Shop, issuer: Issuer) -> None:
+def test_a_request_id_belongs_to_its_caller(staff: Shop, issuer: Issuer) -> None:
     other = Shop(staff.stub, issuer.metadata(Role.STAFF, "carl"))
     assert staff.create("Mug", request_id="mine").id != other.create("Mug", request_id="mine").id
 
 
-def test_a_request_is_remembered_for_its_time_alone(staff: Shop, loop: Loop, replica: Replica) -> None:
+def test_a_request_is_remembered_until_it_expires(staff: Shop, loop: Loop, replica: Replica) -> None:
     staff.create("Mug", request_id="yesterday")
     loop.run(replica.products.delete_expired_requests(timedelta(days=1)))
-    with refused(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+    with fails_with(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
         staff.create("Cup", request_id="yesterday")
     loop.run(replica.products.delete_expired_requests(timedelta(0)))
     assert staff.create("Cup", request_id="yesterday").name == "Cup"
 
 
-def test_a_request_that_failed_is_not_remembered(staff: Shop) -> None:
+def test_a_failed_request_is_not_remembered(staff: Shop) -> None:
     staff.create(id="in-the-way")
-    with refused(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
+    with fails_with(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
         staff.create("Mug", id="in-the-way", request_id="failed")
     assert staff.create("Cup", id="elsewhere", request_id="failed").name == "Cup"

@@ -1,4 +1,4 @@
-"""Replicas of the catalogue: one behind PgBouncer, which keeps nothing of a session, and one that PostgreSQL talks to."""
+"""Replicas of the catalogue: one behind PgBouncer, which keeps no session state, and one that PostgreSQL notifies of changes."""
 
 import time
 from collections.abc import Iterator
@@ -15,14 +15,15 @@ from tests.callers import Issuer
 from tests.engines.postgres import PgBouncer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
-from tests.services.catalog.shop import Shop, refused, row
+from tests.services.catalog.shop import Shop, row
+from tests.services.errors import fails_with
 
 CODE = grpc.StatusCode
 
 
 @pytest.fixture(scope="module")
 def replica(loop: Loop, database_url: str, pgbouncer: PgBouncer, mesh_settings: MeshSettings) -> Iterator[Replica]:
-    """The replica behind PgBouncer. It has no way past it, so it must ask for changes."""
+    """The replica behind PgBouncer. It has no direct connection, so it polls for changes."""
     settings = mesh_settings.model_copy(update={"database_pooler": True})
     replica = Replica(loop, pgbouncer.url(database_url), settings)
     yield replica
@@ -31,7 +32,7 @@ def replica(loop: Loop, database_url: str, pgbouncer: PgBouncer, mesh_settings: 
 
 @pytest.fixture(scope="module")
 def other(loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[Shop]:
-    """The keeper of the same shop at the other replica, which is told of changes."""
+    """The catalogue as staff call it at the other replica, which is notified of changes."""
     replica = Replica(loop, database_url, mesh_settings)
 
     async def start() -> Server:
@@ -47,38 +48,38 @@ def other(loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Is
     replica.stop()
 
 
-def test_what_one_writes_the_other_reads(staff: Shop, other: Shop) -> None:
+def test_a_replica_reads_what_another_writes(staff: Shop, other: Shop) -> None:
     written = staff.create("Pooled mug", id="pooled", stock=1)
     assert other.get("pooled") == written
     written = other.update("pooled", stock=2, etag=written.etag)
     assert staff.get("pooled") == written
-    with refused(CODE.ABORTED, "STALE_ETAG"):
+    with fails_with(CODE.ABORTED, "STALE_ETAG"):
         staff.update("pooled", stock=3, etag="1")
     assert staff.delete("pooled").etag == other.undelete("pooled").etag[:-1] + "3"
 
 
-def test_one_request_to_both_at_once_makes_one_product(staff: Shop, other: Shop) -> None:
+def test_the_same_request_to_both_replicas_at_once_creates_one_product(staff: Shop, other: Shop) -> None:
     with ThreadPoolExecutor(10) as callers:
         answers = list(callers.map(lambda shop: shop.create("Twins", request_id="twins"), [staff, other] * 5))
     assert all(answer == answers[0] for answer in answers)
     assert other.ids(search="twins") == [answers[0].id]
 
 
-def test_a_file_is_taken_in_and_found_behind_the_pooler(staff: Shop, other: Shop) -> None:
+def test_an_import_behind_the_pooler_is_found_by_both(staff: Shop, other: Shop) -> None:
     rows = [row(f"file{number}", f"Umbrella {number}", price_cents=number) for number in range(1500)]
-    assert staff.take_in(rows).created_count == 1500
-    assert other.take_in(rows).unchanged_count == 1500
+    assert staff.import_products(rows).created_count == 1500
+    assert other.import_products(rows).unchanged_count == 1500
     assert staff.ids(search="umbrellas", order_by="price_cents", page_size=100) == [f"file{number}" for number in range(1500)]
     assert staff.ids(order_by="price_cents desc, name", page_size=100) == other.ids(order_by="price_cents desc, name", page_size=77)
 
 
-def test_a_page_of_one_goes_on_at_the_other(staff: Shop, other: Shop) -> None:
+def test_a_list_begun_at_one_replica_continues_at_the_other(staff: Shop, other: Shop) -> None:
     first = staff.page(search="umbrella", page_size=10)
     second = other.page(search="umbrella", page_size=10, page_token=first.next_page_token)
     assert [product.id for product in (*first.products, *second.products)] == staff.ids(search="umbrella")[:20]
 
 
-def test_both_tell_of_changes_soon_wherever_they_were_made(staff: Shop, other: Shop) -> None:
+def test_both_replicas_stream_changes_promptly_wherever_they_were_made(staff: Shop, other: Shop) -> None:
     watches = [staff.watch(), other.watch()]
     bookmarks = [next(watch) for watch in watches]
     for writer in staff, other:
@@ -91,7 +92,7 @@ def test_both_tell_of_changes_soon_wherever_they_were_made(staff: Shop, other: S
     assert bookmarks[0].token == bookmarks[1].token
 
 
-def test_who_watched_one_goes_on_at_the_other(staff: Shop, other: Shop) -> None:
+def test_a_watch_begun_at_one_replica_continues_at_the_other(staff: Shop, other: Shop) -> None:
     watch = staff.watch()
     token = next(watch).token
     watch.cancel()
@@ -102,7 +103,7 @@ def test_who_watched_one_goes_on_at_the_other(staff: Shop, other: Shop) -> None:
     watch.cancel()
 
 
-def test_what_one_learns_corrects_a_search_at_the_other(staff: Shop, other: Shop) -> None:
+def test_a_word_written_at_one_replica_corrects_a_search_at_the_other(staff: Shop, other: Shop) -> None:
     staff.create("Samovar")
     for _ in range(100):
         if corrected := other.page(search="samovra").corrected_search:

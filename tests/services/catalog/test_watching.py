@@ -1,4 +1,4 @@
-"""Watching products change."""
+"""The stream of changes of products."""
 
 import asyncio
 import random
@@ -18,7 +18,8 @@ from mesh.identity import Role
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
-from tests.services.catalog.shop import Shop, refused, row
+from tests.services.catalog.shop import Shop, row
+from tests.services.errors import fails_with
 
 CODE = grpc.StatusCode
 CREATED, UPDATED, DELETED, BOOKMARK = (
@@ -43,14 +44,14 @@ def changes(shop: Shop, token: str, count: int) -> list[catalog_pb2.ProductChang
 
 
 def now(shop: Shop) -> str:
-    """The token of who has seen all changes up to now."""
+    """The token of a watcher who has received all changes up to now."""
     watch = shop.watch()
     token = next(watch).token
     watch.cancel()
     return token
 
 
-def test_first_comes_a_bookmark_and_then_what_changes_from_now_on(staff: Shop) -> None:
+def test_a_watch_starts_with_a_bookmark_and_continues_with_new_changes(staff: Shop) -> None:
     staff.create("Before")
     watch = staff.watch()
     bookmark = next(watch)
@@ -62,29 +63,29 @@ def test_first_comes_a_bookmark_and_then_what_changes_from_now_on(staff: Shop) -
     watch.cancel()
 
 
-def test_every_kind_of_change_is_told_with_the_product_as_it_left_it(staff: Shop) -> None:
+def test_every_kind_of_change_comes_with_the_product_after_it(staff: Shop) -> None:
     token = now(staff)
     made = staff.create("Mug", id="kinds")
     made_changes = [made, staff.update("kinds", stock=3), staff.replace("kinds", "Cup"), staff.delete("kinds"), staff.undelete("kinds")]
     staff.delete("kinds")
-    staff.take_in([row("kinds", "Bowl")])
-    told = changes(staff, token, 7)
-    assert [change.kind for change in told] == [CREATED, UPDATED, UPDATED, DELETED, UPDATED, DELETED, UPDATED]
-    assert [change.product for change in told][:5] == made_changes
-    assert told[-1].product == staff.get("kinds")
-    assert all(change.change_time == change.product.update_time for change in told)
+    staff.import_products([row("kinds", "Bowl")])
+    received = changes(staff, token, 7)
+    assert [change.kind for change in received] == [CREATED, UPDATED, UPDATED, DELETED, UPDATED, DELETED, UPDATED]
+    assert [change.product for change in received][:5] == made_changes
+    assert received[-1].product == staff.get("kinds")
+    assert all(change.change_time == change.product.update_time for change in received)
 
 
-def test_what_changed_nothing_or_failed_is_not_told(staff: Shop) -> None:
+def test_calls_that_change_nothing_or_fail_are_not_streamed(staff: Shop) -> None:
     made = staff.create("Mug")
     token = now(staff)
     staff.update(made.id, name="Mug")
-    with refused(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
+    with fails_with(CODE.ALREADY_EXISTS, "PRODUCT_EXISTS"):
         staff.create(id=made.id)
-    with refused(CODE.ABORTED, "STALE_ETAG"):
+    with fails_with(CODE.ABORTED, "STALE_ETAG"):
         staff.update(made.id, name="Cup", etag="stale")
-    told = staff.update(made.id, name="Bowl")
-    assert [change.product for change in changes(staff, token, 1)] == [told]
+    received = staff.update(made.id, name="Bowl")
+    assert [change.product for change in changes(staff, token, 1)] == [received]
 
 
 def test_a_service_may_watch_too(staff: Shop, issuer: Issuer) -> None:
@@ -92,7 +93,7 @@ def test_a_service_may_watch_too(staff: Shop, issuer: Issuer) -> None:
     assert now(recommender)
 
 
-def test_a_change_is_told_soon(staff: Shop) -> None:
+def test_a_change_is_streamed_within_a_second(staff: Shop) -> None:
     product = staff.create("Mug")
     watch = staff.watch()
     next(watch)
@@ -106,7 +107,7 @@ def test_a_change_is_told_soon(staff: Shop) -> None:
 
 
 @pytest.mark.parametrize("tokens", ["of every change", "of bookmarks, too"])
-def test_every_change_comes_once_and_in_order_across_reconnects_while_many_write(staff: Shop, tokens: str) -> None:
+def test_every_change_comes_once_and_in_order_across_reconnects_and_concurrent_writes(staff: Shop, tokens: str) -> None:
     token = now(staff)
     ids = [staff.create("Mug").id for _ in range(4)]
     written: dict[str, list[str]] = defaultdict(list)
@@ -119,7 +120,7 @@ def test_every_change_comes_once_and_in_order_across_reconnects_while_many_write
             product = staff.update(id, ["stock", "description"], stock=number, description=f"{seed}")
             with writing:
                 written[id].append(product.etag)
-        staff.take_in(row(f"{ids[0]}-{seed}-{number}") for number in range(50))
+        staff.import_products(row(f"{ids[0]}-{seed}-{number}") for number in range(50))
 
     writers = [threading.Thread(target=write, args=[seed]) for seed in range(4)]
     for writer in writers:
@@ -150,8 +151,8 @@ def test_every_change_comes_once_and_in_order_across_reconnects_while_many_write
     assert {id: len(by_product[id]) for id in ids} == {id: 1 + len(written[id]) for id in ids}
 
 
-def test_a_writer_that_commits_late_is_not_stepped_over(staff: Shop, loop: Loop, database_url: str, replica: Replica) -> None:
-    """The log's row is held from the change's number on to the commit, so whoever writes meanwhile is told of later."""
+def test_a_change_that_commits_late_is_not_skipped(staff: Shop, loop: Loop, database_url: str, replica: Replica) -> None:
+    """A transaction locks the row of the log until it commits, so that a concurrent change gets a later number."""
     id = staff.create("Mug").id
     token = now(staff)
 
@@ -186,14 +187,14 @@ def test_a_writer_that_commits_late_is_not_stepped_over(staff: Shop, loop: Loop,
     watch.cancel()
 
 
-def test_who_is_far_behind_catches_up(staff: Shop) -> None:
+def test_a_watcher_far_behind_catches_up(staff: Shop) -> None:
     token = now(staff)
-    staff.take_in(row(f"behind-{number}") for number in range(3000))
+    staff.import_products(row(f"behind-{number}") for number in range(3000))
     ids = [change.product.id for change in changes(staff, token, 3000)]
     assert sorted(ids) == sorted(f"behind-{number}" for number in range(3000))
 
 
-def test_many_watch_at_once(staff: Shop) -> None:
+def test_many_watchers_receive_the_same_change(staff: Shop) -> None:
     watches = [staff.watch() for _ in range(20)]
     assert {next(watch).kind for watch in watches} == {BOOKMARK}
     written = staff.create("Seen by all")
@@ -202,7 +203,7 @@ def test_many_watch_at_once(staff: Shop) -> None:
         watch.cancel()
 
 
-def test_who_hears_nothing_for_15_seconds_gets_a_bookmark(staff: Shop) -> None:
+def test_a_bookmark_comes_after_15_seconds_without_a_change(staff: Shop) -> None:
     watch = staff.watch()
     first, second = next(watch), next(watch)
     assert second.kind == BOOKMARK
@@ -217,29 +218,29 @@ def altered(token: str) -> Iterator[str]:
     yield from (token + "=", token + "A" * 4, token[:-4], token[:-1], "AAAA", "?", "é", token.replace(token[-1], "\0"))
 
 
-def test_a_token_that_was_altered_is_refused(staff: Shop) -> None:
+def test_an_altered_token_is_rejected(staff: Shop) -> None:
     for token in altered(now(staff)):
-        with refused(CODE.INVALID_ARGUMENT, "WATCH_TOKEN_INVALID") as violations:
+        with fails_with(CODE.INVALID_ARGUMENT, "WATCH_TOKEN_INVALID") as violations:
             next(staff.watch(token))
         assert list(violations) == ["token"]
 
 
-def test_a_token_whose_changes_are_no_longer_kept_is_refused_and_later_ones_are_good(staff: Shop, loop: Loop, replica: Replica) -> None:
+def test_a_token_is_rejected_once_its_changes_have_expired(staff: Shop, loop: Loop, replica: Replica) -> None:
     old = now(staff)
     staff.create("Swept")
     time.sleep(0.01)
     loop.run(replica.changes.delete_expired(timedelta(0)))
-    with refused(CODE.OUT_OF_RANGE, "WATCH_TOKEN_EXPIRED"):
+    with fails_with(CODE.OUT_OF_RANGE, "WATCH_TOKEN_EXPIRED"):
         next(staff.watch(old))
     fresh = now(staff)
     kept = staff.create("Kept")
     loop.run(replica.changes.delete_expired(timedelta(days=7)))
     assert [change.product for change in changes(staff, fresh, 1)] == [kept]
-    with refused(CODE.OUT_OF_RANGE, "WATCH_TOKEN_EXPIRED"):
+    with fails_with(CODE.OUT_OF_RANGE, "WATCH_TOKEN_EXPIRED"):
         next(staff.watch(old))
 
 
-def test_a_token_of_a_catalogue_that_was_set_up_anew_or_put_back_is_refused(staff: Shop, loop: Loop, database_url: str) -> None:
+def test_a_token_of_another_or_a_restored_catalogue_is_rejected(staff: Shop, loop: Loop, database_url: str) -> None:
     async def run(statement: str) -> None:
         connection = await asyncpg.connect(database_url)
         await connection.execute(statement)
@@ -247,10 +248,10 @@ def test_a_token_of_a_catalogue_that_was_set_up_anew_or_put_back_is_refused(staf
 
     token = now(staff)
     loop.run(run("UPDATE catalog.change_log SET last_number = last_number - 1"))
-    with refused(CODE.INVALID_ARGUMENT, "WATCH_TOKEN_INVALID"):
+    with fails_with(CODE.INVALID_ARGUMENT, "WATCH_TOKEN_INVALID"):
         next(staff.watch(token))
     loop.run(run("UPDATE catalog.change_log SET last_number = last_number + 1"))
     assert next(staff.watch(token)).kind == BOOKMARK
     loop.run(run("UPDATE catalog.change_log SET secret = '\\x00'"))
-    with refused(CODE.INVALID_ARGUMENT, "WATCH_TOKEN_INVALID"):
+    with fails_with(CODE.INVALID_ARGUMENT, "WATCH_TOKEN_INVALID"):
         next(staff.watch(token))

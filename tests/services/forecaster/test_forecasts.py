@@ -19,7 +19,7 @@ from hashiramart.forecaster.v1.forecaster_pb2 import (
     METRIC_UNITS,
 )
 from tests.ml.forecaster.shop import COUNTRIES, DAYS, OPENING, PRICES, PRODUCTS, daily_sales
-from tests.services.catalog.shop import refused
+from tests.services.errors import fails_with
 from tests.services.forecaster.planner import Planner
 from tests.services.forecaster.replica import ForecasterReplica
 
@@ -190,7 +190,7 @@ def test_what_is_too_new_has_no_error_to_compare_its_own_with(staff: Planner) ->
 @pytest.mark.parametrize("scope", [{"product_id": "sofa"}, {"category": "drinks"}, {"country": "Malta"}], ids=str)
 def test_what_the_model_does_not_know_is_not_found(staff: Planner, scope: dict[str, str]) -> None:
     for call in (staff.forecast, staff.explain, staff.backtest):
-        with refused(grpc.StatusCode.NOT_FOUND, "SERIES_NOT_FOUND"):
+        with fails_with(grpc.StatusCode.NOT_FOUND, "SERIES_NOT_FOUND"):
             call(**scope)
 
 
@@ -211,11 +211,11 @@ def test_what_the_model_does_not_know_is_not_found(staff: Planner, scope: dict[s
     ids=str,
 )
 def test_what_the_contract_does_not_allow_is_refused(staff: Planner, asked: dict[str, Any]) -> None:
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
+    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
         staff.forecast(**asked)
 
 
 def test_forecasts_are_for_staff_alone(customer: Planner) -> None:
     for call in (customer.forecast, customer.explain, customer.backtest):
-        with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+        with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()

@@ -10,7 +10,7 @@ from hashiramart.forecaster.v1 import forecaster_pb2
 from ml.forecaster.model import Forecaster, Scope
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
-from tests.services.catalog.shop import refused
+from tests.services.errors import fails_with
 from tests.services.forecaster.planner import Planner
 from tests.services.forecaster.replica import ForecasterReplica
 
@@ -23,7 +23,7 @@ def means(replica: ForecasterReplica, forecasters: tuple[Path, Path]) -> dict[st
 
 def test_before_a_model_is_promoted_there_is_nothing_to_answer_from(staff: Planner) -> None:
     for call in (staff.forecast, staff.explain, staff.backtest):
-        with refused(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
+        with fails_with(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
             call()
 
 

@@ -1,7 +1,6 @@
 """What the tests of the recommender can ask for: the recommender, beside a catalog, on a database of the module's own; and who calls it."""
 
 import itertools
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
 from tests.services.recommender.replica import CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper
+from tests.services.waiting import eventually
 
 Caller = Callable[..., Shopper]
 
@@ -52,7 +52,7 @@ def keeper(catalog: CatalogServer, issuer: Issuer) -> Iterator[Shop]:
     """Somebody who keeps the shop, which has the world's products."""
     with grpc.insecure_channel(catalog.address) as channel:
         shop = Shop(CatalogServiceStub(channel), issuer.metadata(Role.STAFF, "kim"))
-        shop.take_in(world.products())
+        shop.import_products(world.products())
         yield shop
 
 
@@ -134,11 +134,3 @@ def product(keeper: Shop, replica: RecommenderReplica) -> Iterator[str]:
     yield id
     keeper.delete(id)
     eventually(lambda: replica.catalog.products.get(id) is None)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Returns when it holds; fails if it does not come to."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

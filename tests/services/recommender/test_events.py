@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh.identity import Role
-from tests.services.catalog.shop import refused
+from tests.services.errors import fails_with
 from tests.services.recommender.conftest import Caller
 from tests.services.recommender.shopper import Shopper, event, step
 
@@ -48,20 +48,20 @@ def test_a_request_counts_once(caller: Caller, service: Shopper) -> None:
         assert ann.record(event(VIEW, "tea01"), event(VIEW, "tea02"), request_id="again") == (2, 0)
     assert len(service.events(end).events) == 2
     assert bob.record(event(VIEW, "tea01"), request_id="again") == (1, 0)
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
         ann.record(event(VIEW, "tea03"), request_id="again")
 
 
 def test_what_has_not_happened_yet_is_refused(stranger: Shopper) -> None:
     soon, late = Timestamp(seconds=int(time.time()) + 120), Timestamp(seconds=int(time.time()) + 600)
     assert stranger.record(event(VIEW, "tea01", event_time=soon)) == (1, 0)
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         stranger.record(event(VIEW, "tea01"), event(VIEW, "tea01", event_time=late))
     assert list(violations) == ["events[1].event_time"]
 
 
 def test_a_time_that_is_none_is_refused(stranger: Shopper) -> None:
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
+    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         stranger.record(event(VIEW, "tea01", event_time=Timestamp(seconds=-(10**12))))
     assert list(violations) == ["events[0].event_time"]
 
@@ -98,7 +98,7 @@ def test_a_forgotten_user_leaves_nothing_and_stays_forgotten(caller: Caller, ser
         service.forget(user)
     assert user not in {kept.user_id for kept in service.events(page_size=10_000).events}
     assert step(ann.recommendations()) == "POPULARITY"
-    with refused(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"):
+    with fails_with(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"):
         ann.record(event(VIEW, "coffee03"))
 
 
@@ -122,5 +122,5 @@ def test_only_services_list_events_and_forget(caller: Caller) -> None:
     admin = caller(role=Role.ADMIN)
     calls: list[Callable[[], object]] = [admin.events, lambda: admin.forget(str(uuid.uuid4()))]
     for call in calls:
-        with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+        with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()

@@ -14,10 +14,11 @@ from tests.callers import Issuer
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
 from tests.loops import Loop
-from tests.services.catalog.shop import Shop, refused
-from tests.services.recommender.conftest import eventually
+from tests.services.catalog.shop import Shop
+from tests.services.errors import fails_with
 from tests.services.recommender.replica import CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper, event, ids, kinds, step
+from tests.services.waiting import eventually
 
 VIEW = recommender_pb2.EVENT_KIND_VIEW
 
@@ -38,7 +39,7 @@ def test_without_a_model_the_catalogue_has_an_order_of_its_own(stranger: Shopper
 
 def test_without_a_model_nothing_is_known_of_customers(staff: Shopper) -> None:
     for call in (staff.of_customer, staff.purchases):
-        with refused(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
+        with fails_with(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
             call("04")
 
 
@@ -46,7 +47,7 @@ def test_without_the_database_one_recommends_and_does_not_record(stranger: Shopp
     stranger.views("tea03")
     with postgres.stopped():
         assert len(ids(stranger.recommendations())) == 10
-        with refused(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE"):
+        with fails_with(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE"):
             stranger.views("tea03")
     assert stranger.record(event(VIEW, "tea03")) == (1, 0)
 
@@ -75,7 +76,7 @@ def test_before_the_catalog_was_reached_there_are_no_products(
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         lonely = Shopper(RecommenderServiceStub(channel), issuer.metadata(Role.CUSTOMER))
         for call in (lonely.recommendations, lonely.popular):
-            with refused(grpc.StatusCode.UNAVAILABLE, "CATALOG_UNAVAILABLE"):
+            with fails_with(grpc.StatusCode.UNAVAILABLE, "CATALOG_UNAVAILABLE"):
                 call()
         assert lonely.record(event(VIEW, "tea03")) == (1, 0)
     loop.run(server.stop(0))

@@ -6,10 +6,12 @@ import grpc
 import pytest
 
 from hashiramart.recommender.v1 import recommender_pb2
-from tests.services.catalog.shop import Shop, refused
-from tests.services.recommender.conftest import Caller, eventually
+from tests.services.catalog.shop import Shop
+from tests.services.errors import fails_with
+from tests.services.recommender.conftest import Caller
 from tests.services.recommender.shopper import Shopper, event, ids, kinds, step
 from tests.services.recommender.world import COFFEES, TEAS
+from tests.services.waiting import eventually
 
 
 def test_a_customer_is_served_by_the_ranker(ann: Shopper, keeper: Shop) -> None:
@@ -123,7 +125,7 @@ def test_no_product_shows_twice_though_the_order_changes_between_pages(stranger:
 
 def test_a_page_of_other_arguments_is_refused(ann: Shopper) -> None:
     token = ann.recommendations().next_page_token
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
+    with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
         ann.recommendations(page_token=token, category="Tea")
 
 
@@ -145,7 +147,7 @@ def test_what_only_the_catalogue_knows_is_like_its_category(stranger: Shopper, p
 
 
 def test_what_nobody_knows_has_no_similar_products(stranger: Shopper) -> None:
-    with refused(grpc.StatusCode.NOT_FOUND, "PRODUCT_NOT_FOUND"):
+    with fails_with(grpc.StatusCode.NOT_FOUND, "PRODUCT_NOT_FOUND"):
         stranger.similar("nothing")
 
 
@@ -168,7 +170,7 @@ def test_staff_see_what_a_customer_has_done_since(caller: Caller, staff: Shopper
 
 def test_an_unknown_customer_is_named(staff: Shopper) -> None:
     for call in (lambda: staff.of_customer("99"), lambda: staff.purchases("99")):
-        with refused(grpc.StatusCode.NOT_FOUND, "CUSTOMER_NOT_FOUND"):
+        with fails_with(grpc.StatusCode.NOT_FOUND, "CUSTOMER_NOT_FOUND"):
             call()
 
 
@@ -190,5 +192,5 @@ def test_purchases_come_page_by_page(staff: Shopper) -> None:
 
 def test_customers_see_nobody_but_themselves(ann: Shopper) -> None:
     for call in (lambda: ann.of_customer("05"), lambda: ann.purchases("05")):
-        with refused(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+        with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()

@@ -16,9 +16,10 @@ from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
-from tests.services.recommender.conftest import Caller, eventually
+from tests.services.recommender.conftest import Caller
 from tests.services.recommender.replica import MODEL, CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper, step
+from tests.services.waiting import eventually
 
 
 @pytest.fixture(scope="module")
