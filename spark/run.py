@@ -131,13 +131,7 @@ class EtlRun:
         sale_files = {**sale_files, **self._tables.list_written("sales")}
 
         events = self._included_events(event_states, last_date)
-        cleaned_months = set(cleaned.counts)
-        interaction_months, daily_months, _ = _run_concurrently(
-            partial(self._write_interactions, sale_files, cleaned_months, events),
-            partial(self._write_daily_sales, sale_files, cleaned_months, last_date),
-            partial(self._write_products, sale_files),
-        )
-        rewritten = {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interaction_months, "daily_sales": daily_months}
+        rewritten = self._write_derived_tables(sale_files, set(cleaned.counts), events, last_date)
         self._stage("checking the written files")
         contents = self._tables.read_contents()
         months = self._merge_months(cleaned.counts, days, events, rewritten, contents)
@@ -247,6 +241,17 @@ class EtlRun:
         purchases = purchases_in_events(self._read_events(event_states), through_date)
         months = sorted(row[MONTH] for row in purchases.select(MONTH).distinct().collect())
         return Events(through_date=through_date, files=dict(event_states), months=tuple(months))
+
+    def _write_derived_tables(
+        self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, last_date: date
+    ) -> dict[str, set[str]]:
+        """Writes the tables that are made of the sales; returns the months that the run has rewritten of each monthly table."""
+        interaction_months, daily_months, _ = _run_concurrently(
+            partial(self._write_interactions, sale_files, cleaned_months, events),
+            partial(self._write_daily_sales, sale_files, cleaned_months, last_date),
+            partial(self._write_products, sale_files),
+        )
+        return {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interaction_months, "daily_sales": daily_months}
 
     def _write_sales(self, lines: DataFrame) -> None:
         self._stage("writing sales")

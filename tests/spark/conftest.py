@@ -1,37 +1,24 @@
-"""One small Spark and one real store for all tests of the ETL."""
+"""One small Spark session and one store for all tests of the ETL."""
 
-import itertools
-import os
-import secrets
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from spark.session import create_session
-from tests.spark.shop import Shop
-from tests.spark.store import seaweedfs
+from stack.settings import ROOT
+from tests.engines.stores import SeaweedFS
+from tests.spark.shop import Shop, credentials
 
-ROOT = Path(__file__).resolve().parents[2]
 S3A = ROOT / ".local" / "cache" / "s3a"
-
-
-# Told only to those who are to know them: a key in the environment of this process wins over the files of all other tests.
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": secrets.token_hex()}
-
-
-@pytest.fixture(scope="session")
-def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An S3 store with a bucket `lake`, for who has the keys."""
-    with seaweedfs(tmp_path_factory.mktemp("store") / "seaweedfs", KEYS) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
 def submit_arguments() -> str:
-    """What spark-submit is told of the machine."""
+    """The arguments of spark-submit on this machine."""
     if not S3A.exists():
         pom = ROOT / "compose" / "hadoop" / "s3a-pom.xml"
         subprocess.run(["mvn", "-q", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={S3A}"], check=True)
@@ -43,26 +30,25 @@ def submit_arguments() -> str:
 
 
 @pytest.fixture(scope="session")
-def spark(store_url: str, submit_arguments: str) -> Iterator[SparkSession]:
-    """The session of the job itself, on this machine's two cores."""
-    told = {**KEYS, "SPARK_LOCAL_IP": "127.0.0.1"}
-    told["PYSPARK_SUBMIT_ARGS"] = f"{submit_arguments} --conf spark.sql.shuffle.partitions=2 pyspark-shell"
+def spark(seaweedfs: SeaweedFS, submit_arguments: str) -> Iterator[SparkSession]:
+    """A session as the job's own, on two cores."""
+    environment = {
+        **credentials(seaweedfs),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_SUBMIT_ARGS": f"{submit_arguments} --conf spark.sql.shuffle.partitions=2 pyspark-shell",
+    }
+    # The JVM keeps this environment. In that of this process, the keys would take precedence over the files of all other tests.
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in told.items():
+        for name, value in environment.items():
             patch.setenv(name, value)
-        spark = create_session("tests", store_url, "us-east-1")
-    # A test's tables are small: two pieces of each do.
+        spark = create_session("tests", seaweedfs.store.endpoint, seaweedfs.store.region)
+    # A test's tables are small.
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     yield spark
     spark.stop()
 
 
-NUMBERS = itertools.count(1)
-
-
 @pytest.fixture
-def shop(spark: SparkSession, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """A shop with an empty raw zone and an empty lake."""
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    return Shop(spark, store_url, f"lake-{next(NUMBERS)}-{os.getpid()}", tmp_path / "raw")
+def shop(seaweedfs: SeaweedFS, tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
+    """A shop with an empty raw zone and an empty lake. Spark starts with the first test that runs the ETL in this process."""
+    return Shop(partial(request.getfixturevalue, "spark"), seaweedfs, tmp_path / "raw")

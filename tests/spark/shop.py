@@ -1,16 +1,15 @@
-"""A shop of the tests: its raw zone, its lake, and the ETL between them."""
+"""A shop for tests: its raw zone, its lake, and the ETL between them."""
 
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from minio import Minio
-from minio.credentials.providers import EnvAWSProvider
+from minio.credentials.providers import StaticProvider
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lake.bucket import connect
@@ -20,10 +19,11 @@ from lake.schemas import TABLES
 from spark.land import land
 from spark.run import EtlRun, RunSpec
 from spark.tables import RunTables
+from tests.engines.stores import Store
 
 HEADER = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,Customer ID,Country"
 TODAY = date(2026, 11, 23)
-REGION = "us-east-1"
+USER, BUCKET = "spark", "lake"
 
 
 def line(
@@ -36,25 +36,21 @@ def line(
     customer: str = "12345",
     country: str = "United Kingdom",
 ) -> str:
-    """A raw line of a sale, as the shop would write it."""
+    """A raw sale line."""
     return f"{invoice},{product},{name},{quantity},{time},{price},{customer},{country}"
 
 
 @dataclass
 class Shop:
-    """A shop; raw files come in on one side, clean data goes out on the other."""
+    """A shop with raw files in a folder and clean data in the store's lake, which is emptied."""
 
-    spark: SparkSession
-    store_url: str
-    bucket_name: str
+    session: Callable[[], SparkSession]
+    store: Store
     raw: Path
 
     def __post_init__(self) -> None:
-        self.client().make_bucket(self.bucket_name)
-        self.bucket = connect(self.store_url, REGION, self.bucket_name)
-
-    def client(self) -> Minio:
-        return Minio(self.store_url.removeprefix("http://"), secure=False, region=REGION, credentials=EnvAWSProvider())
+        self.store.empty(USER, BUCKET)
+        self.bucket = connect(self.store.store.endpoint, self.store.store.region, BUCKET, StaticProvider(*self.store.store.keys[USER]))
 
     def published(self) -> Manifest | None:
         """The manifest that is published."""
@@ -68,7 +64,7 @@ class Shop:
         land(file, f"file://{self.raw}", today, lambda *_: None)
 
     def put(self, name: str, content: bytes) -> None:
-        """Puts a file into the raw zone past the landing."""
+        """Puts a file into the raw zone without landing it."""
         file = self.raw / "sales" / "ingest_date=2026-11-23" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(gzip.compress(content) if name.endswith(".whole.gz") else content)
@@ -80,11 +76,11 @@ class Shop:
         (folder / f"{token_hex(4)}.json").write_text("\n".join(json.dumps(event) for event in events))
 
     def run(self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0) -> tuple[Manifest, bool]:
-        """Runs the ETL: the manifest of the data as it stands then, and whether the run published it."""
+        """Runs the ETL; returns the manifest that is then published, and whether this run published it."""
         return self.begin(full=full, through=through, reject_share=reject_share).publish()
 
     def begin(self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0) -> EtlRun:
-        """A run that has seen what is published, and nothing more yet."""
+        """A run that has read what is published, and nothing else."""
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%S%f}-{token_hex(4)}"
         spec = RunSpec(
@@ -97,7 +93,7 @@ class Shop:
             full=full,
             reject_share=reject_share,
         )
-        return EtlRun(spec, self.spark, self.bucket)
+        return EtlRun(spec, self.session(), self.bucket)
 
     def rows(self, table: str) -> list[Row]:
         """The published rows of a table, as a reader finds them through the manifest."""
@@ -108,11 +104,17 @@ class Shop:
         manifest = self.published()
         assert manifest is not None
         files = {month: content.files for month, content in manifest.contents(table).items()}
-        return RunTables(self.spark, self.bucket, "none").read(table, files, files)
+        return RunTables(self.session(), self.bucket, "none").read(table, files, files)
 
     def stored(self) -> set[str]:
         """The keys of all data files in the lake, published or not."""
         return {key for table in TABLES.values() for key in self.bucket.byte_counts(table.folder)}
+
+
+def credentials(store: Store) -> dict[str, str]:
+    """The environment variables by which a process finds the key of the lake."""
+    access_key, secret_key = store.store.keys[USER]
+    return {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key}
 
 
 def values(rows: Iterable[Row], *columns: str) -> list[tuple[Any, ...]]:

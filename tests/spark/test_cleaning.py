@@ -1,4 +1,4 @@
-"""What is a sale line, and what is refused and why."""
+"""Which lines are sale lines, and the reject reason of every other."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,26 +11,26 @@ from spark.cleaning import classify_lines, parse_fields
 from tests.spark.shop import line
 
 
-def judge(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COLUMNS) -> list[Row]:
+def classify(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COLUMNS) -> list[Row]:
     rows = [("file", 0, place, text) for place, text in enumerate(lines)]
     frame = spark.createDataFrame(rows, "path string, block bigint, index bigint, line string")
     return classify_lines(parse_fields(frame, header)).orderBy("index").collect()
 
 
 def test_a_sale_line_is_trimmed_typed_and_not_kept_as_text(spark: SparkSession) -> None:
-    [row] = judge(spark, line(product=" 85123a ", name="  WHITE HEART ", quantity=6, time="2010-12-01 08:26:00", price=2.55))
+    [row] = classify(spark, line(product=" 85123a ", name="  WHITE HEART ", quantity=6, time="2010-12-01 08:26:00", price=2.55))
     assert (row.product_id, row.description, row.quantity) == ("85123A", "WHITE HEART", 6)
     assert (row.time, row.price) == (datetime(2010, 12, 1, 8, 26), Decimal("2.55"))  # noqa: DTZ001
     assert (row.reason, row.line) == (None, None)
 
 
 def test_a_sale_without_a_customer_is_a_sale(spark: SparkSession) -> None:
-    [row] = judge(spark, line(customer=""))
+    [row] = classify(spark, line(customer=""))
     assert (row.reason, row.customer_number) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("reason", "refused"),
+    ("reason", "reject"),
     [
         ("invoice", line(invoice="C500001")),
         ("invoice", line(invoice="A500001")),
@@ -51,22 +51,22 @@ def test_a_sale_without_a_customer_is_a_sale(spark: SparkSession) -> None:
         ("header", ",".join(RAW_COLUMNS)),
     ],
 )
-def test_a_line_is_refused_with_its_reason_and_kept_as_it_came(spark: SparkSession, reason: str, refused: str) -> None:
-    [row] = judge(spark, refused)
-    assert (row.reason, row.line) == (reason, refused)
+def test_a_line_is_rejected_with_its_reason_and_kept_as_it_came(spark: SparkSession, reason: str, reject: str) -> None:
+    [row] = classify(spark, reject)
+    assert (row.reason, row.line) == (reason, reject)
 
 
 def test_the_first_reason_that_fits_is_given(spark: SparkSession) -> None:
-    rows = judge(spark, line(invoice="C1", quantity=-1, price=0), line(quantity=-1, price=0, product="M"), line(price=0, product="M"))
+    rows = classify(spark, line(invoice="C1", quantity=-1, price=0), line(quantity=-1, price=0, product="M"), line(price=0, product="M"))
     assert [row.reason for row in rows] == ["invoice", "quantity", "price"]
 
 
 def test_a_quoted_field_may_hold_commas_and_quotes(spark: SparkSession) -> None:
-    [row] = judge(spark, line(name='"JAR, ""LARGE"""'))
+    [row] = classify(spark, line(name='"JAR, ""LARGE"""'))
     assert row.description == 'JAR, "LARGE"'
 
 
 def test_columns_may_come_in_any_order_beside_others(spark: SparkSession) -> None:
     header = ("Till", *reversed(RAW_COLUMNS))
-    [row] = judge(spark, "7,United Kingdom,12345,2.5,2011-01-03 10:00:00,3,GLASS JAR,10001,500001", header=header)
+    [row] = classify(spark, "7,United Kingdom,12345,2.5,2011-01-03 10:00:00,3,GLASS JAR,10001,500001", header=header)
     assert (row.reason, row.invoice, row.quantity, row.country) == (None, "500001", 3, "United Kingdom")

@@ -1,6 +1,5 @@
-"""The job as a program: what it is told, and the result that it leaves."""
+"""The job as a program: its arguments, and the result that it leaves."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,26 +8,27 @@ import pytest
 from google.protobuf import json_format
 
 from hashiramart.jobs.v1 import error_reason_pb2, jobs_pb2
-from lake.errors import PublishConflict
+from lake.errors import PublishConflict, StoreUnavailable
+from lake.results import JobResult, read_result
 from spark import errors
 from spark.etl import etl_error
-from tests.spark.shop import Shop, line
+from tests.spark.shop import BUCKET, Shop, credentials, line
 
 
-def submit(shop: Shop, arguments: str, job_id: str) -> tuple[int, dict[str, dict[str, object]]]:
+def submit(shop: Shop, arguments: str, job_id: str) -> tuple[int, JobResult]:
     """The exit code of the job and the result that it left in the lake."""
     command = [sys.executable, "-m", "spark.etl", "--job-id", job_id, "--raw-root", f"file:{shop.raw}"]
-    command += ["--store-url", shop.store_url, "--bucket", shop.bucket_name, "--reject-share", "0.5"]
-    code = subprocess.run(command, env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell"}, check=False).returncode
-    with shop.client().get_object(shop.bucket_name, f"jobs/{job_id}/result.json") as answer:
-        return code, json.loads(answer.read())
+    command += ["--store-url", shop.store.store.endpoint, "--bucket", BUCKET, "--reject-share", "0.5"]
+    environment = os.environ | credentials(shop.store) | {"PYSPARK_SUBMIT_ARGS": f"{arguments} pyspark-shell"}
+    code = subprocess.run(command, env=environment, check=False).returncode
+    return code, read_result(shop.bucket, job_id)
 
 
 def test_the_result_is_what_the_jobs_service_says_of_an_etl_job(shop: Shop, submit_arguments: str) -> None:
     shop.land(line(), line(), line(time="2011-02-03 10:00:00"), line(price=0))
     code, left = submit(shop, f"{submit_arguments} --conf spark.sql.shuffle.partitions=2", "job-1")
     assert code == 0
-    result = json_format.ParseDict(left["etl"], jobs_pb2.EtlResult())
+    result = json_format.ParseDict(dict(left["etl"]), jobs_pb2.EtlResult())
     assert (result.row_count, result.sale_count, result.duplicate_count, result.file_count) == (4, 3, 0, 1)
     assert [(reject.reason, reject.line_count) for reject in result.rejects] == [("price", 1)]
     assert (result.first_date, result.through_date, result.published) == ("2011-01-03", "2011-02-03", True)
@@ -40,7 +40,7 @@ def test_the_result_is_what_the_jobs_service_says_of_an_etl_job(shop: Shop, subm
 def test_a_failure_leaves_its_reason_and_a_sentence(shop: Shop, submit_arguments: str) -> None:
     code, left = submit(shop, submit_arguments, "job-2")
     assert code == 1
-    failure = json_format.ParseDict(left["failure"], jobs_pb2.JobFailure())
+    failure = json_format.ParseDict(dict(left["failure"]), jobs_pb2.JobFailure())
     assert failure.reason == "NO_RAW_DATA"
     assert str(shop.raw) in failure.message
 
@@ -52,6 +52,7 @@ def test_a_failure_leaves_its_reason_and_a_sentence(shop: Shop, submit_arguments
         errors.UnreadableFile("sales.csv", "is empty"),
         errors.TooManyRejects("sales.csv", 0.5, 0.1),
         PublishConflict(),
+        StoreUnavailable("The store cannot be reached."),
         ConnectionRefusedError(),
         ValueError("a bug"),
     ],
@@ -61,5 +62,5 @@ def test_every_reason_is_one_of_the_contract(error: Exception) -> None:
 
 
 def test_no_secret_is_an_argument() -> None:
-    told = subprocess.run([sys.executable, "-m", "spark.etl", "--help"], capture_output=True, text=True, check=True).stdout
-    assert not any(word in told.lower() for word in ("secret", "password", "access-key"))
+    text = subprocess.run([sys.executable, "-m", "spark.etl", "--help"], capture_output=True, text=True, check=True).stdout
+    assert not any(word in text.lower() for word in ("secret", "password", "access-key"))

@@ -1,4 +1,4 @@
-"""What landing puts into the raw zone, and what it refuses."""
+"""What landing puts into the raw zone, and which files it rejects."""
 
 import gzip
 import json
@@ -37,9 +37,9 @@ def test_a_file_lies_in_parts_of_whole_lines_named_by_their_first(tmp_path: Path
     for part in parts:
         assert part.stat().st_size <= 8_000
         assert part.read_bytes().startswith(lines[int(part.stem.removeprefix("part-")) - 1])
-    told = json.loads(original.read_text())
-    assert (told["name"], told["header"]) == ("sales.csv", HEADER)
-    assert [part["name"] for part in told["parts"]] == [part.name for part in parts]
+    account = json.loads(original.read_text())
+    assert (account["name"], account["header"]) == ("sales.csv", HEADER)
+    assert [part["name"] for part in account["parts"]] == [part.name for part in parts]
 
 
 def test_the_same_content_lands_once_whatever_its_name_packing_and_day(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_landing_that_was_interrupted_counts_for_nothing_and_can_be_run_again(
 )
 def test_a_file_that_the_etl_could_not_read_is_refused_by_name(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UnreadableFile) as refused:
+    with pytest.raises(UnreadableFile) as raised:
         put(tmp_path / name)
-    assert refused.value.message.startswith(fault)
+    assert raised.value.message.startswith(fault)
     assert stored(tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""What the tables are made of: interactions, daily sales and products."""
+"""The rows of interactions, daily sales and products."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from pyspark.sql import DataFrame, SparkSession
 
-from lake import columns
-from lake.schemas import PRODUCTS, SALES, TABLES, ddl
+from lake.schemas import SALES, ddl
 from spark.daily_sales import daily_sales
 from spark.interactions import interactions, purchases_in_sales
 from spark.products import category, products, read_taxonomy
@@ -81,10 +80,3 @@ def test_a_category_is_told_by_whole_words_and_the_first_that_fits(spark: SparkS
     names = ["xmas lights", "TEA LIGHT", "BOXES", "LIGHTER", "BOXER"]
     frame = spark.createDataFrame([(name,) for name in names], "name string")
     assert [row[0] for row in frame.select(category(frame["name"], known)).collect()] == ["Christmas", "Lights", "Boxes", "Other", "Other"]
-
-
-def test_the_tables_have_the_columns_that_the_models_read() -> None:
-    assert TABLES["interactions"].columns == columns.INTERACTIONS
-    assert TABLES["daily_sales"].columns == columns.DAILY_SALES
-    for read in (columns.PRODUCTS, columns.PRODUCTS):
-        assert read.items() <= PRODUCTS.items()

@@ -1,0 +1,1 @@
+"""Tests of the lake's formats and of its bucket."""
