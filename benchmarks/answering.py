@@ -23,7 +23,8 @@ from benchmarks import programs
 from benchmarks.measure import Contender, Load, Sample
 from benchmarks.servers import resident_megabytes
 from lake.bucket import connect
-from ml.forecaster.model import Forecaster, Scope
+from ml.forecaster.forecasts import Scope
+from ml.forecaster.model import Forecaster
 from ml.pipeline.get_cleaned_data import fetch
 from ml.recommender.model import Recommender
 from ml.recommender.request import RecommendationRequest

@@ -19,11 +19,12 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from benchmarks.programs import ROOT
-from ml.forecaster import baselines
-from ml.forecaster import evaluate as forecasts
+from ml.forecaster import baselines, shop_scores
 from ml.forecaster import train as forecaster
-from ml.forecaster.model import NEAR
-from ml.forecaster.panel import Numbers, Panel
+from ml.forecaster.accuracy import WINDOW
+from ml.forecaster.arrays import Floats
+from ml.forecaster.metrics import SCORED_LEVELS
+from ml.forecaster.panel import Panel
 from ml.forecaster.shop import Shop, read_shop
 from ml.pipeline import parameters as pipeline
 from ml.recommender import evaluate as recommendations
@@ -53,13 +54,13 @@ def compare(folder: Path) -> dict[str, Learnt]:
     learnt: dict[str, Learnt] = {}
     with threadpool_limits(1):
         data = recommender.read_data(folder)
-        for recipe in get_args(pipeline.Recipe):
+        for recipe in get_args(pipeline.RecipeName):
             learnt[f"recommender, {recipe}"] = our_recommender(data, Hyperparameters.model_validate(numbers.recommender[recipe]))
         learnt["implicit ALS"] = als(data)
         shop = read_shop(folder)
-        for recipe in get_args(pipeline.Recipe):
+        for recipe in get_args(pipeline.RecipeName):
             learnt[f"forecaster, {recipe}"] = our_forecaster(shop, folder, numbers.forecaster[recipe])
-        learnt["AutoETS"] = of_panel(shop, partial(baselines.auto_ets, levels=forecasts.LEVELS))
+        learnt["AutoETS"] = of_panel(shop, partial(baselines.auto_ets, levels=SCORED_LEVELS))
         learnt["mlforecast, LightGBM"] = of_panel(shop, lightgbm)
     return learnt
 
@@ -80,7 +81,7 @@ def als(data: recommender.TrainingData) -> Learnt:
     with used() as cpu:
         model = AlternatingLeastSquares(factors=FACTORS, random_state=1, num_threads=1)
         model.fit(bought, show_progress=False)
-    window = PurchaseHistory.from_table(data.interactions).products_bought(start, start + NEAR)
+    window = PurchaseHistory.from_table(data.interactions).products_bought(start, start + WINDOW)
     place = {number: index for index, number in enumerate(history.customer_numbers.tolist())}
     catalogue = set(history.product_ids.tolist())
     sold = {number: set(products.tolist()) & catalogue for number, products in window.items() if number in place}
@@ -97,20 +98,20 @@ def als(data: recommender.TrainingData) -> Learnt:
 
 
 def our_forecaster(shop: Shop, folder: Path, numbers: Mapping[str, Any]) -> Learnt:
-    def forecast(panel: Panel) -> forecasts.Forecasts:
-        fitted = forecaster.fit_before(shop, panel.seen, numbers, forecaster.facts(folder, numbers), NEAR)
-        return forecasts.told_by(fitted, panel.names)
+    def forecast(panel: Panel) -> shop_scores.Forecasts:
+        fitted = forecaster.fit_before(shop, panel.length, numbers, forecaster.artifact_facts(folder, numbers), WINDOW)
+        return shop_scores.product_forecasts(fitted, panel.names)
 
     return of_panel(shop, forecast)
 
 
-def lightgbm(panel: Panel) -> forecasts.Forecasts:
+def lightgbm(panel: Panel) -> shop_scores.Forecasts:
     """mlforecast: a LightGBM model for the mean and one for each quantile, fed with lags, rolling means and the calendar, step by step."""
     known = np.isfinite(panel.values)
     series, steps = np.nonzero(known)
     frame = pa.table({"unique_id": series, "ds": panel.times[steps], "y": panel.values[known]}).to_pandas()
     model = partial(LGBMRegressor, verbosity=-1, n_jobs=1, random_state=1)
-    models = {f"q{place}": model(objective="quantile", alpha=level) for place, level in enumerate(forecasts.LEVELS)} | {"mean": model()}
+    models = {f"q{place}": model(objective="quantile", alpha=level) for place, level in enumerate(SCORED_LEVELS)} | {"mean": model()}
     peer = MLForecast(
         models,
         freq="D",
@@ -120,24 +121,24 @@ def lightgbm(panel: Panel) -> forecasts.Forecasts:
         num_threads=1,
     )
     peer.fit(frame, static_features=[])
-    told = peer.predict(panel.ahead).sort_values(["unique_id", "ds"])
-    shape = (len(panel.names), panel.ahead)
+    told = peer.predict(panel.horizon).sort_values(["unique_id", "ds"])
+    shape = (len(panel.names), panel.horizon)
     *quantiles, mean = (np.maximum(told[name].to_numpy().reshape(shape), 0.0) for name in models)
     return mean, np.sort(np.stack(quantiles, axis=2), axis=2)
 
 
-def of_panel(shop: Shop, forecast: Callable[[Panel], tuple[Numbers, Numbers]]) -> Learnt:
+def of_panel(shop: Shop, forecast: Callable[[Panel], tuple[Floats, Floats]]) -> Learnt:
     """What forecasts of the test windows are worth, and what a window cost."""
-    origins = forecasts.window_origins(shop)["test"]
-    chosen = forecasts.panel_products(shop, origins[0])
+    origins = shop_scores.window_origins(shop)["test"]
+    chosen = shop_scores.scored_products(shop, origins[0])
     scores, seconds = [], []
     for origin in origins:
-        panel = forecasts.product_panel(shop, chosen, origin)
+        panel = shop_scores.product_panel(shop, chosen, origin)
         with used() as cpu:
             told = forecast(panel)
         seconds.append(cpu())
-        scores.append(forecasts.window_scores(shop, chosen, panel, {"": told}))
-    return Learnt(sum(seconds) / len(seconds), forecasts.averages(scores))
+        scores.append(shop_scores.window_scores(shop, chosen, panel, told))
+    return Learnt(sum(seconds) / len(seconds), shop_scores.average_scores(scores))
 
 
 @contextmanager

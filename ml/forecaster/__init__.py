@@ -1,1 +1,1 @@
-"""The forecaster's model."""
+"""The forecaster: features, model, metrics, training and evaluation."""

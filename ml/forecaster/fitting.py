@@ -1,135 +1,175 @@
-"""A forecaster, fitted to what a shop has sold."""
+"""Fits a forecaster to a shop's sales."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml.forecaster import periods, reconcile
-from ml.forecaster.direct import Direct, Draw, Forecast, Recipe, fit
-from ml.forecaster.features import Features, Places
-from ml.forecaster.model import HELD_BACK, HORIZON, NEAR, SINGLE, WIDE, Forecaster, Tables
-from ml.forecaster.panel import Numbers
-from ml.forecaster.quantiles import KNOTS
+from ml.forecaster import period_sums, reconcile
+from ml.forecaster.accuracy import HELD_BACK, WINDOW
+from ml.forecaster.arrays import Booleans, Floats
+from ml.forecaster.direct import Direct, Fit, Forecast, fit
+from ml.forecaster.features import Features
+from ml.forecaster.forecasts import METRICS, REVENUE_METRIC, UNITS_METRIC, Metric
+from ml.forecaster.hierarchy import PRODUCT, Hierarchy, build_hierarchy
+from ml.forecaster.hyperparameters import Hyperparameters
+from ml.forecaster.model import AGGREGATES, HORIZON, PRODUCTS, Forecaster
+from ml.forecaster.periods import WEEK
+from ml.forecaster.quantiles import LEVELS
 from ml.forecaster.reconcile import Levels
-from ml.forecaster.seasons import WEEK
-from ml.forecaster.shop import METRICS, PRODUCT, REVENUE_METRIC, UNITS_METRIC, Metric, Shop, pyramid
+from ml.forecaster.sampling import Rows, Sampling
+from ml.forecaster.shop import Shop
+from ml.forecaster.tables import Tables
 
 # A shop has few categories and countries: their models need fewer rows than those of its products.
-WIDE_ROWS = 1 / 3
-# Those held back, and four weeks to learn from before them.
-LEAST_DAYS = HELD_BACK + NEAR
+AGGREGATE_ROWS_SHARE = 1 / 3
+# The days held back, and four weeks before them to learn from.
+MIN_DAYS = HELD_BACK + WINDOW
 
 
-class TooShort(Exception):
-    """There are too few days to learn from. The text is for people."""
+class HistoryTooShort(Exception):
+    """There are too few days of sales to learn from. The text is for people."""
 
 
-def fit_shop(shop: Shop, recipe: Recipe, facts: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
-    """A forecaster of all that a shop has sold.
+@dataclass(frozen=True)
+class _Forecasts:
+    """Direct forecasts of all series: of the days to come, and of the days held back, beside what was sold on these."""
 
-    facts: what is to be saved with it, such as the parameters and the hash of the data
-    horizon: how many days are laid out; the models learn from all HORIZON, so that the first days of fewer are the very same
+    future: Forecast
+    backtest: Forecast
+    actual: Floats
 
-    Raises `TooShort`.
+
+@dataclass(frozen=True)
+class _Prices:
+    """What a unit of each product is worth, shape (n,): now, and as it was before the days held back."""
+
+    now: Floats
+    backtest: Floats
+
+
+def fit_shop(shop: Shop, hyperparameters: Hyperparameters, facts: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
+    """Fits a forecaster to all sales of a shop.
+
+    facts: what else to save in the artifact, such as the parameters and the hash of the data
+    horizon: the days to forecast; the models are the same for any number
+
+    Raises `HistoryTooShort`.
     """
-    if shop.day_count < LEAST_DAYS:
-        raise TooShort(f"{shop.day_count} days of sales are too few: it takes {LEAST_DAYS} before the first that is forecast.")
-    tower = pyramid(shop, HORIZON)
-    features = Features(tower.panel, tower.around)
-    # What is sold of one product is another kind of thing than what a shop sells: sparse, and wild. Each has models of its own.
-    products = tower.panel.static["kind"] == PRODUCT
-    parts = {WIDE: ~products, SINGLE: products}
-    recipes = {WIDE: replace(recipe, rows=round(recipe.rows * WIDE_ROWS)), SINGLE: recipe}
-    fits = {
-        name: fit(features, Draw(HORIZON, NEAR, np.where(part & tower.live, tower.chances, 0.0)), recipes[name], HELD_BACK)
-        for name, part in parts.items()
-    }
-    ahead = added(
-        [laid(fits[name].final, features, np.flatnonzero(part & tower.live), shop.day_count, horizon) for name, part in parts.items()]
+    if shop.day_count < MIN_DAYS:
+        raise HistoryTooShort(f"{shop.day_count} days of sales are too few: it takes {MIN_DAYS} before the first that is forecast.")
+    hierarchy = build_hierarchy(shop, HORIZON)
+    features = Features(hierarchy.panel, hierarchy.context)
+    # Sales of single products are sparse and erratic, unlike those of aggregates: each set has models of its own.
+    products: Booleans = hierarchy.panel.static["kind"] == PRODUCT
+    sets = {AGGREGATES: ~products, PRODUCTS: products}
+    fits = {name: _fit_set(hierarchy, features, members, hyperparameters, name) for name, members in sets.items()}
+    forecasts = _Forecasts(
+        _sum(
+            [
+                _forecast_series(fits[name].final, features, members & hierarchy.active, shop.day_count, horizon)
+                for name, members in sets.items()
+            ]
+        ),
+        _forecast_held_back(fits, sets, features),
+        np.nan_to_num(hierarchy.panel.values[:, -HELD_BACK:]),
     )
-    origins = range(shop.day_count - HELD_BACK, shop.day_count, NEAR)
-    tried = in_a_row(
-        [
-            added([laid(fits[name].before, features, np.flatnonzero(part), origin, NEAR) for name, part in parts.items()])
-            for origin in origins
-        ]
+    boosters = {f"{name}_{aim}": booster for name, fit in fits.items() for aim, booster in fit.final.boosters.items()}
+    return Forecaster({**facts, **_facts(shop, features, fits)}, _build_tables(shop, hierarchy, forecasts), boosters)
+
+
+def _fit_set(hierarchy: Hierarchy, features: Features, members: Booleans, hyperparameters: Hyperparameters, name: str) -> Fit:
+    """Fits the models of a set of series."""
+    if name == AGGREGATES:
+        hyperparameters = replace(hyperparameters, rows=round(hyperparameters.rows * AGGREGATE_ROWS_SHARE))
+    sampling = Sampling(HORIZON, WINDOW, np.where(members & hierarchy.active, hierarchy.weights, 0.0))
+    return fit(features, sampling, hyperparameters, HELD_BACK)
+
+
+def _forecast_series(models: Direct, features: Features, members: Booleans, origin: int, horizon: int) -> Forecast:
+    """The forecasts of these series from an origin, shape (all series, horizon) and (all series, horizon, 7); zero for other series."""
+    series = np.flatnonzero(members)
+    mean, quantiles = np.zeros((len(members), horizon)), np.zeros((len(members), horizon, len(LEVELS)))
+    rows = Rows(np.repeat(series, horizon), np.full(len(series) * horizon, origin), np.tile(np.arange(1, horizon + 1), len(series)))
+    forecast = models.forecast(features, rows)
+    mean[series], quantiles[series] = forecast.mean.reshape(-1, horizon), forecast.quantiles.reshape(-1, horizon, len(LEVELS))
+    return Forecast(mean, quantiles)
+
+
+def _forecast_held_back(fits: Mapping[str, Fit], sets: Mapping[str, Booleans], features: Features) -> Forecast:
+    """The forecasts of the days held back, window by window, by the models fitted before them."""
+    length = features.panel.length
+    windows = [
+        _sum([_forecast_series(fits[name].before, features, members, origin, WINDOW) for name, members in sets.items()])
+        for origin in range(length - HELD_BACK, length, WINDOW)
+    ]
+    return Forecast(
+        np.concatenate([window.mean for window in windows], axis=1), np.concatenate([window.quantiles for window in windows], axis=1)
     )
-    price = shop.prices()
-    earlier = replace(
-        shop, **{name: getattr(shop, name)[:, :-HELD_BACK] for name in ("units", "revenue", "country_units", "country_revenue")}
+
+
+def _sum(forecasts: list[Forecast]) -> Forecast:
+    """The forecasts of all sets of series, each of which is zero for the others."""
+    return Forecast(
+        np.sum([forecast.mean for forecast in forecasts], axis=0), np.sum([forecast.quantiles for forecast in forecasts], axis=0)
     )
-    tried_price = earlier.prices()
-    static, smoothed = tower.panel.static, tower.around.smoothed
-    actual = np.nan_to_num(tower.panel.values[:, -HELD_BACK:])
-    tables = Tables(
-        units=shop.places(UNITS_METRIC).astype(np.float32),
-        revenue=shop.places(REVENUE_METRIC).astype(np.float32),
-        mean_units=coherent(shop, UNITS_METRIC, ahead.mean, tried.mean, actual, price, tried_price),
-        mean_revenue=coherent(shop, REVENUE_METRIC, ahead.mean, tried.mean, actual, price, tried_price),
-        knots=ahead.knots.astype(np.float32),
-        tried_mean=tried.mean.astype(np.float32),
-        tried_knots=tried.knots.astype(np.float32),
-        errors=periods.learn(actual, tried.mean, tried.knots, periods.kinds(static["kind"])),
-        price=price,
-        tried_price=tried_price,
-        level=smoothed.level[:, -1],
-        trend=smoothed.trend[:, -1],
-        factors=smoothed.factors[:, -WEEK:],
-        starts=tower.around.starts,
-        rests=tower.around.rests[0],
+
+
+def _build_tables(shop: Shop, hierarchy: Hierarchy, forecasts: _Forecasts) -> Tables:
+    prices = _Prices(shop.prices(), shop.prices(shop.day_count - HELD_BACK))
+    static, smoothing = hierarchy.panel.static, hierarchy.context.smoothing
+    future, backtest = forecasts.future, forecasts.backtest
+    groups = period_sums.error_groups(static["kind"])
+    return Tables(
+        units=shop.sales_by_scope(UNITS_METRIC).astype(np.float32),
+        revenue=shop.sales_by_scope(REVENUE_METRIC).astype(np.float32),
+        mean_units=_reconciled_means(shop, UNITS_METRIC, forecasts, prices),
+        mean_revenue=_reconciled_means(shop, REVENUE_METRIC, forecasts, prices),
+        quantiles=future.quantiles.astype(np.float32),
+        backtest_mean=backtest.mean.astype(np.float32),
+        backtest_quantiles=backtest.quantiles.astype(np.float32),
+        sum_errors=period_sums.measure_errors(forecasts.actual, backtest.mean, backtest.quantiles, groups),
+        price=prices.now,
+        backtest_price=prices.backtest,
+        level=smoothing.level[:, -1],
+        trend=smoothing.trend[:, -1],
+        factors=smoothing.factors[:, -WEEK:],
+        starts=hierarchy.context.starts,
+        closed=hierarchy.context.closed[0],
         kind=static["kind"],
         metric=static["metric"],
         category=static["category"],
         tier=static["price"],
     )
-    known = {
+
+
+def _facts(shop: Shop, features: Features, fits: Mapping[str, Fit]) -> dict[str, object]:
+    """The facts of the artifact."""
+    calibrations = {name: fit.final.calibration for name, fit in fits.items()}
+    return {
         "first_date": str(shop.first_day),
         "products": list(shop.products),
         "categories": list(shop.categories),
         "countries": list(shop.countries),
         "features": list(features.names),
-        "settled": {name: {**vars(fit.final.settled), "widths": list(fit.final.settled.widths)} for name, fit in fits.items()},
+        "settled": {name: {**vars(calibration), "widths": list(calibration.widths)} for name, calibration in calibrations.items()},
     }
-    boosters = {f"{name}_{aim}": booster for name, fit in fits.items() for aim, booster in fit.final.boosters.items()}
-    return Forecaster({**facts, **known}, tables, boosters)
 
 
-def laid(direct: Direct, features: Features, series: Places, origin: int, horizon: int) -> Forecast:
-    """The forecasts of these series after `origin` days, laid out by series and day: shape (all, horizon); zero for the other series."""
-    count = len(features.panel.names)
-    mean, knots = np.zeros((count, horizon)), np.zeros((count, horizon, len(KNOTS)))
-    rows = (np.repeat(series, horizon), np.full(len(series) * horizon, origin), np.tile(np.arange(1, horizon + 1), len(series)))
-    made = direct.forecast(features, rows)
-    mean[series], knots[series] = made.mean.reshape(-1, horizon), made.knots.reshape(-1, horizon, len(KNOTS))
-    return Forecast(mean, knots)
+def _reconciled_means(shop: Shop, metric: Metric, forecasts: _Forecasts, prices: _Prices) -> Floats:
+    """The means of all scopes, which add up, shape (N, horizon)."""
+    one = np.ones(len(shop.products))
+    now, before = (prices.now, prices.backtest) if metric == REVENUE_METRIC else (one, one)
+    direct = _levels(shop, metric, forecasts.future.mean, now)
+    weights = reconcile.fit_weights(
+        _levels(shop, metric, forecasts.backtest.mean, before), _levels(shop, metric, forecasts.actual, before), shop.category
+    )
+    means = reconcile.reconcile(direct, shop.category, weights)
+    return np.concatenate([means.shop[None], means.categories, means.countries, means.products])
 
 
-def added(parts: list[Forecast]) -> Forecast:
-    """The forecasts of parts, each zero where the others are."""
-    return Forecast(*(np.sum([getattr(part, name) for part in parts], axis=0) for name in ("mean", "knots")))
-
-
-def in_a_row(windows: list[Forecast]) -> Forecast:
-    """The forecasts of windows that follow each other."""
-    return Forecast(*(np.concatenate([getattr(window, name) for window in windows], axis=1) for name in ("mean", "knots")))
-
-
-def coherent(shop: Shop, metric: Metric, mean: Numbers, tried: Numbers, actual: Numbers, price: Numbers, tried_price: Numbers) -> Numbers:
-    """The means of all places that add up, shape (N, HORIZON).
-
-    mean, tried, actual: of the pyramid's rows: direct forecasts, those of the days held back, and what came
-    price, tried_price: of each product, for the first two
-    """
-    of_product = (price, tried_price, tried_price) if metric == REVENUE_METRIC else (np.ones_like(price),) * 3
-    direct, before, came = (levels(shop, metric, rows, factor) for rows, factor in zip((mean, tried, actual), of_product, strict=True))
-    told = reconcile.reconcile(direct, shop.category, reconcile.learn(before, came, shop.category))
-    return np.concatenate([told.shop[None], told.categories, told.countries, told.products])
-
-
-def levels(shop: Shop, metric: Metric, rows: Numbers, price: NDArray[np.float64]) -> Levels:
-    """The rows of a pyramid, of one metric, by level; those of the products times a price."""
-    categories, wide = len(shop.categories), 1 + len(shop.categories) + len(shop.countries)
-    mine = rows[METRICS.index(metric) * wide :][:wide]
-    return Levels(mine[0], mine[1 : 1 + categories], mine[1 + categories :], rows[2 * wide :] * price[:, None])
+def _levels(shop: Shop, metric: Metric, rows: Floats, price: Floats) -> Levels:
+    """The rows of a metric by level of the hierarchy, those of products times a price. rows: of all series, shape (2A + n, days)"""
+    categories, aggregates = len(shop.categories), shop.aggregate_count
+    own = rows[METRICS.index(metric) * aggregates :][:aggregates]
+    return Levels(own[0], own[1 : 1 + categories], own[1 + categories :], rows[2 * aggregates :] * price[:, None])

@@ -1,69 +1,72 @@
-"""How good forecasts are: errors over the error of a naive forecast in sample, and how often a band holds."""
+"""Scores of forecasts: errors relative to those of a naive forecast in sample, and the coverage of intervals."""
 
 import numpy as np
 
-from ml.forecaster.panel import Flags, Numbers
+from ml.forecaster.arrays import Booleans, Floats, overall_mean, positive_or_nan, row_means
 
-DECILES = tuple(round(0.1 * place, 1) for place in range(1, 10))
+DECILES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
+# The quantiles that forecasts are scored by: the median, the deciles, and the ends of the intervals of 80 and 95 percent.
+SCORED_LEVELS = (0.025, *DECILES, 0.975)
 
 
-def seasonal_scale(history: Numbers, season: int) -> Numbers:
+def seasonal_scale(history: Floats, season: int) -> Floats:
     """The in-sample mean absolute seasonal difference of each series, shape (n,) (Hyndman and Koehler, 2006).
 
-    history: shape (n, T); NaN is unknown. NaN where a series never changes or is too short.
+    history: shape (n, T); NaN is unknown. The scale of a series that never changes, or is too short, is NaN.
     """
-    return positive_mean(np.abs(history[:, season:] - history[:, :-season]))
+    return positive_or_nan(row_means(np.abs(history[:, season:] - history[:, :-season])))
 
 
-def squared_scale(history: Numbers) -> Numbers:
-    """The in-sample mean squared first difference of each series, shape (n,), as the M5 competition has it."""
-    return positive_mean((history[:, 1:] - history[:, :-1]) ** 2)
+def squared_scale(history: Floats) -> Floats:
+    """The in-sample mean squared first difference of each series, shape (n,), as in the M5 competition."""
+    return positive_or_nan(row_means((history[:, 1:] - history[:, :-1]) ** 2))
 
 
-def mase(actual: Numbers, median: Numbers, scale: Numbers) -> float:
-    """Mean absolute scaled error: of the median, over `seasonal_scale`, averaged over series.
+def mase(actual: Floats, median: Floats, scale: Floats) -> float:
+    """Mean absolute scaled error of the median, averaged over series.
 
     actual, median: shape (n, h); NaN in `actual` is unknown
+    scale: `seasonal_scale`, shape (n,)
     """
-    return mean_known(mean_known_steps(np.abs(actual - median)) / scale)
+    return overall_mean(row_means(np.abs(actual - median)) / scale)
 
 
-def scaled_quantile_loss(actual: Numbers, quantiles: Numbers, scale: Numbers) -> float:
+def scaled_quantile_loss(actual: Floats, quantiles: Floats, scale: Floats) -> float:
     """Twice the pinball loss over `seasonal_scale`, averaged over the deciles and the series.
 
     quantiles: the deciles 0.1 to 0.9, shape (n, h, 9)
     """
     error = actual[:, :, None] - quantiles
     levels = np.array(DECILES)
-    return mean_known(mean_known_steps((2 * np.maximum(levels * error, (levels - 1) * error)).mean(axis=2)) / scale)
+    return overall_mean(row_means((2 * np.maximum(levels * error, (levels - 1) * error)).mean(axis=2)) / scale)
 
 
-def rmsse(actual: Numbers, mean: Numbers, scale: Numbers) -> float:
-    """Root mean squared scaled error: of the mean, over `squared_scale`, averaged over series."""
-    return mean_known(np.sqrt(mean_known_steps((actual - mean) ** 2) / scale))
+def rmsse(actual: Floats, mean: Floats, scale: Floats) -> float:
+    """Root mean squared scaled error of the mean, over `squared_scale`, averaged over series."""
+    return overall_mean(np.sqrt(row_means((actual - mean) ** 2) / scale))
 
 
-def coverage(actual: Numbers, lower: Numbers, upper: Numbers, open_steps: Flags) -> float:
-    """The share of open steps, of those that are known, whose value lies in the band, ends included; all of shape (n, h)."""
+def coverage(actual: Floats, lower: Floats, upper: Floats, open_steps: Booleans) -> float:
+    """The share of open steps with a known value inside the interval, ends included; all arrays of shape (n, h)."""
     counted = open_steps & ~np.isnan(actual)
     return float(((actual >= lower) & (actual <= upper))[counted].mean()) if counted.any() else float("nan")
 
 
-def mean_known(values: Numbers) -> float:
-    """The mean of what is known; NaN where nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+def panel_scores(history: Floats, season: int, actual: Floats, mean: Floats, quantiles: Floats, open_steps: Booleans) -> dict[str, float]:
+    """The scores of the forecasts of one window of a panel; `rmsse_total` is that of the sum over series.
 
-
-def mean_known_steps(values: Numbers) -> Numbers:
-    """The mean over each series' known steps, shape (n,); NaN where none is known."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        mean: Numbers = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
-    return mean
-
-
-def positive_mean(values: Numbers) -> Numbers:
-    """The mean over each series' known steps, NaN where it is not positive, for nothing can be measured by it."""
-    mean = mean_known_steps(values)
-    return np.where(mean > 0, mean, np.nan)
+    history: shape (n, T)
+    actual, mean, open_steps: shape (n, h)
+    quantiles: at SCORED_LEVELS, shape (n, h, 11)
+    """
+    scale = seasonal_scale(history, season)
+    known = ~np.isnan(actual)
+    total, expected = (np.where(known, values, 0.0).sum(axis=0, keepdims=True) for values in (actual, mean))
+    return {
+        "mase": mase(actual, quantiles[:, :, SCORED_LEVELS.index(0.5)], scale),
+        "sql": scaled_quantile_loss(actual, quantiles[:, :, 1:-1], scale),
+        "cov80": coverage(actual, quantiles[:, :, 1], quantiles[:, :, -2], open_steps),
+        "cov95": coverage(actual, quantiles[:, :, 0], quantiles[:, :, -1], open_steps),
+        "rmsse": rmsse(actual, mean, squared_scale(history)),
+        "rmsse_total": rmsse(total, expected, squared_scale(np.nansum(history, axis=0, keepdims=True))),
+    }

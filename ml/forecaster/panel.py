@@ -1,4 +1,4 @@
-"""A panel: many series on one calendar, beside what is known in advance of their future."""
+"""A panel: series on a common calendar, with their covariates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,14 +7,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.forecaster.seasons import weekly_rest
-
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from ml.forecaster.arrays import Booleans, Floats, Integers
+from ml.forecaster.closures import weekly_closures
 
 
 class Frequency(StrEnum):
-    """How long a step is."""
+    """The length of a step."""
 
     DAY = "day"
     WEEK = "week"
@@ -23,48 +21,46 @@ class Frequency(StrEnum):
 
 @dataclass(frozen=True)
 class Panel:
-    """Series that share a calendar of T steps seen and H steps to come.
-
-    names: what each series is called, n of them
-    times: the calendar, datetime64[s], shape (T + H,)
-    values: what was measured, shape (n, T); NaN is unknown, as before a series' first value
-    shut: whether a series is published to rest, shape (n, T + H)
-    known: what is published in advance, by name, each of shape (n, T + H); NaN is unknown
-    static: what a series is, by name: codes from 0, each of shape (n,)
-    """
+    """n series on a calendar of T steps of history and H steps to come."""
 
     names: tuple[str, ...]
     times: NDArray[np.datetime64]
-    values: Numbers
-    shut: Flags
-    known: Mapping[str, Numbers]
-    static: Mapping[str, NDArray[np.int64]]
+    """The calendar, datetime64[s] or whole numbers, shape (T + H,)."""
+    values: Floats
+    """Shape (n, T); NaN is unknown, as before the first value of a series."""
+    closed: Booleans
+    """Whether a series is known in advance to be closed, shape (n, T + H)."""
+    covariates: Mapping[str, Floats]
+    """What is known in advance, by name, each of shape (n, T + H); NaN is unknown."""
+    static: Mapping[str, Integers]
+    """Attributes of the series, by name: codes from 0, each of shape (n,)."""
     frequency: Frequency
     season: int
+    """Steps in a season; 1 for none."""
 
     @property
-    def seen(self) -> int:
-        """T: how many steps were seen."""
+    def length(self) -> int:
+        """T: the number of steps of history."""
         return int(self.values.shape[1])
 
     @property
-    def ahead(self) -> int:
-        """H: how many steps are to come."""
-        return len(self.times) - self.seen
+    def horizon(self) -> int:
+        """H: the number of steps to come."""
+        return len(self.times) - self.length
 
-    def before(self, origin: int, ahead: int) -> "Panel":
-        """The panel as it was after `origin` steps, with `ahead` steps to come; nothing later is in it but what was published."""
-        end = origin + ahead
-        known = {name: values[:, :end] for name, values in self.known.items()}
-        return replace(self, times=self.times[:end], values=self.values[:, :origin], shut=self.shut[:, :end], known=known)
+    def before(self, origin: int, horizon: int) -> "Panel":
+        """The panel as known after `origin` steps: their history, and calendar, closures and covariates of the next `horizon` steps."""
+        end = origin + horizon
+        covariates = {name: values[:, :end] for name, values in self.covariates.items()}
+        return replace(self, times=self.times[:end], values=self.values[:, :origin], closed=self.closed[:, :end], covariates=covariates)
 
-    def rests(self) -> Flags:
-        """Whether nothing can be sold, shape (n, T + H): published, or seen in the past and by rule in the future.
+    def closures(self) -> Booleans:
+        """Whether each series is closed, shape (n, T + H): as known in advance and, for daily panels, as the history shows.
 
-        A past day on which the whole panel sold nothing was shut. A coming one is when that weekday had no sale for eight weeks.
+        A past day on which the whole panel sold nothing was closed. A day to come is if its weekday had no sale for eight weeks.
         """
         if self.frequency is not Frequency.DAY:
-            return self.shut
+            return self.closed
         idle = ~np.nansum(np.abs(self.values), axis=0).astype(bool)
-        resting: Flags = self.shut | np.concatenate([idle, weekly_rest(idle, self.times)[self.seen :]])
-        return resting
+        closed: Booleans = self.closed | np.concatenate([idle, weekly_closures(idle, self.times)[self.length :]])
+        return closed

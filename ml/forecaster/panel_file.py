@@ -1,4 +1,4 @@
-"""A panel in a file: one row per series and time, as any shop can write it."""
+"""Reads a panel from a Parquet file with one row per series and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,73 +10,90 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ml.forecaster.panel import Flags, Frequency, Numbers, Panel
+from ml.forecaster.arrays import Booleans, Floats, Integers
+from ml.forecaster.panel import Frequency, Panel
 
 SERIES, TIME, VALUE = "series", "time", "value"
 STEPS = {Frequency.DAY: np.timedelta64(1, "D"), Frequency.WEEK: np.timedelta64(7, "D"), Frequency.HOUR: np.timedelta64(1, "h")}
-# Beyond it a time is taken for a slip of the pen: no panel would fit the memory.
-LONGEST = 100_000
+# A time further from the first is taken for an error: no such panel would fit into memory.
+MAX_STEPS = 100_000
 
 
-class Refused(ValueError):
-    """A file that no panel can be read from: a sentence that names the file and, where it can, column and row, from row 1."""
+class InvalidPanel(ValueError):
+    """A file that no panel can be read from. The text is a sentence with the file and, where possible, column and row, from 1."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of the file are beside `series`, `time` and `value`.
-
-    shut: a column and the value of it that says that the series rests, or none
-    """
+    """The columns of the file besides `series`, `time` and `value`."""
 
     frequency: Frequency
     season: int
-    known: Sequence[str] = ()
+    covariates: Sequence[str] = ()
     static: Sequence[str] = ()
-    shut: tuple[str, str] | None = None
+    closed: tuple[str, str] | None = None
+    """A column, and its value that marks a closed step."""
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that the file must have."""
+        return [SERIES, TIME, VALUE, *self.covariates, *self.static, *([self.closed[0]] if self.closed else [])]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cell of each row in arrays of shape (n, T)."""
+
+    series: Integers
+    step: Integers
+    shape: tuple[int, int]
 
 
 def read_panel(path: Path, layout: Layout) -> Panel:
-    """The panel in a Parquet file, all of it seen. A missing row is unknown, not zero. Raises Refused."""
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise Refused(f"{path} is no Parquet file that can be read: {str(error).splitlines()[0]}") from None
-    named = [SERIES, TIME, VALUE, *layout.known, *layout.static, *([layout.shut[0]] if layout.shut else [])]
-    for name in named:
-        if name not in table.column_names:
-            raise Refused(f"{path} has no column {name}; it has {', '.join(table.column_names)}.")
-    if not table.num_rows:
-        raise Refused(f"{path} has no row.")
-    names, series = coded(path, table, SERIES)
-    step, times = steps(path, table, layout.frequency)
-    refuse_twins(path, series, step, len(times))
-    place = (series, step)
-    shape = (len(names), len(times))
-
-    def laid(values: Numbers) -> Numbers:
-        spread = np.full(shape, np.nan)
-        spread[place] = values
-        return spread
-
-    values = numbers(path, table, VALUE)
-    refuse_where(path, VALUE, np.isinf(values), "is not finite")
+    """Reads a panel, all of it history. A missing row is unknown, not zero. Raises `InvalidPanel`."""
+    table = _read_table(path, layout)
+    names, series = _encode(path, table, SERIES)
+    step, times = _parse_times(path, table, layout.frequency)
+    cells = _Cells(series, step, (len(names), len(times)))
+    _check_unique(path, cells)
+    values = _to_numbers(path, table, VALUE)
+    _check_rows(path, VALUE, np.isinf(values), "is not finite")
     return Panel(
         names=names,
         times=times,
-        values=laid(values),
-        shut=shutting(path, table, layout.shut, place, shape),
-        known={name: laid(numbers(path, table, name)) for name in layout.known},
-        static={name: attribute(path, table, name, series, len(names)) for name in layout.static},
+        values=_fill(values, cells),
+        closed=_read_closures(path, table, layout.closed, cells),
+        covariates={name: _fill(_to_numbers(path, table, name), cells) for name in layout.covariates},
+        static={name: _read_attribute(path, table, name, series, len(names)) for name in layout.static},
         frequency=layout.frequency,
         season=layout.season,
     )
 
 
-def coded(path: Path, table: pa.Table, name: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The distinct values of a column as text, in order, and the place of each row's among them."""
+def _read_table(path: Path, layout: Layout) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidPanel(f"{path} is no Parquet file that can be read: {str(error).splitlines()[0]}") from None
+    for name in layout.columns:
+        if name not in table.column_names:
+            raise InvalidPanel(f"{path} has no column {name}; it has {', '.join(table.column_names)}.")
+    if not table.num_rows:
+        raise InvalidPanel(f"{path} has no row.")
+    return table
+
+
+def _fill(values: Floats, cells: _Cells) -> Floats:
+    """The values of the rows in their cells, NaN in the others, shape (n, T)."""
+    filled = np.full(cells.shape, np.nan)
+    filled[cells.series, cells.step] = values
+    return filled
+
+
+def _encode(path: Path, table: pa.Table, name: str) -> tuple[tuple[str, ...], Integers]:
+    """The distinct values of a column as text, in order, and the index of each row's value among them."""
     column = table[name].combine_chunks()
-    refuse_where(path, name, column.is_null().to_numpy(zero_copy_only=False), "is missing")
+    _check_rows(path, name, column.is_null().to_numpy(zero_copy_only=False), "is missing")
     encoded = column.dictionary_encode()
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(len(order), dtype=np.int64)
@@ -84,82 +101,90 @@ def coded(path: Path, table: pa.Table, name: str) -> tuple[tuple[str, ...], NDAr
     return tuple(str(value) for value in encoded.dictionary.take(pa.array(order)).to_pylist()), rank[encoded.indices.to_numpy()]
 
 
-def steps(path: Path, table: pa.Table, frequency: Frequency) -> tuple[NDArray[np.int64], np.ndarray]:
-    """The step of each row from 0, and the calendar: of the type that the file has, whole numbers or times."""
+def _parse_times(path: Path, table: pa.Table, frequency: Frequency) -> tuple[Integers, np.ndarray]:
+    """The step of each row, from 0, and the calendar: whole numbers or times, as in the file."""
     column = table[TIME].combine_chunks()
-    refuse_where(path, TIME, column.is_null().to_numpy(zero_copy_only=False), "is missing")
+    _check_rows(path, TIME, column.is_null().to_numpy(zero_copy_only=False), "is missing")
     if pa.types.is_integer(column.type):
-        counted = column.to_numpy(zero_copy_only=False).astype(np.int64)
-        span = int(counted.max() - counted.min()) + 1
-        refuse_where(path, TIME, counted - counted.min() >= LONGEST, "is too far from the first")
-        return counted - counted.min(), np.arange(counted.min(), counted.min() + span)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        try:
-            column = column.cast(pa.timestamp("s"))
-        except pa.ArrowInvalid as error:
-            raise Refused(f"{path}, column {TIME}: {error}.") from None
-    if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
-        raise Refused(f"{path}, column {TIME} is {column.type}: it must be dates, timestamps or whole numbers.")
-    moments = column.to_numpy(zero_copy_only=False).astype("datetime64[s]")
+        numbers = column.to_numpy(zero_copy_only=False).astype(np.int64)
+        step = numbers - numbers.min()
+        _check_rows(path, TIME, step >= MAX_STEPS, "is too far from the first")
+        return step, numbers.min() + np.arange(int(step.max()) + 1)
+    times = _to_timestamps(path, column)
     length = STEPS[frequency]
-    first = moments.min()
-    step = (moments - first) // length
-    refuse_where(path, TIME, first + step * length != moments, f"is no whole number of {frequency}s after {first}")
-    refuse_where(path, TIME, step >= LONGEST, "is too far from the first")
+    first = times.min()
+    step = (times - first) // length
+    _check_rows(path, TIME, first + step * length != times, f"is no whole number of {frequency}s after {first}")
+    _check_rows(path, TIME, step >= MAX_STEPS, "is too far from the first")
     return step.astype(np.int64), first + np.arange(int(step.max()) + 1) * length
 
 
-def numbers(path: Path, table: pa.Table, name: str) -> Numbers:
-    """A column as numbers, NaN where missing; text that is no number as codes, where it tells kinds apart."""
+def _to_timestamps(path: Path, column: pa.Array) -> NDArray[np.datetime64]:
+    """A column of text, dates or timestamps, as datetime64[s]."""
+    if _is_text(column):
+        try:
+            column = column.cast(pa.timestamp("s"))
+        except pa.ArrowInvalid as error:
+            raise InvalidPanel(f"{path}, column {TIME}: {error}.") from None
+    if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+        raise InvalidPanel(f"{path}, column {TIME} is {column.type}: it must be dates, timestamps or whole numbers.")
+    times: NDArray[np.datetime64] = column.to_numpy(zero_copy_only=False).astype("datetime64[s]")
+    return times
+
+
+def _to_numbers(path: Path, table: pa.Table, name: str) -> Floats:
+    """A column as numbers, NaN where missing; text, except in `value`, as codes of its distinct values."""
     column = table[name].combine_chunks()
     if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        told: Numbers = column.to_numpy(zero_copy_only=False).astype(np.float64)
-        return told
+        numbers: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
+        return numbers
     if name == VALUE:
-        raise Refused(f"{path}, column {VALUE} is {column.type}: it must be numbers.")
-    return coded(path, table, name)[1].astype(np.float64)
+        raise InvalidPanel(f"{path}, column {VALUE} is {column.type}: it must be numbers.")
+    return _encode(path, table, name)[1].astype(np.float64)
 
 
-def attribute(path: Path, table: pa.Table, name: str, series: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _read_attribute(path: Path, table: pa.Table, name: str, series: Integers, count: int) -> Integers:
     """The code of each series in a static column, shape (n,)."""
-    _, codes = coded(path, table, name)
-    own = np.zeros(count, dtype=np.int64)
-    own[series] = codes
-    refuse_where(path, name, own[series] != codes, "differs from another row of its series")
-    return own
+    _, codes = _encode(path, table, name)
+    of_series = np.zeros(count, dtype=np.int64)
+    of_series[series] = codes
+    _check_rows(path, name, of_series[series] != codes, "differs from another row of its series")
+    return of_series
 
 
-def shutting(
-    path: Path, table: pa.Table, shut: tuple[str, str] | None, place: tuple[NDArray[np.int64], NDArray[np.int64]], shape: tuple[int, int]
-) -> Flags:
-    """Whether each series rests at each step, shape (n, T)."""
-    laid = np.zeros(shape, dtype=bool)
-    if shut is None:
-        return laid
-    name, value = shut
+def _read_closures(path: Path, table: pa.Table, closed: tuple[str, str] | None, cells: _Cells) -> Booleans:
+    """Whether each series is closed at each step, shape (n, T). closed: as in `Layout`"""
+    closures = np.zeros(cells.shape, dtype=bool)
+    if closed is None:
+        return closures
+    name, value = closed
     column = table[name].combine_chunks()
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        laid[place] = np.array([text == value for text in column.to_pylist()])
-        return laid
+    if _is_text(column):
+        closures[cells.series, cells.step] = np.array([text == value for text in column.to_pylist()])
+        return closures
     try:
-        laid[place] = numbers(path, table, name) == float(value)
+        closures[cells.series, cells.step] = _to_numbers(path, table, name) == float(value)
     except ValueError:
-        raise Refused(f"{path}, column {name} holds numbers, and {value} is none.") from None
-    return laid
+        raise InvalidPanel(f"{path}, column {name} holds numbers, and {value} is none.") from None
+    return closures
 
 
-def refuse_twins(path: Path, series: NDArray[np.int64], step: NDArray[np.int64], length: int) -> None:
-    """Refuses a second row of the same series and time."""
-    place = series * length + step
-    _, first = np.unique(place, return_index=True)
-    twin = np.ones(len(place), dtype=bool)
-    twin[first] = False
-    refuse_where(path, TIME, twin, "was given before for its series")
+def _is_text(column: pa.Array) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
-def refuse_where(path: Path, name: str, wrong: Flags, what: str) -> None:
-    """Refuses the file for the first row that is wrong in a column."""
-    if wrong.any():
-        raise Refused(f"{path}, column {name}, row {int(wrong.argmax()) + 1} {what}.")
+def _check_unique(path: Path, cells: _Cells) -> None:
+    """Raises `InvalidPanel` for a second row of the same series and time."""
+    cell = cells.series * cells.shape[1] + cells.step
+    _, first = np.unique(cell, return_index=True)
+    duplicate = np.ones(len(cell), dtype=bool)
+    duplicate[first] = False
+    _check_rows(path, TIME, duplicate, "was given before for its series")
+
+
+def _check_rows(path: Path, name: str, invalid: Booleans, problem: str) -> None:
+    """Raises `InvalidPanel` for the first invalid row of a column."""
+    if invalid.any():
+        raise InvalidPanel(f"{path}, column {name}, row {int(invalid.argmax()) + 1} {problem}.")

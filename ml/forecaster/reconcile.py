@@ -1,71 +1,73 @@
-"""Means that add up: products to categories, categories to the shop, countries to the shop."""
+"""Reconciliation: means that add up, from products to categories to the shop, and from countries to the shop."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml.forecaster.panel import Numbers
+from ml.forecaster.arrays import Floats, Integers
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
 class Levels:
-    """One amount for each place and day: `shop` (d,), `categories` (C, d), `countries` (K, d), `products` (n, d)."""
+    """Amounts of d days at each level of the hierarchy."""
 
-    shop: Numbers
-    categories: Numbers
-    countries: Numbers
-    products: Numbers
+    shop: Floats
+    """Shape (d,)."""
+    categories: Floats
+    """Shape (C, d)."""
+    countries: Floats
+    """Shape (K, d)."""
+    products: Floats
+    """Shape (n, d)."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How much the direct forecast of the shop, and of its categories, counts against the sum of what is below it, 0 to 1."""
+    """The weights, 0 to 1, of the direct forecasts of shop and categories against the sums of the level below."""
 
     shop: float
     category: float
 
 
-def reconcile(direct: Levels, category: NDArray[np.int64], weights: Weights) -> Levels:
-    """Levels that add up. Above, direct forecasts are blended with the sums below; the change is then pushed down in proportion.
+def reconcile(direct: Levels, category: Integers, weights: Weights) -> Levels:
+    """Blends the direct forecasts of upper levels with the sums of lower ones, then scales the lower levels to match.
 
-    category: the place of each product's category, shape (n,)
+    category: of each product, as an index, shape (n,)
     """
-    sums = summed(direct.products, category, len(direct.categories))
-    # What nothing below could carry cannot be pushed down: there the sum below stands.
+    sums = _sum_by_category(direct.products, category, len(direct.categories))
+    # An amount cannot be distributed over products that are all zero: there the sum of zero stands.
     blended = np.where(sums > 0, weights.category * direct.categories + (1 - weights.category) * sums, 0.0)
-    whole = blended.sum(axis=0)
-    shop = np.where(whole > 0, weights.shop * direct.shop + (1 - weights.shop) * whole, 0.0)
-    products = direct.products * share(blended * share(shop, whole), sums)[category]
-    categories = summed(products, category, len(direct.categories))
+    total = blended.sum(axis=0)
+    shop = np.where(total > 0, weights.shop * direct.shop + (1 - weights.shop) * total, 0.0)
+    products = direct.products * _scale(blended * _scale(shop, total), sums)[category]
+    categories = _sum_by_category(products, category, len(direct.categories))
     shop = categories.sum(axis=0)
-    countries = direct.countries * share(shop, direct.countries.sum(axis=0))
+    countries = direct.countries * _scale(shop, direct.countries.sum(axis=0))
     return Levels(shop, categories, countries, products)
 
 
-def learn(direct: Levels, actual: Levels, category: NDArray[np.int64]) -> Weights:
-    """The weights that erred least on days that have come, drawn half of the way to an equal blend, for those days were few."""
-    sums = summed(direct.products, category, len(direct.categories))
-    by_category = best(direct.categories, sums, actual.categories)
+def fit_weights(direct: Levels, actual: Levels, category: Integers) -> Weights:
+    """The weights with the least squared error on past days, shrunk half-way to an equal blend because those days are few."""
+    sums = _sum_by_category(direct.products, category, len(direct.categories))
+    by_category = _best_weight(direct.categories, sums, actual.categories)
     blended = by_category * direct.categories + (1 - by_category) * sums
-    return Weights(best(direct.shop, blended.sum(axis=0), actual.shop), by_category)
+    return Weights(_best_weight(direct.shop, blended.sum(axis=0), actual.shop), by_category)
 
 
-def best(direct: Numbers, below: Numbers, actual: Numbers) -> float:
-    """The weight of the direct forecast that errs least in squares, half of the way from one half."""
-    errors = [float(((weight * direct + (1 - weight) * below - actual) ** 2).sum()) for weight in WEIGHTS]
+def _best_weight(direct: Floats, sums: Floats, actual: Floats) -> float:
+    errors = [float(((weight * direct + (1 - weight) * sums - actual) ** 2).sum()) for weight in WEIGHTS]
     return (0.5 + WEIGHTS[int(np.argmin(errors))]) / 2
 
 
-def summed(products: Numbers, category: NDArray[np.int64], count: int) -> Numbers:
-    """The sums of the products of each category, shape (C, d)."""
+def _sum_by_category(products: Floats, category: Integers, count: int) -> Floats:
+    """Shape (C, d)."""
     sums = np.zeros((count, products.shape[1]))
     np.add.at(sums, category, products)
     return sums
 
 
-def share(wanted: Numbers, found: Numbers) -> Numbers:
-    """By how much what was found is to be multiplied; 0 where there is nothing."""
+def _scale(wanted: Floats, found: Floats) -> Floats:
+    """The factor from what was found to what is wanted; 0 where nothing was found."""
     return np.divide(wanted, found, out=np.zeros_like(wanted), where=found > 0)

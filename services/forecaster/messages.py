@@ -7,9 +7,20 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from hashiramart.forecaster.v1 import forecaster_pb2
-from ml.forecaster.explain import Contribution
-from ml.forecaster.model import Backtest, Explanation, Granularity, Point, Scope, ScopeKind, Sold, Tried
-from ml.forecaster.shop import REVENUE_METRIC, UNITS_METRIC, Metric
+from ml.forecaster.forecasts import (
+    REVENUE_METRIC,
+    UNITS_METRIC,
+    Backtest,
+    BacktestDay,
+    Contribution,
+    Explanation,
+    Granularity,
+    HistoryPoint,
+    Metric,
+    Point,
+    Scope,
+    ScopeKind,
+)
 from services.forecaster.domain import DEFAULT_HISTORY_DAYS, DEFAULT_HORIZON_DAYS, DEFAULT_LEVELS, named_count
 
 # The requests that select a series, by fields of the same names.
@@ -59,7 +70,7 @@ def write_points(points: Iterable[Point], response: forecaster_pb2.ForecastSales
         _write_bands(point.bands, message)
 
 
-def write_history(history: Iterable[Sold], response: forecaster_pb2.ForecastSalesResponse) -> None:
+def write_history(history: Iterable[HistoryPoint], response: forecaster_pb2.ForecastSalesResponse) -> None:
     """Adds what was sold before the forecast, period by period."""
     for sold in history:
         response.history.add(date=sold.date.isoformat(), day_count=sold.day_count, value=sold.value)
@@ -100,7 +111,7 @@ def _write_contributions(contributions: Sequence[Contribution], message: forecas
         message.contributions.add(feature=_OTHER_FEATURE, text=_OTHER_TEXT, amount=sum(amounts[count:]))
 
 
-def _write_backtest_point(day: Tried, message: forecaster_pb2.BacktestPoint) -> None:
+def _write_backtest_point(day: BacktestDay, message: forecaster_pb2.BacktestPoint) -> None:
     message.date = day.point.date.isoformat()
     message.origin_date = day.origin.isoformat()
     message.actual = day.actual

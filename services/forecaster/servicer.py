@@ -10,7 +10,8 @@ from google.protobuf.message import Message
 from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
 from mesh.errors import NotFound
 from mesh.paging import PageTokens
-from ml.forecaster.model import Forecaster, UnknownScope
+from ml.forecaster.forecasts import ScopeNotFound
+from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
@@ -67,5 +68,5 @@ def _scope_errors() -> Iterator[None]:
     """Translates the model's error for an unknown series into that of a call."""
     try:
         yield
-    except UnknownScope as error:
+    except ScopeNotFound as error:
         raise NotFound("series", str(error)) from None

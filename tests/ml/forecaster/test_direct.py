@@ -3,25 +3,28 @@
 import numpy as np
 import pytest
 
-from ml.forecaster.direct import Draw, Forecast, Recipe, fit
+from ml.forecaster.arrays import Floats
+from ml.forecaster.direct import Forecast, fit
 from ml.forecaster.features import Features
-from ml.forecaster.panel import Numbers, Panel
+from ml.forecaster.hyperparameters import Hyperparameters
+from ml.forecaster.panel import Panel
+from ml.forecaster.sampling import Rows, Sampling
 from tests.ml.forecaster.panels import panel, trend_and_week
 
-RECIPE = Recipe(rows=4000, span=400, rounds=60, rate=0.1, leaves=15, seed=1)
+HYPERPARAMETERS = Hyperparameters(rows=4000, span=400, rounds=60, rate=0.1, leaves=15, seed=1)
 AHEAD = 14
 
 
 def forecast(panel: Panel) -> Forecast:
-    """The forecasts of all steps to come, shape (n, H) and (n, H, knots)."""
+    """The forecasts of all steps to come, shape (n, H) and (n, H, quantiles)."""
     features, count = Features(panel), len(panel.names)
-    models = fit(features, Draw(panel.ahead, panel.ahead, np.ones(count)), RECIPE, 2 * panel.ahead).final
-    series = np.repeat(np.arange(count), panel.ahead)
-    made = models.forecast(features, (series, np.full_like(series, panel.seen), np.tile(np.arange(1, panel.ahead + 1), count)))
-    return Forecast(made.mean.reshape(count, panel.ahead), made.knots.reshape(count, panel.ahead, -1))
+    models = fit(features, Sampling(panel.horizon, panel.horizon, np.ones(count)), HYPERPARAMETERS, 2 * panel.horizon).final
+    series = np.repeat(np.arange(count), panel.horizon)
+    made = models.forecast(features, Rows(series, np.full_like(series, panel.length), np.tile(np.arange(1, panel.horizon + 1), count)))
+    return Forecast(made.mean.reshape(count, panel.horizon), made.quantiles.reshape(count, panel.horizon, -1))
 
 
-def error(forecast: Numbers, actual: Numbers) -> float:
+def error(forecast: Floats, actual: Floats) -> float:
     """The mean absolute error, as a share of what came."""
     return float(np.abs(forecast - actual).mean() / actual.mean())
 
@@ -30,7 +33,7 @@ def test_a_trend_plus_a_week_goes_on() -> None:
     values = trend_and_week(200 + AHEAD)
     made = forecast(panel(values[:, :200], AHEAD))
     assert error(made.mean, values[:, 200:]) < 0.03
-    assert error(made.knots[:, :, 3], values[:, 200:]) < 0.03
+    assert error(made.quantiles[:, :, 3], values[:, 200:]) < 0.03
 
 
 def test_a_promotion_doubles_sales_where_it_is_published() -> None:
@@ -43,11 +46,11 @@ def test_a_promotion_doubles_sales_where_it_is_published() -> None:
 
 def test_shut_days_are_forecast_at_zero() -> None:
     values = trend_and_week(200)
-    shut = np.zeros((len(values), 200 + AHEAD), dtype=bool)
-    shut[3, 205] = True
-    made = forecast(panel(values, AHEAD, shut=shut))
+    closed = np.zeros((len(values), 200 + AHEAD), dtype=bool)
+    closed[3, 205] = True
+    made = forecast(panel(values, AHEAD, closed=closed))
     assert made.mean[3, 5] == 0
-    assert not made.knots[3, 5].any()
+    assert not made.quantiles[3, 5].any()
     assert (made.mean[2] > 0).all()
 
 
@@ -67,30 +70,30 @@ def test_noise_after_the_origin_changes_no_forecast() -> None:
     noisy[:, 150:] = rng.normal(1e6, 1e6, (len(values), 50))
     quiet, disturbed = (forecast(panel(each).before(150, AHEAD)) for each in (values, noisy))
     assert np.array_equal(quiet.mean, disturbed.mean)
-    assert np.array_equal(quiet.knots, disturbed.knots)
+    assert np.array_equal(quiet.quantiles, disturbed.quantiles)
 
 
 def test_the_same_panel_gives_the_same_forecasts() -> None:
     values = np.random.default_rng(2).poisson(trend_and_week(120)).astype(float)
     first, second = (forecast(panel(values, AHEAD)) for _ in range(2))
     assert np.array_equal(first.mean, second.mean)
-    assert np.array_equal(first.knots, second.knots)
+    assert np.array_equal(first.quantiles, second.quantiles)
 
 
 def test_quantiles_are_in_order_and_not_negative() -> None:
     values = np.random.default_rng(3).poisson(0.3, (15, 150)).astype(float)
-    knots = forecast(panel(values, AHEAD)).knots
-    assert (np.diff(knots, axis=2) >= 0).all()
-    assert (knots >= 0).all()
+    quantiles = forecast(panel(values, AHEAD)).quantiles
+    assert (np.diff(quantiles, axis=2) >= 0).all()
+    assert (quantiles >= 0).all()
 
 
 @pytest.mark.parametrize("share", [0.8, 0.95])
 def test_bands_hold_their_share_of_what_comes(share: float) -> None:
     rng = np.random.default_rng(4)
     values = rng.gamma(4, trend_and_week(300 + AHEAD, 40) / 4)
-    knots = forecast(panel(values[:, :300], AHEAD)).knots
+    quantiles = forecast(panel(values[:, :300], AHEAD)).quantiles
     lower, upper = {0.8: (1, 5), 0.95: (0, 6)}[share]
-    held = (values[:, 300:] >= knots[:, :, lower]) & (values[:, 300:] <= knots[:, :, upper])
+    held = (values[:, 300:] >= quantiles[:, :, lower]) & (values[:, 300:] <= quantiles[:, :, upper])
     assert held.mean() == pytest.approx(share, abs=0.06)
 
 

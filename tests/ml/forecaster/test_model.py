@@ -11,9 +11,10 @@ import pytest
 
 from lake.columns import DATE, REVENUE, UNITS
 from ml.forecaster.evaluate import measure
-from ml.forecaster.fitting import TooShort
+from ml.forecaster.fitting import HistoryTooShort
+from ml.forecaster.forecasts import METRICS
 from ml.forecaster.model import Forecaster
-from ml.forecaster.shop import METRICS, read_shop
+from ml.forecaster.shop import read_shop
 from ml.forecaster.train import fit_before, refit
 from ml.pipeline import parameters
 from ml.registry import artifact
@@ -82,7 +83,7 @@ def test_a_model_of_other_arrays_is_refused(forecaster: Forecaster, tmp_path: Pa
 
 def test_a_recipe_is_measured_by_all_that_the_gate_asks_for_and_beats_the_last_week(shop_folder: Path) -> None:
     metrics = measure(shop_folder, SMALL)
-    checks = judge(parameters.read(ROOT / parameters.FILE).gate.of("forecaster"), metrics, metrics, noise=0, limited=True).checks
+    checks = judge(parameters.read(ROOT / parameters.FILE).gate.rules("forecaster"), metrics, metrics, noise=0, limited=True).checks
     assert np.isfinite([(check.measured, check.required) for check in checks]).all()
     assert metrics["test.mase"] < metrics["test.seasonal_naive.mase"]
     assert metrics["test.sql"] < metrics["test.seasonal_naive.sql"]
@@ -90,5 +91,5 @@ def test_a_recipe_is_measured_by_all_that_the_gate_asks_for_and_beats_the_last_w
 
 @pytest.mark.parametrize("made", [measure, refit])
 def test_a_shop_too_young_is_refused(made: Callable[[Path, Mapping[str, Any]], object], tmp_path: Path) -> None:
-    with pytest.raises(TooShort, match="days of sales are too few: it takes 112 before the first that is forecast"):
+    with pytest.raises(HistoryTooShort, match="days of sales are too few: it takes 112 before the first that is forecast"):
         made(write_shop(tmp_path, daily_sales(110)), SMALL)

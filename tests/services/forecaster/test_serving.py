@@ -7,7 +7,8 @@ import grpc
 import pytest
 
 from hashiramart.forecaster.v1 import forecaster_pb2
-from ml.forecaster.model import Forecaster, Scope
+from ml.forecaster.forecasts import Scope
+from ml.forecaster.model import Forecaster
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.services.errors import fails_with
