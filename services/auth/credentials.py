@@ -1,5 +1,7 @@
 """Verifies users by e-mail address and password."""
 
+from contextlib import suppress
+
 from mesh.errors import InvalidArgument
 from services.auth.client_address import ClientAddress
 from services.auth.domain import User, email_address
@@ -37,8 +39,7 @@ class Credentials:
 
 
 def _normalize(email: str) -> str:
-    try:
+    # No user has an invalid address. The sign-in fails as any other does, so that the caller learns nothing.
+    with suppress(InvalidArgument):
         return email_address(email)
-    except InvalidArgument:
-        # No user has this address. The sign-in fails as any other does, so that the caller learns nothing.
-        return email
+    return email

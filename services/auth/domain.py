@@ -79,7 +79,7 @@ def comparison_key(text: str) -> str:
 
 
 class InvalidGrant(Unauthenticated):
-    """The credentials are invalid. The caller is not told which of them, or why."""
+    """The credentials are invalid. The response does not reveal which of them, or why."""
 
     def __init__(self) -> None:
         super().__init__(reason="INVALID_GRANT", message="the credentials are invalid")

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -85,13 +86,11 @@ class Grants:
 def basic_credentials(authorization: str) -> tuple[str, str]:
     """The client id and secret in a header of HTTP Basic authentication, encoded as in RFC 6749; empty if there are none."""
     scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        name, _, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except ValueError:
-        return "", ""
-    return unquote_plus(name), unquote_plus(secret)
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            name, _, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+            return unquote_plus(name), unquote_plus(secret)
+    return "", ""
 
 
 def _digest(secret: str) -> bytes:

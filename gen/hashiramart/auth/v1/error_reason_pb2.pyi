@@ -26,7 +26,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     INVALID_GRANT: _ErrorReason.ValueType  # 1
     """UNAUTHENTICATED: no user has this e-mail address with this password, the account is disabled, or the refresh token is
-    unknown, expired, used before or revoked. The caller is not told which. REST: 400 `invalid_grant` (RFC 6749).
+    unknown, expired, used before or revoked. The response does not reveal which. REST: 400 `invalid_grant` (RFC 6749).
     """
     INVALID_CLIENT: _ErrorReason.ValueType  # 2
     """UNAUTHENTICATED: no service has this client id and secret. REST: 401 `invalid_client` (RFC 6749)."""
@@ -58,7 +58,7 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 INVALID_GRANT: ErrorReason.ValueType  # 1
 """UNAUTHENTICATED: no user has this e-mail address with this password, the account is disabled, or the refresh token is
-unknown, expired, used before or revoked. The caller is not told which. REST: 400 `invalid_grant` (RFC 6749).
+unknown, expired, used before or revoked. The response does not reveal which. REST: 400 `invalid_grant` (RFC 6749).
 """
 INVALID_CLIENT: ErrorReason.ValueType  # 2
 """UNAUTHENTICATED: no service has this client id and secret. REST: 401 `invalid_client` (RFC 6749)."""
