@@ -1,7 +1,7 @@
-"""The same clean data by DuckDB in one process: `python -m benchmarks.duckdb_etl FOLDER ENDPOINT BUCKET`.
+"""Makes the same clean data with DuckDB in one process: `python -m benchmarks.duckdb_etl FOLDER ENDPOINT BUCKET`.
 
-Reads the raw files of a folder, writes the tables as Parquet by month and puts them into the store. Its keys are those of the file that
-AWS_SHARED_CREDENTIALS_FILE names. Prints what it counted and what it used, as JSON.
+Reads the raw files of a folder, writes the tables as Parquet by month and uploads them to the store, with the keys in the file that
+AWS_SHARED_CREDENTIALS_FILE names. Prints the line counts and the resources used as JSON.
 """
 
 import json
@@ -20,7 +20,7 @@ from spark.products import read_taxonomy
 
 SALE = "time, invoice, product_id, description, quantity, price, customer_number, country"
 
-# One row per line, in order, typed; `reason` says why it is no sale.
+# One row per line, in order, with typed fields and the reject reason.
 LINES = """
 CREATE TABLE lines AS
 WITH fields AS (
@@ -42,7 +42,7 @@ SELECT *, time::DATE AS date, strftime(time, '%Y-%m') AS month,
 FROM fields
 """
 
-# A sheet begins where the clock goes back to an earlier day. On days of several sheets, what an earlier one has too is a repeat.
+# A sheet begins where the clock goes back to an earlier day. On days of several sheets, a line that an earlier sheet has too is a repeat.
 MARKED = f"""
 CREATE TABLE marked AS
 WITH back AS (
@@ -95,14 +95,14 @@ TABLES = {
 
 def main(folder: Path, endpoint: str, bucket: str) -> None:
     with tempfile.TemporaryDirectory() as written:
-        counts = clean(sorted(map(str, folder.glob("*.csv"))), Path(written))
-        upload(Path(written), endpoint, bucket)
+        counts = _clean(sorted(map(str, folder.glob("*.csv"))), Path(written))
+        _upload(Path(written), endpoint, bucket)
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(json.dumps({"counts": counts, "cpu_seconds": used.ru_utime + used.ru_stime, "memory_mb": used.ru_maxrss / 1e3}))
 
 
-def clean(files: list[str], folder: Path) -> dict[str, int]:
-    """Writes the tables below a folder; answers how many lines are sales, repeats, or refused for which reason."""
+def _clean(files: list[str], folder: Path) -> dict[str, int]:
+    """Writes the tables below a folder; returns the number of sale lines, of repeats, and of rejects by reason."""
     with duckdb.connect(str(folder / "scratch.duckdb")) as database:
         database.execute(LINES, [files])
         database.execute(MARKED)
@@ -111,21 +111,24 @@ def clean(files: list[str], folder: Path) -> dict[str, int]:
             by_month = "" if name == "products" else ", PARTITION_BY (month)"
             place = folder / "tables" / (name if by_month else f"{name}.parquet")
             place.parent.mkdir(exist_ok=True)
-            database.execute(f"COPY ({rows.replace('{category}', category())}) TO '{place}' (FORMAT parquet{by_month})")
-        found = database.execute("SELECT if(repeated, 'repeated', coalesce(reason, 'sale')), count(*) FROM marked GROUP BY ALL").fetchall()
-    return dict(found)
+            database.execute(f"COPY ({rows.replace('{category}', _category())}) TO '{place}' (FORMAT parquet{by_month})")
+        counts = database.execute("SELECT if(repeated, 'repeated', coalesce(reason, 'sale')), count(*) FROM marked GROUP BY ALL").fetchall()
+    return dict(counts)
 
 
-def category() -> str:
-    """The first category that has a word of the name. DuckDB's expressions cannot look behind, so the neighbours are taken in."""
-    found = []
+def _category() -> str:
+    """An expression for the first category that has a word of the name.
+
+    DuckDB's regular expressions have no lookbehind, so the pattern includes the neighbouring characters.
+    """
+    cases = []
     for title, words in read_taxonomy().items():
         pattern = rf"(?:^|[^A-Z])(?:{'|'.join(map(re.escape, words))})(?:S|ES)?(?:$|[^A-Z])".replace("'", "''")
-        found.append(f"WHEN regexp_matches(upper(name), '{pattern}') THEN '{title.replace(chr(39), chr(39) * 2)}'")
-    return f"CASE {' '.join(found)} ELSE 'Other' END"
+        cases.append(f"WHEN regexp_matches(upper(name), '{pattern}') THEN '{title.replace(chr(39), chr(39) * 2)}'")
+    return f"CASE {' '.join(cases)} ELSE 'Other' END"
 
 
-def upload(folder: Path, endpoint: str, bucket: str) -> None:
+def _upload(folder: Path, endpoint: str, bucket: str) -> None:
     client = Minio(endpoint.removeprefix("http://"), secure=False, region="us-east-1", credentials=AWSConfigProvider())
     tables = folder / "tables"
     files = [path for path in tables.rglob("*") if path.is_file()]
