@@ -1,6 +1,6 @@
 """Converts requests to the model's arguments, and its results to messages.
 
-The `write_...` functions fill a response in place: to build the bands of half a year first and copy them would take twice the time.
+The `write_...` functions fill a response in place: to build the bands of half a year first and to copy them takes twice the time.
 """
 
 import math
@@ -71,9 +71,9 @@ def write_points(points: Iterable[Point], response: forecaster_pb2.ForecastSales
 
 
 def write_history(history: Iterable[HistoryPoint], response: forecaster_pb2.ForecastSalesResponse) -> None:
-    """Adds what was sold before the forecast, period by period."""
-    for sold in history:
-        response.history.add(date=sold.date.isoformat(), day_count=sold.day_count, value=sold.value)
+    """Adds the actual sales before the forecast, period by period."""
+    for period in history:
+        response.history.add(date=period.date.isoformat(), day_count=period.day_count, value=period.value)
 
 
 def write_explanations(explanations: Iterable[Explanation], response: forecaster_pb2.ExplainForecastResponse) -> None:

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 
 from ml.registry.client import RegistryClient, registered_name
 from stack.settings import ROOT
-from tests.askers import asked_without_end
+from tests.concurrent_calls import concurrent_calls
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 from tests.e2e.walk import OF_MODELS, walk
 
@@ -147,14 +147,14 @@ def test_what_is_promoted_answers_in_seconds_without_a_failed_call_and_is_rolled
         def ask() -> str:
             return str(staff.get(path).raise_for_status().json()["model_version"])
 
-        with asked_without_end(ask, 2) as seen:
+        with concurrent_calls(ask, 2) as versions:
             asyncio.run(promote(url, model, second))
             deadline = time.monotonic() + SWAP_SECONDS
             while ask() != second:
                 assert time.monotonic() < deadline, f"version {second} does not answer"
             assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
             assert ask() == str(first.version)
-    assert seen == {str(first.version), second}
+    assert set(versions) == {str(first.version), second}
 
 
 @pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])

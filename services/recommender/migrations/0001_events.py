@@ -1,4 +1,4 @@
-"""Events, requests that may be repeated, and who is forgotten."""
+"""Events, idempotent requests and forgotten users."""
 
 import sqlalchemy as sa
 from alembic import op

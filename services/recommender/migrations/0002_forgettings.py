@@ -1,4 +1,4 @@
-"""Who is forgotten has a number among those of the events, so that an export is told."""
+"""Forgotten users get a number in the event log, so that exports include them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ SCHEMA = "recommender"
 
 def upgrade() -> None:
     op.add_column("forgotten_users", sa.Column("number", sa.BigInteger), schema=SCHEMA)
-    # Those of before are told as if they were forgotten now.
+    # Users who were forgotten before are appended to the log.
     op.execute("""
         UPDATE recommender.forgotten_users SET number = last_number + place
         FROM recommender.event_log, (SELECT user_id, row_number() OVER () AS place FROM recommender.forgotten_users) AS placed

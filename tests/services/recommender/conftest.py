@@ -1,4 +1,4 @@
-"""What the tests of the recommender can ask for: the recommender, beside a catalog, on a database of the module's own; and who calls it."""
+"""Fixtures: the recommender and the catalog, served on a database of the module, and their callers."""
 
 import itertools
 import uuid
@@ -30,7 +30,7 @@ Caller = Callable[..., Shopper]
 
 @pytest.fixture(scope="module")
 def database_url(loop: Loop, postgres_url: str) -> str:
-    """The module's database, with the tables of both services in it."""
+    """The database of the module, with the tables of both services."""
     for service in ("catalog", "recommender"):
         loop.run(migrate(service, postgres_url))
     return postgres_url
@@ -38,7 +38,7 @@ def database_url(loop: Loop, postgres_url: str) -> str:
 
 @pytest.fixture(scope="module")
 def catalog(loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[CatalogServer]:
-    """The catalog, served."""
+    """A served catalog."""
     replica = CatalogReplica(loop, database_url, mesh_settings)
     server = CatalogServer(loop, replica, mesh_settings, issuer, free_port())
     server.start()
@@ -48,27 +48,27 @@ def catalog(loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: 
 
 
 @pytest.fixture(scope="module")
-def keeper(catalog: CatalogServer, issuer: Issuer) -> Iterator[Shop]:
-    """Somebody who keeps the shop, which has the world's products."""
+def shop(catalog: CatalogServer, issuer: Issuer) -> Iterator[Shop]:
+    """The staff's access to the catalogue, which has the products of `world`."""
     with grpc.insecure_channel(catalog.address) as channel:
-        shop = Shop(CatalogServiceStub(channel), issuer.metadata(Role.STAFF, "kim"))
-        shop.import_products(world.products())
-        yield shop
+        staff = Shop(CatalogServiceStub(channel), issuer.metadata(Role.STAFF, "kim"))
+        staff.import_products(world.products())
+        yield staff
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the recommender keeps its model: one that knows the world's sales, unless the module has another."""
+    """The model folder of the recommender, with a champion trained on the sales of `world`. A module may override it."""
     folder = tmp_path_factory.mktemp("model")
-    world.keep(world.model(), folder)
+    world.save_as_champion(world.train(), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def replica(
-    loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer, catalog: CatalogServer, keeper: Shop, folder: Path
+    loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer, catalog: CatalogServer, shop: Shop, folder: Path
 ) -> Iterator[RecommenderReplica]:
-    """The recommender's parts, at work; the products are there."""
+    """The recommender, with the products of the catalogue."""
     replica = RecommenderReplica(loop, database_url, mesh_settings, issuer, catalog.address, folder)
     loop.run(replica.catalog.wait_until_filled(30))
     yield replica
@@ -92,7 +92,7 @@ def grpc_stub_cls() -> type[RecommenderServiceStub]:
 
 @pytest.fixture
 def caller(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Caller:
-    """Somebody new: `caller()`, `caller("04")` with a number in the sales history, `caller(role=Role.STAFF)`."""
+    """Makes a new caller: `caller()`, `caller("04")` with a customer number, `caller(role=Role.STAFF)`."""
 
     def caller(customer_number: str = "", role: Role = Role.CUSTOMER, subject: str = "") -> Shopper:
         return Shopper(grpc_stub, issuer.metadata(role, subject or str(uuid.uuid4()), customer_number))
@@ -102,13 +102,13 @@ def caller(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Caller:
 
 @pytest.fixture
 def ann(caller: Caller) -> Shopper:
-    """Buys tea."""
+    """A customer who buys tea."""
     return caller("04")
 
 
 @pytest.fixture
-def stranger(caller: Caller) -> Shopper:
-    """Somebody of whom nothing is known."""
+def new_user(caller: Caller) -> Shopper:
+    """A user without purchases or events."""
     return caller()
 
 
@@ -122,15 +122,15 @@ def service(caller: Caller) -> Shopper:
     return caller(role=Role.SERVICE, subject="jobs")
 
 
-NUMBERS = itertools.count()
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture
-def product(keeper: Shop, replica: RecommenderReplica) -> Iterator[str]:
-    """A product that the model does not know; the recommender has heard of it."""
-    id = f"fresh{next(NUMBERS)}"
-    keeper.create("fresh tea", id=id, category="Tea", price_cents=150, stock=5)
+def product(shop: Shop, replica: RecommenderReplica) -> Iterator[str]:
+    """A product that the model does not have, and the recommender's replica of the catalogue has."""
+    id = f"fresh{next(_NUMBERS)}"
+    shop.create("fresh tea", id=id, category="Tea", price_cents=150, stock=5)
     eventually(lambda: replica.catalog.products.get(id) is not None)
     yield id
-    keeper.delete(id)
+    shop.delete(id)
     eventually(lambda: replica.catalog.products.get(id) is None)

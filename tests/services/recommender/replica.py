@@ -1,4 +1,4 @@
-"""A replica of the recommender inside of the tests, and the catalog that it follows."""
+"""A recommender in the process of the tests, and the catalog that it follows."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ NO_REGISTRY = "http://127.0.0.1:9"
 
 
 class CatalogServer:
-    """A catalog that can be away for a while."""
+    """A catalog that can be stopped and started again."""
 
     def __init__(self, loop: Loop, replica: CatalogReplica, settings: MeshSettings, issuer: Issuer, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
@@ -49,7 +49,7 @@ class CatalogServer:
 
 
 class RecommenderReplica:
-    """The recommender's parts, at work on a loop."""
+    """The parts of a recommender, running on a loop."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Somebody at the recommender's door."""
+"""A client of the recommender."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Response = recommender_pb2.ListRecommendationsResponse
 
 
 class Shopper:
-    """Calls the recommender as one caller."""
+    """Calls the recommender as one user."""
 
     def __init__(self, stub: RecommenderServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
         self.stub = stub
@@ -35,15 +35,15 @@ class Shopper:
         return self.stub.ListCustomerPurchases(request, metadata=self.metadata, timeout=10)
 
     def record(self, *events: recommender_pb2.Event, request_id: str = "") -> tuple[int, int]:
-        """How many were new, and how many were not."""
+        """Returns how many events were recorded, and how many were duplicates."""
         request = recommender_pb2.RecordEventsRequest(events=events, request_id=request_id)
-        answer = self.stub.RecordEvents(request, metadata=self.metadata, timeout=10)
-        return answer.recorded_count, answer.duplicate_count
+        response = self.stub.RecordEvents(request, metadata=self.metadata, timeout=10)
+        return response.recorded_count, response.duplicate_count
 
-    def views(self, *ids: str) -> None:
+    def view(self, *ids: str) -> None:
         self.record(*(event(recommender_pb2.EVENT_KIND_VIEW, id) for id in ids))
 
-    def buys(self, *ids: str) -> None:
+    def buy(self, *ids: str) -> None:
         self.record(*(event(recommender_pb2.EVENT_KIND_PURCHASE, id) for id in ids))
 
     def events(self, page_token: str = "", page_size: int = 0) -> recommender_pb2.ListEventsResponse:
@@ -54,7 +54,7 @@ class Shopper:
         self.stub.ForgetUser(recommender_pb2.ForgetUserRequest(user_id=user_id), metadata=self.metadata, timeout=10)
 
     def pages(self, **arguments: Any) -> Iterator[Response]:
-        """What is recommended, page by page."""
+        """The recommendations, page by page."""
         token = ""
         while True:
             page = self.recommendations(**arguments, page_token=token)
@@ -67,14 +67,14 @@ def event(kind: recommender_pb2.EventKind.ValueType, product_id: str, **fields: 
     return recommender_pb2.Event(kind=kind, product_id=product_id, **fields)
 
 
-def ids(answer: Response) -> list[str]:
-    return [one.product.id for one in answer.recommendations]
+def ids(response: Response) -> list[str]:
+    return [each.product.id for each in response.recommendations]
 
 
-def kinds(answer: Response) -> Sequence[str]:
+def kinds(response: Response) -> Sequence[str]:
     """The kinds of the reasons."""
-    return [recommender_pb2.ReasonKind.Name(one.reason.kind).removeprefix("REASON_KIND_") for one in answer.recommendations]
+    return [recommender_pb2.ReasonKind.Name(each.reason.kind).removeprefix("REASON_KIND_") for each in response.recommendations]
 
 
-def step(answer: Response) -> str:
-    return recommender_pb2.FallbackStep.Name(answer.fallback_step).removeprefix("FALLBACK_STEP_")
+def step(response: Response) -> str:
+    return recommender_pb2.FallbackStep.Name(response.fallback_step).removeprefix("FALLBACK_STEP_")

@@ -1,4 +1,4 @@
-"""Whatever is away, there is an answer for as long as the products can be had."""
+"""The recommender answers during outages, as long as it has the products."""
 
 from pathlib import Path
 
@@ -25,40 +25,40 @@ VIEW = recommender_pb2.EVENT_KIND_VIEW
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Without a model."""
+    """A model folder without a model."""
     return tmp_path_factory.mktemp("model")
 
 
-def test_without_a_model_the_catalogue_has_an_order_of_its_own(stranger: Shopper, product: str) -> None:
-    answer = stranger.recommendations(page_size=100)
-    assert (step(answer), answer.model_version, answer.data_through_date) == ("CATALOG", "", "")
-    assert (ids(answer)[0], len(ids(answer)), set(kinds(answer))) == (product, 26, {"IN_CATALOG"})
-    assert ids(stranger.popular(page_size=100)) == ids(answer)
-    assert step(stranger.similar("tea03")) == "CATALOG"
+def test_without_a_model_lists_are_in_the_order_of_the_catalogue(new_user: Shopper, product: str) -> None:
+    response = new_user.recommendations(page_size=100)
+    assert (step(response), response.model_version, response.data_through_date) == ("CATALOG", "", "")
+    assert (ids(response)[0], len(ids(response)), set(kinds(response))) == (product, 26, {"IN_CATALOG"})
+    assert ids(new_user.popular(page_size=100)) == ids(response)
+    assert step(new_user.similar("tea03")) == "CATALOG"
 
 
-def test_without_a_model_nothing_is_known_of_customers(staff: Shopper) -> None:
+def test_without_a_model_there_are_no_customers(staff: Shopper) -> None:
     for call in (staff.of_customer, staff.purchases):
         with fails_with(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
             call("04")
 
 
-def test_without_the_database_one_recommends_and_does_not_record(stranger: Shopper, postgres: Postgres) -> None:
-    stranger.views("tea03")
+def test_without_the_database_lists_are_answered_and_events_are_not_recorded(new_user: Shopper, postgres: Postgres) -> None:
+    new_user.view("tea03")
     with postgres.stopped():
-        assert len(ids(stranger.recommendations())) == 10
+        assert len(ids(new_user.recommendations())) == 10
         with fails_with(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE"):
-            stranger.views("tea03")
-    assert stranger.record(event(VIEW, "tea03")) == (1, 0)
+            new_user.view("tea03")
+    assert new_user.record(event(VIEW, "tea03")) == (1, 0)
 
 
-def test_without_the_catalog_the_products_are_as_they_were(stranger: Shopper, keeper: Shop, catalog: CatalogServer) -> None:
-    whole = ids(stranger.recommendations(page_size=100))
+def test_without_the_catalog_the_products_stay_as_they_were(new_user: Shopper, shop: Shop, catalog: CatalogServer) -> None:
+    whole = ids(new_user.recommendations(page_size=100))
     catalog.stop()
-    assert ids(stranger.recommendations(page_size=100)) == whole
+    assert ids(new_user.recommendations(page_size=100)) == whole
     catalog.start()
-    eventually(lambda: keeper.update("tea05", ["stock"], stock=0).stock == 0)
-    eventually(lambda: "tea05" not in ids(stranger.recommendations(page_size=100)))
+    eventually(lambda: shop.update("tea05", ["stock"], stock=0).stock == 0)
+    eventually(lambda: "tea05" not in ids(new_user.recommendations(page_size=100)))
 
 
 def test_before_the_catalog_was_reached_there_are_no_products(

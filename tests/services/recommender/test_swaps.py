@@ -1,4 +1,4 @@
-"""The recommender answers from the promoted model: without a failed call while it is swapped, and without the registry."""
+"""The recommender serves the champion: no call fails during a swap, and the registry is not needed."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,8 +10,8 @@ from hashiramart.model.v1 import model_pb2
 from mesh.identity import Role
 from mesh.settings import MeshSettings
 from ml.pipeline import tracking
-from tests.askers import asked_without_end
 from tests.callers import Issuer
+from tests.concurrent_calls import concurrent_calls
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.services.catalog.shop import Shop
@@ -29,11 +29,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """The versions of two models in the registry."""
+    """Two registered versions."""
     folder = tmp_path_factory.mktemp("trained")
     numbers = []
     for days in (7, 0):
-        world.model(world.CUTOFF - timedelta(days=days)).save(folder / str(days))
+        world.train(world.CUTOFF - timedelta(days=days)).save(folder / str(days))
         numbers.append(tracking.register(mlflow.url, MODEL, world.provenance(folder / str(days)), folder / str(days), []))
     yield numbers
     mlflow.forget(MODEL)
@@ -46,11 +46,11 @@ def replica(
     mesh_settings: MeshSettings,
     issuer: Issuer,
     catalog: CatalogServer,
-    keeper: Shop,
+    shop: Shop,
     folder: Path,
     mlflow: Mlflow,
 ) -> Iterator[RecommenderReplica]:
-    """One that follows the registry."""
+    """A recommender that follows the registry."""
     replica = RecommenderReplica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)
     loop.run(replica.catalog.wait_until_filled(30))
     yield replica
@@ -67,20 +67,20 @@ def test_no_call_fails_while_models_are_swapped(ann: Shopper, caller: Caller, nu
     assert step(ann.recommendations()) == "CATALOG"
     first, second = numbers
     assert promote(admin, first).serving
-    with asked_without_end(lambda: ann.recommendations().model_version, 4) as seen:
+    with concurrent_calls(lambda: ann.recommendations().model_version, 4) as versions:
         promote(admin, second)
         assert ann.recommendations().model_version == second
         promote(admin, first)
         assert ann.recommendations().model_version == first
-    assert seen == {first, second}
+    assert set(versions) == {first, second}
 
 
-def test_what_is_promoted_elsewhere_serves_too(ann: Shopper, loop: Loop, replica: RecommenderReplica, numbers: list[str]) -> None:
+def test_a_version_promoted_elsewhere_is_served_too(ann: Shopper, loop: Loop, replica: RecommenderReplica, numbers: list[str]) -> None:
     loop.run(replica.registry.promote(numbers[1], force=True))
     eventually(lambda: ann.recommendations().model_version == numbers[1])
 
 
-def test_without_the_registry_the_last_model_serves_also_after_a_restart(
+def test_without_the_registry_the_last_champion_is_served_also_after_a_restart(
     ann: Shopper,
     loop: Loop,
     replica: RecommenderReplica,

@@ -1,4 +1,4 @@
-"""A shop whose customers are easy to see through: its products in a catalogue, and models that know its sales."""
+"""A small shop with predictable customers: its products in the catalogue, and models trained on its sales."""
 
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -14,13 +14,13 @@ from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
 from tests.ml.shelf import LINEAGE
 from tests.services.catalog.shop import row
 
-# The day before which the sales lie.
+# The day after the last sales.
 CUTOFF = OPENING + timedelta(days=150)
 TEAS, COFFEES = ([f"{taste}{number:02}" for number in range(len(COLOURS))] for taste in ("tea", "coffee"))
 
 
 def products() -> list[catalog_pb2.ImportProductsRequest]:
-    """Teas from 1.00 on, coffees from 2.00 on, and the one that came last."""
+    """Teas from 1.00, coffees from 2.00, and one product that was added last."""
     teas, coffees = (
         [
             row(id, f"{colour} {category.lower()}", category=category, price_cents=cheapest + number, stock=5)
@@ -32,13 +32,13 @@ def products() -> list[catalog_pb2.ImportProductsRequest]:
 
 
 @cache
-def model(until: date = CUTOFF) -> Recommender:
-    """Knows the sales before a day."""
+def train(until: date = CUTOFF) -> Recommender:
+    """A model trained on the sales before a day."""
     return fit_before(habits(), until, SMALL)
 
 
 def provenance(folder: Path) -> Provenance:
-    """Of an artifact."""
+    """The provenance of a saved model."""
     return Provenance(
         artifact_sha256=artifact.digest(folder),
         recipe="quick",
@@ -50,13 +50,13 @@ def provenance(folder: Path) -> Provenance:
     )
 
 
-def keep(model: Recommender, folder: Path, number: str = "1") -> None:
-    """Leaves a model in a folder as the one that served last."""
+def save_as_champion(model: Recommender, folder: Path, number: str = "1") -> None:
+    """Saves a model to a folder as a service would that served it last."""
     model.save(folder / "fresh")
-    told = provenance(folder / "fresh")
-    (folder / "fresh").rename(folder / told.artifact_sha256)
+    saved = provenance(folder / "fresh")
+    (folder / "fresh").rename(folder / saved.artifact_sha256)
     now = datetime.now(UTC)
     version = ModelVersion(
-        number=number, aliases=("champion",), create_time=now, promote_time=now, run_id="", run_url="", artifact_path="", provenance=told
+        number=number, aliases=("champion",), create_time=now, promote_time=now, run_id="", run_url="", artifact_path="", provenance=saved
     )
     (folder / "served.json").write_text(version.model_dump_json())
