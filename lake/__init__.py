@@ -1,1 +1,1 @@
-"""The lake: columns, schemas, the manifest and the bucket of clean data."""
+"""The lake: the columns, the manifest and the bucket of the clean data, which Spark writes and training and jobs read."""

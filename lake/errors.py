@@ -6,7 +6,7 @@ class LakeError(Exception):
 
 
 class StoreError(LakeError):
-    """The S3 store refused a request."""
+    """The S3 store answered a request with an error."""
 
 
 class StoreUnavailable(StoreError):

@@ -1,1 +1,1 @@
-"""Raw sales to clean data, by Spark."""
+"""The ETL: makes clean data of raw sales with Spark."""

@@ -1,1 +1,1 @@
-"""What the ETL promises, as tests."""
+"""Tests of the ETL."""

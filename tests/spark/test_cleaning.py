@@ -17,7 +17,7 @@ def classify(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COL
     return classify_lines(parse_fields(frame, header)).orderBy("index").collect()
 
 
-def test_a_sale_line_is_trimmed_typed_and_not_kept_as_text(spark: SparkSession) -> None:
+def test_a_sale_line_is_trimmed_and_typed_and_not_stored_as_text(spark: SparkSession) -> None:
     [row] = classify(spark, line(product=" 85123a ", name="  WHITE HEART ", quantity=6, time="2010-12-01 08:26:00", price=2.55))
     assert (row.product_id, row.description, row.quantity) == ("85123A", "WHITE HEART", 6)
     assert (row.time, row.price) == (datetime(2010, 12, 1, 8, 26), Decimal("2.55"))  # noqa: DTZ001
@@ -56,7 +56,7 @@ def test_a_line_is_rejected_with_its_reason_and_kept_as_it_came(spark: SparkSess
     assert (row.reason, row.line) == (reason, reject)
 
 
-def test_the_first_reason_that_fits_is_given(spark: SparkSession) -> None:
+def test_the_reject_reason_is_the_first_rule_that_is_broken(spark: SparkSession) -> None:
     rows = classify(spark, line(invoice="C1", quantity=-1, price=0), line(quantity=-1, price=0, product="M"), line(price=0, product="M"))
     assert [row.reason for row in rows] == ["invoice", "quantity", "price"]
 

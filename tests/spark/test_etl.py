@@ -24,7 +24,7 @@ def submit(shop: Shop, arguments: str, job_id: str) -> tuple[int, JobResult]:
     return code, read_result(shop.bucket, job_id)
 
 
-def test_the_result_is_what_the_jobs_service_says_of_an_etl_job(shop: Shop, submit_arguments: str) -> None:
+def test_the_result_is_an_etl_result_of_the_contract(shop: Shop, submit_arguments: str) -> None:
     shop.land(line(), line(), line(time="2011-02-03 10:00:00"), line(price=0))
     code, left = submit(shop, f"{submit_arguments} --conf spark.sql.shuffle.partitions=2", "job-1")
     assert code == 0
@@ -37,7 +37,7 @@ def test_the_result_is_what_the_jobs_service_says_of_an_etl_job(shop: Shop, subm
     assert (manifest.job_id, manifest.dataset().sha256) == ("job-1", result.data_hash)
 
 
-def test_a_failure_leaves_its_reason_and_a_sentence(shop: Shop, submit_arguments: str) -> None:
+def test_a_failure_leaves_its_reason_and_a_message(shop: Shop, submit_arguments: str) -> None:
     code, left = submit(shop, submit_arguments, "job-2")
     assert code == 1
     failure = json_format.ParseDict(dict(left["failure"]), jobs_pb2.JobFailure())

@@ -25,7 +25,7 @@ def stored(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "raw").rglob("*") if path.is_file())
 
 
-def test_a_file_lies_in_parts_of_whole_lines_named_by_their_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_stored_in_parts_of_whole_lines_named_by_their_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spark.land.PART_BYTES", 8_000)
     (tmp_path / "sales.csv").write_bytes(CONTENT)
     put(tmp_path / "sales.csv")
@@ -51,7 +51,7 @@ def test_the_same_content_lands_once_whatever_its_name_packing_and_day(tmp_path:
     assert stored(tmp_path) == before
 
 
-def test_a_landing_that_was_interrupted_counts_for_nothing_and_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_landing_leaves_no_file_and_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spark.land.PART_BYTES", 8_000)
     (tmp_path / "sales.csv").write_bytes(CONTENT)
 
@@ -79,7 +79,7 @@ def test_a_landing_that_was_interrupted_counts_for_nothing_and_can_be_run_again(
         ("twice.csv", f"{HEADER},Price\n{line()},1\n".encode(), "twice.csv names a column twice: Price."),
     ],
 )
-def test_a_file_that_the_etl_could_not_read_is_refused_by_name(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
+def test_a_file_that_the_etl_could_not_read_is_rejected_by_name(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableFile) as raised:
         put(tmp_path / name)
@@ -87,13 +87,13 @@ def test_a_file_that_the_etl_could_not_read_is_refused_by_name(tmp_path: Path, n
     assert stored(tmp_path) == []
 
 
-def test_dirty_lines_are_no_reason_to_refuse_a_file(tmp_path: Path) -> None:
+def test_dirty_lines_are_no_reason_to_reject_a_file(tmp_path: Path) -> None:
     (tmp_path / "dirty.csv").write_text(f'{HEADER}\nnot a line\n\n{line(quantity=-1)}\n"unclosed')
     put(tmp_path / "dirty.csv")
     assert stored(tmp_path)[1].read_text() == (tmp_path / "dirty.csv").read_text()
 
 
-def test_the_command_says_in_one_sentence_what_came_of_it(tmp_path: Path) -> None:
+def test_the_command_reports_the_outcome_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "sales.csv").write_bytes(CONTENT)
     command = [sys.executable, "-m", "spark.land", str(tmp_path / "sales.csv"), "--raw-root", f"file://{tmp_path}/raw"]
     landed = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ JANUARY, FEBRUARY, MARCH = "2011-01-03 10:00:00", "2011-02-03 10:00:00", "2011-0
 PACKED = gzip.compress("\n".join([HEADER, *(line(invoice=f"{number:06}") for number in range(9_999))]).encode(), mtime=0)
 
 
-def test_every_line_is_sold_a_duplicate_or_refused(shop: Shop) -> None:
+def test_every_line_is_a_sale_line_a_duplicate_or_a_reject(shop: Shop) -> None:
     shop.land(
         line(quantity=2),
         line(quantity=2),
@@ -40,7 +40,7 @@ def test_every_line_is_sold_a_duplicate_or_refused(shop: Shop) -> None:
     assert all(len(content.files) == 1 for month in manifest.months for content in month.tables.values())
 
 
-def test_a_refused_line_is_in_quarantine_as_it_came_with_its_place_and_reason(shop: Shop) -> None:
+def test_a_reject_is_in_quarantine_unchanged_with_its_place_and_reason(shop: Shop) -> None:
     shop.land(line(), line(price=0, name="?"), line(), "not a line", line(quantity=-4, time=MARCH), name="export.csv")
     shop.run()
     assert values(shop.rows("rejects"), "file", "number", "reason", "line") == [
@@ -50,7 +50,7 @@ def test_a_refused_line_is_in_quarantine_as_it_came_with_its_place_and_reason(sh
     ]
 
 
-def test_lines_keep_their_numbers_however_the_file_is_cut(shop: Shop, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_keep_their_numbers_however_the_file_is_divided(shop: Shop, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spark.land.PART_BYTES", 5_000)
     lines = [line(invoice=f"{500_000 + i}", quantity=-1 if i % 97 == 0 else 1) for i in range(400)]
     shop.land(*lines)
@@ -83,7 +83,7 @@ def test_a_new_file_rewrites_only_its_months(shop: Shop) -> None:
     assert [file.name for file in second.raw_files] == ["sales.csv", "more.csv"]
 
 
-def test_the_data_is_the_same_in_whatever_order_files_came(shop: Shop) -> None:
+def test_the_data_does_not_depend_on_the_order_in_which_files_came(shop: Shop) -> None:
     one = [line(quantity=3), line(quantity=3), line(invoice="C1"), line(time=FEBRUARY)]
     two = [line(quantity=3), line(time=FEBRUARY), line(time=FEBRUARY), line(time=MARCH)]
     shop.land(*one, name="one.csv")
@@ -98,7 +98,7 @@ def test_the_data_is_the_same_in_whatever_order_files_came(shop: Shop) -> None:
     assert step_by_step.dataset() == at_once.dataset()
 
 
-def test_what_a_removed_file_had_told_is_gone(shop: Shop) -> None:
+def test_the_lines_of_a_removed_file_are_gone(shop: Shop) -> None:
     shop.land(line(), name="kept.csv")
     first, _ = shop.run()
     shop.put("wrong.csv", f"{HEADER}\n{line(product='20002')}\n{line(time=MARCH)}\n".encode())
@@ -141,7 +141,7 @@ def test_a_file_with_too_many_rejects_fails_the_run_and_the_data_stays(shop: Sho
         ("page.html", b"<html>\n<p>Hello, you</p>\n", "is no CSV file of sales"),
     ],
 )
-def test_a_file_that_cannot_be_taken_in_is_named_and_the_data_stays(shop: Shop, name: str, content: bytes, fault: str) -> None:
+def test_an_unreadable_file_is_named_and_the_data_stays(shop: Shop, name: str, content: bytes, fault: str) -> None:
     shop.put(name, content)
     with pytest.raises(UnreadableFile) as raised:
         shop.run()
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_taken_in_is_named_and_the_data_stays(shop: Shop, 
     assert shop.published() is None
 
 
-def test_a_packed_file_put_there_by_other_ways_is_taken_in(shop: Shop) -> None:
+def test_a_packed_file_that_was_not_landed_is_read_too(shop: Shop) -> None:
     shop.put("odd name [1].csv.gz", gzip.compress(f"\ufeff{HEADER},Till\r\n{line()},7\r\n{line(price=0)},7\r\n".encode()))
     manifest, _ = shop.run()
     assert (manifest.counts.sale_lines, manifest.counts.refused) == (1, {"price": 1})
@@ -176,7 +176,7 @@ def test_of_two_runs_at_once_only_one_publishes(shop: Shop) -> None:
     assert len(shop.rows("sales")) == 2
 
 
-def test_what_a_killed_run_left_is_never_seen_and_removed_by_the_next(shop: Shop) -> None:
+def test_files_of_a_killed_run_are_never_read_and_removed_by_the_next(shop: Shop) -> None:
     shop.land(line())
     manifest, _ = shop.run()
     [key] = [file.key for file in manifest.months[0].tables["sales"].files]
@@ -190,7 +190,7 @@ def test_what_a_killed_run_left_is_never_seen_and_removed_by_the_next(shop: Shop
     assert left not in shop.stored()
 
 
-def test_a_run_that_was_killed_before_it_described_the_data_is_mended_by_the_next(shop: Shop) -> None:
+def test_a_data_set_object_that_a_killed_run_did_not_write_is_written_by_the_next(shop: Shop) -> None:
     shop.land(line())
     shop.run()
     shop.bucket.remove(["clean/_DATASET.json"])
@@ -219,7 +219,7 @@ def test_purchases_recorded_live_are_interactions_up_to_a_day(shop: Shop) -> Non
     assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live, later], key=str)
 
 
-def test_what_has_left_the_recorded_events_leaves_the_interactions(shop: Shop) -> None:
+def test_events_that_were_removed_leave_the_interactions(shop: Shop) -> None:
     shop.land(line())
     bought = {"kind": "EVENT_KIND_PURCHASE", "product_id": "20002", "customer_number": "12345", "event_time": "2011-01-02T10:00:00Z"}
     # The only purchases of their month are among them.

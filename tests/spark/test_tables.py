@@ -55,7 +55,7 @@ def test_daily_sales_add_up_each_product_and_country_to_the_penny(spark: SparkSe
     ]
 
 
-def test_a_product_is_called_what_most_of_its_lines_call_it(spark: SparkSession) -> None:
+def test_a_product_has_the_name_that_most_of_its_lines_give(spark: SparkSession) -> None:
     names = ["", "", "", "found", "GLASS  JAR", "GLASS  JAR"]
     lines = sales(spark, *({"description": name} for name in names))
     [row] = products(lines, read_taxonomy()).collect()
@@ -75,7 +75,7 @@ def test_stock_is_eight_weeks_of_the_median_week(spark: SparkSession) -> None:
     assert row["stock"] == 40
 
 
-def test_a_category_is_told_by_whole_words_and_the_first_that_fits(spark: SparkSession) -> None:
+def test_a_category_matches_whole_words_and_the_first_match_counts(spark: SparkSession) -> None:
     known = {"Christmas": ["XMAS"], "Lights": ["LIGHT", "TEA LIGHT"], "Boxes": ["BOX"]}
     names = ["xmas lights", "TEA LIGHT", "BOXES", "LIGHTER", "BOXER"]
     frame = spark.createDataFrame([(name,) for name in names], "name string")
