@@ -1,4 +1,4 @@
-"""The numbers of the pipeline: `params.yaml`."""
+"""The parameters of the pipeline, as `params.yaml` has them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,44 +10,44 @@ from ruamel.yaml import YAML
 from ml.registry.gate import Rule
 
 FILE = Path("params.yaml")
-Recipe = Literal["quick", "full"]
+RecipeName = Literal["quick", "full"]
 
 
 class GateParameters(BaseModel, frozen=True, extra="forbid"):
-    """What the gate asks for."""
+    """The requirements of the gate."""
 
-    # By which share a metric may be worse than the champion's.
     noise: float
-    # The content hash of the data that the rules' limits hold on.
+    """The share by which a metric may be worse than the champion's."""
     limits_of: str
+    """The content hash of the data on which the rules' limits hold."""
     recommender: tuple[Rule, ...]
     forecaster: tuple[Rule, ...]
 
-    def of(self, model: str) -> tuple[Rule, ...]:
+    def rules(self, model: str) -> tuple[Rule, ...]:
         """The rules for a model."""
         return {"recommender": self.recommender, "forecaster": self.forecaster}[model]
 
 
 class Parameters(BaseModel, frozen=True):
-    """The file as it is read: which recipe, the recipes of each model, and the gate."""
+    """The content of the file."""
 
-    recipe: Recipe
+    recipe: RecipeName
     gate: GateParameters
-    recommender: Mapping[Recipe, Mapping[str, Any]]
-    forecaster: Mapping[Recipe, Mapping[str, Any]]
+    recommender: Mapping[RecipeName, Mapping[str, Any]]
+    forecaster: Mapping[RecipeName, Mapping[str, Any]]
 
-    def of(self, model: str) -> Mapping[str, Any]:
-        """The chosen recipe of a model."""
+    def hyperparameters(self, model: str) -> Mapping[str, Any]:
+        """The hyperparameters of a model in the selected recipe."""
         return {"recommender": self.recommender, "forecaster": self.forecaster}[model][self.recipe]
 
 
 def read(file: Path) -> Parameters:
-    """The parameters in a file. Raises pydantic's `ValidationError`, which names what is wrong."""
+    """Reads and validates a file. Raises pydantic's `ValidationError`."""
     return Parameters.model_validate(YAML(typ="safe", pure=True).load(file))
 
 
-def choose(file: Path, recipe: Recipe) -> None:
-    """Lets the file name another recipe, and leaves all else in it as it is."""
+def select_recipe(file: Path, recipe: RecipeName) -> None:
+    """Changes the selected recipe in a file, and nothing else."""
     yaml = YAML()
     content = yaml.load(file)
     content["recipe"] = recipe

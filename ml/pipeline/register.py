@@ -1,8 +1,8 @@
-"""Stage: a model fitted on all history, registered in MLflow, and promoted if its recipe passes the gate.
+"""Stage: fits a model on all history, registers it in MLflow, and promotes it if its recipe passes the gate.
 
     python -m ml.pipeline.register recommender
 
-The gate judges what was measured of the same recipe, fitted before the test window.
+The gate judges the metrics of the same recipe, fitted before the test window.
 """
 
 import argparse
@@ -20,91 +20,88 @@ from ruamel.yaml import YAML
 
 from lake.manifest import Dataset
 from ml.pipeline import parameters, tracking
-from ml.pipeline.figures import pictures
+from ml.pipeline.checkout import code_commit
+from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
+from ml.pipeline.parameters import Parameters
 from ml.pipeline.progress import reporter
-from ml.pipeline.registration import Registration, commit
+from ml.pipeline.registration import TIMEOUT_SECONDS, Registration
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
 from ml.registry import champion as registry
 from ml.registry.client import RegistryClient, RegistryUnavailable, registered_name
 from ml.registry.errors import InvalidArtifact
+from ml.registry.gate import Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
 
 
-class Model(registry.Model, Protocol):
-    """A model as it was fitted, or as it was loaded."""
+class SavableModel(registry.Model, Protocol):
+    """A fitted or loaded model."""
 
     def save(self, folder: Path) -> None:
         """Writes it as an artifact."""
 
 
-class Training(NamedTuple):
-    """How a model is made and measured, from a folder of clean data and the numbers of a recipe."""
+class Trainer(NamedTuple):
+    """The functions that fit, measure and load a model; they take a folder of clean data and hyperparameters."""
 
-    # Fits it on all history.
-    refit: Callable[[Path, Mapping[str, Any]], Model]
-    # Fits it before the test window and measures it there, by the same names as the evaluation.
+    refit: Callable[[Path, Mapping[str, Any]], SavableModel]
+    """Fits a model on all history."""
     measure: Callable[[Path, Mapping[str, Any]], Mapping[str, float]]
-    load: Callable[[Path], Model]
+    """Fits a model before the test window, and returns the metrics there by the same names as the evaluation."""
+    load: Callable[[Path], SavableModel]
 
 
-def training(model: str) -> Training:
-    """That of `recommender` or `forecaster`."""
-    train, evaluate, loaded = (import_module(f"ml.{model}.{name}") for name in ("train", "evaluate", "model"))
-    return Training(train.refit, evaluate.measure, getattr(loaded, model.capitalize()).load)
+def trainer_of(model: str) -> Trainer:
+    """The trainer of `recommender` or `forecaster`."""
+    train, evaluate, module = (import_module(f"ml.{model}.{name}") for name in ("train", "evaluate", "model"))
+    return Trainer(train.refit, evaluate.measure, getattr(module, model.capitalize()).load)
 
 
-def register(folder: Path, model: str, training: Training, settings: Settings) -> Registration:
-    """Judges, refits, registers and, if the gate is passed, promotes. Leaves the model in `registered/` below the folder.
+def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> Registration:
+    """Judges the recipe, refits the model, registers it and, if the gate is passed, promotes it. Saves it to `registered/` in the folder.
 
-    folder: where the pipeline runs, with what its earlier stages have left there
+    folder: where the earlier stages have run
 
-    Raises `RegistryUnavailable` or MLflow's `MlflowException` while MLflow or its store cannot be reached.
+    Raises `RegistryUnavailable`, or MLflow's `MlflowException`, while MLflow or its store cannot be reached.
     """
     report = reporter(f"register_{model}", settings)
-    data, name = folder / "data" / "clean", registered_name(model)
+    data, saved, name = folder / "data" / "clean", folder / "registered" / model, registered_name(model)
     params = parameters.read(folder / parameters.FILE)
     dataset = Dataset.model_validate_json((data / "dataset.json").read_bytes())
-    metrics = measured(folder / "metrics" / f"{model}.json", model)
+    metrics = read_metrics(folder / "metrics" / f"{model}.json", model)
     report("comparing with the baselines and the champion")
     champion = asyncio.run(_champion(settings.mlflow_url, name))
-    judgement = gate.judge(
-        params.gate.of(model),
-        metrics,
-        None if champion is None else _metrics(champion, dataset.sha256, training, data),
-        noise=params.gate.noise,
-        limited=dataset.sha256 == params.gate.limits_of,
-    )
-    saved = folder / "registered" / model
+    champion_metrics = None if champion is None else _champion_metrics(champion, dataset.sha256, trainer, data)
+    judgement = _judge(params, model, metrics, champion_metrics, dataset.sha256)
     report("fitting on all history")
-    training.refit(data, params.of(model)).save(saved)
-    training.load(saved).check()
+    trainer.refit(data, params.hyperparameters(model)).save(saved)
+    trainer.load(saved).check()
     provenance = Provenance(
         artifact_sha256=artifact.digest(saved),
         recipe=params.recipe,
-        parameters=params.of(model),
+        parameters=params.hyperparameters(model),
         data_through_date=dataset.through_date,
         metrics=metrics,
         gate=judgement,
-        lineage=lineage(folder, dataset, settings),
+        lineage=read_lineage(folder, dataset, settings),
     )
     report("registering in MLflow")
-    number = tracking.register(settings.mlflow_url, name, provenance, saved, _papers(folder, model), pictures(folder, model))
-    version = asyncio.run(_settled(settings.mlflow_url, name, number, promote=judgement.passed))
+    number = tracking.register(settings.mlflow_url, name, provenance, saved, _attachments(folder, model), draw_plots(folder, model))
+    version = asyncio.run(_promote_if_passed(settings.mlflow_url, name, number, judgement))
     report(f"version {number} {'is the champion' if judgement.passed else 'did not pass the gate and stays a challenger'}")
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
 
-def measured(file: Path, model: str) -> dict[str, float]:
-    """The metrics that the evaluation wrote, without the model's own name before each."""
-    return {name.removeprefix(f"{model}."): float(value) for name, value in tracking.flat(json.loads(file.read_text()))}
+def read_metrics(file: Path, model: str) -> dict[str, float]:
+    """Reads the metrics that the evaluation wrote, without the model's name before each."""
+    return {name.removeprefix(f"{model}."): float(value) for name, value in tracking.flatten(json.loads(file.read_text()))}
 
 
-def lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
-    """Where a model trained in this folder comes from."""
+def read_lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
+    """Reads what the earlier stages have left of where a model comes from."""
     origin = DataOrigin.model_validate_json((folder / "data" / "origin.json").read_bytes())
-    # DVC notes what a stage has left before it runs the next.
+    # DVC writes the outputs of a stage to the lock before it runs the next.
     outs = YAML(typ="safe", pure=True).load(folder / "dvc.lock")["stages"]["get_cleaned_data"]["outs"]
     return Lineage(
         dvc_revision=next(out["md5"] for out in outs if out["path"] == "data/clean"),
@@ -112,7 +109,7 @@ def lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
         job_id=settings.job_id,
         etl_job_id=origin.job_id,
         raw_files=tuple(f"{file.name} {file.sha256}" for file in origin.raw_files),
-        code_commit=settings.code_commit or commit(folder),
+        code_commit=settings.code_commit or code_commit(folder),
     )
 
 
@@ -121,7 +118,7 @@ def main() -> None:
     parser.add_argument("model", choices=("recommender", "forecaster"))
     model = parser.parse_args().model
     try:
-        registration = register(Path(), model, training(model), Settings())
+        registration = register(Path(), model, trainer_of(model), Settings())
     except (MlflowException, InvalidArtifact, RegistryUnavailable) as error:
         sys.exit(f"The {model} was not registered: {error}")
     Path("registered", f"{model}.json").write_text(registration.model_dump_json(indent=1) + "\n")
@@ -129,32 +126,35 @@ def main() -> None:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.measured:.4f}, required {check.required:.4f}")
 
 
-# Between two bytes of an answer: MLflow reads its tables, and the files come from the store behind it.
-_TIMEOUT_SECONDS = 30
+def _judge(
+    params: Parameters, model: str, metrics: Mapping[str, float], champion_metrics: Mapping[str, float] | None, data_hash: str
+) -> Judgement:
+    limited = data_hash == params.gate.limits_of
+    return gate.judge(params.gate.rules(model), metrics, champion_metrics, noise=params.gate.noise, limited=limited)
 
 
-def _metrics(champion: ModelVersion, data_hash: str, training: Training, data: Path) -> Mapping[str, float]:
-    """What the champion's recipe comes to on this data: known if it was judged on it, else measured."""
+def _champion_metrics(champion: ModelVersion, data_hash: str, trainer: Trainer, data: Path) -> Mapping[str, float]:
+    """The metrics of the champion's recipe on this data: recorded if it was judged on it, else measured."""
     if champion.provenance.lineage.data_hash == data_hash:
         return champion.provenance.metrics
-    return training.measure(data, champion.provenance.parameters)
+    return trainer.measure(data, champion.provenance.parameters)
 
 
-def _papers(folder: Path, model: str) -> list[Path]:
-    """What tells of a training."""
+def _attachments(folder: Path, model: str) -> list[Path]:
+    """The files and folders that are logged beside the model, if they exist."""
     names = (f"metrics/{model}.json", f"plots/{model}", f"cards/{model}.md", "params.yaml", "dvc.lock", "data/clean/dataset.json")
     return [path for path in map(folder.joinpath, names) if path.exists()]
 
 
 async def _champion(url: str, name: str) -> ModelVersion | None:
-    async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         return await RegistryClient(client, url, name).champion()
 
 
-async def _settled(url: str, name: str, number: str, *, promote: bool) -> ModelVersion:
-    async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
+async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement) -> ModelVersion:
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         versions = RegistryClient(client, url, name)
-        return await (versions.promote(number) if promote else versions.get(number))
+        return await (versions.promote(number) if judgement.passed else versions.get(number))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""MLflow: the run of a training, and the version that it registers."""
+"""Logging of a training to MLflow, as a run and a model version."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,21 +8,25 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from ml.pipeline.figures import Picture
+from ml.pipeline.figures import PlotFigure
 from ml.registry.version import CHALLENGER, Provenance
 
-# Where in a run its artifact lies.
+# The path of a model's artifact in its run.
 ARTIFACT = "model"
+# The tags of the version that its run has too.
+RUN_TAGS = ("data_hash", "dvc_revision", "code_commit", "job_id", "etl_job_id", "data_through_date")
 
 
-def register(url: str, model: str, provenance: Provenance, artifact: Path, papers: Iterable[Path], pictures: Iterable[Picture] = ()) -> str:
-    """Logs a training as a run and registers its model as the challenger; returns the version's number.
+def register(
+    url: str, model: str, provenance: Provenance, artifact: Path, attachments: Iterable[Path], figures: Iterable[PlotFigure] = ()
+) -> str:
+    """Logs a training as a run, registers its model as the challenger, and returns the version's number.
 
     artifact: the model's folder
-    papers: files and folders that tell of it: metrics, plots, the model card, `dvc.lock`
-    pictures: its plots, drawn
+    attachments: files and folders to log beside it: metrics, plots, the model card, `dvc.lock`
+    figures: the drawn plots
 
-    Raises `MlflowException` when MLflow or its store cannot be reached; then there may be a run that failed, and no version.
+    Raises `MlflowException` when MLflow or its store cannot be reached; a failed run may remain, but no version.
     """
     client = MlflowClient(url)
     experiment = client.get_experiment_by_name(model)
@@ -30,17 +34,12 @@ def register(url: str, model: str, provenance: Provenance, artifact: Path, paper
     run = client.create_run(experiment_id, run_name=f"{provenance.recipe} through {provenance.data_through_date}")
     run_id = run.info.run_id
     try:
-        time = run.info.start_time
-        metrics = [Metric(name, value, time, 0) for name, value in provenance.metrics.items()]
-        client.log_batch(run_id, metrics, _parameters(provenance), _tags(provenance))
+        metrics = [Metric(name, value, run.info.start_time, 0) for name, value in provenance.metrics.items()]
+        client.log_batch(run_id, metrics, _parameters(provenance), _run_tags(provenance))
         client.log_artifacts(run_id, str(artifact), ARTIFACT)
-        for paper in papers:
-            if paper.is_dir():
-                client.log_artifacts(run_id, str(paper), paper.name)
-            else:
-                client.log_artifact(run_id, str(paper))
-        for picture in pictures:
-            client.log_figure(run_id, picture.figure, f"figures/{picture.name}.png")
+        _log_attachments(client, run_id, attachments)
+        for figure in figures:
+            client.log_figure(run_id, figure.figure, f"figures/{figure.name}.png")
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise
@@ -52,6 +51,23 @@ def register(url: str, model: str, provenance: Provenance, artifact: Path, paper
     return str(version.version)
 
 
+def flatten(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """The leaves of nested mappings, each with the dotted path that leads to it."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{rest}", leaf) for rest, leaf in flatten(value))
+        else:
+            yield name, value
+
+
+def _log_attachments(client: MlflowClient, run_id: str, attachments: Iterable[Path]) -> None:
+    for path in attachments:
+        if path.is_dir():
+            client.log_artifacts(run_id, str(path), path.name)
+        else:
+            client.log_artifact(run_id, str(path))
+
+
 def _ensure_registered(client: MlflowClient, model: str) -> None:
     try:
         client.create_registered_model(model)
@@ -61,20 +77,10 @@ def _ensure_registered(client: MlflowClient, model: str) -> None:
 
 
 def _parameters(provenance: Provenance) -> list[Param]:
-    return [Param("recipe", provenance.recipe), *(Param(name, str(value)) for name, value in flat(provenance.parameters))]
+    return [Param("recipe", provenance.recipe), *(Param(name, str(value)) for name, value in flatten(provenance.parameters))]
 
 
-def _tags(provenance: Provenance) -> list[RunTag]:
-    told = provenance.tags()
-    names = ("data_hash", "dvc_revision", "code_commit", "job_id", "etl_job_id", "data_through_date")
-    # MLflow's page shows the commit of a run that calls it so.
-    return [RunTag("mlflow.source.git.commit", told["code_commit"]), *(RunTag(name, told[name]) for name in names)]
-
-
-def flat(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """The leaves of nested mappings, each under the dotted names that lead to it."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{rest}", leaf) for rest, leaf in flat(value))
-        else:
-            yield name, value
+def _run_tags(provenance: Provenance) -> list[RunTag]:
+    tags = provenance.tags()
+    # MLflow's page of a run shows the commit under this name.
+    return [RunTag("mlflow.source.git.commit", tags["code_commit"]), *(RunTag(name, tags[name]) for name in RUN_TAGS)]

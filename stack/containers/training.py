@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from mesh.settings import EnvironmentSettings, read
-from ml.pipeline import __main__ as pipeline
-from ml.pipeline.parameters import Recipe
+from ml.pipeline.checkout import copy_pipeline
+from ml.pipeline.parameters import RecipeName
 from stack import training
 from stack.containers.store import Store
 from stack.settings import Settings
@@ -19,7 +19,7 @@ CREDENTIALS = Path("/run/secrets/training.credentials")
 class Choice(EnvironmentSettings, env_prefix="TRAINING_"):
     """Read from the environment as `TRAINING_...`."""
 
-    recipe: Recipe = "full"
+    recipe: RecipeName = "full"
 
 
 def configure(settings: Settings) -> None:
@@ -34,5 +34,5 @@ if __name__ == "__main__":
     # The folder is a volume: its code is replaced by this image's, its outputs stay.
     for part in ("lake", "ml"):
         shutil.rmtree(part, ignore_errors=True)
-    pipeline.copy(PIPELINE, Path.cwd(), read(Choice).recipe)
+    copy_pipeline(PIPELINE, Path.cwd(), read(Choice).recipe)
     os.execvp(sys.argv[1], sys.argv[1:])

@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
 from ml.pipeline import register as stage
-from ml.pipeline.register import Training
-from ml.pipeline.registration import Registration, commit
+from ml.pipeline.checkout import code_commit
+from ml.pipeline.register import Trainer
+from ml.pipeline.registration import Registration
 from ml.pipeline.settings import Settings
 from ml.registry.client import RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
@@ -25,7 +26,7 @@ from tests.ml.standin.model import Standin
 from tests.ml.workspace import RULES
 
 MODEL = "hashiramart-recommender"
-TRAINING = Training(train.refit, evaluate.measure, Standin.load)
+TRAINER = Trainer(train.refit, evaluate.measure, Standin.load)
 DATES = {"first_date": "2011-11-05", "through_date": "2011-12-05"}
 
 
@@ -53,7 +54,7 @@ class Stage:
         YAML().dump({"plots": plots}, self.folder / "dvc.yaml")
         (self.folder / "plots" / "recommender").mkdir(parents=True, exist_ok=True)
         (self.folder / "plots" / "recommender" / "score.csv").write_text(f"recipe,score\nquick,{quality}\n")
-        return stage.register(self.folder, "recommender", TRAINING, self._settings)
+        return stage.register(self.folder, "recommender", TRAINER, self._settings)
 
     def _write(self, name: str, content: object) -> None:
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -153,4 +154,4 @@ def test_while_mlflow_is_away_nothing_is_fitted(pipeline: Stage, mlflow: Mlflow)
 
 
 def test_code_that_is_no_checkout_has_no_commit(tmp_path: Path) -> None:
-    assert commit(tmp_path) == ""
+    assert code_commit(tmp_path) == ""

@@ -1,1 +1,1 @@
-"""A model as small as a model can be, in the rooms of the real ones: it answers a number, and says itself how good it is."""
+"""A stand-in for a model, with the same modules: it answers with a number, and scores itself as its recipe says."""

@@ -23,7 +23,7 @@ def run_stage(report: Callable[[str], None]) -> None:
     # `ml.recommender.evaluate`, where the stand-in is in its place.
     model = __name__.split(".")[1]
     report("measuring the stand-in")
-    recipe = parameters.read(parameters.FILE).of(model)
+    recipe = parameters.read(parameters.FILE).hyperparameters(model)
     told = {f"{model}.{name}": value for name, value in measure(Path("data/clean"), recipe).items()}
     for folder in (Path("metrics"), Path("cards"), Path("plots", model)):
         folder.mkdir(parents=True, exist_ok=True)

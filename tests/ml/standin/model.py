@@ -14,7 +14,7 @@ KIND = "standin"
 
 @dataclass(frozen=True)
 class Standin:
-    """Answers how many rows it has learnt from."""
+    """Answers with the number of rows that it was fitted to. expected: the answer that `check` expects"""
 
     answer: float
     expected: float
@@ -32,5 +32,5 @@ class Standin:
             raise InvalidArtifact(f"the model answers {self.answer} and answered {self.expected} when it was saved.")
 
 
-# What the pipeline looks for in the packages that it stands in for.
+# The names that the pipeline imports from the packages of the models.
 Recommender = Forecaster = Standin

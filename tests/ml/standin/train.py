@@ -20,5 +20,5 @@ def run_stage(report: Callable[[str], None]) -> None:
     # `ml.recommender.train`, where the stand-in is in its place.
     model = __name__.split(".")[1]
     report("fitting the stand-in")
-    recipe = parameters.read(parameters.FILE).of(model)
+    recipe = parameters.read(parameters.FILE).hyperparameters(model)
     refit(Path("data/clean"), recipe).save(Path("models", model))
