@@ -1,4 +1,4 @@
-"""A registry with models in it, and the loop that services run on."""
+"""A model registry, and an event loop."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop, running_loop
-from tests.ml.shelf import Shelf
+from tests.ml.model_registry import ModelRegistry
 
 NUMBERS = itertools.count(1)
 
@@ -20,8 +20,8 @@ def loop() -> Iterator[Loop]:
 
 
 @pytest.fixture
-def shelf(mlflow: Mlflow, loop: Loop, tmp_path: Path) -> Iterator[Shelf]:
-    """A model of a name of its own in MLflow, without a version yet."""
-    shelf = Shelf(mlflow.url, f"standin-{next(NUMBERS)}", tmp_path / "shelf", loop)
-    yield shelf
-    shelf.close()
+def registry(mlflow: Mlflow, loop: Loop, tmp_path: Path) -> Iterator[ModelRegistry]:
+    """A registered name of its own in MLflow, without versions."""
+    registry = ModelRegistry(mlflow.url, f"standin-{next(NUMBERS)}", tmp_path / "registry", loop)
+    yield registry
+    registry.close()

@@ -1,4 +1,4 @@
-"""What a service tells of the model that it answers from, and who may make another one the champion."""
+"""The RPCs about a service's model: versions, promotion and rollback."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,7 +16,7 @@ from services.models import ModelServicer
 from tests.callers import Issuer
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
-from tests.ml.shelf import LINEAGE, Shelf
+from tests.ml.model_registry import LINEAGE, ModelRegistry
 from tests.ml.standin.model import Standin
 from tests.services.errors import fails_with
 
@@ -24,25 +24,25 @@ MODEL = "hashiramart-recommender"
 
 
 class OnlyModels(ModelServicer[Standin], recommender_pb2_grpc.RecommenderServiceServicer):
-    """A model service whose model is small."""
+    """A model service with a small model."""
 
 
 @pytest.fixture(scope="module")
-def registry(mlflow: Mlflow, loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    shelf = Shelf(mlflow.url, MODEL, tmp_path_factory.mktemp("shelf"), loop)
-    yield shelf
-    shelf.close()
+def shared_registry(mlflow: Mlflow, loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelRegistry]:
+    registry = ModelRegistry(mlflow.url, MODEL, tmp_path_factory.mktemp("registry"), loop)
+    yield registry
+    registry.close()
     mlflow.forget(MODEL)
 
 
 @pytest.fixture(scope="module")
-def promoted(registry: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Champion[Standin]:
-    return registry.served_by(tmp_path_factory.mktemp("promoted"))
+def promoted(shared_registry: ModelRegistry, tmp_path_factory: pytest.TempPathFactory) -> Champion[Standin]:
+    return shared_registry.champion_in(tmp_path_factory.mktemp("promoted"))
 
 
 @pytest.fixture(scope="module")
-def grpc_servicer(registry: Shelf, promoted: Champion[Standin]) -> OnlyModels:
-    return OnlyModels(registry.versions, promoted, PageTokens(b"secret"))  # type: ignore[abstract]
+def grpc_servicer(shared_registry: ModelRegistry, promoted: Champion[Standin]) -> OnlyModels:
+    return OnlyModels(shared_registry.client, promoted, PageTokens(b"secret"))  # type: ignore[abstract]
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +56,14 @@ def grpc_stub_cls() -> type[RecommenderServiceStub]:
 
 
 @pytest.fixture
-def shelf(registry: Shelf, mlflow: Mlflow) -> Shelf:
-    """Empty."""
+def registry(shared_registry: ModelRegistry, mlflow: Mlflow) -> ModelRegistry:
+    """The registry, without versions."""
     mlflow.forget(MODEL)
-    return registry
+    return shared_registry
 
 
-class Keeper:
-    """Somebody who keeps the models."""
+class ModelClient:
+    """Calls the RPCs about a model as one user."""
 
     def __init__(self, stub: RecommenderServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
         self._stub = stub
@@ -85,23 +85,23 @@ class Keeper:
 
 
 @pytest.fixture
-def admin(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Keeper:
-    return Keeper(grpc_stub, issuer.metadata(Role.ADMIN))
+def admin(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> ModelClient:
+    return ModelClient(grpc_stub, issuer.metadata(Role.ADMIN))
 
 
 @pytest.fixture
-def staff(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Keeper:
-    return Keeper(grpc_stub, issuer.metadata(Role.STAFF))
+def staff(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> ModelClient:
+    return ModelClient(grpc_stub, issuer.metadata(Role.STAFF))
 
 
-def test_before_a_model_is_promoted_there_is_none(shelf: Shelf, staff: Keeper) -> None:
-    shelf.put(1)
+def test_before_a_promotion_there_is_no_champion(registry: ModelRegistry, staff: ModelClient) -> None:
+    registry.register(1)
     with fails_with(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
         staff.get()
 
 
-def test_a_version_tells_how_good_it_is_and_where_it_came_from(shelf: Shelf, staff: Keeper) -> None:
-    model = staff.get(shelf.put(1))
+def test_a_version_has_its_metrics_and_lineage(registry: ModelRegistry, staff: ModelClient) -> None:
+    model = staff.get(registry.register(1))
     assert (model.version, list(model.aliases), model.serving, model.HasField("promote_time")) == ("1", ["challenger"], False, False)
     assert (model.recipe, model.data_through_date, dict(model.metrics)) == ("quick", "2011-12-09", {"test.score": 0.9})
     [check] = model.gate.checks
@@ -118,8 +118,8 @@ def test_a_version_tells_how_good_it_is_and_where_it_came_from(shelf: Shelf, sta
     assert lineage.run_url.endswith(f"/runs/{lineage.run_id}")
 
 
-def test_what_is_promoted_serves_at_once(shelf: Shelf, admin: Keeper, promoted: Champion[Standin]) -> None:
-    shelf.put(1)
+def test_a_promoted_version_is_served_at_once(registry: ModelRegistry, admin: ModelClient, promoted: Champion[Standin]) -> None:
+    registry.register(1)
     model = admin.promote("1")
     assert (list(model.aliases), model.serving, model.HasField("promote_time")) == (["champion"], True, True)
     assert admin.get() == model
@@ -127,60 +127,60 @@ def test_what_is_promoted_serves_at_once(shelf: Shelf, admin: Keeper, promoted: 
     assert promoted.serving.model.answer == 1
 
 
-def test_a_rollback_is_one_call_and_can_be_taken_back(shelf: Shelf, admin: Keeper) -> None:
+def test_a_rollback_is_one_call_and_can_be_undone(registry: ModelRegistry, admin: ModelClient) -> None:
     for answer in (1, 2):
-        admin.promote(shelf.put(answer))
+        admin.promote(registry.register(answer))
     assert (admin.roll_back().version, list(admin.get("2").aliases), admin.get("2").serving) == ("1", ["previous"], False)
     assert admin.roll_back().version == "2"
 
 
-def test_without_a_champion_before_there_is_no_rollback(shelf: Shelf, admin: Keeper) -> None:
-    admin.promote(shelf.put(1))
+def test_without_a_previous_champion_there_is_no_rollback(registry: ModelRegistry, admin: ModelClient) -> None:
+    admin.promote(registry.register(1))
     with fails_with(grpc.StatusCode.FAILED_PRECONDITION, "NO_PREVIOUS_MODEL"):
         admin.roll_back()
 
 
-def test_versions_are_listed_the_newest_first_page_by_page(shelf: Shelf, staff: Keeper) -> None:
+def test_versions_are_listed_newest_first_and_paged(registry: ModelRegistry, staff: ModelClient) -> None:
     for answer in (1, 2, 3):
-        shelf.put(answer)
+        registry.register(answer)
     first = staff.page(2)
     second = staff.page(2, first.next_page_token)
     assert [[model.version for model in page.models] for page in (first, second)] == [["3", "2"], ["1"]]
     assert second.next_page_token == ""
 
 
-def test_an_unknown_version_is_named(shelf: Shelf, admin: Keeper) -> None:
+def test_an_unknown_version_is_not_found(registry: ModelRegistry, admin: ModelClient) -> None:
     calls: list[Callable[[], object]] = [lambda: admin.get("7"), lambda: admin.promote("7")]
     for call in calls:
         with fails_with(grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND"):
             call()
 
 
-def test_what_did_not_pass_the_gate_is_promoted_by_force_alone(shelf: Shelf, admin: Keeper) -> None:
-    number = shelf.put(1, passed=False)
+def test_a_version_that_did_not_pass_the_gate_is_only_promoted_by_force(registry: ModelRegistry, admin: ModelClient) -> None:
+    number = registry.register(1, passed=False)
     with fails_with(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_REFUSED_BY_GATE"):
         admin.promote(number)
     assert admin.promote(number, force=True).serving
 
 
-def test_what_cannot_be_served_is_not_promoted(shelf: Shelf, admin: Keeper) -> None:
-    admin.promote(shelf.put(1))
-    broken = shelf.put(2, expected=3)
+def test_a_version_that_cannot_be_served_is_not_promoted(registry: ModelRegistry, admin: ModelClient) -> None:
+    admin.promote(registry.register(1))
+    broken = registry.register(2, expected=3)
     with fails_with(grpc.StatusCode.FAILED_PRECONDITION, "MODEL_UNFIT"):
         admin.promote(broken)
     assert admin.get().version == "1"
 
 
-def test_staff_may_look_and_only_admins_promote(shelf: Shelf, staff: Keeper) -> None:
-    shelf.put(1)
+def test_only_admins_promote(registry: ModelRegistry, staff: ModelClient) -> None:
+    registry.register(1)
     calls: list[Callable[[], object]] = [lambda: staff.promote("1"), staff.roll_back]
     for call in calls:
         with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()
 
 
-def test_while_the_registry_is_away_it_says_so(shelf: Shelf, admin: Keeper, mlflow: Mlflow) -> None:
-    admin.promote(shelf.put(1))
+def test_without_the_registry_calls_are_unavailable(registry: ModelRegistry, admin: ModelClient, mlflow: Mlflow) -> None:
+    admin.promote(registry.register(1))
     with mlflow.stopped():
         for call in (admin.get, admin.page, admin.roll_back, lambda: admin.promote("1")):
             with fails_with(grpc.StatusCode.UNAVAILABLE, "REGISTRY_UNAVAILABLE"):

@@ -1,4 +1,4 @@
-"""What the forecaster's tests can ask for: a small shop, and one that is fitted to it."""
+"""A small shop, and a forecaster that is fitted to it."""
 
 from pathlib import Path
 
@@ -17,5 +17,5 @@ def shop_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def forecaster(shop_folder: Path) -> Forecaster:
-    """Has learnt from all of it."""
+    """A forecaster that is fitted to the whole history of the small shop."""
     return refit(shop_folder, SMALL)

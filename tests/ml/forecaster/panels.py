@@ -1,4 +1,4 @@
-"""Small panels whose future is plain to see."""
+"""Small panels with a predictable future."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A small shop whose sales are plain to see: a folder of clean data, as the pipeline lays it out."""
+"""A small shop with simple sales, as a folder of clean data."""
 
 import json
 from datetime import date, timedelta
@@ -10,21 +10,21 @@ import pyarrow.parquet as pq
 
 from lake.columns import CATEGORY, COUNTRY, DATE, LINES, NAME, PRICE_CENTS, PRODUCT_ID, REVENUE, UNITS
 
-# Quick to learn, and enough for a shop as small as this.
+# Hyperparameters that are fast and enough for a shop of this size.
 SMALL = {"seed": 1, "rows": 4000, "span": 500, "rounds": 20, "rate": 0.2, "leaves": 7}
-# A Monday.
+# The first day, a Monday.
 OPENING = date(2010, 1, 4)
-# Until a Saturday.
+# The last day is a Saturday.
 DAYS = 419
 PRODUCTS = {"tea": "Drinks", "coffee": "Drinks", "mug": "Dishes", "plate": "Dishes", "bowl": "Dishes"}
 PRICES = {"tea": 2.0, "coffee": 3.0, "mug": 5.0, "plate": 4.0, "bowl": 6.0}
 COUNTRIES = ("France", "United Kingdom")
-# From Monday; on Sundays the shop is shut.
+# Relative sales from Monday to Sunday, when the shop is closed.
 WEEK = (1.5, 1.0, 1.0, 1.0, 1.2, 0.6, 0.0)
 
 
 def write_shop(folder: Path, sales: pa.Table | None = None) -> Path:
-    """Writes the clean data of a shop, of `daily_sales()` unless others are given. Returns the folder."""
+    """Writes the clean data of a shop, with `daily_sales()` by default, and returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(daily_sales() if sales is None else sales, folder / "daily_sales.parquet")
     catalogue = {
@@ -39,13 +39,13 @@ def write_shop(folder: Path, sales: pa.Table | None = None) -> Path:
 
 
 def daily_sales(days: int = DAYS) -> pa.Table:
-    """Every product sells to both countries by the week, with some chance; the bowl is new, and has been sold for two months."""
+    """Poisson sales of every product to both countries with a weekly pattern; the bowl has been sold for two months only."""
     random = np.random.default_rng(3)
     rows = []
     for day in range(days):
-        for place, product in enumerate(PRODUCTS):
+        for index, product in enumerate(PRODUCTS):
             for country, size in zip(COUNTRIES, (4, 12), strict=True):
-                units = int(random.poisson(size * (1 + place) * WEEK[day % 7]))
+                units = int(random.poisson(size * (1 + index) * WEEK[day % 7]))
                 if units and (product != "bowl" or day >= days - 60):
                     rows.append((product, country, OPENING + timedelta(days=day), units, units * PRICES[product], 1))
     names = (PRODUCT_ID, COUNTRY, DATE, UNITS, REVENUE, LINES)

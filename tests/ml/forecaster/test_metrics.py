@@ -1,4 +1,4 @@
-"""The scores, on numbers that one can work out by hand."""
+"""Scores of small arrays, computed by hand."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from ml.forecaster import metrics
 WEEKS = np.array([[0.0, 2.0, 1.0, 4.0]])
 
 
-def test_errors_are_measured_by_those_of_the_last_season_in_sample() -> None:
+def test_mase_is_relative_to_the_seasonal_naive_error_in_sample() -> None:
     scale = metrics.seasonal_scale(WEEKS, season=2)
     assert scale.tolist() == [1.5]
     assert metrics.mase(np.array([[5.0, 5.0]]), np.array([[5.0, 2.0]]), scale) == 1.0
 
 
-def test_what_is_unknown_is_not_counted() -> None:
+def test_unknown_values_and_scales_are_left_out() -> None:
     scale = np.array([1.0, np.nan])
     actual = np.array([[1.0, np.nan], [7.0, 7.0]])
     assert metrics.mase(actual, np.zeros((2, 2)), scale) == 1.0
@@ -30,10 +30,10 @@ def test_the_quantile_loss_of_a_point_is_its_absolute_error() -> None:
     assert metrics.scaled_quantile_loss(actual, point, np.array([1.0])) == pytest.approx(2.0)
 
 
-def test_squared_errors_are_measured_by_those_of_the_last_step() -> None:
+def test_rmsse_is_relative_to_the_first_differences_in_sample() -> None:
     assert metrics.rmsse(np.array([[2.0]]), np.array([[8.0]]), metrics.squared_scale(WEEKS)) == pytest.approx(6 / np.sqrt(14 / 3))
 
 
-def test_coverage_counts_open_steps_and_the_ends_of_the_band() -> None:
+def test_coverage_counts_open_steps_and_includes_the_ends() -> None:
     actual, lower, upper = np.array([[1.0, 2.0, 9.0, 0.0]]), np.ones((1, 4)), np.full((1, 4), 2.0)
     assert metrics.coverage(actual, lower, upper, np.array([[True, True, True, False]])) == pytest.approx(2 / 3)

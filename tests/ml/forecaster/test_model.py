@@ -1,4 +1,4 @@
-"""A whole shop's forecaster: learnt, measured, saved, loaded, refused."""
+"""The forecaster of a shop: fitted, measured, saved and loaded."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -27,21 +27,26 @@ CUT = DAYS - 28
 
 
 def answers(forecaster: Forecaster) -> list[object]:
-    """All that it has to say."""
-    told: list[object] = []
+    """All answers of a forecaster."""
+    found: list[object] = []
     for scope in forecaster.scopes:
         for metric in METRICS:
-            told += [forecaster.forecast(scope, metric, 182), forecaster.forecast(scope, metric, 182, "month", (50,))]
-            told += [forecaster.explain(scope, metric, 14), forecaster.history(scope, metric, DAYS)]
-            told += forecaster.backtest(scope, metric).days
-    return told
+            found += [forecaster.forecast(scope, metric, 182), forecaster.forecast(scope, metric, 182, "month", (50,))]
+            found += [forecaster.explain(scope, metric, 14), forecaster.history(scope, metric, DAYS)]
+            found += forecaster.backtest(scope, metric).days
+    return found
 
 
-def fitted_before_the_cut(folder: Path, sales: pa.Table) -> Forecaster:
+@pytest.fixture(scope="module")
+def forecaster_answers(forecaster: Forecaster) -> list[object]:
+    return answers(forecaster)
+
+
+def fit_before_the_cut(folder: Path, sales: pa.Table) -> Forecaster:
     return fit_before(read_shop(write_shop(folder, sales)), CUT, SMALL, {})
 
 
-def test_what_comes_after_the_cut_moves_nothing(tmp_path: Path) -> None:
+def test_sales_after_the_cut_do_not_change_the_answers(tmp_path: Path) -> None:
     sales = daily_sales()
     later = np.array(sales[DATE].to_pylist()) >= OPENING + timedelta(days=CUT)
     noisy = sales
@@ -49,21 +54,21 @@ def test_what_comes_after_the_cut_moves_nothing(tmp_path: Path) -> None:
         values = np.where(later, np.random.default_rng(8).integers(1, 9000, len(later)), sales[column].to_numpy())
         noisy = noisy.set_column(noisy.column_names.index(column), column, pa.array(values).cast(sales[column].type))
     assert noisy != sales
-    assert answers(fitted_before_the_cut(tmp_path / "noisy", noisy)) == answers(fitted_before_the_cut(tmp_path / "plain", sales))
+    assert answers(fit_before_the_cut(tmp_path / "noisy", noisy)) == answers(fit_before_the_cut(tmp_path / "plain", sales))
 
 
-def test_the_same_data_and_seed_give_the_same_model(shop_folder: Path, forecaster: Forecaster) -> None:
-    assert answers(refit(shop_folder, SMALL)) == answers(forecaster)
+def test_the_same_data_and_seed_give_the_same_model(shop_folder: Path, forecaster_answers: list[object]) -> None:
+    assert answers(refit(shop_folder, SMALL)) == forecaster_answers
 
 
-def test_a_model_that_was_saved_and_loaded_answers_exactly_as_before(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_a_loaded_model_answers_exactly_as_before(forecaster: Forecaster, forecaster_answers: list[object], tmp_path: Path) -> None:
     forecaster.save(tmp_path / "saved")
     loaded = Forecaster.load(tmp_path / "saved")
     loaded.check()
-    assert answers(loaded) == answers(forecaster)
+    assert answers(loaded) == forecaster_answers
 
 
-def test_a_model_is_refused_when_it_answers_otherwise_than_it_did(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_a_model_that_no_longer_gives_its_saved_answers_is_invalid(forecaster: Forecaster, tmp_path: Path) -> None:
     forecaster.save(tmp_path)
     saved = artifact.load(tmp_path, "forecaster")
     arrays = {**saved.arrays, "price": saved.arrays["price"] * 2}
@@ -72,7 +77,7 @@ def test_a_model_is_refused_when_it_answers_otherwise_than_it_did(forecaster: Fo
         Forecaster.load(tmp_path).check()
 
 
-def test_a_model_of_other_arrays_is_refused(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_an_artifact_without_an_array_is_invalid(forecaster: Forecaster, tmp_path: Path) -> None:
     forecaster.save(tmp_path)
     saved = artifact.load(tmp_path, "forecaster")
     tables = {**saved.tables, "rows": saved.tables["rows"].drop_columns(["knots"])}
@@ -81,7 +86,7 @@ def test_a_model_of_other_arrays_is_refused(forecaster: Forecaster, tmp_path: Pa
         Forecaster.load(tmp_path)
 
 
-def test_a_recipe_is_measured_by_all_that_the_gate_asks_for_and_beats_the_last_week(shop_folder: Path) -> None:
+def test_a_recipe_has_all_metrics_of_the_gate_and_beats_the_seasonal_naive(shop_folder: Path) -> None:
     metrics = measure(shop_folder, SMALL)
     checks = judge(parameters.read(ROOT / parameters.FILE).gate.rules("forecaster"), metrics, metrics, noise=0, limited=True).checks
     assert np.isfinite([(check.measured, check.required) for check in checks]).all()
@@ -90,6 +95,6 @@ def test_a_recipe_is_measured_by_all_that_the_gate_asks_for_and_beats_the_last_w
 
 
 @pytest.mark.parametrize("made", [measure, refit])
-def test_a_shop_too_young_is_refused(made: Callable[[Path, Mapping[str, Any]], object], tmp_path: Path) -> None:
+def test_a_history_that_is_too_short_is_rejected(made: Callable[[Path, Mapping[str, Any]], object], tmp_path: Path) -> None:
     with pytest.raises(HistoryTooShort, match="days of sales are too few: it takes 112 before the first that is forecast"):
         made(write_shop(tmp_path, daily_sales(110)), SMALL)

@@ -1,4 +1,4 @@
-"""A model on disk is read back as it was saved, and refused when anything about it is not."""
+"""An artifact is loaded as it was saved, and is invalid if any part of it has changed."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return saved
 
 
-def refusal(folder: Path, kind: str = KIND) -> str:
+def load_error(folder: Path, kind: str = KIND) -> str:
     with pytest.raises(InvalidArtifact) as error:
         artifact.load(folder, kind)
     return str(error.value)
@@ -52,14 +52,14 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def vouch(folder: Path, name: str, content: bytes) -> None:
-    """Puts a file there that the manifest vouches for, as only somebody could who writes both."""
+def add_file(folder: Path, name: str, content: bytes) -> None:
+    """Adds a file and its entry in the manifest, as an attacker with write access could."""
     (folder / name).write_bytes(content)
     described = {"byte_count": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     rewrite(folder, lambda manifest: manifest["files"].update({name: described}))
 
 
-def test_what_is_saved_is_read_back(folder: Path) -> None:
+def test_a_saved_model_is_loaded_unchanged(folder: Path) -> None:
     read = artifact.load(folder, KIND)
     assert read.facts == FACTS
     assert {name: array.tolist() for name, array in read.arrays.items()} == {name: array.tolist() for name, array in ARRAYS.items()}
@@ -80,19 +80,19 @@ def test_another_model_has_another_digest(folder: Path, tmp_path: Path) -> None:
     assert artifact.digest(other) != artifact.digest(folder)
 
 
-def test_a_model_of_nothing_but_facts_is_a_model(tmp_path: Path) -> None:
+def test_a_model_may_consist_of_facts_only(tmp_path: Path) -> None:
     artifact.save(tmp_path / "small", KIND, {}, arrays={}, boosters={}, tables={})
     assert artifact.load(tmp_path / "small", KIND).arrays == {}
 
 
-def test_saving_replaces_what_was_there_whole(folder: Path) -> None:
+def test_saving_replaces_the_whole_folder(folder: Path) -> None:
     artifact.save(folder, KIND, {"now": True}, arrays={}, boosters={}, tables={})
     assert artifact.load(folder, KIND).facts == {"now": True}
     assert [path.name for path in folder.parent.iterdir()] == [KIND]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         ({"arrays": {"objects": np.array([{}], dtype=object)}}, "allow_pickle"),
         ({"facts": {"score": float("nan")}}, "JSON"),
@@ -100,112 +100,112 @@ def test_saving_replaces_what_was_there_whole(folder: Path) -> None:
         ({"tables": {"a b": PRODUCTS}}, "a b.arrow"),
     ],
 )
-def test_what_cannot_be_saved_leaves_what_was_there(folder: Path, wrong: dict[str, Any], told: str) -> None:
+def test_a_failed_save_leaves_the_old_model(folder: Path, wrong: dict[str, Any], message: str) -> None:
     before = artifact.digest(folder)
     model: dict[str, Any] = {"facts": FACTS, "arrays": ARRAYS, "boosters": {}, "tables": {}, **wrong}
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         artifact.save(folder, KIND, **model)
     assert artifact.digest(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == [KIND]
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "ranker.txt", "products.arrow"])
-def test_a_file_with_one_changed_byte_is_refused(folder: Path, name: str) -> None:
+def test_a_file_with_one_changed_byte_is_invalid(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(content)
-    assert f"{folder / name} is not as it was saved" in refusal(folder)
+    assert f"{folder / name} is not as it was saved" in load_error(folder)
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "ranker.txt", "products.arrow"])
-def test_a_file_that_is_cut_short_is_refused(folder: Path, name: str) -> None:
+def test_a_file_that_is_cut_short_is_invalid(folder: Path, name: str) -> None:
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-10])
-    assert f"{folder / name} has {len(content) - 10} bytes and was saved with {len(content)}" in refusal(folder)
+    assert f"{folder / name} has {len(content) - 10} bytes and was saved with {len(content)}" in load_error(folder)
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "ranker.txt", "manifest.json"])
 def test_a_file_that_is_missing_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    assert str(folder / name) in refusal(folder)
+    assert str(folder / name) in load_error(folder)
 
 
-def test_arrays_are_never_optional(folder: Path) -> None:
+def test_the_arrays_file_is_required(folder: Path) -> None:
     (folder / "arrays.npz").unlink()
     rewrite(folder, lambda manifest: manifest["files"].pop("arrays.npz"))
-    assert "arrays.npz is missing" in refusal(folder)
+    assert "arrays.npz is missing" in load_error(folder)
 
 
-def test_a_file_too_many_is_refused(folder: Path) -> None:
+def test_an_extra_file_is_invalid(folder: Path) -> None:
     (folder / "notes").mkdir()
-    assert f"{folder / 'notes'} is not named in the manifest" in refusal(folder)
+    assert f"{folder / 'notes'} is not named in the manifest" in load_error(folder)
 
 
-def test_a_model_of_another_kind_is_refused(folder: Path) -> None:
-    assert "that of a recommender, not of a forecaster" in refusal(folder, "forecaster")
+def test_a_model_of_another_kind_is_invalid(folder: Path) -> None:
+    assert "that of a recommender, not of a forecaster" in load_error(folder, "forecaster")
 
 
-def test_a_format_of_another_time_is_refused(folder: Path) -> None:
+def test_another_format_is_invalid(folder: Path) -> None:
     rewrite(folder, lambda manifest: manifest.update(format=2))
-    assert "is of format 2; this code reads format 1" in refusal(folder)
+    assert "is of format 2; this code reads format 1" in load_error(folder)
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"format": "1", "kind": "recommender", "facts": {}, "files": {}}', "\x80\x04"])
-def test_what_is_no_manifest_is_refused(folder: Path, manifest: str) -> None:
+def test_an_invalid_manifest_is_rejected(folder: Path, manifest: str) -> None:
     (folder / "manifest.json").write_text(manifest)
-    assert "manifest.json is no manifest of a model" in refusal(folder)
+    assert "manifest.json is no manifest of a model" in load_error(folder)
 
 
-def test_a_pickle_is_refused_whoever_vouches_for_it(folder: Path) -> None:
-    vouch(folder, "model.pkl", pickle.dumps({}))
-    assert f"{folder / 'model.pkl'} is neither arrays, LightGBM text nor Arrow" in refusal(folder)
+def test_a_pickle_is_invalid_even_if_the_manifest_names_it(folder: Path) -> None:
+    add_file(folder, "model.pkl", pickle.dumps({}))
+    assert f"{folder / 'model.pkl'} is neither arrays, LightGBM text nor Arrow" in load_error(folder)
 
 
-def test_arrays_that_are_a_pickle_are_refused(folder: Path) -> None:
-    vouch(folder, "arrays.npz", pickle.dumps(ARRAYS))
-    assert "arrays.npz holds no plain arrays" in refusal(folder)
+def test_a_pickle_in_place_of_the_arrays_is_invalid(folder: Path) -> None:
+    add_file(folder, "arrays.npz", pickle.dumps(ARRAYS))
+    assert "arrays.npz holds no plain arrays" in load_error(folder)
 
 
-def test_a_pickle_among_the_arrays_is_refused(folder: Path) -> None:
+def test_a_pickle_among_the_arrays_is_invalid(folder: Path) -> None:
     written = io.BytesIO()
     np.savez(written, objects=np.array([{}], dtype=object))
-    vouch(folder, "arrays.npz", written.getvalue())
-    assert "arrays.npz holds no plain arrays" in refusal(folder)
+    add_file(folder, "arrays.npz", written.getvalue())
+    assert "arrays.npz holds no plain arrays" in load_error(folder)
 
 
-def test_something_else_among_the_arrays_is_refused(folder: Path) -> None:
+def test_something_else_among_the_arrays_is_invalid(folder: Path) -> None:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         archive.writestr("objects.pkl", pickle.dumps({}))
-    vouch(folder, "arrays.npz", written.getvalue())
-    assert "arrays.npz holds something else than arrays" in refusal(folder)
+    add_file(folder, "arrays.npz", written.getvalue())
+    assert "arrays.npz holds something else than arrays" in load_error(folder)
 
 
 def test_a_single_array_is_no_model(folder: Path) -> None:
     written = io.BytesIO()
     np.save(written, np.zeros(3))
-    vouch(folder, "arrays.npz", written.getvalue())
-    assert "arrays.npz holds something else than arrays" in refusal(folder)
+    add_file(folder, "arrays.npz", written.getvalue())
+    assert "arrays.npz holds something else than arrays" in load_error(folder)
 
 
-def test_text_that_is_no_booster_is_refused(folder: Path) -> None:
-    vouch(folder, "ranker.txt", b"print('hello')")
-    assert "ranker.txt is no LightGBM model" in refusal(folder)
+def test_a_file_that_is_no_booster_is_invalid(folder: Path) -> None:
+    add_file(folder, "ranker.txt", b"print('hello')")
+    assert "ranker.txt is no LightGBM model" in load_error(folder)
 
 
-def test_a_table_that_is_none_is_refused(folder: Path) -> None:
-    vouch(folder, "products.arrow", pickle.dumps({}))
-    assert "products.arrow is no Arrow file" in refusal(folder)
+def test_a_file_that_is_no_arrow_table_is_invalid(folder: Path) -> None:
+    add_file(folder, "products.arrow", pickle.dumps({}))
+    assert "products.arrow is no Arrow file" in load_error(folder)
 
 
 @pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "../../x.arrow"])
-def test_a_manifest_that_leads_out_of_its_folder_is_refused(folder: Path, name: str) -> None:
+def test_a_manifest_with_a_path_outside_the_folder_is_invalid(folder: Path, name: str) -> None:
     (folder.parent / "outside.txt").write_text(BOOSTER.model_to_string())
     rewrite(folder, lambda manifest: manifest["files"].update({name: manifest["files"]["ranker.txt"]}))
-    assert "is missing" in refusal(folder)
+    assert "is missing" in load_error(folder)
 
 
-def test_a_link_out_of_the_folder_is_refused(folder: Path) -> None:
+def test_a_symbolic_link_is_invalid(folder: Path) -> None:
     outside = (folder / "ranker.txt").rename(folder.parent / "outside.txt")
     (folder / "ranker.txt").symlink_to(outside)
-    assert f"{folder / 'ranker.txt'} is not a file" in refusal(folder)
+    assert f"{folder / 'ranker.txt'} is not a file" in load_error(folder)

@@ -1,4 +1,4 @@
-"""A replica of the forecaster inside of the tests, and the registry that it follows."""
+"""A forecaster in the process of the tests, and the registry that it follows."""
 
 import asyncio
 from pathlib import Path
@@ -12,11 +12,11 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster.servicer import ForecasterServicer
 from tests.loops import Loop
-from tests.ml.shelf import provenance
+from tests.ml.model_registry import provenance
 
 
 class ForecasterReplica:
-    """Its parts, at work on a loop: it follows a model of this name in an MLflow, and keeps it in a folder."""
+    """The parts of a forecaster, running on a loop: it follows a model of this name in MLflow, and keeps it in a folder."""
 
     def __init__(self, loop: Loop, mlflow_url: str, model: str, folder: Path) -> None:
         self._loop = loop
@@ -28,30 +28,30 @@ class ForecasterReplica:
     def stop(self) -> None:
         self._loop.run(self._stop())
 
-    def put(self, saved: Path) -> str:
-        """Registers the forecaster that was saved to a folder; returns its number."""
+    def register(self, saved: Path) -> str:
+        """Registers a saved forecaster; returns the number of its version."""
         return tracking.register(self._url, self._model, provenance(saved), saved, [])
 
     def promote(self, number: str) -> None:
-        """Makes it the champion, as a training does: the replica is not told."""
-        self._loop.run(self._versions.promote(number))
+        """Makes a version the champion in the registry, as a training does: the replica has to notice it."""
+        self._loop.run(self._registry.promote(number))
 
     def wait_for(self, number: str) -> None:
-        """Until it answers from this version."""
+        """Waits until the replica serves this version."""
 
         async def serves() -> None:
-            while not (self._promoted.serving and self._promoted.serving.version.number == number):
+            while not (self._champion.serving and self._champion.serving.version.number == number):
                 await asyncio.sleep(0.01)
 
         self._loop.run(serves())
 
     async def _start(self) -> None:
         self._client = httpx.AsyncClient(timeout=20)
-        self._versions = RegistryClient(self._client, self._url, self._model)
-        self._promoted = Champion(self._versions, self._folder, Forecaster.load, poll_seconds=0.05)
-        await self._promoted.restore()
-        self.servicer = ForecasterServicer(self._versions, self._promoted, PageTokens(b"secret"), "GBP")
-        self._watch = asyncio.create_task(self._promoted.watch())
+        self._registry = RegistryClient(self._client, self._url, self._model)
+        self._champion = Champion(self._registry, self._folder, Forecaster.load, poll_seconds=0.05)
+        await self._champion.restore()
+        self.servicer = ForecasterServicer(self._registry, self._champion, PageTokens(b"secret"), "GBP")
+        self._watch = asyncio.create_task(self._champion.watch())
 
     async def _stop(self) -> None:
         self._watch.cancel()

@@ -10,8 +10,8 @@ from ml.recommender.train import fit_before
 from ml.registry import artifact
 from ml.registry.gate import Judgement
 from ml.registry.version import ModelVersion, Provenance
+from tests.ml.model_registry import LINEAGE
 from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
-from tests.ml.shelf import LINEAGE
 from tests.services.catalog.shop import row
 
 # The day after the last sales.

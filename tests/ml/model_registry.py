@@ -1,4 +1,4 @@
-"""A model's versions in a real MLflow, and those who serve them."""
+"""The registry of one model in a real MLflow, for tests."""
 
 from datetime import date
 from pathlib import Path
@@ -36,33 +36,34 @@ def provenance(folder: Path, *, passed: bool = True) -> Provenance:
     )
 
 
-class Shelf:
-    """The versions of one model; whatever is awaited here is run on the loop."""
+class ModelRegistry:
+    """The versions of one model. Coroutines run on the given loop."""
 
     def __init__(self, url: str, model: str, folder: Path, loop: Loop) -> None:
         self.model = model
         self._url = url
         self._folder = folder
         self._loop = loop
-        self._client = httpx.AsyncClient(timeout=20)
-        self.versions = RegistryClient(self._client, url, model)
+        self._http = httpx.AsyncClient(timeout=20)
+        self.client = RegistryClient(self._http, url, model)
 
     def close(self) -> None:
-        self._loop.run(self._client.aclose())
+        self._loop.run(self._http.aclose())
 
-    def put(self, answer: float, *, expected: float | None = None, passed: bool = True) -> str:
-        """Registers a model that answers this; returns its number."""
+    def register(self, answer: float, *, expected: float | None = None, passed: bool = True) -> str:
+        """Registers a stand-in that gives this answer; returns the number of the version. expected: what its check expects"""
         saved = self._folder / str(answer)
         Standin(answer, answer if expected is None else expected).save(saved)
         return tracking.register(self._url, self.model, provenance(saved, passed=passed), saved, [])
 
     def promote(self, number: str) -> ModelVersion:
-        return self._loop.run(self.versions.promote(number))
+        return self._loop.run(self.client.promote(number))
 
-    def champion(self) -> str:
-        champion = self._loop.run(self.versions.champion())
+    def champion_number(self) -> str:
+        """The number of the champion; empty if there is none."""
+        champion = self._loop.run(self.client.champion())
         return champion.number if champion else ""
 
-    def served_by(self, folder: Path, poll_seconds: float = 0.05) -> Champion[Standin]:
-        """Who serves the champion, and keeps it in a folder."""
-        return Champion(self.versions, folder, Standin.load, poll_seconds)
+    def champion_in(self, folder: Path, poll_seconds: float = 0.05) -> Champion[Standin]:
+        """The champion as a service would serve it, with its artifacts in a folder."""
+        return Champion(self.client, folder, Standin.load, poll_seconds)
