@@ -1,4 +1,4 @@
-"""The FastAPI app, which owns what is not in the contracts, inside of the transcoder."""
+"""Builds the gateway: the transcoder for the contracts' paths around a FastAPI app for the gateway's own."""
 
 import gc
 import multiprocessing
@@ -18,32 +18,27 @@ from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
 from gateway import errors
+from gateway.asgi import AsgiApp
 from gateway.contract import Contract
-from gateway.errors import refusal
-from gateway.exchange import AsgiApp, Refused
+from gateway.errors import GatewayError
 from gateway.openapi import document
 from gateway.settings import Settings
 from gateway.status import MeshStatus, Services
-from gateway.streams import Limits
+from gateway.streams import TimeLimits
 from gateway.transcode import Transcoder
 from mesh import telemetry
 from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
+_DOCUMENTED_ERRORS = {"responses": {"default": {"$ref": "#/components/responses/Refused"}}}
+
 
 def worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
-    """The gateway in a process of its own, one of several."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # The process that started it tells what all of them count.
+    """The gateway in a worker process."""
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    # The parent exports the metrics of all workers.
     telemetry.start("gateway", mesh.model_copy(update={"metrics_listen": ""}))
     return build(Contract(settings.descriptors.read_bytes()), settings, mesh)
-
-
-def _end_with_parent() -> None:
-    # The parent ends its workers, unless it is killed itself: then they would hold the port, and nobody could take its place.
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp:
@@ -53,7 +48,7 @@ def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What lives now lives as long as the process, and need not be looked through again and again.
+        # What exists now lives as long as the process, so that the garbage collector need not visit it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 100)
@@ -61,11 +56,19 @@ def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp
         for channel in channels.values():
             await channel.close(grace=mesh.grace_seconds)
 
-    limits = Limits(mesh.deadline_seconds, mesh.stream_idle_seconds, settings.heartbeat_seconds)
+    limits = TimeLimits(mesh.deadline_seconds, mesh.stream_idle_seconds, settings.heartbeat_seconds)
     return Transcoder(_pages(contract, Services(contract, channels), lifespan), contract, channels, limits, settings.trusted_proxies)
 
 
+def _stop_with_parent() -> None:
+    # A parent that is killed cannot stop its workers, which would keep the port from its successor.
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    """The pages that are not in the contracts: documentation, health and status."""
     app = FastAPI(
         title="HashiraMart",
         version=version("hashiramart"),
@@ -75,48 +78,49 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI]) 
         swagger_ui_oauth2_redirect_url=None,
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
-    own = app.openapi
+    _document(app, contract)
+    for error in (HTTPException, GatewayError, grpc.aio.AioRpcError):
+        app.add_exception_handler(error, _error_response)
 
-    @cache
-    def openapi() -> dict[str, Any]:
-        described, pages = document(contract, app.version), own()
-        described["paths"] |= pages["paths"]
-        described["components"]["schemas"] |= pages["components"]["schemas"]
-        return described
-
-    app.openapi = openapi  # type: ignore[method-assign]
-    for error in (HTTPException, Refused, grpc.aio.AioRpcError):
-        app.add_exception_handler(error, _refuse)
-
-    refused = {"responses": {"default": {"$ref": "#/components/responses/Refused"}}}
-
-    @app.get("/healthz", tags=["Gateway"], openapi_extra=refused)
+    @app.get("/healthz", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS)
     async def get_health() -> dict[str, str]:
-        """Says that the gateway itself is up."""
+        """Returns 200 while the gateway itself is up."""
         return {"status": "ok"}
 
-    @app.get("/status", tags=["Gateway"], openapi_extra=refused | {"security": [{"token": []}]})
+    @app.get("/status", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS | {"security": [{"token": []}]})
     async def get_status(request: Request) -> MeshStatus:
-        """Says which services are up. Who may call: staff and admins."""
-        await services.refuse_unless_staff(request.headers.get("authorization", ""))
+        """Returns which services are up. Who may call: staff and admins."""
+        await services.require_staff(request.headers.get("authorization", ""))
         return await services.status(app.version)
 
     return app
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    """What is refused outside of the contracts' paths, in the one shape of all refusals."""
+def _document(app: FastAPI, contract: Contract) -> None:
+    """Adds the contracts' paths to the app's OpenAPI document."""
+    document_pages = app.openapi
+
+    @cache
+    def openapi() -> dict[str, Any]:
+        described, pages = document(contract, app.version), document_pages()
+        described["paths"] |= pages["paths"]
+        described["components"]["schemas"] |= pages["components"]["schemas"]
+        return described
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def _error_response(request: Request, error: Exception) -> Response:
+    """The response to an error outside of the contracts' paths, in the shape that all errors have."""
     headers = {}
-    if isinstance(error, Refused):
-        status = error.status
-    elif isinstance(error, grpc.aio.AioRpcError):
-        status = errors.refused_by(error, "auth")
+    if isinstance(error, (GatewayError, grpc.aio.AioRpcError)):
+        status = errors.status_of(error, "auth")
     elif isinstance(error, HTTPException) and error.status_code == 404:
-        status = refusal(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"there is nothing at {request.url.path}")
+        status = errors.error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {request.url.path}")
     elif isinstance(error, HTTPException) and error.status_code == 405:
-        status = refusal(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"this path does not take {request.method}")
+        status = errors.method_not_allowed(request.method)
         headers = dict(error.headers or {})
     else:
-        status = errors.internal()
-    answer = errors.answer(status)
-    return Response(answer.body, answer.status, headers | {key.decode(): value.decode() for key, value in answer.headers})
+        status = errors.internal_status()
+    response = errors.error_response(status)
+    return Response(response.body, response.status, headers | {key.decode(): value.decode() for key, value in response.headers})

@@ -1,6 +1,5 @@
-"""The bindings of HTTP to RPCs, read from the contracts' descriptors."""
+"""The contracts' services, and the bindings of HTTP to their RPCs."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +9,13 @@ from google.protobuf import duration_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 
+from gateway.path_template import PathTemplate
+
 OUR_PACKAGES = "hashiramart."
-UPDATE_MASK = "google.protobuf.FieldMask"
-# What a path can fill besides scalars: messages whose JSON is one text.
+FIELD_MASK = "google.protobuf.FieldMask"
+# What a path can fill besides scalars: messages whose JSON is one string.
 TEXT_MESSAGES = {
     f"google.protobuf.{name}"
     for name in ("Timestamp", "Duration", "FieldMask", "StringValue", "BytesValue", "BoolValue", "FloatValue", "DoubleValue")
@@ -29,49 +28,6 @@ class UnsupportedBinding(Exception):
 
     def __init__(self, method: str, rule: str, reason: str) -> None:
         super().__init__(f"{method}: {rule}: {reason}")
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A part of a path that fills a field."""
-
-    field_path: str
-    start: int
-    end: int | None
-    """Where the segments end that it takes; None for all that are left."""
-
-
-@dataclass(frozen=True)
-class Template:
-    """A path as a rule states it: its segments are literals, `*` for any one segment, and at the end `**` for all that are left."""
-
-    text: str
-    segments: tuple[str, ...]
-    variables: tuple[Variable, ...]
-    verb: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Template":
-        if not _TEMPLATE.fullmatch(text):
-            raise ValueError("the path cannot be read")
-        path, verb = text, ""
-        if (colon := text.rfind(":")) > max(text.rfind("/"), text.rfind("}")):
-            path, verb = text[:colon], text[colon + 1 :]
-        segments: list[str] = []
-        variables: list[Variable] = []
-        for part in _SEGMENT.findall(path):
-            start = len(segments)
-            if not part.startswith("{"):
-                segments.append(part)
-                continue
-            field_path, _, pattern = part[1:-1].partition("=")
-            segments.extend((pattern or "*").split("/"))
-            variables.append(Variable(field_path, start, None if segments[-1] == "**" else len(segments)))
-        if "**" in segments[:-1]:
-            raise ValueError("** is not the last segment")
-        if len({variable.field_path for variable in variables}) < len(variables):
-            raise ValueError("a variable is named twice")
-        return cls(text, tuple(segments), tuple(variables), verb)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +50,7 @@ class Method:
 
     @property
     def creates(self) -> bool:
-        """Whether it makes a resource, as its name says."""
+        """Whether it creates a resource, as its name says."""
         return self.descriptor.name.startswith(("Create", "Submit"))
 
 
@@ -104,9 +60,9 @@ class Binding:
 
     method: Method
     http_method: str
-    template: Template
+    template: PathTemplate
     body: str
-    """The field that the body fills, `*` for the whole request, empty for none."""
+    """The field that the body fills; `*` for the whole request, empty for none."""
 
     @cached_property
     def rule(self) -> str:
@@ -117,25 +73,25 @@ class Binding:
         """The field mask that a PATCH may leave to its body's keys."""
         if self.http_method != "PATCH" or self.body in ("", "*"):
             return None
-        masks = [f.name for f in self.method.descriptor.input_type.fields if f.message_type and f.message_type.full_name == UPDATE_MASK]
+        masks = [f.name for f in self.method.descriptor.input_type.fields if f.message_type and f.message_type.full_name == FIELD_MASK]
         return masks[0] if len(masks) == 1 else None
 
 
 class Contract:
-    """All services of a descriptor set that are ours, with their bindings."""
+    """Our services of a descriptor set, with their bindings. Raises UnsupportedBinding for a rule that the gateway does not implement."""
 
     def __init__(self, descriptors: bytes) -> None:
         self.files = FileDescriptorSet.FromString(descriptors)
         self.pool = DescriptorPool()
         for file in self.files.file:
             self.pool.Add(file)
-        # An error's details name their types only when they are sent: nothing in the contracts imports them.
+        # The contracts import no types of error details, which are named only in the errors that carry them.
         for details in (duration_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR):
             if details.name not in {file.name for file in self.files.file}:
                 self.pool.AddSerializedFile(details.serialized_pb)
         self.methods = [method for file in self.files.file for method in self._methods(file)]
         self.bindings = [binding for method in self.methods for binding in _bindings(method)]
-        _refuse_duplicates(self.bindings)
+        _raise_for_duplicates(self.bindings)
 
     def _methods(self, file: FileDescriptorProto) -> Iterator[Method]:
         if not file.package.startswith(OUR_PACKAGES):
@@ -150,7 +106,7 @@ class Contract:
         return next(method for method in self.methods if method.full_name == full_name)
 
     def location(self, created_by: Method) -> Binding | None:
-        """Where a resource can be read that this RPC makes: the Get of the same service that answers with the same message."""
+        """Where the resource that this RPC creates can be read: the Get of the same service that returns the same message."""
         for binding in self.bindings:
             method = binding.method
             if (
@@ -165,12 +121,8 @@ class Contract:
         return None
 
 
-def message_class(descriptor: Descriptor) -> type[Message]:
-    return GetMessageClass(descriptor)
-
-
-def field_at(descriptor: Descriptor, path: str) -> list[FieldDescriptor]:
-    """The fields that a dotted path goes through, in either spelling, the named one last. Raises KeyError where there is none."""
+def fields_on_path(descriptor: Descriptor, path: str) -> list[FieldDescriptor]:
+    """The fields that a dotted path goes through, in either spelling, the named one last. Raises KeyError if there is none."""
     fields: list[FieldDescriptor] = []
     for name in path.split("."):
         if fields:
@@ -179,14 +131,6 @@ def field_at(descriptor: Descriptor, path: str) -> list[FieldDescriptor]:
             descriptor = fields[-1].message_type
         fields.append(descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name[name])
     return fields
-
-
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_LITERAL = r"[A-Za-z0-9._~%-]+"
-_PLAIN = rf"(?:\*\*|\*|{_LITERAL})"
-_VARIABLE = rf"\{{{_NAME}(?:\.{_NAME})*(?:={_PLAIN}(?:/{_PLAIN})*)?\}}"
-_TEMPLATE = re.compile(rf"(?:/(?:{_VARIABLE}|{_PLAIN}))+(?::{_LITERAL})?")
-_SEGMENT = re.compile(rf"/({_VARIABLE}|{_PLAIN})")
 
 
 def _bindings(method: Method) -> Iterator[Binding]:
@@ -201,41 +145,45 @@ def _bindings(method: Method) -> Iterator[Binding]:
 def _binding(method: Method, rule: http_pb2.HttpRule) -> Binding:
     kind = rule.WhichOneof("pattern") or ""
     path = "" if kind in ("", "custom") else getattr(rule, kind)
-
-    def refusal(reason: str) -> UnsupportedBinding:
-        return UnsupportedBinding(method.full_name, f"{kind.upper()} {path}".strip(), reason)
-
-    if not path:
-        raise refusal("only get, put, post, delete and patch are implemented")
-    if rule.response_body:
-        raise refusal("response_body is not implemented")
-    if method.client_streaming and method.server_streaming:
-        raise refusal("HTTP cannot carry a stream in both directions")
-    if bool(rule.body) and kind in ("get", "delete"):
-        raise refusal("it has a body")
-    if method.client_streaming and not rule.body:
-        raise refusal("a stream of requests needs a body")
     try:
-        template = Template.parse(path)
+        _raise_for_unsupported(method, rule, path)
+        template = PathTemplate.parse(path)
+        _raise_for_unknown_fields(method, rule, template)
     except ValueError as error:
-        raise refusal(str(error)) from None
-    fields = method.descriptor.input_type.fields_by_name
-    if rule.body not in ("", "*", *fields):
-        raise refusal(f"there is no field {rule.body!r} for the body")
-    for variable in template.variables:
-        try:
-            field = field_at(method.descriptor.input_type, variable.field_path)[-1]
-        except KeyError:
-            raise refusal(f"there is no field {variable.field_path!r}") from None
-        if field.is_repeated or (field.message_type and field.message_type.full_name not in TEXT_MESSAGES):
-            raise refusal(f"a path cannot fill {variable.field_path!r}")
+        raise UnsupportedBinding(method.full_name, f"{kind.upper()} {path}".strip(), str(error)) from None
     return Binding(method, kind.upper(), template, rule.body)
 
 
-def _refuse_duplicates(bindings: list[Binding]) -> None:
+def _raise_for_unsupported(method: Method, rule: http_pb2.HttpRule, path: str) -> None:
+    if not path:
+        raise ValueError("only get, put, post, delete and patch are implemented")
+    if rule.response_body:
+        raise ValueError("response_body is not implemented")
+    if method.client_streaming and method.server_streaming:
+        raise ValueError("HTTP cannot carry a stream in both directions")
+    if rule.body and rule.WhichOneof("pattern") in ("get", "delete"):
+        raise ValueError("it has a body")
+    if method.client_streaming and not rule.body:
+        raise ValueError("a stream of requests needs a body")
+
+
+def _raise_for_unknown_fields(method: Method, rule: http_pb2.HttpRule, template: PathTemplate) -> None:
+    request = method.descriptor.input_type
+    if rule.body not in ("", "*", *request.fields_by_name):
+        raise ValueError(f"there is no field {rule.body!r} for the body")
+    for variable in template.variables:
+        try:
+            field = fields_on_path(request, variable.field_path)[-1]
+        except KeyError:
+            raise ValueError(f"there is no field {variable.field_path!r}") from None
+        if field.is_repeated or (field.message_type and field.message_type.full_name not in TEXT_MESSAGES):
+            raise ValueError(f"a path cannot fill {variable.field_path!r}")
+
+
+def _raise_for_duplicates(bindings: list[Binding]) -> None:
     seen: dict[tuple[str, tuple[str, ...], str], Binding] = {}
     for binding in bindings:
-        place = (binding.http_method, binding.template.segments, binding.template.verb)
-        if other := seen.get(place):
+        key = (binding.http_method, binding.template.segments, binding.template.verb)
+        if other := seen.get(key):
             raise UnsupportedBinding(binding.method.full_name, binding.rule, f"{other.method.full_name} has the same path")
-        seen[place] = binding
+        seen[key] = binding

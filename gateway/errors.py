@@ -1,7 +1,7 @@
-"""Statuses of gRPC as answers of HTTP."""
+"""Errors as `google.rpc.Status`, and their HTTP responses."""
 
 import math
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
 import grpc
 import orjson
@@ -10,88 +10,16 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from gateway.reader import Malformed
+from gateway.asgi import JSON_HEADERS, HttpResponse
+from gateway.malformed import MalformedRequest
 from gateway.writer import writer
 
 DOMAIN = "hashiramart"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_SECONDS = 1
 
-Headers: TypeAlias = list[tuple[bytes, bytes]]
-
-
-class Answer(NamedTuple):
-    """What goes back over HTTP."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
-def refusal(code: grpc.StatusCode, reason: str, message: str) -> Status:
-    status = Status(code=code.value[0], message=message)
-    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
-    if code is grpc.StatusCode.UNAVAILABLE:
-        retry = RetryInfo()
-        retry.retry_delay.FromSeconds(RETRY_SECONDS)
-        status.details.add().Pack(retry)
-    return status
-
-
-def malformed(problem: Malformed) -> Status:
-    message = f"{problem.field}: {problem.problem}" if problem.field else problem.problem
-    status = refusal(grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", message)
-    if problem.field:
-        violations = BadRequest()
-        violations.field_violations.add(field=problem.field, description=problem.problem)
-        status.details.add().Pack(violations)
-    return status
-
-
-def refused_by(error: grpc.aio.AioRpcError, service: str) -> Status:
-    """The status that a service gave, or gRPC in its place when the service could not."""
-    code = error.code()
-    for key, value in error.trailing_metadata() or ():
-        if key == DETAILS_KEY and isinstance(value, bytes):
-            try:
-                return Status.FromString(value)
-            except DecodeError:
-                break
-    if bare := _BARE.get(code):
-        reason, message = bare
-        return refusal(code, reason, message.format(service=service))
-    if code in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
-        return internal()
-    return Status(code=code.value[0], message=error.details() or "")
-
-
-def internal() -> Status:
-    return refusal(grpc.StatusCode.INTERNAL, "INTERNAL", "something went wrong on our side")
-
-
-def answer(status: Status) -> Answer:
-    info, retry = _detail(status, ErrorInfo()), _detail(status, RetryInfo())
-    http_status = _HTTP_OF_REASON.get(info.reason) or _HTTP.get(status.code, 500)
-    headers: Headers = [(b"content-type", b"application/json")]
-    if http_status == 401:
-        headers.append((b"www-authenticate", _challenge(info.reason)))
-    if retry.HasField("retry_delay"):
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry.retry_delay.ToTimedelta().total_seconds()))))
-    return Answer(http_status, headers, json(status))
-
-
-def json(status: Status) -> bytes:
-    return orjson.dumps(_write(status))
-
-
-def reason_of(status: Status) -> str:
-    return _detail(status, ErrorInfo()).reason
-
-
-_write = writer(cast(Descriptor, Status.DESCRIPTOR))
-
-# As grpc-gateway maps them.
-_HTTP = {
+# The mapping of grpc-gateway.
+_HTTP_STATUSES = {
     0: 200,
     grpc.StatusCode.CANCELLED.value[0]: 499,
     grpc.StatusCode.INVALID_ARGUMENT.value[0]: 400,
@@ -107,30 +35,123 @@ _HTTP = {
     grpc.StatusCode.UNAVAILABLE.value[0]: 503,
     grpc.StatusCode.UNAUTHENTICATED.value[0]: 401,
 }
-# What HTTP has a code of its own for.
-_HTTP_OF_REASON = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TOO_LARGE": 413, "UNSUPPORTED_MEDIA_TYPE": 415}
-# What gRPC says by itself, when no service has answered: its texts speak of sockets.
-_BARE = {
+# Reasons for which HTTP has a more specific status.
+_HTTP_STATUSES_BY_REASON = {"METHOD_NOT_ALLOWED": 405, "REQUEST_TOO_LARGE": 413, "UNSUPPORTED_MEDIA_TYPE": 415}
+# Reason and message for what gRPC itself answers when the service did not. Its own messages name sockets.
+_GRPC_ERRORS = {
     grpc.StatusCode.UNAVAILABLE: ("SERVICE_UNAVAILABLE", "{service} cannot be reached"),
     grpc.StatusCode.DEADLINE_EXCEEDED: ("DEADLINE_EXCEEDED", "{service} did not answer in time"),
-    grpc.StatusCode.UNIMPLEMENTED: ("NOT_IMPLEMENTED", "{service} does not serve this call"),
-    grpc.StatusCode.RESOURCE_EXHAUSTED: ("REQUEST_TOO_LARGE", "the request is larger than {service} takes"),
+    grpc.StatusCode.UNIMPLEMENTED: ("NOT_IMPLEMENTED", "{service} does not implement this call"),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ("REQUEST_TOO_LARGE", "the request is larger than {service} accepts"),
     grpc.StatusCode.CANCELLED: ("CANCELLED", "the call was cancelled"),
 }
 
+_Detail = TypeVar("_Detail", ErrorInfo, RetryInfo)
 
-Detail = TypeVar("Detail", ErrorInfo, RetryInfo)
+
+class GatewayError(Exception):
+    """An error of the gateway itself: the request is answered with this status."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
 
 
-def _detail(status: Status, kind: Detail) -> Detail:
-    """The status's detail of this kind, empty if it has none."""
+def error_status(code: grpc.StatusCode, reason: str, message: str) -> Status:
+    """A status with its reason, and after UNAVAILABLE with the delay after which to try again."""
+    status = Status(code=code.value[0], message=message)
+    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
+    if code is grpc.StatusCode.UNAVAILABLE:
+        retry = RetryInfo()
+        retry.retry_delay.FromSeconds(RETRY_SECONDS)
+        status.details.add().Pack(retry)
+    return status
+
+
+def malformed_status(error: MalformedRequest) -> Status:
+    """The status for a request that cannot be read."""
+    message = f"{error.field}: {error.problem}" if error.field else error.problem
+    status = error_status(grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", message)
+    if error.field:
+        violations = BadRequest()
+        violations.field_violations.add(field=error.field, description=error.problem)
+        status.details.add().Pack(violations)
+    return status
+
+
+def internal_status() -> Status:
+    """The status for a bug of ours."""
+    return error_status(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error")
+
+
+def idle_status(seconds: float) -> Status:
+    """The status for a stream or a body that paused for too long."""
+    return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", f"nothing was received for {seconds:g} seconds")
+
+
+def method_not_allowed(method: str) -> Status:
+    """The status for an HTTP method that a path does not have."""
+    return error_status(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"this path does not accept {method}")
+
+
+def rpc_status(error: grpc.aio.AioRpcError, service: str) -> Status:
+    """The status that a service answered, or the one that stands for gRPC's own when the service could not."""
+    code = error.code()
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return Status.FromString(value)
+            except DecodeError:
+                break
+    if code in _GRPC_ERRORS:
+        reason, message = _GRPC_ERRORS[code]
+        return error_status(code, reason, message.format(service=service))
+    if code in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
+        return internal_status()
+    return Status(code=code.value[0], message=error.details() or "")
+
+
+def status_of(error: MalformedRequest | GatewayError | grpc.aio.AioRpcError, service: str) -> Status:
+    """The status of any error that a request can end with. The service is the one it was meant for."""
+    if isinstance(error, MalformedRequest):
+        return malformed_status(error)
+    return error.status if isinstance(error, GatewayError) else rpc_status(error, service)
+
+
+def error_response(status: Status) -> HttpResponse:
+    """The HTTP response for a status."""
+    info, retry = _detail(status, ErrorInfo()), _detail(status, RetryInfo())
+    http_status = _HTTP_STATUSES_BY_REASON.get(info.reason) or _HTTP_STATUSES.get(status.code, 500)
+    headers = list(JSON_HEADERS)
+    if http_status == 401:
+        headers.append((b"www-authenticate", _challenge(info.reason)))
+    if retry.HasField("retry_delay"):
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry.retry_delay.ToTimedelta().total_seconds()))))
+    return HttpResponse(http_status, headers, status_json(status))
+
+
+def status_json(status: Status) -> bytes:
+    """The JSON of a status, its details included."""
+    return orjson.dumps(_write_status(status))
+
+
+def reason_of(status: Status) -> str:
+    """The stable reason of a status; empty if it has none."""
+    return _detail(status, ErrorInfo()).reason
+
+
+_write_status = writer(cast(Descriptor, Status.DESCRIPTOR))
+
+
+def _detail(status: Status, detail: _Detail) -> _Detail:
+    """The status's detail of this type, empty if it has none."""
     for packed in status.details:
-        packed.Unpack(kind)  # does nothing if it is another kind
-    return kind
+        packed.Unpack(detail)  # leaves it empty if the type is another
+    return detail
 
 
 def _challenge(reason: str) -> bytes:
-    """RFC 6750: a request without a token is not told of an error."""
+    """The challenge of RFC 6750, which names no error to a request without a token."""
     if reason == "TOKEN_MISSING":
         return b'Bearer realm="hashiramart"'
     return b'Bearer realm="hashiramart", error="invalid_token"'

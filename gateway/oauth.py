@@ -1,4 +1,4 @@
-"""The token endpoint as OAuth 2.0 has it: forms, a client's secret in the header, errors of its own (RFC 6749)."""
+"""The token endpoint in the terms of OAuth 2.0 (RFC 6749): forms, a client's secret in a header, error codes of its own."""
 
 import binascii
 from base64 import b64decode
@@ -9,15 +9,24 @@ import orjson
 from google.rpc.status_pb2 import Status
 
 from gateway import errors
-from gateway.errors import Answer, Headers
+from gateway.asgi import JSON_HEADERS, Headers, HttpResponse
 
 TOKEN_RPC = "/hashiramart.auth.v1.AuthService/IssueToken"  # noqa: S105 - a name
 NO_STORE: Headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
 
+_ERRORS = {
+    "INVALID_GRANT": "invalid_grant",
+    "INVALID_CLIENT": "invalid_client",
+    "UNSUPPORTED_GRANT_TYPE": "unsupported_grant_type",
+    "INVALID_REQUEST": "invalid_request",
+    "MALFORMED_REQUEST": "invalid_request",
+}
+_ERRORS_BY_HTTP_STATUS = {503: "temporarily_unavailable", 504: "temporarily_unavailable"}
 
-def refusal(status: Status) -> Answer:
-    """A refusal in the words of RFC 6749, section 5.2. What it has no word for keeps its HTTP status."""
-    http_status, headers, _ = errors.answer(status)
+
+def error_response(status: Status) -> HttpResponse:
+    """An error in the terms of RFC 6749, section 5.2. One that it has no term for keeps its HTTP status."""
+    http_status, headers, _ = errors.error_response(status)
     headers = [header for header in headers if header[0] == b"retry-after"]
     error = _ERRORS.get(errors.reason_of(status))
     if error == "invalid_client":
@@ -25,13 +34,13 @@ def refusal(status: Status) -> Answer:
     elif error:
         http_status = 400
     else:
-        error = _ERRORS_OF_HTTP.get(http_status, "invalid_request" if http_status < 500 else "server_error")
-    body = orjson.dumps({"error": error, "error_description": _described(status.message)})
-    return Answer(http_status, [(b"content-type", b"application/json"), *NO_STORE, *headers], body)
+        error = _ERRORS_BY_HTTP_STATUS.get(http_status, "invalid_request" if http_status < 500 else "server_error")
+    body = orjson.dumps({"error": error, "error_description": _description(status.message)})
+    return HttpResponse(http_status, [*JSON_HEADERS, *NO_STORE, *headers], body)
 
 
 def fill_client(request: Any, authorization: str) -> None:
-    """A client may name itself and its secret by HTTP Basic (section 2.3.1) instead of in the form."""
+    """Takes the client's id and secret from HTTP Basic (section 2.3.1) if the body has none."""
     scheme, _, value = authorization.partition(" ")
     if scheme.lower() != "basic":
         return
@@ -43,16 +52,6 @@ def fill_client(request: Any, authorization: str) -> None:
         request.client_id, request.client_secret = unquote_plus(client_id), unquote_plus(secret)
 
 
-_ERRORS = {
-    "INVALID_GRANT": "invalid_grant",
-    "INVALID_CLIENT": "invalid_client",
-    "UNSUPPORTED_GRANT_TYPE": "unsupported_grant_type",
-    "INVALID_REQUEST": "invalid_request",
-    "MALFORMED_REQUEST": "invalid_request",
-}
-_ERRORS_OF_HTTP = {503: "temporarily_unavailable", 504: "temporarily_unavailable"}
-
-
-def _described(text: str) -> str:
-    """The characters that a description may have."""
+def _description(text: str) -> str:
+    """A message in the characters that `error_description` may have."""
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "'" if c == '"' else "?" for c in text)

@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 
 from buf.validate import validate_pb2
 from gateway import oauth
-from gateway.contract import TEXT_MESSAGES, Binding, Contract, Variable, field_at
+from gateway.contract import TEXT_MESSAGES, Binding, Contract, fields_on_path
+from gateway.path_template import PathVariable
 from hashiramart.access.v1 import access_pb2
 
 Json: TypeAlias = dict[str, Any]
@@ -75,7 +76,7 @@ class _Document:
 
     def _path_parameters(self, binding: Binding, names: list[str]) -> Iterator[Json]:
         for (variable, _), name in zip(_places(binding), names, strict=True):
-            field = field_at(binding.method.descriptor.input_type, variable.field_path)[-1]
+            field = fields_on_path(binding.method.descriptor.input_type, variable.field_path)[-1]
             schema = self._field(field)
             if schema.get("type") == "string" and "anyOf" not in schema:
                 schema = {"minLength": 1} | schema
@@ -318,9 +319,9 @@ def _tag(service: str) -> str:
     return service.rpartition(".")[2]
 
 
-def _places(binding: Binding) -> list[tuple[Variable, str]]:
+def _places(binding: Binding) -> list[tuple[PathVariable, str]]:
     """What varies in a path: the variable that each wildcard belongs to, and a name for it."""
-    places: list[tuple[Variable, str]] = []
+    places: list[tuple[PathVariable, str]] = []
     for variable in binding.template.variables:
         name = variable.field_path.rpartition(".")[2]
         wildcards = [segment for segment in binding.template.segments[variable.start : variable.end] if segment in ("*", "**")]

@@ -1,16 +1,16 @@
-"""Which binding a path leads to."""
+"""The binding that serves a path."""
 
 import re
 from urllib.parse import unquote
 
 from gateway.contract import Binding
 
-# An escape that is not complete.
-BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+INCOMPLETE_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPED_SLASH = re.compile(r"%2[Ff]")
 
 
 class Routes:
-    """The bindings as a tree of path segments. Where two paths fit, the one with a literal in the first segment that differs wins."""
+    """The bindings as a tree of path segments. Of two that match, the one with a literal in the first segment that differs wins."""
 
     def __init__(self, bindings: list[Binding]) -> None:
         self._root = _Node()
@@ -23,7 +23,7 @@ class Routes:
             node.bindings[binding.template.verb, binding.http_method] = binding
 
     def find(self, http_method: str, path: str) -> tuple[Binding, list[str]] | None:
-        """The binding for a path as it was sent, and the path's segments."""
+        """The binding for a path as it was sent, and the path's segments without the verb."""
         segments = path[1:].split("/")
         if found := self._verb_and_segments(segments):
             verb, shorter = found
@@ -34,7 +34,7 @@ class Routes:
         return None
 
     def allowed(self, path: str) -> set[str]:
-        """The HTTP methods that a path takes; none if nothing is bound to it."""
+        """The HTTP methods of a path; none if nothing is bound to it."""
         return {http_method for http_method in self._http_methods if self.find(http_method, path)}
 
     def _verb_and_segments(self, segments: list[str]) -> tuple[str, list[str]] | None:
@@ -43,18 +43,15 @@ class Routes:
 
 
 def segment_text(segment: str) -> str:
-    """What a segment says once its escapes are undone. Raises ValueError if that is not text."""
+    """A segment without its escapes. Raises ValueError if they are not UTF-8."""
     if "%" not in segment and segment.isascii():
         return segment
-    return _unquoted(segment)
+    return _unquote(segment)
 
 
 def segments_text(segments: list[str]) -> str:
-    """What several segments say together: an escaped slash stays escaped, so that it cannot be taken for one between segments."""
-    return "/".join(_unquoted(_ESCAPED_SLASH.sub("%252F", segment)) for segment in segments)
-
-
-_ESCAPED_SLASH = re.compile(r"%2[Ff]")
+    """Several segments without their escapes, but for escaped slashes, which stay apart from those between segments."""
+    return "/".join(_unquote(_ESCAPED_SLASH.sub("%252F", segment)) for segment in segments)
 
 
 class _Node:
@@ -62,8 +59,8 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
-        # By verb and HTTP method.
         self.bindings: dict[tuple[str, str], Binding] = {}
+        """By verb and HTTP method."""
 
 
 def _find(node: _Node, segments: list[str], depth: int, verb: str, http_method: str) -> Binding | None:
@@ -81,8 +78,8 @@ def _find(node: _Node, segments: list[str], depth: int, verb: str, http_method: 
     return found
 
 
-def _unquoted(text: str) -> str:
-    if BAD_ESCAPE.search(text):
-        raise ValueError("an escape in the path is not complete")
-    # The server hands bytes outside of ASCII on one by one.
+def _unquote(text: str) -> str:
+    if INCOMPLETE_ESCAPE.search(text):
+        raise ValueError("incomplete escape")
+    # The server passes on bytes outside of ASCII as one character each.
     return unquote(text.encode("latin-1").decode(), errors="strict")

@@ -1,4 +1,4 @@
-"""Where each service is reached, and how the gateway serves."""
+"""The gateway's configuration."""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -15,10 +15,12 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
 
     listen: str = "127.0.0.1:8000"
     workers: int = 2
-    # With both, HTTPS is served, and nothing else.
     tls_certificate: FilePath | None = None
+    """With a certificate and its key, the gateway serves HTTPS only."""
     tls_key: FilePath | None = Field(None, validate_default=True)
+    """The certificate's private key."""
     descriptors: Path = ROOT / "gen" / "descriptors.binpb"
+    """The contracts, as the descriptor set that `buf` writes."""
 
     auth_address: str = "127.0.0.1:50051"
     catalog_address: str = "127.0.0.1:50052"
@@ -27,23 +29,23 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     jobs_address: str = "127.0.0.1:50055"
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Whose word on the client's address is taken."""
+    """The networks of the proxies whose `X-Forwarded-For` is believed."""
     keep_alive_seconds: float = 75
-    """How long an idle connection stays open: longer than a proxy before the gateway keeps it, which for most is 60 seconds."""
+    """How long an idle connection stays open: longer than a proxy in front keeps it, which for most is 60 seconds."""
     heartbeat_seconds: float = 15
-    """How often an idle stream of events shows that it is alive."""
+    """How often an idle stream of events sends a comment, so that nothing in between takes it for dead."""
 
     @field_validator("tls_key")
     @classmethod
-    def _comes_with_a_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
+    def _check_certificate(cls, key: Path | None, others: ValidationInfo) -> Path | None:
         if (key is None) != (others.data.get("tls_certificate") is None):
-            raise ValueError("the certificate and its key are set together")
+            raise ValueError("the certificate and its key have to be set together")
         return key
 
     def address(self, service: str) -> str:
-        """Where a service of this full name is reached: `hashiramart.catalog.v1.CatalogService` at `catalog_address`."""
+        """The address of a service by its full name: of `hashiramart.catalog.v1.CatalogService` it is `catalog_address`."""
         name = f"{service.split('.')[1]}_address"
         if name not in Settings.model_fields:
-            raise ValueError(f"there is no address for {service}: settings need {name}")
+            raise ValueError(f"the settings have no {name} for {service}")
         address: str = getattr(self, name)
         return address

@@ -1,4 +1,4 @@
-"""Which services are up, for staff."""
+"""The health of the services, for staff."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,14 +9,13 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from pydantic import BaseModel
 
 from gateway.contract import Contract
-from gateway.errors import refusal
-from gateway.exchange import Refused
+from gateway.errors import GatewayError, error_status
 from mesh.telemetry import SERVICE_VERSION
 
 CURRENT_USER_RPC = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
 STAFF = ("ROLE_STAFF", "ROLE_ADMIN")
 HEALTH_RPC = "/grpc.health.v1.Health/Check"
-PATIENCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 
 
 class ServiceStatus(BaseModel):
@@ -40,29 +39,30 @@ class Services:
 
     def __init__(self, contract: Contract, channels: Mapping[str, grpc.aio.Channel]) -> None:
         self._channels = channels
-        self._who_am_i = contract.method(CURRENT_USER_RPC)
+        self._current_user = contract.method(CURRENT_USER_RPC)
 
-    async def refuse_unless_staff(self, authorization: str) -> None:
-        """Asks auth who is calling. Raises Refused for anybody but staff, and AioRpcError where auth refuses."""
-        method = self._who_am_i
+    async def require_staff(self, authorization: str) -> None:
+        """Asks auth who the caller is. Raises GatewayError for anybody but staff, and AioRpcError if auth fails."""
+        method = self._current_user
         rpc: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[method.service.full_name].unary_unary(method.full_name)
         metadata = (("authorization", authorization),) if authorization else ()
-        user = GetMessageClass(method.descriptor.output_type).FromString(await rpc(b"", timeout=PATIENCE_SECONDS, metadata=metadata))
+        user = GetMessageClass(method.descriptor.output_type).FromString(await rpc(b"", timeout=TIMEOUT_SECONDS, metadata=metadata))
         role = user.DESCRIPTOR.fields_by_name["role"]
         names = {value.number: value.name for value in role.enum_type.values} if role.enum_type else {}
         if names.get(getattr(user, role.name)) not in STAFF:
-            raise Refused(refusal(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", "this is for staff"))
+            raise GatewayError(error_status(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", "only staff may see this"))
 
     async def status(self, version: str) -> MeshStatus:
+        """The status of all services."""
         return MeshStatus(version=version, services=await asyncio.gather(*map(self._status, sorted(self._channels))))
 
     async def _status(self, service: str) -> ServiceStatus:
         name = service.split(".")[1]
         check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[service].unary_unary(HEALTH_RPC)
-        call = check(HealthCheckRequest(service=service).SerializeToString(), timeout=PATIENCE_SECONDS)
+        call = check(HealthCheckRequest(service=service).SerializeToString(), timeout=TIMEOUT_SECONDS)
         try:
             health = HealthCheckResponse.FromString(await call)
         except grpc.aio.AioRpcError:
             return ServiceStatus(name=name, up=False, version="")
-        told = dict(await call.trailing_metadata())
-        return ServiceStatus(name=name, up=health.status == HealthCheckResponse.SERVING, version=str(told.get(SERVICE_VERSION, "")))
+        metadata = dict(await call.trailing_metadata())
+        return ServiceStatus(name=name, up=health.status == HealthCheckResponse.SERVING, version=str(metadata.get(SERVICE_VERSION, "")))

@@ -1,41 +1,45 @@
-"""HTTP requests on the contracts' paths as RPCs; everything else goes to the app inside."""
+"""HTTP requests on the contracts' paths as RPCs; all others go to the app inside."""
 
 import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from ipaddress import IPv4Network, IPv6Network
 
 import grpc
 import structlog
-from google.rpc.status_pb2 import Status
 from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway import errors
+from gateway.asgi import AsgiApp, HttpResponse, Receive, Scope, Send
+from gateway.body import ClientDisconnected
+from gateway.client_address import Networks
 from gateway.contract import Contract
+from gateway.disconnects import DisconnectWatch
 from gateway.endpoint import Endpoint
-from gateway.errors import Answer, refusal
-from gateway.exchange import AsgiApp, Exchange, HungUp, Receive, Refused, Scope, Send, Watch
-from gateway.metrics import metrics
-from gateway.reader import Malformed
+from gateway.errors import GatewayError
+from gateway.exchange import Exchange
+from gateway.malformed import MalformedRequest
+from gateway.metrics import request_metrics
 from gateway.routes import Routes
-from gateway.streams import Limits, answer_stream, collect_stream
+from gateway.streams import TimeLimits, collect_request_stream, send_response_stream
 from mesh import telemetry
+
+_FORM = "application/x-www-form-urlencoded"
 
 log = structlog.get_logger()
 
 
 class Transcoder:
-    """The outermost ASGI app. Between a request on a contract's path and its service stands nothing but the work of one call."""
+    """The outermost ASGI app, so that nothing but the work of one call stands between a request and its service."""
 
     def __init__(
         self,
         app: AsgiApp,
         contract: Contract,
         channels: Mapping[str, grpc.aio.Channel],
-        limits: Limits,
-        trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+        limits: TimeLimits,
+        trusted_proxies: Networks = (),
     ) -> None:
         self._app = app
         self._routes = Routes(contract.bindings)
@@ -43,8 +47,8 @@ class Transcoder:
             binding: Endpoint(binding, contract, channels[binding.method.service.full_name]) for binding in contract.bindings
         }
         self._limits = limits
-        self._watch = Watch()
-        self._metrics = metrics()
+        self._watch = DisconnectWatch()
+        self._metrics = request_metrics()
         self._tracer = telemetry.tracer()
         self._trusted_proxies = trusted_proxies
 
@@ -64,20 +68,24 @@ class Transcoder:
             else:
                 await self._serve(exchange, endpoint, segments)
             if self._metrics:
-                self._metrics.answered(binding.rule, exchange.status, time.perf_counter() - began)
+                self._metrics.record(binding.rule, exchange.status, time.perf_counter() - began)
             if exchange.status >= 500:
-                log.error("answered with a fault", rule=binding.rule, status=exchange.status)
+                log.error("server error", rule=binding.rule, status=exchange.status)
         else:
-            with suppress(HungUp):
-                await exchange.discard_body()
-                if allowed := self._routes.allowed(path):
-                    await exchange.send(_other_method(exchange.method, allowed))
-                else:
-                    # A page for GET is one for HEAD, whose body is dropped on the way out.
-                    scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
-                    await self._app(scope, receive, exchange.send_with_request_id)
-        if exchange.has_unread_body:
-            await exchange.linger()
+            await self._serve_unbound(exchange, path, scope, receive)
+        if exchange.body.unread:
+            await exchange.body.linger()
+
+    async def _serve_unbound(self, exchange: Exchange, path: str, scope: Scope, receive: Receive) -> None:
+        """A request that no binding serves."""
+        with suppress(ClientDisconnected):
+            await exchange.body.discard()
+            if allowed := self._routes.allowed(path):
+                await exchange.send(_other_method(exchange.method, allowed))
+            else:
+                # HEAD of a page is its GET without the body, which the exchange leaves out.
+                scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
+                await self._app(scope, receive, exchange.send_event)
 
     async def _serve_traced(self, exchange: Exchange, endpoint: Endpoint, segments: list[str], tracer: Tracer) -> None:
         propagator = TraceContextTextMapPropagator()
@@ -92,21 +100,21 @@ class Transcoder:
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         try:
-            if endpoint.answers_stream:
-                await answer_stream(exchange, endpoint, await _request(exchange, endpoint, segments), self._limits)
-            elif endpoint.takes_stream:
-                await exchange.send(endpoint.answer(await collect_stream(exchange, endpoint, segments, self._limits)))
+            if endpoint.server_streaming:
+                await send_response_stream(exchange, endpoint, await _request(exchange, endpoint, segments), self._limits)
+            elif endpoint.client_streaming:
+                await exchange.send(endpoint.response(await collect_request_stream(exchange, endpoint, segments, self._limits)))
             else:
-                await exchange.send(endpoint.answer(await self._call(exchange, endpoint, await _request(exchange, endpoint, segments))))
-        except HungUp:
+                await exchange.send(endpoint.response(await self._call(exchange, endpoint, await _request(exchange, endpoint, segments))))
+        except ClientDisconnected:
             return
-        except (Malformed, Refused, grpc.aio.AioRpcError) as error:
-            await exchange.send(endpoint.refusal(_status(error, endpoint)))
+        except (MalformedRequest, GatewayError, grpc.aio.AioRpcError) as error:
+            await exchange.send(endpoint.error_response(errors.status_of(error, endpoint.service)))
         except Exception:
-            log.exception("could not serve a request", rule=endpoint.binding.rule)
+            log.exception("internal error", rule=endpoint.binding.rule)
             if exchange.status:
                 raise
-            await exchange.send(endpoint.refusal(errors.internal()))
+            await exchange.send(endpoint.error_response(errors.internal_status()))
 
     async def _call(self, exchange: Exchange, endpoint: Endpoint, request: bytes) -> bytes:
         timeout = exchange.timeout()
@@ -115,8 +123,8 @@ class Transcoder:
         try:
             raw: bytes = await call
         except asyncio.CancelledError:
-            if exchange.hung_up:
-                raise HungUp from None
+            if exchange.disconnected:
+                raise ClientDisconnected from None
             raise
         finally:
             self._watch.end(call)
@@ -124,33 +132,28 @@ class Transcoder:
 
 
 async def _request(exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
+    """The request of an RPC that takes one. Raises MalformedRequest, GatewayError and ClientDisconnected."""
     if not endpoint.binding.body:
-        await exchange.discard_body()
+        await exchange.body.discard()
         return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
     content_type = exchange.header(b"content-type").lower()
-    is_form = content_type.startswith("application/x-www-form-urlencoded")
+    is_form = content_type.startswith(_FORM)
     if content_type.startswith("multipart/") or (is_form and not endpoint.is_token):
-        await exchange.discard_body()
-        message = f"this path takes JSON{', or a form that is URL-encoded' if endpoint.is_token else ''}"
-        raise Refused(refusal(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
-    body = await exchange.body()
+        await exchange.body.discard()
+        message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
+        raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
+    body = await exchange.body.read()
     if endpoint.is_token:
         return endpoint.token_request(body, is_form, exchange.header(b"authorization"))
     return endpoint.request(segments, exchange.query, body, exchange.header(b"idempotency-key"))
 
 
-def _status(error: Malformed | Refused | grpc.aio.AioRpcError, endpoint: Endpoint) -> Status:
-    if isinstance(error, Malformed):
-        return errors.malformed(error)
-    return error.status if isinstance(error, Refused) else errors.refused_by(error, endpoint.service)
-
-
-def _other_method(method: str, allowed: set[str]) -> Answer:
+def _other_method(method: str, allowed: set[str]) -> HttpResponse:
+    """The response to a method that a path does not have, or to OPTIONS."""
     if "GET" in allowed:
         allowed = allowed | {"HEAD"}
     allow = (b"allow", ", ".join(sorted(allowed | {"OPTIONS"})).encode())
     if method == "OPTIONS":
-        return Answer(204, [allow], b"")
-    status = refusal(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"this path does not take {method}")
-    answer = errors.answer(status)
-    return answer._replace(headers=[*answer.headers, allow])
+        return HttpResponse(204, [allow], b"")
+    response = errors.error_response(errors.method_not_allowed(method))
+    return response._replace(headers=[*response.headers, allow])

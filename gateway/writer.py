@@ -1,4 +1,4 @@
-"""Messages as JSON: proto field names, defaults printed, unset messages null, unset optionals left out."""
+"""JSON from messages: proto field names, defaults included, unset messages null, unset optional fields left out."""
 
 import math
 import struct
@@ -14,8 +14,20 @@ import orjson
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-# The messages that a writer is made for are known by their descriptor alone, so their fields have no types to check.
+# From a message, or the value of a field, to what orjson serializes.
 Writer: TypeAlias = Callable[[Any], Any]
+
+_INT64_TYPES = {
+    FieldDescriptor.TYPE_INT64,
+    FieldDescriptor.TYPE_UINT64,
+    FieldDescriptor.TYPE_SINT64,
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED64,
+}
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_writers: dict[Descriptor, Writer] = {}
 
 
 def encoder(descriptor: Descriptor) -> Callable[[bytes], bytes]:
@@ -25,28 +37,17 @@ def encoder(descriptor: Descriptor) -> Callable[[bytes], bytes]:
 
 
 def writer(descriptor: Descriptor) -> Writer:
-    """From a message to what its JSON says. Made once for each kind of message, and raises ValueError for what JSON cannot say."""
+    """From a message of this type to what orjson serializes. Built once per type; raises ValueError for what JSON cannot express."""
     if descriptor not in _writers:
-        # A message may contain its own kind: whoever meets it before it is made looks again when called.
+        # A type may contain itself: a writer that is asked for while it is being built is looked up again at each call.
         _writers[descriptor] = lambda message: _writers[descriptor](message)
         well_known = _WELL_KNOWN.get(descriptor.full_name)
-        _writers[descriptor] = well_known(descriptor) if well_known else _compiled(descriptor)
+        _writers[descriptor] = well_known(descriptor) if well_known else _compile(descriptor)
     return _writers[descriptor]
 
 
-_writers: dict[Descriptor, Writer] = {}
-
-_INT64 = {
-    FieldDescriptor.TYPE_INT64,
-    FieldDescriptor.TYPE_UINT64,
-    FieldDescriptor.TYPE_SINT64,
-    FieldDescriptor.TYPE_FIXED64,
-    FieldDescriptor.TYPE_SFIXED64,
-}
-
-
-def _compiled(descriptor: Descriptor) -> Writer:
-    """The writer of a message of ours, as source that names every field: one literal is twice as fast as a loop over fields."""
+def _compile(descriptor: Descriptor) -> Writer:
+    """The writer of an ordinary message, compiled from source that names every field: a dict literal is twice as fast as a loop."""
     parts: dict[str, Any] = {}
     literal: list[str] = []
     lines: list[str] = []
@@ -67,7 +68,7 @@ def _compiled(descriptor: Descriptor) -> Writer:
         else:
             literal.append(f"{key}: {value}")
     source = "\n".join(["def write(m):", f"    d = {{{', '.join(literal)}}}", *lines, "    return d"])
-    exec(source, parts)  # noqa: S102 - made from descriptors alone
+    exec(source, parts)  # noqa: S102 - the source comes from descriptors alone
     write: Writer = parts["write"]
     return write
 
@@ -77,7 +78,7 @@ def _repeated(field: FieldDescriptor, attribute: str, parts: dict[str, Any]) -> 
     if entry and entry.GetOptions().map_entry:
         key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
         name = {FieldDescriptor.TYPE_STRING: "k", FieldDescriptor.TYPE_BOOL: "('true' if k else 'false')"}.get(key.type, "str(k)")
-        # By index, for the items of a map of messages would come as copies.
+        # By index, since items() of a map of messages copies them.
         parts[f"map{field.number}"] = eval(f"lambda v: {_expression(value, 'v', parts, field.number)}", parts)  # noqa: S307 - as above
         return f"{{{name}: map{field.number}({attribute}[k]) for k in {attribute}}}"
     element = _expression(field, "x", parts)
@@ -85,13 +86,13 @@ def _repeated(field: FieldDescriptor, attribute: str, parts: dict[str, Any]) -> 
 
 
 def _expression(field: FieldDescriptor, value: str, parts: dict[str, Any], number: int | None = None) -> str:
-    """The source of one value's JSON; what it calls is put into `parts`."""
+    """The source that writes one value. Adds what it calls to `parts`."""
     name = f"f{number or field.number}"
     if field.message_type:
         parts[name] = writer(field.message_type)
     elif field.enum_type:
         parts[name] = _enum(field.enum_type)
-    elif field.type in _INT64:
+    elif field.type in _INT64_TYPES:
         return f"str({value})"
     elif field.type in _SCALARS:
         parts[name] = _SCALARS[field.type]
@@ -103,7 +104,7 @@ def _expression(field: FieldDescriptor, value: str, parts: dict[str, Any], numbe
 def _enum(enum: EnumDescriptor) -> Callable[[int], str | int | None]:
     if enum.full_name == "google.protobuf.NullValue":
         return lambda _: None
-    # Of several names for one number the first is the one to print. A number without a name stays a number.
+    # Of several names for one number the first is written. A number without a name stays a number.
     return _Names({value.number: value.name for value in reversed(enum.values)}).__getitem__
 
 
@@ -121,7 +122,7 @@ def _double(value: float) -> float | str:
 
 
 def _float(value: float) -> float | str:
-    """The shortest decimal that is the same as a float of 32 bits."""
+    """The shortest decimal that reads back as the same float of 32 bits."""
     if not math.isfinite(value):
         return _double(value)
     exact = struct.pack("f", value)
@@ -141,9 +142,9 @@ def _timestamp(time: Any) -> str:
 
 @lru_cache(4096)
 def _time(seconds: int, nanos: int) -> str:
-    """What was made or imported together has one time, and what was never changed has its time twice, so times are kept."""
+    """RFC 3339. Cached, since resources imported together share a time and one that was never changed has it twice."""
     if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < 1_000_000_000):
-        raise ValueError(f"{seconds} seconds and {nanos} nanoseconds are no time between the years 1 and 9999")
+        raise ValueError(f"{seconds} seconds and {nanos} nanoseconds are not a time between the years 1 and 9999")
     minute, second = divmod(seconds, 60)
     if not nanos:
         return f"{_minute(minute)}{second:02d}Z"
@@ -154,13 +155,9 @@ def _time(seconds: int, nanos: int) -> str:
     return f"{_minute(minute)}{second:02d}.{nanos // 1_000_000:03d}Z"
 
 
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 @lru_cache(4096)
 def _minute(minute: int) -> str:
-    """Times of one answer are often near each other, so their common beginning is kept."""
+    """A time up to its minute. Cached, since the times of one response are often close together."""
     time = _EPOCH + timedelta(minutes=minute)
     return f"{time.year:04d}-{time.month:02d}-{time.day:02d}T{time.hour:02d}:{time.minute:02d}:"
 
@@ -174,7 +171,7 @@ def _any(descriptor: Descriptor) -> Writer:
         try:
             content = pool.FindMessageTypeByName(packed.type_url.rpartition("/")[2])
         except KeyError:
-            # What others attach to an error must not keep the rest of it from the caller.
+            # A detail of an unknown type must not hide the rest of an error.
             return {"@type": packed.type_url, "value": _bytes(packed.value)}
         value = writer(content)(GetMessageClass(content).FromString(packed.value))
         return {"@type": packed.type_url, "value": value} if content.full_name in _WELL_KNOWN else {"@type": packed.type_url, **value}

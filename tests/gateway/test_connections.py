@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.body import MAX_BODY, MAX_DRAINED, MAX_IGNORED
 from gateway.contract import Contract
-from gateway.exchange import MAX_BODY, MAX_DRAINED, MAX_IGNORED
 from gateway.settings import Settings
 from tests.engines.ports import free_port
 from tests.gateway.conftest import gateway, wait_until_up

@@ -13,7 +13,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from gateway.contract import Contract
-from gateway.reader import Malformed, decoded, filler
+from gateway.json_parser import parse_json
+from gateway.malformed import MalformedRequest
+from gateway.reader import message_filler
 from gateway.writer import encoder
 from tests.gateway.everything import PACKAGE, descriptors
 
@@ -55,13 +57,13 @@ def test_any_message_is_written_as_protobuf_writes_it_and_unset_messages_as_null
 def test_what_was_written_is_read_as_the_same_message(contract: Contract) -> None:
     random = Random(8)  # noqa: S311 - the same messages every time
     for kind in messages(contract):
-        fill, write, new = filler(kind), encoder(kind), GetMessageClass(kind)
+        fill, write, new = message_filler(kind), encoder(kind), GetMessageClass(kind)
         for _ in range(40):
             message = random_message(kind, random, contract.pool)
             camel_case = json_format.MessageToJson(message, descriptor_pool=contract.pool, ensure_ascii=random.random() < 0.5).encode()
             for text in (write(message.SerializeToString()), camel_case):
                 ours, judge = new(), new()
-                fill(ours, decoded(text), 0)
+                fill(ours, parse_json(text), 0)
                 json_format.Parse(text, judge, ignore_unknown_fields=True, descriptor_pool=contract.pool)
                 assert ours == judge, (kind.full_name, text)
 
@@ -93,10 +95,10 @@ def test_a_value_is_read_or_refused_as_protobuf_does(contract: Contract, field: 
     try:
         json_format.Parse(body, judge, descriptor_pool=contract.pool)
     except (json_format.ParseError, UnicodeEncodeError):
-        with pytest.raises(Malformed):
-            filler(kind)(ours, decoded(body), 0)
+        with pytest.raises(MalformedRequest):
+            message_filler(kind)(ours, parse_json(body), 0)
     else:
-        filler(kind)(ours, decoded(body), 0)
+        message_filler(kind)(ours, parse_json(body), 0)
         assert ours.SerializeToString() == judge.SerializeToString()
 
 
