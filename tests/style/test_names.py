@@ -25,7 +25,7 @@ IRREGULAR = {
     "written",
 }
 # Each process and each model has its own.
-REPEATED = {"Settings"}
+REPEATED = {"Settings", "Hyperparameters"}
 WORDS = ("told", "whoever", "likest", "every now and then", "lets there be", "as long as it is let")
 DOCUMENTS = ("README.md", "CHANGELOG.md", "docs", "proto")
 
