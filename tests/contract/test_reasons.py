@@ -75,8 +75,8 @@ def reasons(path: Path) -> Iterator[str]:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         said = [argument.value for argument in node.args if isinstance(argument, ast.Constant) and isinstance(argument.value, str)]
-        # The gateway's own `refusal` takes a code, a reason and a message.
-        if said and (name in REASON_FIRST or (name == "refusal" and len(node.args) == 3)):
+        # The gateway's own `error_status` takes a code, a reason and a message.
+        if said and (name in REASON_FIRST or (name == "error_status" and len(node.args) == 3)):
             yield said[0]
         elif name == "NotFound" and said:
             yield said[0].upper().replace(" ", "_") + "_NOT_FOUND"
