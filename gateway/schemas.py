@@ -1,0 +1,141 @@
+"""The contracts' messages as JSON Schema."""
+
+from collections.abc import Mapping
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+
+from buf.validate import validate_pb2
+from gateway.rules import (
+    Json,
+    behaviors,
+    field_rules,
+    is_empty_allowed,
+    is_required,
+    list_keywords,
+    number_keywords,
+    string_keywords,
+)
+from gateway.scalars import NULL_ENUM
+
+_INT32: Json = {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
+_UINT32: Json = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
+_INT64: Json = {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"}
+_UINT64: Json = {"type": "string", "format": "uint64", "pattern": "^[0-9]{1,20}$"}
+_SCALARS: dict[int, Json] = {
+    FieldDescriptor.TYPE_STRING: {"type": "string"},
+    FieldDescriptor.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
+    FieldDescriptor.TYPE_BOOL: {"type": "boolean"},
+    FieldDescriptor.TYPE_DOUBLE: {"type": "number", "format": "double"},
+    FieldDescriptor.TYPE_FLOAT: {"type": "number", "format": "float"},
+    **dict.fromkeys((FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_SINT32, FieldDescriptor.TYPE_SFIXED32), _INT32),
+    **dict.fromkeys((FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_FIXED32), _UINT32),
+    **dict.fromkeys((FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_SINT64, FieldDescriptor.TYPE_SFIXED64), _INT64),
+    **dict.fromkeys((FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_FIXED64), _UINT64),
+}
+WELL_KNOWN: dict[str, Json] = {
+    "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    "google.protobuf.Duration": {"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$"},
+    "google.protobuf.FieldMask": {"type": "string", "pattern": "^[A-Za-z0-9_.,*]*$"},
+    "google.protobuf.Empty": {"type": "object"},
+    "google.protobuf.Struct": {"type": "object"},
+    "google.protobuf.Value": {},
+    "google.protobuf.ListValue": {"type": "array"},
+    "google.protobuf.Any": {"type": "object", "required": ["@type"], "properties": {"@type": {"type": "string"}}},
+    "google.protobuf.StringValue": {"type": "string"},
+    "google.protobuf.BytesValue": {"type": "string", "contentEncoding": "base64"},
+    "google.protobuf.BoolValue": {"type": "boolean"},
+    "google.protobuf.FloatValue": {"type": "number"},
+    "google.protobuf.DoubleValue": {"type": "number"},
+    "google.protobuf.Int32Value": _INT32,
+    "google.protobuf.UInt32Value": _UINT32,
+    "google.protobuf.Int64Value": _INT64,
+    "google.protobuf.UInt64Value": _UINT64,
+    "google.rpc.Status": {"$ref": "#/components/schemas/Status"},
+}
+
+
+class Schemas:
+    """Makes schemas, and collects in `components` those that others refer to."""
+
+    def __init__(self, comments: Mapping[str, str], components: Json) -> None:
+        """components: the schemas that are there already, by name"""
+        self.components = components
+        self._comments = comments
+        self._names: dict[str, str] = {}
+
+    def message_schema(self, message: Descriptor) -> Json:
+        """The schema of a message, by reference unless it is well-known."""
+        if known := WELL_KNOWN.get(message.full_name):
+            return dict(known)
+        return self._reference(message)
+
+    def object_schema(self, message: Descriptor, excluded: frozenset[str] = frozenset()) -> Json:
+        """The schema of a message's fields, without the excluded ones."""
+        fields = [field for field in message.fields if field.name not in excluded]
+        schema: Json = {"type": "object", "description": self._comments.get(message.full_name, "")}
+        schema["properties"] = {field.name: self._property(field) for field in fields}
+        if required := [field.name for field in fields if is_required(field)]:
+            schema["required"] = required
+        return schema
+
+    def field_schema(self, field: FieldDescriptor) -> Json:
+        """The schema of a field of an object, or of a parameter."""
+        schema = self.type_schema(field)
+        if field.message_type and not field.is_repeated:
+            # Unset, it is written as null.
+            return (
+                schema | {"type": [schema["type"], "null"]}
+                if isinstance(schema.get("type"), str)
+                else {"anyOf": [schema, {"type": "null"}]}
+            )
+        if is_empty_allowed(field) and schema.get("type") == "string":
+            return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
+        return schema
+
+    def type_schema(self, field: FieldDescriptor) -> Json:
+        """The schema of a field's value when it is set."""
+        rules = field_rules(field)
+        kind = field.message_type
+        if field.is_repeated:
+            if kind and kind.GetOptions().map_entry:
+                return {"type": "object", "additionalProperties": self.type_schema(kind.fields_by_name["value"])}
+            items = self.message_schema(kind) if kind else self._single(field, rules.repeated.items)
+            return {"type": "array", "items": items} | list_keywords(rules)
+        return self.message_schema(kind) if kind else self._single(field, rules)
+
+    def _reference(self, kind: Descriptor | EnumDescriptor) -> Json:
+        if kind.full_name not in self._names:
+            name = kind.full_name.rpartition(".")[2]
+            if name in self.components:
+                name = f"{kind.full_name.split('.')[1]}.{name}"
+            self._names[kind.full_name] = name
+            self.components[name] = {}  # A message may contain its own type.
+            self.components[name].update(self.object_schema(kind) if isinstance(kind, Descriptor) else self._enum(kind))
+        return {"$ref": f"#/components/schemas/{self._names[kind.full_name]}"}
+
+    def _enum(self, enum: EnumDescriptor) -> Json:
+        values = "\n".join(f"* `{value.name}`: {self._comments.get(f'{enum.full_name}.{value.name}', '')}" for value in enum.values)
+        description = f"{self._comments.get(enum.full_name, '')}\n\n{values}"
+        return {"type": "string", "enum": [value.name for value in enum.values], "description": description}
+
+    def _property(self, field: FieldDescriptor) -> Json:
+        schema = self.field_schema(field)
+        if comment := self._comments.get(field.full_name):
+            schema["description"] = comment
+        field_behaviors = behaviors(field)
+        if field_behavior_pb2.OUTPUT_ONLY in field_behaviors:
+            schema["readOnly"] = True
+        if field_behavior_pb2.INPUT_ONLY in field_behaviors:
+            schema["writeOnly"] = True
+        return schema
+
+    def _single(self, field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Json:
+        if field.enum_type:
+            return self._reference(field.enum_type) if field.enum_type.full_name != NULL_ENUM else {"type": "null"}
+        schema = dict(_SCALARS[field.type])
+        if field.type == FieldDescriptor.TYPE_STRING:
+            schema |= string_keywords(rules)
+        elif kind := rules.WhichOneof("type"):
+            schema |= number_keywords(getattr(rules, kind))
+        return schema
