@@ -1,7 +1,7 @@
-"""What the tests of a service can ask for: the service, served.
+"""Fixtures that serve the servicer of a test module.
 
-A module gives `grpc_add_to_server`, `grpc_servicer` and `grpc_stub_cls`, as pytest-grpc has it, and asks for `grpc_stub`. Its
-servicer is async: what it needs is built on `loop`, where it is served too.
+A module defines `grpc_add_to_server`, `grpc_servicer` and `grpc_stub_cls`, as pytest-grpc documents them, and uses `grpc_stub`. The
+servicer is async: its parts are built on `loop`, on which it is also served.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from tests.loops import Loop, running_loop
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[Loop]:
-    """The event loop on which this module's servicer is served."""
+    """The event loop on which the module's servicer is served."""
     with running_loop() as loop:
         yield loop
 
@@ -30,19 +30,19 @@ def mesh_settings() -> MeshSettings:
 
 @pytest.fixture(scope="session")
 def issuer(mesh_settings: MeshSettings) -> Issuer:
-    """Who issues tokens, unless the tests are those of auth: `stub.GetThing(..., metadata=issuer.metadata(Role.STAFF))`."""
+    """Issues the tokens of callers: `stub.GetThing(..., metadata=issuer.metadata(Role.STAFF))`."""
     return Issuer(mesh_settings)
 
 
 @pytest.fixture(scope="module")
 def grpc_keys(issuer: Issuer) -> Keys:
-    """The keys that the served servicer takes tokens by; a module may have its own."""
+    """The keys by which tokens are verified. A module may override it."""
     return issuer
 
 
 @pytest.fixture(scope="module")
 def grpc_checks() -> Sequence[Check]:
-    """What the served servicer's health depends on; a module may have its own."""
+    """The health checks of the server. A module may override it."""
     return ()
 
 
@@ -55,7 +55,7 @@ def grpc_server(
     grpc_add_to_server: Callable[[object, Server], None],
     grpc_servicer: object,
 ) -> Iterator[Server]:
-    """pytest-grpc's server is made for sync servicers; this one is the mesh's own."""
+    """The server of the mesh, in place of that of pytest-grpc, which serves sync servicers."""
     verifier = TokenVerifier(mesh_settings.jwt_issuer, mesh_settings.jwt_audience, grpc_keys)
 
     async def start() -> Server:

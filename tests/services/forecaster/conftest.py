@@ -1,4 +1,4 @@
-"""What the tests of the forecaster can ask for: the service, served, a small shop's forecasters, and those who call it."""
+"""Fixtures: the forecaster, served, the models of a small shop, and callers."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.services.forecaster.replica import ForecasterReplica
 
 @pytest.fixture(scope="session")
 def forecasters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two saved forecasters of the same small shop, who do not agree."""
+    """Two saved forecasters of the same small shop, with different forecasts."""
     folder = tmp_path_factory.mktemp("forecasters")
     shop = write_shop(folder / "data")
     for seed in (1, 2):
@@ -29,7 +29,7 @@ def forecasters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def replica(loop: Loop, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForecasterReplica]:
-    """The service's parts, at work, with a registry that has nothing of theirs yet."""
+    """The forecaster, with an empty registry."""
     model = "hashiramart-forecaster"
     replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"))
     yield replica
@@ -54,11 +54,9 @@ def grpc_stub_cls() -> type[forecaster_pb2_grpc.ForecasterServiceStub]:
 
 @pytest.fixture(scope="module")
 def staff(grpc_stub: forecaster_pb2_grpc.ForecasterServiceStub, issuer: Issuer) -> Planner:
-    """Somebody who keeps the shop."""
     return Planner(grpc_stub, issuer.metadata(Role.STAFF, "ann"))
 
 
 @pytest.fixture(scope="module")
 def customer(grpc_stub: forecaster_pb2_grpc.ForecasterServiceStub, issuer: Issuer) -> Planner:
-    """Somebody who buys there."""
     return Planner(grpc_stub, issuer.metadata(Role.CUSTOMER, "bob"))

@@ -1,4 +1,4 @@
-"""Somebody who asks what will be sold."""
+"""A client of the forecaster."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ from hashiramart.forecaster.v1.forecaster_pb2_grpc import ForecasterServiceStub
 
 
 class Planner:
-    """Calls the forecaster as one caller."""
+    """Calls the forecaster as one user."""
 
     def __init__(self, stub: ForecasterServiceStub, metadata: tuple[tuple[str, str], ...]) -> None:
         self._stub = stub
         self._metadata = metadata
 
-    def forecast(self, **asked: Any) -> forecaster_pb2.ForecastSalesResponse:
-        return self._stub.ForecastSales(forecaster_pb2.ForecastSalesRequest(**asked), metadata=self._metadata, timeout=10)
+    def forecast(self, **fields: Any) -> forecaster_pb2.ForecastSalesResponse:
+        return self._stub.ForecastSales(forecaster_pb2.ForecastSalesRequest(**fields), metadata=self._metadata, timeout=10)
 
-    def explain(self, **asked: Any) -> forecaster_pb2.ExplainForecastResponse:
-        return self._stub.ExplainForecast(forecaster_pb2.ExplainForecastRequest(**asked), metadata=self._metadata, timeout=10)
+    def explain(self, **fields: Any) -> forecaster_pb2.ExplainForecastResponse:
+        return self._stub.ExplainForecast(forecaster_pb2.ExplainForecastRequest(**fields), metadata=self._metadata, timeout=10)
 
-    def backtest(self, **asked: Any) -> forecaster_pb2.Backtest:
-        return self._stub.GetBacktest(forecaster_pb2.GetBacktestRequest(**asked), metadata=self._metadata, timeout=10)
+    def backtest(self, **fields: Any) -> forecaster_pb2.Backtest:
+        return self._stub.GetBacktest(forecaster_pb2.GetBacktestRequest(**fields), metadata=self._metadata, timeout=10)
 
-    def means(self, **asked: Any) -> list[float]:
-        """What is expected, period by period."""
-        return [point.mean for point in self.forecast(**asked).points]
+    def means(self, **fields: Any) -> list[float]:
+        """The means of the forecast, period by period."""
+        return [point.mean for point in self.forecast(**fields).points]

@@ -1,4 +1,4 @@
-"""What will be sold, why, and how good such forecasts have been, as those who keep the shop ask for it."""
+"""Forecasts, explanations and backtests, as staff get them."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -37,20 +37,20 @@ METRICS = (METRIC_UNITS, METRIC_REVENUE)
 
 @pytest.fixture(autouse=True, scope="module")
 def promoted(replica: ForecasterReplica, forecasters: tuple[Path, Path]) -> str:
-    """The version that serves."""
-    number = replica.put(forecasters[0])
+    """The version that is served."""
+    number = replica.register(forecasters[0])
     replica.promote(number)
     replica.wait_for(number)
     return number
 
 
-def test_four_weeks_of_units_by_day_are_forecast_unless_asked_otherwise(staff: Planner, promoted: str) -> None:
-    answer = staff.forecast()
-    assert [point.date for point in answer.points] == [(TOMORROW + timedelta(days=day)).isoformat() for day in range(28)]
-    assert {(point.day_count, *(band.level for band in point.bands)) for point in answer.points} == {(1, 80, 95)}
-    assert len(answer.history) == 56
-    assert (answer.metric, answer.granularity, answer.currency_code) == (METRIC_UNITS, GRANULARITY_DAY, "")
-    assert (answer.data_through_date, answer.model_version) == (THROUGH.isoformat(), promoted)
+def test_the_default_is_four_weeks_of_units_by_day(staff: Planner, promoted: str) -> None:
+    response = staff.forecast()
+    assert [point.date for point in response.points] == [(TOMORROW + timedelta(days=day)).isoformat() for day in range(28)]
+    assert {(point.day_count, *(band.level for band in point.bands)) for point in response.points} == {(1, 80, 95)}
+    assert len(response.history) == 56
+    assert (response.metric, response.granularity, response.currency_code) == (METRIC_UNITS, GRANULARITY_DAY, "")
+    assert (response.data_through_date, response.model_version) == (THROUGH.isoformat(), promoted)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -68,19 +68,21 @@ def test_means_add_up_to_those_of_the_shop(staff: Planner, metric: int) -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES, ids=str)
-def test_forecasts_are_near_to_what_was_sold(staff: Planner, scope: dict[str, str]) -> None:
-    answer = staff.forecast(granularity=GRANULARITY_WEEK, horizon_days=29, history_days=28, **scope)
-    assert [point.mean for point in answer.points[1:]] == pytest.approx([np.mean([sold.value for sold in answer.history])] * 4, rel=0.35)
+def test_forecasts_are_close_to_recent_sales(staff: Planner, scope: dict[str, str]) -> None:
+    response = staff.forecast(granularity=GRANULARITY_WEEK, horizon_days=29, history_days=28, **scope)
+    assert [point.mean for point in response.points[1:]] == pytest.approx(
+        [np.mean([sold.value for sold in response.history])] * 4, rel=0.35
+    )
 
 
-def test_on_its_days_of_rest_the_shop_sells_nothing(staff: Planner) -> None:
+def test_nothing_is_sold_on_closed_days(staff: Planner) -> None:
     for point in staff.forecast(horizon_days=182).points:
         ends = [end for band in point.bands for end in (band.lower, band.upper)]
         assert (max(point.mean, point.median, *ends) == 0) == (date.fromisoformat(point.date).weekday() == 6)
 
 
 @pytest.mark.parametrize("granularity", [GRANULARITY_DAY, GRANULARITY_WEEK, GRANULARITY_MONTH])
-def test_bands_lie_within_each_other_the_narrowest_first(staff: Planner, granularity: int) -> None:
+def test_bands_are_nested_narrowest_first(staff: Planner, granularity: int) -> None:
     for point in staff.forecast(levels=[95, 20, 60], granularity=granularity, horizon_days=100).points:
         assert [band.level for band in point.bands] == [20, 60, 95]
         for inner, outer in pairwise(point.bands):
@@ -95,9 +97,9 @@ def test_bands_lie_within_each_other_the_narrowest_first(staff: Planner, granula
     ],
     ids=["week", "month"],
 )
-def test_periods_sum_up_their_days_as_far_as_they_are_asked_for(staff: Planner, granularity: int, start: Callable[[date], date]) -> None:
-    asked: dict[str, Any] = {"horizon_days": 75, "history_days": 75, "product_id": "tea"}
-    days, periods = staff.forecast(**asked), staff.forecast(granularity=granularity, **asked)
+def test_periods_sum_up_the_days_within_the_horizon(staff: Planner, granularity: int, start: Callable[[date], date]) -> None:
+    fields: dict[str, Any] = {"horizon_days": 75, "history_days": 75, "product_id": "tea"}
+    days, periods = staff.forecast(**fields), staff.forecast(granularity=granularity, **fields)
     for by_day, by_period, value in ((days.points, periods.points, "mean"), (days.history, periods.history, "value")):
         sums: dict[str, float] = {}
         counts: dict[str, int] = {}
@@ -109,7 +111,7 @@ def test_periods_sum_up_their_days_as_far_as_they_are_asked_for(staff: Planner, 
         assert {period.date: getattr(period, value) for period in by_period} == pytest.approx(sums)
 
 
-def test_the_history_is_what_was_sold(staff: Planner) -> None:
+def test_the_history_has_the_actual_sales(staff: Planner) -> None:
     sales = daily_sales()
     history = {sold.date: sold.value for sold in staff.forecast(country="France", history_days=DAYS).history}
     assert len(history) == DAYS
@@ -118,7 +120,7 @@ def test_the_history_is_what_was_sold(staff: Planner) -> None:
         assert history[day.isoformat()] == (pc.sum(lines["units"]).as_py() or 0)
 
 
-def test_the_history_ends_where_the_forecast_begins_and_may_be_left_out(staff: Planner) -> None:
+def test_the_history_ends_where_the_forecast_begins_and_is_optional(staff: Planner) -> None:
     assert [sold.date for sold in staff.forecast(history_days=1).history] == [THROUGH.isoformat()]
     assert not staff.forecast(history_days=0).history
     assert len(staff.forecast(history_days=739).history) == DAYS
@@ -136,24 +138,24 @@ def test_revenue_is_units_times_price_in_the_shops_currency(staff: Planner) -> N
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("scope", SCOPES, ids=str)
 def test_explanations_add_up_to_the_mean(staff: Planner, scope: dict[str, str], metric: int) -> None:
-    answer = staff.explain(metric=metric, horizon_days=9, **scope)
-    assert [day.mean for day in answer.explanations] == staff.means(metric=metric, horizon_days=9, **scope)
-    for day in answer.explanations:
+    response = staff.explain(metric=metric, horizon_days=9, **scope)
+    assert [day.mean for day in response.explanations] == staff.means(metric=metric, horizon_days=9, **scope)
+    for day in response.explanations:
         assert day.baseline + sum(each.amount for each in day.contributions) == pytest.approx(day.mean)
 
 
-def test_explanations_name_the_strongest_first_and_gather_the_small_at_the_end(staff: Planner, promoted: str) -> None:
-    answer = staff.explain()
-    assert (len(answer.explanations), answer.data_through_date, answer.model_version) == (28, THROUGH.isoformat(), promoted)
-    for day in answer.explanations:
+def test_contributions_are_sorted_by_strength_and_small_ones_are_summed_up_last(staff: Planner, promoted: str) -> None:
+    response = staff.explain()
+    assert (len(response.explanations), response.data_through_date, response.model_version) == (28, THROUGH.isoformat(), promoted)
+    for day in response.explanations:
         *named, last = day.contributions
         sizes = [abs(each.amount) for each in (named if last.feature == "other" else day.contributions)]
         assert sizes == sorted(sizes, reverse=True)
         assert all(each.text for each in day.contributions)
-    assert {day.contributions[-1].feature for day in answer.explanations if day.mean} == {"other"}
+    assert {day.contributions[-1].feature for day in response.explanations if day.mean} == {"other"}
 
 
-def test_a_day_of_rest_is_explained_by_it(staff: Planner) -> None:
+def test_a_closed_day_is_explained_by_the_closure(staff: Planner) -> None:
     [sunday] = staff.explain(horizon_days=1).explanations
     assert date.fromisoformat(sunday.date).weekday() == 6
     assert [each.feature for each in sunday.contributions] == ["shut"]
@@ -161,9 +163,7 @@ def test_a_day_of_rest_is_explained_by_it(staff: Planner) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("scope", [scope for scope in SCOPES if scope != {"product_id": "bowl"}], ids=str)
-def test_the_backtest_shows_what_had_been_forecast_beside_what_came(
-    staff: Planner, promoted: str, scope: dict[str, str], metric: int
-) -> None:
+def test_the_backtest_has_the_forecasts_beside_the_actual_sales(staff: Planner, promoted: str, scope: dict[str, str], metric: int) -> None:
     backtest = staff.backtest(metric=metric, **scope)
     history = staff.forecast(metric=metric, history_days=DAYS, **scope).history
     assert [(point.date, point.actual) for point in backtest.points] == [(sold.date, sold.value) for sold in history[-84:]]
@@ -181,21 +181,21 @@ def test_the_backtest_shows_what_had_been_forecast_beside_what_came(
     assert backtest.model_version == promoted
 
 
-def test_what_is_too_new_has_no_error_to_compare_its_own_with(staff: Planner) -> None:
+def test_a_series_that_is_too_new_has_no_scaled_errors(staff: Planner) -> None:
     backtest = staff.backtest(product_id="bowl")
     assert not backtest.HasField("mase")
     assert not backtest.HasField("rmsse")
 
 
 @pytest.mark.parametrize("scope", [{"product_id": "sofa"}, {"category": "drinks"}, {"country": "Malta"}], ids=str)
-def test_what_the_model_does_not_know_is_not_found(staff: Planner, scope: dict[str, str]) -> None:
+def test_an_unknown_series_is_not_found(staff: Planner, scope: dict[str, str]) -> None:
     for call in (staff.forecast, staff.explain, staff.backtest):
         with fails_with(grpc.StatusCode.NOT_FOUND, "SERIES_NOT_FOUND"):
             call(**scope)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "fields",
     [
         {"horizon_days": 183},
         {"horizon_days": -1},
@@ -210,12 +210,12 @@ def test_what_the_model_does_not_know_is_not_found(staff: Planner, scope: dict[s
     ],
     ids=str,
 )
-def test_what_the_contract_does_not_allow_is_refused(staff: Planner, asked: dict[str, Any]) -> None:
+def test_requests_against_the_contract_are_invalid(staff: Planner, fields: dict[str, Any]) -> None:
     with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"):
-        staff.forecast(**asked)
+        staff.forecast(**fields)
 
 
-def test_forecasts_are_for_staff_alone(customer: Planner) -> None:
+def test_forecasts_are_for_staff_only(customer: Planner) -> None:
     for call in (customer.forecast, customer.explain, customer.backtest):
         with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()

@@ -1,14 +1,13 @@
-"""The forecaster answers from the promoted model, whatever happens to the model or to the registry."""
+"""The forecaster serves the champion: no response fails or mixes models during a swap, and the registry is not needed."""
 
-import threading
 from pathlib import Path
 
 import grpc
 import pytest
 
-from hashiramart.forecaster.v1 import forecaster_pb2
 from ml.forecaster.forecasts import Scope
 from ml.forecaster.model import Forecaster
+from tests.concurrent_calls import concurrent_calls
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.services.errors import fails_with
@@ -18,46 +17,34 @@ from tests.services.forecaster.replica import ForecasterReplica
 
 @pytest.fixture(scope="module")
 def means(replica: ForecasterReplica, forecasters: tuple[Path, Path]) -> dict[str, list[float]]:
-    """What each of two registered versions expects of the next two days."""
-    return {replica.put(saved): [point.mean for point in Forecaster.load(saved).forecast(Scope(), "units", 2)] for saved in forecasters}
+    """The means of the next two days that each of two registered versions forecasts."""
+    return {
+        replica.register(saved): [point.mean for point in Forecaster.load(saved).forecast(Scope(), "units", 2)] for saved in forecasters
+    }
 
 
-def test_before_a_model_is_promoted_there_is_nothing_to_answer_from(staff: Planner) -> None:
+def test_before_a_model_is_promoted_calls_are_unavailable(staff: Planner) -> None:
     for call in (staff.forecast, staff.explain, staff.backtest):
         with fails_with(grpc.StatusCode.UNAVAILABLE, "NO_MODEL"):
             call()
 
 
-def test_no_answer_fails_or_is_mixed_while_models_are_swapped(
-    replica: ForecasterReplica, staff: Planner, means: dict[str, list[float]]
-) -> None:
+def test_no_response_fails_or_mixes_models_during_swaps(replica: ForecasterReplica, staff: Planner, means: dict[str, list[float]]) -> None:
     first, second = means
     replica.promote(first)
     replica.wait_for(first)
-    swapped = threading.Event()
-    answers: list[forecaster_pb2.ForecastSalesResponse] = []
-
-    def ask() -> None:
-        while not swapped.is_set():
-            answers.append(staff.forecast(horizon_days=2))
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    with concurrent_calls(lambda: staff.forecast(horizon_days=2), 1) as responses:
         for number in (second, first, second):
             replica.promote(number)
             replica.wait_for(number)
-    finally:
-        swapped.set()
-        asking.join()
-    answers.append(staff.forecast(horizon_days=2))
-    assert {answer.model_version for answer in answers} == set(means)
+    responses.append(staff.forecast(horizon_days=2))
+    assert {response.model_version for response in responses} == set(means)
     assert means[first] != means[second]
-    for answer in answers:
-        assert [point.mean for point in answer.points] == means[answer.model_version]
+    for response in responses:
+        assert [point.mean for point in response.points] == means[response.model_version]
 
 
-def test_without_the_registry_it_goes_on_and_also_starts(
+def test_without_the_registry_it_keeps_serving_and_restarts(
     replica: ForecasterReplica, staff: Planner, means: dict[str, list[float]], mlflow: Mlflow, loop: Loop, tmp_path: Path
 ) -> None:
     number = next(iter(means))
