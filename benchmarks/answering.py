@@ -128,7 +128,7 @@ def compare(demo: Demo, built: Path, core: int, other_core: int) -> Answers:
 
 
 def query(scope: Scope) -> dict[str, str]:
-    """The REST parameters of a place."""
+    """The query parameters of a scope."""
     parameter = {"product": "product_id", "category": "category", "country": "country"}.get(scope.kind)
     return ({parameter: scope.name} if parameter else {}) | {"horizon_days": str(HORIZON_DAYS)}
 

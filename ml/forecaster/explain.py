@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.forecaster.arrays import Floats
 from ml.forecaster.context import Context, Group
@@ -79,12 +80,18 @@ def series_features(series: Series, first_date: date, category_count: int, horiz
         frequency=Frequency.DAY,
         season=WEEK,
     )
+    return Features(panel, _series_context(series, history, category_count))
+
+
+def _series_context(series: Series, history: NDArray[np.float32], category_count: int) -> Context:
+    """The context of one series. history: of all scopes, in its metric"""
+    tables, row, length = series.tables, series.row, history.shape[1]
     closed = tables.closed[:length]
     category = int(tables.category[row])
     # The shop stands in for the category of series that have none.
     category_index = 1 + category if category < category_count else 0
     only = np.zeros(1, dtype=np.int64)
-    context = Context(
+    return Context(
         closed=tables.closed[None],
         groups={
             "total": Group(only, np.where(closed, np.nan, history[[0]])),
@@ -93,7 +100,6 @@ def series_features(series: Series, first_date: date, category_count: int, horiz
         starts=tables.starts[[row]],
         smoothing=_last_states(series, length),
     )
-    return Features(panel, context)
 
 
 def _last_states(series: Series, length: int) -> SmoothingStates:

@@ -25,7 +25,7 @@ def long(values: np.ndarray, step: np.timedelta64 = DAY) -> Columns:
     """The columns of a panel file."""
     count, seen = values.shape
     times = (MONDAY.astype("datetime64[s]") + np.arange(seen) * step).tolist()
-    names = np.repeat([f"s{place}" for place in range(count)], seen).tolist()
+    names = np.repeat([f"s{index}" for index in range(count)], seen).tolist()
     return {"series": names, "time": times * count, "value": values.ravel().tolist()}
 
 
@@ -57,7 +57,7 @@ def failure(backtest: Backtest) -> Failure:
 def test_every_window_series_and_step_has_a_row(backtest: Backtest) -> None:
     rows, _ = backtest(long(trend_and_week(70, 3)), "--season", "7", "--horizon", "7", "--windows", "2")
     assert list(rows[0]) == ["origin", "series", "step", "mean", *LEVELS]
-    expected = [(origin, f"s{place}", str(step)) for origin in ("2020-03-01", "2020-03-08") for place in range(3) for step in range(1, 8)]
+    expected = [(origin, f"s{index}", str(step)) for origin in ("2020-03-01", "2020-03-08") for index in range(3) for step in range(1, 8)]
     assert [(row["origin"], row["series"], row["step"]) for row in rows] == expected
 
 
@@ -93,8 +93,8 @@ def test_covariates_static_columns_and_closures_are_used(backtest: Backtest) -> 
 def test_a_missing_row_is_unknown_and_times_may_be_numbers(backtest: Backtest) -> None:
     columns = long(np.full((3, 90), 10.0) + np.arange(90) % 7)
     columns["time"] = list(range(90)) * 3
-    kept = [place for place in range(270) if place % 11]
-    with_gaps = {name: [column[place] for place in kept] for name, column in columns.items()}
+    present = [index for index in range(270) if index % 11]
+    with_gaps = {name: [column[index] for index in present] for name, column in columns.items()}
     rows, _ = backtest(with_gaps, "--season", "7", "--horizon", "7", "--windows", "1")
     assert {row["origin"] for row in rows} == {"82"}
     assert all(float(row["mean"]) > 8 for row in rows)
