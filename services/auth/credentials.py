@@ -39,6 +39,7 @@ class Credentials:
 
 
 def _normalize(email: str) -> str:
+    email = email.strip()
     # No user has an invalid address. The sign-in fails as any other does, so that the caller learns nothing.
     with suppress(InvalidArgument):
         return email_address(email)

@@ -7,6 +7,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 from mesh.errors import ResourceExhausted
 from services.auth.client_address import ClientAddress
+from services.auth.domain import comparison_key
 
 # Attempts are counted until there was none for this long.
 WINDOW = timedelta(minutes=15)
@@ -55,8 +56,8 @@ class AttemptLimit:
 
 
 def sign_ins_to(email: str) -> AttemptLimit:
-    """Failed sign-ins to one account, whether it exists or not."""
-    return AttemptLimit(f"account {hashlib.sha256(email.encode()).hexdigest()}", _ALLOWED_PER_ACCOUNT, TooManySignIns)
+    """Failed sign-ins to one account, whether it exists or not, however its address is spelled."""
+    return AttemptLimit(f"account {hashlib.sha256(comparison_key(email).encode()).hexdigest()}", _ALLOWED_PER_ACCOUNT, TooManySignIns)
 
 
 def sign_ins_from(address: ClientAddress) -> AttemptLimit:

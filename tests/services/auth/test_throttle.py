@@ -48,6 +48,24 @@ def test_each_failed_sign_in_doubles_the_delay(ann: Person, database_url: str) -
     assert waits[-2:] == pytest.approx([900, 900], abs=2)
 
 
+def test_every_spelling_of_an_address_counts_for_the_same_account(grpc_stub: AuthServiceStub, bob: Person) -> None:
+    sam = Person(grpc_stub, "sam")
+    sam.signs_up()
+    spellings = [sam.email, sam.email.upper(), sam.email.title(), sam.email.replace("s", "\u017f", 1), f" {sam.email} "]
+    for spelling in spellings * 2:
+        bob.email = spelling
+        fail(bob, 1)
+    bob.email = sam.email.swapcase()
+    fail(bob, 1)
+    assert error_of(sam.signs_in).reason == "TOO_MANY_SIGN_INS"
+
+
+def test_blanks_around_an_address_are_ignored(ann: Person) -> None:
+    ann.signs_up()
+    ann.email = f"  {ann.email} "
+    assert ann.signs_in().access_token
+
+
 def test_the_delay_holds_from_any_address_and_after_a_restart(grpc_server: Auth, ann: Person, bob: Person, database_url: str) -> None:
     ann.signs_up()
     fail_until_delayed(ann, database_url)
