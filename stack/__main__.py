@@ -1,14 +1,14 @@
 """The commands of the local stack.
 
-python -m stack up [process ...]          starts all, or the named ones and those that they need
-python -m stack down
-python -m stack status
-python -m stack logs [process ...]
-python -m stack demo                       starts all, and fills the shop with the demo's data, models and people
-python -m stack land <file>                puts a file of raw sales into HDFS
+python -m stack up [process ...]          starts all processes, or the named ones and their dependencies
+python -m stack down                      stops all processes
+python -m stack status                    prints the state of each process
+python -m stack logs [process ...]        follows the logs
+python -m stack demo                      starts all processes, and fills the shop with demo data, models and users
+python -m stack land <file>               lands a file of raw sales in HDFS
 python -m stack run <process> <command>   runs a command with the settings and secrets of a process
-python -m stack train <command>           runs a command of the training pipeline's, such as `dvc repro`
-python -m stack install                   installs what every engine runs on
+python -m stack train <command>           runs a command of the training pipeline, such as `dvc repro`
+python -m stack install                   installs the programs of all engines
 """
 
 import fcntl
@@ -22,76 +22,85 @@ from pydantic import ValidationError
 
 from stack import training
 from stack.engines import jars, minio
-from stack.processes import control as stack
+from stack.processes import control
 from stack.processes.definitions import object_store_of, processes
 from stack.processes.supervisor import Supervisor
 from stack.settings import ROOT, Settings
 
 
 def main(arguments: list[str]) -> None:
-    # What is set there reaches the processes too, so that it is where one tunes them.
+    # The processes inherit the environment, so that the file configures them too.
     load_dotenv(ROOT / ".env")
-    settings = chosen()
-    folder = usable(settings.stack_folder)
-    supervisor = Supervisor(folder, settings.logs)
+    settings = _load_settings()
+    _prepare_folder(settings.stack_folder)
+    supervisor = Supervisor(settings.stack_folder, settings.logs)
     match arguments:
         case ["install"]:
-            # Whichever of them the settings choose: the tests run on all.
-            for install in (minio.install_program, jars.install_daemons, jars.install_s3a):
-                install()
+            _install_engines()
         case ["up", *names]:
-            with alone_in(folder):
-                stack.up(processes(settings), names, supervisor)
+            with _lock(settings.stack_folder):
+                control.up(processes(settings), names, supervisor)
         case ["down"]:
-            with alone_in(folder):
-                stack.down(processes(settings), supervisor)
+            with _lock(settings.stack_folder):
+                control.down(processes(settings), supervisor)
         case ["demo"]:
-            with alone_in(folder):
-                stack.up(processes(settings), [], supervisor)
-            # A program of its own, since what it takes is slow to load.
-            stack.execute([sys.executable, "-m", "stack.demo"], {})
+            with _lock(settings.stack_folder):
+                control.up(processes(settings), [], supervisor)
+            # A separate program, as its imports are slow.
+            control.execute([sys.executable, "-m", "stack.demo"], {})
         case ["status"]:
-            stack.status(processes(settings), supervisor)
+            control.status(processes(settings), supervisor)
         case ["logs", *names]:
-            stack.logs(supervisor, names)
+            control.logs(supervisor, names)
         case ["land", file]:
-            stack.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file])
+            control.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file])
         case ["run", name, *command] if command:
-            stack.run(processes(settings), name, command)
+            control.run(processes(settings), name, command)
         case ["train", *command] if command:
-            store = object_store_of(settings)
-            training.configure(settings, store)
-            stack.execute(command, training.environment(settings, store))
+            _train(settings, command)
         case _:
             sys.exit(__doc__)
 
 
-def chosen() -> Settings:
+def _load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        sys.exit("\n".join(f"{str(fault['loc'][0]).upper()}={fault['input']!r} will not do: {fault['msg']}." for fault in error.errors()))
+        sys.exit(
+            "\n".join(f"{str(detail['loc'][0]).upper()}={detail['input']!r} is invalid: {detail['msg']}." for detail in error.errors())
+        )
 
 
-def usable(folder: Path) -> Path:
+def _prepare_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "lock").touch()
     except OSError as error:
-        sys.exit(f"Nothing can be written to {folder} ({error.strerror}): make it yours, or let STACK_FOLDER name another.")
-    return folder
+        sys.exit(f"Cannot write to {folder} ({error.strerror}): change its owner, or set STACK_FOLDER to another folder.")
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Waits for another `up` or `down` of the same stack to end."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Holds the stack's lock, so that `up` and `down` run one at a time."""
     with (folder / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _install_engines() -> None:
+    """Installs the programs of all engines, including those that the settings do not choose: the tests run on all."""
+    for install in (minio.install_program, jars.install_daemons, jars.install_s3a):
+        install()
+
+
+def _train(settings: Settings, command: list[str]) -> None:
+    store = object_store_of(settings)
+    training.configure(settings, store)
+    control.execute(command, training.environment(settings, store))
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.exit("Interrupted; the same command goes on from here.")
+        sys.exit("Interrupted; run the same command again to continue.")

@@ -1,1 +1,1 @@
-"""What containers do besides serving: make what others need, and write down what they were told before they start."""
+"""Programs of the containers, besides the services: each writes configuration or creates what others need before they start."""

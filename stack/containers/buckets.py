@@ -1,4 +1,4 @@
-"""Makes the buckets and the users of the stack's own store: `python -m stack.containers.buckets`."""
+"""Creates the buckets and users of the stack's own S3 store: `python -m stack.containers.buckets`."""
 
 from minio.credentials.providers import AWSConfigProvider
 from pydantic import SecretStr
@@ -8,17 +8,17 @@ from stack.engines import minio, object_store
 from stack.settings import Settings
 
 
-class Root(EnvironmentSettings, env_prefix="MINIO_"):
-    """Read from the environment as `MINIO_...`. The users' keys are in the files by which they are told them."""
+class MinioSettings(EnvironmentSettings, env_prefix="MINIO_"):
+    """Read from the environment as `MINIO_...`. The users' keys are read from their credentials files."""
 
     root_password: SecretStr
 
 
 def main() -> None:
-    root, settings = read(Root), read(Settings)
+    password, settings = read(MinioSettings).root_password.get_secret_value(), read(Settings)
     keys = {user: AWSConfigProvider(f"/run/secrets/{user.name}.credentials").retrieve() for user in object_store.users(settings)}
     secret_keys = {user: key.secret_key for user, key in keys.items()}
-    minio.furnish("minio:9000", root.root_password.get_secret_value(), object_store.buckets(settings), secret_keys)
+    minio.create_buckets_and_users("minio:9000", password, object_store.buckets(settings), secret_keys)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Writes what the images of Hadoop are told once and for all: `python -m stack.containers.cluster FOLDER`.
+"""Writes the configuration of the Hadoop images: `python -m stack.containers.cluster FOLDER`.
 
-Its configuration, and for each daemon a file of Java's arguments: `java @FOLDER/namenode.arguments`.
+The folder then has Hadoop's own files, and for each daemon a file of arguments for Java: `java @FOLDER/namenode.arguments`.
 """
 
 import sys
@@ -10,25 +10,25 @@ from stack.engines import hadoop, spark
 from stack.settings import Settings
 
 DATA = Path("/var/lib/hadoop")
-# A node tells others the name that its container has on their network. Hadoop puts it in, as it does what differs by installation.
+# Hadoop substitutes environment variables. A node announces itself by the name of its container.
 CONTAINERS = {
-    "host": "0.0.0.0",  # noqa: S104 their network is private
+    "host": "0.0.0.0",  # noqa: S104 the containers' network is private
     "node_name": "${env.HOSTNAME}",
     "namenode_host": "namenode",
     "resourcemanager_host": "resourcemanager",
     "yarn_memory_mb": "${env.YARN_MEMORY_MB:-1536}",
 }
-# A daemon takes a hundred more, and its container has no more than both.
+# A daemon uses about 100 MB besides its heap; the memory limits of the containers are the sum of both.
 HEAPS = {"namenode": "144m", "datanode": "128m", "resourcemanager": "192m", "nodemanager": "160m", "history": "160m"}
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings()
-    for name, text in hadoop.configured(settings, DATA, CONTAINERS).items():
+    for name, text in hadoop.render_configuration(settings, DATA, CONTAINERS).items():
         (folder / name).write_text(text)
     for daemon, (main_class, _) in hadoop.DAEMONS.items():
-        (folder / f"{daemon}.arguments").write_text("\n".join([*hadoop.options(HEAPS[daemon], Path("/tmp")), main_class]))  # noqa: S108
+        (folder / f"{daemon}.arguments").write_text("\n".join([*hadoop.jvm_options(HEAPS[daemon], Path("/tmp")), main_class]))  # noqa: S108
     history = spark.history_options(settings.history_port, HEAPS["history"])
     (folder / "history.arguments").write_text("\n".join([*history, spark.HISTORY_SERVER]))
 

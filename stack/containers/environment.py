@@ -1,10 +1,10 @@
-"""Makes what the stacks of containers are told: `compose/.env`, and their secrets, each in a file of its own.
+"""Writes the settings and secrets of the containers: `.env`, and a file for each secret.
 
-    python3 -m stack.containers.environment            in this folder, where Compose looks for them
-    python3 -m stack.containers.environment FOLDER     in another, for `docker compose --env-file FOLDER/.env`
+    python3 -m stack.containers.environment            in compose/, where Compose looks for them
+    python3 -m stack.containers.environment FOLDER     in another folder, for `docker compose --env-file FOLDER/.env`
 
-What is there stays as it is, so that it is run again after a line of `.env` was changed. Runs on a bare Python, so it imports nothing
-but the standard library.
+Existing settings and secrets stay; run it again after a change of `.env`. Runs before any package is installed, so it imports only the
+standard library.
 """
 
 import json
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "compose"
-# Random, and known to nobody but who is given the file.
+# The random secrets.
 RANDOM = (
     "AUTH_SECRET",
     "CATALOG_SECRET",
@@ -26,7 +26,7 @@ RANDOM = (
     "POSTGRES_PASSWORD",
     "MINIO_ROOT_PASSWORD",
 )
-# The services that call others in their own name, and the users of the store.
+# The services that authenticate to others, and the users of the store.
 CLIENTS = ("recommender", "jobs")
 USERS = ("spark", "training", "mlflow")
 
@@ -38,66 +38,70 @@ def main(folder: Path) -> None:
         file.touch(mode=0o600)
         elsewhere = "" if folder == FOLDER else f"SECRETS={folder / 'secrets'}\n"
         file.write_text((FOLDER / ".env.example").read_text() + elsewhere)
-    chosen = settings(file) | os.environ
-    choose_profiles(file, chosen)
-    Secrets(folder / "secrets").make(chosen)
-    print(f"{file} says what is chosen, and {folder / 'secrets'} has the secrets.")
+    settings = _read_settings(file) | os.environ
+    _set_profiles(file, settings)
+    _SecretsFolder(folder / "secrets").create(settings)
+    print(f"Settings: {file}\nSecrets:  {folder / 'secrets'}")
 
 
-def settings(file: Path) -> dict[str, str]:
-    """What the lines of a file set."""
+def _read_settings(file: Path) -> dict[str, str]:
+    """The variables that a file sets, without empty ones."""
     lines = (line.partition("=") for line in file.read_text().splitlines() if re.match(r"\w+=", line))
     return {name: value.strip().strip("'\"") for name, _, value in lines if value.strip()}
 
 
-def choose_profiles(file: Path, chosen: Mapping[str, str]) -> None:
-    """Lets `.env` say which engines of our own are wanted: those that nobody else's take the place of."""
-    theirs = {"postgres": "POSTGRES_URL", "minio": "S3_ENDPOINT", "hadoop": "HADOOP_CONF_DIR"}
-    profiles = ",".join(profile for profile, setting in theirs.items() if not chosen.get(setting))
+def _set_profiles(file: Path, settings: Mapping[str, str]) -> None:
+    """Sets COMPOSE_PROFILES in `.env` to the engines that are not replaced by external ones."""
+    external = {"postgres": "POSTGRES_URL", "minio": "S3_ENDPOINT", "hadoop": "HADOOP_CONF_DIR"}
+    profiles = ",".join(profile for profile, setting in external.items() if not settings.get(setting))
     text = re.sub(r"^COMPOSE_PROFILES=.*$", f"COMPOSE_PROFILES={profiles}", file.read_text(), flags=re.MULTILINE)
     file.write_text(text)
 
 
-class Secrets:
-    """The secrets of an installation, each in a file of its own in a folder.
+class _SecretsFolder:
+    """The secrets of an installation, each in a file of its own.
 
-    Only its owner can go into the folder. The files may be read by the user of the containers too, each where it is mounted.
+    Only its owner can enter the folder. The files are readable by everyone, as the containers' user reads those that are mounted.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def make(self, chosen: Mapping[str, str]) -> None:
-        """Makes those that are missing, and tells what was chosen to those who need it."""
+    def create(self, settings: Mapping[str, str]) -> None:
+        """Generates the secrets that are missing, and writes those that follow from the settings."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         for name in RANDOM:
-            self._kept(name)
-        self._write("AUTH_SERVICE_SECRETS", json.dumps({client: self._kept(f"{client.upper()}_SERVICE_SECRET") for client in CLIENTS}))
-        url = chosen.get("POSTGRES_URL") or f"postgresql://hashiramart:{self._kept('POSTGRES_PASSWORD')}@postgres:5432/hashiramart"
+            self._random_secret(name)
+        self._write(
+            "AUTH_SERVICE_SECRETS", json.dumps({client: self._random_secret(f"{client.upper()}_SERVICE_SECRET") for client in CLIENTS})
+        )
+        url = (
+            settings.get("POSTGRES_URL") or f"postgresql://hashiramart:{self._random_secret('POSTGRES_PASSWORD')}@postgres:5432/hashiramart"
+        )
         self._write("DATABASE_URL", url)
-        self._write("DATABASE_DIRECT_URL", chosen.get("POSTGRES_DIRECT_URL") or url)
+        self._write("DATABASE_DIRECT_URL", settings.get("POSTGRES_DIRECT_URL") or url)
         for user in USERS:
-            access_key, secret_key = self._key(user, chosen)
-            # In the form that AWS's own tools read.
+            access_key, secret_key = self._key(user, settings)
+            # The format of AWS credentials files.
             self._write(f"{user}.credentials", f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n")
 
-    def _key(self, user: str, chosen: Mapping[str, str]) -> tuple[str, str]:
-        """By which this user of the store is known there."""
-        if not chosen.get("S3_ENDPOINT"):
-            return user, self._kept(f"S3_{user.upper()}_SECRET_KEY")
-        if missing := [name for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY") if not chosen.get(name)]:
-            sys.exit(f"{missing[0]}: S3_ENDPOINT wants it.")
-        return chosen["S3_ACCESS_KEY"], chosen["S3_SECRET_KEY"]
+    def _key(self, user: str, settings: Mapping[str, str]) -> tuple[str, str]:
+        """The access key and the secret key of a user of the store."""
+        if not settings.get("S3_ENDPOINT"):
+            return user, self._random_secret(f"S3_{user.upper()}_SECRET_KEY")
+        if missing := [name for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY") if not settings.get(name)]:
+            sys.exit(f"{missing[0]}: required with S3_ENDPOINT.")
+        return settings["S3_ACCESS_KEY"], settings["S3_SECRET_KEY"]
 
-    def _kept(self, name: str) -> str:
-        """A random secret, made when it is first asked for."""
+    def _random_secret(self, name: str) -> str:
+        """A random secret, generated on first use."""
         file = self._folder / name
         if not file.exists():
             self._write(name, secrets.token_urlsafe(32))
         return file.read_text()
 
     def _write(self, name: str, text: str) -> None:
-        # In place, for a container that runs has this very file.
+        # Written in place: a running container has this very file mounted.
         file = self._folder / name
         file.touch()
         file.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Makes MLflow's tables, then becomes its server: `python -m stack.containers.mlflow`."""
+"""Creates MLflow's tables, then becomes its server: `python -m stack.containers.mlflow`."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import PostgresDsn
 
 from mesh.settings import EnvironmentSettings, read
-from stack.containers.store import Store
+from stack.containers.store import StoreSettings
 from stack.engines import mlflow
 from stack.settings import Settings
 
@@ -14,19 +14,19 @@ NAMES = ("mlflow", "localhost", "127.0.0.1")
 CREDENTIALS = Path("/run/secrets/mlflow.credentials")
 
 
-class Server(EnvironmentSettings, env_prefix="MLFLOW_"):
+class MlflowSettings(EnvironmentSettings, env_prefix="MLFLOW_"):
     """Read from the environment as `MLFLOW_...`."""
 
     database_url: PostgresDsn
 
 
 def main() -> None:
-    settings, database_url = read(Settings), str(read(Server).database_url)
-    told = mlflow.told(settings, database_url, read(Store).url, CREDENTIALS, NAMES)
-    mlflow.make_tables(database_url, told)
-    # Nobody outside of its container sees what a process has in its environment.
-    command = mlflow.server("0.0.0.0", settings.mlflow_port)  # noqa: S104 the containers' network is private
-    os.execve(command[0], command, os.environ | told)
+    settings, database_url = read(Settings), str(read(MlflowSettings).database_url)
+    environment = mlflow.server_environment(settings, database_url, read(StoreSettings).url, CREDENTIALS, NAMES)
+    mlflow.create_tables(database_url, environment)
+    # The database's password is in the environment of this process only, not in that of the container, which the engine shows.
+    command = mlflow.server_command("0.0.0.0", settings.mlflow_port)  # noqa: S104 the containers' network is private
+    os.execve(command[0], command, os.environ | environment)
 
 
 if __name__ == "__main__":

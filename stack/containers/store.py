@@ -1,9 +1,9 @@
-"""Where containers find the store."""
+"""The address of the S3 store."""
 
 from mesh.settings import EnvironmentSettings
 
 
-class Store(EnvironmentSettings, env_prefix="STORE_"):
-    """Read from the environment as `STORE_...`. Each who has business with it is told a key by a file, as AWS's own tools read it."""
+class StoreSettings(EnvironmentSettings, env_prefix="STORE_"):
+    """Read from the environment as `STORE_...`. Keys are in AWS credentials files, one for each user of the store."""
 
     url: str

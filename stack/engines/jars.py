@@ -1,4 +1,4 @@
-"""What HDFS, YARN and Spark run on: Java, and the jars of their class paths, which Maven fetches by a pom.xml for each set."""
+"""The jars of HDFS, YARN and Spark, which Maven downloads by one pom.xml for each set."""
 
 import shutil
 import zipfile
@@ -9,29 +9,29 @@ from stack.engines import java
 
 POMS = install.ROOT / "compose" / "hadoop"
 DAEMONS = install.TOOLS / "hadoop"
-# The pages of HDFS, which are files and not classes.
+# The web pages of HDFS, as files.
 PAGES = DAEMONS / "pages"
 S3A = install.TOOLS / "s3a"
 
 
 def install_daemons() -> None:
-    """Lets `DAEMONS` hold the jars of HDFS and YARN; at once when it does already."""
-    if copied("daemons-pom.xml", DAEMONS):
+    """Downloads the jars of HDFS and YARN to `DAEMONS`, unless they are there."""
+    if _download("daemons-pom.xml", DAEMONS):
         with_pages = next(DAEMONS.glob("hadoop-hdfs-*-tests.jar"))
         with zipfile.ZipFile(with_pages) as archive:
             archive.extractall(PAGES, [name for name in archive.namelist() if name.startswith("webapps/")])
         with_pages.unlink()
-        complete("daemons-pom.xml", DAEMONS)
+        _mark_complete("daemons-pom.xml", DAEMONS)
 
 
 def install_s3a() -> None:
-    """Lets `S3A` hold the jars by which Spark reaches an S3 store; at once when it does already."""
-    if copied("s3a-pom.xml", S3A):
-        complete("s3a-pom.xml", S3A)
+    """Downloads the jars with which Spark reaches an S3 store to `S3A`, unless they are there."""
+    if _download("s3a-pom.xml", S3A):
+        _mark_complete("s3a-pom.xml", S3A)
 
 
-def copied(pom: str, folder: Path) -> bool:
-    """Fills a folder with the jars of this pom.xml. False if it was complete before."""
+def _download(pom: str, folder: Path) -> bool:
+    """Fills a folder with the jars of this pom.xml. Returns False if it was complete already."""
     java.install_runtime()
     stamp = folder / pom
     if stamp.exists() and stamp.read_bytes() == (POMS / pom).read_bytes():
@@ -40,10 +40,10 @@ def copied(pom: str, folder: Path) -> bool:
         install.install_packages("maven")
     shutil.rmtree(folder, ignore_errors=True)
     command = ["mvn", "--batch-mode", "--quiet", "--file", str(POMS / pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-    install.run(f"fetch the jars for {folder.name}", command, JAVA_HOME=str(java.HOME))
+    install.run(f"download the jars for {folder.name}", command, JAVA_HOME=str(java.HOME))
     return True
 
 
-def complete(pom: str, folder: Path) -> None:
-    """Marks a folder as complete, so that one left by an interruption never looks so."""
+def _mark_complete(pom: str, folder: Path) -> None:
+    """Copies the pom.xml into the folder, which is then taken for complete. After an interruption the folder has none."""
     shutil.copyfile(POMS / pom, folder / pom)

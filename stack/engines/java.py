@@ -1,4 +1,4 @@
-"""The Java that Hadoop and Spark run on: the machine's own if it will do, else the package manager's."""
+"""The Java runtime for Hadoop and Spark: an installed one if it is suitable, else one from the package manager."""
 
 import os
 import re
@@ -8,41 +8,41 @@ from pathlib import Path
 
 from stack import install
 
-# A link to the runtime, so that what is started by it is started by the same command wherever that lies.
+# A link to the runtime, so that commands stay the same wherever Java is installed.
 HOME = install.TOOLS / "java"
 VERSIONS = range(17, 22)
-# Debian and Ubuntu offer the one or the other.
+# Debian and Ubuntu each offer one of them.
 PACKAGE = "openjdk-17-jre-headless | openjdk-21-jre-headless"
 
 
 def install_runtime() -> None:
-    """Lets `HOME` be a Java runtime; at once when it is one already."""
-    if suitable(HOME):
+    """Makes `HOME` a link to a Java runtime, unless it is one."""
+    if _is_suitable(HOME):
         return
-    home = next(filter(suitable, homes()), None)
+    home = next(filter(_is_suitable, homes()), None)
     if home is None:
         install.install_packages(PACKAGE)
-        home = next(filter(suitable, homes()))
+        home = next(filter(_is_suitable, homes()))
     HOME.parent.mkdir(parents=True, exist_ok=True)
     HOME.unlink(missing_ok=True)
     HOME.symlink_to(home)
 
 
 def homes() -> Iterator[Path]:
-    """Where a Java may be, the most wanted first."""
-    if named := os.environ.get("JAVA_HOME"):
-        yield Path(named)
+    """Folders that may hold a Java runtime, in order of preference."""
+    if configured := os.environ.get("JAVA_HOME"):
+        yield Path(configured)
     if found := shutil.which("java"):
         yield Path(found).resolve().parents[1]
     yield from sorted(Path("/usr/lib/jvm").glob("*"))
 
 
-def suitable(home: Path) -> bool:
-    """Whether a whole Java runtime of a version that Spark runs on is there."""
+def _is_suitable(home: Path) -> bool:
+    """Whether a folder holds a complete Java runtime of a version that Spark supports."""
     try:
         release = (home / "release").read_text()
     except OSError:
         return False
     version = re.search(r'^JAVA_VERSION="(\d+)', release, re.MULTILINE)
-    # Runtimes that were cut down for other ends lack a module that Spark wants.
+    # Spark needs this module, which reduced runtimes lack.
     return version is not None and int(version[1]) in VERSIONS and "jdk.incubator.vector" in release

@@ -1,4 +1,4 @@
-"""The S3 store: its buckets, who may do what in them, and the files that tell each their key."""
+"""The S3 store: its buckets, its users and their permissions, and their credentials files."""
 
 from collections.abc import Mapping
 from configparser import ConfigParser
@@ -11,29 +11,33 @@ from stack.settings import Settings
 
 
 @dataclass(frozen=True)
-class User:
-    """Somebody with a key of their own, which their name is the public half of."""
+class StoreUser:
+    """A user of the store, with a key of its own."""
 
     name: str
+    """The user's name, which is also the access key."""
     writes: str
+    """The bucket that the user may read and write."""
     reads: tuple[str, ...] = ()
+    """The buckets that the user may only read."""
 
     @property
     def secret(self) -> str:
-        """What the secret half is called among the stack's secrets."""
+        """The name of the user's secret key among the stack's secrets."""
         return f"S3_{self.name.upper()}_SECRET_KEY"
 
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """A store to use, and the key of each user: its public and its secret half."""
+    """An S3 store and the keys of its users."""
 
     endpoint: str
     region: str
     keys: Mapping[str, tuple[str, str]]
+    """Access key and secret key, by the user's name."""
 
     def write_credentials(self, user: str, file: Path) -> None:
-        """Writes a user's key to a file in the form that AWS's own tools read."""
+        """Writes a user's key to an AWS credentials file."""
         access_key, secret_key = self.keys[user]
         profiles = ConfigParser(interpolation=None)
         profiles["default"] = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
@@ -42,8 +46,8 @@ class ObjectStore:
         files.replace(file, text.getvalue())
 
 
-def told_key(credentials: Path) -> dict[str, str]:
-    """What a program finds in its environment so that it takes its key from this file, and not from whoever starts it."""
+def credentials_environment(credentials: Path) -> dict[str, str]:
+    """The environment that makes a program take its key from this file, and not from variables it inherits."""
     return {
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
         "AWS_PROFILE": "default",
@@ -56,17 +60,17 @@ def buckets(settings: Settings) -> tuple[str, ...]:
     return settings.lake_bucket, settings.mlflow_bucket, settings.dvc_bucket
 
 
-def users(settings: Settings) -> tuple[User, ...]:
-    """Everyone who has business with the store, each with no more rights than that takes."""
+def users(settings: Settings) -> tuple[StoreUser, ...]:
+    """The users of the store, each with the least permissions it needs."""
     return (
-        User("spark", writes=settings.lake_bucket),
-        User("training", writes=settings.dvc_bucket, reads=(settings.lake_bucket,)),
-        User("mlflow", writes=settings.mlflow_bucket),
+        StoreUser("spark", writes=settings.lake_bucket),
+        StoreUser("training", writes=settings.dvc_bucket, reads=(settings.lake_bucket,)),
+        StoreUser("mlflow", writes=settings.mlflow_bucket),
     )
 
 
 def external(settings: Settings) -> ObjectStore | None:
-    """The store that the settings name, if they name one. There all users share a key."""
+    """The store at S3_ENDPOINT, or None if that is not set. All users share its key."""
     if settings.s3_endpoint is None or settings.s3_access_key is None or settings.s3_secret_key is None:
         return None
     key = settings.s3_access_key, settings.s3_secret_key.get_secret_value()

@@ -1,4 +1,4 @@
-"""The Python packages that the ETL takes, for clusters whose nodes do not have them."""
+"""An archive of the Python packages that the ETL needs, for clusters whose nodes do not have them."""
 
 import tarfile
 from collections.abc import Iterable
@@ -8,22 +8,22 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# What it imports beside Spark's own.
+# The packages that the ETL imports, besides those of Spark.
 IMPORTED = ("minio", "pydantic-settings", "structlog")
 
 
 def pack(file: Path) -> None:
-    """Writes them to an archive, as they are installed here."""
+    """Writes the installed packages and their dependencies to a .tar.gz file."""
     with tarfile.open(file, "w:gz", compresslevel=1) as archive:
-        for package in with_what_they_require(IMPORTED):
+        for package in _with_dependencies(IMPORTED):
             for path in package.files or ():
-                # Commands lie outside, and what was compiled may be gone.
+                # Scripts are outside of the packages, and compiled files may be missing.
                 if path.parts[0] != ".." and path.suffix != ".pyc":
                     archive.add(path.locate(), str(path))
 
 
-def with_what_they_require(names: Iterable[str]) -> Iterable[Distribution]:
-    """These installed packages, and all that they stand on."""
+def _with_dependencies(names: Iterable[str]) -> Iterable[Distribution]:
+    """These installed packages and, recursively, their dependencies."""
     found: dict[str, Distribution] = {}
     waiting = [canonicalize_name(name) for name in names]
     while waiting:

@@ -1,4 +1,4 @@
-"""SeaweedFS from its wheel: who may use it, and the command that serves a folder as an S3 store."""
+"""SeaweedFS from a wheel: its users and its command."""
 
 import json
 import sys
@@ -9,15 +9,18 @@ from minio import Minio
 from minio.error import S3Error
 
 from stack import files
-from stack.engines.object_store import User
+from stack.engines.object_store import StoreUser
 from stack.processes.probes import http_answers
 
-# How many ports it takes, the S3 store's first.
+# The number of consecutive ports it uses, of which the first is the S3 API's.
 PORTS = 10
 
 
-def initialise(folder: Path, users: Mapping[User, str]) -> None:
-    """Makes the folder, and tells who may do what in the store, each with this secret key."""
+def initialise(folder: Path, users: Mapping[StoreUser, str]) -> None:
+    """Creates the data folder, and writes the users and their permissions to a file in it.
+
+    users: secret keys by user
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     identities = [
         {
@@ -30,12 +33,15 @@ def initialise(folder: Path, users: Mapping[User, str]) -> None:
         }
         for user, secret_key in users.items()
     ]
-    files.replace(identities_file(folder), json.dumps({"identities": identities}, indent=2))
+    files.replace(_identities_file(folder), json.dumps({"identities": identities}, indent=2))
 
 
 def command(folder: Path, port: int, buckets: Sequence[str]) -> list[str]:
-    """Serves a folder on this port of the loopback until who started it is gone. Buckets that are missing are made."""
-    # It is several servers in one process, and each has a port for HTTP and one for gRPC.
+    """The command that serves a folder from `port` of the loopback until SIGTERM or the end of its parent process.
+
+    It creates buckets that are missing.
+    """
+    # SeaweedFS is several servers in one process, each with a port for HTTP and one for gRPC.
     servers = ["s3", "filer", "volume", "master", "admin"]
     ports = [
         option
@@ -44,18 +50,21 @@ def command(folder: Path, port: int, buckets: Sequence[str]) -> list[str]:
     ]
     unwanted = ["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     weed = str(Path(sys.executable).with_name("weed"))
-    options = [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={identities_file(folder)}"]
+    options = [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={_identities_file(folder)}"]
     return [
         *("setpriv", "--pdeathsig=TERM", "--", weed, "-logtostderr", "mini"),
         *(*options, f"-bucket={','.join(buckets)}", *ports, *unwanted),
     ]
 
 
-def ready(port: int, users: Mapping[User, str]) -> bool:
-    """Whether the store on this port serves these users, each by their secret key."""
+def ready(port: int, users: Mapping[StoreUser, str]) -> bool:
+    """Whether the store on this port serves these users and their buckets.
+
+    users: secret keys by user
+    """
     if not http_answers(port, "/healthz"):
         return False
-    # It answers before it has made the buckets, and refuses them until then.
+    # It answers requests before it has created the buckets.
     clients = {user.writes: Minio(f"127.0.0.1:{port}", user.name, key, secure=False, region="us-east-1") for user, key in users.items()}
     try:
         return all(client.bucket_exists(bucket) for bucket, client in clients.items())
@@ -63,5 +72,5 @@ def ready(port: int, users: Mapping[User, str]) -> bool:
         return False
 
 
-def identities_file(folder: Path) -> Path:
+def _identities_file(folder: Path) -> Path:
     return folder / "identities.json"

@@ -1,4 +1,4 @@
-"""Whether a process is ready to be used, asked the way its users ask."""
+"""Readiness checks over the protocols that the processes' clients use."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 1
 
 
 def grpc_serves(port: int) -> bool:
-    """Whether the gRPC server on this port of the loopback says that it serves."""
+    """Whether the gRPC server on this port of the loopback reports SERVING."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -20,14 +20,14 @@ def grpc_serves(port: int) -> bool:
             response_deserializer=HealthCheckResponse.FromString,
         )
         try:
-            answer: HealthCheckResponse = check(HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+            response: HealthCheckResponse = check(HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.RpcError:
             return False
-    return answer.status == HealthCheckResponse.SERVING
+    return response.status == HealthCheckResponse.SERVING
 
 
 def http_answers(port: int, path: str) -> bool:
-    """Whether the HTTP server on this port of the loopback answers 200 on this path."""
+    """Whether the HTTP server on this port of the loopback answers a GET of this path with success."""
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_SECONDS):
             return True
@@ -36,17 +36,17 @@ def http_answers(port: int, path: str) -> bool:
 
 
 def http_json(port: int, path: str) -> object:
-    """What the HTTP server on this port of the loopback says on this path; None if it says nothing."""
+    """The JSON that the HTTP server on this port of the loopback returns for this path, or None if it returns none."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_SECONDS) as answer:
-            said: object = json.load(answer)
-            return said
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_SECONDS) as response:
+            content: object = json.load(response)
+            return content
     except (OSError, http.client.HTTPException, ValueError):
         return None
 
 
 def listens(port: int) -> bool:
-    """Whether anything takes connections on this port of the loopback."""
+    """Whether anything accepts connections on this port of the loopback."""
     with socket.socket() as probe:
         probe.settimeout(TIMEOUT_SECONDS)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,4 +1,4 @@
-"""What there is to know of a process of the stack."""
+"""A process of the stack, with its dependencies and lifecycle hooks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,31 +8,33 @@ from stack.processes.supervisor import Program
 Action = Callable[[], None]
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     pass
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the stack: what is run, after what, and when it is ready."""
+    """A process of the stack, with its dependencies and lifecycle hooks."""
 
     program: Program
-    # On the loopback, each by the setting that moves it elsewhere. The first is where people or clients come to.
     ports: Mapping[str, int]
-    # About what it holds while nobody asks anything of it.
+    """Ports on the loopback, by the setting that changes them. The first is the one for users or clients."""
     memory_mb: int
+    """The approximate memory of the idle process."""
     ready: Callable[[], bool]
+    """Whether it can be used."""
     scheme: str = ""
+    """Of its address, such as `http://`."""
     after: tuple[str, ...] = ()
-    # Lets the machine have what it runs on; nothing is started before all have that.
-    install: Action = nothing
-    # Done before each start. May raise `CalledProcessError`, with what went wrong in its `stderr`.
-    prepare: Action = nothing
-    # Done once it is ready, before what comes after it is started; again at each `up`. May raise
-    # `RuntimeError`, with what went wrong.
-    furnish: Action = nothing
-    # Done before it is stopped.
-    retire: Action = nothing
+    """The names of the processes that have to be ready before it starts."""
+    install: Action = do_nothing
+    """Installs what it needs on the machine. Runs for all processes before any of them starts."""
+    prepare: Action = do_nothing
+    """Runs before each start. May raise `CalledProcessError` with an explanation in `stderr`."""
+    post_start: Action = do_nothing
+    """Runs once it is ready, before those that depend on it start, and again at each `up`. May raise `RuntimeError`."""
+    pre_stop: Action = do_nothing
+    """Runs before it is stopped."""
 
     @property
     def name(self) -> str:

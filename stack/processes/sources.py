@@ -1,4 +1,4 @@
-"""What our processes run, as a digest: it is part of what they are told, so that they are started again when it has changed."""
+"""Digests of code and packages, which are part of the processes' environment so that `up` restarts them after a change."""
 
 import hashlib
 import sys
@@ -6,18 +6,18 @@ from functools import cache
 
 from stack.install import REQUIREMENTS, ROOT
 
-# Our code, but for what stands beside it: the stack's own, tests, tools.
+# The folders of the code that the processes run: not the stack itself, tests or tools.
 FOLDERS = ("gateway", "gen", "lake", "mesh", "ml", "services", "spark")
 
 
 @cache
-def code() -> str:
-    """Of all our code as it lies here, and of the Python and the packages under it."""
+def code_digest() -> str:
+    """The digest of the code in this checkout, Python's version and the locked packages."""
     files = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file() and path.parent.name != "__pycache__")
     lines = [f"{path.relative_to(ROOT)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in sorted(files)]
-    return hashlib.sha256("".join([*lines, packages("dev")]).encode()).hexdigest()
+    return hashlib.sha256("".join([*lines, packages_digest("dev")]).encode()).hexdigest()
 
 
-def packages(role: str) -> str:
-    """Of the Python and the locked packages of a role."""
+def packages_digest(role: str) -> str:
+    """The digest of Python's version and the locked packages of a role: requirements/ROLE.txt."""
     return hashlib.sha256(sys.version.encode() + (REQUIREMENTS / f"{role}.txt").read_bytes()).hexdigest()

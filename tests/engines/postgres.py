@@ -26,7 +26,7 @@ class Postgres(Engine):
         postgres.initialise(folder / "data", self.password)
         # The data need not outlive a loss of power, so nothing waits for the disk.
         quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        super().__init__(folder, postgres.command(folder / "data", self.port, **quick | settings), lambda: postgres.accepts(self.port))
+        super().__init__(folder, postgres.command(folder / "data", self.port, **quick | settings), lambda: postgres.accepts_connections(self.port))
 
     def crash(self) -> None:
         """Ends it at once, as if killed; the next start recovers from its journal."""
@@ -69,7 +69,7 @@ class PgBouncer(Engine):
         lines = ["[databases]", f"* = host=127.0.0.1 port={server.port}", "[pgbouncer]"]
         configuration.write_text("\n".join(lines + [f"{name} = {value}" for name, value in options.items()]))
         command = [*postgres.as_ordinary_user(), "setpriv", "--pdeathsig=INT", "--", program, str(configuration)]
-        super().__init__(folder, command, lambda: postgres.accepts(self.port))
+        super().__init__(folder, command, lambda: postgres.accepts_connections(self.port))
 
     def url(self, postgres_url: str) -> str:
         """The way through the pooler to a database of its server."""

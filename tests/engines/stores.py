@@ -46,7 +46,7 @@ class Minio(Store):
 
     def start(self) -> None:
         super().start()
-        minio.furnish(f"127.0.0.1:{self._port}", self._password, self._buckets, self._keys)
+        minio.create_buckets_and_users(f"127.0.0.1:{self._port}", self._password, self._buckets, self._keys)
 
 
 class SeaweedFS(Store):
@@ -59,5 +59,5 @@ class SeaweedFS(Store):
         super().__init__(folder, seaweedfs.command(folder / "data", port, buckets), lambda: seaweedfs.ready(port, keys))
 
 
-def store(port: int, keys: dict[object_store.User, str]) -> ObjectStore:
+def store(port: int, keys: dict[object_store.StoreUser, str]) -> ObjectStore:
     return ObjectStore(f"http://127.0.0.1:{port}", "us-east-1", {user.name: (user.name, key) for user, key in keys.items()})

@@ -16,6 +16,7 @@ from services.jobs.settings import WorkerSettings
 from services.recommender.settings import Settings as RecommenderSettings
 from stack.containers import example
 from stack.engines import minio
+from stack.variables import variables
 from tests.stack.compose_files import FOLDER, STACKS, Service, services
 
 ROOT = FOLDER.parent
@@ -46,9 +47,8 @@ def told(service: Service) -> set[str]:
     return set(service.get("environment", {})) | secrets
 
 
-def variables(settings: type[BaseSettings]) -> set[str]:
-    """What the code reads."""
-    return {name for name, _ in example.described(settings)}
+def variable_names(settings: type[BaseSettings]) -> set[str]:
+    return {variable.name for variable in variables(settings)}
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -56,8 +56,8 @@ def test_a_process_is_told_of_every_setting_that_its_code_has_and_of_none_that_i
     settings, service = PROCESSES[process], dict(every_service())[process]
     prefixes = (str(settings.model_config["env_prefix"]), "MESH_")
     of_ours = {name for name in told(service) if name.startswith(prefixes)}
-    assert of_ours | OF_THE_IMAGE >= variables(settings) | variables(MeshSettings) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
-    assert of_ours <= variables(settings) | variables(MeshSettings)
+    assert of_ours | OF_THE_IMAGE >= variable_names(settings) | variable_names(MeshSettings) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+    assert of_ours <= variable_names(settings) | variable_names(MeshSettings)
 
 
 def test_the_example_of_settings_is_what_the_code_says() -> None:

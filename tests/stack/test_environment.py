@@ -1,4 +1,4 @@
-"""`make env`: what is chosen, and the secrets of the stacks of containers."""
+"""`make env`: the settings and secrets of the containers."""
 
 import stat
 from pathlib import Path
@@ -9,7 +9,7 @@ from stack.containers import environment
 
 
 @pytest.fixture(autouse=True)
-def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_external_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("POSTGRES_URL", "POSTGRES_DIRECT_URL", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY", "HADOOP_CONF_DIR"):
         monkeypatch.delenv(name, raising=False)
 
@@ -18,29 +18,29 @@ def secrets_of(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
 
 
-def test_secrets_are_made_once_and_only_their_owner_reaches_them(tmp_path: Path) -> None:
+def test_secrets_are_generated_once_and_only_their_owner_reaches_them(tmp_path: Path) -> None:
     environment.main(tmp_path)
-    made = secrets_of(tmp_path)
+    created = secrets_of(tmp_path)
     environment.main(tmp_path)
-    assert secrets_of(tmp_path) == made
-    assert len(set(made.values())) >= len(made) - 1
+    assert secrets_of(tmp_path) == created
+    assert len(set(created.values())) >= len(created) - 1
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
 
 
-def test_what_is_somebody_elses_is_not_started_and_its_address_and_key_are_handed_on(tmp_path: Path) -> None:
+def test_external_engines_replace_own_ones_and_their_addresses_and_keys_are_passed_on(tmp_path: Path) -> None:
     environment.main(tmp_path)
-    theirs = "POSTGRES_URL=postgresql://u:p@db.example.com/shop\nS3_ENDPOINT=https://s3.example.com\nS3_ACCESS_KEY=a\nS3_SECRET_KEY=b\n"
+    external = "POSTGRES_URL=postgresql://u:p@db.example.com/shop\nS3_ENDPOINT=https://s3.example.com\nS3_ACCESS_KEY=a\nS3_SECRET_KEY=b\n"
     with (tmp_path / ".env").open("a") as file:
-        file.write(theirs)
+        file.write(external)
     environment.main(tmp_path)
     assert "COMPOSE_PROFILES=hadoop\n" in (tmp_path / ".env").read_text()
-    made = secrets_of(tmp_path)
-    assert made["DATABASE_URL"] == made["DATABASE_DIRECT_URL"] == "postgresql://u:p@db.example.com/shop"
-    assert "aws_access_key_id = a\n" in made["spark.credentials"]
+    created = secrets_of(tmp_path)
+    assert created["DATABASE_URL"] == created["DATABASE_DIRECT_URL"] == "postgresql://u:p@db.example.com/shop"
+    assert "aws_access_key_id = a\n" in created["spark.credentials"]
 
 
-def test_a_store_without_a_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_store_without_a_key_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "https://s3.example.com")
     with pytest.raises(SystemExit, match="S3_ACCESS_KEY"):
         environment.main(tmp_path)

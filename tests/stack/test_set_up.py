@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stack import install
-from stack.processes import control as stack
+from stack.processes import control
 from stack.processes.process import Process
 from stack.processes.supervisor import Program
 from tests.e2e.stack import ROOT
@@ -18,17 +18,17 @@ from tests.e2e.stack import ROOT
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=rf"^The disk that holds {tmp_path} has less than 1000000000.0 GB free: make room"):
-        install.refuse_full_disk(tmp_path / "not" / "there" / "yet", 10**18)
+        install.check_disk_space(tmp_path / "not" / "there" / "yet", 10**18)
 
 
 def test_too_little_memory_is_named(tmp_path: Path) -> None:
     process = Process(Program("giant", [sys.executable], {}), {"GIANT_PORT": 1}, 10**9, lambda: True)
-    with pytest.raises(stack.NotUp, match=r"^HashiraMart wants 1000000000 MB of memory, and \d+ MB are free: end other programs"):
-        stack.refuse_small_machine([process], tmp_path)
-    stack.refuse_small_machine([replace(process, memory_mb=1)], tmp_path)
+    with pytest.raises(control.StartError, match=r"^HashiraMart wants 1000000000 MB of memory, and \d+ MB are free: end other programs"):
+        control.check_resources([process], tmp_path)
+    control.check_resources([replace(process, memory_mb=1)], tmp_path)
 
 
-def test_a_machine_without_java_and_without_a_way_to_install_it_is_told(tmp_path: Path) -> None:
+def test_a_machine_without_java_and_without_a_way_to_install_it_is_named(tmp_path: Path) -> None:
     program = "from stack.engines import java; java.homes = lambda: iter(()); java.HOME = java.HOME.parent / 'none'; java.install_runtime()"
     refusal = subprocess.run(
         [sys.executable, "-c", program], check=False, cwd=ROOT, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True

@@ -1,0 +1,235 @@
+"""The project's own programs as processes: the services, the gateway and the jobs worker."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from stack import training
+from stack.engines import hadoop, jars, object_store, spark
+from stack.engines.object_store import ObjectStore
+from stack.processes import sources
+from stack.processes.probes import grpc_serves, http_answers
+from stack.processes.process import Action, Process, do_nothing
+from stack.processes.supervisor import Program
+from stack.settings import ROOT, Settings
+
+HTTP = "http://"
+# The services that call others in their own name. Each authenticates by a secret that auth has too.
+CLIENTS = ("recommender", "jobs")
+SECRETS = (
+    *(f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")),
+    *(f"{client.upper()}_SERVICE_SECRET" for client in CLIENTS),
+)
+# Sums of floats depend on the number of threads, and training uses one. With few arenas, threads share the memory that they free.
+MODEL_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+@dataclass(frozen=True)
+class Backends:
+    """What the project's own programs connect to."""
+
+    settings: Settings
+    secrets: Mapping[str, str]
+    """The stack's secrets by name."""
+    database_url: str
+    store: ObjectStore
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.mlflow_port}"
+
+    @property
+    def auth_address(self) -> str:
+        return f"127.0.0.1:{self.settings.auth_port}"
+
+
+def services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
+    """The services and the gateway.
+
+    after: the names of the processes that services with tables depend on
+    """
+    own = [
+        _auth(backends, after),
+        _catalog(backends, after),
+        _recommender(backends, after),
+        _forecaster(backends),
+        _jobs(backends, after),
+    ]
+    return [*own, _gateway(backends.settings, own)]
+
+
+def worker(backends: Backends, after: tuple[str, ...]) -> Process:
+    """The jobs worker. If the cluster is not the stack's own, JOBS_YARN_URL and JOBS_WEBHDFS_URL have to be set."""
+    settings = backends.settings
+    port = settings.jobs_worker_port
+    # PATH is that of the shell that runs `up`; the worker sets its own for trainings.
+    shared = training.environment(settings, backends.store) | spark.submit_environment(settings)
+    del shared["PATH"]
+    environment = {
+        **shared,
+        **_cluster_environment(settings),
+        **_worker_environment(backends),
+        **object_store.credentials_environment(spark.credentials_file(settings)),
+        "MESH_AUTH_ADDRESS": backends.auth_address,
+        "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
+    }
+    return Process(
+        _program("jobs-worker", "services.jobs.worker", environment),
+        {"JOBS_WORKER_PORT": port},
+        memory_mb=100,
+        install=jars.install_daemons,
+        ready=partial(http_answers, port, "/metrics"),
+        scheme=HTTP,
+        prepare=partial(training.configure, settings, backends.store),
+        # The history server's preparation writes the properties and credentials that the worker submits applications with.
+        after=(*after, "history", "jobs"),
+    )
+
+
+def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
+    settings, secrets = backends.settings, backends.secrets
+    environment = {
+        "AUTH_SECRET": secrets["AUTH_SECRET"],
+        "AUTH_SERVICE_SECRETS": json.dumps({client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in CLIENTS}),
+        "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+    }
+    return _service_with_tables(backends, "auth", settings.auth_port, environment, after)
+
+
+def _catalog(backends: Backends, after: tuple[str, ...]) -> Process:
+    environment = {"CATALOG_SECRET": backends.secrets["CATALOG_SECRET"]}
+    return _service_with_tables(backends, "catalog", backends.settings.catalog_port, environment, after)
+
+
+def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
+    settings, secrets = backends.settings, backends.secrets
+    environment = {
+        "RECOMMENDER_SECRET": secrets["RECOMMENDER_SECRET"],
+        "RECOMMENDER_SERVICE_SECRET": secrets["RECOMMENDER_SERVICE_SECRET"],
+        "RECOMMENDER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
+        "RECOMMENDER_MLFLOW_URL": backends.mlflow_url,
+        "RECOMMENDER_MODEL_FOLDER": str(settings.data / "recommender"),
+        **MODEL_ENVIRONMENT,
+    }
+    # It watches the catalogue, with a token of its own from auth.
+    after = (*after, "auth", "catalog")
+    return _service_with_tables(backends, "recommender", settings.recommender_port, environment, after, memory_mb=300)
+
+
+def _forecaster(backends: Backends) -> Process:
+    """Depends on no other process: without MLflow, the service serves the model that it has on disk."""
+    settings = backends.settings
+    environment = {
+        "FORECASTER_MLFLOW_URL": backends.mlflow_url,
+        "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
+        "FORECASTER_SECRET": backends.secrets["FORECASTER_SECRET"],
+        **MODEL_ENVIRONMENT,
+    }
+    return _service(backends, "forecaster", settings.forecaster_port, environment, memory_mb=250)
+
+
+def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
+    environment = {"JOBS_SECRET": backends.secrets["JOBS_SECRET"]}
+    return _service_with_tables(backends, "jobs", backends.settings.jobs_port, environment, after)
+
+
+def _gateway(settings: Settings, services: Sequence[Process]) -> Process:
+    environment = {
+        "GATEWAY_LISTEN": f"127.0.0.1:{settings.gateway_port}",
+        **{f"GATEWAY_{service.name.upper()}_ADDRESS": service.address for service in services},
+    }
+    return Process(
+        _program("gateway", "gateway", environment),
+        {"GATEWAY_PORT": settings.gateway_port},
+        memory_mb=100,
+        ready=partial(http_answers, settings.gateway_port, "/healthz"),
+        scheme=HTTP,
+    )
+
+
+def _service_with_tables(
+    backends: Backends, name: str, port: int, environment: Mapping[str, str], after: tuple[str, ...], memory_mb: int = 100
+) -> Process:
+    """A service with tables in PostgreSQL, which are migrated before each start."""
+    environment = {**environment, f"{name.upper()}_DATABASE_URL": backends.database_url}
+    migrate = partial(_migrate, name, environment, backends.settings.logs / f"{name}.log")
+    return _service(backends, name, port, environment, after=after, memory_mb=memory_mb, prepare=migrate)
+
+
+def _service(
+    backends: Backends,
+    name: str,
+    port: int,
+    environment: Mapping[str, str],
+    *,
+    memory_mb: int,
+    after: tuple[str, ...] = (),
+    prepare: Action = do_nothing,
+) -> Process:
+    prefix = name.upper()
+    environment = {**environment, f"{prefix}_LISTEN": f"127.0.0.1:{port}", "MESH_AUTH_ADDRESS": backends.auth_address}
+    return Process(
+        _program(name, f"services.{name}", environment),
+        {f"{prefix}_PORT": port},
+        memory_mb=memory_mb,
+        ready=partial(grpc_serves, port),
+        after=after,
+        prepare=prepare,
+    )
+
+
+def _program(name: str, module: str, environment: Mapping[str, str]) -> Program:
+    """Runs a module until SIGTERM or the end of the parent process. A change of the code changes the program."""
+    command = ["setpriv", "--pdeathsig=TERM", "--", sys.executable, "-m", module]
+    return Program(name, command, {**environment, "CODE_SHA256": sources.code_digest()})
+
+
+def _cluster_environment(settings: Settings) -> dict[str, str]:
+    """The addresses of the stack's own HDFS and YARN; nothing if it uses another cluster."""
+    if settings.hadoop_conf_dir:
+        return {}
+    return {
+        "JOBS_YARN_URL": f"http://127.0.0.1:{settings.resourcemanager_port}",
+        "JOBS_WEBHDFS_URL": f"http://127.0.0.1:{settings.namenode_port}",
+        "LANDING_RAW_ROOT": hadoop.raw_root(settings),
+    }
+
+
+def _worker_environment(backends: Backends) -> dict[str, str]:
+    """The worker's own settings, but for its cluster."""
+    settings, store = backends.settings, backends.store
+    return {
+        "JOBS_DATABASE_URL": backends.database_url,
+        "JOBS_SPARK_HOME": str(spark.package()),
+        "JOBS_HADOOP_JARS": str(jars.DAEMONS),
+        "JOBS_SPARK_PROPERTIES": str(spark.submit_configuration(settings)),
+        "JOBS_STORE_URL": store.endpoint,
+        "JOBS_STORE_REGION": store.region,
+        "JOBS_LAKE_BUCKET": settings.lake_bucket,
+        "JOBS_CODE_COMMIT": _commit(),
+        "JOBS_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        "JOBS_SERVICE_SECRET": backends.secrets["JOBS_SERVICE_SECRET"],
+        "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
+        "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
+        "JOBS_MLFLOW_URL": backends.mlflow_url,
+    }
+
+
+def _commit() -> str:
+    """The commit of the checkout, or nothing outside of a git checkout."""
+    try:
+        return subprocess.run(["git", "rev-parse", "HEAD"], check=False, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _migrate(service: str, environment: Mapping[str, str], log: Path) -> None:
+    """Runs the migrations of a service, and appends their output to its log."""
+    command = [sys.executable, "-m", "mesh.migrate", service]
+    with log.open("a") as output:
+        subprocess.run(command, check=True, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.PIPE, text=True)
