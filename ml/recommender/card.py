@@ -31,7 +31,7 @@ products that the customer had not bought before; `no history`: first-time buyer
 
 Candidate recall: the best {length} of a list contain this share of what was bought in the test window: {recalls}.
 
-## Hyperparameters
+## RecommenderHyperparameters
 
 | name | value |
 |---|--:|

@@ -21,7 +21,7 @@ from ml.recommender.candidates import select_candidates
 from ml.recommender.card import write_card
 from ml.recommender.features import FEATURES, WINDOW
 from ml.recommender.history import PurchaseHistory, day_number
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 from ml.recommender.model import Recommender
 from ml.recommender.pairs_file import InvalidPairs
 from ml.recommender.request import RecommendationRequest
@@ -38,7 +38,7 @@ Purchased = dict[str, set[str]]
 def measure(folder: Path, hyperparameters: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a recipe in the test window of a folder of clean data."""
     data = read_data(folder)
-    recommender = fit_before(data, data.test_date, Hyperparameters.model_validate(hyperparameters))
+    recommender = fit_before(data, data.test_date, RecommenderHyperparameters.model_validate(hyperparameters))
     return _prefix("test", window_metrics(recommender, data))
 
 
@@ -78,7 +78,7 @@ def run_stage(report: Callable[[str], None]) -> None:
     values = _prefix("test", window_metrics(recommender, data))
     if recipe == "full":
         report(f"measuring in the validation window from {data.validation_date}")
-        before = fit_before(data, data.validation_date, Hyperparameters.model_validate(hyperparameters))
+        before = fit_before(data, data.validation_date, RecommenderHyperparameters.model_validate(hyperparameters))
         values |= _prefix("validation", window_metrics(before, data))
     for folder in (METRICS.parent, PLOTS, CARD.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def main() -> None:
         parser.error(f"--k is the length of the lists: {arguments.k} is too few")
     try:
         values = other_shops.evaluate(
-            arguments.train, arguments.test, arguments.k, Hyperparameters(), arguments.out, include_purchased=arguments.repeat
+            arguments.train, arguments.test, arguments.k, RecommenderHyperparameters(), arguments.out, include_purchased=arguments.repeat
         )
     except InvalidPairs as error:
         sys.exit(str(error))

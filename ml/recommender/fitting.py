@@ -16,7 +16,7 @@ from ml.recommender.customer import decay
 from ml.recommender.features import WINDOW, YEAR
 from ml.recommender.generators import TASTE_HALF_LIFE, Generators
 from ml.recommender.history import PurchaseHistory
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 from ml.recommender.item_item import fit_item_item
 from ml.recommender.matrices import binary_purchase_matrix, purchase_matrix
 
@@ -30,7 +30,9 @@ RECENT_DAYS = 4 * RECENT_HALF_LIFE
 COUNTRY_CUSTOMERS = 10
 
 
-def fit_generators(history: PurchaseHistory, names: Mapping[str, str], cutoff: int, hyperparameters: Hyperparameters) -> Generators:
+def fit_generators(
+    history: PurchaseHistory, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters
+) -> Generators:
     """The generators at a cutoff.
 
     history: ends before the cutoff
@@ -72,7 +74,7 @@ def graph_filter(matrix: sparse.csr_array, dimensions: int, seed: int) -> Floats
     return np.ascontiguousarray(vectors.T, np.float32)
 
 
-def als_factors(taste: sparse.csr_array, hyperparameters: Hyperparameters) -> Floats:
+def als_factors(taste: sparse.csr_array, hyperparameters: RecommenderHyperparameters) -> Floats:
     """The product factors of implicit ALS (Hu, Koren and Volinsky, 2008). Products × factors.
 
     taste: decayed purchases, customers × products
@@ -90,7 +92,7 @@ def als_factors(taste: sparse.csr_array, hyperparameters: Hyperparameters) -> Fl
     return factors
 
 
-def name_vectors(names: Sequence[str], hyperparameters: Hyperparameters) -> Floats:
+def name_vectors(names: Sequence[str], hyperparameters: RecommenderHyperparameters) -> Floats:
     """A vector of unit length for each name, by its words; zero for a name that shares none with another. Products × dimensions."""
     try:
         words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2).fit_transform(names)

@@ -1,9 +1,9 @@
-"""Hyperparameters of the recommender."""
+"""RecommenderHyperparameters of the recommender."""
 
 from pydantic import BaseModel
 
 
-class Hyperparameters(BaseModel, frozen=True, extra="forbid"):
+class RecommenderHyperparameters(BaseModel, frozen=True, extra="forbid"):
     """A recipe of `params.yaml`. The defaults hold for other shops' data."""
 
     seed: int = 1

@@ -4,14 +4,14 @@ import numpy as np
 from scipy import linalg, sparse
 
 from ml.recommender.arrays import Floats
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 
 # Above this number of products, inverting a products × products matrix costs too much, and the random walk replaces EASE.
 EASE_PRODUCTS = 10_000
 WALK_ALPHA, WALK_BETA, WALK_BLOCK = 0.7, 0.3, 1_000
 
 
-def fit_item_item(purchases: sparse.csr_array, hyperparameters: Hyperparameters) -> sparse.csr_array:
+def fit_item_item(purchases: sparse.csr_array, hyperparameters: RecommenderHyperparameters) -> sparse.csr_array:
     """What a purchase of the row's product adds to the score of the column's. Products × products.
 
     purchases: binary, customers × products
@@ -21,7 +21,7 @@ def fit_item_item(purchases: sparse.csr_array, hyperparameters: Hyperparameters)
     return random_walk(purchases, hyperparameters.item_neighbours)
 
 
-def ease(purchases: sparse.csr_array, hyperparameters: Hyperparameters) -> sparse.csr_array:
+def ease(purchases: sparse.csr_array, hyperparameters: RecommenderHyperparameters) -> sparse.csr_array:
     """The item-item matrix of EASE (Steck, 2019), cut to the strongest neighbours of each product. Products × products."""
     gram = (purchases.T @ purchases).toarray()
     gram[np.diag_indices_from(gram)] += hyperparameters.ease_penalty

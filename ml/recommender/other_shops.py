@@ -13,7 +13,7 @@ from lake.columns import COUNTRY, CUSTOMER_NUMBER, DATE, PRODUCT_ID, QUANTITY
 from ml.recommender import metrics
 from ml.recommender.arrays import Floats, Ints
 from ml.recommender.features import WINDOW
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 from ml.recommender.pairs_file import PRODUCT, USER, InvalidPairs
 from ml.recommender.pairs_model import PairsModel, top_k
 from ml.recommender.pairs_split import PairsSplit
@@ -27,7 +27,9 @@ BLOCK_SIZE = 250
 Block = tuple[Ints, Ints, Floats]
 
 
-def evaluate(train: Path, test: Path, k: int, hyperparameters: Hyperparameters, out: Path, *, include_purchased: bool) -> dict[str, float]:
+def evaluate(
+    train: Path, test: Path, k: int, hyperparameters: RecommenderHyperparameters, out: Path, *, include_purchased: bool
+) -> dict[str, float]:
     """Writes `user, product, rank, score` for every user of the test file, and returns the metrics of the lists.
 
     The recommender is fitted on times if the test file comes after the train file and there are enough days; else on pairs alone.
@@ -47,7 +49,7 @@ def evaluate(train: Path, test: Path, k: int, hyperparameters: Hyperparameters, 
     return metrics.scores(lists, split.truth, len(split.products), k)
 
 
-def recommend_by_pairs(split: PairsSplit, k: int, hyperparameters: Hyperparameters, include_purchased: bool) -> Iterator[Block]:
+def recommend_by_pairs(split: PairsSplit, k: int, hyperparameters: RecommenderHyperparameters, include_purchased: bool) -> Iterator[Block]:
     """Recommends by the pairs alone; users who are not in the train file get the most popular products."""
     model = PairsModel(split.purchase_matrix(), hyperparameters.seed)
     for users in _blocks(split.test_users[split.test_users < split.train_user_count]):
@@ -56,7 +58,7 @@ def recommend_by_pairs(split: PairsSplit, k: int, hyperparameters: Hyperparamete
         yield users, *top_k(np.tile(model.popularity, (len(users), 1)), k)
 
 
-def recommend_by_days(split: PairsSplit, k: int, hyperparameters: Hyperparameters, include_purchased: bool) -> Iterator[Block]:
+def recommend_by_days(split: PairsSplit, k: int, hyperparameters: RecommenderHyperparameters, include_purchased: bool) -> Iterator[Block]:
     """Recommends by the recommender itself, fitted on days."""
     numbers, events = _interactions(split)
     data = TrainingData(events, {})

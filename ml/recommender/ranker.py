@@ -11,7 +11,7 @@ from ml.recommender.arrays import Flags, Floats
 from ml.recommender.candidates import select_candidates
 from ml.recommender.features import FEATURES, ranker_features
 from ml.recommender.generators import GENERATORS
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 from ml.recommender.windows import TrainingWindow
 
 # The number of products that were not bought per customer of the blend, and their weight; those that were bought weigh 1.
@@ -20,7 +20,7 @@ BLEND_NEGATIVES, BLEND_NEGATIVE_WEIGHT = 500, 10.0
 REPEATS_OBJECTIVE, NEW_OBJECTIVE = "lambdarank", "rank_xendcg"
 
 
-def fit_blend(windows: Sequence[TrainingWindow], hyperparameters: Hyperparameters, *, include_purchased: bool) -> Floats:
+def fit_blend(windows: Sequence[TrainingWindow], hyperparameters: RecommenderHyperparameters, *, include_purchased: bool) -> Floats:
     """The weight of each generator's score, not negative: a logistic regression on whether products were bought. Shape (GENERATORS,).
 
     Without windows, all weights are 1.
@@ -42,7 +42,7 @@ def fit_blend(windows: Sequence[TrainingWindow], hyperparameters: Hyperparameter
 
 
 def fit_ranker(
-    windows: Sequence[TrainingWindow], blend: Floats, hyperparameters: Hyperparameters, *, include_purchased: bool
+    windows: Sequence[TrainingWindow], blend: Floats, hyperparameters: RecommenderHyperparameters, *, include_purchased: bool
 ) -> lgb.Booster | None:
     """A LightGBM ranker, fitted on one query per customer and window; None if no candidate was bought.
 
@@ -99,7 +99,7 @@ def _candidate_rows(windows: Sequence[TrainingWindow], blend: Floats, include_pu
                 yield ranker_features(generators, products, query.customer, candidates, query.scores, blended), was_bought
 
 
-def _lightgbm_parameters(hyperparameters: Hyperparameters, objective: str) -> dict[str, object]:
+def _lightgbm_parameters(hyperparameters: RecommenderHyperparameters, objective: str) -> dict[str, object]:
     return {
         "objective": objective,
         "lambdarank_truncation_level": 40,

@@ -17,7 +17,7 @@ from lake.columns import DATE, INTERACTIONS, NAME, PRODUCT_ID
 from ml.recommender.features import WINDOW, product_features
 from ml.recommender.fitting import fit_generators
 from ml.recommender.history import PurchaseHistory, day_number, rows_before
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 from ml.recommender.model import Recommender
 from ml.recommender.ranker import fit_blend, fit_ranker
 from ml.recommender.windows import training_windows
@@ -67,7 +67,7 @@ def read_recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
     return content["recipe"], content["recommender"][content["recipe"]]
 
 
-def fit_before(data: TrainingData, cutoff: date, hyperparameters: Hyperparameters) -> Recommender:
+def fit_before(data: TrainingData, cutoff: date, hyperparameters: RecommenderHyperparameters) -> Recommender:
     """Fits a recommender on the days before a cutoff, and on nothing else. Raises `ValueError` if there are none."""
     known = rows_before(data.interactions, cutoff)
     if not known.num_rows:
@@ -96,11 +96,11 @@ def fit_before(data: TrainingData, cutoff: date, hyperparameters: Hyperparameter
 def refit(folder: Path, hyperparameters: Mapping[str, Any]) -> Recommender:
     """Fits a recommender on all history in a folder of clean data."""
     data = read_data(folder)
-    return fit_before(data, data.through_date + timedelta(days=1), Hyperparameters.model_validate(hyperparameters))
+    return fit_before(data, data.through_date + timedelta(days=1), RecommenderHyperparameters.model_validate(hyperparameters))
 
 
 def run_stage(report: Callable[[str], None]) -> None:
     """Fits the selected recipe on the days before the test window, and saves the model."""
     data, (_, hyperparameters) = read_data(DATA), read_recipe(PARAMETERS)
     report(f"fitting on the days before {data.test_date}")
-    fit_before(data, data.test_date, Hyperparameters.model_validate(hyperparameters)).save(MODEL)
+    fit_before(data, data.test_date, RecommenderHyperparameters.model_validate(hyperparameters)).save(MODEL)

@@ -12,7 +12,7 @@ from ml.recommender.features import WINDOW, YEAR, product_features
 from ml.recommender.fitting import fit_generators
 from ml.recommender.generators import Generators
 from ml.recommender.history import PurchaseHistory, date_of, rows_before
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 
 # The days that must precede a window: a shorter history teaches nothing about ranking.
 HISTORY_DAYS = 2 * WINDOW
@@ -42,7 +42,7 @@ class TrainingWindow:
     """The products of the history that each customer bought in the window, at least one, in order of the customers' indices."""
 
     @classmethod
-    def at(cls, table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: Hyperparameters) -> "TrainingWindow":
+    def at(cls, table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters) -> "TrainingWindow":
         """The window from a cutoff on, of a table with the columns of `lake.columns.INTERACTIONS`."""
         history = PurchaseHistory.from_table(rows_before(table, date_of(cutoff)))
         later = PurchaseHistory.from_table(table).products_bought(cutoff, cutoff + WINDOW)
@@ -64,7 +64,9 @@ class TrainingWindow:
         return RankingQuery(customer, allowed, bought[allowed[bought]], self.generators.scores(customer))
 
 
-def training_windows(table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: Hyperparameters) -> list[TrainingWindow]:
+def training_windows(
+    table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters
+) -> list[TrainingWindow]:
     """The consecutive windows that end at the cutoff and, if the recipe says so, the same weeks of last year.
 
     Purchases from the cutoff on are not used. A window without HISTORY_DAYS before it, or without purchases, is left out.

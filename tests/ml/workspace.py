@@ -1,4 +1,4 @@
-"""A checkout of the pipeline with stand-ins for the models, and the commands that are run in it."""
+"""A checkout of the pipeline with stand-ins for the models, to run commands in."""
 
 import json
 import os
@@ -23,18 +23,17 @@ RECIPES = {"full": {"quality": 0.9}, "quick": {"quality": 0.8}}
 
 
 class Workspace:
-    """A git repository on a machine of its own, as far as DVC can tell: whatever it shares with another went through the store."""
+    """A git repository with a DVC cache of its own: it shares data with other workspaces only through the store."""
 
     def __init__(self, folder: Path, machine: Path, store: ObjectStore, mlflow: Mlflow) -> None:
         self.folder = folder
         settings = Settings.model_validate({"stack_folder": machine})
         training.configure(settings, store)
         here = {"PYTHONDONTWRITEBYTECODE": "1", "PIPELINE_MLFLOW_URL": mlflow.url, "DVC_NO_ANALYTICS": "1"}
-        # What the pipeline is told here.
         self.environment = training.environment(settings, store) | here
 
-    def furnish(self) -> None:
-        """Fills it with the pipeline as it is, the stand-ins in the models' places, and numbers for them."""
+    def create(self) -> None:
+        """Copies the pipeline, with the stand-ins in place of the models, and writes parameters for them."""
         for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "dvc.yaml"):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, self.folder / name)
@@ -50,17 +49,17 @@ class Workspace:
         self.run("git", "init", "--quiet")
         self.commit()
 
-    def set(self, **numbers: Any) -> None:
-        """Changes numbers in `params.yaml`."""
-        self._set("params.yaml", **numbers)
+    def set(self, **parameters: Any) -> None:
+        """Changes parameters in `params.yaml`."""
+        self._set("params.yaml", **parameters)
 
     def commit(self) -> None:
         self.run("git", "add", "--all")
         self.run("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message", "work")
 
     def run(self, *command: str, **environment: str) -> str:
-        """What a command prints; it is to end well."""
-        answer = subprocess.run(
+        """Runs a command, which must succeed, and returns its output."""
+        process = subprocess.run(
             command,
             check=False,
             cwd=self.folder,
@@ -69,14 +68,14 @@ class Workspace:
             text=True,
             timeout=900,
         )
-        assert answer.returncode == 0, answer.stdout + answer.stderr
-        return answer.stdout + answer.stderr
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout + process.stderr
 
     def dvc(self, *words: str) -> str:
         return self.run(sys.executable, "-m", "dvc", *words)
 
     def stages_run(self, *words: str) -> list[str]:
-        """The stages that `dvc repro` has to run."""
+        """Runs `dvc repro`, and returns the stages that it ran."""
         return [line.split("'")[1] for line in self.dvc("repro", *words).splitlines() if line.startswith("Running stage")]
 
     def _set(self, name: str, **content: Any) -> None:
@@ -84,5 +83,5 @@ class Workspace:
         yaml.dump({**(yaml.load(file) if file.exists() else {}), **content}, file)
 
     def registration(self, model: str) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = json.loads((self.folder / "registered" / f"{model}.json").read_text())
-        return told
+        registration: Mapping[str, Any] = json.loads((self.folder / "registered" / f"{model}.json").read_text())
+        return registration

@@ -1,4 +1,4 @@
-"""The stage fetches the data that the manifest names, checks it, and writes equal bytes for equal data."""
+"""The stage copies the data that the manifest names, verifies it, and writes equal bytes for equal data."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_tables_are_written_whole_beside_what_they_are(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_tables_are_written_with_their_dataset_and_origin(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     sha256 = lake.publish(customers=3)
     fetch(reader, tmp_path)
     table = pq.read_table(tmp_path / "clean" / "interactions.parquet")
@@ -58,34 +58,34 @@ def test_equal_data_of_another_run_gives_equal_bytes(lake: Lake, reader: Bucket,
     assert files(tmp_path / "one" / "clean") == files(tmp_path / "two" / "clean")
 
 
-def test_a_file_that_no_manifest_names_is_nobodys_data(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_a_file_that_is_not_in_the_manifest_is_ignored(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
     lake.bucket.write("clean/interactions/run=1/month=2011-12/part-1.parquet", b"left by a run that died")
     fetch(reader, tmp_path)
     assert pq.read_table(tmp_path / "clean" / "interactions.parquet").num_rows == 6
 
 
-def test_a_file_of_another_size_is_refused(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_a_file_of_another_size_is_invalid(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
     lake.bucket.write("clean/interactions/run=1/month=2011-12/part-0.parquet", b"cut short")
     with pytest.raises(InvalidCleanData, match="month=2011-12/part-0.parquet has 9 bytes, and by the manifest"):
         fetch(reader, tmp_path)
 
 
-def test_a_file_that_is_gone_is_named(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
     lake.bucket.remove(["clean/products/run=1/month=/part-0.parquet"])
     with pytest.raises(InvalidCleanData, match="There is no clean/products/run=1/month=/part-0.parquet"):
         fetch(reader, tmp_path)
 
 
-def test_before_the_first_etl_one_is_told_so(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_before_the_first_etl_the_message_says_so(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.bucket.remove([MANIFEST_KEY])
     with pytest.raises(InvalidCleanData, match="has the ETL been run"):
         fetch(reader, tmp_path)
 
 
-def test_a_half_published_data_set_is_not_read(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_a_half_published_dataset_is_not_read(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
     before = reader.read(DATASET_KEY)
     assert before is not None
@@ -95,7 +95,7 @@ def test_a_half_published_data_set_is_not_read(lake: Lake, reader: Bucket, tmp_p
         fetch(reader, tmp_path)
 
 
-def test_a_store_that_is_away_is_named_as_such(object_store: Store, lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+def test_an_unreachable_store_is_reported(object_store: Store, lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3)
     with object_store.stopped(), pytest.raises(StoreUnavailable, match="The store cannot be reached"):
         fetch(reader, tmp_path)

@@ -1,4 +1,4 @@
-"""The pipeline as its users run it: what has not changed is not done again, and what was done can be had elsewhere."""
+"""The pipeline as its users run it: unchanged stages are not run again, and their outputs can be pulled elsewhere."""
 
 import json
 import sys
@@ -27,7 +27,7 @@ def workspace(minio: Minio, mlflow: Mlflow, lake: Lake, tmp_path_factory: pytest
     """A checkout whose pipeline has run."""
     folder = tmp_path_factory.mktemp("checkout")
     workspace = Workspace(folder, tmp_path_factory.mktemp("machine"), minio.store, mlflow)
-    workspace.furnish()
+    workspace.create()
     lake.publish(customers=3)
     for model in MODELS:
         mlflow.forget(f"hashiramart-{model}")
@@ -35,38 +35,38 @@ def workspace(minio: Minio, mlflow: Mlflow, lake: Lake, tmp_path_factory: pytest
     yield workspace
 
 
-def test_what_has_not_changed_is_not_run_again(workspace: Workspace) -> None:
+def test_unchanged_stages_are_not_run_again(workspace: Workspace) -> None:
     assert workspace.stages_run() == []
 
 
-def test_the_same_data_published_again_runs_nothing(workspace: Workspace, lake: Lake) -> None:
+def test_publishing_the_same_data_again_runs_no_stage(workspace: Workspace, lake: Lake) -> None:
     lake.publish(customers=3, run="again")
     assert workspace.stages_run() == []
 
 
-def test_a_number_of_one_model_runs_that_model(workspace: Workspace) -> None:
+def test_changed_hyperparameters_run_the_stages_of_their_model(workspace: Workspace) -> None:
     workspace.set(forecaster={**RECIPES, "full": {"quality": 0.91}})
     assert sorted(workspace.stages_run()) == ["evaluate_forecaster", "register_forecaster", "train_forecaster"]
 
 
-def test_new_data_runs_what_depends_on_it(workspace: Workspace, lake: Lake) -> None:
+def test_new_data_runs_the_stages_that_depend_on_it(workspace: Workspace, lake: Lake) -> None:
     sha256 = lake.publish(customers=4)
     ran = workspace.stages_run("register_recommender")
     assert ran == ["get_cleaned_data", "train_recommender", "evaluate_recommender", "register_recommender"]
-    told = workspace.registration("recommender")
-    assert told["promoted"]
-    assert told["provenance"]["lineage"]["data_hash"] == sha256
-    assert told["provenance"]["lineage"]["raw_files"] == [f"sales.csv {'ab' * 32}"]
-    assert told["provenance"]["lineage"]["dvc_revision"].endswith(".dir")
+    registration = workspace.registration("recommender")
+    assert registration["promoted"]
+    assert registration["provenance"]["lineage"]["data_hash"] == sha256
+    assert registration["provenance"]["lineage"]["raw_files"] == [f"sales.csv {'ab' * 32}"]
+    assert registration["provenance"]["lineage"]["dvc_revision"].endswith(".dir")
     assert workspace.stages_run("register_recommender") == []
 
 
-def test_a_checkout_stays_clean_but_for_what_tells_of_the_training(workspace: Workspace) -> None:
+def test_training_changes_only_reports_and_the_lock_in_git(workspace: Workspace) -> None:
     changed = {line[3:] for line in workspace.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()}
     assert {Path(name).parts[0] for name in changed} <= {"cards", "metrics", "plots", "dvc.lock", "params.yaml"}
 
 
-def test_metrics_and_plots_are_dvcs(workspace: Workspace) -> None:
+def test_dvc_shows_metrics_and_plots(workspace: Workspace) -> None:
     shown = json.loads(workspace.dvc("metrics", "show", "--json"))
     values = shown[""]["data"]["metrics/recommender.json"]["data"]
     assert values == {"recommender.test.score": 0.9, "recommender.test.baseline.score": 0.5}
@@ -75,7 +75,7 @@ def test_metrics_and_plots_are_dvcs(workspace: Workspace) -> None:
     assert (point["recipe"], point["score"]) == ("recommender", "0.9")
 
 
-def test_a_clone_elsewhere_gets_everything(workspace: Workspace, minio: Minio, mlflow: Mlflow, tmp_path: Path) -> None:
+def test_a_clone_on_another_machine_pulls_all_outputs(workspace: Workspace, minio: Minio, mlflow: Mlflow, tmp_path: Path) -> None:
     workspace.commit()
     workspace.dvc("push", "register_recommender", "--with-deps")
     workspace.run("git", "clone", "--quiet", str(workspace.folder), str(tmp_path / "clone"))
@@ -91,26 +91,26 @@ def job(workspace: Workspace, folder: Path, id: str) -> tuple[dict[str, Any], st
     result, temporary, progress = folder / "result", folder / "temporary", folder / "progress"
     temporary.mkdir(parents=True)
     command = [sys.executable, "-m", "ml.pipeline", "--recipe", "quick", "--result", str(result), "recommender"]
-    said = workspace.run(*command, PIPELINE_JOB_ID=id, PIPELINE_PROGRESS=str(progress), TMPDIR=str(temporary))
+    output = workspace.run(*command, PIPELINE_JOB_ID=id, PIPELINE_PROGRESS=str(progress), TMPDIR=str(temporary))
     assert list(temporary.iterdir()) == []
     [line] = result.read_text().splitlines()
     lines = map(json.loads, progress.read_text().splitlines())
-    return json.loads(line), said, list(dict.fromkeys(line["stage"] for line in lines if line["message"]))
+    return json.loads(line), output, list(dict.fromkeys(line["stage"] for line in lines if line["message"]))
 
 
-def test_a_job_trains_by_another_recipe_and_leaves_the_checkout_alone(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_job_trains_with_another_recipe_and_leaves_the_checkout_as_it_is(workspace: Workspace, tmp_path: Path) -> None:
     before = workspace.run("git", "status", "--porcelain")
-    told, said, stages = job(workspace, tmp_path / "one", "job-8")
+    registration, output, stages = job(workspace, tmp_path / "one", "job-8")
     assert stages == ["train_recommender", "evaluate_recommender", "register_recommender"]
-    assert (told["provenance"]["recipe"], told["provenance"]["lineage"]["job_id"]) == ("quick", "job-8")
+    assert (registration["provenance"]["recipe"], registration["provenance"]["lineage"]["job_id"]) == ("quick", "job-8")
     # The full recipe was better by more than noise.
-    assert not told["promoted"]
-    assert "FAILED  test.score is no worse than the champion's: 0.8000, required 0.8820" in said
+    assert not registration["promoted"]
+    assert "FAILED  test.score is no worse than the champion's: 0.8000, required 0.8820" in output
     assert workspace.run("git", "status", "--porcelain") == before
 
-    again, said, stages = job(workspace, tmp_path / "two", "job-9")
+    again, output, stages = job(workspace, tmp_path / "two", "job-9")
     assert stages == ["register_recommender"]
-    # What was trained for one job serves the next, which registers its own version all the same.
-    assert "Running stage 'train_recommender'" not in said
-    assert int(again["version"]) == int(told["version"]) + 1
-    assert again["provenance"]["artifact_sha256"] == told["provenance"]["artifact_sha256"]
+    # The next job takes the trained model from the cache, and registers a version of its own.
+    assert "Running stage 'train_recommender'" not in output
+    assert int(again["version"]) == int(registration["version"]) + 1
+    assert again["provenance"]["artifact_sha256"] == registration["provenance"]["artifact_sha256"]

@@ -1,4 +1,4 @@
-"""The stage that registers: what was measured is judged, and what was fitted on all history is registered."""
+"""The stage that registers: it judges the metrics of the recipe, and registers the model fitted on all history."""
 
 import hashlib
 import json
@@ -31,14 +31,14 @@ DATES = {"first_date": "2011-11-05", "through_date": "2011-12-05"}
 
 
 class Stage:
-    """A folder where the earlier stages have run."""
+    """A folder in which the earlier stages have run."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self._settings = Settings(mlflow_url=url, job_id="job-7", code_commit="c0ffee")
 
     def register(self, quality: float, data: str = "first", *, rows: int = 3, limit: float | None = None, **numbers: float) -> Registration:
-        """Registers a recipe of this quality. The limit is one that holds on the data called `first`."""
+        """Registers a recipe of this quality. The limit holds on the data called `first`."""
         recipe = {"quality": quality, **numbers}
         rules = [{**rule, "at_least": limit} for rule in RULES]
         gate = {"noise": 0.02, "limits_of": sha256("first"), "recommender": rules, "forecaster": rules}
@@ -67,7 +67,7 @@ def sha256(data: str) -> str:
 
 @pytest.fixture
 def pipeline(mlflow: Mlflow, tmp_path: Path) -> Stage:
-    """A pipeline whose model nobody has registered yet."""
+    """A pipeline whose model has no version yet."""
     mlflow.forget(MODEL)
     return Stage(tmp_path, mlflow.url)
 
@@ -84,15 +84,15 @@ def failed(registration: Registration) -> list[tuple[str, float]]:
     return [(check.name, round(check.required, 4)) for check in registration.provenance.gate.checks if not check.passed]
 
 
-def test_the_first_good_model_is_promoted_with_all_that_is_known_of_it(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
+def test_the_first_model_that_passes_is_promoted_with_its_provenance(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
     registration = pipeline.register(0.9)
     assert registration.promoted
     version = champion(mlflow, loop)
     assert version
     assert (version.number, version.run_id, version.provenance) == (registration.version, registration.run_id, registration.provenance)
-    told = version.provenance
-    assert (told.recipe, told.metrics) == ("quick", {"test.score": 0.9, "test.baseline.score": 0.5})
-    assert told.lineage.model_dump() == {
+    provenance = version.provenance
+    assert (provenance.recipe, provenance.metrics) == ("quick", {"test.score": 0.9, "test.baseline.score": 0.5})
+    assert provenance.lineage.model_dump() == {
         "dvc_revision": "0123.dir",
         "data_hash": sha256("first"),
         "job_id": "job-7",
@@ -102,25 +102,25 @@ def test_the_first_good_model_is_promoted_with_all_that_is_known_of_it(pipeline:
     }
 
 
-def test_the_run_holds_the_papers_and_the_model_that_was_fitted_on_all_history(pipeline: Stage, mlflow: Mlflow, tmp_path: Path) -> None:
+def test_the_run_has_the_attachments_and_the_model_fitted_on_all_history(pipeline: Stage, mlflow: Mlflow, tmp_path: Path) -> None:
     run_id = pipeline.register(0.9).run_id
     client = MlflowClient(mlflow.url)
-    papers = {entry.path for entry in client.list_artifacts(run_id)}
-    assert papers == {"model", "figures", "recommender", "recommender.json", "params.yaml", "dvc.lock", "dataset.json"}
-    picture = Path(client.download_artifacts(run_id, "figures/score.png", str(tmp_path)))
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    attachments = {entry.path for entry in client.list_artifacts(run_id)}
+    assert attachments == {"model", "figures", "recommender", "recommender.json", "params.yaml", "dvc.lock", "dataset.json"}
+    figure = Path(client.download_artifacts(run_id, "figures/score.png", str(tmp_path)))
+    assert figure.read_bytes().startswith(b"\x89PNG")
     downloaded = Path(client.download_artifacts(run_id, "model", str(tmp_path)))
     assert Standin.load(downloaded).answer == 3
 
 
-def test_what_does_not_beat_the_baseline_stays_a_challenger(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
+def test_a_model_that_does_not_beat_the_baseline_stays_a_challenger(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
     registration = pipeline.register(0.5)
     assert (registration.promoted, failed(registration)) == (False, [("test.score beats the baseline", 0.5)])
     assert champion(mlflow, loop) is None
     assert MlflowClient(mlflow.url).get_model_version_by_alias(MODEL, "challenger").version == registration.version
 
 
-def test_what_is_worse_than_the_champion_does_not_take_its_place(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
+def test_a_model_that_is_worse_than_the_champion_does_not_replace_it(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
     first = pipeline.register(0.9)
     assert failed(pipeline.register(0.8)) == [("test.score is no worse than the champion's", 0.882)]
     version = champion(mlflow, loop)
@@ -129,29 +129,29 @@ def test_what_is_worse_than_the_champion_does_not_take_its_place(pipeline: Stage
     assert pipeline.register(0.89).promoted
 
 
-def test_on_other_data_the_champions_recipe_is_measured_anew(pipeline: Stage) -> None:
+def test_on_other_data_the_champions_recipe_is_measured_again(pipeline: Stage) -> None:
     pipeline.register(0.9)
     # There the champion's recipe comes to 0.7, not to 0.9.
     assert failed(pipeline.register(0.88, data="second", rows=2)) == [("test.score is no worse than the champion's", 0.686)]
     assert pipeline.register(0.89, data="second", rows=2).promoted
 
 
-def test_the_limits_hold_for_the_data_that_they_were_measured_on(pipeline: Stage) -> None:
+def test_limits_hold_only_on_the_data_that_they_were_measured_on(pipeline: Stage) -> None:
     assert failed(pipeline.register(0.9, limit=0.95)) == [("test.score is at least 0.95", 0.95)]
     assert pipeline.register(0.9, "second", limit=0.95).promoted
 
 
-def test_a_model_that_does_not_answer_as_it_did_is_not_registered(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
+def test_a_model_that_does_not_reproduce_its_answers_is_not_registered(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
     with pytest.raises(InvalidArtifact, match=r"answers 3\.0 and answered 4"):
         pipeline.register(0.9, lie=1)
     assert champion(mlflow, loop) is None
 
 
-def test_while_mlflow_is_away_nothing_is_fitted(pipeline: Stage, mlflow: Mlflow) -> None:
+def test_without_mlflow_nothing_is_fitted(pipeline: Stage, mlflow: Mlflow) -> None:
     with mlflow.stopped(), pytest.raises(RegistryUnavailable, match="cannot be reached"):
         pipeline.register(0.9)
     assert not (pipeline.folder / "registered").exists()
 
 
-def test_code_that_is_no_checkout_has_no_commit(tmp_path: Path) -> None:
+def test_code_outside_of_a_git_checkout_has_no_commit(tmp_path: Path) -> None:
     assert code_commit(tmp_path) == ""

@@ -1,1 +1,1 @@
-"""The recommender's tests."""
+"""Tests of the recommender."""

@@ -1,4 +1,4 @@
-"""Small shops whose customers are easy to see through."""
+"""Purchases of small shops whose customers are easy to predict."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -7,20 +7,22 @@ import numpy as np
 import pyarrow as pa
 
 from lake.columns import COUNTRY, CUSTOMER_NUMBER, DATE, PRODUCT_ID, QUANTITY
-from ml.recommender.hyperparameters import Hyperparameters
+from ml.recommender.hyperparameters import RecommenderHyperparameters
 from ml.recommender.train import TrainingData
 
 OPENING = date(2020, 1, 1)
-# Quick to learn, and enough for shops as small as these.
-SMALL = Hyperparameters(trees=10, leaves=4, graph_dimensions=8, name_dimensions=4, factors=8, factors_rounds=5, ease_penalty=30.0)
+# Quick to fit, and enough for shops as small as these.
+SMALL = RecommenderHyperparameters(
+    trees=10, leaves=4, graph_dimensions=8, name_dimensions=4, factors=8, factors_rounds=5, ease_penalty=30.0
+)
 
-# Customer, product, day since the opening, country.
-Purchase = tuple[str, str, int, str | None]
+# Customer, product, days since the opening, country.
+Sale = tuple[str, str, int, str | None]
 
 
-def interactions(purchases: Iterable[Purchase]) -> pa.Table:
-    """The clean table of these purchases, one piece each."""
-    customers, products, days, countries = zip(*purchases, strict=True)
+def interactions(sales: Iterable[Sale]) -> pa.Table:
+    """The clean table of these sales, of one piece each."""
+    customers, products, days, countries = zip(*sales, strict=True)
     return pa.table(
         {
             CUSTOMER_NUMBER: pa.array(customers, pa.string()),
@@ -33,15 +35,15 @@ def interactions(purchases: Iterable[Purchase]) -> pa.Table:
 
 
 def checkerboard(size: int = 24) -> TrainingData:
-    """Customers buy the products of their own colour, once each, except for the one on the diagonal."""
+    """Each customer has bought the products of their own colour, once each, but not the one on the diagonal."""
     squares = [(one, other) for one in range(size) for other in range(size) if one % 2 == other % 2 and one != other]
     return TrainingData(interactions((f"c{one:02}", f"p{other:02}", other % 7, "France") for one, other in squares), {})
 
 
 def habits(days: int = 150) -> TrainingData:
-    """Thirty customers of two tastes, tea and coffee, come every week or so, and mostly for what they always buy.
+    """Thirty customers of two tastes, tea and coffee, come about once a week, and mostly buy their favourites.
 
-    The odd ones are French, the even ones British; one product, `new`, appears in the last days, and one customer buys alone in Malta.
+    Odd customers are French, even ones British. One product, `new`, appears in the last days, and a single customer buys in Malta.
     """
     random = np.random.default_rng(0)
     names = {f"{taste}{number:02}": f"{colour} {taste}" for taste in ("tea", "coffee") for number, colour in enumerate(COLOURS)}

@@ -1,4 +1,4 @@
-"""A recommender answers anybody, truthfully, and the same from memory as from disk."""
+"""A recommender answers every customer, gives true reasons, and answers the same after loading."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def test_the_withheld_diagonal_of_a_checkerboard_is_found(board: Recommender) ->
         assert ids(ranking)[0] == f"p{number:02}"
 
 
-def test_the_ladder_step_by_step(recommender: Recommender, board: Recommender) -> None:
+def test_the_fallback_step_depends_on_what_is_known_of_the_customer(recommender: Recommender, board: Recommender) -> None:
     assert recommender.recommend(RecommendationRequest("04")).step is FallbackStep.RANKER
     assert recommender.recommend(RecommendationRequest(purchases=[bought("tea03")])).step is FallbackStep.RANKER
     assert board.recommend(RecommendationRequest("c04")).step is FallbackStep.BLEND
@@ -43,7 +43,7 @@ def test_the_ladder_step_by_step(recommender: Recommender, board: Recommender) -
     assert recommender.recommend(RecommendationRequest("nobody", viewed=["nothing"], country="Nowhere")).step is FallbackStep.POPULARITY
 
 
-def test_nobody_gets_an_empty_list_and_each_step_is_filled_up_to_all_products(recommender: Recommender) -> None:
+def test_every_fallback_step_ranks_all_products(recommender: Recommender) -> None:
     everything = sorted(recommender.product_indices)
     for request in (
         RecommendationRequest("04"),
@@ -54,7 +54,7 @@ def test_nobody_gets_an_empty_list_and_each_step_is_filled_up_to_all_products(re
         assert sorted(ids(recommender.recommend(request))) == everything
 
 
-def test_a_longer_list_begins_as_the_shorter_one_and_its_scores_never_rise(recommender: Recommender) -> None:
+def test_a_longer_list_begins_like_the_shorter_one_and_scores_never_rise(recommender: Recommender) -> None:
     for request in (
         RecommendationRequest("04"),
         RecommendationRequest("04", include_purchased=False),
@@ -66,7 +66,7 @@ def test_a_longer_list_begins_as_the_shorter_one_and_its_scores_never_rise(recom
         assert (np.diff(long.score) <= 0).all()
 
 
-def test_a_list_beyond_the_candidates_goes_on_by_the_blend(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_longer_than_the_candidates_is_continued_by_the_blend(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ids(recommender.recommend(RecommendationRequest("04"), limit=30))
     monkeypatch.setattr("ml.recommender.model.CANDIDATE_COUNT", 5)
     ranking = recommender.recommend(RecommendationRequest("04"), limit=30)
@@ -75,7 +75,7 @@ def test_a_list_beyond_the_candidates_goes_on_by_the_blend(recommender: Recommen
     assert (np.diff(ranking.score) <= 0).all()
 
 
-def test_filters_act_inside_the_list(recommender: Recommender) -> None:
+def test_only_allowed_products_are_recommended(recommender: Recommender) -> None:
     allowed = np.array([product.startswith("coffee") for product in recommender.product_indices])
     for request in (
         RecommendationRequest("04"),
@@ -89,13 +89,13 @@ def test_filters_act_inside_the_list(recommender: Recommender) -> None:
     assert len(recommender.recommend(RecommendationRequest("04"), np.zeros(len(allowed), bool))) == 0
 
 
-def test_what_was_bought_shows_only_where_it_may(recommender: Recommender) -> None:
+def test_purchased_products_are_recommended_only_if_included(recommender: Recommender) -> None:
     held = {purchase.product_id for purchase in recommender.purchases("04")}
     assert held & set(ids(recommender.recommend(RecommendationRequest("04"), limit=5)))
     assert not held & set(ids(recommender.recommend(RecommendationRequest("04", include_purchased=False))))
 
 
-def test_the_basket_shapes_the_list_and_does_not_show(recommender: Recommender) -> None:
+def test_the_basket_changes_the_list_and_is_not_recommended(recommender: Recommender) -> None:
     ranking = recommender.recommend(RecommendationRequest(basket=["tea03", "coffee01"]))
     assert not {"tea03", "coffee01"} & set(ids(ranking))
     assert (
@@ -104,18 +104,18 @@ def test_the_basket_shapes_the_list_and_does_not_show(recommender: Recommender) 
     )
 
 
-def test_a_stranger_who_looks_at_tea_is_shown_tea(recommender: Recommender) -> None:
+def test_an_unknown_customer_who_views_tea_is_recommended_tea(recommender: Recommender) -> None:
     assert not any(product.startswith("coffee") for product in ids(recommender.recommend(RecommendationRequest(viewed=["tea03"]), limit=8)))
     assert not any(product.startswith("tea") for product in ids(recommender.recommend(RecommendationRequest(carted=["coffee03"]), limit=8)))
 
 
-def test_a_purchase_that_the_history_does_not_know_acts_at_once(recommender: Recommender) -> None:
+def test_a_purchase_that_is_not_in_the_history_counts_at_once(recommender: Recommender) -> None:
     today = RecommendationRequest("00", purchases=[bought("tea05")], include_purchased=False)
     assert "tea05" in ids(recommender.recommend(RecommendationRequest("00", include_purchased=False)))
     assert "tea05" not in ids(recommender.recommend(today))
 
 
-def test_a_purchase_that_the_history_knows_counts_once(recommender: Recommender) -> None:
+def test_a_purchase_that_is_in_the_history_counts_once(recommender: Recommender) -> None:
     again, known = (
         recommender.customer(RecommendationRequest("04", purchases=recommender.purchases("04"))),
         recommender.customer(RecommendationRequest("04")),
@@ -123,13 +123,13 @@ def test_a_purchase_that_the_history_knows_counts_once(recommender: Recommender)
     assert (again.product.tolist(), again.age.tolist()) == (known.product.tolist(), known.age.tolist())
 
 
-def test_whatever_is_later_than_the_history_is_of_age_zero(recommender: Recommender) -> None:
+def test_purchases_after_the_history_have_age_zero(recommender: Recommender) -> None:
     soon, late = (recommender.customer(RecommendationRequest(purchases=[bought("tea05", days)])) for days in (0, 500))
     assert soon.age.tolist() == late.age.tolist() == [0]
     assert recommender.customer(RecommendationRequest(purchases=[bought("tea05", -10)])).age.tolist() == [10]
 
 
-def test_a_reason_is_true(recommender: Recommender) -> None:
+def test_reasons_are_true(recommender: Recommender) -> None:
     held = {purchase.product_id for purchase in recommender.purchases("04")}
     for repeats in (True, False):
         for one in recommender.recommend(RecommendationRequest("04", include_purchased=repeats)).recommendations(range(10)):
@@ -140,7 +140,7 @@ def test_a_reason_is_true(recommender: Recommender) -> None:
                 assert set(one.reason.product_ids) <= held
 
 
-def test_habits_and_looks_are_given_as_reasons(recommender: Recommender) -> None:
+def test_purchases_views_and_popularity_are_given_as_reasons(recommender: Recommender) -> None:
     kinds = {one.reason.kind for one in recommender.recommend(RecommendationRequest("04")).recommendations(range(10))}
     assert ReasonKind.BOUGHT_BEFORE in kinds
     (first, *_) = recommender.recommend(RecommendationRequest(viewed=["tea03"])).recommendations([0])
@@ -156,11 +156,11 @@ def test_habits_and_looks_are_given_as_reasons(recommender: Recommender) -> None
     assert (first.reason.kind, first.reason.text(str)) == (ReasonKind.POPULAR, "It sells well at present.")
 
 
-def test_what_everybody_has_bought_of_late_is_popular(recommender: Recommender) -> None:
+def test_a_product_that_everybody_bought_recently_is_popular(recommender: Recommender) -> None:
     assert ids(recommender.popular(limit=1)) == ["new"]
 
 
-def test_similar_products_are_bought_by_the_same_customers(recommender: Recommender) -> None:
+def test_similar_products_have_the_same_buyers(recommender: Recommender) -> None:
     ranking = recommender.similar("tea03")
     assert "tea03" not in ids(ranking)
     first = ranking.recommendations([0])[0]
@@ -170,7 +170,7 @@ def test_similar_products_are_bought_by_the_same_customers(recommender: Recommen
         recommender.similar("nothing")
 
 
-def test_a_product_that_few_have_bought_is_like_those_of_its_name() -> None:
+def test_a_product_with_few_buyers_is_similar_to_those_with_a_similar_name() -> None:
     data = habits()
     lonely = TrainingData(data.interactions.filter(data.interactions["product_id"].to_numpy() != "tea00"), data.names)
     rows = [*lonely.interactions.to_pylist(), {**lonely.interactions.to_pylist()[0], "product_id": "tea00"}]
@@ -182,7 +182,7 @@ def test_a_product_that_few_have_bought_is_like_those_of_its_name() -> None:
     assert "red" in data.names[first.product_id] or "tea" in data.names[first.product_id]
 
 
-def test_purchases_are_listed_the_latest_first(recommender: Recommender) -> None:
+def test_purchases_are_listed_latest_first(recommender: Recommender) -> None:
     days = [purchase.day for purchase in recommender.purchases("04")]
     assert days == sorted(days, reverse=True)
     assert days[0] > OPENING + timedelta(days=140)
@@ -190,9 +190,9 @@ def test_purchases_are_listed_the_latest_first(recommender: Recommender) -> None
         recommender.purchases("nobody")
 
 
-def test_nothing_after_the_cutoff_moves_anything(tmp_path: Path) -> None:
+def test_purchases_after_the_cutoff_change_nothing(earlier: Recommender, tmp_path: Path) -> None:
     data, cutoff = habits(), OPENING + timedelta(days=120)
-    fit_before(data, cutoff, SMALL).save(tmp_path / "as it was")
+    earlier.save(tmp_path / "as it was")
     rows = data.interactions.to_pylist()
     changed = [row | ({"product_id": "tea01", "quantity": 99, "country": "Malta"} if row[DATE] >= cutoff else {}) for row in rows]
     another = rows[0] | {"customer_number": "another", "product_id": "another"}
@@ -202,14 +202,13 @@ def test_nothing_after_the_cutoff_moves_anything(tmp_path: Path) -> None:
     assert artifact.digest(tmp_path / "as it was") == artifact.digest(tmp_path / "changed")
 
 
-def test_the_last_day_before_the_cutoff_does_move_something(tmp_path: Path) -> None:
-    data = habits()
-    for days in (120, 121):
-        fit_before(data, OPENING + timedelta(days=days), SMALL).save(tmp_path / str(days))
+def test_purchases_on_the_last_day_before_the_cutoff_count(earlier: Recommender, tmp_path: Path) -> None:
+    earlier.save(tmp_path / "120")
+    fit_before(habits(), OPENING + timedelta(days=121), SMALL).save(tmp_path / "121")
     assert artifact.digest(tmp_path / "120") != artifact.digest(tmp_path / "121")
 
 
-def test_the_same_data_in_another_order_gives_the_same_model(recommender: Recommender, tmp_path: Path) -> None:
+def test_the_order_of_rows_does_not_change_the_model(recommender: Recommender, tmp_path: Path) -> None:
     data = habits()
     order = np.random.default_rng(3).permutation(data.interactions.num_rows)
     fit_before(TrainingData(data.interactions.take(order), data.names), OPENING + timedelta(days=150), SMALL).save(tmp_path / "again")
@@ -217,7 +216,7 @@ def test_the_same_data_in_another_order_gives_the_same_model(recommender: Recomm
     assert artifact.digest(tmp_path / "again") == artifact.digest(tmp_path / "model")
 
 
-def test_a_loaded_model_answers_exactly_as_the_one_in_memory(recommender: Recommender, board: Recommender, tmp_path: Path) -> None:
+def test_a_loaded_model_answers_exactly_like_the_saved_one(recommender: Recommender, board: Recommender, tmp_path: Path) -> None:
     requests = [
         RecommendationRequest("04"),
         RecommendationRequest("04", include_purchased=False),
@@ -234,14 +233,14 @@ def test_a_loaded_model_answers_exactly_as_the_one_in_memory(recommender: Recomm
             assert again.recommendations(range(len(again))) == answer.recommendations(range(len(answer)))
 
 
-def test_a_model_that_answers_otherwise_is_refused(recommender: Recommender, tmp_path: Path) -> None:
+def test_a_model_that_does_not_reproduce_its_examples_is_invalid(recommender: Recommender, tmp_path: Path) -> None:
     recommender.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")
     with pytest.raises(InvalidArtifact, match="does not answer"):
         replace(loaded, weights_all=-loaded.weights_all, ranker_all=None).check()
 
 
-def test_a_model_of_other_features_or_other_bytes_is_refused(recommender: Recommender, tmp_path: Path) -> None:
+def test_an_artifact_with_other_features_or_other_bytes_is_invalid(recommender: Recommender, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     recommender.save(folder)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -255,13 +254,13 @@ def test_a_model_of_other_features_or_other_bytes_is_refused(recommender: Recomm
         Recommender.load(folder)
 
 
-def test_serving_imports_nothing_that_is_for_training() -> None:
+def test_serving_imports_no_training_library() -> None:
     absent = "implicit", "mlflow", "pandas", "pydantic_settings", "ruamel", "sklearn", "threadpoolctl"
     program = f"import sys; sys.modules.update(dict.fromkeys({absent})); import ml.recommender.model"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_too_little_to_learn_from_still_serves() -> None:
+def test_a_model_fitted_on_very_little_still_answers() -> None:
     tiny = fit_before(checkerboard(2 * 2), OPENING + timedelta(days=7), SMALL)
     assert tiny.recommend(RecommendationRequest("c00", include_purchased=False)).step is FallbackStep.BLEND
     with pytest.raises(ValueError, match="nobody bought"):
@@ -269,5 +268,5 @@ def test_too_little_to_learn_from_still_serves() -> None:
 
 
 def bought(product: str, days: int = 0) -> Purchase:
-    """One piece, so many days after the history ends."""
+    """One piece, so many days after the end of the history."""
     return Purchase(product, OPENING + timedelta(days=150 + days), 1)

@@ -1,4 +1,4 @@
-"""Another shop's data: whatever its ids and columns, every user gets a list, and bad input is refused by file, column and row."""
+"""Evaluation on another shop's data: every user gets a list, and invalid input is reported by file, column and row."""
 
 import json
 import sys
@@ -19,14 +19,14 @@ SQUARES = [(user, product) for user in range(SIZE) for product in range(SIZE) if
 
 
 class Shop:
-    """Runs the command on two files."""
+    """Runs the command on a train and a test file."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.train, self.test, self.out = (folder / f"{name}.parquet" for name in ("train", "test", "out"))
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
     def evaluate(self, train: pa.Table, test: pa.Table, *more: str) -> dict[str, float]:
-        """What is printed."""
+        """The printed metrics."""
         pq.write_table(train, self.train)
         pq.write_table(test, self.test)
         files = ["--train", str(self.train), "--test", str(self.test), "--out", str(self.out)]
@@ -35,14 +35,14 @@ class Shop:
         values: dict[str, float] = json.loads(self._capsys.readouterr().out)
         return values
 
-    def refusal(self, train: pa.Table, test: pa.Table) -> str:
-        """What the command ends with."""
-        with pytest.raises(SystemExit) as refused:
+    def error(self, train: pa.Table, test: pa.Table) -> str:
+        """The message that the command exits with."""
+        with pytest.raises(SystemExit) as raised:
             self.evaluate(train, test)
-        return str(refused.value)
+        return str(raised.value)
 
     def ranked(self) -> dict[object, list[object]]:
-        """What was written: each user's products, best first."""
+        """The written lists: each user's products, best first."""
         lists: dict[object, list[object]] = {}
         for row in pq.read_table(self.out).to_pylist():
             lists.setdefault(row["user"], []).append(row["product"])
@@ -70,7 +70,7 @@ def test_the_withheld_diagonal_of_a_checkerboard_is_found(shop: Shop, text: bool
     assert shop.ranked() == expected
 
 
-def test_what_a_user_has_shows_only_with_repeat(shop: Shop) -> None:
+def test_purchased_products_are_recommended_only_with_repeat(shop: Shop) -> None:
     train, test = pairs(SQUARES), pairs([(0, 2), (0, 0), (1, 1)])
     shop.evaluate(train, test, "--k", "24")
     assert set(shop.ranked()[0]) == {0, *range(1, SIZE, 2)}
@@ -82,13 +82,13 @@ def test_what_a_user_has_shows_only_with_repeat(shop: Shop) -> None:
 def test_every_user_of_the_test_file_gets_a_list_and_only_known_ones_are_scored(shop: Shop) -> None:
     values = shop.evaluate(pairs([*SQUARES, (50, 2), (51, 2)]), pairs([(0, 0), (99, 1), (98, 777)]), "--k", "3")
     assert set(shop.ranked()) == {0, 98, 99}
-    # Two more users have bought product 2 than any other.
+    # Product 2 has two more buyers than any other.
     assert shop.ranked()[99][0] == 2
     assert values["hit_rate_at_3"] == 1
 
 
 @pytest.mark.parametrize("unit", ["date", "timestamp", "seconds", "days"])
-def test_with_days_enough_the_ranker_learns_what_a_user_buys_again(shop: Shop, unit: str) -> None:
+def test_with_enough_days_the_ranker_learns_what_a_user_buys_again(shop: Shop, unit: str) -> None:
     random = np.random.default_rng(0)
     rows = [(user, (user + int(random.integers(3))) % SIZE, day) for user in range(60) for day in range(user % 7, 200, 7)]
     rows = [row for row in rows if row[2] < 196]
@@ -108,8 +108,8 @@ def test_with_days_enough_the_ranker_learns_what_a_user_buys_again(shop: Shop, u
     assert all(len(products) == 3 for products in shop.ranked().values())
 
 
-def test_a_catalogue_too_large_for_the_inverse_of_a_matrix_is_served(shop: Shop) -> None:
-    # Users of an even number buy what is next to each other, in a catalogue of 12,000 products.
+def test_a_catalogue_too_large_for_ease_is_recommended_from(shop: Shop) -> None:
+    # Two users each buy from the same 20 neighbouring products, in a catalogue of 12,000.
     rows = [(user, product) for user in range(1_200) for product in range(user // 2 * 20, user // 2 * 20 + 20) if (user + product) % 7]
     withheld = [(user, product) for user, product in ((user, user // 2 * 20 + 3) for user in range(1_200)) if (user + product) % 7 == 0]
     values = shop.evaluate(pairs(rows), pairs(withheld), "--k", "3")
@@ -129,20 +129,20 @@ def test_a_catalogue_too_large_for_the_inverse_of_a_matrix_is_served(shop: Shop)
         (pa.table({"user": pa.array([], pa.int64()), "product": pa.array([], pa.int64())}), "no rows"),
     ],
 )
-def test_bad_input_is_refused_by_file_column_and_row(shop: Shop, broken: pa.Table, named: str) -> None:
+def test_invalid_input_is_reported_by_file_column_and_row(shop: Shop, broken: pa.Table, named: str) -> None:
     good = pairs(SQUARES)
     for train, test, file in ((broken, good, shop.train), (good, broken, shop.test)):
-        sentence = shop.refusal(train, test)
-        assert str(file) in sentence
-        assert named in sentence
+        message = shop.error(train, test)
+        assert str(file) in message
+        assert named in message
 
 
-def test_files_that_do_not_fit_together_are_refused(shop: Shop) -> None:
-    assert "column `user`: string, but int64 in" in shop.refusal(pairs(SQUARES), pairs([(0, 0)], text=True))
-    assert "nothing to find" in shop.refusal(pairs(SQUARES), pairs([(99, 0)]))
+def test_files_that_do_not_fit_together_are_invalid(shop: Shop) -> None:
+    assert "column `user`: string, but int64 in" in shop.error(pairs(SQUARES), pairs([(0, 0)], text=True))
+    assert "nothing to find" in shop.error(pairs(SQUARES), pairs([(99, 0)]))
 
 
-def test_what_is_no_parquet_or_not_there_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_missing_or_not_parquet_is_reported(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(pairs(SQUARES), shop.test)
     monkeypatch.setattr(sys, "argv", ["evaluate", "--train", str(shop.train), "--test", str(shop.test), "--out", str(shop.out)])
     with pytest.raises(SystemExit, match="cannot be read"):
@@ -152,7 +152,7 @@ def test_what_is_no_parquet_or_not_there_is_refused(shop: Shop, monkeypatch: pyt
         evaluate.main()
 
 
-def test_dates_before_the_test_are_what_makes_times_count(shop: Shop) -> None:
+def test_times_are_used_only_if_they_are_before_the_test(shop: Shop) -> None:
     days = pa.array([date(2021, 1, 1) + timedelta(days=number % 200) for number in range(len(SQUARES))])
     same = pa.array([date(2021, 1, 1)] * SIZE)
     values = shop.evaluate(pairs(SQUARES, time=days), pairs(list(WITHHELD.items()), time=same), "--k", "1")

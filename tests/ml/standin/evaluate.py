@@ -1,4 +1,4 @@
-"""The stand-in's evaluation."""
+"""Evaluation of the stand-in."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The stand-in's training."""
+"""Training of the stand-in."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -31,7 +31,7 @@ Workers = Callable[..., WorkerProcess]
 def workspace(minio: Minio, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The checkout that the workers train in, and published clean data."""
     workspace = Workspace(tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("machine"), minio.store, mlflow)
-    workspace.furnish()
+    workspace.create()
     Lake(minio).publish(customers=3)
     return workspace
 
