@@ -14,7 +14,9 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """Read from the environment as `GATEWAY_...`. Addresses are `host:port`."""
 
     listen: str = "127.0.0.1:8000"
+    """The address to listen on."""
     workers: int = 2
+    """The number of worker processes."""
     tls_certificate: FilePath | None = None
     """With a certificate and its key, the gateway serves HTTPS only."""
     tls_key: FilePath | None = Field(None, validate_default=True)
@@ -23,10 +25,15 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """The contracts, as the descriptor set that `buf` writes."""
 
     auth_address: str = "127.0.0.1:50051"
+    """The address of the auth service."""
     catalog_address: str = "127.0.0.1:50052"
+    """The address of the catalog service."""
     recommender_address: str = "127.0.0.1:50053"
+    """The address of the recommender service."""
     forecaster_address: str = "127.0.0.1:50054"
+    """The address of the forecaster service."""
     jobs_address: str = "127.0.0.1:50055"
+    """The address of the jobs service."""
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """The networks of the proxies whose `X-Forwarded-For` is believed."""

@@ -53,22 +53,25 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     """Read from the environment as `MESH_...`. Times are in seconds, addresses are `host:port`."""
 
     auth_address: str = "127.0.0.1:50051"
+    """The address of the auth service."""
     jwt_issuer: str = "hashiramart"
+    """The issuer (`iss`) of access tokens."""
     jwt_audience: str = "hashiramart"
+    """The audience (`aud`) of access tokens."""
 
     tls_certificate: FilePath | None = None
     """The certificate of this process. With it, every port and channel speaks TLS."""
     tls_key: FilePath | None = None
-    """Its private key."""
+    """The private key of the certificate."""
     tls_ca: FilePath | None = None
     """The certificate of the authority that has issued the certificates of the other processes."""
     tls_require_client: bool = True
     """Whether a server accepts only clients with a certificate."""
     plaintext_allowed: bool = False
-    """Without TLS, only the loopback is served and called, unless the network in between is private: containers on one host."""
+    """Whether to serve and call other hosts than the loopback without TLS. For private networks only, such as containers on one host."""
 
     deadline_seconds: float = 10
-    """Of a unary call, unless its caller sets one."""
+    """The deadline of a unary call whose caller sets none."""
     stream_idle_seconds: float = 300
     """For how long a response stream may be silent before its client ends it."""
     drain_delay_seconds: float = 0.5
@@ -77,14 +80,19 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     """For how long a stopping server waits for the calls under way."""
 
     database_pool_size: int = 10
+    """The largest number of connections of a process to its database."""
     database_acquire_seconds: float = 2
+    """The longest wait for a free connection of the pool."""
     database_connect_seconds: float = 1.5
+    """The timeout for opening a connection."""
     database_statement_seconds: float = 5
+    """The timeout of a statement."""
     database_pooler: bool = False
     """Whether the database is behind a pooler in transaction mode (PgBouncer, Supabase, Neon), which keeps no session state."""
 
     log_level: str = "info"
+    """The least severe level that is logged: debug, info, warning or error."""
     metrics_listen: str = ""
-    """Where Prometheus scrapes the metrics of this process. Empty: nowhere."""
+    """The address at which this process serves metrics for Prometheus. If empty, it serves none."""
     otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
-    """Where spans are exported. Unset: nowhere. The other variables of OpenTelemetry (`OTEL_...`) apply as well."""
+    """The OTLP endpoint to which spans are exported. If unset, none are. OpenTelemetry's other variables (`OTEL_...`) apply as well."""

@@ -79,7 +79,7 @@ def _lines(section: Section) -> Iterator[str]:
     yield "| variable | default | meaning |"
     yield "|---|---|---|"
     for variable in variables(section.settings):
-        yield f"| `{variable.name}` | {_default(variable.field)} | {variable.description} |"
+        yield f"| `{variable.name}` | {_default(variable.field)} | {variable.description.replace('|', chr(92) + '|')} |"
     yield ""
 
 

@@ -15,8 +15,11 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     """Read from the environment as `AUTH_...`."""
 
     listen: str = "127.0.0.1:50051"
+    """The address to listen on."""
     database_url: PostgresDsn
+    """The URL of the PostgreSQL database."""
     recommender_address: str = "127.0.0.1:50053"
+    """The address of the recommender service."""
 
     secret: _Secret
     """Seals the signing keys in the database, and authenticates page tokens. The same for all replicas."""

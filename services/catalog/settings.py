@@ -11,7 +11,9 @@ class Settings(EnvironmentSettings, env_prefix="CATALOG_"):
     """Read from the environment as `CATALOG_...`."""
 
     listen: str = "127.0.0.1:50052"
+    """The address to listen on."""
     database_url: PostgresDsn
+    """The URL of the PostgreSQL database."""
     database_direct_url: PostgresDsn | None = None
     """The URL of PostgreSQL itself where `database_url` leads to a pooler. Without it, the service polls for changes."""
 

@@ -12,7 +12,9 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     """Read from the environment as `FORECASTER_...`."""
 
     listen: str = "127.0.0.1:50054"
+    """The address to listen on."""
     mlflow_url: str = "http://127.0.0.1:5000"
+    """The URL of MLflow."""
     model_folder: Path
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2

@@ -16,7 +16,9 @@ class Settings(EnvironmentSettings, env_prefix="JOBS_"):
     """Settings of the service, read from the environment as `JOBS_...`."""
 
     listen: str = "127.0.0.1:50055"
+    """The address to listen on."""
     database_url: PostgresDsn
+    """The URL of the PostgreSQL database."""
     database_direct_url: PostgresDsn | None = None
     """A direct connection to PostgreSQL if `database_url` leads to a pooler. Without one the service polls for changes."""
 
@@ -28,20 +30,27 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     """Settings of a worker, read from the environment as `JOBS_...`. Spark and Hadoop read their own: JAVA_HOME, HADOOP_CONF_DIR."""
 
     database_url: PostgresDsn
+    """The URL of the PostgreSQL database."""
 
     yarn_url: str = "http://127.0.0.1:8088"
+    """The ResourceManager's REST API."""
     yarn_user: str = "hashiramart"
+    """The user that submits applications to YARN."""
     spark_home: Path
+    """The folder of Spark."""
     hadoop_jars: Path
     """The folder of Hadoop's jars, including those of YARN's client."""
     spark_properties: Path
     """The properties file for `spark-submit`. It must not contain secrets, as Spark's web pages show it."""
 
     raw_root: str = "hdfs:///hashiramart/raw"
+    """The raw zone in HDFS."""
     store_url: str = "http://127.0.0.1:9000"
     """The S3 store. Its keys come from AWS's own variables, or from the file that AWS_SHARED_CREDENTIALS_FILE names."""
     store_region: str = "us-east-1"
+    """The region of the S3 store."""
     lake_bucket: str = "lake"
+    """The bucket of the clean data."""
     code_commit: str = ""
     """The commit that the data's manifest and the models' lineage name."""
 
@@ -59,18 +68,26 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     training_folder: Path = Field(default_factory=lambda: Path(gettempdir(), "hashiramart-training"))
     """Where each training gets a folder of its own."""
     mlflow_url: str = "http://127.0.0.1:5000"
+    """The URL of MLflow."""
     training_credentials_file: Path | None = None
     """The AWS credentials file with training's own key to the store."""
 
     lease_seconds: float = 15
     """After this time without a renewal, a job is taken over by another worker."""
     tick_seconds: float = 1
+    """The interval at which a worker advances its jobs."""
     submit_seconds: Annotated[float, Field(gt=0)] = 120
+    """The timeout of submitting an application."""
     job_seconds: float = 7200
+    """The timeout of a job: all attempts and the waits between them together."""
     attempts: Annotated[int, Field(ge=1)] = 8
+    """The largest number of attempts of a job."""
     retry_seconds: float = 10
+    """The delay before the second attempt; it doubles with each further one."""
     longest_retry_seconds: float = 300
+    """The longest delay between attempts."""
     log_lines_kept: Annotated[int, Field(ge=1)] = 20_000
+    """The largest number of log lines stored for a job."""
 
     @property
     def secrets(self) -> list[str]:

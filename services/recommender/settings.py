@@ -14,9 +14,13 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """Read from the environment as `RECOMMENDER_...`."""
 
     listen: str = "127.0.0.1:50053"
+    """The address to listen on."""
     database_url: PostgresDsn
+    """The URL of the PostgreSQL database."""
     catalog_address: str = "127.0.0.1:50052"
+    """The address of the catalog service."""
     mlflow_url: str = "http://127.0.0.1:5000"
+    """The URL of MLflow."""
     model_folder: Path
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2
