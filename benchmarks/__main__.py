@@ -81,7 +81,7 @@ def named(found: object) -> object:
         return {name: named(each) for name, each in found.items()}
     if isinstance(found, list):
         return [named(each) for each in found]
-    return found._asdict() if isinstance(found, (Sample, etl.Sample, learning.TrainingResult)) else found
+    return found._asdict() if isinstance(found, (Sample, etl.EtlSample, learning.TrainingResult)) else found
 
 
 def processor() -> str:
