@@ -1,4 +1,4 @@
-"""A running shop, as its people reach it: over REST."""
+"""A client of the shop's REST API."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -11,8 +11,8 @@ Json = dict[str, Any]
 TIMEOUT_SECONDS = 60
 
 
-class Refused(Exception):
-    """The shop does not do what was asked, and this is why."""
+class RestError(Exception):
+    """An error response of the REST API."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -20,14 +20,14 @@ class Refused(Exception):
 
 
 class Account(NamedTuple):
-    """What somebody signs in with."""
+    """The credentials of a user."""
 
     email: str
     password: str
 
 
-class Shop:
-    """The shop at an address such as `http://127.0.0.1:8000`. Each call may raise `Refused`."""
+class ShopClient:
+    """A client without a user, for a URL such as `http://127.0.0.1:8000`. Each call may raise `RestError`."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS)
@@ -39,45 +39,45 @@ class Shop:
         await self._http.aclose()
 
     async def sign_up(self, account: Account, name: str) -> None:
-        """Makes a customer's account."""
+        """Creates a customer's account."""
         body = {"email": account.email, "password": account.password, "display_name": name}
-        answered(await self._http.post("/users", json=body))
+        _content(await self._http.post("/users", json=body))
 
-    async def sign_in(self, account: Account) -> "Caller":
+    async def sign_in(self, account: Account) -> "UserClient":
         form = {"grant_type": "password", "username": account.email, "password": account.password}
-        return Caller(self._http, answered(await self._http.post("/auth/token", data=form))["access_token"])
+        return UserClient(self._http, _content(await self._http.post("/auth/token", data=form))["access_token"])
 
 
-class Caller:
-    """Somebody who has signed in. A token is good for minutes: sign in anew for each piece of work."""
+class UserClient:
+    """A client with a user's access token. The token expires within minutes: sign in again for each piece of work."""
 
     def __init__(self, http: httpx.AsyncClient, token: str) -> None:
         self._http = http
         self._headers = {"authorization": f"Bearer {token}"}
 
     async def call(self, method: str, path: str, **content: Any) -> Json:
-        return answered(await self._http.request(method, path, headers=self._headers, **content))
+        return _content(await self._http.request(method, path, headers=self._headers, **content))
 
     async def send_lines(self, path: str, messages: Iterable[Json]) -> Json:
-        """Posts many messages at once, and has the one answer to them."""
+        """Posts messages as JSON lines, and returns the response to all of them."""
         return await self.call("POST", path, content=b"".join(json.dumps(message).encode() + b"\n" for message in messages))
 
     async def lines(self, path: str) -> AsyncIterator[Json]:
-        """The messages of a stream, as they come."""
-        async with self._http.stream("GET", path, headers=self._headers, timeout=None) as answer:
-            if answer.is_error:
-                await answer.aread()
-                answered(answer)
-            async for line in answer.aiter_lines():
+        """Yields the messages of a stream as they arrive."""
+        async with self._http.stream("GET", path, headers=self._headers, timeout=None) as response:
+            if response.is_error:
+                await response.aread()
+                _content(response)
+            async for line in response.aiter_lines():
                 yield json.loads(line)
 
 
-def answered(answer: httpx.Response) -> Json:
-    """The content of an answer. Raises `Refused` for one that is none."""
-    content: Json = answer.json()
-    if "error" in content:  # as OAuth has it
-        raise Refused(content["error"], content["error_description"])
-    if answer.is_error:
+def _content(response: httpx.Response) -> Json:
+    """The JSON of a response. Raises `RestError` if it is an error."""
+    content: Json = response.json()
+    if "error" in content:  # OAuth's format
+        raise RestError(content["error"], content["error_description"])
+    if response.is_error:
         reasons = [detail["reason"] for detail in content["details"] if "reason" in detail]
-        raise Refused(next(iter(reasons), ""), content["message"])
+        raise RestError(next(iter(reasons), ""), content["message"])
     return content
