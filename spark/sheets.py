@@ -12,7 +12,7 @@ from itertools import pairwise
 from spark.errors import UnreadableFile
 from spark.raw_file import RawFile
 
-# A file with more jumps is not sorted by time at all. It is one sheet, since its exports cannot be told apart.
+# A file with more jumps is not sorted by time at all. It is one sheet, since nothing shows where an export begins.
 MAX_JUMPS = 50
 
 Block = tuple[str, int]
