@@ -1,4 +1,4 @@
-"""The gateway as a process of its own, before a service that answers what it was asked."""
+"""The gateway as a process, in front of a service that echoes requests."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from tests.loops import Loop, running_loop
 
 @pytest.fixture(scope="session")
 def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
-    """The contracts of the shop, and one with every shape that there is."""
+    """Our contracts, and one with every shape of binding and message."""
     return Contract(descriptors(tmp_path_factory.mktemp("descriptors")))
 
 
@@ -57,7 +57,7 @@ def gateway_url(contract: Contract, service: EverythingServer, metrics_url: str,
 def gateway(
     contract: Contract, service: EverythingServer, folder: Path, settings: dict[str, str]
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A gateway before a service, its URL and its process."""
+    """A gateway in front of a service: its URL and its process."""
     descriptors = folder / "descriptors.binpb"
     descriptors.write_bytes(contract.files.SerializeToString())
     address, listen = f"127.0.0.1:{service.port}", f"127.0.0.1:{free_port()}"

@@ -1,4 +1,4 @@
-"""Requests for every binding of the contracts: good ones of every shape, and what else people send."""
+"""Requests for every binding of the contracts: valid ones of every shape, and odd ones."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ CONTRACTS = (auth_pb2, catalog_pb2, recommender_pb2, forecaster_pb2, jobs_pb2)
 
 
 class Binding(NamedTuple):
-    """One way in which HTTP reaches a method. `body` is the field that the body fills, `*` for the whole request, empty for none."""
+    """An HTTP rule of a method. `body` is the field that the body fills, `*` for the whole request, empty for none."""
 
     method: MethodDescriptor
     http_method: str
@@ -67,7 +67,7 @@ NANOS = (0, 0, 5_000_000, 123_000, 120_000_000, 999_999_999, 1)
 
 
 def message(descriptor: Descriptor, random: Random) -> Message:
-    """A message with values of every kind, near the edges as often as not."""
+    """A message with random values of every type, half of them edge cases."""
     made = GetMessageClass(descriptor)()
     if isinstance(made, Timestamp):
         made.seconds, made.nanos = random.randint(-62_135_596_800, 253_402_300_799), random.choice(NANOS)
@@ -76,7 +76,7 @@ def message(descriptor: Descriptor, random: Random) -> Message:
         made.paths.extend(random.sample(("name", "price_cents", "category", "product.stock"), random.randint(0, 3)))
         return made
     for field in descriptor.fields:
-        # What a gateway says of a line that it could not read is not for clients to fill.
+        # The gateway itself fills the status of a line that it could not read.
         if random.random() < 0.3 or (field.message_type and field.message_type.full_name == "google.rpc.Status"):
             continue
         if field.is_repeated:
@@ -106,8 +106,8 @@ def scalar(field: FieldDescriptor, random: Random) -> Any:
     return random.choice(choices[field.type])
 
 
-def good_request(binding: Binding, random: Random) -> Request:
-    """A request that says a message of every kind in one of the ways in which it can be said."""
+def valid_request(binding: Binding, random: Random) -> Request:
+    """A valid request with a random message, in one of the ways to write it."""
     made = message(binding.method.input_type, random)
     path = binding.path
     for variable in binding.variables:
@@ -141,11 +141,11 @@ def body_of(content: Message, random: Random) -> bytes:
 
 
 def parameters(made: Message, random: Random, outer: str = "") -> Iterator[tuple[str, str]]:
-    """What of a message a query says."""
+    """A message as the parameters of a query."""
     for field, value in made.ListFields():
         name = outer + (field.name if random.random() < 0.5 else field.json_name)
         if isinstance(value, FieldMask) and not value.paths:
-            continue  # To them, an empty text is a mask of an empty path.
+            continue  # grpc-gateway reads an empty string as a mask of one empty path.
         if field.message_type and not isinstance(value, (Timestamp, FieldMask)):
             yield from parameters(value, random, f"{name}.")
         else:
@@ -165,7 +165,7 @@ def text_of(field: FieldDescriptor, value: Any, random: Random) -> str:
     return str(value)
 
 
-# What people write where a value of another kind belongs, as JSON.
+# JSON values to try in place of a value of any type.
 ODD_JSON = (
     *("null", "true", "false", "0", "-0", "7", "7.0", "1.5", "1e2", "1E400", "1e-1", "-1", "2147483647", "2147483648", "-2147483649"),
     *(
@@ -221,7 +221,7 @@ ODD_JSON = (
         '"0001-01-01T00:00:00+01:00"',
     ),
 )
-# The same in a query, as it stands there.
+# The same for a query, percent-encoded.
 ODD_TEXTS = (
     *(
         "",
@@ -273,7 +273,7 @@ ODD_TEXTS = (
 
 
 class Odd(NamedTuple):
-    """A request in which one value may not belong where it stands: what the place takes, and what stands there."""
+    """A request with one value that may be invalid: the type of its place, and the value as written."""
 
     request: Request
     kind: str
@@ -281,7 +281,7 @@ class Odd(NamedTuple):
 
 
 def odd_bodies(binding: Binding) -> Iterator[Odd]:
-    """The whole body, and each field of it alone in its object, as each value that may not belong there."""
+    """Each odd value as the whole body, and as each field of it alone."""
     if not binding.body:
         return
     path = plain_path(binding)
@@ -295,7 +295,7 @@ def odd_bodies(binding: Binding) -> Iterator[Odd]:
 
 
 def odd_queries(binding: Binding) -> Iterator[Odd]:
-    """Each field that a query fills as each text that may not belong there, and as several."""
+    """Each odd string as each field that a query fills, alone and repeated."""
     if binding.body == "*":
         return
     path = plain_path(binding)
@@ -309,7 +309,7 @@ def odd_queries(binding: Binding) -> Iterator[Odd]:
 
 
 def kind_of(field: FieldDescriptor) -> str:
-    """What a field takes, such as `int32`, `enum`, `repeated string` or `google.protobuf.Timestamp`."""
+    """The type of a field, such as `int32`, `enum`, `repeated string` or `google.protobuf.Timestamp`."""
     name = field.message_type.full_name if field.message_type else _TYPES[field.type]
     return f"repeated {name}" if field.is_repeated else name
 

@@ -1,4 +1,4 @@
-"""A contract with every shape that there is, and a service that answers what it was asked."""
+"""A contract with every shape of binding and message, and a service for it that echoes requests."""
 
 import asyncio
 import sysconfig
@@ -25,7 +25,7 @@ PACKAGE = "hashiramart.catalog.everything"
 
 
 def compiled(source: Path, folder: Path) -> FileDescriptorSet:
-    """The descriptors of one more contract, and of all that it imports."""
+    """The descriptors of a contract and of all that it imports."""
     target = folder / f"{source.stem}.binpb"
     includes = [source.parent, sysconfig.get_path("purelib"), files("grpc_tools") / "_proto"]
     options = [f"--descriptor_set_out={target}", "--include_imports", "--include_source_info"]
@@ -34,7 +34,7 @@ def compiled(source: Path, folder: Path) -> FileDescriptorSet:
 
 
 def descriptors(folder: Path) -> bytes:
-    """The contracts of the shop, and the one with everything."""
+    """The descriptors of our contracts and of this one."""
     shop = FileDescriptorSet.FromString((ROOT / "gen" / "descriptors.binpb").read_bytes())
     known = {file.name for file in shop.file}
     everything = compiled(Path(__file__).with_name("everything.proto"), folder)
@@ -43,7 +43,7 @@ def descriptors(folder: Path) -> bytes:
 
 
 class EverythingServer:
-    """Serves it, and remembers what was asked and how."""
+    """Serves it, and records the requests and their metadata."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -76,7 +76,7 @@ class EverythingServer:
     def _handlers(self) -> dict[str, Any]:
         unary: dict[str, Any] = dict.fromkeys(("Get", "Post", "Undo", "Replace", "Update"), partial(self._echo, "Everything"))
         unary |= {"GetSpecial": self._special, "GetInner": partial(self._echo, "Inner"), "CreateInner": self._create}
-        unary |= {"Remove": self._remove, "Refuse": self._refuse, "Wait": self._wait}
+        unary |= {"Remove": self._remove, "Fail": self._fail, "Wait": self._wait}
         streams = {"Import": partial(self._import, "ImportRequest"), "ImportStrictly": partial(self._import, "Inner")}
         return {
             **{name: grpc.unary_unary_rpc_method_handler(handler) for name, handler in unary.items()},
@@ -84,7 +84,7 @@ class EverythingServer:
             "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
         }
 
-    def _remember(self, kind: str, raw: bytes, context: Any) -> Any:
+    def _record(self, kind: str, raw: bytes, context: Any) -> Any:
         request = self.message(kind).FromString(raw)
         self.metadata = dict(context.invocation_metadata())
         self.requests.append(request)
@@ -92,7 +92,7 @@ class EverythingServer:
         return request
 
     async def _echo(self, kind: str, raw: bytes, context: Any) -> bytes:
-        self._remember(kind, raw, context)
+        self._record(kind, raw, context)
         return raw
 
     async def _special(self, raw: bytes, context: Any) -> bytes:
@@ -100,22 +100,22 @@ class EverythingServer:
         return special
 
     async def _create(self, raw: bytes, context: Any) -> bytes:
-        inner: bytes = self._remember("CreateInnerRequest", raw, context).inner.SerializeToString()
+        inner: bytes = self._record("CreateInnerRequest", raw, context).inner.SerializeToString()
         return inner
 
     async def _remove(self, raw: bytes, context: Any) -> bytes:
         return b""
 
-    async def _refuse(self, raw: bytes, context: Any) -> bytes:
-        name = self._remember("Everything", raw, context).text
+    async def _fail(self, raw: bytes, context: Any) -> bytes:
+        name = self._record("Everything", raw, context).text
         code = grpc.StatusCode[name.removeprefix("BARE_")]
         if name.startswith("BARE_"):
             await context.abort(code, "10.0.0.7:5432 said no")
         return await _abort(context, code, f"REASON_{name}")
 
     async def _wait(self, raw: bytes, context: Any) -> bytes:
-        """Waits for as many seconds as the text says."""
-        request = self._remember("Everything", raw, context)
+        """Waits for the number of seconds in the text."""
+        request = self._record("Everything", raw, context)
         try:
             await asyncio.sleep(float(request.text))
         except asyncio.CancelledError:
@@ -124,8 +124,8 @@ class EverythingServer:
         return raw
 
     async def _watch(self, raw: bytes, context: Any) -> AsyncIterator[bytes]:
-        """Two messages; then what the text says: an end, an error, or silence."""
-        what = self._remember("Everything", raw, context).text
+        """Sends two messages, then ends as the text says: at once, with an error, or never."""
+        what = self._record("Everything", raw, context).text
         if what == "forbidden":
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not for you")
         for number in (1, 2):
@@ -140,41 +140,41 @@ class EverythingServer:
                 raise
 
     async def _import(self, kind: str, rows: AsyncIterator[bytes], context: Any) -> bytes:
-        """Counts rows, and answers at once when one says so, or before the first if nobody may bring any."""
+        """Counts rows. Fails early at a row that says `enough`, and before the first for the caller `nobody`."""
         if dict(context.invocation_metadata()).get("authorization") == "nobody":
             return await _abort(context, grpc.StatusCode.PERMISSION_DENIED, "NOBODY")
-        answer = self.message("ImportResponse")()
+        response = self.message("ImportResponse")()
         self.requests.clear()
         async for raw in rows:
             row = self.message(kind).FromString(raw)
-            answer.row_count += 1
+            response.row_count += 1
             if kind == "ImportRequest" and row.WhichOneof("row") == "unreadable":
-                answer.problems.append(f"{answer.row_count}: {row.unreadable.message}")
+                response.problems.append(f"{response.row_count}: {row.unreadable.message}")
                 continue
             inner = row.inner if kind == "ImportRequest" else row
             if inner.text == "enough":
                 return await _abort(context, grpc.StatusCode.OUT_OF_RANGE, "ENOUGH")
-            if answer.row_count == 1:
-                answer.texts.append(inner.text)
+            if response.row_count == 1:
+                response.texts.append(inner.text)
         try:
-            # A cancelled stream ends like any other, and the cancellation comes a moment later.
+            # A cancelled stream ends like any other; the cancellation follows a moment later.
             await asyncio.sleep(0.05)
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        serialized: bytes = answer.SerializeToString()
+        serialized: bytes = response.SerializeToString()
         return serialized
 
     async def _issue_token(self, raw: bytes, context: Any) -> bytes:
-        """Refuses for the reason that the user is called by."""
-        request = self._remember("hashiramart.auth.v1.IssueTokenRequest", raw, context)
-        if code := _TOKEN_REFUSALS.get(request.username):
+        """Fails for the reason that is the user's name."""
+        request = self._record("hashiramart.auth.v1.IssueTokenRequest", raw, context)
+        if code := _TOKEN_ERRORS.get(request.username):
             return await _abort(context, code, request.username)
         serialized: bytes = self.message("hashiramart.auth.v1.Token")(access_token="a", token_type="Bearer").SerializeToString()
         return serialized
 
     async def _current_user(self, raw: bytes, context: Any) -> bytes:
-        """A token here is the name of a role."""
+        """Here, a token is the name of a role."""
         authorization = dict(context.invocation_metadata()).get("authorization")
         if not authorization:
             return await _abort(context, grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
@@ -188,7 +188,7 @@ class EverythingServer:
         return HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
 
 
-_TOKEN_REFUSALS = {
+_TOKEN_ERRORS = {
     "INVALID_GRANT": grpc.StatusCode.UNAUTHENTICATED,
     "INVALID_CLIENT": grpc.StatusCode.UNAUTHENTICATED,
     "UNSUPPORTED_GRANT_TYPE": grpc.StatusCode.INVALID_ARGUMENT,

@@ -29,7 +29,7 @@ SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs")
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends, byte by byte: `target` is the path and the query as they stand on the request line."""
+    """What a client sends, byte by byte: `target` is the path and the query of the request line."""
 
     http_method: str
     target: str
@@ -38,7 +38,7 @@ class Request:
 
 
 class Call(NamedTuple):
-    """What the backend was asked: the RPC's full name, its request messages, and the time that was left for it."""
+    """A call that the backend received: the RPC's full name, its request messages, its metadata, and the time until its deadline."""
 
     rpc: str
     requests: list[Message]
@@ -47,7 +47,7 @@ class Call(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a request."""
+    """The response to a request, and the calls it caused."""
 
     status: int
     headers: Mapping[str, str]
@@ -60,46 +60,46 @@ class Outcome(NamedTuple):
 
 
 class Backend(grpc.GenericRpcHandler):
-    """Every service in one server, which answers every RPC as it is told, or else emptily, and keeps what it was asked."""
+    """Every service in one server. It sends the responses that are set, or an empty one, and records the calls."""
 
     def __init__(self) -> None:
-        self.answers: list[Message] = []
-        self.refusal: Status | None = None
+        self.responses: list[Message] = []
+        self.error: Status | None = None
         self.delay_seconds = 0.0
         self.calls: list[Call] = []
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
         if not handler_call_details.method.startswith("/hashiramart."):
-            return None  # A channel may ask after a server's health.
+            return None  # A channel may check the server's health.
         method = rpc(handler_call_details.method)
 
-        # On the wire a single message is a stream of one, so that one handler serves every kind of RPC.
+        # On the wire a message is a stream of one, so that one handler serves every kind of RPC.
         def serve(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             request_type = GetMessageClass(method.input_type)
             received: list[Message] = [request_type.FromString(request) for request in requests]
             metadata = dict(context.invocation_metadata())
             left = context.time_remaining()
-            # Without a deadline gRPC says three centuries.
+            # Without a deadline gRPC returns three centuries.
             self.calls.append(Call(method.full_name, received, metadata, left if left and left < YEAR_SECONDS else None))
             time.sleep(self.delay_seconds)
-            yield from (answer.SerializeToString() for answer in self.answers)
-            if self.refusal is not None and self.refusal.details:
-                context.abort_with_status(rpc_status.to_status(self.refusal))
-            if self.refusal is not None:
-                context.abort(CODES[self.refusal.code], self.refusal.message)
-            if not (self.answers or method.server_streaming):
+            yield from (response.SerializeToString() for response in self.responses)
+            if self.error is not None and self.error.details:
+                context.abort_with_status(rpc_status.to_status(self.error))
+            if self.error is not None:
+                context.abort(CODES[self.error.code], self.error.message)
+            if not (self.responses or method.server_streaming):
                 yield b""
 
         return grpc.stream_stream_rpc_method_handler(serve)
 
 
 def rpc(path: str) -> MethodDescriptor:
-    """The method that a path of gRPC names, such as `/hashiramart.catalog.v1.CatalogService/GetProduct`."""
+    """The method of a gRPC path such as `/hashiramart.catalog.v1.CatalogService/GetProduct`."""
     return descriptor_pool.Default().FindMethodByName(path[1:].replace("/", "."))
 
 
 class Gateways:
-    """The backend, and what each of the two gateways in front of it makes of a request."""
+    """Both gateways in front of the backend."""
 
     def __init__(self, backend: Backend, theirs: str, ours: str) -> None:
         self._backend = backend
@@ -107,10 +107,10 @@ class Gateways:
         self._connections: dict[str, HTTPConnection] = {}
 
     def both(
-        self, request: Request, answers: Iterable[Message] = (), refusal: Status | None = None, delay_seconds: float = 0
+        self, request: Request, responses: Iterable[Message] = (), error: Status | None = None, delay_seconds: float = 0
     ) -> tuple[Outcome, Outcome]:
-        """The referee's outcome, then ours, while the backend answers like this."""
-        self._backend.answers, self._backend.refusal, self._backend.delay_seconds = list(answers), refusal, delay_seconds
+        """The referee's outcome, then ours, while the backend responds like this."""
+        self._backend.responses, self._backend.error, self._backend.delay_seconds = list(responses), error, delay_seconds
         return self._outcome(self._theirs, request), self._outcome(self._ours, request)
 
     def close(self) -> None:
@@ -121,21 +121,21 @@ class Gateways:
         self._backend.calls = []
         connection = self._connections.setdefault(address, HTTPConnection(address, timeout=20))
         try:
-            # Piece by piece, for a client that is polite would mend what is broken on purpose.
+            # Line by line, since a client library would correct what is invalid on purpose.
             connection.putrequest(request.http_method, request.target, skip_accept_encoding=True)
             for name, value in request.headers.items():
                 connection.putheader(name, value)
             if request.body is not None:
                 connection.putheader("Content-Length", str(len(request.body)))
-            with suppress(BrokenPipeError):  # Who refuses a body may answer before it has all come.
+            with suppress(BrokenPipeError):  # A body that is too large may be answered before it has arrived.
                 connection.endheaders(request.body)
-            answer = connection.getresponse()
-            body = answer.read()
+            response = connection.getresponse()
+            body = response.read()
         except (HTTPException, OSError):
             connection.close()
             raise
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        return Outcome(answer.status, headers, body, self._backend.calls)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Outcome(response.status, headers, body, self._backend.calls)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tests.gateway.everything import EverythingServer
 from tests.gateway.test_rest import connection
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-# Requests that are answered before their body has been read, and how.
+# Requests whose body is not needed for the response, and its status.
 UNREAD = [
     ("POST", "/everything", 415),
     ("POST", "/nowhere", 404),
@@ -41,15 +41,15 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 @pytest.mark.parametrize("length", [6, 60_000, MAX_DRAINED])
 def test_a_connection_outlives_the_errors_that_do_not_read_the_body(gateway_url: str, length: int) -> None:
     rounds = 320 if length == 6 else 40
-    assert answers(gateway_url, rounds, length) == Counter({status: 8 * rounds * count for status, count in expected().items()})
+    assert responses(gateway_url, rounds, length) == Counter({status: 8 * rounds * count for status, count in expected().items()})
 
 
 def expected() -> Counter[int]:
     return Counter(status for _, _, status in UNREAD)
 
 
-def answers(url: str, rounds: int, length: int) -> Counter[int]:
-    """How eight clients are answered that send headers first and then a body, each on one connection of which none may be lost."""
+def responses(url: str, rounds: int, length: int) -> Counter[int]:
+    """The statuses that eight clients get, each on one connection that must not be lost. They send a body apart from its headers."""
     with ThreadPoolExecutor(8) as pool:
         return sum(pool.map(lambda _: statuses(url, rounds, length), range(8)), Counter[int]())
 
@@ -62,9 +62,9 @@ def statuses(url: str, rounds: int, length: int) -> Counter[int]:
         for _ in range(rounds):
             for method, path, _ in UNREAD:
                 wire.request(method, path, b"a=" + b"b" * (length - 2), FORM)
-                answer = wire.getresponse()
-                answer.read()
-                counted[answer.status] += 1
+                response = wire.getresponse()
+                response.read()
+                counted[response.status] += 1
                 assert wire.sock is sock, (method, path)
     return counted
 
@@ -79,10 +79,10 @@ def test_the_answer_to_a_body_that_is_too_long_to_be_discarded_arrives(gateway_u
     with client(gateway_url) as wire:
         for _ in range(20):
             wire.request("POST", path, b"b" * length, FORM)
-            answer = wire.getresponse()
-            assert answer.status in (404, 405, 415)
-            assert answer.headers["connection"] == "close"
-            assert json.load(answer)["code"]
+            response = wire.getresponse()
+            assert response.status in (404, 405, 415)
+            assert response.headers["connection"] == "close"
+            assert json.load(response)["code"]
             assert wire.sock is None
 
 
@@ -116,12 +116,12 @@ def test_an_upload_that_was_answered_early_may_be_sent_to_its_end(gateway_url: s
     with client(gateway_url) as wire:
         for _ in range(20):
             wire.request("POST", "/everything:import", line * (2 * MAX_BODY // len(line)))
-            answer = wire.getresponse()
-            assert (answer.status, answer.headers["connection"]) == (400, "close")
-            assert json.load(answer)["details"][0]["reason"] == "ENOUGH"
+            response = wire.getresponse()
+            assert (response.status, response.headers["connection"]) == (400, "close")
+            assert json.load(response)["details"][0]["reason"] == "ENOUGH"
 
 
-def test_a_request_that_the_server_cannot_read_is_refused_with_notice_of_the_close(gateway_url: str) -> None:
+def test_the_close_after_a_request_that_is_not_http_is_announced(gateway_url: str) -> None:
     for request in (b"nonsense\r\n\r\n", b"GET /healthz HTTP/1.1\r\nx: " + b"a" * 200_000 + b"\r\n\r\n"):
         with connection(gateway_url) as wire:
             wire.sendall(request)
@@ -143,7 +143,7 @@ def test_an_idle_connection_stays_open_as_long_as_the_setting_says(contract: Con
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_a_proxy_that_keeps_connections_has_no_bad_gateway(gateway_url: str, tmp_path: Path) -> None:
     with nginx(gateway_url, tmp_path) as url:
-        assert answers(url, 50, 6) + answers(url, 10, 60_000) == Counter({status: 480 * n for status, n in expected().items()})
+        assert responses(url, 50, 6) + responses(url, 10, 60_000) == Counter({status: 480 * n for status, n in expected().items()})
     log = (tmp_path / "errors.log").read_text()
     assert "upstream" not in log, log
 

@@ -1,4 +1,4 @@
-"""Which rules of a contract the gateway serves, and which it will not start with."""
+"""Which rules of a contract the gateway serves, and which keep it from starting."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ syntax = "proto3";
 package hashiramart.catalog.odd;
 import "google/api/annotations.proto";
 service OddService {{
-  rpc Do({request}) returns ({answer}) {{
+  rpc Do({request}) returns ({response}) {{
     option (google.api.http) = {{{rule}}};
   }}
   rpc DoOther(Message) returns (Message) {{
@@ -29,7 +29,7 @@ message Message {{
 }}
 """
 
-REFUSED = [
+UNSUPPORTED = [
     ('custom: {kind: "REPORT" path: "/a"}', "only get, put, post, delete and patch"),
     ('get: "/a" response_body: "text"', "response_body is not implemented"),
     ('get: "/a" body: "*"', "it has a body"),
@@ -47,20 +47,20 @@ REFUSED = [
 ]
 
 
-def contract(folder: Path, rule: str, request: str = "Message", answer: str = "Message") -> Contract:
+def contract(folder: Path, rule: str, request: str = "Message", response: str = "Message") -> Contract:
     source = folder / "odd.proto"
-    source.write_text(SOURCE.format(rule=rule, request=request, answer=answer))
+    source.write_text(SOURCE.format(rule=rule, request=request, response=response))
     return Contract(compiled(source, folder).SerializeToString())
 
 
-@pytest.mark.parametrize(("rule", "reason"), REFUSED, ids=[rule for rule, _ in REFUSED])
-def test_a_rule_that_is_not_implemented_is_refused_by_name(tmp_path: Path, rule: str, reason: str) -> None:
-    with pytest.raises(UnsupportedBinding, match="hashiramart.catalog.odd.OddService/Do") as refused:
+@pytest.mark.parametrize(("rule", "reason"), UNSUPPORTED, ids=[rule for rule, _ in UNSUPPORTED])
+def test_a_rule_that_is_not_implemented_is_named(tmp_path: Path, rule: str, reason: str) -> None:
+    with pytest.raises(UnsupportedBinding, match="hashiramart.catalog.odd.OddService/Do") as raised:
         contract(tmp_path, rule)
-    assert reason in str(refused.value)
+    assert reason in str(raised.value)
 
 
-def test_streams_that_http_cannot_carry_are_refused(tmp_path: Path) -> None:
+def test_streams_that_http_cannot_carry_are_unsupported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedBinding, match="both directions"):
         contract(tmp_path, 'post: "/a" body: "*"', "stream Message", "stream Message")
     with pytest.raises(UnsupportedBinding, match="needs a body"):
@@ -74,7 +74,7 @@ def test_an_rpc_without_a_rule_has_no_path(tmp_path: Path) -> None:
 
 def test_the_gateway_does_not_start_with_a_rule_that_it_cannot_serve(tmp_path: Path) -> None:
     source = tmp_path / "odd.proto"
-    source.write_text(SOURCE.format(rule='get: "/a" response_body: "text"', request="Message", answer="Message"))
+    source.write_text(SOURCE.format(rule='get: "/a" response_body: "text"', request="Message", response="Message"))
     descriptors = tmp_path / "all.binpb"
     descriptors.write_bytes(compiled(source, tmp_path).SerializeToString())
     environment = os.environ | {"GATEWAY_DESCRIPTORS": str(descriptors)}

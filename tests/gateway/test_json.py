@@ -1,4 +1,4 @@
-"""The writer and the reader, with protobuf's own JSON as their judge."""
+"""The writer and the reader, compared with protobuf's own JSON."""
 
 import struct
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Contract:
 
 
 def messages(contract: Contract) -> Iterator[Descriptor]:
-    """Every kind of message that an RPC takes or gives, and what is inside of them."""
+    """The types of all requests and responses, and of the messages in them."""
     found: dict[str, Descriptor] = {}
     todo = [kind for m in contract.methods for kind in (m.descriptor.input_type, m.descriptor.output_type)]
     while todo:
@@ -46,10 +46,10 @@ def test_any_message_is_written_as_protobuf_writes_it_and_unset_messages_as_null
         for _ in range(60):
             message = random_message(kind, random, contract.pool)
             ours = orjson.loads(write(message.SerializeToString()))
-            judge = json_format.MessageToDict(
+            expected = json_format.MessageToDict(
                 message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True, descriptor_pool=contract.pool
             )
-            assert ours == with_nulls(judge, ours), kind.full_name
+            assert ours == with_nulls(expected, ours), kind.full_name
             if kind.full_name.startswith("hashiramart."):
                 assert list(ours) == [field.name for field in kind.fields if field.name in ours], kind.full_name
 
@@ -62,10 +62,10 @@ def test_what_was_written_is_read_as_the_same_message(contract: Contract) -> Non
             message = random_message(kind, random, contract.pool)
             camel_case = json_format.MessageToJson(message, descriptor_pool=contract.pool, ensure_ascii=random.random() < 0.5).encode()
             for text in (write(message.SerializeToString()), camel_case):
-                ours, judge = new(), new()
+                ours, expected = new(), new()
                 fill(ours, parse_json(text), 0)
-                json_format.Parse(text, judge, ignore_unknown_fields=True, descriptor_pool=contract.pool)
-                assert ours == judge, (kind.full_name, text)
+                json_format.Parse(text, expected, ignore_unknown_fields=True, descriptor_pool=contract.pool)
+                assert ours == expected, (kind.full_name, text)
 
 
 @pytest.mark.parametrize(
@@ -88,22 +88,22 @@ def test_what_was_written_is_read_as_the_same_message(contract: Contract) -> Non
         ("nothing", "null"), ("text", "null"), ("text", "7"), ("text", '"\\ud800"'),
     ],
 )  # fmt: skip
-def test_a_value_is_read_or_refused_as_protobuf_does(contract: Contract, field: str, text: str) -> None:
+def test_a_value_is_accepted_or_rejected_as_protobuf_does(contract: Contract, field: str, text: str) -> None:
     kind = contract.pool.FindMessageTypeByName(f"{PACKAGE}.Everything")
     body = f'{{"{field}": {text}}}'.encode()
-    judge, ours = GetMessageClass(kind)(), GetMessageClass(kind)()
+    expected, ours = GetMessageClass(kind)(), GetMessageClass(kind)()
     try:
-        json_format.Parse(body, judge, descriptor_pool=contract.pool)
+        json_format.Parse(body, expected, descriptor_pool=contract.pool)
     except (json_format.ParseError, UnicodeEncodeError):
         with pytest.raises(MalformedRequest):
             message_filler(kind)(ours, parse_json(body), 0)
     else:
         message_filler(kind)(ours, parse_json(body), 0)
-        assert ours.SerializeToString() == judge.SerializeToString()
+        assert ours.SerializeToString() == expected.SerializeToString()
 
 
 def random_message(kind: Descriptor, random: Random, pool: DescriptorPool, depth: int = 0) -> Any:
-    """A message with any of its fields set to anything that JSON can say."""
+    """A message with random fields set to random values that JSON can express."""
     message: Any = GetMessageClass(kind)()
     if kind.full_name in SPECIAL:
         SPECIAL[kind.full_name](message, random, pool)
@@ -201,12 +201,12 @@ SPECIAL = {
 }
 
 
-def with_nulls(judge: Any, ours: Any) -> Any:
-    """What the judge wrote, with a null for each key that only we have."""
-    if isinstance(judge, dict) and isinstance(ours, dict):
-        return {key: with_nulls(judge[key], value) if key in judge else None for key, value in ours.items()} | {
-            key: value for key, value in judge.items() if key not in ours
+def with_nulls(expected: Any, ours: Any) -> Any:
+    """Protobuf's JSON, with null for each key that only ours has."""
+    if isinstance(expected, dict) and isinstance(ours, dict):
+        return {key: with_nulls(expected[key], value) if key in expected else None for key, value in ours.items()} | {
+            key: value for key, value in expected.items() if key not in ours
         }
-    if isinstance(judge, list) and isinstance(ours, list) and len(judge) == len(ours):
-        return [with_nulls(one, other) for one, other in zip(judge, ours, strict=True)]
-    return judge
+    if isinstance(expected, list) and isinstance(ours, list) and len(expected) == len(ours):
+        return [with_nulls(one, other) for one, other in zip(expected, ours, strict=True)]
+    return expected

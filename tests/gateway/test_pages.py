@@ -1,4 +1,4 @@
-"""What the gateway has beside the contracts: documentation, health, who is up, its numbers."""
+"""The gateway's own pages: documentation, health, status and metrics."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from gateway.contract import Contract
 from tests.gateway.everything import EverythingServer
-from tests.gateway.test_rest import refusal
+from tests.gateway.test_rest import error_of
 
 
 @pytest.fixture(scope="module")
@@ -17,23 +17,23 @@ def document(gateway_url: str) -> dict[str, Any]:
     return described
 
 
-def test_the_gateway_says_that_it_is_up(client: httpx.Client) -> None:
-    answer = client.get("/healthz", headers={"x-request-id": "r"})
-    assert (answer.status_code, answer.json(), answer.headers["x-request-id"]) == (200, {"status": "ok"}, "r")
+def test_health_is_ok_while_the_gateway_is_up(client: httpx.Client) -> None:
+    response = client.get("/healthz", headers={"x-request-id": "r"})
+    assert (response.status_code, response.json(), response.headers["x-request-id"]) == (200, {"status": "ok"}, "r")
     head = client.head("/healthz")
     assert (head.status_code, head.content) == (200, b"")
 
 
-def test_what_the_pages_refuse_has_the_shape_of_all_refusals(client: httpx.Client) -> None:
-    assert refusal(client.get("/docs/nowhere")) == (404, "PATH_NOT_FOUND")
-    answer = client.post("/healthz")
-    assert refusal(answer) == (405, "METHOD_NOT_ALLOWED")
-    assert answer.headers["allow"] == "GET"
+def test_errors_of_the_pages_have_the_shape_of_all_errors(client: httpx.Client) -> None:
+    assert error_of(client.get("/docs/nowhere")) == (404, "PATH_NOT_FOUND")
+    response = client.post("/healthz")
+    assert error_of(response) == (405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == "GET"
 
 
-def test_who_is_up_is_told_to_staff_alone(client: httpx.Client, service: EverythingServer) -> None:
+def test_only_staff_see_which_services_are_up(client: httpx.Client, service: EverythingServer) -> None:
     assert client.get("/status").status_code == 401
-    assert refusal(client.get("/status", headers={"authorization": "Bearer customer"})) == (403, "ROLE_NOT_ALLOWED")
+    assert error_of(client.get("/status", headers={"authorization": "Bearer customer"})) == (403, "ROLE_NOT_ALLOWED")
     status = client.get("/status", headers={"authorization": "Bearer staff"}).json()
     services = {one.pop("name"): one for one in status["services"]}
     assert services["jobs"] == {"up": False, "version": ""}
@@ -99,7 +99,7 @@ def test_an_answer_fits_its_schema(client: httpx.Client, document: dict[str, Any
 
 def test_requests_are_counted_by_rule_and_status(gateway_url: str, metrics_url: str) -> None:
     httpx.get(f"{gateway_url}/everything/a")
-    httpx.get(f"{gateway_url}/refusals/NOT_FOUND")
+    httpx.get(f"{gateway_url}/errors/NOT_FOUND")
     counted = httpx.get(f"{metrics_url}/metrics").text
     assert 'gateway_request_seconds_count{rule="GET /everything/{text}",status="200"}' in counted
-    assert 'gateway_request_seconds_count{rule="GET /refusals/{text}",status="404"}' in counted
+    assert 'gateway_request_seconds_count{rule="GET /errors/{text}",status="404"}' in counted

@@ -1,4 +1,4 @@
-"""The gateway as processes: several workers on one port, and a stop that no call notices."""
+"""The gateway as processes: several workers on one port, and a graceful stop."""
 
 import os
 import signal
@@ -15,18 +15,18 @@ from tests.gateway.everything import EverythingServer
 from tests.gateway.test_rest import connection, wait_for
 
 
-def test_what_is_under_way_is_answered_before_the_gateway_stops(contract: Contract, service: EverythingServer, tmp_path: Path) -> None:
+def test_calls_under_way_are_completed_before_the_gateway_stops(contract: Contract, service: EverythingServer, tmp_path: Path) -> None:
     with gateway(contract, service, tmp_path, {"GATEWAY_WORKERS": "2"}) as (url, process):
-        answers: list[int] = []
+        responses: list[int] = []
         asked = len(service.requests)
-        calls = [threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/waits/1.5", timeout=10).status_code)) for _ in range(4)]
+        calls = [threading.Thread(target=lambda: responses.append(httpx.get(f"{url}/waits/1.5", timeout=10).status_code)) for _ in range(4)]
         for call in calls:
             call.start()
         wait_for(lambda: len(service.requests) == asked + 4)
         process.send_signal(signal.SIGTERM)
         for call in calls:
             call.join()
-        assert answers == [200] * 4
+        assert responses == [200] * 4
         assert process.wait(timeout=15) == 0
 
 
@@ -34,16 +34,20 @@ def test_a_worker_that_dies_is_replaced_while_the_others_answer(contract: Contra
     with gateway(contract, service, tmp_path, {"GATEWAY_WORKERS": "2"}) as (url, process):
         workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
         assert len(workers) == 2
-        time.sleep(1)
+        wait_for(lambda: all(is_listening(worker) for worker in workers))
         os.kill(workers[0].pid, signal.SIGKILL)
         wait_for(lambda: not workers[0].is_running())
         assert [httpx.get(f"{url}/everything/a").status_code for _ in range(5)] == [200] * 5
 
 
-def test_an_upload_that_was_answered_before_its_end_keeps_no_gateway_from_stopping(
+def is_listening(process: psutil.Process) -> bool:
+    return any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections())
+
+
+def test_an_upload_that_was_answered_early_does_not_keep_the_gateway_from_stopping(
     contract: Contract, service: EverythingServer, tmp_path: Path
 ) -> None:
-    # It says all that it has to say, whatever it is answered, as most clients do.
+    # Like most clients, it sends its whole body whatever the response.
     head = b"POST /everything:import HTTP/1.1\r\nhost: shop\r\ntransfer-encoding: chunked\r\n\r\n"
     line = b'{"text": "enough"}\n'
     with gateway(contract, service, tmp_path, {"GATEWAY_WORKERS": "1"}) as (url, process):

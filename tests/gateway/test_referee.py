@@ -1,4 +1,4 @@
-"""Our gateway against a Go grpc-gateway of the same contracts: the same requests to both, and both must do the same."""
+"""Our gateway compared with a Go grpc-gateway of the same contracts: both have to treat the same requests alike."""
 
 import json
 import re
@@ -30,17 +30,17 @@ def gateways() -> Iterator[Gateways]:
 
 
 @every_unary_binding
-def test_a_request_reaches_the_service_as_the_same_message_and_its_answer_reads_the_same(gateways: Gateways, binding: Binding) -> None:
+def test_a_request_reaches_the_service_as_the_same_message_and_its_response_is_the_same(gateways: Gateways, binding: Binding) -> None:
     random = Random(binding.name)  # noqa: S311 - the same requests every time
     for _ in range(25):
-        request, answer = corpus.good_request(binding, random), corpus.message(binding.method.output_type, random)
-        theirs, ours = gateways.both(request, [answer])
+        request, response = corpus.valid_request(binding, random), corpus.message(binding.method.output_type, random)
+        theirs, ours = gateways.both(request, [response])
         assert theirs.status == 200, (request, theirs)
         assert disagreement(theirs, ours) is None, request
 
 
 class Difference(NamedTuple):
-    """What we do otherwise on purpose: with which texts, in places of which kind, and why."""
+    """An intended difference: for which values, in fields of which types, and why."""
 
     kinds: set[str]
     texts: Callable[[str], bool]
@@ -55,49 +55,49 @@ def is_json_string(text: str) -> bool:
 
 
 def is_no_mask(text: str) -> bool:
-    """Whether it can be read, but not as the names of fields."""
+    """Whether it can be decoded, but is not a list of field names."""
     return text not in ("%", "%zz") and "&" not in text and not re.fullmatch("[a-z_]+(,[a-z_]+)*|", text)
 
 
 IN_BODIES = [
-    Difference({"enum"}, is_json_string, "an enum's name that nobody knows is refused, not ignored"),
+    Difference({"enum"}, is_json_string, "an unknown name of an enum is an error, not ignored"),
     Difference({"google.protobuf.Timestamp"}, lambda text: ",5Z" in text, "RFC 3339 has no comma in a time"),
 ]
 IN_QUERIES = [
     Difference({"string", "repeated string"}, lambda text: text == "%00", "PostgreSQL cannot store U+0000"),
-    Difference({"string", "repeated string"}, lambda text: text == "%E9", "what is not UTF-8 is the client's mistake, not ours"),
+    Difference({"string", "repeated string"}, lambda text: text == "%E9", "invalid UTF-8 is the client's mistake, not ours"),
     Difference({"enum"}, lambda text: text in ("7", "-7"), "a new number of an enum is for the service to judge"),
     Difference({"repeated enum"}, lambda text: text == "-7", "a new number of an enum is for the service to judge"),
     Difference({"repeated enum"}, lambda text: text in ("%2B7", "07"), "an enum's number is written as JSON writes it"),
     Difference({"repeated int32", "repeated enum"}, lambda text: text == "7,8", "a list of numbers may stand in one value"),
     Difference({"repeated string"}, lambda text: text.count("=") == 2 and "I" in text, "both spellings of a name mean one list"),
-    Difference({"google.protobuf.FieldMask"}, is_no_mask, "what cannot be a field's name is refused at once"),
+    Difference({"google.protobuf.FieldMask"}, is_no_mask, "what cannot be the name of a field is an error at once"),
 ]
 
 
 @every_unary_binding
-def test_what_may_not_belong_in_a_body_is_read_or_refused_alike(gateways: Gateways, binding: Binding) -> None:
+def test_an_odd_body_is_accepted_or_rejected_alike(gateways: Gateways, binding: Binding) -> None:
     assert surprises(gateways, corpus.odd_bodies(binding), IN_BODIES) == []
 
 
 @every_unary_binding
-def test_what_may_not_belong_in_a_query_is_read_or_refused_alike(gateways: Gateways, binding: Binding) -> None:
+def test_an_odd_query_is_accepted_or_rejected_alike(gateways: Gateways, binding: Binding) -> None:
     assert surprises(gateways, corpus.odd_queries(binding), IN_QUERIES) == []
 
 
 def surprises(gateways: Gateways, odds: Iterable[Odd], differences: list[Difference]) -> list[str]:
-    """Where the gateways disagree and should not, and where they agree although a difference is said to be there."""
+    """Unintended differences, and intended ones that do not occur."""
     found: list[str] = []
     for odd in odds:
         why = next((one.why for one in differences if odd.kind in one.kinds and one.texts(odd.text)), None)
         how = disagreement(*gateways.both(odd.request))
         if (how is None) != (why is None):
-            found.append(f"{odd}: {how or f'makes no difference, though {why}'}")
+            found.append(f"{odd}: {how or f'no difference, although {why}'}")
     return found
 
 
 PRODUCT = b'{"id": "85123A", "name": "T-light holder", "price_cents": 295}'
-# Each of them asks both gateways for the same, and gets the same.
+# Requests that both gateways treat alike.
 ALIKE = {
     "no body": Request("POST", "/products"),
     "no body, and a path that fills the field": Request("PUT", "/products/85123A"),
@@ -124,7 +124,7 @@ ALIKE = {
     "a body that is no JSON where none is expected": Request("DELETE", "/products/85123A", b"{"),
     "a body called plain text": Request("POST", "/products", PRODUCT, {"Content-Type": "text/plain"}),
     "a body called XML": Request("POST", "/products", PRODUCT, {"Content-Type": "application/xml; charset=latin-1"}),
-    "an answer wanted as XML": Request("GET", "/products/85123A", headers={"Accept": "application/xml"}),
+    "an response wanted as XML": Request("GET", "/products/85123A", headers={"Accept": "application/xml"}),
     "the path's id and another in the body": Request("PUT", "/products/85123A", b'{"id": "22423", "name": "a"}'),
     "the path's id and another in the query": Request("GET", "/products/85123A?id=22423"),
     "the path's id and another nested in the query": Request("PUT", "/products/85123A?product.id=22423", PRODUCT),
@@ -171,12 +171,12 @@ ALIKE = {
 
 
 @pytest.mark.parametrize("request_", ALIKE.values(), ids=ALIKE)
-def test_both_do_the_same_with(gateways: Gateways, request_: Request) -> None:
+def test_both_treat_alike(gateways: Gateways, request_: Request) -> None:
     assert disagreement(*gateways.both(request_)) is None
 
 
-class Otherwise(NamedTuple):
-    """A request that we answer otherwise on purpose: with which status each, and why."""
+class DifferentResponse(NamedTuple):
+    """A request that we intend to response differently: with which status each, and why."""
 
     request: Request
     theirs: int
@@ -184,64 +184,67 @@ class Otherwise(NamedTuple):
     why: str
 
 
-OTHERWISE = {
-    "a method that the path does not take": Otherwise(
+DIFFERENT = {
+    "a method that the path does not take": DifferentResponse(
         Request("DELETE", "/products"), 501, 405, "HTTP says 405, and `Allow` says which methods the path takes"
     ),
-    "a key twice that nobody knows": Otherwise(
-        Request("POST", "/products", b'{"colour": 1, "colour": 2}'), 200, 400, "a key that is there twice is always a mistake"
+    "a key twice that nobody knows": DifferentResponse(
+        Request("POST", "/products", b'{"colour": 1, "colour": 2}'), 200, 400, "a duplicate key is always a mistake"
     ),
-    "a body called nonsense": Otherwise(
-        Request("POST", "/products", PRODUCT, {"Content-Type": ";"}), 400, 201, "what a body is called is not looked at"
+    "a body called nonsense": DifferentResponse(
+        Request("POST", "/products", PRODUCT, {"Content-Type": ";"}), 400, 201, "the type of a body is ignored"
     ),
-    "a field of what has none": Otherwise(
-        Request("GET", "/products?search.colour=red"), 400, 200, "parameters that nobody knows are ignored"
+    "a field of what has none": DifferentResponse(
+        Request("GET", "/products?search.colour=red"), 400, 200, "unknown parameters are ignored"
     ),
-    "a parameter with an index": Otherwise(
-        Request("GET", "/products:batchGet?ids[0]=a&ids[]=b"), 400, 200, "parameters that nobody knows are ignored"
+    "a parameter with an index": DifferentResponse(
+        Request("GET", "/products:batchGet?ids[0]=a&ids[]=b"), 400, 200, "unknown parameters are ignored"
     ),
-    "a variable of no characters": Otherwise(Request("GET", "/products/"), 200, 404, "no resource has an empty name"),
-    "escapes in a literal": Otherwise(Request("GET", "/product%73/85123A"), 200, 404, "a path is spelled as it is documented"),
-    "a PATCH with an empty mask": Otherwise(
+    "a variable of no characters": DifferentResponse(Request("GET", "/products/"), 200, 404, "no resource has an empty name"),
+    "escapes in a literal": DifferentResponse(Request("GET", "/product%73/85123A"), 200, 404, "a path is spelled as it is documented"),
+    "a PATCH with an empty mask": DifferentResponse(
         Request("PATCH", "/products/85123A?update_mask=", PRODUCT), 200, 200, "an empty mask is no mask, not one of an empty path"
     ),
-    "HEAD": Otherwise(Request("HEAD", "/products/85123A"), 501, 200, "whatever can be got has a head"),
-    "OPTIONS": Otherwise(Request("OPTIONS", "/products"), 501, 204, "it is asked which methods there are"),
-    "a form": Otherwise(
+    "HEAD": DifferentResponse(Request("HEAD", "/products/85123A"), 501, 200, "every resource that has GET has HEAD"),
+    "OPTIONS": DifferentResponse(Request("OPTIONS", "/products"), 501, 204, "OPTIONS asks for the methods of a path"),
+    "a form": DifferentResponse(
         Request("POST", "/products", b"name=a", {"Content-Type": "application/x-www-form-urlencoded"}),
         400,
         415,
         "a form is not broken JSON",
     ),
-    "a form for a token": Otherwise(
+    "a form for a token": DifferentResponse(
         Request("POST", "/auth/token", b"grant_type=password", {"Content-Type": "application/x-www-form-urlencoded"}),
         400,
         200,
         "OAuth clients send forms",
     ),
-    "a body above 1 MiB": Otherwise(
-        Request("POST", "/products", b'{"name": "' + b"a" * 1024 * 1024 + b'"}'), 200, 413, "nobody fills our memory"
+    "a body above 1 MiB": DifferentResponse(
+        Request("POST", "/products", b'{"name": "' + b"a" * 1024 * 1024 + b'"}'),
+        200,
+        413,
+        "all callers share the memory",
     ),
-    "U+0000": Otherwise(Request("POST", "/products", b'{"name": "a\\u0000"}'), 200, 400, "PostgreSQL cannot store it"),
-    "U+0000 in a path": Otherwise(Request("GET", "/products/a%00"), 200, 400, "PostgreSQL cannot store it"),
-    "a short name of an enum": Otherwise(
+    "U+0000": DifferentResponse(Request("POST", "/products", b'{"name": "a\\u0000"}'), 200, 400, "PostgreSQL cannot store it"),
+    "U+0000 in a path": DifferentResponse(Request("GET", "/products/a%00"), 200, 400, "PostgreSQL cannot store it"),
+    "a short name of an enum": DifferentResponse(
         Request("GET", "/forecasts/sales?granularity=week"), 400, 200, "the name says GRANULARITY already"
     ),
 }
 
 
-@pytest.mark.parametrize("case", OTHERWISE.values(), ids=OTHERWISE)
-def test_we_do_otherwise_on_purpose_with(gateways: Gateways, case: Otherwise) -> None:
+@pytest.mark.parametrize("case", DIFFERENT.values(), ids=DIFFERENT)
+def test_we_intend_to_differ_with(gateways: Gateways, case: DifferentResponse) -> None:
     theirs, ours = gateways.both(case.request)
     assert (theirs.status, ours.status) == (case.theirs, case.ours), case.why
     assert theirs.status != ours.status or disagreement(theirs, ours)
 
 
-REFUSALS = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
+ERROR_CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 
 
-@pytest.mark.parametrize("code", REFUSALS, ids=[code.name for code in REFUSALS])
-def test_a_refusal_of_the_service_reads_the_same(gateways: Gateways, code: grpc.StatusCode) -> None:
+@pytest.mark.parametrize("code", ERROR_CODES, ids=[code.name for code in ERROR_CODES])
+def test_an_error_of_the_service_is_returned_alike(gateways: Gateways, code: grpc.StatusCode) -> None:
     details = [
         ErrorInfo(reason="PRODUCT_NOT_FOUND", domain="hashiramart", metadata={"id": "85123A"}),
         BadRequest(field_violations=[BadRequest.FieldViolation(field="product.name", description="must not be empty 🕯")]),
@@ -252,21 +255,21 @@ def test_a_refusal_of_the_service_reads_the_same(gateways: Gateways, code: grpc.
         packed = Any()
         packed.Pack(detail)
         status.details.append(packed)
-    # Of a read we would ask again, were the service away.
-    theirs, ours = gateways.both(Request("DELETE", "/products/85123A"), refusal=status)
+    # Not a read, which we would retry.
+    theirs, ours = gateways.both(Request("DELETE", "/products/85123A"), error=status)
     assert disagreement(theirs, ours) is None
 
 
-@pytest.mark.parametrize("code", REFUSALS, ids=[code.name for code in REFUSALS])
-def test_a_refusal_without_details_has_the_same_status_and_code(gateways: Gateways, code: grpc.StatusCode) -> None:
-    theirs, ours = gateways.both(Request("DELETE", "/products/85123A"), refusal=Status(code=code.value[0], message="no"))
-    # What a service does not know itself is a fault of ours to the client, and gRPC alone says this of a message that is too large.
+@pytest.mark.parametrize("code", ERROR_CODES, ids=[code.name for code in ERROR_CODES])
+def test_an_error_without_details_has_the_same_status_and_code(gateways: Gateways, code: grpc.StatusCode) -> None:
+    theirs, ours = gateways.both(Request("DELETE", "/products/85123A"), error=Status(code=code.value[0], message="no"))
+    # To a client, UNKNOWN and DATA_LOSS are internal errors. RESOURCE_EXHAUSTED without details is gRPC's own, for a message too large.
     expected = {"UNKNOWN": (500, 13), "DATA_LOSS": (500, 13), "RESOURCE_EXHAUSTED": (413, 8)}.get(code.name, (theirs.status, code.value[0]))
     assert (ours.status, ours.json["code"]) == expected
     assert theirs.json["code"] == code.value[0]
 
 
-def test_the_callers_deadline_is_the_services(gateways: Gateways) -> None:
+def test_the_clients_deadline_reaches_the_service(gateways: Gateways) -> None:
     for timeout, seconds in ("1H", 3600), ("90S", 90), ("1500m", 1.5), ("900000u", 0.9):
         theirs, ours = gateways.both(Request("GET", "/products/85123A", headers={"Grpc-Timeout": timeout}))
         for outcome in theirs, ours:
@@ -282,24 +285,24 @@ def test_a_deadline_that_passes_is_504(gateways: Gateways) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["", "1", "m", "1s", "-1S", "1.5S", "abc", "1 S"])
-def test_a_deadline_that_is_none_is_treated_alike(gateways: Gateways, timeout: str) -> None:
+def test_an_invalid_deadline_is_treated_alike(gateways: Gateways, timeout: str) -> None:
     theirs, ours = gateways.both(Request("GET", "/products/85123A", headers={"Grpc-Timeout": timeout}))
     assert theirs.status == ours.status
 
 
-def test_only_we_set_a_deadline_when_the_caller_has_none(gateways: Gateways) -> None:
+def test_only_we_set_a_default_deadline(gateways: Gateways) -> None:
     theirs, ours = gateways.both(Request("GET", "/products/85123A"))
     assert theirs.calls[0].seconds_left is None
     assert 0 < (ours.calls[0].seconds_left or 0) <= 60
 
 
-def test_the_callers_token_reaches_the_service(gateways: Gateways) -> None:
+def test_the_clients_token_reaches_the_service(gateways: Gateways) -> None:
     theirs, ours = gateways.both(Request("GET", "/users/me", headers={"Authorization": "Bearer abc"}))
     assert theirs.calls[0].metadata["authorization"] == ours.calls[0].metadata["authorization"] == "Bearer abc"
 
 
 def test_lines_reach_the_service_as_the_same_stream(gateways: Gateways) -> None:
-    """In a stream they do not look at the field that the body is bound to, and want its name on every line."""
+    """In a stream, grpc-gateway ignores the field that the body is bound to and expects its name on every line."""
     products = [b'{"id": "a", "price_cents": 1}', b"", b'{"id": "b", "priceCents": "2"}\r', b'{"id": "c", "colour": [1]}']
     named = [b'{"product": %s}' % product if product else product for product in products]
     theirs, _ = gateways.both(Request("POST", "/products:import", b"\n".join(named)))
@@ -309,15 +312,15 @@ def test_lines_reach_the_service_as_the_same_stream(gateways: Gateways) -> None:
     assert disagreement(theirs, ours) is None
 
 
-def test_a_stream_of_answers_says_the_same_without_the_result_around_each(gateways: Gateways) -> None:
-    random = Random(1)  # noqa: S311 - the same answers every time
-    answers = [corpus.message(catalog_pb2.ProductChange.DESCRIPTOR, random) for _ in range(20)]
-    theirs, ours = gateways.both(Request("GET", "/products:watch?token=a"), answers)
+def test_a_response_stream_is_the_same_without_the_result_around_each_message(gateways: Gateways) -> None:
+    random = Random(1)  # noqa: S311 - the same responses every time
+    responses = [corpus.message(catalog_pb2.ProductChange.DESCRIPTOR, random) for _ in range(20)]
+    theirs, ours = gateways.both(Request("GET", "/products:watch?token=a"), responses)
     assert received(theirs.calls) == received(ours.calls)
     assert [json.loads(line)["result"] for line in theirs.body.splitlines()] == [json.loads(line) for line in ours.body.splitlines()]
 
 
-def test_a_refusal_in_the_middle_of_a_stream_is_its_last_line(gateways: Gateways) -> None:
+def test_an_error_in_the_middle_of_a_stream_is_its_last_line(gateways: Gateways) -> None:
     status = Status(code=11, message="the token is too old")
     theirs, ours = gateways.both(Request("GET", "/products:watch"), [catalog_pb2.ProductChange(token="a")], status)
     assert theirs.status == ours.status == 200
@@ -325,7 +328,7 @@ def test_a_refusal_in_the_middle_of_a_stream_is_its_last_line(gateways: Gateways
 
 
 def disagreement(theirs: Outcome, ours: Outcome) -> str | None:
-    """In what two outcomes differ, if they do. The text of a refusal is each gateway's own, unless it is the service's."""
+    """In what two outcomes differ, or None. Each gateway has error messages of its own, except for the service's."""
     said = f"they answered {theirs.status} {theirs.body!r} and we {ours.status} {ours.body!r}"
     if received(theirs.calls) != received(ours.calls):
         return f"the service received {received(theirs.calls)} from them and {received(ours.calls)} from us; {said}"
@@ -333,12 +336,12 @@ def disagreement(theirs: Outcome, ours: Outcome) -> str | None:
         return said
     if theirs.calls:
         return None if theirs.json == ours.json else said
-    # The refusal of a token has the body that OAuth asks for.
+    # Errors of the token endpoint have the body that OAuth defines.
     return None if theirs.json["code"] == ours.json.get("code") or "error_description" in ours.json else said
 
 
 def received(calls: list[Call]) -> list[tuple[str, list[Message]]]:
-    """What a service is told, without what HTTP adds. The paths of a mask are a set, and an empty mask is none."""
+    """The calls without metadata. The paths of a mask count as a set, and an empty mask as none."""
     for call in calls:
         for request in call.requests:
             if mask := getattr(request, "update_mask", None):

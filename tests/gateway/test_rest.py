@@ -1,10 +1,10 @@
-"""What the gateway makes of requests and answers, through HTTP."""
+"""Requests, responses and streams of the gateway, through HTTP."""
 
 import gzip
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -13,16 +13,16 @@ import pytest
 from tests.gateway.everything import EverythingServer
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    """The HTTP status and the stable reason of a refusal, which has the one shape that all have."""
-    status = answer.json()
-    assert answer.headers["content-type"] == "application/json"
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """The HTTP status and the stable reason of an error, after a check that it has the shape of all errors."""
+    status = response.json()
+    assert response.headers["content-type"] == "application/json"
     assert set(status) == {"code", "message", "details"}
-    return answer.status_code, status["details"][0]["reason"]
+    return response.status_code, status["details"][0]["reason"]
 
 
-def fields_at_fault(answer: httpx.Response) -> list[str]:
-    details = [detail for detail in answer.json()["details"] if detail["@type"].endswith("BadRequest")]
+def invalid_fields(response: httpx.Response) -> list[str]:
+    details = [detail for detail in response.json()["details"] if detail["@type"].endswith("BadRequest")]
     return [violation["field"] for detail in details for violation in detail["field_violations"]]
 
 
@@ -42,8 +42,8 @@ def fields_at_fault(answer: httpx.Response) -> list[str]:
     ],
 )
 def test_a_path_fills_fields(client: httpx.Client, path: str, expected: dict[str, object]) -> None:
-    answer = client.get(path).json()
-    assert {name: dig(answer, name) for name in expected} == expected
+    response = client.get(path).json()
+    assert {name: dig(response, name) for name in expected} == expected
 
 
 def dig(value: Any, path: str) -> Any:
@@ -77,8 +77,8 @@ def test_a_literal_beats_a_variable(client: httpx.Client) -> None:
     ],
 )
 def test_a_query_fills_fields(client: httpx.Client, query: str, expected: dict[str, object]) -> None:
-    answer = client.get(f"/everything/a?{query}").json()
-    assert {name: dig(answer, name) for name in expected} == expected
+    response = client.get(f"/everything/a?{query}").json()
+    assert {name: dig(response, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -89,23 +89,23 @@ def test_a_query_fills_fields(client: httpx.Client, query: str, expected: dict[s
         ("two_words=%00", "two_words"), ("two_words=%FF", "two_words"), ("two_words=%zz", "two_words"), ("number=1e999", "number"),
     ],
 )  # fmt: skip
-def test_a_query_that_cannot_be_read_is_refused_and_its_field_named(client: httpx.Client, query: str, field: str) -> None:
-    answer = client.get(f"/everything/a?{query}")
-    assert refusal(answer) == (400, "MALFORMED_REQUEST")
-    assert fields_at_fault(answer) == [field]
+def test_a_query_that_cannot_be_read_is_an_error_that_names_its_field(client: httpx.Client, query: str, field: str) -> None:
+    response = client.get(f"/everything/a?{query}")
+    assert error_of(response) == (400, "MALFORMED_REQUEST")
+    assert invalid_fields(response) == [field]
 
 
-def test_a_body_is_read_in_either_spelling_and_what_is_unknown_is_ignored(client: httpx.Client) -> None:
+def test_a_body_is_read_in_either_spelling_and_unknown_fields_are_ignored(client: httpx.Client) -> None:
     body = {"twoWords": "a", "small": 7.0, "large": "7", "kind": "Week", "inner": {"text": "x"}, "noSuch": {"a": [1]}}
-    answer = client.post("/everything", json=body).json()
-    assert [answer[name] for name in ("two_words", "small", "large", "kind")] == ["a", 7, "7", "KIND_WEEK"]
+    response = client.post("/everything", json=body).json()
+    assert [response[name] for name in ("two_words", "small", "large", "kind")] == ["a", 7, "7", "KIND_WEEK"]
 
 
-def test_defaults_are_printed_unset_messages_are_null_and_unset_optionals_left_out(client: httpx.Client) -> None:
-    answer = client.post("/everything").json()
-    assert answer["small"] == 0 and answer["texts"] == [] and answer["words"] == {} and answer["kind"] == "KIND_UNSPECIFIED"
-    assert answer["inner"] is None and answer["time"] is None and answer["text_value"] is None
-    assert not {"maybe_small", "maybe_text", "chosen_text", "chosen_inner"} & set(answer)
+def test_defaults_are_included_unset_messages_are_null_and_unset_optional_fields_left_out(client: httpx.Client) -> None:
+    response = client.post("/everything").json()
+    assert response["small"] == 0 and response["texts"] == [] and response["words"] == {} and response["kind"] == "KIND_UNSPECIFIED"
+    assert response["inner"] is None and response["time"] is None and response["text_value"] is None
+    assert not {"maybe_small", "maybe_text", "chosen_text", "chosen_inner"} & set(response)
 
 
 @pytest.mark.parametrize(
@@ -123,23 +123,23 @@ def test_defaults_are_printed_unset_messages_are_null_and_unset_optionals_left_o
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_a_body_that_cannot_be_read_is_refused_and_its_field_named(client: httpx.Client, body: bytes, fields: list[str]) -> None:
-    answer = client.post("/everything", content=body)
-    assert refusal(answer) == (400, "MALFORMED_REQUEST")
-    assert fields_at_fault(answer) == fields
+def test_a_body_that_cannot_be_read_is_an_error_that_names_its_field(client: httpx.Client, body: bytes, fields: list[str]) -> None:
+    response = client.post("/everything", content=body)
+    assert error_of(response) == (400, "MALFORMED_REQUEST")
+    assert invalid_fields(response) == fields
 
 
-def test_nesting_that_a_service_could_not_read_is_refused_and_the_deepest_that_it_can_is_not(client: httpx.Client) -> None:
+def test_a_body_may_be_nested_as_deeply_as_a_service_can_read_and_no_deeper(client: httpx.Client) -> None:
     def nested(depth: int) -> bytes:
         return b'{"inner":' * depth + b"{}" + b"}" * depth
 
     assert client.post("/everything", content=nested(98)).status_code == 200
-    assert refusal(client.post("/everything", content=nested(101))) == (400, "MALFORMED_REQUEST")
+    assert error_of(client.post("/everything", content=nested(101))) == (400, "MALFORMED_REQUEST")
 
 
 def test_the_path_wins_over_the_body(client: httpx.Client) -> None:
-    answer = client.put("/everything/path", json={"text": "body", "small": 3}).json()
-    assert (answer["inner"]["text"], answer["inner"]["small"]) == ("path", 3)
+    response = client.put("/everything/path", json={"text": "body", "small": 3}).json()
+    assert (response["inner"]["text"], response["inner"]["small"]) == ("path", 3)
 
 
 @pytest.mark.parametrize(
@@ -156,27 +156,27 @@ def test_a_patch_without_a_mask_changes_what_its_body_has(client: httpx.Client, 
     assert (client.patch(f"/everything/x{query}", json=body).json()["update_mask"] or "") == mask
 
 
-def test_a_patch_of_a_field_that_does_not_exist_is_refused(client: httpx.Client) -> None:
-    answer = client.patch("/everything/x", json={"inner": {"no_such": 1}})
-    assert refusal(answer) == (400, "MALFORMED_REQUEST")
-    assert fields_at_fault(answer) == ["inner.inner.no_such"]
+def test_a_patch_of_an_unknown_field_is_an_error(client: httpx.Client) -> None:
+    response = client.patch("/everything/x", json={"inner": {"no_such": 1}})
+    assert error_of(response) == (400, "MALFORMED_REQUEST")
+    assert invalid_fields(response) == ["inner.inner.no_such"]
 
 
-def test_what_was_created_is_answered_with_its_place(client: httpx.Client) -> None:
-    answer = client.post("/inners", json={"text": "a b/c"})
-    assert (answer.status_code, answer.headers["location"]) == (201, "/inners/a%20b%2Fc")
-    assert client.get(answer.headers["location"]).json()["text"] == "a b/c"
+def test_a_created_resource_is_returned_with_its_location(client: httpx.Client) -> None:
+    response = client.post("/inners", json={"text": "a b/c"})
+    assert (response.status_code, response.headers["location"]) == (201, "/inners/a%20b%2Fc")
+    assert client.get(response.headers["location"]).json()["text"] == "a b/c"
 
 
 def test_an_idempotency_key_is_the_request_id_unless_the_query_has_one(client: httpx.Client, service: EverythingServer) -> None:
     for query, expected in (("", "key"), ("?request_id=query", "query")):
         client.post(f"/inners{query}", json={}, headers={"idempotency-key": "key"})
-        assert getattr(service.requests[-1], "request_id") == expected  # noqa: B009 - known by its descriptor alone
+        assert getattr(service.requests[-1], "request_id") == expected  # noqa: B009 - its type has no static fields
 
 
-def test_an_empty_reply_is_an_empty_object(client: httpx.Client) -> None:
-    answer = client.delete("/everything/a")
-    assert (answer.status_code, answer.content) == (200, b"{}")
+def test_an_empty_response_is_an_empty_object(client: httpx.Client) -> None:
+    response = client.delete("/everything/a")
+    assert (response.status_code, response.content) == (200, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ def test_an_empty_reply_is_an_empty_object(client: httpx.Client) -> None:
         ("UNIMPLEMENTED", 501), ("INTERNAL", 500), ("UNAVAILABLE", 503), ("DATA_LOSS", 500), ("UNAUTHENTICATED", 401),
     ],
 )  # fmt: skip
-def test_a_refusal_keeps_its_reason_and_gets_its_http_status(client: httpx.Client, code: str, http_status: int) -> None:
-    answer = client.get(f"/refusals/{code}")
-    assert refusal(answer) == (http_status, f"REASON_{code}")
-    assert ("www-authenticate" in answer.headers) == (http_status == 401)
-    assert answer.headers.get("retry-after") == ("2" if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else None)
+def test_an_error_keeps_its_reason_and_gets_its_http_status(client: httpx.Client, code: str, http_status: int) -> None:
+    response = client.get(f"/errors/{code}")
+    assert error_of(response) == (http_status, f"REASON_{code}")
+    assert ("www-authenticate" in response.headers) == (http_status == 401)
+    assert response.headers.get("retry-after") == ("2" if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED") else None)
 
 
 @pytest.mark.parametrize(
@@ -206,46 +206,46 @@ def test_a_refusal_keeps_its_reason_and_gets_its_http_status(client: httpx.Clien
         ("DEADLINE_EXCEEDED", (504, "DEADLINE_EXCEEDED")),
     ],
 )
-def test_what_grpc_says_by_itself_is_said_in_our_words(client: httpx.Client, code: str, expected: tuple[int, str]) -> None:
-    answer = client.get(f"/refusals/BARE_{code}")
-    assert refusal(answer) == expected
-    assert "10.0.0.7" not in answer.text
+def test_grpcs_own_errors_are_replaced_by_ours(client: httpx.Client, code: str, expected: tuple[int, str]) -> None:
+    response = client.get(f"/errors/BARE_{code}")
+    assert error_of(response) == expected
+    assert "10.0.0.7" not in response.text
 
 
 def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:
     for path in ("/no", "/nowhere", "/everything/a/b", "/everything/", "/everything//watch"):
-        assert refusal(client.get(path)) == (404, "PATH_NOT_FOUND"), path
+        assert error_of(client.get(path)) == (404, "PATH_NOT_FOUND"), path
 
 
-def test_another_method_is_refused_with_those_that_are_taken(client: httpx.Client) -> None:
-    answer = client.post("/everything/a")
-    assert refusal(answer) == (405, "METHOD_NOT_ALLOWED")
-    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
-    answer = client.options("/everything/a")
-    assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT")
+def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(client: httpx.Client) -> None:
+    response = client.post("/everything/a")
+    assert error_of(response) == (405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
+    response = client.options("/everything/a")
+    assert (response.status_code, response.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT")
 
 
-def test_the_head_of_an_answer_is_that_of_the_whole(client: httpx.Client) -> None:
+def test_head_returns_the_headers_of_get(client: httpx.Client) -> None:
     whole, head = client.get("/everything/a"), client.head("/everything/a")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == whole.headers["content-length"]
     assert client.head("/everything/a:watch").headers["content-type"] == "application/x-ndjson"
 
 
-def test_a_form_is_refused_where_none_is_documented(client: httpx.Client) -> None:
-    assert refusal(client.post("/everything", data={"text": "a"})) == (415, "UNSUPPORTED_MEDIA_TYPE")
-    assert refusal(client.post("/everything", files={"text": b"a"})) == (415, "UNSUPPORTED_MEDIA_TYPE")
+def test_a_form_is_an_error_where_none_is_documented(client: httpx.Client) -> None:
+    assert error_of(client.post("/everything", data={"text": "a"})) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert error_of(client.post("/everything", files={"text": b"a"})) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-def test_a_body_over_the_limit_is_refused_also_without_a_length(client: httpx.Client) -> None:
+def test_a_body_over_the_limit_is_an_error_even_without_a_length(client: httpx.Client) -> None:
     body = b'{"text": "' + b"a" * (1024 * 1024 - 12) + b'"}'
     assert len(body) == 1024 * 1024
     assert client.post("/everything", content=body).status_code == 200
-    assert refusal(client.post("/everything", content=body + b" ")) == (413, "REQUEST_TOO_LARGE")
-    assert refusal(client.post("/everything", content=iter([body, b" "]))) == (413, "REQUEST_TOO_LARGE")
+    assert error_of(client.post("/everything", content=body + b" ")) == (413, "REQUEST_TOO_LARGE")
+    assert error_of(client.post("/everything", content=iter([body, b" "]))) == (413, "REQUEST_TOO_LARGE")
 
 
-def test_what_a_service_is_told_beside_the_request(client: httpx.Client, service: EverythingServer) -> None:
+def test_a_service_receives_the_requests_metadata(client: httpx.Client, service: EverythingServer) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     headers = {
         "authorization": "Bearer t",
@@ -253,33 +253,33 @@ def test_what_a_service_is_told_beside_the_request(client: httpx.Client, service
         "traceparent": trace,
         "x-forwarded-for": "8.8.8.8, 203.0.113.7, 10.1.2.3",
     }
-    answer = client.get("/everything/a", headers=headers)
-    assert answer.headers["x-request-id"] == "r-1"
-    told = service.metadata
-    assert [told[name] for name in ("authorization", "x-request-id", "x-forwarded-for")] == ["Bearer t", "r-1", "203.0.113.7"]
-    assert str(told["traceparent"]).split("-")[1] == trace.split("-")[1]
+    response = client.get("/everything/a", headers=headers)
+    assert response.headers["x-request-id"] == "r-1"
+    metadata = service.metadata
+    assert [metadata[name] for name in ("authorization", "x-request-id", "x-forwarded-for")] == ["Bearer t", "r-1", "203.0.113.7"]
+    assert str(metadata["traceparent"]).split("-")[1] == trace.split("-")[1]
     assert service.seconds_left is not None and 4 < service.seconds_left <= 5.1
 
 
 @pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "é"])
-def test_a_request_id_that_is_none_is_replaced(client: httpx.Client, request_id: str) -> None:
-    answer = client.get("/everything/a", headers={b"x-request-id": request_id.encode()})
-    assert len(answer.headers["x-request-id"]) == 32
+def test_an_invalid_request_id_is_replaced(client: httpx.Client, request_id: str) -> None:
+    response = client.get("/everything/a", headers={b"x-request-id": request_id.encode()})
+    assert len(response.headers["x-request-id"]) == 32
 
 
-def test_the_clients_deadline_is_kept(client: httpx.Client, service: EverythingServer) -> None:
+def test_the_clients_deadline_applies(client: httpx.Client, service: EverythingServer) -> None:
     began = time.monotonic()
-    assert refusal(client.get("/waits/30", headers={"grpc-timeout": "200m"})) == (504, "DEADLINE_EXCEEDED")
+    assert error_of(client.get("/waits/30", headers={"grpc-timeout": "200m"})) == (504, "DEADLINE_EXCEEDED")
     assert time.monotonic() - began < 1.5
-    assert refusal(client.get("/waits/30", headers={"grpc-timeout": "soon"})) == (400, "MALFORMED_REQUEST")
+    assert error_of(client.get("/waits/30", headers={"grpc-timeout": "soon"})) == (400, "MALFORMED_REQUEST")
 
 
-def test_without_a_deadline_there_is_one(client: httpx.Client) -> None:
-    assert refusal(client.get("/waits/30")) == (504, "DEADLINE_EXCEEDED")
+def test_there_is_a_default_deadline(client: httpx.Client) -> None:
+    assert error_of(client.get("/waits/30")) == (504, "DEADLINE_EXCEEDED")
 
 
 @pytest.mark.parametrize("path", ["/waits/30", "/everything/silent:watch"])
-def test_a_client_that_hangs_up_cancels_the_call(gateway_url: str, service: EverythingServer, path: str) -> None:
+def test_a_client_that_disconnects_cancels_the_call(gateway_url: str, service: EverythingServer, path: str) -> None:
     service.cancelled.clear()
     asked = len(service.requests)
     with connection(gateway_url) as wire:
@@ -288,7 +288,7 @@ def test_a_client_that_hangs_up_cancels_the_call(gateway_url: str, service: Ever
     wait_for(service.cancelled.is_set)
 
 
-def test_a_client_that_hangs_up_in_an_upload_cancels_the_call(gateway_url: str, service: EverythingServer) -> None:
+def test_a_client_that_disconnects_during_an_upload_cancels_the_call(gateway_url: str, service: EverythingServer) -> None:
     service.cancelled.clear()
     with connection(gateway_url) as wire:
         wire.sendall(b'POST /everything:import HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{"text": "a"}\n')
@@ -300,30 +300,30 @@ def connection(url: str) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
 
 
-def wait_for(happened: Any) -> None:
-    for _ in range(100):
-        if happened():
-            return
+def wait_for(happened: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        if time.monotonic() > end:
+            raise TimeoutError
         time.sleep(0.05)
-    raise TimeoutError
 
 
-def test_a_stream_comes_as_lines_each_as_soon_as_it_is_there(client: httpx.Client) -> None:
-    with client.stream("GET", "/everything/silent:watch") as answer:
-        lines = answer.iter_lines()
+def test_a_stream_is_sent_as_lines_as_soon_as_each_is_there(client: httpx.Client) -> None:
+    with client.stream("GET", "/everything/silent:watch") as response:
+        lines = response.iter_lines()
         assert [json.loads(next(lines))["small"] for _ in range(2)] == [1, 2]
-        assert answer.headers["content-type"] == "application/x-ndjson"
+        assert response.headers["content-type"] == "application/x-ndjson"
 
 
-def test_a_stream_comes_as_events_with_signs_of_life(client: httpx.Client) -> None:
-    with client.stream("GET", "/everything/silent:watch", headers={"accept": "text/event-stream"}) as answer:
-        assert answer.headers["content-type"] == "text/event-stream"
-        lines = answer.iter_lines()
+def test_a_stream_is_sent_as_events_with_heartbeats(client: httpx.Client) -> None:
+    with client.stream("GET", "/everything/silent:watch", headers={"accept": "text/event-stream"}) as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        lines = response.iter_lines()
         got = [next(lines) for _ in range(6)]
     assert [line[:6] for line in got] == ["data: ", "", "data: ", "", ":", ""]
 
 
-def test_an_error_before_the_first_message_is_an_answer_of_its_own(client: httpx.Client) -> None:
+def test_an_error_before_the_first_message_is_an_ordinary_response(client: httpx.Client) -> None:
     assert client.get("/everything/forbidden:watch").status_code == 403
 
 
@@ -339,19 +339,19 @@ def test_a_stream_that_is_silent_for_too_long_ends(client: httpx.Client) -> None
     assert json.loads(lines[-1])["error"]["details"][0]["reason"] == "DEADLINE_EXCEEDED"
 
 
-def test_each_line_of_an_upload_is_a_request_and_what_cannot_be_read_is_reported(client: httpx.Client) -> None:
+def test_each_line_of_an_upload_is_a_request_and_unreadable_ones_are_reported(client: httpx.Client) -> None:
     lines = ['{"text": "a"}', "", '{"text": 7}', "{", '{"text": "b"}', "  ", '{"text": "c"} {"text": "d"}', '{"text": "é"}']
-    answer = client.post("/everything:import", content="\n".join(lines).encode()).json()
-    assert (answer["row_count"], answer["texts"]) == (6, ["a"])
-    assert [problem.partition(":")[0] for problem in answer["problems"]] == ["2", "3", "5"]
-    assert "inner.text: expected a string" in answer["problems"][0]
+    response = client.post("/everything:import", content="\n".join(lines).encode()).json()
+    assert (response["row_count"], response["texts"]) == (6, ["a"])
+    assert [problem.partition(":")[0] for problem in response["problems"]] == ["2", "3", "5"]
+    assert "inner.text: expected a string" in response["problems"][0]
 
 
-def test_where_a_request_has_no_place_for_it_a_bad_line_ends_the_call(client: httpx.Client) -> None:
-    answer = client.post("/inners:import", content=b'{"text": "a"}\n\n{"small": "x"}\n')
-    assert refusal(answer) == (400, "MALFORMED_REQUEST")
-    assert "line 2" in answer.json()["message"]
-    assert fields_at_fault(answer) == ["small"]
+def test_an_unreadable_line_ends_a_call_whose_request_has_no_field_for_it(client: httpx.Client) -> None:
+    response = client.post("/inners:import", content=b'{"text": "a"}\n\n{"small": "x"}\n')
+    assert error_of(response) == (400, "MALFORMED_REQUEST")
+    assert "line 2" in response.json()["message"]
+    assert invalid_fields(response) == ["small"]
 
 
 def test_an_upload_may_be_larger_than_any_body_but_its_lines_may_not(client: httpx.Client) -> None:
@@ -362,33 +362,33 @@ def test_an_upload_may_be_larger_than_any_body_but_its_lines_may_not(client: htt
         yield b'{"text": "' + b"a" * (1024 * 1024) + b'"}\n'
         yield line * 1500
 
-    answer = client.post("/everything:import", content=lines()).json()
-    assert (answer["row_count"], [problem.partition(":")[0] for problem in answer["problems"]]) == (3001, ["1501"])
+    response = client.post("/everything:import", content=lines()).json()
+    assert (response["row_count"], [problem.partition(":")[0] for problem in response["problems"]]) == (3001, ["1501"])
 
 
-def test_an_answer_before_the_end_of_an_upload_does_not_wait_for_it(client: httpx.Client) -> None:
+def test_an_early_response_does_not_wait_for_the_end_of_an_upload(client: httpx.Client) -> None:
     def lines() -> Iterator[bytes]:
         yield b'{"text": "enough"}\n'
         time.sleep(0.5)
         yield b'{"text": "b"}\n'
 
-    assert refusal(client.post("/everything:import", content=lines())) == (400, "ENOUGH")
+    assert error_of(client.post("/everything:import", content=lines())) == (400, "ENOUGH")
 
 
-def test_a_service_that_refuses_while_lines_are_on_their_way_is_heard(client: httpx.Client) -> None:
-    # Some of these lines are written at the very moment at which the answer comes.
-    answers = [client.post("/everything:import", content=b"{}", headers={"authorization": "nobody"}) for _ in range(500)]
-    assert {refusal(answer) for answer in answers} == {(403, "NOBODY")}
+def test_an_error_that_a_service_returns_while_lines_are_being_sent_reaches_the_client(client: httpx.Client) -> None:
+    # Some of these lines are written at the very moment at which the response arrives.
+    responses = [client.post("/everything:import", content=b"{}", headers={"authorization": "nobody"}) for _ in range(500)]
+    assert {error_of(response) for response in responses} == {(403, "NOBODY")}
 
 
-def test_a_token_comes_for_a_form_and_for_json(client: httpx.Client, service: EverythingServer) -> None:
+def test_a_token_is_issued_for_a_form_and_for_json(client: httpx.Client, service: EverythingServer) -> None:
     fields = {"grant_type": "password", "username": "ann@example.com", "password": "a b&c"}
-    for answer in (client.post("/auth/token", data=fields), client.post("/auth/token", json=fields)):
-        assert (answer.status_code, answer.json()["token_type"], answer.headers["cache-control"]) == (200, "Bearer", "no-store")
-        assert getattr(service.requests[-1], "password") == "a b&c"  # noqa: B009 - known by its descriptor alone
+    for response in (client.post("/auth/token", data=fields), client.post("/auth/token", json=fields)):
+        assert (response.status_code, response.json()["token_type"], response.headers["cache-control"]) == (200, "Bearer", "no-store")
+        assert getattr(service.requests[-1], "password") == "a b&c"  # noqa: B009 - its type has no static fields
 
 
-def test_a_client_may_name_itself_by_basic_authentication(client: httpx.Client, service: EverythingServer) -> None:
+def test_a_client_may_authenticate_by_http_basic(client: httpx.Client, service: EverythingServer) -> None:
     client.post("/auth/token", data={"grant_type": "client_credentials"}, auth=("catalog", "s:1"))
     request: Any = service.requests[-1]
     assert (request.client_id, request.client_secret) == ("catalog", "s:1")
@@ -405,25 +405,25 @@ def test_a_client_may_name_itself_by_basic_authentication(client: httpx.Client, 
         ("DATABASE_UNAVAILABLE", 503, "temporarily_unavailable"),
     ],
 )
-def test_no_token_is_said_in_the_words_of_oauth(client: httpx.Client, reason: str, http_status: int, error: str) -> None:
-    answer = client.post("/auth/token", data={"grant_type": "password", "username": reason})
-    assert (answer.status_code, answer.json()["error"], answer.headers["cache-control"]) == (http_status, error, "no-store")
-    assert answer.json()["error_description"] == "the 'service' says no"
-    assert ("www-authenticate" in answer.headers) == (http_status == 401)
-    assert ("retry-after" in answer.headers) == (http_status in (429, 503))
+def test_token_errors_follow_oauth(client: httpx.Client, reason: str, http_status: int, error: str) -> None:
+    response = client.post("/auth/token", data={"grant_type": "password", "username": reason})
+    assert (response.status_code, response.json()["error"], response.headers["cache-control"]) == (http_status, error, "no-store")
+    assert response.json()["error_description"] == "the 'service' says no"
+    assert ("www-authenticate" in response.headers) == (http_status == 401)
+    assert ("retry-after" in response.headers) == (http_status in (429, 503))
 
 
-def test_a_token_request_that_cannot_be_read_is_refused_in_the_words_of_oauth(client: httpx.Client) -> None:
-    for answer in (client.post("/auth/token", content=b"{"), client.post("/auth/token", data={"username": "\x00"})):
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+def test_the_error_for_an_unreadable_token_request_follows_oauth(client: httpx.Client) -> None:
+    for response in (client.post("/auth/token", content=b"{"), client.post("/auth/token", data={"username": "\x00"})):
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
 
 
 def test_a_compressed_body_is_not_json(client: httpx.Client) -> None:
-    answer = client.post("/everything", content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
-    assert refusal(answer) == (400, "MALFORMED_REQUEST")
+    response = client.post("/everything", content=gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+    assert error_of(response) == (400, "MALFORMED_REQUEST")
 
 
-def test_a_header_that_is_too_large_does_not_get_far(gateway_url: str) -> None:
+def test_a_header_that_is_too_large_is_431(gateway_url: str) -> None:
     with connection(gateway_url) as wire:
         wire.sendall(b"GET /everything/a HTTP/1.1\r\nhost: x\r\nx: " + b"a" * 200_000 + b"\r\n\r\n")
         assert wire.recv(100).startswith(b"HTTP/1.1 431")
