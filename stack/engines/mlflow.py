@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from sqlalchemy import create_engine, inspect, make_url
-from sqlalchemy.schema import CreateSchema
+import psycopg
 
 from stack.engines.object_store import ObjectStore, credentials_environment
 from stack.settings import Settings
@@ -33,12 +33,10 @@ def create_tables(postgres_url: str, environment: Mapping[str, str]) -> None:
 
     environment: of the server
     """
-    engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
-    with engine.begin() as connection:
-        connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         # Alembic writes its version in the same transaction as the tables.
-        exists = inspect(connection).has_table("alembic_version", SCHEMA)
-    engine.dispose()
+        exists = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.alembic_version"]).fetchone() != (None,)
     if not exists:
         subprocess.run([sys.executable, "-c", CREATE_TABLES], env=os.environ | environment, check=True, capture_output=True, text=True)
 
@@ -64,12 +62,11 @@ def server_environment(settings: Settings, postgres_url: str, endpoint: str, cre
     endpoint: of the S3 store
     names: the host names under which clients call the server; it rejects others
     """
-    database = make_url(postgres_url).set(drivername="postgresql+psycopg").update_query_dict({"options": f"-csearch_path={SCHEMA}"})
     hosts = [host for name in names for host in (name, f"{name}:{settings.mlflow_port}")]
     return {
         # Undocumented: `mlflow server` hands its options to the uvicorn that it starts by these variables (mlflow/server/__init__.py), and
         # there is no other way for a uvicorn that is started directly. With a boot id, the server runs no code of stored scorers.
-        "_MLFLOW_SERVER_FILE_STORE": database.render_as_string(hide_password=False),
+        "_MLFLOW_SERVER_FILE_STORE": _sqlalchemy_url(postgres_url),
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"s3://{settings.mlflow_bucket}",
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
@@ -86,3 +83,11 @@ def server_environment(settings: Settings, postgres_url: str, endpoint: str, cre
 
 def credentials_file(settings: Settings) -> Path:
     return settings.stack_folder / "mlflow.credentials"
+
+
+def _sqlalchemy_url(postgres_url: str) -> str:
+    """The URL of MLflow's schema, for SQLAlchemy."""
+    # SQLAlchemy itself could do this, but takes longer to import than all else that `make status` needs.
+    parts = urlsplit(postgres_url)
+    query = dict(parse_qsl(parts.query)) | {"options": f"-csearch_path={SCHEMA}"}
+    return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=urlencode(query)))
