@@ -1,1 +1,1 @@
-"""The engines that tests run on: real ones, on free ports, in folders of their own."""
+"""The engines of the tests: real ones, on free ports, each in a folder of its own."""

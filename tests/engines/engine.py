@@ -11,16 +11,16 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-# A JVM on a machine that is busy with other tests takes its time.
+# Generous, as JVMs start slowly on a machine that runs other tests at the same time.
 START_SECONDS = 300
 STOP_SECONDS = 60
 
 
 class Engine:
-    """A program that is started and stopped, and keeps its log in its folder."""
+    """A program that is started and stopped, with a log in its folder."""
 
     stop_signal = signal.SIGTERM
-    """What the program takes as the order to end cleanly, however many clients are connected."""
+    """The signal on which the program ends cleanly without waiting for its clients."""
 
     def __init__(
         self, folder: Path, command: list[str], ready: Callable[[], bool], environment: Mapping[str, str] = MappingProxyType({})
@@ -39,7 +39,7 @@ class Engine:
         self.stop()
 
     def start(self) -> None:
-        """Returns when it is ready."""
+        """Starts it, and returns when it is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, env={**os.environ, **self._environment}, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
@@ -50,7 +50,7 @@ class Engine:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ends it and its connections; returns when it is gone. One that does not end in time is killed, and named."""
+        """Ends it and its connections; returns when it has ended. One that does not end in time is killed, with a message."""
         try:
             self._end(self.stop_signal)
         except subprocess.TimeoutExpired:
@@ -59,7 +59,7 @@ class Engine:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """It is away for the length of a `with` block."""
+        """Stops it for the length of a `with` block."""
         self.stop()
         try:
             yield
@@ -67,7 +67,7 @@ class Engine:
             self.start()
 
     def kill(self) -> None:
-        """Ends it at once, as if it had crashed."""
+        """Kills it, as a crash would."""
         self._end(signal.SIGKILL)
 
     def _end(self, by: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""The HDFS and the YARN that tests run on."""
+"""HDFS and YARN for tests."""
 
 import os
 import re
@@ -30,8 +30,8 @@ class Hdfs:
             raise FileNotFoundError("Hadoop is not installed; `make test` does it")
         self.settings = own_settings(folder)
         hadoop.format_namenode(self.settings)
-        self.namenode = daemon(self.settings, "namenode", hadoop.namenode_ready)
-        self.datanode = daemon(self.settings, "datanode", hadoop.datanode_ready)
+        self.namenode = _daemon(self.settings, "namenode", hadoop.namenode_ready)
+        self.datanode = _daemon(self.settings, "datanode", hadoop.datanode_ready)
         self._files = httpx.Client(base_url=f"http://127.0.0.1:{self.settings.namenode_port}/webhdfs/v1", follow_redirects=True, timeout=60)
 
     def __enter__(self) -> Self:
@@ -54,19 +54,19 @@ class Hdfs:
         return answer.content
 
     def files(self, path: str) -> list[str]:
-        """The paths of the files in a folder and those below it."""
+        """The paths of the files in a folder and its subfolders."""
         listed = self._files.get(path, params={"op": "LISTSTATUS"}).raise_for_status().json()["FileStatuses"]["FileStatus"]
         paths = [(f"{path}/{entry['pathSuffix']}", entry["type"]) for entry in listed]
         return [file for name, kind in paths for file in ([name] if kind == "FILE" else self.files(name))]
 
 
 class Yarn:
-    """A YARN with one node, whose applications know `hdfs` and an S3 store."""
+    """A YARN with one node, whose applications use `hdfs` and an S3 store."""
 
     def __init__(self, hdfs: Hdfs, store: ObjectStore) -> None:
         self.settings = hdfs.settings
-        self.resourcemanager = daemon(self.settings, "resourcemanager", hadoop.resourcemanager_ready)
-        self.nodemanager = daemon(self.settings, "nodemanager", hadoop.nodemanager_ready)
+        self.resourcemanager = _daemon(self.settings, "resourcemanager", hadoop.resourcemanager_ready)
+        self.nodemanager = _daemon(self.settings, "nodemanager", hadoop.nodemanager_ready)
         hadoop.make_folder(self.settings, spark.EVENT_LOG)
         spark.configure(self.settings, store)
 
@@ -82,16 +82,16 @@ class Yarn:
         self._stop()
 
     def submit(self, *words: str) -> str:
-        """Submits a Spark application and gives its id."""
+        """Submits a Spark application and returns its id."""
         environment = os.environ | spark.submit_environment(self.settings)
         command = [*spark.submit_command(self.settings), *words]
-        answer = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=APPLICATION_SECONDS)
-        submitted = re.search(r"Submitted application (application_\w+)", answer.stderr)
-        assert submitted is not None, answer.stderr
+        process = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=APPLICATION_SECONDS)
+        submitted = re.search(r"Submitted application (application_\w+)", process.stderr)
+        assert submitted is not None, process.stderr
         return submitted[1]
 
     def application(self, identity: str) -> dict[str, Any]:
-        """What YARN says of an application; nothing while it is away."""
+        """The application as YARN reports it; empty while YARN does not answer."""
         try:
             answer = httpx.get(f"http://127.0.0.1:{self.settings.resourcemanager_port}/ws/v1/cluster/apps/{identity}")
             found: dict[str, Any] = answer.raise_for_status().json()["app"]
@@ -100,19 +100,20 @@ class Yarn:
         return found
 
     def outcome(self, identity: str) -> str:
-        """How an application ended, when it has."""
+        """The final status of an application, once it has ended."""
         wait(lambda: self.application(identity).get("finalStatus", "UNDEFINED") != "UNDEFINED", f"{identity} to end")
         return str(self.application(identity)["finalStatus"])
 
 
-def daemon(settings: Settings, name: str, ready: Callable[[Settings], bool]) -> Engine:
+def _daemon(settings: Settings, name: str, ready: Callable[[Settings], bool]) -> Engine:
     folder = settings.stack_folder / name
     folder.mkdir()
     return Engine(folder, hadoop.command(settings, name), partial(ready, settings), hadoop.daemon_environment(settings))
 
 
 def wait(condition: Callable[[], bool], what: str) -> None:
+    """Waits until a condition holds, and fails with the name of what it waited for after five minutes."""
     deadline = time.monotonic() + APPLICATION_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"timed out waiting for {what}"
         time.sleep(0.2)

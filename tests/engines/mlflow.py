@@ -1,4 +1,4 @@
-"""The MLflow that tests run on: a real server, its tables in PostgreSQL, its files in an S3 store."""
+"""MLflow for tests: a real server with tables in PostgreSQL and artifacts in an S3 store."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.engines.ports import own_settings
 
 
 class Mlflow(Engine):
-    """An MLflow on a port of its own."""
+    """An MLflow server on a free port."""
 
     def __init__(self, folder: Path, postgres_url: str, store: ObjectStore) -> None:
         self._settings = own_settings(folder)
@@ -23,7 +23,7 @@ class Mlflow(Engine):
         super().__init__(folder, mlflow.command(self._settings), lambda: http_answers(port, "/health"), environment)
 
     def forget(self, model: str) -> None:
-        """Removes a model and its versions, if there is one."""
+        """Deletes a registered model and its versions, if it exists."""
         client = MlflowClient(self.url)
         if client.search_registered_models(f"name='{model}'"):
             client.delete_registered_model(model)

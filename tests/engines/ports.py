@@ -1,4 +1,4 @@
-"""Free ports, and the settings of a stack that uses them."""
+"""Free ports, and settings of a stack that uses them."""
 
 import os
 import random
@@ -8,14 +8,14 @@ from pathlib import Path
 from stack.engines import seaweedfs
 from stack.settings import Settings
 
-# Below the ports that the kernel hands out by itself, as to any outgoing connection.
+# Below the range from which the kernel takes ports of outgoing connections.
 FIRST, LAST = 10_240, 32_000
-# Each process of a test run has a share of its own, so that two of them never choose the same port at the same time.
+# Each worker of a test run has a share of its own, so that two never choose the same port at the same time.
 SHARES = 8
 
 
 class _Ports:
-    """Hands out ports one after the other, so that none is given twice before all were."""
+    """Hands out ports in order, so that one is reused only after all others."""
 
     def __init__(self) -> None:
         worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % SHARES
@@ -30,7 +30,7 @@ class _Ports:
                 self._next = self._range.start
             ports = range(self._next, self._next + count)
             self._next += count
-            if all(map(is_free, ports)):
+            if all(map(_is_free, ports)):
                 return ports
 
 
@@ -38,24 +38,24 @@ _ports = _Ports()
 
 
 def own_settings(folder: Path) -> Settings:
-    """The settings of a stack that meets no other: a folder and ports of its own."""
+    """Settings of a stack with a folder and ports of its own."""
     names = [name for name in Settings.model_fields if name.endswith("_port")]
     ports = free_ports(len(names) + seaweedfs.PORTS)
-    chosen = dict(zip(names, ports, strict=False)) | {"seaweedfs_port": ports[-seaweedfs.PORTS]}
-    return Settings.model_validate({"stack_folder": folder, **chosen})
+    values = dict(zip(names, ports, strict=False)) | {"seaweedfs_port": ports[-seaweedfs.PORTS]}
+    return Settings.model_validate({"stack_folder": folder, **values})
 
 
 def free_ports(count: int) -> range:
-    """Ports of the loopback, side by side, that nothing listened on a moment ago."""
+    """Consecutive free ports of the loopback."""
     return _ports.take(count)
 
 
 def free_port() -> int:
-    """A port of the loopback that nothing listened on a moment ago."""
+    """A free port of the loopback."""
     return free_ports(1)[0]
 
 
-def is_free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))

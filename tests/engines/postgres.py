@@ -1,4 +1,4 @@
-"""PostgreSQL and PgBouncer."""
+"""PostgreSQL and PgBouncer for tests."""
 
 import itertools
 import os
@@ -14,9 +14,9 @@ from tests.engines.ports import free_port
 
 
 class Postgres(Engine):
-    """A PostgreSQL server with as many empty databases as one asks for."""
+    """A PostgreSQL server, in which tests create empty databases."""
 
-    # Its fast shutdown, which waits for no client.
+    # Fast shutdown, which does not wait for clients.
     stop_signal = signal.SIGINT
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -24,12 +24,14 @@ class Postgres(Engine):
         self.password = secrets.token_urlsafe()
         self._numbers = itertools.count(1)
         postgres.initialise(folder / "data", self.password)
-        # The data need not outlive a loss of power, so nothing waits for the disk.
+        # The data need not survive a power failure, so nothing waits for the disk.
         quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        super().__init__(folder, postgres.command(folder / "data", self.port, **quick | settings), lambda: postgres.accepts_connections(self.port))
+        super().__init__(
+            folder, postgres.command(folder / "data", self.port, **quick | settings), lambda: postgres.accepts_connections(self.port)
+        )
 
     def crash(self) -> None:
-        """Ends it at once, as if killed; the next start recovers from its journal."""
+        """Immediate shutdown, as in a crash; the next start recovers from the write-ahead log."""
         self._end(signal.SIGQUIT)
 
     def create_database(self) -> str:
@@ -41,9 +43,9 @@ class Postgres(Engine):
 
 
 class PgBouncer(Engine):
-    """A pooler that keeps nothing of a session between two transactions."""
+    """A pooler in transaction mode, which keeps no session state between transactions."""
 
-    # It ends at once by this; by SIGTERM, newer ones wait for their clients.
+    # Immediate shutdown; on SIGTERM, newer versions wait for their clients.
     stop_signal = signal.SIGQUIT
 
     def __init__(self, folder: Path, server: Postgres) -> None:
@@ -62,7 +64,7 @@ class PgBouncer(Engine):
             "auth_file": users,
             "pool_mode": "transaction",
             "ignore_startup_parameters": "extra_float_digits",
-            # In seconds: how long after PostgreSQL turned it away it tries again.
+            # Seconds until it retries after a failed login to PostgreSQL.
             "server_login_retry": 1,
         }
         configuration = folder / "pgbouncer.ini"
@@ -72,5 +74,5 @@ class PgBouncer(Engine):
         super().__init__(folder, command, lambda: postgres.accepts_connections(self.port))
 
     def url(self, postgres_url: str) -> str:
-        """The way through the pooler to a database of its server."""
+        """The URL of a database of the server through the pooler."""
         return postgres_url.replace(f":{self._server.port}/", f":{self.port}/")

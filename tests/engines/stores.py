@@ -1,4 +1,4 @@
-"""The S3 stores that tests run on, each with the buckets and users of the stack."""
+"""S3 stores for tests, with the buckets and users of the stack."""
 
 import secrets
 from pathlib import Path
@@ -14,18 +14,17 @@ from tests.engines.ports import own_settings
 
 
 class Store(Engine):
-    """An S3 store; its users may do what those of the stack may."""
+    """An S3 store with the users and permissions of the stack."""
 
-    # Where it is and what the users' keys are.
     store: ObjectStore
 
     def client(self, user: str) -> Client:
-        """The store as this user sees it."""
+        """A client with the key of this user."""
         access_key, secret_key = self.store.keys[user]
         return Client(self.store.endpoint.removeprefix("http://"), access_key, secret_key, secure=False, region=self.store.region)
 
     def empty(self, user: str, bucket: str) -> None:
-        """Removes all that is in a bucket of this user's."""
+        """Deletes all objects in a bucket that this user may write."""
         client = self.client(user)
         keys = (DeleteObject(str(found.object_name)) for found in client.list_objects(bucket, recursive=True))
         errors = list(client.remove_objects(bucket, keys))
@@ -33,6 +32,8 @@ class Store(Engine):
 
 
 class Minio(Store):
+    """MinIO."""
+
     def __init__(self, folder: Path) -> None:
         if not minio.PROGRAM.exists():
             raise FileNotFoundError("MinIO is not installed; `make test` does it")
@@ -40,7 +41,7 @@ class Minio(Store):
         self._port, self._password = settings.minio_port, secrets.token_urlsafe()
         self._buckets = object_store.buckets(settings)
         self._keys = {user: secrets.token_urlsafe() for user in object_store.users(settings)}
-        self.store = store(self._port, self._keys)
+        self.store = _object_store(self._port, self._keys)
         command = minio.command(folder / "data", self._port, settings.minio_console_port)
         super().__init__(folder, command, lambda: http_answers(self._port, "/minio/health/ready"), minio.environment(self._password))
 
@@ -50,14 +51,16 @@ class Minio(Store):
 
 
 class SeaweedFS(Store):
+    """SeaweedFS."""
+
     def __init__(self, folder: Path) -> None:
         settings = own_settings(folder)
         port, buckets = settings.seaweedfs_port, object_store.buckets(settings)
         keys = {user: secrets.token_urlsafe() for user in object_store.users(settings)}
-        self.store = store(port, keys)
+        self.store = _object_store(port, keys)
         seaweedfs.initialise(folder / "data", keys)
         super().__init__(folder, seaweedfs.command(folder / "data", port, buckets), lambda: seaweedfs.ready(port, keys))
 
 
-def store(port: int, keys: dict[object_store.StoreUser, str]) -> ObjectStore:
+def _object_store(port: int, keys: dict[object_store.StoreUser, str]) -> ObjectStore:
     return ObjectStore(f"http://127.0.0.1:{port}", "us-east-1", {user.name: (user.name, key) for user, key in keys.items()})

@@ -1,4 +1,4 @@
-"""A tiny Spark application: its arguments are a file of this machine to wait for, and where to write a hundred numbers then."""
+"""A small Spark application: waits for a local file, its first argument, and then writes a hundred numbers to its second."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ go, output = sys.argv[1:]
 spark = SparkSession.builder.getOrCreate()
 numbers = spark.range(100).repartition(2).cache()
 numbers.count()
-# By now it has an executor; what befalls the cluster while it waits, it must outlive.
+# It has an executor now. It has to survive failures of the cluster while it waits.
 while not Path(go).exists():
     time.sleep(0.1)
 numbers.write.parquet(output)

@@ -1,4 +1,4 @@
-"""The Compose files as an engine would read them, without one."""
+"""Reads the Compose files as Docker does, without a Docker engine."""
 
 import re
 from pathlib import Path
@@ -13,28 +13,28 @@ Service = dict[str, Any]
 
 
 def services(stack: str) -> dict[str, Service]:
-    """The services that a file has or includes, by name, as they are without anything in the environment."""
-    content = read(stack)
+    """The services of a file and of those it includes, by name, with the default of each variable."""
+    content = _read(stack)
     included = {name: service for file in content.get("include", ()) for name, service in services(file).items()}
-    return included | {name: extended(service, stack) for name, service in content["services"].items()}
+    return included | {name: _extend(service, stack) for name, service in content["services"].items()}
 
 
-def extended(service: Service, file: str) -> Service:
-    """A service with what it extends."""
+def _extend(service: Service, file: str) -> Service:
+    """A service merged with the one that it extends."""
     base = service.get("extends")
     if base is None:
         return service
-    named = {"file": file, "service": base} if isinstance(base, str) else base
-    return merged(extended(read(named["file"])["services"][named["service"]], named["file"]), service)
+    reference = {"file": file, "service": base} if isinstance(base, str) else base
+    return _merge(_extend(_read(reference["file"])["services"][reference["service"]], reference["file"]), service)
 
 
-def merged(below: Service, above: Service) -> Service:
-    """What one says, where the other does not say otherwise."""
-    both = {name: merged(below[name], above[name]) for name in below.keys() & above.keys() if isinstance(below[name], dict)}
+def _merge(below: Service, above: Service) -> Service:
+    """A deep merge, in which `above` takes precedence."""
+    both = {name: _merge(below[name], above[name]) for name in below.keys() & above.keys() if isinstance(below[name], dict)}
     return {**below, **above, **both}
 
 
-def read(file: str) -> dict[str, Any]:
+def _read(file: str) -> dict[str, Any]:
     text = (FOLDER / file).read_text()
     text = re.sub(r"\$\{\w+:\+[^}]*\}", "", text)
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)

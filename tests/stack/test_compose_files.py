@@ -1,4 +1,4 @@
-"""The two stacks of containers, as their files have them; `make test-compose` runs them."""
+"""The Compose files against the settings classes and each other; `make test-compose` runs them."""
 
 import re
 from pathlib import Path
@@ -30,19 +30,19 @@ PROCESSES: dict[str, type[BaseSettings]] = {
     "jobs-worker": WorkerSettings,
 }
 ONCE = ("buckets", "certificates", "migrate", "folders")
-# Run by hand, beside a stack.
+# Run by hand.
 BY_HAND = ("training", "land")
-# The images have the one, and nobody is served through the others.
-OF_THE_IMAGE = {"GATEWAY_DESCRIPTORS"}
+# Set in the image.
+SET_IN_IMAGE = {"GATEWAY_DESCRIPTORS"}
 
 
 def every_service() -> list[tuple[str, Service]]:
-    """Of both stacks, by name."""
+    """The services of both stacks, by name."""
     return [*{name: service for stack in STACKS for name, service in services(stack).items()}.items()]
 
 
-def told(service: Service) -> set[str]:
-    """The variables and secrets of a container."""
+def configured_names(service: Service) -> set[str]:
+    """The names of a container's variables and secrets."""
     secrets = {secret if isinstance(secret, str) else secret["target"] for secret in service.get("secrets", ())}
     return set(service.get("environment", {})) | secrets
 
@@ -52,26 +52,26 @@ def variable_names(settings: type[BaseSettings]) -> set[str]:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_process_is_told_of_every_setting_that_its_code_has_and_of_none_that_it_has_not(process: str) -> None:
+def test_a_container_passes_on_every_setting_of_its_program_and_no_other(process: str) -> None:
     settings, service = PROCESSES[process], dict(every_service())[process]
     prefixes = (str(settings.model_config["env_prefix"]), "MESH_")
-    of_ours = {name for name in told(service) if name.startswith(prefixes)}
-    assert of_ours | OF_THE_IMAGE >= variable_names(settings) | variable_names(MeshSettings) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
-    assert of_ours <= variable_names(settings) | variable_names(MeshSettings)
+    own = {name for name in configured_names(service) if name.startswith(prefixes)}
+    assert own | SET_IN_IMAGE >= variable_names(settings) | variable_names(MeshSettings) - {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+    assert own <= variable_names(settings) | variable_names(MeshSettings)
 
 
-def test_the_example_of_settings_is_what_the_code_says() -> None:
+def test_the_example_of_settings_matches_the_settings_classes() -> None:
     assert (FOLDER / ".env.example").read_text() == example.text()
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_stack_takes_4_gb_at_most_beside_the_core_that_both_share(stack: str) -> None:
+def test_a_stack_takes_at_most_4_gb_besides_the_shared_core(stack: str) -> None:
     own = {name: service for name, service in services(stack).items() if name not in (*BY_HAND, *services("core.yml"))}
     assert sum(int(service["mem_limit"].removesuffix("m")) for service in own.values()) <= 4096
 
 
 @pytest.mark.parametrize(("name", "service"), every_service())
-def test_a_container_may_do_no_more_than_it_has_to(name: str, service: Service) -> None:
+def test_a_container_has_minimal_privileges(name: str, service: Service) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] is True
@@ -82,7 +82,7 @@ def test_a_container_may_do_no_more_than_it_has_to(name: str, service: Service) 
 
 
 @pytest.mark.parametrize(("name", "service"), every_service())
-def test_who_serves_says_how_they_are_and_who_is_run_once_is_not_run_again(name: str, service: Service) -> None:
+def test_servers_have_health_checks_and_one_time_containers_do_not_restart(name: str, service: Service) -> None:
     if name in ONCE or name in BY_HAND:
         assert service["restart"] == "no"
     else:
@@ -97,15 +97,15 @@ def test_no_secret_is_in_the_environment_or_on_a_command_line(name: str, service
     assert not suspicious.search(str(service.get("command", "")))
 
 
-def test_waiting_is_for_something_that_comes() -> None:
+def test_dependencies_are_services_that_start() -> None:
     for stack in STACKS:
         known = services(stack)
         for name, service in known.items():
             for other, how in service.get("depends_on", {}).items():
-                assert other in known, f"{name} waits for {other}"
-                # What a profile may leave out is not insisted on, but by those that are left out with it.
+                assert other in known, f"{name} depends on {other}"
+                # A dependency that a profile may leave out is optional, except for services with the same profile.
                 if known[other].get("profiles") and known[other]["profiles"] != service.get("profiles"):
-                    assert how.get("required") is False, f"{name} insists on {other}"
+                    assert how.get("required") is False, f"{name} requires {other}"
 
 
 def test_every_image_has_a_target() -> None:
@@ -116,11 +116,11 @@ def test_every_image_has_a_target() -> None:
             assert service["image"] == f"hashiramart/{service['build']['target']}", name
 
 
-def test_the_store_is_that_of_the_stack_without_containers() -> None:
+def test_both_stacks_have_the_same_version_of_the_store() -> None:
     assert f"MINIO_VERSION={minio.VERSION}" in (FOLDER / "Dockerfile").read_text()
 
 
-def test_images_that_build_on_one_another_agree_on_what_is_in_them() -> None:
+def test_images_that_build_on_another_have_the_same_package_versions() -> None:
     def versions(role: str) -> dict[str, str]:
         text = (ROOT / "requirements" / f"{role}.txt").read_text()
         return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE))
@@ -130,7 +130,7 @@ def test_images_that_build_on_one_another_agree_on_what_is_in_them() -> None:
         assert {name for name, _ in both if name in versions(below) and name in versions(above)} == set()
 
 
-def test_nothing_is_built_from_secrets_or_data() -> None:
+def test_secrets_and_data_are_not_in_the_build_context() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
     assert {"compose/.env", "compose/secrets"} <= set(ignored)
