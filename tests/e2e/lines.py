@@ -1,4 +1,4 @@
-"""Teaches schemathesis what lines of JSON are: to it they are text like any other."""
+"""Makes schemathesis send JSON lines as they are."""
 
 import schemathesis
 

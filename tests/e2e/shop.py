@@ -1,4 +1,4 @@
-"""A shop on a running stack, with somebody of each role, reached by REST and by gRPC."""
+"""Clients of a running stack by REST and by gRPC, with a user of each role."""
 
 import json
 import sys
@@ -27,14 +27,15 @@ Json = dict[str, Any]
 
 
 class Outcome(NamedTuple):
-    """What came of a call, in words that REST and gRPC share: an answer, or a code with its reason, its text and the fields at fault."""
+    """The outcome of a call, in a form that REST and gRPC share."""
 
-    answer: Json | None
-    refusal: tuple[int, str, str, list[str]] | None
+    response: Json | None
+    error: tuple[int, str, str, list[str]] | None
+    """Status code, reason, message and invalid fields."""
 
 
 class Shop:
-    """Makes the same call in both ways."""
+    """Makes the same calls by REST and by gRPC."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -51,36 +52,37 @@ class Shop:
 
     @cached_property
     def tokens(self) -> dict[str, str]:
-        """An access token of each role; nobody has none."""
+        """An access token of each role; that of `nobody` is empty."""
         create_admin = [sys.executable, "-m", "services.auth.admin", "create-admin", "--email", "admin@example.com"]
-        made = self._stack.run("run", "auth", *create_admin, text=f"{PASSWORD}\n")
-        assert made.returncode == 0, made.stderr
+        created = self._stack.run("run", "auth", *create_admin, text=f"{PASSWORD}\n")
+        assert created.returncode == 0, created.stderr
         admin = self._sign_in("admin@example.com")
         for role in ("customer", "staff"):
             user = self.http.post("/users", json={"email": f"{role}@example.com", "password": PASSWORD}).json()
             changed = self.http.patch(f"/users/{user['id']}", json={"role": role}, headers={"authorization": f"Bearer {admin}"})
             assert changed.status_code == 200, changed.text
-        own = {role: self._sign_in(f"{role}@example.com") for role in ("customer", "staff")}
-        return {"nobody": "", **own, "admin": admin}
+        tokens = {role: self._sign_in(f"{role}@example.com") for role in ("customer", "staff")}
+        return {"nobody": "", **tokens, "admin": admin}
 
     def _sign_in(self, email: str) -> str:
-        answer = self.http.post("/auth/token", data={"grant_type": "password", "username": email, "password": PASSWORD})
-        token: str = answer.json()["access_token"]
+        response = self.http.post("/auth/token", data={"grant_type": "password", "username": email, "password": PASSWORD})
+        token: str = response.json()["access_token"]
         return token
 
     def by_rest(self, binding: Binding, role: str, *requests: Message) -> Outcome:
-        """Several requests are the lines of a body."""
-        path, query, body = http_request(binding, requests)
+        """Makes a call by REST; several requests become the lines of a body."""
+        path, query, body = _http_request(binding, requests)
         url = f"{path}?{urlencode(query, quote_via=quote)}" if query else path
-        answer = self.http.request(binding.http_method, url, content=body, headers=self._headers(role))
-        content = answer.json()
-        if answer.status_code < 300:
-            return Outcome(without_nulls(content), None)
+        response = self.http.request(binding.http_method, url, content=body, headers=self._headers(role))
+        content = response.json()
+        if response.status_code < 300:
+            return Outcome(_without_nulls(content), None)
         details = {detail["@type"].rpartition(".")[2]: detail for detail in content["details"]}
         fields = [violation["field"] for violation in details.get("BadRequest", {}).get("field_violations", [])]
         return Outcome(None, (content["code"], details["ErrorInfo"]["reason"], content["message"], fields))
 
     def by_grpc(self, binding: Binding, role: str, *requests: Message) -> Outcome:
+        """Makes a call by gRPC; several requests become a stream."""
         method = binding.method
         service = method.containing_service
         kind = "stream_unary" if method.client_streaming else "unary_unary"
@@ -90,11 +92,11 @@ class Shop:
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
         try:
-            sent = iter(requests) if method.client_streaming else requests[0]
-            message = call(sent, metadata=list(self._headers(role).items()), timeout=DEADLINE_SECONDS)
+            argument = iter(requests) if method.client_streaming else requests[0]
+            message = call(argument, metadata=list(self._headers(role).items()), timeout=DEADLINE_SECONDS)
         except grpc.RpcError as error:
-            return Outcome(None, refused(error))
-        return Outcome(as_json(message), None)
+            return Outcome(None, _error(error))
+        return Outcome(_as_json(message), None)
 
     def _headers(self, role: str) -> dict[str, str]:
         return {"authorization": f"Bearer {self.tokens[role]}"} if role != "nobody" else {}
@@ -104,8 +106,8 @@ def service_name(method: MethodDescriptor) -> str:
     return str(method.containing_service.full_name.split(".")[1])
 
 
-def http_request(binding: Binding, requests: tuple[Message, ...]) -> tuple[str, list[tuple[str, str]], bytes | None]:
-    """The path, the query and the body by which REST says what these messages say."""
+def _http_request(binding: Binding, requests: tuple[Message, ...]) -> tuple[str, list[tuple[str, str]], bytes | None]:
+    """The path, query and body of the REST request for these messages."""
     rest = GetMessageClass(binding.method.input_type)()
     rest.CopyFrom(requests[0])
     path = binding.path
@@ -118,15 +120,15 @@ def http_request(binding: Binding, requests: tuple[Message, ...]) -> tuple[str, 
         holder.ClearField(last)
     body = None
     if binding.body == "*":
-        return path, [], b"\n".join(json.dumps(as_json(request)).encode() for request in requests)
+        return path, [], b"\n".join(json.dumps(_as_json(request)).encode() for request in requests)
     if binding.body:
-        body = b"\n".join(json.dumps(as_json(getattr(request, binding.body))).encode() for request in requests)
+        body = b"\n".join(json.dumps(_as_json(getattr(request, binding.body))).encode() for request in requests)
         rest.ClearField(binding.body)
-    return path, list(parameters(rest)), body
+    return path, list(_parameters(rest)), body
 
 
-def parameters(message: Message) -> Iterator[tuple[str, str]]:
-    """What a query says of a message's fields, all of which are plain in our contracts, or masks."""
+def _parameters(message: Message) -> Iterator[tuple[str, str]]:
+    """The query parameters for a message, whose fields are scalars, lists of scalars or field masks."""
     for field, value in message.ListFields():
         for each in value if field.is_repeated else [value]:
             if isinstance(each, FieldMask):
@@ -135,18 +137,18 @@ def parameters(message: Message) -> Iterator[tuple[str, str]]:
                 yield field.name, str(each).lower() if isinstance(each, bool) else str(each)
 
 
-def as_json(message: Message) -> Json:
-    """As REST prints it, but for the nulls of what is unset."""
+def _as_json(message: Message) -> Json:
+    """A message as REST prints it, without the nulls of unset fields."""
     return json_format.MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
 
 
-def without_nulls(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: without_nulls(each) for key, each in value.items() if each is not None}
-    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-def refused(error: grpc.RpcError) -> tuple[int, str, str, list[str]]:
+def _error(error: grpc.RpcError) -> tuple[int, str, str, list[str]]:
     status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an error of a call is a call
     assert status is not None, error
     info, violations = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()

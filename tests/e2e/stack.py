@@ -1,4 +1,4 @@
-"""The local stack, as a user has it before them: its commands, and what they print."""
+"""The local stack by its commands and their output."""
 
 import os
 import re
@@ -16,22 +16,22 @@ from tests.engines.ports import own_settings
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("postgres", "auth", "catalog", "recommender", "forecaster", "jobs", "gateway")
 ENGINES = ("minio", "namenode", "datanode", "resourcemanager", "nodemanager", "history", "mlflow")
-# What cleaning sales takes, but for the store.
+# The processes for ETL jobs, except the store.
 ETL = (*SERVICES, *(name for name in ENGINES if name not in ("minio", "mlflow")), "jobs-worker")
 UP_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The local stack, or some of its processes, in a folder and on ports of its own."""
+    """The local stack or some of its processes, in a folder and on ports of its own."""
 
     environment: Mapping[str, str]
     processes: Sequence[str]
-    # Whose code it runs.
     checkout: Path = ROOT
+    """The checkout whose code it runs."""
 
     def run(self, *arguments: str, text: str = "", seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
-        """Runs one of its commands to its end, whatever that is, with `text` on its standard input. It may take so many seconds."""
+        """Runs one of its commands, with `text` on its standard input; raises `TimeoutExpired` after so many seconds."""
         command = [sys.executable, "-m", "stack", *arguments]
         environment = {**os.environ, **self.environment}
         return subprocess.run(
@@ -39,14 +39,14 @@ class Stack:
         )
 
     def up(self) -> str:
-        """What it printed."""
-        answer = self.run("up", *self.processes)
-        assert answer.returncode == 0, answer.stdout + answer.stderr
-        return answer.stdout
+        """Starts the processes, and returns the output."""
+        result = self.run("up", *self.processes)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def down(self) -> None:
-        answer = self.run("down")
-        assert answer.returncode == 0, answer.stderr
+        result = self.run("down")
+        assert result.returncode == 0, result.stderr
 
     @property
     def folder(self) -> Path:
@@ -57,18 +57,23 @@ class Stack:
         return f"http://127.0.0.1:{self.environment['GATEWAY_PORT']}"
 
     def states(self) -> dict[str, str]:
-        """How each of its processes is, by its name."""
+        """The state of each of its processes, by name."""
         return {line["name"]: line["state"] for line in self._status() if line["name"] in self.processes}
 
     def pids(self) -> dict[str, int]:
-        """Of the processes that live."""
+        """The process ids of running processes, by name."""
         return {line["name"]: int(line["pid"]) for line in self._status() if line["pid"]}
 
-    def wait_ready(self) -> None:
+    def wait_restarted(self, name: str, pid: int) -> None:
+        """Waits until all processes are ready, and this one no longer has this process id."""
         deadline = time.monotonic() + UP_SECONDS
-        while set(self.states().values()) != {"ready"}:
-            assert time.monotonic() < deadline, self.run("status").stdout
-            time.sleep(0.5)
+        while True:
+            lines = {line["name"]: line for line in self._status()}
+            ready = all(lines[process]["state"] == "ready" for process in self.processes)
+            if ready and int(lines[name]["pid"]) != pid:
+                return
+            assert time.monotonic() < deadline, f"{name} is not restarted: {[line[0] for line in lines.values()]}"
+            time.sleep(0.2)
 
     def _status(self) -> list[re.Match[str]]:
         return list(
@@ -80,7 +85,7 @@ class Stack:
 
 @contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """The stack, up for the length of a `with` block."""
+    """Starts a stack for the length of a `with` block."""
     try:
         stack.up()
         yield stack
@@ -89,7 +94,7 @@ def running(stack: Stack) -> Iterator[Stack]:
 
 
 def own_stack(folder: Path, processes: Sequence[str] = SERVICES) -> Stack:
-    """A stack of these processes that meets no other."""
+    """A stack of these processes with a folder and ports of its own."""
     settings = own_settings(folder)
-    chosen = {"stack_folder": folder} | {name: getattr(settings, name) for name in Settings.model_fields if name.endswith("_port")}
-    return Stack({name.upper(): str(value) for name, value in chosen.items()}, processes)
+    values = {"stack_folder": folder} | {name: getattr(settings, name) for name in Settings.model_fields if name.endswith("_port")}
+    return Stack({name.upper(): str(value) for name, value in values.items()}, processes)

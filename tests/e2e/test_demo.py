@@ -1,4 +1,4 @@
-"""The demo, from nothing to recommendations and forecasts, on a cut of its sales."""
+"""The demo from nothing to recommendations and forecasts, on a sample of its sales."""
 
 import asyncio
 import csv
@@ -24,17 +24,17 @@ from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 from tests.e2e.walk import OF_MODELS, walk
 
 DEMO_SECONDS = 1800
-# Within which a service answers from what was promoted.
+# How long a service may take to serve a model after its promotion.
 SWAP_SECONDS = 10
-# Of products and customers, those whose number this divides: enough to learn from, and soon learnt.
-PRODUCTS, CUSTOMERS = 12, 3
+# The sample has the products and customers whose numbers these divide: enough to learn from, in little time.
+PRODUCT_DIVISOR, CUSTOMER_DIVISOR = 12, 3
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that was never up, and sales for its demo."""
+    """A stack that has never been up, and sales for its demo."""
     sales = tmp_path_factory.mktemp("sales") / "sales.csv"
-    cut(ROOT / "datasets" / "online_retail_ii.csv.gz", sales)
+    write_sample(ROOT / "datasets" / "online_retail_ii.csv.gz", sales)
     own = own_stack(tmp_path_factory.mktemp("stack"))
     stack = Stack({**own.environment, "DEMO_FILE": str(sales)}, (*SERVICES, *ENGINES, "jobs-worker"))
     try:
@@ -43,14 +43,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.down()
 
 
-def cut(source: Path, target: Path) -> None:
-    """Writes a part of the sales, in their order."""
-    with gzip.open(source, "rt", newline="") as lines, target.open("w", newline="") as kept:
-        rows, writer = csv.reader(lines), csv.writer(kept)
+def write_sample(source: Path, target: Path) -> None:
+    """Writes a sample of the sales, in their order."""
+    with gzip.open(source, "rt", newline="") as lines, target.open("w", newline="") as sample:
+        rows, writer = csv.reader(lines), csv.writer(sample)
         header = next(rows)
         product, customer = header.index("StockCode"), header.index("Customer ID")
         writer.writerow(header)
-        writer.writerows(row for row in rows if divides(PRODUCTS, row[product][:5]) and (divides(CUSTOMERS, row[customer] or "0")))
+        writer.writerows(
+            row for row in rows if divides(PRODUCT_DIVISOR, row[product][:5]) and (divides(CUSTOMER_DIVISOR, row[customer] or "0"))
+        )
 
 
 def divides(number: int, text: str) -> bool:
@@ -58,35 +60,35 @@ def divides(number: int, text: str) -> bool:
 
 
 def demo(stack: Stack) -> str:
-    """What it prints."""
+    """Runs the demo, and returns its output."""
     answer = stack.run("demo", seconds=DEMO_SECONDS)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout
 
 
 def interrupted_demo(stack: Stack, line: str) -> None:
-    """Runs it until it prints a line that begins so."""
+    """Runs the demo until it prints a line with this beginning."""
     command = [sys.executable, "-m", "stack", "demo"]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | stack.environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert any(told.startswith(line) for told in process.stdout)
+        assert any(printed.startswith(line) for printed in process.stdout)
         process.terminate()
 
 
 @contextmanager
 def signed_in(stack: Stack, who: str) -> Iterator[httpx.Client]:
-    """Calls of one of its people, for the length of a `with` block."""
-    known = dotenv_values(stack.folder / "demo.env")
-    form = {"grant_type": "password", "username": known[f"{who}_EMAIL"], "password": known[f"{who}_PASSWORD"]}
+    """A client that is signed in as one of the demo's users, for the length of a `with` block."""
+    accounts = dotenv_values(stack.folder / "demo.env")
+    form = {"grant_type": "password", "username": accounts[f"{who}_EMAIL"], "password": accounts[f"{who}_PASSWORD"]}
     with httpx.Client(base_url=stack.rest, timeout=30) as http:
         http.headers["authorization"] = f"Bearer {http.post('/auth/token', data=form).raise_for_status().json()['access_token']}"
         yield http
 
 
-def test_it_goes_on_where_it_was_interrupted_and_ends_with_models_that_answer(stack: Stack) -> None:
+def test_an_interrupted_demo_continues_and_ends_with_models_that_are_served(stack: Stack) -> None:
     interrupted_demo(stack, "etl ")
-    said = demo(stack)
-    assert re.search(r"shopper@example\.com +\S{40}", said)
+    output = demo(stack)
+    assert re.search(r"shopper@example\.com +\S{40}", output)
     with signed_in(stack, "STAFF") as staff:
         jobs = staff.get("/jobs").json()["jobs"]
         assert [job["state"] for job in jobs] == ["JOB_STATE_SUCCEEDED_WITH_REJECTS"]
@@ -96,30 +98,30 @@ def test_it_goes_on_where_it_was_interrupted_and_ends_with_models_that_answer(st
             assert champion["lineage"]["etl_job_id"] == jobs[0]["id"]
     with signed_in(stack, "SHOPPER") as shopper:
         number = shopper.get("/users/me").json()["customer_number"]
-        assert int(number) % CUSTOMERS == 0
+        assert int(number) % CUSTOMER_DIVISOR == 0
         listed = shopper.get("/recommendations/me").json()
         assert len(listed["recommendations"]) == 10
         assert listed["fallback_step"] == "FALLBACK_STEP_RANKER"
 
 
-def test_the_calls_of_the_readme_answer(stack: Stack) -> None:
+def test_the_calls_of_the_readme_work(stack: Stack) -> None:
     [script] = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     script = script.replace(".local/demo.env", str(stack.folder / "demo.env")).replace("http://127.0.0.1:8000", stack.rest)
     script = script.replace("127.0.0.1:8000", stack.rest).replace("curl -s", "curl -s --fail-with-body")
     answer = subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=False, capture_output=True, text=True, timeout=120)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for told in ('"recommendations":[{', '"points":[{', '"serving":true'):
-        assert told in answer.stdout
+    for expected in ('"recommendations":[{', '"points":[{', '"serving":true'):
+        assert expected in answer.stdout
 
 
-def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
-    known = (stack.folder / "demo.env").read_bytes()
+def test_a_second_demo_changes_nothing(stack: Stack) -> None:
+    accounts = (stack.folder / "demo.env").read_bytes()
     with signed_in(stack, "STAFF") as staff:
         product = staff.get("/products").json()["products"][0]
         changed = staff.patch(f"/products/{product['id']}", json={"price_cents": product["price_cents"] + 1}).raise_for_status().json()
         stack.down()
         demo(stack)
-        assert (stack.folder / "demo.env").read_bytes() == known
+        assert (stack.folder / "demo.env").read_bytes() == accounts
         assert (stack.folder / "demo.env").stat().st_mode & 0o777 == 0o600
     with signed_in(stack, "STAFF") as staff:
         assert staff.get(f"/products/{product['id']}").json() == changed
@@ -129,19 +131,21 @@ def test_a_second_one_leaves_everything_as_it_is(stack: Stack) -> None:
 
 
 async def promote(url: str, model: str, number: str) -> None:
-    """Promotes a version as a training does: in the registry, and nowhere else."""
+    """Promotes a version as a training does, in the registry only."""
     async with httpx.AsyncClient(timeout=30) as client:
         await RegistryClient(client, url, registered_name(model)).promote(number)
 
 
 @pytest.mark.parametrize("model, path", [("recommender", "/recommendations/me"), ("forecaster", "/forecasts/sales")])
-def test_what_is_promoted_answers_in_seconds_without_a_failed_call_and_is_rolled_back_by_one(stack: Stack, model: str, path: str) -> None:
+def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_rolled_back_by_one(
+    stack: Stack, model: str, path: str
+) -> None:
     url = f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}"
     mlflow, name = MlflowClient(url), registered_name(model)
     first = mlflow.get_model_version_by_alias(name, "champion")
-    # The same model under another number, which is as good as one that was trained.
-    told = {tag: value for tag, value in first.tags.items() if tag != "promote_time"}
-    second = str(mlflow.create_model_version(name, str(first.source), first.run_id, told).version)
+    # The same model under another number stands for a newly trained one.
+    tags = {tag: value for tag, value in first.tags.items() if tag != "promote_time"}
+    second = str(mlflow.create_model_version(name, str(first.source), first.run_id, tags).version)
     with signed_in(stack, "STAFF") as staff, signed_in(stack, "ADMIN") as admin:
 
         def ask() -> str:
@@ -151,13 +155,13 @@ def test_what_is_promoted_answers_in_seconds_without_a_failed_call_and_is_rolled
             asyncio.run(promote(url, model, second))
             deadline = time.monotonic() + SWAP_SECONDS
             while ask() != second:
-                assert time.monotonic() < deadline, f"version {second} does not answer"
+                assert time.monotonic() < deadline, f"version {second} is not served"
             assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
             assert ask() == str(first.version)
     assert set(versions) == {str(first.version), second}
 
 
 @pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])
-def test_no_answer_about_models_breaks_the_document_and_none_is_a_fault_of_the_server(stack: Stack, who: str) -> None:
-    with signed_in(stack, who) as known:
-        walk(stack, known.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", OF_MODELS)
+def test_responses_about_models_conform_to_the_document_without_server_errors(stack: Stack, who: str) -> None:
+    with signed_in(stack, who) as client:
+        walk(stack, client.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", OF_MODELS)

@@ -1,4 +1,4 @@
-"""From a raw file to clean data in the store, by the calls that a shop makes, on either store."""
+"""An ETL job from a raw file to clean data, over REST, on each store."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ LINES = [HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 1
 
 @pytest.fixture(scope="module", params=["minio", "seaweedfs"])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All that cleaning takes, on this store."""
+    """All processes that an ETL job needs, with this store."""
     own = own_stack(tmp_path_factory.mktemp("stack"))
     with running(Stack({**own.environment, "OBJECT_STORE": request.param}, (*ETL, request.param))) as stack:
         yield stack
@@ -48,15 +48,15 @@ def submit(shop: Shop, request: Json, key: str) -> Json:
 
 
 def watch(shop: Shop, id: str, accept: str) -> Iterator[str]:
-    """The lines of the stream, to the job's end."""
+    """Yields the lines of the job's stream until the job has ended."""
     with shop.http.stream("GET", f"/jobs/{id}:watch", headers=staff(shop) | {"accept": accept}, timeout=JOB_SECONDS) as answer:
         assert answer.status_code == httpx.codes.OK
         assert answer.headers["content-type"].startswith(accept)
         yield from answer.iter_lines()
 
 
-def end(shop: Shop, id: str) -> Json:
-    """The job, as it has ended."""
+def wait_for_end(shop: Shop, id: str) -> Json:
+    """The job, once it has ended."""
     deadline = time.monotonic() + JOB_SECONDS
     while (job := shop.http.get(f"/jobs/{id}", headers=staff(shop)).json())["end_time"] is None:
         assert time.monotonic() < deadline, job
@@ -66,8 +66,8 @@ def end(shop: Shop, id: str) -> Json:
 
 
 @pytest.fixture(scope="module")
-def cleaned(stack: Stack, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
-    """What is told while the first file is landed and cleaned."""
+def first_job(stack: Stack, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> list[Json]:
+    """The events of the job that cleans the first file."""
     file = tmp_path_factory.mktemp("raw") / "sales.csv.gz"
     file.write_bytes(gzip.compress("\n".join(LINES).encode()))
     assert "is in " in land(stack, file)
@@ -77,9 +77,9 @@ def cleaned(stack: Stack, shop: Shop, tmp_path_factory: pytest.TempPathFactory) 
     return [json.loads(line) for line in watch(shop, job["id"], "application/x-ndjson")]
 
 
-def test_a_raw_file_becomes_clean_data_by_one_call_that_is_watched_live(shop: Shop, cleaned: list[Json]) -> None:
-    states = [event["job"] for event in cleaned if event.get("job")]
-    lines = [event["log_line"] for event in cleaned if event.get("log_line")]
+def test_a_job_cleans_a_raw_file_and_streams_its_progress(shop: Shop, first_job: list[Json]) -> None:
+    states = [event["job"] for event in first_job if event.get("job")]
+    lines = [event["log_line"] for event in first_job if event.get("log_line")]
     assert len({state["stage"] for state in states}) > 4
     assert any(state["progress"] and state["progress"]["total_count"] for state in states)
     assert {"driver", "executor 1"} < {line["source"] for line in lines}
@@ -88,20 +88,20 @@ def test_a_raw_file_becomes_clean_data_by_one_call_that_is_watched_live(shop: Sh
     assert (etl["row_count"], etl["sale_count"], etl["published"]) == (11, 10, True)
     assert etl["rejects"] == [{"reason": "price", "line_count": 1}]
 
-    # The same request is the same job; watching one that has ended tells how, also as a page that listens for events hears it.
+    # A repeated request returns the same job. Watching an ended job yields its last state, also as server-sent events.
     job = submit(shop, {}, "first")
     assert job["id"] == states[-1]["id"]
-    told = [json.loads(line.removeprefix("data: ")) for line in watch(shop, job["id"], "text/event-stream") if line.startswith("data: ")]
-    assert [event["job"] for event in told if event.get("job")][-1] == states[-1]
+    events = [json.loads(line.removeprefix("data: ")) for line in watch(shop, job["id"], "text/event-stream") if line.startswith("data: ")]
+    assert [event["job"] for event in events if event.get("job")][-1] == states[-1]
 
-    # Nothing is new the second time.
-    again = end(shop, submit(shop, {}, "second")["id"])
+    # The second job finds nothing new.
+    again = wait_for_end(shop, submit(shop, {}, "second")["id"])
     assert (again["state"], again["etl"]["published"]) == ("JOB_STATE_SUCCEEDED_WITH_REJECTS", False)
     assert again["etl"]["data_hash"] == etl["data_hash"]
 
 
-def test_a_log_is_read_when_yarn_is_gone(stack: Stack, shop: Shop, cleaned: list[Json]) -> None:
-    job = last(cleaned)
+def test_logs_can_be_read_while_yarn_is_unavailable(stack: Stack, shop: Shop, first_job: list[Json]) -> None:
+    job = last(first_job)
     resourcemanager = stack.pids()["resourcemanager"]
     os.kill(resourcemanager, signal.SIGSTOP)
     try:
@@ -111,8 +111,8 @@ def test_a_log_is_read_when_yarn_is_gone(stack: Stack, shop: Shop, cleaned: list
     assert any("succeeded" in line["text"] for line in log if line["source"] == "driver")
 
 
-def test_a_run_that_is_killed_leaves_what_was_published_and_is_tried_again(
-    stack: Stack, shop: Shop, cleaned: list[Json], tmp_path: Path
+def test_a_killed_attempt_leaves_the_published_data_and_is_followed_by_another(
+    stack: Stack, shop: Shop, first_job: list[Json], tmp_path: Path
 ) -> None:
     file = tmp_path / "more.csv"
     file.write_text("\n".join([HEADER, *(line(time=f"2011-03-{day:02} 10:00:00") for day in range(1, 11))]))
@@ -120,26 +120,26 @@ def test_a_run_that_is_killed_leaves_what_was_published_and_is_tried_again(
     job = submit(shop, {}, "killed")
     for event in watch(shop, job["id"], "application/x-ndjson"):
         current = json.loads(event).get("job")
-        # Its first tasks run.
+        # The first tasks are running.
         if current and current["progress"] and current["progress"]["total_count"]:
             break
     kill_drivers(current["application_id"])
-    ended = end(shop, job["id"])
+    ended = wait_for_end(shop, job["id"])
     assert ended["state"] == "JOB_STATE_SUCCEEDED_WITH_REJECTS", ended
     assert ended["attempt_count"] == 2
     assert ended["application_id"] != current["application_id"]
     assert ended["etl"]["sale_count"] == 20
-    assert ended["etl"]["data_hash"] != last(cleaned)["etl"]["data_hash"]
+    assert ended["etl"]["data_hash"] != last(first_job)["etl"]["data_hash"]
 
 
 def last(events: list[Json]) -> Json:
-    """The job, as the last of these events tells it."""
+    """The job in the last of these events that has one."""
     found: Json = [event["job"] for event in events if event.get("job")][-1]
     return found
 
 
 def kill_drivers(application: str) -> None:
-    """Kills the processes of an application's driver, as if its machine had died."""
+    """Kills the processes of an application's driver, as a crash of its machine would."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or ()
         if any(application in word for word in words) and any("ApplicationMaster" in word for word in words):

@@ -1,4 +1,4 @@
-"""The API does what its OpenAPI document says, whatever it is sent. `test_demo` says the same of what takes models."""
+"""The REST API conforms to its OpenAPI document. `test_demo` checks the paths that need models."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from tests.e2e.walk import ENDLESS, OF_MODELS, walk
 
 
 @pytest.mark.parametrize("role", ["customer", "admin"])
-def test_no_answer_breaks_the_document_and_none_is_a_fault_of_the_server(stack: Stack, shop: Shop, role: str) -> None:
+def test_responses_conform_to_the_document_without_server_errors(stack: Stack, shop: Shop, role: str) -> None:
     walk(stack, shop.tokens[role], "--exclude-path-regex", f"{OF_MODELS}|{ENDLESS}")

@@ -1,4 +1,4 @@
-"""Whatever the contracts offer answers alike by REST and by gRPC, and refuses alike."""
+"""Every method of the contracts has the same responses and the same errors by REST and by gRPC."""
 
 import re
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from tests.e2e.shop import Json, Outcome, Shop, service_name
 from tests.e2e.stack import own_stack, running
 from tests.gateway.corpus import Binding, bindings, is_unary
 
-# Who is refused, by what the contract asks for.
-REFUSED_ROLES = {
+# The roles that may not call a method, by its access.
+DENIED_ROLES = {
     access_pb2.ACCESS_PUBLIC: [],
     access_pb2.ACCESS_USER: ["nobody"],
     access_pb2.ACCESS_STAFF: ["nobody", "customer"],
@@ -25,8 +25,8 @@ REFUSED_ROLES = {
     access_pb2.ACCESS_ADMIN: ["nobody", "customer", "staff"],
 }
 UUID = "3f6b1f8e-7f86-4d3b-9a35-3e9be8c54b2f"
-# Calls whose answers can be held against each other, made in this order; `{}` is another word for each way.
-ANSWERED: list[tuple[str, str, Json]] = [
+# Calls with responses, in this order; `{}` stands for a word that differs between REST and gRPC.
+VALID: list[tuple[str, str, Json]] = [
     ("POST /users", "nobody", {"email": "{}@example.com", "password": "correct horse battery", "display_name": "Ann 🕯️"}),
     ("POST /auth/token", "nobody", {"grant_type": "password", "username": "staff@example.com", "password": "correct horse battery"}),
     ("POST /auth/revoke", "nobody", {"token": "unknown"}),
@@ -55,8 +55,8 @@ ANSWERED: list[tuple[str, str, Json]] = [
     ("POST /jobs/training/{model}", "staff", {"model": "recommender", "recipe": "quick", "request_id": "{}-training"}),
     ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
 ]
-# Calls that break a rule, or ask for what is not there.
-WRONG: list[tuple[str, str, Json]] = [
+# Calls that break a rule or name something that does not exist.
+INVALID: list[tuple[str, str, Json]] = [
     ("POST /users", "nobody", {"email": "ann", "password": "correct horse battery"}),
     ("POST /users", "nobody", {"email": "ann@example.com", "password": "short"}),
     ("POST /users", "nobody", {"email": "staff@example.com", "password": "correct horse battery"}),
@@ -87,7 +87,7 @@ WRONG: list[tuple[str, str, Json]] = [
     ("GET /customers/{customer_number}/purchases", "staff", {"customer_number": "not a number"}),
     ("POST /events", "customer", {}),
     ("POST /events", "customer", {"events": [{"kind": "EVENT_KIND_VIEW", "product_id": "x", "event_time": "2999-01-01T00:00:00Z"}]}),
-    # MLflow is not among these services.
+    # MLflow does not run.
     ("GET /models/recommender", "staff", {}),
     ("GET /models/recommender/versions", "staff", {}),
     ("GET /models/recommender/versions/{version}", "staff", {"version": "1"}),
@@ -100,7 +100,7 @@ WRONG: list[tuple[str, str, Json]] = [
     ("GET /jobs/{id}", "staff", {"id": "no job"}),
     ("GET /jobs/{id}/logs", "staff", {"id": "nothing"}),
     ("POST /jobs/{id}:cancel", "staff", {"id": "nothing"}),
-    # No model has been trained, and there is no registry.
+    # There is neither a model nor a registry.
     ("GET /forecasts/sales", "staff", {"granularity": "GRANULARITY_WEEK", "levels": [50, 95], "product_id": "22423", "history_days": 0}),
     ("GET /forecasts/sales", "staff", {"horizon_days": 183, "levels": [0]}),
     ("GET /forecasts/sales/explanation", "staff", {"country": "France"}),
@@ -111,79 +111,79 @@ WRONG: list[tuple[str, str, Json]] = [
     ("POST /models/forecaster:promote", "admin", {"version": "champion"}),
     ("POST /models/forecaster:rollback", "admin", {}),
 ]
-# What differs between two calls that do the same.
-OWN = re.compile(r"^(id|etag|access_token|refresh_token|next_page_token|.*_time)$")
+# Fields that differ between two calls that do the same.
+VARYING = re.compile(r"^(id|etag|access_token|refresh_token|next_page_token|.*_time)$")
 
 
 @pytest.mark.parametrize("binding", [each for each in bindings() if not each.method.server_streaming], ids=lambda each: each.name)
-def test_who_may_not_call_is_refused_alike(shop: Shop, binding: Binding) -> None:
-    for role in REFUSED_ROLES[binding.method.GetOptions().Extensions[access_pb2.access]]:
-        by_rest, by_grpc = in_both_ways(shop, binding, role, plausible(binding))
+def test_access_is_denied_the_same(shop: Shop, binding: Binding) -> None:
+    for role in DENIED_ROLES[binding.method.GetOptions().Extensions[access_pb2.access]]:
+        by_rest, by_grpc = in_both_ways(shop, binding, role, minimal_request(binding))
         assert by_rest == by_grpc
-        assert by_rest.refusal is not None
-        assert by_rest.refusal[1] == ("TOKEN_MISSING" if role == "nobody" else "ROLE_NOT_ALLOWED")
+        assert by_rest.error is not None
+        assert by_rest.error[1] == ("TOKEN_MISSING" if role == "nobody" else "ROLE_NOT_ALLOWED")
 
 
-@pytest.mark.parametrize("name", dict.fromkeys(name for name, _, _ in ANSWERED))
-def test_what_is_answered_is_answered_alike(shop: Shop, name: str) -> None:
-    binding = named(name)
-    for _, role, request in (call for call in ANSWERED if call[0] == name):
-        by_rest = shop.by_rest(binding, role, message(binding, filled(request, "rest")))
-        by_grpc = shop.by_grpc(binding, role, message(binding, filled(request, "grpc")))
-        assert by_rest.refusal is None
-        assert shared(by_rest.answer, "rest") == shared(by_grpc.answer, "grpc")
+@pytest.mark.parametrize("name", dict.fromkeys(name for name, _, _ in VALID))
+def test_responses_are_the_same(shop: Shop, name: str) -> None:
+    binding = binding_of(name)
+    for _, role, request in (call for call in VALID if call[0] == name):
+        by_rest = shop.by_rest(binding, role, message(binding, fill(request, "rest")))
+        by_grpc = shop.by_grpc(binding, role, message(binding, fill(request, "grpc")))
+        assert by_rest.error is None
+        assert comparable(by_rest.response, "rest") == comparable(by_grpc.response, "grpc")
 
 
-@pytest.mark.parametrize(("name", "role", "request_"), WRONG)
-def test_what_is_wrong_is_refused_alike(shop: Shop, name: str, role: str, request_: Json) -> None:
-    binding = named(name)
+@pytest.mark.parametrize(("name", "role", "request_"), INVALID)
+def test_errors_are_the_same(shop: Shop, name: str, role: str, request_: Json) -> None:
+    binding = binding_of(name)
     by_rest, by_grpc = in_both_ways(shop, binding, role, message(binding, request_))
     assert by_rest == by_grpc
-    assert by_rest.refusal is not None
+    assert by_rest.error is not None
 
 
-def test_an_import_is_reported_alike(shop: Shop) -> None:
-    binding = named("POST /products:import")
+def test_import_reports_are_the_same(shop: Shop) -> None:
+    binding = binding_of("POST /products:import")
     rows: list[Json] = [
         {"product": {"id": "row-1", "name": "One"}},
         {"product": {"id": "row-2", "price_cents": -5}},
         {"product": {"name": "Nameless"}},
         {"product": {"id": "row-1", "name": "One again"}},
     ]
-    shop.by_grpc(binding, "staff", *(message(binding, row) for row in rows))  # both find the products there
+    shop.by_grpc(binding, "staff", *(message(binding, row) for row in rows))  # so that both find the products
     by_rest, by_grpc = in_both_ways(shop, binding, "staff", *(message(binding, row) for row in rows))
     assert by_rest == by_grpc
-    assert by_rest.answer is not None
-    assert (by_rest.answer["row_count"], [failure["row"] for failure in by_rest.answer["failures"]]) == (4, [2, 3])
+    assert by_rest.response is not None
+    assert (by_rest.response["row_count"], [failure["row"] for failure in by_rest.response["failures"]]) == (4, [2, 3])
 
 
 @pytest.fixture(scope="module")
-def lonely_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shop where of the services only auth is up."""
-    with running(own_stack(tmp_path_factory.mktemp("lonely"), ("auth", "gateway"))) as stack, closing(Shop(stack)) as shop:
+def shop_without_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop whose only running service is auth."""
+    with running(own_stack(tmp_path_factory.mktemp("without_services"), ("auth", "gateway"))) as stack, closing(Shop(stack)) as shop:
         yield shop
 
 
 @pytest.mark.parametrize(
     "binding", [each for each in bindings() if service_name(each.method) != "auth" and is_unary(each)], ids=lambda each: each.name
 )
-def test_a_service_that_is_away_is_named(lonely_shop: Shop, binding: Binding) -> None:
-    by_rest = lonely_shop.by_rest(binding, "admin", plausible(binding))
-    assert by_rest.refusal is not None
-    assert by_rest.refusal[1:3] == ("SERVICE_UNAVAILABLE", f"{service_name(binding.method)} cannot be reached")
+def test_a_service_that_does_not_run_is_named(shop_without_services: Shop, binding: Binding) -> None:
+    by_rest = shop_without_services.by_rest(binding, "admin", minimal_request(binding))
+    assert by_rest.error is not None
+    assert by_rest.error[1:3] == ("SERVICE_UNAVAILABLE", f"{service_name(binding.method)} cannot be reached")
 
 
-def test_every_binding_of_the_services_is_held_against_grpc() -> None:
-    walked = {name for name, _, _ in [*ANSWERED, *WRONG]} | {"POST /products:import"}
-    refused_only = {"DELETE /users/me", "GET /products:watch", "GET /jobs/{id}:watch"}
-    assert {binding.name for binding in bindings()} - walked == refused_only
+def test_every_binding_is_compared_with_grpc() -> None:
+    compared = {name for name, _, _ in [*VALID, *INVALID]} | {"POST /products:import"}
+    denied_only = {"DELETE /users/me", "GET /products:watch", "GET /jobs/{id}:watch"}
+    assert {binding.name for binding in bindings()} - compared == denied_only
 
 
 def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) -> tuple[Outcome, Outcome]:
     return shop.by_rest(binding, role, *requests), shop.by_grpc(binding, role, *requests)
 
 
-def named(name: str) -> Binding:
+def binding_of(name: str) -> Binding:
     return next(binding for binding in bindings() if binding.name == name)
 
 
@@ -191,8 +191,8 @@ def message(binding: Binding, content: Json) -> Message:
     return ParseDict(content, GetMessageClass(binding.method.input_type)())
 
 
-def plausible(binding: Binding) -> Message:
-    """A request of which the path can be made."""
+def minimal_request(binding: Binding) -> Message:
+    """A request with the variables of the path."""
     request = GetMessageClass(binding.method.input_type)()
     for variable in binding.variables:
         holder: Any = request
@@ -205,19 +205,19 @@ def plausible(binding: Binding) -> Message:
     return request
 
 
-def filled(content: Any, word: str) -> Any:
-    """With the word in place of each `{}`."""
+def fill(content: Any, word: str) -> Any:
+    """The content with a word in place of each `{}`."""
     if isinstance(content, dict):
-        return {key: filled(value, word) for key, value in content.items()}
+        return {key: fill(value, word) for key, value in content.items()}
     if isinstance(content, list):
-        return [filled(value, word) for value in content]
+        return [fill(value, word) for value in content]
     return content.replace("{}", word) if isinstance(content, str) else content
 
 
-def shared(content: Any, word: str) -> Any:
-    """What the other way must answer as well."""
+def comparable(content: Any, word: str) -> Any:
+    """The content without what may differ: varying fields and the word."""
     if isinstance(content, dict):
-        return {key: (bool(value) if OWN.match(key) else shared(value, word)) for key, value in content.items()}
+        return {key: (bool(value) if VARYING.match(key) else comparable(value, word)) for key, value in content.items()}
     if isinstance(content, list):
-        return [shared(value, word) for value in content]
+        return [comparable(value, word) for value in content]
     return content.replace(word, "{}") if isinstance(content, str) else content

@@ -1,4 +1,4 @@
-"""The local stack, from up to down."""
+"""The commands of the local stack."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def sign_in(stack: Stack, email: str) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole of it."""
+    """All processes, which are up."""
     with running(own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)) as stack:
         yield stack
 
@@ -42,34 +42,33 @@ def address(stack: Stack, name: str) -> str:
     return f"http://127.0.0.1:{stack.environment[f'{name}_PORT']}"
 
 
-def test_a_second_up_finds_everything_ready_and_leaves_it_alone(stack: Stack) -> None:
+def test_a_second_up_changes_nothing(stack: Stack) -> None:
     pids = stack.pids()
     assert set(pids) == set(PROCESSES)
     assert "is up already" in stack.up()
     assert stack.pids() == pids
 
 
-def test_the_first_calls_of_the_readme_answer_as_a_newcomer_would_hope(stack: Stack, tmp_path: Path) -> None:
+def test_the_first_calls_of_the_readme_work(stack: Stack, tmp_path: Path) -> None:
     sales = tmp_path / "sales.csv"
     sales.write_text("\n".join([HEADER, *(line(time=f"2011-02-{day:02} 10:00:00") for day in range(1, 11))]))
     script = "\n".join(re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE))
-    for named, name in (("127.0.0.1:8000", "GATEWAY"), ("127.0.0.1:50051", "AUTH"), ("127.0.0.1:50052", "CATALOG")):
-        assert named in script
-        script = script.replace(named, f"127.0.0.1:{stack.environment[f'{name}_PORT']}")
+    for address, name in (("127.0.0.1:8000", "GATEWAY"), ("127.0.0.1:50051", "AUTH"), ("127.0.0.1:50052", "CATALOG")):
+        assert address in script
+        script = script.replace(address, f"127.0.0.1:{stack.environment[f'{name}_PORT']}")
     environment = {**os.environ, **stack.environment, "FILE": str(sales)}
     command = ["bash", "-euo", "pipefail", "-c", script.replace("curl -s", "curl -s --fail-with-body")]
     answer = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for told in ('"display_name":"Ann"', '"id":"85123A"', "rpc ListProducts", '"sale_count":10', '"email": "ann@example.com"'):
-        assert told in answer.stdout
+    for expected in ('"display_name":"Ann"', '"id":"85123A"', "rpc ListProducts", '"sale_count":10', '"email": "ann@example.com"'):
+        assert expected in answer.stdout
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_that_is_killed_is_started_again(stack: Stack, name: str) -> None:
+def test_a_killed_process_is_restarted(stack: Stack, name: str) -> None:
     pid = stack.pids()[name]
     os.kill(pid, signal.SIGKILL)
-    stack.wait_ready()
-    assert stack.pids()[name] != pid
+    stack.wait_restarted(name, pid)
     assert httpx.get(f"{stack.rest}/products", timeout=30).status_code == httpx.codes.OK
 
 
@@ -77,13 +76,13 @@ def test_a_process_that_is_killed_is_started_again(stack: Stack, name: str) -> N
     "name, path",
     [("MINIO_CONSOLE", "/"), ("NAMENODE", "/dfshealth.html"), ("RESOURCEMANAGER", "/cluster"), ("HISTORY", "/"), ("MLFLOW", "/")],
 )
-def test_the_pages_of_the_engines_open(stack: Stack, name: str, path: str) -> None:
+def test_the_web_pages_of_the_engines_open(stack: Stack, name: str, path: str) -> None:
     page = httpx.get(f"{address(stack, name)}{path}", timeout=30)
     assert page.status_code == httpx.codes.OK
     assert page.headers["content-type"].startswith("text/html")
 
 
-def test_what_it_was_told_outlives_a_stop(stack: Stack) -> None:
+def test_data_survive_a_stop(stack: Stack) -> None:
     artifact = f"{address(stack, 'MLFLOW')}/api/2.0/mlflow-artifacts/artifacts/stays.txt"
     file = f"{address(stack, 'NAMENODE')}/webhdfs/v1/stays.txt"
     assert sign_up(stack, "stays@example.com").status_code == httpx.codes.CREATED
@@ -100,25 +99,25 @@ def test_what_it_was_told_outlives_a_stop(stack: Stack) -> None:
     assert httpx.get(file, params={"op": "OPEN"}, follow_redirects=True, timeout=30).content == b"stays"
 
 
-def test_its_secrets_are_their_owners_alone_and_on_no_command_line(stack: Stack) -> None:
+def test_only_the_owner_can_read_secrets_and_no_command_line_has_them(stack: Stack) -> None:
     secrets = [secret for secret in dotenv_values(stack.folder / "secrets.env").values() if secret]
     files = [path for path in stack.folder.rglob("*") if path.is_file() and stack.folder / "data" not in path.parents]
-    telling = [file for file in files if any(secret in file.read_text(errors="replace") for secret in secrets)]
-    assert {stat.S_IMODE(file.stat().st_mode) for file in telling} == {stat.S_IRUSR | stat.S_IWUSR}
+    secret_files = [file for file in files if any(secret in file.read_text(errors="replace") for secret in secrets)]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in secret_files} == {stat.S_IRUSR | stat.S_IWUSR}
     commands = [" ".join(psutil.Process(pid).cmdline()) for pid in stack.pids().values()]
     assert not [command for command in commands for secret in secrets if secret in command]
     logs = "".join(log.read_text() for log in (stack.folder / "logs").iterdir())
     assert not [secret for secret in secrets if secret in logs]
 
 
-def test_logs_are_kept_for_each_process(stack: Stack) -> None:
+def test_each_process_has_a_log(stack: Stack) -> None:
     assert {path.stem for path in (stack.folder / "logs").iterdir()} >= set(PROCESSES)
-    refusal = stack.run("logs", "florist")
-    assert refusal.returncode == 1
-    assert "florist" in refusal.stderr
+    result = stack.run("logs", "florist")
+    assert result.returncode == 1
+    assert "florist" in result.stderr
 
 
-def test_nothing_is_left_behind_when_what_keeps_it_running_is_killed(stack: Stack) -> None:
+def test_all_processes_end_when_the_supervisor_is_killed(stack: Stack) -> None:
     pids = stack.pids()
     os.kill(psutil.Process(pids["auth"]).ppid(), signal.SIGKILL)
     deadline = time.monotonic() + 30
@@ -128,21 +127,19 @@ def test_nothing_is_left_behind_when_what_keeps_it_running_is_killed(stack: Stac
     stack.up()
 
 
-def test_engines_that_are_there_already_are_used_and_no_others_started(
-    fresh_stack: Stack, postgres_url: str, minio: Minio, tmp_path: Path
-) -> None:
+def test_external_engines_replace_own_ones(fresh_stack: Stack, postgres_url: str, minio: Minio, tmp_path: Path) -> None:
     access_key, secret_key = minio.store.keys["mlflow"]
-    there = {
+    external = {
         "POSTGRES_URL": postgres_url,
         "S3_ENDPOINT": minio.store.endpoint,
         "S3_ACCESS_KEY": access_key,
         "S3_SECRET_KEY": secret_key,
         "HADOOP_CONF_DIR": str(tmp_path),
     }
-    stack = Stack({**fresh_stack.environment, **there}, ("auth", "catalog", "gateway", "mlflow"))
+    stack = Stack({**fresh_stack.environment, **external}, ("auth", "catalog", "gateway", "mlflow"))
     stack.up()
-    known = stack.run("status").stdout
-    assert not [name for name in ("postgres", *ENGINES) if f"{name} " in known and name not in (*stack.processes, "history")]
+    status = stack.run("status").stdout
+    assert not [name for name in ("postgres", *ENGINES) if f"{name} " in status and name not in (*stack.processes, "history")]
     assert sign_up(stack, "ann@example.com").status_code == httpx.codes.CREATED
     artifact = f"{address(stack, 'MLFLOW')}/api/2.0/mlflow-artifacts/artifacts/there.txt"
     assert httpx.put(artifact, content=b"there", timeout=30).status_code == httpx.codes.OK
@@ -150,32 +147,32 @@ def test_engines_that_are_there_already_are_used_and_no_others_started(
     assert not (stack.folder / "data").exists()
 
 
-def test_some_are_started_alone_with_those_that_they_need(fresh_stack: Stack) -> None:
+def test_named_processes_start_with_their_dependencies(fresh_stack: Stack) -> None:
     stack = Stack(fresh_stack.environment, ("auth",))
     stack.up()
     assert set(stack.pids()) == {"postgres", "auth"}
 
 
-def test_a_taken_port_is_named_with_the_setting_that_chooses_another(fresh_stack: Stack) -> None:
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", int(fresh_stack.environment["NODEMANAGER_RPC_PORT"])))
-        somebody.listen()
-        refusal = fresh_stack.run("up")
-    assert refusal.returncode == 1
-    assert "NODEMANAGER_RPC_PORT" in refusal.stderr
-    assert len(refusal.stderr.splitlines()) == 1
+def test_a_used_port_is_reported_with_its_setting(fresh_stack: Stack) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(fresh_stack.environment["NODEMANAGER_RPC_PORT"])))
+        other.listen()
+        result = fresh_stack.run("up")
+    assert result.returncode == 1
+    assert "NODEMANAGER_RPC_PORT" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    refusal = own_stack(file / "stack").run("up")
-    assert refusal.returncode == 1
-    assert str(file / "stack") in refusal.stderr
-    assert len(refusal.stderr.splitlines()) == 1
+    result = own_stack(file / "stack").run("up")
+    assert result.returncode == 1
+    assert str(file / "stack") in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_setting_that_makes_no_sense_is_named(tmp_path: Path) -> None:
-    refusal = Stack({**own_stack(tmp_path).environment, "AUTH_PORT": "fifty"}, ()).run("up")
-    assert refusal.returncode == 1
-    assert "AUTH_PORT='fifty'" in refusal.stderr
+def test_an_invalid_setting_is_reported(tmp_path: Path) -> None:
+    result = Stack({**own_stack(tmp_path).environment, "AUTH_PORT": "fifty"}, ()).run("up")
+    assert result.returncode == 1
+    assert "AUTH_PORT='fifty'" in result.stderr

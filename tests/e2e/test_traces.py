@@ -20,10 +20,11 @@ CALLER = "00f067aa0ba902b7"
 
 
 class Collector(TraceServiceServicer):
-    """Takes spans in as any collector does, and keeps them with the name of who sent them."""
+    """A collector that stores the spans it receives."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[str, Span]] = []
+        """Spans with the names of the services that sent them."""
 
     def Export(  # noqa: N802 the contract's name
         self, request: ExportTraceServiceRequest, _context: grpc.ServicerContext
@@ -51,24 +52,24 @@ def collector() -> Iterator[tuple[Collector, int]]:
 @pytest.fixture(scope="module")
 def traced_stack(collector: tuple[Collector, int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     _, port = collector
-    stack = own_stack(Path(tmp_path_factory.mktemp("traced")))
+    stack = own_stack(Path(tmp_path_factory.mktemp("traced")), ("postgres", "catalog", "gateway"))
     exporting = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with running(replace(stack, environment={**stack.environment, **exporting})) as traced:
         yield traced
 
 
-def test_the_gateway_the_service_and_the_statement_are_spans_of_the_callers_trace(
-    traced_stack: Stack, collector: tuple[Collector, int]
-) -> None:
-    told, _ = collector
-    answer = httpx.get(f"{traced_stack.rest}/products/nothing", headers={"traceparent": f"00-{TRACE}-{CALLER}-01"}, timeout=20)
-    assert answer.status_code == 404
+def test_gateway_service_and_statement_are_spans_of_the_callers_trace(traced_stack: Stack, collector: tuple[Collector, int]) -> None:
+    collected, _ = collector
+    response = httpx.get(f"{traced_stack.rest}/products/nothing", headers={"traceparent": f"00-{TRACE}-{CALLER}-01"}, timeout=20)
+    assert response.status_code == 404
     deadline = time.monotonic() + 30
-    while len(told.trace()) < 3:
-        assert time.monotonic() < deadline, told.spans
+    while len(collected.trace()) < 3:
+        assert time.monotonic() < deadline, collected.spans
         time.sleep(0.1)
-    (rest,) = [span for service, span in told.trace() if service == "gateway"]
-    rpc, statement = sorted((span for service, span in told.trace() if service == "catalog"), key=lambda span: span.start_time_unix_nano)
+    (rest,) = [span for service, span in collected.trace() if service == "gateway"]
+    rpc, statement = sorted(
+        (span for service, span in collected.trace() if service == "catalog"), key=lambda span: span.start_time_unix_nano
+    )
     assert (rest.name, rest.parent_span_id.hex()) == ("GET /products/{id}", CALLER)
     assert (rpc.name, rpc.parent_span_id) == ("hashiramart.catalog.v1.CatalogService/GetProduct", rest.span_id)
     assert (statement.name, statement.parent_span_id) == ("SELECT", rpc.span_id)

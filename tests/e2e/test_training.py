@@ -1,4 +1,4 @@
-"""From raw files to a promoted model by one call, on the whole stack."""
+"""A training job from raw files to a promoted model, on the whole stack."""
 
 import csv
 import gzip
@@ -15,37 +15,37 @@ from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack, running
 
 JOB_SECONDS = 900
 PROCESSES = (*SERVICES, *ENGINES, "jobs-worker")
-# Of the demo's sales, those of some eighty products: little to learn from, and two years of it.
-CUT = "207"
+# The prefix of some eighty products of the demo's sales: little data, but two years of it.
+PREFIX = "207"
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """All that training takes."""
+    """All processes that training needs."""
     with running(own_stack(tmp_path_factory.mktemp("stack"), PROCESSES)) as stack:
         yield stack
 
 
-def cut(folder: Path) -> Path:
-    """A file of the lines that tell of few products."""
+def write_sample(folder: Path) -> Path:
+    """A file with the sales of a few products."""
     file = folder / "sales.csv"
     with gzip.open(ROOT / "datasets" / "online_retail_ii.csv.gz", "rt", newline="") as whole, file.open("w", newline="") as few:
         lines, written = csv.reader(whole), csv.writer(few)
         written.writerow(columns := next(lines))
         code = columns.index("StockCode")
-        written.writerows(line for line in lines if line[code].startswith(CUT))
+        written.writerows(line for line in lines if line[code].startswith(PREFIX))
     return file
 
 
-def test_one_call_leads_from_raw_files_to_a_promoted_model(stack: Stack, shop: Shop, tmp_path: Path) -> None:
-    landed = stack.run("land", str(cut(tmp_path)))
+def test_one_call_cleans_raw_files_and_trains_and_promotes_a_model(stack: Stack, shop: Shop, tmp_path: Path) -> None:
+    landed = stack.run("land", str(write_sample(tmp_path)))
     assert landed.returncode == 0, landed.stderr
     staff = {"authorization": f"Bearer {shop.tokens['staff']}"}
     submitted = shop.http.post("/jobs/training/forecaster", json={"recipe": "quick"}, headers=staff | {"idempotency-key": "train"})
     assert submitted.status_code == httpx.codes.CREATED, submitted.text
     id = submitted.json()["id"]
-    with shop.http.stream("GET", f"/jobs/{id}:watch", headers=staff, timeout=JOB_SECONDS) as answer:
-        events = [json.loads(line) for line in answer.iter_lines()]
+    with shop.http.stream("GET", f"/jobs/{id}:watch", headers=staff, timeout=JOB_SECONDS) as stream:
+        events = [json.loads(line) for line in stream.iter_lines()]
     states: list[Json] = [event["job"] for event in events if event.get("job")]
     lines: list[Json] = [event["log_line"] for event in events if event.get("log_line")]
 
@@ -59,7 +59,7 @@ def test_one_call_leads_from_raw_files_to_a_promoted_model(stack: Stack, shop: S
     mlflow = MlflowClient(f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}")
     champion = mlflow.get_model_version_by_alias("hashiramart-forecaster", "champion")
     assert (str(champion.version), champion.run_id) == (trained["model_version"], trained["run_id"])
-    told = champion.tags
-    assert (told["job_id"], told["etl_job_id"], told["data_hash"]) == (id, id, job["etl"]["data_hash"])
-    assert json.loads(told["raw_files"])[0].startswith("sales.csv ")
-    assert told["code_commit"]
+    tags = champion.tags
+    assert (tags["job_id"], tags["etl_job_id"], tags["data_hash"]) == (id, id, job["etl"]["data_hash"])
+    assert json.loads(tags["raw_files"])[0].startswith("sales.csv ")
+    assert tags["code_commit"]

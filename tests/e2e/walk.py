@@ -1,4 +1,4 @@
-"""A walk over the API by its own document: whatever is sent, the answers are as the document says."""
+"""Runs schemathesis: checks the REST API's responses to generated requests against its OpenAPI document."""
 
 import os
 import subprocess
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from tests.e2e.stack import ROOT, Stack
 
-# Of what can be checked against a document, all that the document and its answers must agree on.
+# The checks on which the document and the responses have to agree.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
-# What answers 503 as long as there is no model.
+# Paths that answer 503 as long as there is no model.
 OF_MODELS = r"^/(customers|models|forecasts)"
-# A stream without an end.
+# Paths of endless streams.
 ENDLESS = ":watch$"
 
 
 def walk(stack: Stack, token: str, *paths: str) -> None:
-    """Walks over these paths, told as schemathesis is told; no answer may break the document or be a fault of the server."""
+    """Checks the paths that these options of schemathesis select; no response may contradict the document or be a server error."""
     schemathesis = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{stack.rest}/openapi.json"]
     options = ["--checks", CHECKS, *paths, "--phases", "examples,coverage,fuzzing", "--max-examples", "15"]
-    settled = ["--seed", "1", "--generation-database", "none", "--suppress-health-check", "all", "--no-color"]
-    command = [*schemathesis, *options, *settled, "--header", f"authorization: Bearer {token}"]
-    # A package of ours, before any of that name that came with another.
+    repeatable = ["--seed", "1", "--generation-database", "none", "--suppress-health-check", "all", "--no-color"]
+    command = [*schemathesis, *options, *repeatable, "--header", f"authorization: Bearer {token}"]
+    # The project's `tests` comes before packages of that name in the environment.
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.lines", "PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
-    assert answer.returncode == 0, answer.stdout[-8000:] + answer.stderr
+    process = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stdout[-8000:] + process.stderr

@@ -1,1 +1,1 @@
-"""What is tried of both stacks on a real engine: `make test-compose`, and by no other test run."""
+"""Tests of both Compose stacks on a Docker engine, run by `make test-compose` only."""

@@ -1,4 +1,4 @@
-"""The two stacks on a real engine, in a project, with ports, settings and secrets of their own."""
+"""The two Compose stacks on a Docker engine, with a project, ports, settings and secrets of their own."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Stacks:
-    """Both, as they are at any time."""
+    """Both Compose stacks."""
 
     def __init__(self, folder: Path, project: str = PROJECT) -> None:
         self.folder = folder
@@ -33,30 +33,30 @@ class Stacks:
             file.writelines(f"{name}_PORT={port}\n" for name, port in self._ports.items())
             file.write("TRAINING_RECIPE=quick\n")
 
-    def choose(self, **settings: str) -> None:
-        """Sets what `.env` says, and tells it to those who need it."""
+    def configure(self, **settings: str) -> None:
+        """Adds settings to `.env`, and runs `make env` again."""
         with (self.folder / ".env").open("a") as file:
             file.writelines(f"{name}={value}\n" for name, value in settings.items())
         self._make_environment()
 
     def compose(self, *words: str, files: Iterable[Path] = (MLOPS, HADOOP), text: str = "") -> str:
-        """What `docker compose` answers. Raises `CalledProcessError`."""
-        named = [word for file in files for word in ("--file", str(file))]
-        told = ["--project-name", self.project, "--env-file", str(self.folder / ".env"), *named]
-        return run("docker", "compose", "--progress", "quiet", *told, *words, text=text)
+        """The output of `docker compose`. Raises `CalledProcessError`."""
+        file_options = [word for file in files for word in ("--file", str(file))]
+        options = ["--project-name", self.project, "--env-file", str(self.folder / ".env"), *file_options]
+        return run("docker", "compose", "--progress", "quiet", *options, *words, text=text)
 
     def up(self, *words: str, files: Iterable[Path] = (MLOPS, HADOOP)) -> float:
-        """Starts them, and returns after how many seconds all are healthy."""
+        """Starts the stacks, and returns the seconds until all containers are healthy."""
         began = time.monotonic()
         self.compose("up", "--detach", "--no-build", *words, files=files)
-        while unwell := {name: state for name, state in self.states(files).items() if state not in ("running healthy", "exited 0")}:
+        while unhealthy := {name: state for name, state in self.states(files).items() if state not in ("running healthy", "exited 0")}:
             if time.monotonic() > began + UP_SECONDS:
-                raise TimeoutError(f"not up: {unwell}")
+                raise TimeoutError(f"not up: {unhealthy}")
             time.sleep(1)
         return time.monotonic() - began
 
     def states(self, files: Iterable[Path] = (MLOPS, HADOOP)) -> dict[str, str]:
-        """How each container is."""
+        """The state of each container, by name."""
         lines = self.compose("ps", "--all", "--orphans=false", "--format", "json", files=files).splitlines()
         each = [json.loads(line) for line in lines]
         return {
@@ -65,50 +65,50 @@ class Stacks:
         }
 
     def containers(self, service: str = "") -> list[str]:
-        """The names of those that run."""
+        """The names of running containers, of one service or of all."""
         label = f"label=com.docker.compose.service={service}" if service else "label=com.docker.compose.service"
         project = f"label=com.docker.compose.project={self.project}"
         return run("docker", "ps", "--filter", project, "--filter", label, "--format", "{{.Names}}").split()
 
-    def inspected(self, container: str) -> Json:
-        """What the engine knows of a container."""
+    def inspect(self, container: str) -> Json:
+        """The output of `docker inspect` for a container."""
         found: Json = json.loads(run("docker", "inspect", container))[0]
         return found
 
     def address(self, name: str, scheme: str = "http") -> str:
-        """Where one of the ports is."""
+        """The URL of a port."""
         return f"{scheme}://127.0.0.1:{self._ports[name]}"
 
-    def make_boss(self, *files: Path) -> None:
-        """Makes the admin in whose name `ask` asks."""
+    def create_admin(self, *files: Path) -> None:
+        """Creates the admin that `call` signs in as."""
         words = ("python", "-m", "services.auth.admin", "create-admin", "--email", "boss@example.com")
         self.compose("exec", "-T", "auth", *words, text=PASSWORD, files=files)
 
-    def ask(self, method: str, path: str, content: str | None = None, body: Json | None = None) -> httpx.Response:
-        """What the gateway answers an admin, who signs in for each question: a token may not live as long as a job."""
+    def call(self, method: str, path: str, content: str | None = None, body: Json | None = None) -> httpx.Response:
+        """The gateway's response to the admin, who signs in for each call, as a job may take longer than a token is valid."""
         form = {"grant_type": "password", "username": "boss@example.com", "password": PASSWORD}
         with httpx.Client(base_url=self.address("GATEWAY"), timeout=30) as client:
             token = client.post("/auth/token", data=form).raise_for_status().json()["access_token"]
             return client.request(method, path, content=content, json=body, headers={"authorization": f"Bearer {token}"})
 
-    def job(self, path: str, **body: str) -> Json:
-        """A job, ordered over REST, when it has ended."""
-        id = self.ask("POST", path, body=body).raise_for_status().json()["id"]
+    def run_job(self, path: str, **body: str) -> Json:
+        """Submits a job over REST, and returns it once it has ended."""
+        id = self.call("POST", path, body=body).raise_for_status().json()["id"]
         deadline = time.monotonic() + JOB_SECONDS
         while time.monotonic() < deadline:
-            job: Json = self.ask("GET", f"/jobs/{id}").raise_for_status().json()
+            job: Json = self.call("GET", f"/jobs/{id}").raise_for_status().json()
             if job["state"] not in ("JOB_STATE_QUEUED", "JOB_STATE_RUNNING"):
                 return job
             time.sleep(3)
         raise TimeoutError(f"{path}: {job}")
 
     def secrets(self) -> list[str]:
-        """What must be seen nowhere."""
+        """The secrets, which must not be visible anywhere."""
         texts = [file.read_text().strip() for file in (self.folder / "secrets").iterdir()]
         return [text for text in texts if "\n" not in text and not text.startswith("{")]
 
     def remove(self) -> None:
-        """Leaves nothing of them."""
+        """Removes all containers, networks and volumes."""
         self.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
 
     def _make_environment(self) -> None:
@@ -116,12 +116,12 @@ class Stacks:
 
 
 def run(*command: str, text: str = "") -> str:
-    """What a command writes. Raises `CalledProcessError`, after showing what went wrong."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=FOLDER.parent)
-    if done.returncode:
-        print(done.stdout[-3000:], done.stderr[-3000:])
-    done.check_returncode()
-    return done.stdout
+    """The output of a command. If it fails, prints the end of its output and raises `CalledProcessError`."""
+    process = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=FOLDER.parent)
+    if process.returncode:
+        print(process.stdout[-3000:], process.stderr[-3000:])
+    process.check_returncode()
+    return process.stdout
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""The demo on a machine that has git, make and Python and nothing else, and then once more: `make test-cold`."""
+"""The demo on a machine with only git, make and Python, twice: `make test-cold`."""
 
 import subprocess
 import time
@@ -16,7 +16,7 @@ BARE = """
 FROM debian:bookworm-slim
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends git make python3
 """
-# Asks the gateway, with what a bare machine has to ask with.
+# Calls the gateway with Python's standard library.
 POPULAR = """
 import json, urllib.request
 
@@ -30,7 +30,7 @@ def bare_machine(tmp_path: Path) -> Iterator[None]:
     """A bare container with a clone of the last commit."""
     bundle = tmp_path / "commit.bundle"
     run("git", "bundle", "create", "--quiet", str(bundle), "HEAD")
-    # The container's user may read it.
+    # The container's user has to read it.
     bundle.chmod(0o644)
     run("docker", "build", "--quiet", "--tag", IMAGE, "-", text=BARE)
     run("docker", "run", "--detach", "--rm", "--init", "--shm-size", "1g", "--name", CONTAINER, IMAGE, "sleep", "infinity")
@@ -44,14 +44,14 @@ def bare_machine(tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("store", ["minio", "seaweedfs"])
 @pytest.mark.usefixtures("bare_machine")
-def test_the_demo_is_ready_from_nothing_and_once_more(store: str) -> None:
+def test_the_demo_runs_from_nothing_and_again(store: str) -> None:
     cold, warm = (demo(store) for _ in range(2))
-    print(f"\nwith {store}: ready from nothing in {cold:.0f} s, once more in {warm:.0f} s")
+    print(f"\nwith {store}: first demo {cold:.0f} s, second demo {warm:.0f} s")
     assert run("docker", "exec", CONTAINER, "python3", "-c", POPULAR).strip() == "10"
 
 
 def demo(store: str) -> float:
-    """Runs it to its end, in sight; answers how many seconds that took."""
+    """Runs the demo with visible output, and returns the seconds it took."""
     began = time.monotonic()
     command = ["docker", "exec", "--workdir", "/shop", "--env", f"OBJECT_STORE={store}", CONTAINER, "make", "demo"]
     subprocess.run(command, check=True)
