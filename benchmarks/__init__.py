@@ -1,1 +1,1 @@
-"""How fast HashiraMart is, and against whom."""
+"""Benchmarks of HashiraMart against comparable systems."""

@@ -1,4 +1,4 @@
-"""Measures HashiraMart: `make bench`. What came out is printed, and kept in `.local/bench/`."""
+"""Runs all benchmarks, prints the results, and writes every sample to `.local/bench/`: `make bench`."""
 
 import json
 import os
@@ -16,25 +16,28 @@ RESULTS = programs.ROOT / ".local" / "bench"
 
 @dataclass(frozen=True)
 class Comparison:
-    """The samples of each contender, for each kind of request. `ratio` says how many times the yardstick one of them is."""
+    """The samples of several contenders."""
 
     title: str
-    yardstick: str
+    baseline: str
+    """The contender that the others are compared with."""
     ratio: Callable[[Sequence[Sample], Sequence[Sample]], float]
+    """The ratio of a contender to the baseline."""
     samples: Mapping[str, Mapping[str, Sequence[Sample]]]
+    """By kind of request and contender."""
 
 
 def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        sys.exit("a benchmark needs two cores: one for what is measured, one for what it stands on and what asks")
+        sys.exit("The benchmarks need two cores: one for the measured program, one for its backends and the load generator.")
     began = datetime.now(UTC)
-    machine = f"{processor()}, {len(cores)} cores, commit {commit()}, {began:%Y-%m-%d %H:%M} UTC"
+    machine = f"{_processor()}, {len(cores)} cores, commit {_commit()}, {began:%Y-%m-%d %H:%M} UTC"
     print(machine, flush=True)
-    built, (core, other_core) = programs.built(), cores[:2]
+    built, (core, other_core) = programs.build(), cores[:2]
     comparisons = [
         Comparison(
-            "REST before a backend in memory, the gateway alone on a core; ratio: CPU a request",
+            "REST gateways in front of an in-memory backend, each alone on a core; ratio: CPU per request",
             "Go grpc-gateway",
             cpu_ratio,
             gateways.compare(built, core, other_core),
@@ -47,7 +50,7 @@ def main() -> None:
         ),
     ]
     for comparison in comparisons:
-        show(comparison)
+        _show(comparison)
     cleanings = etl.compare()
     etl.show(cleanings)
     with answering.running() as demo:
@@ -59,37 +62,37 @@ def main() -> None:
     file = RESULTS / f"{began:%Y%m%dT%H%M%SZ}.json"
     requests = {comparison.title: comparison.samples for comparison in comparisons}
     models = {answering.TITLE: asdict(answers), learning.TITLE: learnt}
-    file.write_text(json.dumps(named({"machine": machine, **requests, etl.TITLE: cleanings, **models})))
-    print(f"\nevery sample: {file}")
+    file.write_text(json.dumps(_with_names({"machine": machine, **requests, etl.TITLE: cleanings, **models})))
+    print(f"\nsamples: {file}")
 
 
-def show(comparison: Comparison) -> None:
+def _show(comparison: Comparison) -> None:
     print(f"\n{comparison.title}\n")
-    print(f"{'':14}{'':28}{'CPU us':>8}{'ratio':>8}{'a second':>10}{'p50 ms':>8}{'p99 ms':>8}")
+    print(f"{'':14}{'':28}{'CPU us':>8}{'ratio':>8}{'per second':>12}{'p50 ms':>8}{'p99 ms':>8}")
     for kind, samples in comparison.samples.items():
         for name, own in samples.items():
             sample = typical(own)
-            ratio = comparison.ratio(own, samples[comparison.yardstick])
-            figures = f"{sum(sample.cpu_us.values()):8.0f}{ratio:8.2f}{sample.per_second:10.0f}{sample.p50_ms:8.1f}{sample.p99_ms:8.1f}"
+            ratio = comparison.ratio(own, samples[comparison.baseline])
+            figures = f"{sum(sample.cpu_us.values()):8.0f}{ratio:8.2f}{sample.per_second:12.0f}{sample.p50_ms:8.1f}{sample.p99_ms:8.1f}"
             parts = ", ".join(f"{part} {cpu:.0f}" for part, cpu in sample.cpu_us.items()) if len(sample.cpu_us) > 1 else ""
             print(f"{kind:14}{name:28}{figures}  {parts}", flush=True)
 
 
-def named(found: object) -> object:
-    """The same with samples as objects: JSON alone would take a named tuple for a list."""
+def _with_names(found: object) -> object:
+    """Converts named tuples to dicts, as JSON would make lists of them."""
     if isinstance(found, Mapping):
-        return {name: named(each) for name, each in found.items()}
+        return {name: _with_names(each) for name, each in found.items()}
     if isinstance(found, list):
-        return [named(each) for each in found]
+        return [_with_names(each) for each in found]
     return found._asdict() if isinstance(found, (Sample, etl.EtlSample, learning.TrainingResult)) else found
 
 
-def processor() -> str:
-    with open("/proc/cpuinfo") as lines:  # noqa: PTH123 - a file of the kernel's
-        return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "a processor without a name")
+def _processor() -> str:
+    with open("/proc/cpuinfo") as lines:  # noqa: PTH123 (a pseudo file of the kernel)
+        return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
-def commit() -> str:
+def _commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=programs.ROOT).stdout.strip()
 

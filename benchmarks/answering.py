@@ -1,4 +1,4 @@
-"""The models' answers on the demo's data and one core, in process and over REST at a steady rate: `python -m benchmarks.answering`."""
+"""Recommendations and forecasts on the demo's data and one core, in process and over REST: `python -m benchmarks.answering`."""
 
 import os
 import random
@@ -33,16 +33,16 @@ from stack.processes.definitions import object_store_of
 from stack.settings import Settings
 from tests.e2e.stack import Stack, own_stack
 
-TITLE = "Answers of the models on one core; REST is asked {} times a second"
+TITLE = "Responses from models on one core; REST at {} requests per second"
 PER_SECOND, SECONDS = 50, 20
-ASKED = 500
-Asked = TypeVar("Asked")
+REQUESTS = 500
+Argument = TypeVar("Argument")
 HORIZON_DAYS = 28
 
 
 @dataclass(frozen=True)
-class Alone:
-    """What an answer cost in process, in milliseconds."""
+class CallCost:
+    """The cost of a call in process."""
 
     cpu_ms: float
     p50_ms: float
@@ -50,10 +50,10 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What was measured, by what was asked for; the memory by service."""
+class Results:
+    """The measurements: costs by kind of request, memory by service."""
 
-    alone: dict[str, Alone]
+    in_process: dict[str, CallCost]
     over_rest: dict[str, Sample]
     memory_mb: dict[str, float]
 
@@ -63,16 +63,16 @@ class Demo:
     """The demo on a stack of its own."""
 
     stack: Stack
-    # A folder with its clean data.
     clean: Path
+    """A folder with its clean data."""
 
     def model(self, name: str) -> Path:
-        """The folder of the model that answers."""
+        """The folder of the model that is served."""
         served = self.stack.folder / "data" / name
         return served / ModelVersion.model_validate_json((served / "served.json").read_bytes()).provenance.artifact_sha256
 
     def token(self) -> str:
-        """Of somebody of the staff."""
+        """An access token of the staff user."""
         known = dotenv_values(self.stack.folder / "demo.env")
         form = {"grant_type": "password", "username": known["STAFF_EMAIL"], "password": known["STAFF_PASSWORD"]}
         token: str = httpx.post(f"{self.stack.rest}/auth/token", data=form, timeout=30).raise_for_status().json()["access_token"]
@@ -81,7 +81,7 @@ class Demo:
 
 @contextmanager
 def running() -> Iterator[Demo]:
-    """The demo for the length of a `with` block; it takes minutes to be ready."""
+    """Runs the demo, which takes minutes, and its stack for the length of a `with` block."""
     with tempfile.TemporaryDirectory(prefix="demo-", dir=programs.ROOT / ".local") as folder:
         own = own_stack(Path(folder) / "stack")
         stack = Stack({**own.environment, "GATEWAY_WORKERS": "1"}, ())
@@ -97,58 +97,58 @@ def running() -> Iterator[Demo]:
             stack.down()
 
 
-def compare(demo: Demo, built: Path, core: int, other_core: int) -> Answers:
-    """All Python that an answer takes has `core`; what asks has the other."""
+def compare(demo: Demo, peers: Path, core: int, other_core: int) -> Results:
+    """Measures with gateway and services on `core`, and the load generator on `other_core`."""
     recommender, forecaster = Recommender.load(demo.model("recommender")), Forecaster.load(demo.model("forecaster"))
-    dice = random.Random(1)  # noqa: S311 no secret
-    customers = dice.sample(sorted(recommender.customer_indices), ASKED)
-    scopes = dice.choices(forecaster.scopes, k=ASKED)
-    with alone_on(core):
-        alone = {
-            "recommendation": timed(
+    dice = random.Random(1)  # noqa: S311 (no secret)
+    customers = dice.sample(sorted(recommender.customer_indices), REQUESTS)
+    scopes = dice.choices(forecaster.scopes, k=REQUESTS)
+    with _pinned_to(core):
+        in_process = {
+            "recommendation": _measure(
                 lambda number: recommender.recommend(RecommendationRequest(number)).recommendations(range(10)), customers
             ),
-            "forecast": timed(lambda scope: forecaster.forecast(scope, "units", HORIZON_DAYS, "day", (80, 95)), scopes),
+            "forecast": _measure(lambda scope: forecaster.forecast(scope, "units", HORIZON_DAYS, "day", (80, 95)), scopes),
         }
     paths = {
         "recommendation": [f"/customers/{number}/recommendations" for number in customers],
-        "forecast": [f"/forecasts/sales?{urlencode(query(scope))}" for scope in scopes],
+        "forecast": [f"/forecasts/sales?{urlencode(_query(scope))}" for scope in scopes],
     }
     pids = demo.stack.pids()
     services = {"recommendation": "recommender", "forecast": "forecaster"}
     for name in ("gateway", *services.values()):
         subprocess.run(["taskset", "--all-tasks", "--cpu-list", "--pid", str(core), str(pids[name])], check=True, stdout=subprocess.DEVNULL)
-    load, address = Load(built / "load", other_core), demo.stack.rest.removeprefix("http://")
+    load, address = Load(peers / "load", other_core), demo.stack.rest.removeprefix("http://")
     over_rest = {}
-    for asked, service in services.items():
-        contender = Contender(address, paths[asked], {"gateway": pids["gateway"], service: pids[service]}, demo.token())
-        over_rest[asked] = load.steady(contender, PER_SECOND, SECONDS)
+    for kind, service in services.items():
+        contender = Contender(address, paths[kind], {"gateway": pids["gateway"], service: pids[service]}, demo.token())
+        over_rest[kind] = load.steady(contender, PER_SECOND, SECONDS)
     memory = {name: resident_megabytes(pids[name]) for name in ("gateway", "auth", "catalog", "recommender", "forecaster", "jobs")}
-    return Answers(alone, over_rest, memory)
+    return Results(in_process, over_rest, memory)
 
 
-def query(scope: Scope) -> dict[str, str]:
+def _query(scope: Scope) -> dict[str, str]:
     """The query parameters of a scope."""
     parameter = {"product": "product_id", "category": "category", "country": "country"}.get(scope.kind)
     return ({parameter: scope.name} if parameter else {}) | {"horizon_days": str(HORIZON_DAYS)}
 
 
-def timed(answer: Callable[[Asked], object], asked: Sequence[Asked]) -> Alone:
-    """What answers cost, once a few have been given."""
-    for one in asked[:20]:
-        answer(one)
+def _measure(call: Callable[[Argument], object], arguments: Sequence[Argument]) -> CallCost:
+    """The cost of a call, after a warm-up."""
+    for argument in arguments[:20]:
+        call(argument)
     cpu, wall = [], []
-    for one in asked:
+    for argument in arguments:
         cpu_began, began = time.process_time(), time.perf_counter()
-        answer(one)
+        call(argument)
         wall.append((time.perf_counter() - began) * 1e3)
         cpu.append((time.process_time() - cpu_began) * 1e3)
-    return Alone(statistics.mean(cpu), statistics.median(wall), statistics.quantiles(wall, n=100)[98])
+    return CallCost(statistics.mean(cpu), statistics.median(wall), statistics.quantiles(wall, n=100)[98])
 
 
 @contextmanager
-def alone_on(core: int) -> Iterator[None]:
-    """This process, on one core and in one thread, for the length of a `with` block."""
+def _pinned_to(core: int) -> Iterator[None]:
+    """Restricts this process to one core and one thread for the length of a `with` block."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -158,17 +158,18 @@ def alone_on(core: int) -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def show(answers: Answers) -> None:
+def show(results: Results) -> None:
     print(f"\n{TITLE.format(PER_SECOND)}\n")
-    for asked, alone in answers.alone.items():
-        rest: Mapping[str, float] = answers.over_rest[asked].cpu_us
+    for kind, cost in results.in_process.items():
+        sample = results.over_rest[kind]
+        rest: Mapping[str, float] = sample.cpu_us
         parts = ", ".join(f"{part} {cpu / 1e3:.1f} ms" for part, cpu in rest.items())
-        print(f"{asked:16}in process: CPU {alone.cpu_ms:.2f} ms, p50 {alone.p50_ms:.2f} ms, p99 {alone.p99_ms:.2f} ms")
-        print(f"{'':16}over REST:  CPU {parts}; p50 {answers.over_rest[asked].p50_ms:.1f} ms, p99 {answers.over_rest[asked].p99_ms:.1f} ms")
-    print("memory under load: " + ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in answers.memory_mb.items()), flush=True)
+        print(f"{kind:16}in process: CPU {cost.cpu_ms:.2f} ms, p50 {cost.p50_ms:.2f} ms, p99 {cost.p99_ms:.2f} ms")
+        print(f"{'':16}over REST:  CPU {parts}; p50 {sample.p50_ms:.1f} ms, p99 {sample.p99_ms:.1f} ms")
+    print("memory under load: " + ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in results.memory_mb.items()), flush=True)
 
 
 if __name__ == "__main__":
     first, second = sorted(os.sched_getaffinity(0))[:2]
     with running() as demo:
-        show(compare(demo, programs.built(), first, second))
+        show(compare(demo, programs.build(), first, second))

@@ -1,4 +1,4 @@
-"""How fast the catalogue takes in 50,000 products and finds some of them again, and in how much memory.
+"""Benchmark of the catalog service with 50,000 products: imports, searches, reads and memory.
 
 python -m benchmarks.catalog
 """
@@ -31,17 +31,16 @@ VOCABULARY = 10_000
 ROUNDS = 200
 CONNECTIONS = 16
 SECONDS = 4.0
-MANAGER = "keeper@shop.example.com"
+MANAGER = "manager@shop.example.com"
 
-# Words that ever fewer products have, as in any language.
-DICE = random.Random(1)  # noqa: S311 no secret
+# The frequency of words follows a power law, as in natural languages.
+DICE = random.Random(1)  # noqa: S311 (no secret)
 SYLLABLES = [first + last for first in "bdfghklmnprstvz" for last in "aeiou"]
 WORDS = list(dict.fromkeys("".join(DICE.choices(SYLLABLES, k=DICE.randint(2, 4))) for _ in range(2 * VOCABULARY)))[:VOCABULARY]
 WEIGHTS = list(itertools.accumulate(1 / (rank + 10) for rank in range(VOCABULARY)))
 
 
-def product(number: int) -> catalog_pb2.Product:
-    """One of many products."""
+def _product(number: int) -> catalog_pb2.Product:
     return catalog_pb2.Product(
         id=f"{10_000 + number}",
         name=" ".join(DICE.choices(WORDS, cum_weights=WEIGHTS, k=DICE.randint(2, 8))).title(),
@@ -52,66 +51,65 @@ def product(number: int) -> catalog_pb2.Product:
     )
 
 
-# What is searched for, and what it is an example of.
+# Searches by what they are an example of.
 SEARCHES = {
     "a common word": WORDS[0],
-    "a word that is neither": WORDS[300],
+    "a word between": WORDS[300],
     "a rare word": WORDS[-1],
     "two common words": f"{WORDS[0]} {WORDS[1]}",
     "a common word and a rare one": f"{WORDS[0]} {WORDS[-1]}",
     "four words": " ".join(WORDS[:4]),
     "a misspelt word": f"{WORDS[2000][:-1]}x",
     "a misspelt word among common ones": f"{WORDS[0]} {WORDS[2500][1:]}",
-    "nothing that there is": "qqqqqqqqqq",
+    "no product's word": "qqqqqqqqqq",
 }
 
 
 async def main() -> None:
-    """Prints what is measured."""
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as shop:
-        async with grpc.aio.insecure_channel(shop.catalog_address) as channel:
+    """Prints the results."""
+    with tempfile.TemporaryDirectory() as folder, _running(Path(folder)) as catalog:
+        async with grpc.aio.insecure_channel(catalog.catalog_address) as channel:
             stub = catalog_pb2_grpc.CatalogServiceStub(channel)
-            await imports(stub, shop)
-            await searches(stub)
-            await reads(stub, shop)
-            print(f"the catalogue's memory: {peak_megabytes(shop.pid):.0f} MB at the most")
+            await _measure_imports(stub, catalog)
+            await _measure_searches(stub)
+            await _measure_reads(stub, catalog)
+            print(f"peak memory of the catalog service: {_peak_megabytes(catalog.pid):.0f} MB")
 
 
-async def imports(stub: "catalog_pb2_grpc.CatalogServiceAsyncStub", shop: "Shop") -> None:
-    products = [product(number) for number in range(PRODUCTS)]
+async def _measure_imports(stub: "catalog_pb2_grpc.CatalogServiceAsyncStub", catalog: "RunningCatalog") -> None:
+    products = [_product(number) for number in range(PRODUCTS)]
     rows = [catalog_pb2.ImportProductsRequest(product=each) for each in products]
     for what in ("new", "unchanged"):
-        before, begin = cpu_seconds(shop.pid), time.perf_counter()
-        report = await stub.ImportProducts(iter(rows), metadata=shop.metadata)
-        seconds, cpu = time.perf_counter() - begin, cpu_seconds(shop.pid) - before
+        before, begin = cpu_seconds(catalog.pid), time.perf_counter()
+        report = await stub.ImportProducts(iter(rows), metadata=catalog.metadata)
+        seconds, cpu = time.perf_counter() - begin, cpu_seconds(catalog.pid) - before
         counts = f"{report.created_count} created, {report.unchanged_count} unchanged, {report.failed_count} failed"
-        print(
-            f"import of {PRODUCTS} products, {what}: {seconds:.1f} s, CPU {cpu:.1f} s, memory {peak_megabytes(shop.pid):.0f} MB; {counts}"
-        )
+        memory = _peak_megabytes(catalog.pid)
+        print(f"import of {PRODUCTS} products, {what}: {seconds:.1f} s, CPU {cpu:.1f} s, memory {memory:.0f} MB; {counts}")
 
 
-async def searches(stub: "catalog_pb2_grpc.CatalogServiceAsyncStub") -> None:
-    # What was written last is still being tidied up.
+async def _measure_searches(stub: "catalog_pb2_grpc.CatalogServiceAsyncStub") -> None:
+    # PostgreSQL is still vacuuming what was written last.
     await asyncio.sleep(5)
     print(f"{'search for':<36}{'median':>9}{'p99':>9}")
-    for what, searched in SEARCHES.items():
-        request = catalog_pb2.ListProductsRequest(search=searched)
-        times = sorted([await milliseconds(stub.ListProducts(request)) for _ in range(ROUNDS)])
+    for title, words in SEARCHES.items():
+        request = catalog_pb2.ListProductsRequest(search=words)
+        times = sorted([await _milliseconds(stub.ListProducts(request)) for _ in range(ROUNDS)])
         answer = await stub.ListProducts(request)
-        print(f"{what:<36}{statistics.median(times):>6.1f} ms{times[ROUNDS * 99 // 100]:>6.1f} ms   {len(answer.products)} found")
+        print(f"{title:<36}{statistics.median(times):>6.1f} ms{times[ROUNDS * 99 // 100]:>6.1f} ms   {len(answer.products)} found")
 
 
-async def reads(stub: "catalog_pb2_grpc.CatalogServiceAsyncStub", shop: "Shop") -> None:
+async def _measure_reads(stub: "catalog_pb2_grpc.CatalogServiceAsyncStub", catalog: "RunningCatalog") -> None:
     get, page = catalog_pb2.GetProductRequest(id="10007"), catalog_pb2.ListProductsRequest(page_size=50)
     for what, read in (("one product", lambda: stub.GetProduct(get)), ("50 products", lambda: stub.ListProducts(page))):
-        before, begin = cpu_seconds(shop.pid), time.perf_counter()
-        counts = await asyncio.gather(*(calls(read, begin + SECONDS) for _ in range(CONNECTIONS)))
-        cpu = (cpu_seconds(shop.pid) - before) / sum(counts)
-        print(f"{what}: {cpu * 1e6:.0f} µs of CPU a call, {sum(counts) / SECONDS:.0f} calls a second")
+        before, begin = cpu_seconds(catalog.pid), time.perf_counter()
+        counts = await asyncio.gather(*(_count_calls(read, begin + SECONDS) for _ in range(CONNECTIONS)))
+        cpu = (cpu_seconds(catalog.pid) - before) / sum(counts)
+        print(f"{what}: {cpu * 1e6:.0f} µs of CPU per call, {sum(counts) / SECONDS:.0f} calls per second")
 
 
-async def calls(call: Callable[[], Awaitable[object]], end: float) -> int:
-    """How many calls, one after the other, have ended by then."""
+async def _count_calls(call: Callable[[], Awaitable[object]], end: float) -> int:
+    """Repeats a call until a time of `perf_counter`; returns the number of calls."""
     count = 0
     while time.perf_counter() < end:
         await call()
@@ -119,14 +117,14 @@ async def calls(call: Callable[[], Awaitable[object]], end: float) -> int:
     return count
 
 
-async def milliseconds(call: Awaitable[object]) -> float:
+async def _milliseconds(call: Awaitable[object]) -> float:
     begin = time.perf_counter()
     await call
     return (time.perf_counter() - begin) * 1000
 
 
-class Shop(NamedTuple):
-    """The catalogue, served, and how its keeper calls it."""
+class RunningCatalog(NamedTuple):
+    """A running catalog service, and the metadata of a manager's calls."""
 
     catalog_address: str
     pid: int
@@ -134,10 +132,10 @@ class Shop(NamedTuple):
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Shop]:
-    """PostgreSQL, auth and the catalogue for the length of a `with` block."""
+def _running(folder: Path) -> Iterator[RunningCatalog]:
+    """Runs PostgreSQL, auth and catalog for the length of a `with` block."""
     folder.chmod(0o755)
-    database_port, auth_port, catalog_port = free_ports(3)
+    database_port, auth_port, catalog_port = _free_ports(3)
     secret, data = secrets.token_urlsafe(), folder / "postgres"
     postgres.initialise(data, secret)
     url = f"postgresql://{postgres.USER}:{secret}@127.0.0.1:{database_port}/postgres"
@@ -164,10 +162,10 @@ def running(folder: Path) -> Iterator[Shop]:
         ):
             request = auth_pb2.IssueTokenRequest(grant_type="password", username=MANAGER, password=secret)
             token = auth_pb2_grpc.AuthServiceStub(auth).IssueToken(request)
-            yield Shop(environment["CATALOG_LISTEN"], pid, [("authorization", f"Bearer {token.access_token}")])
+            yield RunningCatalog(environment["CATALOG_LISTEN"], pid, [("authorization", f"Bearer {token.access_token}")])
 
 
-def free_ports(count: int) -> list[int]:
+def _free_ports(count: int) -> list[int]:
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
@@ -175,8 +173,8 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def peak_megabytes(pid: int) -> float:
-    """The most memory that a process has held so far."""
+def _peak_megabytes(pid: int) -> float:
+    """The peak resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 

@@ -1,4 +1,4 @@
-"""The catalogue end to end, on PostgreSQL: our gateway and service against a monolith that many a shop would write."""
+"""Benchmark of gateway and catalog service on PostgreSQL against a monolithic FastAPI program."""
 
 import asyncio
 import itertools
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.measure import Contender, Load, Sample, answer
+from benchmarks.measure import Contender, Load, Sample, get
 from benchmarks.servers import serving
 from mesh import database
 from mesh.migrate import migrate
@@ -20,7 +20,7 @@ from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
 
 PRODUCT_COUNT = 50_000
-# Products from all over the catalogue, so that not one row alone is read.
+# Products spread over the catalogue, so that different rows are read.
 IDS = [f"{number:05d}" for number in range(0, PRODUCT_COUNT, PRODUCT_COUNT // 200)]
 PATHS = {
     "one product": [f"/products/{id}" for id in IDS],
@@ -30,11 +30,11 @@ PATHS = {
 
 
 def compare(programs: Path, core: int, other_core: int) -> dict[str, dict[str, list[Sample]]]:
-    """The samples for each kind of request, of both systems. Each has `core` for all its Python; PostgreSQL and the load have the other."""
+    """The samples of both systems by kind of request. Their Python runs on `core`; PostgreSQL and the load generator on the other."""
     load = Load(programs / "load", other_core)
     ours, catalog, theirs = (f"127.0.0.1:{free_port()}" for _ in range(3))
     with ExitStack() as running:
-        url = running.enter_context(filled_database(other_core))
+        url = running.enter_context(_filled_database(other_core))
         service = [sys.executable, "-m", "services.catalog"]
         secret = {"CATALOG_SECRET": secrets.token_hex()}
         catalog_pid = running.enter_context(
@@ -47,7 +47,7 @@ def compare(programs: Path, core: int, other_core: int) -> dict[str, dict[str, l
         samples: dict[str, dict[str, list[Sample]]] = {}
         for name, paths in PATHS.items():
             for path in paths[:4]:
-                check_same(answer(theirs, path), answer(ours, path))
+                _check_same(get(theirs, path), get(ours, path))
             samples[name] = load.compare(
                 {
                     "monolith": Contender(theirs, paths, {"monolith": monolith_pid}),
@@ -58,32 +58,32 @@ def compare(programs: Path, core: int, other_core: int) -> dict[str, dict[str, l
 
 
 @contextmanager
-def filled_database(core: int) -> Iterator[str]:
-    """The URL of a database with a catalogue, on a PostgreSQL of its own."""
+def _filled_database(core: int) -> Iterator[str]:
+    """Yields the URL of a database with products, on a PostgreSQL server of its own."""
     with tempfile.TemporaryDirectory(prefix="hashiramart-bench-") as folder:
-        # It runs as an ordinary user, who must be able to reach its data.
+        # PostgreSQL runs as an ordinary user, who has to reach its data.
         Path(folder).chmod(0o755)
         server = Postgres(Path(folder) / "postgres")
         server.start()
         try:
             url = server.create_database()
-            asyncio.run(fill(url))
+            asyncio.run(_fill(url))
             yield url
         finally:
             server.stop()
 
 
-async def fill(url: str) -> None:
+async def _fill(url: str) -> None:
     await migrate("catalog", url)
     async with await database.connect(url, MeshSettings()) as postgres:
         repository = ProductRepository(postgres)
-        numbered = enumerate(itertools.islice(products(), PRODUCT_COUNT))
+        numbered = enumerate(itertools.islice(_products(), PRODUCT_COUNT))
         while rows := dict(itertools.islice(numbered, 1000)):
             await repository.upsert({f"{number:05d}": details for number, details in rows.items()})
 
 
-def products() -> Iterator[ProductDetails]:
-    """Products as a gift shop has them."""
+def _products() -> Iterator[ProductDetails]:
+    """Products like those of a gift shop."""
     sizes = ("SMALL", "LARGE", "SET OF 3", "MINI", "GIANT", "PAIR OF")
     looks = ("WHITE", "RED", "PINK", "VINTAGE", "RETROSPOT", "CREAM", "BLUE", "SILVER", "ANTIQUE", "STRIPED", "FLORAL", "POLKADOT")
     stuffs = ("GLASS", "TIN", "METAL", "WOODEN", "PAPER", "CERAMIC", "WICKER", "FELT", "ENAMEL", "COTTON", "WAX", "ZINC")
@@ -95,13 +95,13 @@ def products() -> Iterator[ProductDetails]:
         yield ProductDetails(name, description, thing.title(), 95 + price % 1900, "GBP", price % 500)
 
 
-def check_same(theirs: dict[str, object], ours: dict[str, object]) -> None:
-    """Fails unless both systems say the same, but for how they write times and page tokens."""
-    if without_style(theirs) != without_style(ours):
-        raise RuntimeError(f"the monolith answers {theirs} and we {ours}")
+def _check_same(theirs: dict[str, object], ours: dict[str, object]) -> None:
+    """Raises an error unless both systems return the same, apart from the format of times and page tokens."""
+    if _without_formats(theirs) != _without_formats(ours):
+        raise RuntimeError(f"the monolith returns {theirs}, and HashiraMart {ours}")
 
 
-def without_style(value: object) -> object:
+def _without_formats(value: object) -> object:
     if isinstance(value, dict):
-        return {key: without_style(each) for key, each in value.items() if not key.endswith(("_time", "_token"))}
-    return [without_style(each) for each in value] if isinstance(value, list) else value
+        return {key: _without_formats(each) for key, each in value.items() if not key.endswith(("_time", "_token"))}
+    return [_without_formats(each) for each in value] if isinstance(value, list) else value

@@ -1,8 +1,8 @@
-"""What an answer costs before any work of ours: an HTTP server that has it ready, and one that asks a service for it first.
+"""Lower bounds for the cost of a gateway: an HTTP server with a prepared response, and one that makes a gRPC call first.
 
     python -m benchmarks.floors HOST:PORT BACKEND
 
-`/server/...` answers at once, `/call/...` after a call of the RPC that the gateway would call; both with the bytes that it would answer.
+`/server/...` responds at once, `/call/...` after the RPC that the gateway would call; both with the bytes that the gateway would send.
 """
 
 import sys
@@ -21,28 +21,26 @@ RPCS = {
     "one": ("GetProduct", catalog_pb2.GetProductRequest(id="85001A"), catalog_pb2.Product.DESCRIPTOR),
     "fifty": ("ListProducts", catalog_pb2.ListProductsRequest(page_size=50), catalog_pb2.ListProductsResponse.DESCRIPTOR),
 }
-
-
 Call: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
 
 
 class Floors:
-    """The ASGI app."""
+    """An ASGI app with the two lower bounds."""
 
     def __init__(self, backend: str) -> None:
         self._backend = backend
         self._calls: dict[str, tuple[Call, bytes]] = {}
-        self._answers: dict[str, bytes] = {}
+        self._responses: dict[str, bytes] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        _, floor, what = scope["path"].split("/")
+        _, floor, kind = scope["path"].split("/")
         if floor == "call":
-            call, request = self._calls[what]
+            call, request = self._calls[kind]
             await call(request, timeout=10)
-        body = self._answers[what]
+        body = self._responses[kind]
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -50,10 +48,10 @@ class Floors:
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         channel = grpc.aio.insecure_channel(self._backend)
-        for what, (rpc, request, answer) in RPCS.items():
+        for kind, (rpc, request, response) in RPCS.items():
             call: Call = channel.unary_unary(f"/hashiramart.catalog.v1.CatalogService/{rpc}")
-            self._calls[what] = call, request.SerializeToString()
-            self._answers[what] = encoder(answer)(await call(request.SerializeToString(), wait_for_ready=True))
+            self._calls[kind] = call, request.SerializeToString()
+            self._responses[kind] = encoder(response)(await call(request.SerializeToString(), wait_for_ready=True))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await channel.close()

@@ -1,7 +1,7 @@
-"""A plain FastAPI program over the catalogue's table: what many a shop would write, and what ours is compared with end to end.
+"""A monolithic FastAPI program over the catalogue's table, with which HashiraMart is compared end to end.
 
-It is written with care: SQLAlchemy's ORM, async on asyncpg, with a pool as large as ours; pydantic models; pages by keyset, on our indexes;
-the same answers, but for how it writes times and page tokens. It runs on the HTTP server and the event loop that our gateway runs on.
+It uses SQLAlchemy's ORM on asyncpg with a pool of the same size, pydantic models, and keyset pagination on the same indexes. Its responses
+are the same but for the format of times and page tokens. It runs on the HTTP server and event loop of the gateway.
 
     python -m benchmarks.monolith HOST:PORT DATABASE_URL
 """
@@ -35,7 +35,7 @@ class Base(DeclarativeBase):
 
 
 class ProductRow(Base):
-    """A row of our catalogue's table."""
+    """A row of the catalogue's table."""
 
     __tablename__ = "products"
 
@@ -50,14 +50,14 @@ class ProductRow(Base):
     update_time: Mapped[datetime]
     delete_time: Mapped[datetime | None]
     version: Mapped[int]
-    # Searched by, and not read.
+    # For searches only.
     name_words: Mapped[Any] = mapped_column(TSVECTOR, deferred=True)
     words: Mapped[Any] = mapped_column(TSVECTOR, deferred=True)
     name_length: Mapped[int] = mapped_column(deferred=True)
 
 
 class Product(BaseModel):
-    """A product, as callers see it."""
+    """A product in responses."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -88,7 +88,7 @@ class ProductPage(BaseModel):
 
 
 class Filters(BaseModel):
-    """What a list is asked for."""
+    """The query parameters of a list."""
 
     page_size: int = Field(0, ge=0)
     page_token: str = ""
@@ -128,38 +128,38 @@ def build(database_url: str) -> FastAPI:
         if filters.max_price_cents is not None:
             statement = statement.where(ProductRow.price_cents <= filters.max_price_cents)
         if filters.search:
-            return await best_matches(session, statement, filters, size)
+            return await _best_matches(session, statement, filters, size)
         place = tuple_(ProductRow.create_time, ProductRow.id)
         if filters.page_token:
-            create_time, id = read_token(filters.page_token)
+            create_time, id = _read_token(filters.page_token)
             statement = statement.where(place < (datetime.fromisoformat(create_time), id))
         rows = (await session.scalars(statement.order_by(ProductRow.create_time.desc(), ProductRow.id.desc()))).all()
         products = [Product.model_validate(row) for row in rows[:size]]
-        following = write_token(products[-1].create_time.isoformat(), products[-1].id) if len(rows) > size else ""
+        following = _write_token(products[-1].create_time.isoformat(), products[-1].id) if len(rows) > size else ""
         return ProductPage(products=products, next_page_token=following)
 
     return app
 
 
-async def best_matches(session: AsyncSession, statement: Any, filters: Filters, size: int) -> ProductPage:
-    """Those with all words in their name first, and the shortest names first among them."""
+async def _best_matches(session: AsyncSession, statement: Any, filters: Filters, size: int) -> ProductPage:
+    """The products with all words, those with all words in their names first, then by length of the name."""
     query = func.plainto_tsquery(literal_column("'catalog.words'", REGCONFIG), cast(filters.search.lower(), Text))
     elsewhere = not_(ProductRow.name_words.bool_op("@@")(query))
     order = (elsewhere, ProductRow.name_length, ProductRow.id)
     statement = statement.add_columns(elsewhere, ProductRow.name_length).where(ProductRow.words.bool_op("@@")(query))
     if filters.page_token:
-        statement = statement.where(tuple_(*order) > tuple(read_token(filters.page_token)))
+        statement = statement.where(tuple_(*order) > tuple(_read_token(filters.page_token)))
     rows = (await session.execute(statement.order_by(*order))).all()
     products = [Product.model_validate(row) for row, _, _ in rows[:size]]
-    following = write_token(rows[size - 1][1], rows[size - 1][2], products[-1].id) if len(rows) > size else ""
+    following = _write_token(rows[size - 1][1], rows[size - 1][2], products[-1].id) if len(rows) > size else ""
     return ProductPage(products=products, next_page_token=following)
 
 
-def write_token(*place: object) -> str:
+def _write_token(*place: object) -> str:
     return urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def read_token(token: str) -> list[Any]:
+def _read_token(token: str) -> list[Any]:
     place: list[Any] = json.loads(urlsafe_b64decode(token))
     return place
 

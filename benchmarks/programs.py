@@ -1,6 +1,6 @@
-"""The Go programs beside ours: a grpc-gateway of the same contracts, a backend in memory, and what puts load on a server.
+"""The Go programs of the benchmarks: a grpc-gateway of the same contracts, an in-memory backend, and the load generator.
 
-python -m benchmarks.programs    build them, and say where they are
+python -m benchmarks.programs    builds them and prints their folder
 """
 
 import hashlib
@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "benchmarks" / "peer"
 CONTRACTS = ROOT / "gen" / "descriptors.binpb"
 BUILDS = ROOT / ".local" / "peer"
-# The module of the sources, where the contracts' generated Go joins them.
+# The Go module of the sources, to which the generated code of the contracts is added.
 MODULE = "hashiramart/peer"
 PLUGINS = {"go": "protoc-gen-go", "go-grpc": "protoc-gen-go-grpc", "grpc-gateway": "protoc-gen-grpc-gateway"}
 
 
-def built() -> Path:
-    """The folder of `gateway`, `backend` and `load`, built when their sources or the contracts have changed since the last time."""
+def build() -> Path:
+    """Builds `gateway`, `backend` and `load` unless that has been done for these sources and contracts; returns their folder."""
     sources = sorted(path for path in SOURCES.rglob("*") if path.is_file())
     content = hashlib.sha256(CONTRACTS.read_bytes())
     for path in (*sources, Path(__file__)):
@@ -33,41 +33,41 @@ def built() -> Path:
     if not programs.exists():
         BUILDS.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="peer-", dir=BUILDS.parent) as folder:
-            workshop = Path(folder) / "sources"
-            shutil.copytree(SOURCES, workshop)
-            build(workshop)
+            copy = Path(folder) / "sources"
+            shutil.copytree(SOURCES, copy)
+            _compile(copy)
             for old in BUILDS.iterdir():
                 shutil.rmtree(old)
-            # All programs appear at once, so that a build that was interrupted is not taken for one.
-            (workshop / "bin").rename(programs)
+            # All programs appear at once, so that an interrupted build is not taken for a complete one.
+            (copy / "bin").rename(programs)
     return programs
 
 
-def build(folder: Path) -> None:
-    """Writes the contracts as Go into a copy of the sources, and compiles all to its `bin`."""
+def _compile(folder: Path) -> None:
+    """Generates Go code from the contracts in a copy of the sources, and compiles all programs to its `bin`."""
     go = shutil.which("go") or str(Path(sys.executable).with_name("go"))
     tools = folder / "tools"
-    run("build the generators of Go", [go, "install", "tool"], folder, GOBIN=str(tools))
+    _run("build the Go code generators", [go, "install", "tool"], folder, GOBIN=str(tools))
 
     contracts = folder / "contracts.binpb"
-    ours = ordered(contracts)
-    # The contracts name no Go package, for no Go program of ours is built from them but these.
-    packages = ",".join(f"M{name}={MODULE}/contracts/{Path(name).parent}" for name in ours)
+    names = _write_ordered(contracts)
+    # The contracts have no Go package option, as only these programs are generated from them.
+    packages = ",".join(f"M{name}={MODULE}/contracts/{Path(name).parent}" for name in names)
     outputs = [f"--{plugin}_out=module={MODULE},{packages}:{folder}" for plugin in PLUGINS]
     plugins = [f"--plugin={program}={tools / program}" for program in PLUGINS.values()]
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={contracts}"]
-    run("write the contracts as Go", [*protoc, *plugins, *outputs, *ours], folder)
-    run("compile the Go programs", [go, "build", "-trimpath", "-o", f"{folder / 'bin'}/", "./gateway", "./backend", "./load"], folder)
+    _run("generate Go code from the contracts", [*protoc, *plugins, *outputs, *names], folder)
+    _run("compile the Go programs", [go, "build", "-trimpath", "-o", f"{folder / 'bin'}/", "./gateway", "./backend", "./load"], folder)
 
 
-def ordered(into: Path) -> list[str]:
-    """Copies the contracts, with methods on paths without variables last, and returns the names of the files to write as Go.
+def _write_ordered(into: Path) -> list[str]:
+    """Writes the contracts with methods on paths without variables last; returns the names of the files to generate code from.
 
-    Where two paths fit, grpc-gateway takes the one that comes later in its service, and so `/users/{id}` in place of `/users/me`.
+    If two paths match, grpc-gateway takes the one that is later in its service: `/users/{id}` instead of `/users/me` otherwise.
     """
     contracts = FileDescriptorSet.FromString(CONTRACTS.read_bytes())
     for file in contracts.file:
-        # Comments are found by the place of what they belong to.
+        # Comments refer to the positions of methods, which change.
         file.ClearField("source_code_info")
         for service in file.service:
             service.method.sort(key=lambda method: "{" not in str(method.options.Extensions[annotations_pb2.http]))
@@ -75,12 +75,12 @@ def ordered(into: Path) -> list[str]:
     return [file.name for file in contracts.file if file.name.startswith(("hashiramart/", "buf/"))]
 
 
-def run(purpose: str, command: list[str], folder: Path, **environment: str) -> None:
-    """Runs a command and says so; ends the program with one sentence when it fails."""
+def _run(purpose: str, command: list[str], folder: Path, **environment: str) -> None:
+    """Prints the purpose of a command and runs it; raises an error if it fails."""
     print(f"peer: {purpose}", file=sys.stderr, flush=True)
     if subprocess.run(command, check=False, cwd=folder, env=os.environ | environment, stdout=sys.stderr).returncode:
         raise RuntimeError(f"could not {purpose}; the lines above say why")
 
 
 if __name__ == "__main__":
-    print(built())
+    print(build())

@@ -1,4 +1,4 @@
-"""Servers as processes: started, pinned to a core, and asked what they have used."""
+"""Servers as processes: started, pinned to a core, and measured."""
 
 import os
 import socket
@@ -12,17 +12,20 @@ import psutil
 
 @contextmanager
 def serving(command: list[str], address: str, environment: Mapping[str, str] | None = None, core: int | None = None) -> Iterator[int]:
-    """A server for the length of a `with` block: its process id. `core` is where it and all that it starts may run."""
+    """Runs a server for the length of a `with` block; yields its process id.
+
+    core: on which it and its child processes run
+    """
     pinned = command if core is None else ["taskset", "--cpu-list", str(core), *command]
     with subprocess.Popen(pinned, env=os.environ | (environment or {})) as process:
         try:
-            wait_listening(process, address)
+            _wait_listening(process, address)
             yield process.pid
         finally:
             process.terminate()
 
 
-def wait_listening(process: "subprocess.Popen[bytes]", address: str) -> None:
+def _wait_listening(process: "subprocess.Popen[bytes]", address: str) -> None:
     host, _, port = address.rpartition(":")
     for _ in range(300):
         try:
@@ -37,13 +40,13 @@ def wait_listening(process: "subprocess.Popen[bytes]", address: str) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process and those that it started have used so far, in their own code and in the kernel."""
+    """The CPU time of a process and its descendants so far, in user and kernel mode."""
     process = psutil.Process(pid)
     times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
     return sum(time.user + time.system for time in times)
 
 
 def resident_megabytes(pid: int) -> float:
-    """The memory of a process and of those that it started, what they share counted once."""
+    """The memory of a process and its descendants; shared pages count once."""
     process = psutil.Process(pid)
     return sum(each.memory_full_info().pss for each in (process, *process.children(recursive=True))) / 1e6

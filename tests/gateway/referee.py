@@ -146,7 +146,7 @@ def gateways() -> Iterator[Gateways]:
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     theirs, ours = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    referee = [str(programs.built() / "gateway"), f"-listen={theirs}", f"-backend={address}"]
+    referee = [str(programs.build() / "gateway"), f"-listen={theirs}", f"-backend={address}"]
     settings = {f"GATEWAY_{service.upper()}_ADDRESS": address for service in SERVICES} | {"GATEWAY_LISTEN": ours, "GATEWAY_WORKERS": "1"}
     with serving(referee, theirs), serving([sys.executable, "-m", "gateway"], ours, settings):
         both = Gateways(backend, theirs, ours)

@@ -1,4 +1,4 @@
-// Command backend is a catalogue of fifty products in memory: it costs next to nothing, so that gateways in front of it can be compared.
+// Command backend is a catalogue of fifty products in memory: its own cost is negligible, so that gateways in front of it can be compared.
 package main
 
 import (

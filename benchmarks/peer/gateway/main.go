@@ -1,4 +1,4 @@
-// Command gateway serves the contracts as REST by grpc-gateway: the referee of our gateway's behaviour, the yardstick of its speed.
+// Command gateway serves the contracts as REST by grpc-gateway: the reference for the behaviour and speed of the Python gateway.
 package main
 
 import (
@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // what the details of a refusal may be
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // the types of error details
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -29,7 +29,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// The JSON that the design asks for: the contracts' own names, and defaults printed.
+	// JSON with the field names of the contracts and with default values.
 	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
 		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},

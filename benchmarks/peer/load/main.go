@@ -1,4 +1,4 @@
-// Command load asks one server for the same paths over and over, from several connections, and prints how fast it answered.
+// Command load requests the same paths of a server repeatedly over several connections, and prints its throughput and latencies.
 package main
 
 import (
@@ -27,13 +27,13 @@ func main() {
 	}
 
 	header := ""
-	// Not a flag, which everybody on the machine could read.
+	// Not a flag, as all users of the machine can read command lines.
 	if token := os.Getenv("TOKEN"); token != "" {
 		header = fmt.Sprintf("Authorization: Bearer %s\r\n", token)
 	}
 	began := time.Now()
 	end := began.Add(*duration)
-	// When a connection sends its count-th request.
+	// The time at which a connection sends its count-th request.
 	due := func(number, count int) time.Time {
 		if *rate == 0 {
 			return time.Now()
@@ -61,8 +61,8 @@ func main() {
 	}
 }
 
-// ask returns how long each answer took from when its request was due, so that one that had to wait for an earlier answer counts in full.
-// Connections begin at different paths, so that they do not all ask for the same at once.
+// ask returns the latency of each response since its request was due, which includes the wait for earlier responses.
+// Connections begin at different paths, so that they do not all request the same one at a time.
 func ask(address, header string, paths []string, number int, due func(number, count int) time.Time, end time.Time) []time.Duration {
 	connection, err := net.Dial("tcp", address)
 	if err != nil {
