@@ -44,10 +44,7 @@ def main(arguments: list[str]) -> None:
             with _lock(settings.stack_folder):
                 control.down(processes(settings), supervisor)
         case ["demo"]:
-            with _lock(settings.stack_folder):
-                control.up(processes(settings), [], supervisor)
-            # A separate program, as its imports are slow.
-            control.execute([sys.executable, "-m", "stack.demo"], {})
+            _demo(settings, supervisor)
         case ["status"]:
             control.status(processes(settings), supervisor)
         case ["logs", *names]:
@@ -91,6 +88,13 @@ def _install_engines() -> None:
     """Installs the programs of all engines, including those that the settings do not choose: the tests run on all."""
     for install in (minio.install_program, jars.install_daemons, jars.install_s3a):
         install()
+
+
+def _demo(settings: Settings, supervisor: Supervisor) -> None:
+    with _lock(settings.stack_folder):
+        control.up(processes(settings), [], supervisor)
+    # A separate program, as its imports are slow.
+    control.execute([sys.executable, "-m", "stack.demo"], {})
 
 
 def _train(settings: Settings, command: list[str]) -> None:

@@ -59,26 +59,6 @@ def install_environment() -> None:
     stamp.write_text(expected)
 
 
-def _install_uv() -> str:
-    """Installs uv into an environment of its own, unless it is there; returns its path."""
-    environment = TOOLS / "uv"
-    uv = environment / "bin" / "uv"
-    requirements = REQUIREMENTS / "setup.txt"
-    copy = environment / "setup.txt"
-    if copy.exists() and copy.read_bytes() == requirements.read_bytes():
-        return str(uv)
-    # Debian's Python lacks the two modules that create environments.
-    missing = [] if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip") else ["python3-venv"]
-    if not Path("/etc/ssl/certs/ca-certificates.crt").exists():
-        missing.append("ca-certificates")
-    install_packages(*missing)
-    run("make an environment for uv", [sys.executable, "-m", "venv", "--clear", str(environment)])
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run("install uv", [*pip, "--require-hashes", "--requirement", str(requirements)])
-    shutil.copyfile(requirements, copy)
-    return str(uv)
-
-
 def install_grpcurl() -> None:
     """Builds grpcurl, unless it is there."""
     if not (TOOLS / "bin" / "grpcurl").exists():
@@ -126,16 +106,36 @@ def check_disk_space(folder: Path, wanted_bytes: int) -> None:
         sys.exit(f"The disk that holds {place} has less than {wanted_bytes / 1e9:.1f} GB free: make room, then run the same again.")
 
 
-def _as_root() -> list[str]:
-    """The prefix of commands that only root may run."""
-    return [] if os.geteuid() == 0 else ["sudo"]
-
-
 def run(purpose: str, command: list[str], **environment: str) -> None:
     """Prints the purpose of a command and runs it; exits with a message if it fails."""
     print(f"set-up: {purpose}", flush=True)
     if subprocess.run(command, check=False, env=os.environ | environment, stdout=subprocess.DEVNULL).returncode:
         sys.exit(f"Could not {purpose}; the lines above say why. Mend it (is there a network, and space?) and run the same again.")
+
+
+def _install_uv() -> str:
+    """Installs uv into an environment of its own, unless it is there; returns its path."""
+    environment = TOOLS / "uv"
+    uv = environment / "bin" / "uv"
+    requirements = REQUIREMENTS / "setup.txt"
+    copy = environment / "setup.txt"
+    if copy.exists() and copy.read_bytes() == requirements.read_bytes():
+        return str(uv)
+    # Debian's Python lacks the two modules that create environments.
+    missing = [] if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip") else ["python3-venv"]
+    if not Path("/etc/ssl/certs/ca-certificates.crt").exists():
+        missing.append("ca-certificates")
+    install_packages(*missing)
+    run("make an environment for uv", [sys.executable, "-m", "venv", "--clear", str(environment)])
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run("install uv", [*pip, "--require-hashes", "--requirement", str(requirements)])
+    shutil.copyfile(requirements, copy)
+    return str(uv)
+
+
+def _as_root() -> list[str]:
+    """The prefix of commands that only root may run."""
+    return [] if os.geteuid() == 0 else ["sudo"]
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def nodemanager_ready(settings: Settings) -> bool:
 
 def make_folder(settings: Settings, path: str) -> None:
     """Creates a folder in HDFS, and its parents."""
-    _put(settings.namenode_port, f"/webhdfs/v1{path}?op=MKDIRS&user.name={USER}")
+    _send_put(settings.namenode_port, f"/webhdfs/v1{path}?op=MKDIRS&user.name={USER}")
 
 
 def kill_applications(settings: Settings) -> None:
@@ -165,10 +165,10 @@ def _is_serving(node: Mapping[str, object], blocks: int) -> bool:
 
 
 def _kill_application(settings: Settings, application: str) -> None:
-    _put(settings.resourcemanager_port, f"/ws/v1/cluster/apps/{application}/state?user.name={USER}", b'{"state": "KILLED"}')
+    _send_put(settings.resourcemanager_port, f"/ws/v1/cluster/apps/{application}/state?user.name={USER}", b'{"state": "KILLED"}')
 
 
-def _put(port: int, path: str, body: bytes = b"") -> None:
+def _send_put(port: int, path: str, body: bytes = b"") -> None:
     with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
         connection.request("PUT", path, body, {"Content-Type": "application/json"})
         response = connection.getresponse()
