@@ -39,6 +39,8 @@ HORIZON = 182
 AGGREGATES, PRODUCTS = "wide", "single"
 _EXAMPLE_SCOPES = 8
 _EXAMPLE_ARRAYS = ("example_weeks", "example_reasons")
+# Processors differ in the last bits of logarithms and sums. Then nearly all answers agree closely; one at a tree's split may not.
+_TOLERANCE, _AGREEING_SHARE = 1e-3, 0.95
 
 
 class Forecaster:
@@ -120,7 +122,7 @@ class Forecaster:
         """Raises `InvalidArtifact` if the forecaster does not answer as it did when it was saved."""
         answers = self._answer_examples() if self._examples else {}
         for name, expected in self._examples.items():
-            if not np.array_equal(answers[name], expected):
+            if not _agree(answers[name], expected):
                 raise InvalidArtifact(f"The forecaster does not answer as it did when it was saved: its {name} are others.")
 
     def _answer_examples(self) -> dict[str, np.ndarray]:
@@ -137,6 +139,14 @@ class Forecaster:
         if index is None:
             raise ScopeNotFound(f"{scope.kind} {scope.name}")
         return Series(self._tables, index, metric, self.through)
+
+
+def _agree(answers: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether answers are those of the same model, which another processor may compute a little differently."""
+    if answers.shape != expected.shape:
+        return False
+    close = np.isclose(answers, expected, rtol=_TOLERANCE, atol=1e-9, equal_nan=True)
+    return bool(np.mean(close) >= _AGREEING_SHARE)
 
 
 def _models(boosters: Mapping[str, lgb.Booster], calibration: Mapping[str, Any], name: str) -> Direct:

@@ -83,7 +83,8 @@ def ranker_features(
     matrix = np.empty((len(FEATURES), len(candidates)), np.float32)
     count = len(GENERATORS)
     matrix[:count] = scores
-    order = np.argsort(-scores, axis=1)
+    # Stable, because processors break ties differently otherwise, and many scores are zero.
+    order = np.argsort(-scores, axis=1, kind="stable")
     np.put_along_axis(matrix[count : 2 * count], order, np.arange(len(candidates), dtype=np.float32)[None, :], axis=1)
     matrix[2 * count] = blend[candidates]
     rows = matrix[2 * count + 1 :]

@@ -28,6 +28,8 @@ VIEW_WEIGHT, CART_WEIGHT = 0.25, 0.5
 # With fewer buyers, a product's name says more about similar products than its buyers do.
 MIN_BUYERS = 10
 EXAMPLES, EXAMPLE_LENGTH = 5, 10
+# Processors differ in the last bits of logarithms and sums, so that products of nearly equal scores change places between machines.
+MIN_OVERLAP = 0.7
 DEFAULT_LIMIT = 300
 # Fields with another name in artifacts, which older models have as well.
 _ARRAY_NAMES = {"cold_start": "welcome"}
@@ -210,12 +212,12 @@ class Recommender:
         )
 
     def check(self) -> None:
-        """Compares the answers with the examples saved in the artifact. Raises `InvalidArtifact` if any differs."""
+        """Compares the answers with the examples saved in the artifact. Raises `InvalidArtifact` if any has too few products in common."""
         examples = self.facts.get("examples")
         if not isinstance(examples, Mapping):
             raise InvalidArtifact("The recommender has no examples of its answers to be checked against.")
         for number, answer in examples.items():
-            if self._example(number) != answer:
+            if len({*self._example(number)} & {*answer}) < MIN_OVERLAP * len(answer):
                 customer = f"customer {number}" if number else "an unknown customer"
                 raise InvalidArtifact(f"The recommender does not answer {customer} as it did when it was saved.")
 

@@ -108,7 +108,7 @@ def _reason_naming_products(
     generator: int, product_ids: Ids, customer: Customer, product: int, contributors: Ints, contributions: Floats
 ) -> Reason:
     """The reason that names the products with the largest contributions."""
-    order = contributors[np.argsort(-contributions)[: np.count_nonzero(contributions > 0)]]
+    order = contributors[np.argsort(-contributions, kind="stable")[: np.count_nonzero(contributions > 0)]]
     was_bought = np.isin(order, customer.purchased.product)
     if order[0] == product and was_bought[0]:
         return Reason(_SOURCES[generator], ReasonKind.BOUGHT_BEFORE)

@@ -21,6 +21,7 @@ from ml.registry import artifact
 from ml.registry.errors import InvalidArtifact
 from ml.registry.gate import judge
 from tests.ml.forecaster.shop import DAYS, OPENING, SMALL, daily_sales, write_shop
+from tests.ml.processors import check_on_another_processor
 
 ROOT = Path(__file__).resolve().parents[3]
 CUT = DAYS - 28
@@ -75,6 +76,26 @@ def test_a_model_that_no_longer_gives_its_saved_answers_is_invalid(forecaster: F
     artifact.save(tmp_path, "forecaster", saved.facts, arrays=arrays, boosters=saved.boosters, tables=saved.tables)
     with pytest.raises(InvalidArtifact, match="does not answer as it did when it was saved: its example_weeks are others"):
         Forecaster.load(tmp_path).check()
+
+
+def saved_with_other_examples(forecaster: Forecaster, folder: Path, relative: float) -> Forecaster:
+    """The forecaster, loaded from an artifact whose expected answers differ by a factor."""
+    forecaster.save(folder)
+    saved = artifact.load(folder, "forecaster")
+    others = {name: array * (1 + relative) for name, array in saved.arrays.items() if name.startswith("example_")}
+    artifact.save(folder, "forecaster", saved.facts, arrays={**saved.arrays, **others}, boosters=saved.boosters, tables=saved.tables)
+    return Forecaster.load(folder)
+
+
+def test_answers_that_differ_in_the_last_bits_are_the_same(forecaster: Forecaster, tmp_path: Path) -> None:
+    saved_with_other_examples(forecaster, tmp_path, 1e-12).check()
+    with pytest.raises(InvalidArtifact, match="does not answer as it did"):
+        saved_with_other_examples(forecaster, tmp_path, 0.01).check()
+
+
+def test_a_model_is_valid_on_another_processor(forecaster: Forecaster, tmp_path: Path) -> None:
+    forecaster.save(tmp_path / "saved")
+    check_on_another_processor("ml.forecaster.model.Forecaster", tmp_path / "saved")
 
 
 def test_an_artifact_without_an_array_is_invalid(forecaster: Forecaster, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ml.recommender.request import Purchase, RecommendationRequest
 from ml.recommender.train import TrainingData, fit_before
 from ml.registry import artifact
 from ml.registry.errors import InvalidArtifact
+from tests.ml.processors import check_on_another_processor
 from tests.ml.recommender.shop import OPENING, SMALL, checkerboard, habits
 
 
@@ -238,6 +239,17 @@ def test_a_model_that_does_not_reproduce_its_examples_is_invalid(recommender: Re
     loaded = Recommender.load(tmp_path / "model")
     with pytest.raises(InvalidArtifact, match="does not answer"):
         replace(loaded, weights_all=-loaded.weights_all, ranker_all=None).check()
+
+
+def test_examples_whose_ties_are_broken_otherwise_are_the_same(recommender: Recommender) -> None:
+    examples = {"04": recommender.recommend(RecommendationRequest("04"), limit=11).ids[1:][::-1]}
+    replace(recommender, facts={**recommender.facts, "examples": examples}).check()
+
+
+def test_a_model_is_valid_on_another_processor(recommender: Recommender, board: Recommender, tmp_path: Path) -> None:
+    for name, model in (("habits", recommender), ("board", board)):
+        model.save(tmp_path / name)
+        check_on_another_processor("ml.recommender.model.Recommender", tmp_path / name)
 
 
 def test_an_artifact_with_other_features_or_other_bytes_is_invalid(recommender: Recommender, tmp_path: Path) -> None:
