@@ -1,6 +1,7 @@
 """Reads the Compose files as Docker does, without a Docker engine."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ STACKS = ("docker-compose-mlops.yml", "docker-compose-hadoop.yml")
 Service = dict[str, Any]
 
 
+@cache
 def services(stack: str) -> dict[str, Service]:
     """The services of a file and of those it includes, by name, with the default of each variable."""
     content = _read(stack)
@@ -34,6 +36,7 @@ def _merge(below: Service, above: Service) -> Service:
     return {**below, **above, **both}
 
 
+@cache
 def _read(file: str) -> dict[str, Any]:
     text = (FOLDER / file).read_text()
     text = re.sub(r"\$\{\w+:\+[^}]*\}", "", text)
