@@ -1,5 +1,8 @@
 """The error for a request that cannot be read."""
 
+# How much of a field's path is quoted, in characters: the keys of a map are as long as the client likes.
+_MAX_FIELD = 200
+
 
 class MalformedRequest(ValueError):
     """What is wrong with a request, and the path of the field it is wrong in, if any."""
@@ -7,7 +10,7 @@ class MalformedRequest(ValueError):
     def __init__(self, problem: str, field: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
-        self.field = field
+        self.field = field if len(field) <= _MAX_FIELD else f"{field[: _MAX_FIELD - 1]}…"
 
     def within(self, outer: str) -> "MalformedRequest":
         """The same error, with its path extended by the field that contains it."""

@@ -33,7 +33,7 @@ class Routes:
             return binding, segments
         return None
 
-    def allowed(self, path: str) -> set[str]:
+    def allowed_methods(self, path: str) -> set[str]:
         """The HTTP methods of a path; none if nothing is bound to it."""
         return {http_method for http_method in self._http_methods if self.find(http_method, path)}
 

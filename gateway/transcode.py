@@ -80,7 +80,7 @@ class Transcoder:
         """A request that no binding serves."""
         with suppress(ClientDisconnected):
             await exchange.body.discard()
-            if allowed := self._routes.allowed(path):
+            if allowed := self._routes.allowed_methods(path):
                 await exchange.send(_other_method(exchange.method, allowed))
             else:
                 # HEAD of a page is its GET without the body, which the exchange leaves out.

@@ -62,7 +62,7 @@ def _compile(descriptor: Descriptor) -> Writer:
                 continue
             value = f"{value} if {is_set} else None"
         else:
-            value = _repeated(field, attribute, parts) if field.is_repeated else _expression(field, attribute, parts)
+            value = _list_expression(field, attribute, parts) if field.is_repeated else _expression(field, attribute, parts)
         if lines:
             lines.append(f"    d[{key}] = {value}")
         else:
@@ -73,7 +73,7 @@ def _compile(descriptor: Descriptor) -> Writer:
     return write
 
 
-def _repeated(field: FieldDescriptor, attribute: str, parts: dict[str, Any]) -> str:
+def _list_expression(field: FieldDescriptor, attribute: str, parts: dict[str, Any]) -> str:
     entry = field.message_type
     if entry and entry.GetOptions().map_entry:
         key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]

@@ -79,7 +79,7 @@ class IdempotentRequests:
     async def claim(self, transaction: Transaction, request: IdempotentRequest | None, answer: object = None) -> Any:
         """The answer to the same request if it was carried out before. Otherwise None: then this transaction has to carry it out.
 
-        Whoever comes at the same time with the same request waits here until that transaction has ended.
+        A concurrent caller with the same request waits here until that transaction has ended.
 
         answer: what will be answered, if that is known; otherwise call `answer` in the same transaction
         Raises `InvalidArgument` if the caller used the id for another request.

@@ -32,7 +32,7 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
         identity.enter(caller)
         return await handler(body, context, metadata)
 
-    async def restricted(body: Body, context: Context, metadata: Metadata) -> Answer:
+    async def check_access(body: Body, context: Context, metadata: Metadata) -> Answer:
         caller = await _caller(context, metadata, verifier)
         if caller.role not in allowed:
             if caller is ANONYMOUS:
@@ -41,7 +41,7 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
         identity.enter(caller)
         return await handler(body, context, metadata)
 
-    return public if Role.ANONYMOUS in allowed else restricted
+    return public if Role.ANONYMOUS in allowed else check_access
 
 
 async def _caller(context: Context, metadata: Metadata, verifier: TokenVerifier) -> Caller:

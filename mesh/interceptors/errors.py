@@ -31,7 +31,7 @@ def with_errors(handler: Handler, method: MethodDescriptor) -> Handler:
         _log.error("internal error", rpc=method.full_name, exception=_redacted_traceback(error, body, request_class))
         return _internal_status()
 
-    async def answered(body: Body, context: Context, metadata: Metadata) -> Answer:
+    async def handle_errors(body: Body, context: Context, metadata: Metadata) -> Answer:
         try:
             return await handler(body, context, metadata)
         except StatusError as error:
@@ -46,7 +46,7 @@ def with_errors(handler: Handler, method: MethodDescriptor) -> Handler:
             response = internal_error(error, body)
         return await _abort(context, response)
 
-    return answered
+    return handle_errors
 
 
 def _upstream_status(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:

@@ -32,7 +32,7 @@ def with_telemetry(handler: Handler, method: MethodDescriptor) -> Callable[[Body
     if tracer := telemetry.tracer():
         handler = _with_span(handler, f"{service}/{name}", tracer)
 
-    async def measured(body: Body, context: Context) -> Answer:
+    async def measure(body: Body, context: Context) -> Answer:
         begin = time.perf_counter()
         metadata = _enter(context)
         started.inc()
@@ -48,7 +48,7 @@ def with_telemetry(handler: Handler, method: MethodDescriptor) -> Callable[[Body
             handled[code].inc()
             seconds.observe(time.perf_counter() - begin)
 
-    return measured
+    return measure
 
 
 def _enter(context: Context) -> Metadata:
@@ -64,7 +64,7 @@ def _enter(context: Context) -> Metadata:
 def _with_span(handler: Handler, name: str, tracer: Tracer) -> Handler:
     propagator = TraceContextTextMapPropagator()
 
-    async def traced(body: Body, context: Context, metadata: Metadata) -> Answer:
+    async def trace(body: Body, context: Context, metadata: Metadata) -> Answer:
         # The text of an exception may quote the request, so a span gets the status code alone.
         with tracer.start_as_current_span(
             name, propagator.extract(metadata), SpanKind.SERVER, record_exception=False, set_status_on_exception=False
@@ -78,7 +78,7 @@ def _with_span(handler: Handler, name: str, tracer: Tracer) -> Handler:
                 span.set_attribute("rpc.response.status_code", _code(error, context))
                 raise
 
-    return traced
+    return trace
 
 
 def _code(error: BaseException, context: Context) -> str:

@@ -29,7 +29,7 @@ def with_validation(method_handler: grpc.RpcMethodHandler[Message, Message], met
     """The innermost handler: the method of the servicer, called with valid requests and before their deadline only."""
     behaviour = _behaviour(method_handler, method)
     if behaviour is None:
-        return _unimplemented(method)
+        return _not_implemented(method)
     deserialize: Any = method_handler.request_deserializer
     serialize: Any = method_handler.response_serializer
 
@@ -65,11 +65,11 @@ def _behaviour(method_handler: grpc.RpcMethodHandler[Message, Message], method: 
     return behaviour
 
 
-def _unimplemented(method: MethodDescriptor) -> Handler:
-    async def unimplemented(_body: Body, _context: Context, _metadata: Metadata) -> Answer:
+def _not_implemented(method: MethodDescriptor) -> Handler:
+    async def abort(_body: Body, _context: Context, _metadata: Metadata) -> Answer:
         raise Unimplemented("NOT_IMPLEMENTED", f"{method.full_name} is not served here")
 
-    return unimplemented
+    return abort
 
 
 def _check_deadline() -> None:
@@ -98,9 +98,9 @@ def _path(path: protovalidate.FieldPathPb | None) -> str:
     names = []
     for element in path.elements if path else ():
         subscript = element.subscript
-        names.append(element.field_name + (f"[{_quoted(subscript.value)}]" if subscript else ""))
+        names.append(element.field_name + (f"[{_quote(subscript.value)}]" if subscript else ""))
     return ".".join(names)
 
 
-def _quoted(subscript: object) -> str:
+def _quote(subscript: object) -> str:
     return f'"{subscript}"' if isinstance(subscript, str) else str(subscript)

@@ -82,7 +82,7 @@ class Direct:
         """The forecasts of these rows; zero where a series is closed."""
         matrix = features.rows(*rows)
         scale = target_scale(features, self.calibration.base, rows)
-        smoothed = features.smoothed(*rows)
+        smoothed = features.smoothed_level(*rows)
         mean = _blend(predict(self.boosters["mean"], matrix) * scale, smoothed, self.calibration.mean_lean)
         distances, median = _predict_quantiles(self.boosters, matrix, scale)
         median = _blend(median, smoothed, self.calibration.median_lean)
@@ -146,7 +146,7 @@ def fit(
 def target_scale(features: Features, base: str, rows: Rows) -> Floats:
     """What the targets of these rows are relative to, shape (rows,); always positive. base: of SCALES"""
     level = features.level(rows.series, rows.origin)
-    return level if base == "level" else np.maximum(features.smoothed(*rows), MIN_SCALE_SHARE * level)
+    return level if base == "level" else np.maximum(features.smoothed_level(*rows), MIN_SCALE_SHARE * level)
 
 
 def predict(booster: lgb.Booster, matrix: NDArray[np.float32]) -> Floats:
@@ -181,7 +181,7 @@ def _hold_back(features: Features, sampling: Sampling, cut: int, hyperparameters
     return _HeldBack(
         rows,
         features.rows(*rows),
-        features.smoothed(*rows),
+        features.smoothed_level(*rows),
         features.panel.values[rows.series, rows.origin + rows.step - 1],
         seasonal_scale(history, features.panel.season)[rows.series],
         squared_scale(history)[rows.series],

@@ -87,7 +87,7 @@ class Features:
         blend = RECENT_WEIGHT * np.where(np.isnan(recent), longer, recent) + (1 - RECENT_WEIGHT) * longer
         return np.where(overall > 0, np.fmax(blend, MIN_LEVEL_SHARE * overall), self.context.starts[series])
 
-    def smoothed(self, series: Integers, origin: Integers, step: Integers) -> Floats:
+    def smoothed_level(self, series: Integers, origin: Integers, step: Integers) -> Floats:
         """The forecasts of exponential smoothing, shape (rows,); the level for a series that has not started."""
         started = self.first[series] < origin
         return np.where(started, self.context.smoothing.forecast(series, origin, step), self.level(series, origin))
@@ -198,7 +198,10 @@ class Features:
     def _season_columns(self, series: Integers, origin: Integers, step: Integers, level: Floats) -> Columns:
         """Exponential smoothing, and the last steps of the target's phase."""
         season = self.panel.season
-        columns = {"smoothed": self.smoothed(series, origin, step) / level, "trend": self.context.smoothing.trend[series, origin] / level}
+        columns = {
+            "smoothed": self.smoothed_level(series, origin, step) / level,
+            "trend": self.context.smoothing.trend[series, origin] / level,
+        }
         if season == 1:
             return columns
         last = origin + step - 1 - -(-step // season) * season

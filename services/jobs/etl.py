@@ -53,8 +53,8 @@ class EtlAttempt:
     Each attempt runs one application, whichever worker, program or engine dies. YARN accepts anything that it is sent, so:
 
     * Nobody submits before the job's row says that they will, under their holder's name. Only the holder changes the row.
-    * Each attempt has a tag of its own. An application that YARN has under it is adopted, whoever submitted it; another is submitted
-      only if there is none.
+    * Each attempt has a tag of its own. An application that YARN has under it is adopted, even if another worker submitted it; another
+      is submitted only if there is none.
     * There is certainly none when no process can submit any more. A process of our own has ended. Another holder's was started right
       after its row was written, dies with its worker, and is killed at its deadline whatever that worker does. YARN knows what it was
       sent by then within `SETTLE_TIME`.

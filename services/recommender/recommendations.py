@@ -44,11 +44,11 @@ class Recommendations:
         request = RecommendationRequest(
             customer_number, purchases, activity.viewed, activity.carted, basket, include_purchased=include_purchased
         )
-        return await self._ranked(lambda model, allowed, limit: model.recommend(request, allowed, limit), page)
+        return await self._page_of(lambda model, allowed, limit: model.recommend(request, allowed, limit), page)
 
     async def popular(self, country: str, page: PageRequest) -> RecommendationPage:
         """The products that sell best in a country, or everywhere if it is empty."""
-        return await self._ranked(lambda model, allowed, limit: model.popular(country, allowed, limit), page)
+        return await self._page_of(lambda model, allowed, limit: model.popular(country, allowed, limit), page)
 
     async def similar(self, product_id: str, page: PageRequest) -> RecommendationPage:
         """Products like this one. Raises `NotFound` if neither the model nor the catalogue has it."""
@@ -66,7 +66,7 @@ class Recommendations:
         builder.add_catalog(mask & ~same_category, *_IN_CATALOG)
         return builder.build(CATALOG, None)
 
-    async def _ranked(self, rank: Rank, page: PageRequest) -> RecommendationPage:
+    async def _page_of(self, rank: Rank, page: PageRequest) -> RecommendationPage:
         """A list of all products: those of the model as it ranks them, then the rest of the catalogue."""
         served, products = self._champion.serving, self._catalog.products
         mask, builder, step = products.mask(page.filter), PageBuilder(page, products), CATALOG

@@ -6,24 +6,7 @@ from collections import defaultdict
 
 from tests.style.source import ROOT, modules
 
-IRREGULAR = {
-    "chosen",
-    "cut",
-    "done",
-    "drawn",
-    "gone",
-    "hidden",
-    "kept",
-    "known",
-    "laid",
-    "put",
-    "said",
-    "seen",
-    "shown",
-    "taken",
-    "told",
-    "written",
-}
+IRREGULAR = {"chosen", "done", "drawn", "gone", "hidden", "kept", "known", "laid", "said", "seen", "shown", "taken", "told", "written"}
 # Each process and each model has its own.
 REPEATED = {"Settings", "Hyperparameters"}
 WORDS = ("told", "whoever", "likest", "every now and then", "lets there be", "as long as it is let")
