@@ -8,6 +8,16 @@ from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN = "hashiramart"
 
+# A status travels twice in the trailers: its message percent-encoded, which can triple it, and the whole in base64. Many clients accept
+# 8 KiB of trailers, and end a call that has more with another status.
+_MAX_MESSAGE_BYTES = 512
+_MAX_STATUS_BYTES = 4500
+# The longest path or description of a violation, in characters; both may quote the request.
+_MAX_QUOTE = 200
+# For the type of the list, and the number of the violations that are not on it.
+_RESERVED_BYTES = 128
+_OMITTED_VIOLATIONS = "omitted_violations"
+
 
 class FieldViolation(NamedTuple):
     """A rule that a field of the request breaks."""
@@ -125,20 +135,50 @@ class Unavailable(StatusError):
 
 
 def status(error: StatusError) -> status_pb2.Status:
-    """The error as it is sent to clients: `google.rpc.Status` with its standard details."""
+    """The error as it is sent to clients: `google.rpc.Status` with its standard details.
+
+    It fits into the trailers of a call: texts are cut, and of many violations only the first are listed. The number of the others is in
+    the metadata of `ErrorInfo`, as `omitted_violations`.
+    """
     number: int = error.code.value[0]
-    response = status_pb2.Status(code=number, message=error.message)
-    response.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
-    if error.violations:
-        bad_request = error_details_pb2.BadRequest()
-        for violation in error.violations:
-            bad_request.field_violations.add(field=violation.field, description=violation.description)
-        response.details.add().Pack(bad_request)
+    response = status_pb2.Status(code=number, message=_cut(error.message))
+    info = response.details.add()
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
     if error.retry_after_seconds is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
         response.details.add().Pack(retry)
+    if error.violations:
+        listed = _bad_request(error.violations, _MAX_STATUS_BYTES - response.ByteSize())
+        if omitted := len(error.violations) - len(listed.field_violations):
+            metadata = {_OMITTED_VIOLATIONS: str(omitted)}
+            info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
+        response.details.add().Pack(listed)
     return response
+
+
+def _bad_request(violations: Sequence[FieldViolation], size: int) -> error_details_pb2.BadRequest:
+    """The first violations, as many as fit into so many bytes."""
+    listed = error_details_pb2.BadRequest()
+    for violation in violations:
+        item = error_details_pb2.BadRequest.FieldViolation(
+            field=_abbreviate(violation.field), description=_abbreviate(violation.description)
+        )
+        # A tag and a length precede each.
+        size -= item.ByteSize() + 4
+        if size < _RESERVED_BYTES:
+            break
+        listed.field_violations.append(item)
+    return listed
+
+
+def _abbreviate(text: str) -> str:
+    return text if len(text) <= _MAX_QUOTE else f"{text[: _MAX_QUOTE - 1]}…"
+
+
+def _cut(message: str) -> str:
+    encoded = message.encode()
+    return message if len(encoded) <= _MAX_MESSAGE_BYTES else f"{encoded[: _MAX_MESSAGE_BYTES - 3].decode(errors='ignore')}…"
 
 
 def _constant_case(resource: str) -> str:

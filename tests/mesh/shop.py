@@ -52,6 +52,12 @@ class Shop(catalog_pb2_grpc.CatalogServiceServicer):
             return await self._supplier.GetProduct(catalog_pb2.GetProductRequest(id=request.id.removeprefix("supplied-")))
         return catalog_pb2.Product(id=request.id)
 
+    async def BatchGetProducts(
+        self, request: catalog_pb2.BatchGetProductsRequest, context: Context
+    ) -> catalog_pb2.BatchGetProductsResponse:
+        self._called()
+        return catalog_pb2.BatchGetProductsResponse(products=[catalog_pb2.Product(id=id) for id in request.ids])
+
     async def CreateProduct(self, request: catalog_pb2.CreateProductRequest, context: Context) -> catalog_pb2.Product:
         self._called()
         return request.product
