@@ -38,9 +38,11 @@ SHEET, COPY, REPEATED = "sheet", "copy", "repeated"
 UNDATED = "undated"
 # The reject reason that makes the whole file unreadable.
 ENCODING = "encoding"
-# The reject reason of a further header. The header that is a file's first line is no line of the data.
+# The reject reason of a further header, as in files that were appended to each other. A file's first line is no line of the data.
 HEADER = "header"
 CORRUPT = "corrupt"
+# The reject reason of a line that has another number of fields than the header.
+COLUMNS = "columns"
 # What Hadoop reads as a pattern in a path.
 PATTERN_CHARACTERS = "\\[]{}*?"
 
@@ -55,7 +57,8 @@ def raw_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
 def parse_fields(lines: DataFrame, header: Sequence[str]) -> DataFrame:
     """One row per line, with its eight fields as trimmed text; a line that does not have the header's number of fields is corrupt."""
     names = {column: f"field_{place}" for place, column in enumerate(header)}
-    schema = ", ".join(f"{name} string" for name in [*names.values(), CORRUPT])
+    # Columns that are not used may have the same name, or none.
+    schema = ", ".join([*(f"field_{place} string" for place in range(len(header))), f"{CORRUPT} string"])
     record = F.from_csv(LINE, schema, {"escape": '"', "columnNameOfCorruptRecord": CORRUPT})
     fields = [F.trim(F.col(f"record.{names[column]}")).alias(column) for column in RAW_COLUMNS]
     # Spark parses an empty line as a record of nulls, not as a corrupt one.
@@ -157,7 +160,7 @@ def _reject_reason() -> Column:
     """The name of the first rule that a line breaks; null for a sale line."""
     rules = {
         ENCODING: F.is_valid_utf8(LINE),
-        "columns": ~F.col(CORRUPT),
+        COLUMNS: ~F.col(CORRUPT),
         HEADER: ~(F.col("invoice").eqNullSafe(INVOICE) & F.col("product_id").eqNullSafe(STOCK_CODE.upper())),
         "invoice": F.col("invoice").rlike(r"^\d{6}$"),
         "quantity": F.col("quantity") > 0,

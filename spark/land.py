@@ -5,6 +5,7 @@
 The lines are stored unchanged, unpacked and divided into parts that a cluster can read in parallel.
 """
 
+import csv
 import gzip
 import hashlib
 import json
@@ -12,6 +13,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import fsspec
@@ -25,6 +27,8 @@ from spark.raw_file import ORIGINAL, SALES, parse_header
 PART_BYTES = 32 * 1024 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 PROGRESS_LINES = 10_000
+# A longer line is no sale, and is not read to its end: a file without line ends may be larger than the memory.
+LINE_BYTES = 1024 * 1024
 
 ReportProgress = Callable[[str, float], None]
 """Called with the current step and the share of it that is done, from 0 to 1."""
@@ -80,6 +84,8 @@ def check_file(file: Path, report: ReportProgress) -> tuple[str, str]:
     """The header of a file, and the SHA-256 of its unpacked content. Raises `UnreadableFile` if the ETL could not read the file."""
     digest = hashlib.sha256()
     first, number = "", 0
+    columns: tuple[str, ...] = ()
+    has_whole_line = False
     for number, line in enumerate(_read_lines(file, "checking", report), start=1):
         try:
             text = line.decode()
@@ -87,13 +93,25 @@ def check_file(file: Path, report: ReportProgress) -> tuple[str, str]:
             raise UnreadableFile(file.name, f"is not in UTF-8: line {number} cannot be read") from error
         if number == 1:
             first = text.rstrip("\r\n")
-            parse_header(file.name, first)
+            columns = parse_header(file.name, first)
+        else:
+            has_whole_line = has_whole_line or _count_fields(text) == len(columns)
         digest.update(line)
     if number == 0:
         parse_header(file.name, first)
     if number == 1:
         raise UnreadableFile(file.name, "is empty below its header")
+    if not has_whole_line:
+        raise UnreadableFile(file.name, f"has no line with as many fields as its header, which has {len(columns)}")
     return first, digest.hexdigest()
+
+
+def _count_fields(line: str) -> int:
+    """The number of fields of a line; 0 if it is no line of a CSV file."""
+    try:
+        return len(next(csv.reader([line.rstrip("\r\n")]), []))
+    except csv.Error:
+        return 0
 
 
 def _write_parts(files: AbstractFileSystem, folder: str, file: Path, report: ReportProgress) -> list[dict[str, object]]:
@@ -131,20 +149,29 @@ def _split(file: Path, report: ReportProgress) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_lines(file: Path, step: str, report: ReportProgress) -> Iterator[bytes]:
-    """The lines of a file, unpacked."""
+    """The lines of a file, unpacked. Raises `UnreadableFile` for a line that is too long to be one of a CSV file."""
     size = max(file.stat().st_size, 1)
     with file.open("rb") as raw:
         packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         raw.seek(0)
         stream = gzip.GzipFile(fileobj=raw) if packed else raw
         try:
-            for number, line in enumerate(stream):
+            for number, line in enumerate(iter(partial(stream.readline, LINE_BYTES), b"")):
+                if len(line) == LINE_BYTES and not line.endswith(b"\n"):
+                    raise _overlong_line(file.name, number + 1, line)
                 if number % PROGRESS_LINES == 0:
                     report(step, raw.tell() / size)
                 yield line
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableFile(file.name, "is cut off or damaged: it cannot be unpacked") from error
     report(step, 1.0)
+
+
+def _overlong_line(name: str, number: int, beginning: bytes) -> UnreadableFile:
+    if number == 1:
+        # Says whether the line ends are those of old Macintosh programs.
+        parse_header(name, beginning.decode(errors="replace"))
+    return UnreadableFile(name, f"is no CSV file of sales: its line {number} is longer than {LINE_BYTES:,} bytes")
 
 
 def _stored_hash(files: AbstractFileSystem, paths: list[str], report: ReportProgress) -> str:

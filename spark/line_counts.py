@@ -1,12 +1,12 @@
 """Line counts: what became of the raw lines, by file and by month."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 from lake.manifest import Counts, SourceFile
-from spark.cleaning import ENCODING, HEADER, UNDATED
+from spark.cleaning import COLUMNS, ENCODING, UNDATED
 from spark.errors import TooManyRejects, UnreadableFile
 from spark.raw_file import RawFile
 from spark.sheets import Tally
@@ -35,6 +35,8 @@ def check_rejects(file: SourceFile, reject_share: float) -> None:
         raise UnreadableFile(file.name, "is empty below its header")
     if damaged := file.refused.get(ENCODING):
         raise UnreadableFile(file.name, f"is not in UTF-8: {damaged} of its lines cannot be read")
+    if file.refused.get(COLUMNS) == file.line_count:
+        raise UnreadableFile(file.name, "has no line with as many fields as its header")
     share = sum(file.refused.values()) / file.line_count
     if share > reject_share:
         raise TooManyRejects(file.name, share, reject_share)
@@ -80,11 +82,12 @@ def month_of_day(day: date | None) -> str:
 
 def _data_lines(files: Iterable[RawFile], tallies: Iterable[Tally]) -> list[Tally]:
     """The tallies of these files, without the header that is each file's first line."""
-    first_parts = {file.parts[0].path for file in files}
-    paths = {part.path for file in files for part in file.parts}
     lines = []
+    by_path: dict[str, list[Tally]] = defaultdict(list)
     for tally in tallies:
-        if tally.path in paths:
-            is_header = tally.reason == HEADER and tally.path in first_parts and tally.block == 0
-            lines.append(replace(tally, line_count=tally.line_count - 1) if is_header else tally)
+        by_path[tally.path].append(tally)
+    for file in files:
+        header = min(by_path[file.parts[0].path], key=lambda tally: (tally.block, tally.first_index), default=None)
+        for tally in (tally for part in file.parts for tally in by_path[part.path]):
+            lines.append(replace(tally, line_count=tally.line_count - 1) if tally is header else tally)
     return [tally for tally in lines if tally.line_count]

@@ -12,6 +12,8 @@ SALES, EVENTS = "sales", "events"
 ORIGINAL = "_ORIGINAL.json"
 BYTE_ORDER_MARK = "\ufeff"
 NUL, REPLACEMENT_CHARACTER = "\x00", "\ufffd"
+# A longer first line is no header; Python's CSV reader fails on fields of twice this length.
+HEADER_CHARACTERS = 65_536
 
 
 @dataclass(frozen=True)
@@ -35,24 +37,31 @@ class RawFile:
 
     @property
     def extra_columns(self) -> list[str]:
-        """The columns of the header that the ETL does not use."""
-        return [column for column in self.header if column not in RAW_COLUMNS]
+        """The columns of the header that the ETL does not use; those without a name, such as a spreadsheet adds, are left out."""
+        return [column for column in self.header if column and column not in RAW_COLUMNS]
 
 
 def parse_header(name: str, line: str) -> tuple[str, ...]:
     """The columns in the first line of a file. Raises `UnreadableFile` if it is not the header of a file of sales."""
     line = line.lstrip(BYTE_ORDER_MARK).rstrip("\r\n")
+    if "\r" in line:
+        raise UnreadableFile(
+            name, "has lines that end in CR alone, as of old Macintosh programs: save it with lines that end in LF or CR LF"
+        )
+    if len(line) > HEADER_CHARACTERS:
+        raise UnreadableFile(name, f"is no CSV file of sales: its first line is longer than {HEADER_CHARACTERS:,} characters")
     if not line.strip():
         raise UnreadableFile(name, "is empty: it has no header")
     if NUL in line or REPLACEMENT_CHARACTER in line:
         raise UnreadableFile(name, "is no CSV file in UTF-8: its first line is not text")
-    columns = tuple(column.strip() for column in next(csv.reader([line])))
+    # A no-break space counts as a space.
+    columns = tuple(" ".join(column.replace(BYTE_ORDER_MARK, "").split()) for column in next(csv.reader([line])))
     missing = [column for column in RAW_COLUMNS if column not in columns]
     if len(columns) == 1 or len(missing) == len(RAW_COLUMNS):
         raise UnreadableFile(name, f"is no CSV file of sales: its first line is not the header {','.join(RAW_COLUMNS)}")
     if missing:
         raise UnreadableFile(name, f"lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
-    repeated = sorted({column for column in columns if columns.count(column) > 1})
+    repeated = [column for column in RAW_COLUMNS if columns.count(column) > 1]
     if repeated:
         raise UnreadableFile(name, f"names a column twice: {', '.join(repeated)}")
     return columns

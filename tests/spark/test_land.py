@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from datetime import date
@@ -85,6 +86,80 @@ def test_a_file_that_the_etl_could_not_read_is_rejected_by_name(tmp_path: Path, 
         put(tmp_path / name)
     assert raised.value.message.startswith(fault)
     assert stored(tmp_path) == []
+
+
+SALES = [HEADER, *(line(invoice=f"{600_000 + number}") for number in range(40))]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("mac.csv", "\r".join(SALES), "mac.csv has lines that end in CR alone"),
+        ("half.csv", "\r".join(SALES[:2]) + "\n" + "\n".join(SALES[2:]), "half.csv has lines that end in CR alone"),
+        ("late.csv", SALES[0] + "\n" + "\r".join(SALES[1:]), "late.csv has no line with as many fields as its header, which has 8."),
+        ("endless.csv", "ZX+zrZv/" * 25_000, "endless.csv is no CSV file of sales: its first line is longer than 65,536 characters."),
+        ("ragged.csv", ",\n".join(SALES)[len(HEADER) + 2 :], "ragged.csv is no CSV file of sales"),
+        (
+            "more.csv",
+            SALES[0] + "\n" + ",\n".join([*SALES[1:], ""]),
+            "more.csv has no line with as many fields as its header, which has 8.",
+        ),
+        ("field.csv", f'"{"x" * 60_000}",{HEADER[8:]}\n{line()}\n', "field.csv lacks the column Invoice."),
+    ],
+)
+def test_a_file_without_the_lines_of_a_csv_file_is_rejected_in_a_short_sentence(
+    tmp_path: Path, name: str, content: str, fault: str
+) -> None:
+    (tmp_path / name).write_text(content, newline="")
+    with pytest.raises(UnreadableFile) as raised:
+        put(tmp_path / name)
+    assert raised.value.message.startswith(fault)
+    assert len(raised.value.message) < 200
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"x", "huge.csv is no CSV file of sales: its first line is longer than"),
+        (f"{HEADER}\n".encode(), "huge.csv is no CSV file of sales: its line 2 is longer than 1,048,576 bytes."),
+        (f"{HEADER}\r".encode(), "huge.csv has lines that end in CR alone"),
+    ],
+)
+def test_a_line_without_an_end_is_not_read_to_its_end(tmp_path: Path, content: bytes, fault: str) -> None:
+    file = tmp_path / "huge.csv"
+    file.write_bytes(content)
+    # A hole of 100 GB: more than can be read.
+    os.truncate(file, 100 * 2**30)
+    with pytest.raises(UnreadableFile) as raised:
+        put(file)
+    assert raised.value.message.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("change", "header"),
+    [
+        ("{},", f"{HEADER},"),
+        ("{},,", f"{HEADER},,"),
+        ("7,{}", f",{HEADER}"),
+        ("7,{},", f",{HEADER},"),
+        ("{},a,b", f"{HEADER},Note,Note"),
+        ("{}", HEADER.replace(" ", "\u00a0")),
+        ("{}", HEADER.replace("Price", "\u00a0Price\u00a0 ")),
+        ("\ufeff{}", f"\ufeff{HEADER}"),
+    ],
+)
+def test_a_header_may_have_empty_columns_and_no_break_spaces(tmp_path: Path, change: str, header: str) -> None:
+    (tmp_path / "sales.csv").write_text(f"{header}\n{change.format(line())}\n")
+    assert put(tmp_path / "sales.csv").startswith("sales.csv is in ")
+
+
+@pytest.mark.parametrize("name", ["Alice's sales.csv", "a & b; $HOME `ls` 100%20 [1]{2}*?.csv", 'quo"te\\back.csv', "äöü 売上 #1.csv"])
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(CONTENT)
+    assert put(tmp_path / name).startswith(f"{name} is in ")
+    assert json.loads(stored(tmp_path)[0].read_text())["name"] == name
+    assert "was landed before" in put(tmp_path / name)
 
 
 def test_dirty_lines_are_no_reason_to_reject_a_file(tmp_path: Path) -> None:
