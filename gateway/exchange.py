@@ -8,13 +8,20 @@ import grpc
 from gateway.asgi import Event, Headers, HttpResponse, Receive, Scope, Send
 from gateway.body import RequestBody
 from gateway.client_address import Networks, client_address
+from gateway.errors import GatewayError, error_status
 from gateway.malformed import MalformedRequest
 from mesh.telemetry import REQUEST_ID, TRACEPARENT, Origin, new_traceparent, origin_of
 
 # Headers that a service receives as metadata, by their names here and there.
 _FORWARDED = ((b"authorization", "authorization"), (b"tracestate", "tracestate"))
 _TIMEOUT = re.compile(r"[0-9]{1,8}[HMSmun]")
+# gRPC's own clocks overflow with the longest that the header can name, which would end the call at once.
+_MAX_TIMEOUT_SECONDS = 365 * 24 * 3600.0
 _SECONDS_PER_UNIT = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+# Headers with one value: of two, a proxy in front may have checked the other.
+_SINGLE_HEADERS = (b"authorization", b"idempotency-key", b"content-type", b"grpc-timeout")
+# The longest of a forwarded header: services accept 8 KiB of metadata, and answer more with a status of gRPC's own.
+_MAX_FORWARDED = 4096
 _PRINTABLE = re.compile(rb"[ -~]*")
 _VALID_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
@@ -40,10 +47,13 @@ class Exchange:
         self.method: str = scope["method"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._repeated_headers = len(self.headers) < len(scope["headers"])
+        self._all_headers: Headers = scope["headers"]
         self.body = RequestBody(self.headers, receive)
         self.client = scope["client"][0] if scope.get("client") else ""
         if trusted_proxies and b"x-forwarded-for" in self.headers:
-            self.client = client_address(self.client, self.header(b"x-forwarded-for"), trusted_proxies)
+            forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+            self.client = client_address(self.client, forwarded_for, trusted_proxies)
         self.origin = _origin(self.headers)
         self.status = 0
         """The HTTP status of the response, or 0 before it has begun."""
@@ -52,13 +62,23 @@ class Exchange:
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
 
+    def check_headers(self) -> None:
+        """Raises MalformedRequest if a header that has one value is sent with two."""
+        if not self._repeated_headers:
+            return
+        for name in _SINGLE_HEADERS:
+            if len({value for key, value in self._all_headers if key == name}) > 1:
+                raise MalformedRequest(f"the header {name.decode()} is given twice, with different values")
+
     def timeout(self) -> float | None:
-        """How long the client waits, in seconds, if it sends gRPC's header. Raises MalformedRequest."""
+        """How long the client waits, in seconds, if it sends gRPC's header. Raises MalformedRequest, and GatewayError if it has ended."""
         if not (value := self.header(b"grpc-timeout")):
             return None
         if not _TIMEOUT.fullmatch(value):
             raise MalformedRequest("Grpc-Timeout: expected up to eight digits with their unit, such as 200m")
-        return int(value[:-1]) * _SECONDS_PER_UNIT[value[-1]]
+        if not (seconds := int(value[:-1]) * _SECONDS_PER_UNIT[value[-1]]):
+            raise GatewayError(error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline has passed"))
+        return min(seconds, _MAX_TIMEOUT_SECONDS)
 
     def metadata(self) -> grpc.aio.Metadata:
         """The metadata of the RPC. Raises MalformedRequest for a header that gRPC cannot carry."""
@@ -67,6 +87,8 @@ class Exchange:
             if value := self.headers.get(key):
                 if not _PRINTABLE.fullmatch(value):
                     raise MalformedRequest(f"the header {name} has characters other than printable ASCII")
+                if len(value) > _MAX_FORWARDED:
+                    raise MalformedRequest(f"the header {name} is longer than {_MAX_FORWARDED} bytes")
                 pairs.append((name, value.decode()))
         return RawMetadata(*pairs)
 

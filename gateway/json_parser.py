@@ -57,7 +57,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             if key in seen:
                 raise MalformedRequest("duplicate key", key)
             seen.add(key)
+    if not "".join(members).isascii():
+        _check_keys(members)
     return members
+
+
+def _check_keys(members: dict[str, Any]) -> None:
+    for key in members:
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise MalformedRequest("half of a surrogate pair in a key is not a character") from None
 
 
 def _whole_number(digits: str) -> int:

@@ -10,6 +10,8 @@ class MalformedRequest(ValueError):
     def __init__(self, problem: str, field: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
+        # Half of a surrogate pair, which JSON can escape, is not text that a response could carry.
+        field = field if field.isascii() else field.encode(errors="backslashreplace").decode()
         self.field = field if len(field) <= _MAX_FIELD else f"{field[: _MAX_FIELD - 1]}…"
 
     def within(self, outer: str) -> "MalformedRequest":

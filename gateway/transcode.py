@@ -80,6 +80,11 @@ class Transcoder:
         """A request that no binding serves."""
         with suppress(ClientDisconnected):
             await exchange.body.discard()
+            try:
+                exchange.check_headers()
+            except MalformedRequest as error:
+                await exchange.send(errors.error_response(errors.malformed_status(error)))
+                return
             if allowed := self._routes.allowed_methods(path):
                 await exchange.send(_other_method(exchange.method, allowed))
             else:
@@ -100,6 +105,7 @@ class Transcoder:
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         try:
+            exchange.check_headers()
             if endpoint.server_streaming:
                 await send_response_stream(exchange, endpoint, await _request(exchange, endpoint, segments), self._limits)
             elif endpoint.client_streaming:

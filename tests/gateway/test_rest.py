@@ -118,6 +118,8 @@ def test_defaults_are_included_unset_messages_are_null_and_unset_optional_fields
         (b'{"small": 1.5}', ["small"]), (b'{"small": 1e999999999}', ["small"]), (b'{"small": "x"}', ["small"]), (b'{"text": 1}', ["text"]),
         (b'{"text": "a\\u0000b"}', ["text"]), (b'{"text": "\\ud83d"}', ["text"]), (b'{"struct": {"a": {"b\\u0000": 1}}}', ["struct"]),
         (b'{"inners": [{}, {"small": true}]}', ["inners[1].small"]), (b'{"words": {"a": 1}}', ['words["a"]']),
+        (b'{"\\ud83d": 1}', []), (b'{"\\ud83d": 1, "\\ud83d": 2}', ["\\ud83d"]), (b'{"words": {"\\udc00": "a"}}', []),
+        (b'{"struct": {"\\udc00": 1}}', []),
         (b'{"kind": "month"}', ["kind"]),
         (b'{"chosen_text": "a", "chosen_large": 1}', ["chosen_large"]), (b'{"short_number": 1e39}', ["short_number"]),
     ],
@@ -272,6 +274,39 @@ def test_the_clients_deadline_applies(client: httpx.Client, service: EverythingS
     assert error_of(client.get("/waits/30", headers={"grpc-timeout": "200m"})) == (504, "DEADLINE_EXCEEDED")
     assert time.monotonic() - began < 1.5
     assert error_of(client.get("/waits/30", headers={"grpc-timeout": "soon"})) == (400, "MALFORMED_REQUEST")
+
+
+@pytest.mark.parametrize("timeout", ["99999999H", "99999999M", "99999999S", "99999999m", "99999999u", "99999999n"])
+def test_a_long_deadline_is_long(client: httpx.Client, timeout: str) -> None:
+    for path in ("/everything/a", "/everything/a:watch"):
+        assert client.get(path, headers={"grpc-timeout": timeout}).status_code == 200
+    assert client.post("/everything:import", content=b'{"text": "a"}', headers={"grpc-timeout": timeout}).status_code == 200
+
+
+@pytest.mark.parametrize("unit", "HMSmun")
+def test_a_deadline_of_zero_has_passed(client: httpx.Client, unit: str) -> None:
+    for method, path in (("GET", "/everything/a"), ("GET", "/everything/a:watch"), ("POST", "/everything:import")):
+        assert error_of(client.request(method, path, headers={"grpc-timeout": f"0{unit}"})) == (504, "DEADLINE_EXCEEDED")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "Content-Type", "Grpc-Timeout"])
+@pytest.mark.parametrize("path", ["/everything", "/auth/token", "/everything:import", "/status", "/nowhere"])
+def test_two_values_of_a_header_that_has_one_are_an_error(client: httpx.Client, name: str, path: str) -> None:
+    for values in (("Bearer customer", "Bearer staff"), ("Bearer staff", "Bearer customer")):
+        response = client.post(path, content=b"{}", headers=[(name, value) for value in values])
+        assert response.status_code == 400
+        assert response.json().get("error") == "invalid_request" or error_of(response) == (400, "MALFORMED_REQUEST")
+
+
+def test_the_same_value_twice_is_one_value(client: httpx.Client, service: EverythingServer) -> None:
+    assert client.get("/everything/a", headers=[("Authorization", "Bearer t"), ("Authorization", "Bearer t")]).status_code == 200
+    assert service.metadata["authorization"] == "Bearer t"
+
+
+def test_a_header_that_services_would_not_take_is_an_error_that_names_it(client: httpx.Client) -> None:
+    response = client.get("/everything/a", headers={"authorization": "Bearer " + "t" * 20_000})
+    assert error_of(response) == (400, "MALFORMED_REQUEST")
+    assert "authorization" in response.json()["message"]
 
 
 def test_there_is_a_default_deadline(client: httpx.Client) -> None:
