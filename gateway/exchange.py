@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import grpc
 
 from gateway.asgi import Event, Headers, HttpResponse, Receive, Scope, Send
 from gateway.body import RequestBody
-from gateway.client_address import Networks, client_address
 from gateway.errors import GatewayError, error_status
 from gateway.malformed import MalformedRequest
+from mesh.client_address import Networks, nearest_untrusted, parse_address
 from mesh.telemetry import REQUEST_ID, TRACEPARENT, Origin, new_traceparent, origin_of
 
 # Headers that a service receives as metadata, by their names here and there.
@@ -50,10 +51,7 @@ class Exchange:
         self._repeated_headers = len(self.headers) < len(scope["headers"])
         self._all_headers: Headers = scope["headers"]
         self.body = RequestBody(self.headers, receive)
-        self.client = scope["client"][0] if scope.get("client") else ""
-        if trusted_proxies and b"x-forwarded-for" in self.headers:
-            forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-            self.client = client_address(self.client, forwarded_for, trusted_proxies)
+        self.client = _client_address(scope, self.headers, trusted_proxies)
         self.origin = _origin(self.headers)
         self.status = 0
         """The HTTP status of the response, or 0 before it has begun."""
@@ -121,6 +119,18 @@ class Exchange:
         if self.body.unread:
             headers.append((b"connection", b"close"))
         return headers
+
+
+_peer_address = lru_cache(4096)(parse_address)
+
+
+def _client_address(scope: Scope, headers: dict[bytes, bytes], trusted_proxies: Networks) -> str:
+    """The address of the client; empty if the connection has none."""
+    address = _peer_address(scope["client"][0]) if scope.get("client") else None
+    if address and trusted_proxies and b"x-forwarded-for" in headers:
+        forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+        address = nearest_untrusted(address, forwarded_for, trusted_proxies)
+    return str(address) if address else ""
 
 
 def _origin(headers: dict[bytes, bytes]) -> Origin:

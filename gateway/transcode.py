@@ -13,7 +13,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from gateway import errors
 from gateway.asgi import AsgiApp, HttpResponse, Receive, Scope, Send
 from gateway.body import ClientDisconnected
-from gateway.client_address import Networks
 from gateway.contract import Contract
 from gateway.disconnects import DisconnectWatch
 from gateway.endpoint import Endpoint
@@ -24,6 +23,7 @@ from gateway.metrics import request_metrics
 from gateway.routes import Routes
 from gateway.streams import TimeLimits, collect_request_stream, send_response_stream
 from mesh import telemetry
+from mesh.client_address import Networks
 
 _FORM = "application/x-www-form-urlencoded"
 

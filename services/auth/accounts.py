@@ -3,8 +3,8 @@
 from dataclasses import replace
 from uuid import UUID
 
+from mesh.client_address import ClientAddress
 from mesh.identity import Role
-from services.auth.client_address import ClientAddress
 from services.auth.credentials import Credentials
 from services.auth.domain import CallerGone, ProfileUpdate, User, WrongPassword, email_address
 from services.auth.passwords import Passwords

@@ -2,8 +2,8 @@
 
 from contextlib import suppress
 
+from mesh.client_address import ClientAddress
 from mesh.errors import InvalidArgument
-from services.auth.client_address import ClientAddress
 from services.auth.domain import User, email_address
 from services.auth.passwords import Passwords, needs_rehash
 from services.auth.repository.attempts import AttemptRepository

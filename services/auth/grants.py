@@ -10,9 +10,9 @@ from urllib.parse import unquote_plus
 
 import structlog
 
+from mesh.client_address import ClientAddress
 from mesh.errors import Unauthenticated
 from mesh.identity import Role
-from services.auth.client_address import ClientAddress
 from services.auth.credentials import Credentials
 from services.auth.domain import InvalidGrant, User
 from services.auth.refresh_tokens import RefreshToken

@@ -11,10 +11,10 @@ from google.protobuf.message import Message
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from mesh import identity
+from mesh.client_address import ClientAddress, Networks, nearest_untrusted, peer_address
 from mesh.errors import Aborted, FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from mesh.paging import PageTokens, Place, page_size
 from services.auth.accounts import Accounts
-from services.auth.client_address import ClientAddress, Networks, client_address
 from services.auth.domain import CallerGone, User
 from services.auth.grants import Grants, basic_credentials
 from services.auth.keys import SigningKeys
@@ -138,7 +138,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return user
 
     def _client_address(self, context: Context) -> ClientAddress:
-        return client_address(context.peer(), _header(context, "x-forwarded-for"), self._trusted_proxies)
+        return nearest_untrusted(peer_address(context.peer()), _header(context, "x-forwarded-for"), self._trusted_proxies)
 
 
 def _header(context: Context, name: str) -> str:

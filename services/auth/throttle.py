@@ -3,10 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, IPv6Network
 
+from mesh.client_address import ClientAddress, counted_network
 from mesh.errors import ResourceExhausted
-from services.auth.client_address import ClientAddress
 from services.auth.domain import comparison_key
 
 # Attempts are counted until there was none for this long.
@@ -16,7 +15,6 @@ _MAX_DELAY = timedelta(minutes=15)
 _MAX_DOUBLINGS = 10
 _ALLOWED_PER_ACCOUNT = 10
 _ALLOWED_PER_ADDRESS = 50
-_CLIENT_PREFIX_BITS = 64
 
 
 class TooManySignIns(ResourceExhausted):
@@ -62,14 +60,9 @@ def sign_ins_to(email: str) -> AttemptLimit:
 
 def sign_ins_from(address: ClientAddress) -> AttemptLimit:
     """Failed sign-ins from one address, which many users may share."""
-    return AttemptLimit(f"address {_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignIns)
+    return AttemptLimit(f"address {counted_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignIns)
 
 
 def sign_ups_from(address: ClientAddress) -> AttemptLimit:
     """Sign-ups from one address."""
-    return AttemptLimit(f"sign-ups {_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignUps)
-
-
-def _network(address: ClientAddress) -> str:
-    # A client with one IPv6 address usually has its whole network of 2 ** 64.
-    return str(IPv6Network((address, _CLIENT_PREFIX_BITS), strict=False) if isinstance(address, IPv6Address) else address)
+    return AttemptLimit(f"sign-ups {counted_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignUps)

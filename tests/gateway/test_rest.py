@@ -263,6 +263,22 @@ def test_a_service_receives_the_requests_metadata(client: httpx.Client, service:
     assert service.seconds_left is not None and 4 < service.seconds_left <= 5.1
 
 
+@pytest.mark.parametrize(
+    ("forwarded_for", "expected"),
+    [
+        (["203.0.113.7:51234"], "203.0.113.7"),
+        (["[2001:db8:0:0::7]:443"], "2001:db8::7"),
+        (["::ffff:203.0.113.7"], "203.0.113.7"),
+        (["203.0.113.7", "::ffff:10.1.2.3"], "203.0.113.7"),
+    ],
+)
+def test_a_service_receives_the_clients_address_in_one_spelling(
+    client: httpx.Client, service: EverythingServer, forwarded_for: list[str], expected: str
+) -> None:
+    client.get("/everything/a", headers=[("x-forwarded-for", value) for value in forwarded_for])
+    assert service.metadata["x-forwarded-for"] == expected
+
+
 @pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "é"])
 def test_an_invalid_request_id_is_replaced(client: httpx.Client, request_id: str) -> None:
     response = client.get("/everything/a", headers={b"x-request-id": request_id.encode()})
@@ -366,7 +382,7 @@ def test_an_error_in_a_stream_is_its_last_line(client: httpx.Client) -> None:
     lines = client.get("/everything/broken:watch").text.splitlines()
     assert len(lines) == 3 and json.loads(lines[2])["error"]["code"] == 10
     events = client.get("/everything/broken:watch", headers={"accept": "text/event-stream"}).text
-    assert events.split("\n\n")[2].startswith("event: error\ndata: {")
+    assert events.split("\n\n")[2].startswith('event: error\ndata: {"error":{"code":10,')
 
 
 def test_a_stream_that_is_silent_for_too_long_ends(client: httpx.Client) -> None:
