@@ -30,7 +30,8 @@ from mesh import telemetry
 from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
-_DOCUMENTED_ERRORS = {"responses": {"default": {"$ref": "#/components/responses/Refused"}}}
+_ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
+_DOCUMENTED_ERRORS = {"responses": {"default": {"description": "The call failed.", "content": _ERROR_CONTENT}}}
 
 
 def worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
@@ -60,6 +61,12 @@ def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp
     return Transcoder(_pages(contract, Services(contract, channels), lifespan), contract, channels, limits, settings.trusted_proxies)
 
 
+def offline_document(descriptors: bytes) -> dict[str, Any]:
+    """The OpenAPI document of contracts, made without a service at hand."""
+    contract = Contract(descriptors)
+    return _pages(contract, Services(contract, {})).openapi()
+
+
 def _stop_with_parent() -> None:
     # A parent that is killed cannot stop its workers, which would keep the port from its successor.
     if parent := multiprocessing.parent_process():
@@ -67,7 +74,7 @@ def _stop_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI]) -> FastAPI:
+def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The pages that are not in the contracts: documentation, health and status."""
     app = FastAPI(
         title="HashiraMart",
@@ -82,12 +89,14 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI]) 
     for error in (HTTPException, GatewayError, grpc.aio.AioRpcError):
         app.add_exception_handler(error, _error_response)
 
-    @app.get("/healthz", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS)
+    @app.get("/healthz", operation_id="Gateway_GetHealth", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS)
     async def get_health() -> dict[str, str]:
         """Returns 200 while the gateway itself is up."""
         return {"status": "ok"}
 
-    @app.get("/status", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS | {"security": [{"token": []}]})
+    @app.get(
+        "/status", operation_id="Gateway_GetStatus", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS | {"security": [{"token": []}]}
+    )
     async def get_status(request: Request) -> MeshStatus:
         """Returns which services are up. Who may call: staff and admins."""
         await services.require_staff(request.headers.get("authorization", ""))

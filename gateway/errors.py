@@ -130,6 +130,11 @@ def error_response(status: Status) -> HttpResponse:
     return HttpResponse(http_status, headers, status_json(status))
 
 
+def http_status(code: grpc.StatusCode, reason: str) -> int:
+    """The HTTP status of an error."""
+    return _HTTP_STATUSES_BY_REASON.get(reason) or _HTTP_STATUSES.get(code.value[0], 500)
+
+
 def status_json(status: Status) -> bytes:
     """The JSON of a status, its details included."""
     return orjson.dumps(_write_status(status))

@@ -22,6 +22,8 @@ _ERRORS = {
     "MALFORMED_REQUEST": "invalid_request",
 }
 _ERRORS_BY_HTTP_STATUS = {503: "temporarily_unavailable", 504: "temporarily_unavailable"}
+ERROR_CODES = tuple(dict.fromkeys((*_ERRORS.values(), *_ERRORS_BY_HTTP_STATUS.values(), "server_error")))
+"""All codes that `error` may have."""
 
 
 def error_response(status: Status) -> HttpResponse:

@@ -1,15 +1,18 @@
 """The contracts as an OpenAPI 3.1 document."""
 
+import re
 from collections.abc import Iterator
+from itertools import chain, count
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import oauth
 from gateway.comments import comments
 from gateway.contract import TEXT_MESSAGES, Binding, Contract, fields_on_path
+from gateway.error_schemas import ErrorSchemas
 from gateway.path_template import PathVariable
 from gateway.rules import Json, is_required
-from gateway.schemas import WELL_KNOWN, Schemas
+from gateway.schemas import WELL_KNOWN, RequestSchemas, Schemas
 from hashiramart.access.v1 import access_pb2
 
 _INTRODUCTION = """Products, sign-in, recommendations and sales forecasts.
@@ -22,34 +25,34 @@ _TOKEN_SCHEME: Json = {
     "description": "An access token of `POST /auth/token`.",
     "flows": {"password": {"tokenUrl": "/auth/token", "refreshUrl": "/auth/token", "scopes": {}}},
 }
-_STATUS: Json = {
-    "type": "object",
-    "description": "Why a call failed.",
-    "required": ["code", "message", "details"],
-    "properties": {
-        "code": {"type": "integer", "minimum": 0, "maximum": 16, "description": "The gRPC status code."},
-        "message": {"type": "string", "description": "A message for people."},
-        "details": {
-            "type": "array",
-            "description": "`google.rpc.ErrorInfo` with a stable `reason`; `google.rpc.BadRequest` with each invalid field; "
-            "`google.rpc.RetryInfo` with the delay after which to try again.",
-            "items": {"type": "object", "required": ["@type"], "properties": {"@type": {"type": "string"}}},
-        },
-    },
-}
-_OAUTH_ERROR: Json = {
-    "type": "object",
-    "description": "Why no token was issued (RFC 6749, section 5.2).",
-    "required": ["error", "error_description"],
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-}
-_ERROR_RESPONSE: Json = {
-    "description": "The call failed.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}},
-}
-_TOKEN_ERROR_RESPONSE: Json = {
-    "description": "No token was issued.",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OAuthError"}}},
+_SERVERS = [{"url": "/"}]
+# An example of a field, by its name. Products, customers and versions exist in the demo.
+_UUID_EXAMPLE = "3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a"
+# Parameters that are not required and yet have an example.
+_SHOWN_PARAMETERS = {"page_size", "product_id", "horizon_days"}
+# What an example of a change leaves as it is.
+_NOT_CHANGED = {"id", "email", "password", "customer_number"}
+_EXAMPLES: Json = {
+    "id": "85123A",
+    "product_id": "85123A",
+    "product.id": "85123A",
+    "ids": ["85123A", "22423"],
+    "customer_number": "14911",
+    "version": "1",
+    "model": "recommender",
+    "page_size": 10,
+    "horizon_days": 28,
+    "username": "customer@example.com",
+    "email": "new.customer@example.com",
+    "grant_type": "password",
+    "password": "correct horse battery staple",
+    "display_name": "Ann",
+    "name": "White hanging heart",
+    "category": "Home",
+    "price_cents": 295,
+    "stock": 12,
+    "token": "a-refresh-token",
+    "events": [{"kind": "EVENT_KIND_VIEW", "product_id": "85123A"}],
 }
 _ACCESS = {
     access_pb2.ACCESS_PUBLIC: "anybody",
@@ -70,18 +73,22 @@ class _Document:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._comments = comments(contract.files.file)
-        self._schemas = Schemas(self._comments, {"Status": _STATUS, "OAuthError": _OAUTH_ERROR})
+        self._errors = ErrorSchemas(contract, self._comments)
+        self._answers = Schemas(self._comments, self._errors.components())
+        for binding in contract.bindings:
+            self._answers.message_schema(binding.method.descriptor.output_type)
+        self._requests = RequestSchemas(self._comments, self._answers)
 
     def document(self, version: str) -> Json:
         services = {binding.method.service.full_name: binding.method.service for binding in self._contract.bindings}
         return {
             "openapi": "3.1.0",
             "info": {"title": "HashiraMart", "version": version, "description": _INTRODUCTION, "license": _LICENSE},
+            "servers": _SERVERS,
             "tags": [{"name": _tag(name), "description": self._comments.get(name, "")} for name in services],
             "paths": self._paths(),
             "components": {
-                "schemas": self._schemas.components,
-                "responses": {"Refused": _ERROR_RESPONSE, "TokenRefused": _TOKEN_ERROR_RESPONSE},
+                "schemas": self._answers.components,
                 "securitySchemes": {"token": _TOKEN_SCHEME},
             },
         }
@@ -95,9 +102,8 @@ class _Document:
             # Paths that differ only in the names of their variables are one path in OpenAPI, which has the names of the first.
             names = shapes.setdefault((template.segments, template.verb), [name for _, name in _wildcards(binding)])
             operation = self._operation(binding, names)
-            while operation["operationId"] in operation_ids:
-                operation["operationId"] += "_"
-            operation_ids.add(operation["operationId"])
+            operation["operationId"] = _operation_id(binding, operation_ids)
+            operation_ids.add(_camel_case(operation["operationId"]))
             paths.setdefault(_path(binding, names), {})[binding.http_method.lower()] = operation
         return paths
 
@@ -106,7 +112,6 @@ class _Document:
         comment = self._comments.get(method.descriptor.full_name, "")
         access = method.options.options.Extensions[access_pb2.access] or access_pb2.ACCESS_ADMIN
         operation: Json = {
-            "operationId": f"{_tag(method.service.full_name)}_{method.descriptor.name}",
             "tags": [_tag(method.service.full_name)],
             "summary": comment.partition("\n")[0].partition(". ")[0].rstrip("."),
             "description": f"{comment}\n\nWho may call: {_ACCESS[access]}.".strip(),
@@ -122,11 +127,10 @@ class _Document:
     def _path_parameters(self, binding: Binding, names: list[str]) -> Iterator[Json]:
         for (variable, _), name in zip(_wildcards(binding), names, strict=True):
             field = fields_on_path(binding.method.descriptor.input_type, variable.field_path)[-1]
-            schema = self._schemas.field_schema(field)
-            if schema.get("type") == "string" and "anyOf" not in schema:
+            schema = self._requests.type_schema(field)
+            if schema.get("type") == "string":
+                # A variable of a path is never empty.
                 schema = {"minLength": 1} | schema
-            # A variable of a path is never empty.
-            schema = next((one for one in schema.pop("anyOf", ()) if one.get("maxLength") != 0), {}) | schema
             yield self._parameter(name, "path", field, schema, required=True)
 
     def _query_parameters(self, binding: Binding) -> Iterator[Json]:
@@ -134,17 +138,24 @@ class _Document:
             return
         excluded = {binding.body, *(variable.field_path for variable in binding.template.variables)}
         for path, field in _leaves(binding.method.descriptor.input_type, "", excluded, frozenset()):
-            yield self._parameter(path, "query", field, self._schemas.field_schema(field), required="." not in path and is_required(field))
+            yield self._parameter(
+                path, "query", field, self._requests.parameter_schema(field), required="." not in path and is_required(field)
+            )
 
     def _header_parameters(self, binding: Binding) -> Iterator[Json]:
         field = binding.method.descriptor.input_type.fields_by_name.get("request_id")
         if field and field.type == FieldDescriptor.TYPE_STRING:
-            yield self._parameter("Idempotency-Key", "header", field, self._schemas.field_schema(field), required=False)
+            yield self._parameter("Idempotency-Key", "header", field, self._requests.parameter_schema(field), required=False)
 
     def _parameter(self, name: str, place: str, field: FieldDescriptor, schema: Json, required: bool) -> Json:
         schema = {key: value for key, value in schema.items() if key != "description"}
         description = self._comments.get(field.full_name, "")
-        return {"name": name, "in": place, "required": required, "description": description, "schema": schema}
+        parameter = {"name": name, "in": place, "required": required, "description": description, "schema": schema}
+        if schema.get("format") == "uuid":
+            parameter["example"] = _UUID_EXAMPLE
+        elif name in _EXAMPLES and (required or name in _SHOWN_PARAMETERS):
+            parameter["example"] = _EXAMPLES[name]
+        return parameter
 
     def _body(self, binding: Binding) -> Json | None:
         if not binding.body:
@@ -154,8 +165,11 @@ class _Document:
         schema = self._body_schema(binding, field)
         description = self._comments.get(field.full_name if field else request.full_name, "")
         if binding.method.client_streaming:
-            return {"description": description, "required": True, "content": {"application/x-ndjson": _lines(schema)}}
-        content = {"application/json": {"schema": schema}}
+            # As OpenAPI 3.2 has it, the schema of a sequence describes all its items as a list.
+            description = f"{description}\n\nOne item per line.".strip()
+            content: Json = {"application/x-ndjson": {"schema": {"type": "array", "items": schema}}}
+            return {"description": description, "required": True, "content": content}
+        content = {"application/json": {"schema": schema} | self._example(binding, schema)}
         if binding.method.full_name == oauth.TOKEN_RPC:
             content["application/x-www-form-urlencoded"] = {"schema": schema}
         required = binding.http_method != "PATCH" and any(is_required(f) for f in request.fields)
@@ -164,26 +178,35 @@ class _Document:
     def _body_schema(self, binding: Binding, field: FieldDescriptor | None) -> Json:
         """field: the one that the body fills, or None for the whole request"""
         request = binding.method.descriptor.input_type
-        in_path = frozenset(variable.field_path for variable in binding.template.variables)
+        prefix = f"{field.name}." if field else ""
+        in_path = frozenset(variable.field_path.removeprefix(prefix) for variable in binding.template.variables)
+        name = request.name.removesuffix("Request")
         if field is None:
-            return self._schemas.object_schema(request, in_path) if in_path else self._schemas.message_schema(request)
+            return self._requests.named_schema(f"{name}Body", request, in_path) if in_path else self._requests.message_schema(request)
         if field.message_type and not field.is_repeated and binding.http_method == "PATCH":
             # A body has only what it changes.
-            return self._schemas.object_schema(field.message_type, in_path) | {"required": []}
-        return self._schemas.type_schema(field)
+            return self._requests.named_schema(f"{field.message_type.name}Patch", field.message_type, in_path, partial=True)
+        return self._requests.type_schema(field)
+
+    def _example(self, binding: Binding, schema: Json) -> Json:
+        """An example of a body: its required fields and those that have one, if all that is required has."""
+        body = self._requests.components.get(schema.get("$ref", "").rpartition("/")[2], {})
+        properties = body.get("properties", {})
+        left_out = _NOT_CHANGED if binding.http_method == "PATCH" else {"id"}
+        example = {name: _EXAMPLES[name] for name in properties if name in _EXAMPLES and name not in left_out}
+        return {"example": example} if set(body.get("required", ())) <= set(example) else {}
 
     def _responses(self, binding: Binding) -> Json:
         method = binding.method
-        schema = self._schemas.message_schema(method.descriptor.output_type)
+        schema = self._answers.message_schema(method.descriptor.output_type)
         description = self._comments.get(method.descriptor.output_type.full_name) or "An empty object."
         content = {"application/json": {"schema": schema}}
         if method.server_streaming:
-            content = {"application/x-ndjson": _lines(schema), "text/event-stream": _lines(schema)}
+            content = {"text/event-stream": {"schema": schema}, "application/x-ndjson": {"schema": schema}}
         success: Json = {"description": description, "content": content}
         if method.creates and self._contract.location(method):
             success["headers"] = {"Location": {"description": "The path of the resource.", "schema": {"type": "string"}}}
-        error = "TokenRefused" if method.full_name == oauth.TOKEN_RPC else "Refused"
-        return {"201" if method.creates else "200": success, "default": {"$ref": f"#/components/responses/{error}"}}
+        return {"201" if method.creates else "200": success} | self._errors.responses(binding)
 
 
 def _tag(service: str) -> str:
@@ -218,8 +241,14 @@ def _leaves(message: Descriptor, prefix: str, excluded: set[str], outer: frozens
             yield from _leaves(kind, f"{path}.", excluded, outer | {message.full_name})
 
 
-def _lines(schema: Json) -> Json:
-    return {
-        "schema": {"type": "string", "description": "Messages, each as `x-item-schema` says."},
-        "x-item-schema": schema,
-    }
+def _operation_id(binding: Binding, used: set[str]) -> str:
+    """The RPC's name; of a further binding of an RPC, with the variables of its path or, if need be, a number."""
+    name = f"{_tag(binding.method.service.full_name)}_{binding.method.descriptor.name}"
+    variables = (part.capitalize() for variable in binding.template.variables for part in re.split(r"[._]", variable.field_path))
+    candidates = chain((name, name + "".join(variables)), (f"{name}{number}" for number in count(2)))
+    return next(candidate for candidate in candidates if _camel_case(candidate) not in used)
+
+
+def _camel_case(name: str) -> str:
+    """What is left of a name once a generator has written it in its own way."""
+    return name.replace("_", "").lower()

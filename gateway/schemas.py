@@ -56,7 +56,10 @@ WELL_KNOWN: dict[str, Json] = {
 
 
 class Schemas:
-    """Makes schemas, and collects in `components` those that others refer to."""
+    """Makes schemas of what is answered, and collects in `components` those that others refer to.
+
+    A field outside of a oneof is always written, and so is required. A message that is nothing but a oneof is a union.
+    """
 
     def __init__(self, comments: Mapping[str, str], components: Json) -> None:
         """components: the schemas that are there already, by name"""
@@ -72,16 +75,18 @@ class Schemas:
 
     def object_schema(self, message: Descriptor, excluded: frozenset[str] = frozenset()) -> Json:
         """The schema of a message's fields, without the excluded ones."""
-        fields = [field for field in message.fields if field.name not in excluded]
+        fields = [field for field in message.fields if field.name not in excluded and self._has(field)]
         schema: Json = {"type": "object", "description": self._comments.get(message.full_name, "")}
+        if self._is_union(message):
+            return schema | {"oneOf": [self._alternative(field) for field in fields]}
         schema["properties"] = {field.name: self._property(field) for field in fields}
-        if required := [field.name for field in fields if is_required(field)]:
+        if required := [field.name for field in fields if self._requires(field)]:
             schema["required"] = required
         return schema
 
     def field_schema(self, field: FieldDescriptor) -> Json:
-        """The schema of a field of an object, or of a parameter."""
-        schema = self.type_schema(field)
+        """The schema of a field of an object."""
+        schema = self.parameter_schema(field)
         if field.message_type and not field.is_repeated:
             # Unset, it is written as null.
             return (
@@ -89,9 +94,12 @@ class Schemas:
                 if isinstance(schema.get("type"), str)
                 else {"anyOf": [schema, {"type": "null"}]}
             )
-        if is_empty_allowed(field) and schema.get("type") == "string":
-            return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
         return schema
+
+    def parameter_schema(self, field: FieldDescriptor) -> Json:
+        """The schema of a field's value where an empty text stands for none."""
+        schema = self.type_schema(field)
+        return _or_empty(schema) if is_empty_allowed(field) and schema.get("type") == "string" else schema
 
     def type_schema(self, field: FieldDescriptor) -> Json:
         """The schema of a field's value when it is set."""
@@ -106,13 +114,32 @@ class Schemas:
 
     def _reference(self, kind: Descriptor | EnumDescriptor) -> Json:
         if kind.full_name not in self._names:
-            name = kind.full_name.rpartition(".")[2]
-            if name in self.components:
-                name = f"{kind.full_name.split('.')[1]}.{name}"
+            name = self._name(kind)
             self._names[kind.full_name] = name
             self.components[name] = {}  # A message may contain its own type.
             self.components[name].update(self.object_schema(kind) if isinstance(kind, Descriptor) else self._enum(kind))
         return {"$ref": f"#/components/schemas/{self._names[kind.full_name]}"}
+
+    def _name(self, kind: Descriptor | EnumDescriptor) -> str:
+        """A name that is free."""
+        name = kind.full_name.rpartition(".")[2]
+        return f"{kind.full_name.split('.')[1]}.{name}" if name in self.components else name
+
+    def _has(self, field: FieldDescriptor) -> bool:
+        return field_behavior_pb2.INPUT_ONLY not in behaviors(field)
+
+    def _requires(self, field: FieldDescriptor) -> bool:
+        return field.containing_oneof is None
+
+    def _is_union(self, message: Descriptor) -> bool:
+        return len(message.oneofs) == 1 and len(message.oneofs[0].fields) == len(message.fields) > 1
+
+    def _alternative(self, field: FieldDescriptor) -> Json:
+        """The object that has just this field of a oneof."""
+        schema = self.type_schema(field)
+        if comment := self._comments.get(field.full_name):
+            schema["description"] = comment
+        return {"type": "object", "required": [field.name], "properties": {field.name: schema}}
 
     def _enum(self, enum: EnumDescriptor) -> Json:
         values = "\n".join(f"* `{value.name}`: {self._comments.get(f'{enum.full_name}.{value.name}', '')}" for value in enum.values)
@@ -123,11 +150,6 @@ class Schemas:
         schema = self.field_schema(field)
         if comment := self._comments.get(field.full_name):
             schema["description"] = comment
-        field_behaviors = behaviors(field)
-        if field_behavior_pb2.OUTPUT_ONLY in field_behaviors:
-            schema["readOnly"] = True
-        if field_behavior_pb2.INPUT_ONLY in field_behaviors:
-            schema["writeOnly"] = True
         return schema
 
     def _single(self, field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Json:
@@ -139,3 +161,46 @@ class Schemas:
         elif kind := rules.WhichOneof("type"):
             schema |= number_keywords(getattr(rules, kind))
         return schema
+
+
+class RequestSchemas(Schemas):
+    """Makes schemas of what is sent: without the fields that only answers have, and with those required that the contract requires."""
+
+    def __init__(self, comments: Mapping[str, str], answers: Schemas) -> None:
+        """answers: the schemas of all that is answered, so that a message that is sent as well gets another name"""
+        super().__init__(comments, answers.components)
+        self._answers = answers
+
+    def named_schema(self, name: str, message: Descriptor, excluded: frozenset[str] = frozenset(), *, partial: bool = False) -> Json:
+        """The schema of a message without the excluded fields under a name of its own; of a partial one, nothing is required."""
+        schema = self.object_schema(message, excluded)
+        if partial:
+            schema.pop("required", None)
+        self.components[name] = schema
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    def _reference(self, kind: Descriptor | EnumDescriptor) -> Json:
+        return super()._reference(kind) if isinstance(kind, Descriptor) else self._answers._reference(kind)
+
+    def _name(self, kind: Descriptor | EnumDescriptor) -> str:
+        name = super()._name(kind)
+        return f"{kind.name}Input" if kind.full_name in self._answers._names else name
+
+    def _has(self, field: FieldDescriptor) -> bool:
+        return field_behavior_pb2.OUTPUT_ONLY not in behaviors(field)
+
+    def _requires(self, field: FieldDescriptor) -> bool:
+        return is_required(field)
+
+    def _is_union(self, message: Descriptor) -> bool:
+        return False
+
+
+def _or_empty(schema: Json) -> Json:
+    """The schema of a text that may also be empty."""
+    schema = {key: value for key, value in schema.items() if key not in ("minLength", "format")}
+    if "pattern" in schema:
+        schema["pattern"] = f"^$|{schema['pattern']}"
+    if "enum" in schema:
+        schema["enum"] = ["", *schema["enum"]]
+    return schema

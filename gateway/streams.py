@@ -43,7 +43,7 @@ class _Framing(NamedTuple):
 
 _LINES = _Framing(b"application/x-ndjson", lambda json: json + b"\n", lambda json: b'{"error":' + json + b"}\n", b"")
 _EVENTS = _Framing(
-    b"text/event-stream", lambda json: b"data: " + json + b"\n\n", lambda json: b"event: error\ndata: " + json + b"\n\n", b":\n\n"
+    b"text/event-stream", lambda json: b"data: " + json + b"\n\n", lambda json: b'event: error\ndata: {"error":' + json + b"}\n\n", b":\n\n"
 )
 
 

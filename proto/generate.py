@@ -1,7 +1,9 @@
 """Writes gen/ from the contracts: Python messages and stubs with their types, and one descriptor set with the comments.
 
-python proto/generate.py           write gen/
-python proto/generate.py --check   say what in gen/ is stale, and exit 1 if anything is
+From those follows clients/openapi.json, the REST API for generators of clients.
+
+python proto/generate.py           write gen/ and clients/openapi.json
+python proto/generate.py --check   say what is stale, and exit 1 if anything is
 """
 
 import filecmp
@@ -20,6 +22,7 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "proto"
 GENERATED = ROOT / "gen"
+OPENAPI = ROOT / "clients" / "openapi.json"
 # The .proto files of others that ours import; buf reads them as a second module.
 IMPORTS = ROOT / ".local" / "proto"
 # The rules' schema, and what `go mod download` says of its content.
@@ -74,6 +77,14 @@ def generate(into: Path) -> None:
             (package / "__init__.py").touch()
 
 
+def openapi_document(descriptors: Path) -> str:
+    """The OpenAPI document of a descriptor set, made by the gateway in a process that imports the fresh gen/."""
+    program = "import json, sys, pathlib; from gateway.app import offline_document; "
+    program += "print(json.dumps(offline_document(pathlib.Path(sys.argv[1]).read_bytes()), indent=1, ensure_ascii=False))"
+    command = [sys.executable, "-c", program, str(descriptors)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
+
+
 def run_protoc(*arguments: str) -> None:
     includes = [CONTRACTS, IMPORTS, files("grpc_tools") / "_proto"]
     plugins = [f"--plugin={name}={Path(sys.executable).with_name(name)}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
@@ -97,9 +108,13 @@ def main() -> None:
         if "--check" in sys.argv[1:]:
             if stale := differences(fresh, GENERATED):
                 sys.exit("gen/ is stale, run `make proto`: " + ", ".join(stale))
+            if not OPENAPI.exists() or OPENAPI.read_text() != openapi_document(GENERATED / "descriptors.binpb"):
+                sys.exit("clients/openapi.json is stale, run `make proto`")
             return
         shutil.rmtree(GENERATED, ignore_errors=True)
         shutil.copytree(fresh, GENERATED)
+    OPENAPI.parent.mkdir(exist_ok=True)
+    OPENAPI.write_text(openapi_document(GENERATED / "descriptors.binpb"))
 
 
 if __name__ == "__main__":
