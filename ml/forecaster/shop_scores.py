@@ -106,23 +106,22 @@ def average_scores(windows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _scores_of_scope(forecaster: Forecaster, scope: Scope, metric: Metric, sales: Floats) -> list[float]:
     """The scores named in SCOPE_SCORES. sales: of each day, up to the end of the window, shape (T,)"""
     history, actual = sales[None, :-WINDOW], sales[None, -WINDOW:]
+    # Days before the first sale are unknown, not zero.
+    started = np.where(history.cumsum(axis=1) > 0, history, np.nan)
     days, weeks = (forecaster.forecast(scope, metric, WINDOW, period, (80, 95)) for period in ("day", "week"))
     actual_weeks = np.add.reduceat(actual[0], np.cumsum([0, *(point.day_count for point in weeks[:-1])]))
     median, mean = (np.array([[getattr(point, name) for point in days]]) for name in ("median", "mean"))
     return [
-        metrics.mase(actual, median, metrics.seasonal_scale(history, WEEK)),
-        metrics.rmsse(actual, mean, metrics.squared_scale(history)),
+        metrics.mase(actual, median, metrics.seasonal_scale(started, WEEK)),
+        metrics.rmsse(actual, mean, metrics.squared_scale(started)),
         *(_coverage(days, actual[0], level) for level in (80, 95)),
         *(_coverage(weeks, actual_weeks, level) for level in (80, 95)),
     ]
 
 
 def _coverage(points: Sequence[Point], actual: Floats, level: int) -> float:
-    """The share of periods whose interval holds the actual value, among those whose interval is not zero."""
-    inside = [
-        lower <= value <= upper for point, value in zip(points, actual, strict=True) for lower, upper in [point.bands[level]] if upper > 0
-    ]
-    return float(np.mean(inside)) if inside else float("nan")
+    """The share of periods whose interval holds the actual value."""
+    return float(np.mean([low <= value <= high for point, value in zip(points, actual, strict=True) for low, high in [point.bands[level]]]))
 
 
 def _scopes(shop: Shop) -> list[Scope]:
