@@ -23,12 +23,14 @@ from ml.forecaster.features import Features
 from ml.forecaster.hyperparameters import Hyperparameters
 from ml.forecaster.metrics import SCORED_LEVELS, panel_scores
 from ml.forecaster.panel import Frequency, Panel
-from ml.forecaster.panel_file import InvalidPanel, Layout, read_panel
+from ml.forecaster.panel_errors import InvalidPanel
+from ml.forecaster.panel_file import Layout, read_panel
 from ml.forecaster.quantiles import interpolate
 from ml.forecaster.sampling import Rows, Sampling
 
 HYPERPARAMETERS = Hyperparameters(rows=120_000, span=800, rounds=120, rate=0.08, leaves=31, seed=1)
 # The steps of history before the first window that a model needs.
+MIN_LENGTHS = {Frequency.MONTH: 18, Frequency.QUARTER: 12}
 MIN_LENGTH = 24
 
 
@@ -36,11 +38,14 @@ def main(arguments: list[str]) -> None:
     """Reads the panel, forecasts the windows, writes the forecasts and prints the scores."""
     options = _parser().parse_args(arguments)
     try:
+        _check_output(options.out)
         layout = Layout(options.frequency, options.season, options.known, options.static, _parse_closed(options.shut))
         panel = read_panel(options.panel, layout)
         origins = _window_origins(panel, options.horizon, options.windows, str(options.panel))
     except InvalidPanel as error:
         sys.exit(str(error))
+    if options.frequency is None:
+        print(f"{options.panel}: found steps of one {panel.frequency}; --frequency sets another.", file=sys.stderr)
     tables, scores, naive_scores = [], [], []
     for number, origin in enumerate(origins, start=1):
         known = panel.before(origin, options.horizon)
@@ -49,7 +54,7 @@ def main(arguments: list[str]) -> None:
         scores.append(_score_window(panel, origin, mean, quantiles))
         naive_scores.append(_score_window(panel, origin, *baselines.seasonal_naive(known, SCORED_LEVELS)))
     pa_csv.write_csv(pa.concat_tables(tables), options.out)
-    print(json.dumps({**_average(scores), "seasonal_naive": _average(naive_scores)}, indent=2))
+    print(json.dumps({**_average(scores), "frequency": panel.frequency, "seasonal_naive": _average(naive_scores)}, indent=2))
 
 
 def _forecast(panel: Panel, horizon: int, report: Callable[[str], None]) -> tuple[Floats, Floats]:
@@ -102,13 +107,19 @@ def _origin_text(panel: Panel) -> str:
 def _window_origins(panel: Panel, horizon: int, windows: int, path: str) -> list[int]:
     """The origins of the windows, in order. Raises `InvalidPanel` for a panel that is too short."""
     first = panel.length - horizon * windows
-    needed = max(MIN_LENGTH, panel.season + 1)
+    needed = max(MIN_LENGTHS.get(panel.frequency, MIN_LENGTH), panel.season + 1)
     if first < needed:
         raise InvalidPanel(
             f"{path} has {panel.length} steps: {windows} windows of {horizon} leave {max(first, 0)} before the first, "
             f"and it takes {needed}."
         )
     return list(range(first, panel.length, horizon))
+
+
+def _check_output(out: Path) -> None:
+    """Raises `InvalidPanel` for an output file that cannot be written, before the work."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise InvalidPanel(f"{out} cannot be written: {'it is a folder' if out.is_dir() else f'there is no folder {out.parent}'}.")
 
 
 def _parse_closed(text: str | None) -> tuple[str, str] | None:
@@ -132,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--season", type=_positive, required=True, help="steps in a season; 1 for none")
     parser.add_argument("--horizon", type=_positive, required=True, help="steps to forecast")
     parser.add_argument("--windows", type=_positive, required=True, help="number of windows")
-    parser.add_argument("--frequency", type=Frequency, default=Frequency.DAY, choices=list(Frequency), help="length of a step")
+    parser.add_argument("--frequency", type=Frequency, choices=list(Frequency), help="length of a step; by default as found in the panel")
     parser.add_argument("--known", nargs="+", default=[], help="columns of covariates, which are known in advance")
     parser.add_argument("--static", nargs="+", default=[], help="columns that do not change within a series")
     parser.add_argument("--shut", help="a column, and its value that marks a step as closed, such as open=0")

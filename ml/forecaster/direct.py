@@ -151,7 +151,7 @@ def target_scale(features: Features, base: str, rows: Rows) -> Floats:
 
 def predict(booster: lgb.Booster, matrix: NDArray[np.float32]) -> Floats:
     """A booster's predictions, shape (rows,)."""
-    return np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64)
+    return np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64) if len(matrix) else np.zeros(0)
 
 
 def _calibrate(features: Features, sampling: Sampling, cut: int, hyperparameters: Hyperparameters) -> Direct:
@@ -208,8 +208,13 @@ def _train(features: Features, rows: Rows, base: str, hyperparameters: Hyperpara
     """Trains boosters of the ratio of the target to its scale, by the names of OBJECTIVES."""
     target = np.maximum(features.panel.values[rows.series, rows.origin + rows.step - 1], 0.0)
     ratio = np.minimum(target / target_scale(features, base, rows), MAX_RATIO)
+    matrix, objectives = features.rows(*rows), OBJECTIVES
+    if not ratio.any():
+        # Nothing was ever sold: LightGBM takes neither no rows nor a Tweedie target of zeros, and learns zero from a few rows.
+        matrix, ratio = np.zeros((16, len(features.names)), dtype=np.float32), np.zeros(16)
+        objectives = {**OBJECTIVES, "mean": {"objective": "regression"}}
     data = lgb.Dataset(
-        features.rows(*rows),
+        matrix,
         ratio,
         feature_name=list(features.names),
         categorical_feature=list(features.panel.static),
@@ -223,7 +228,7 @@ def _train(features: Features, rows: Rows, base: str, hyperparameters: Hyperpara
         "num_threads": hyperparameters.threads,
         "seed": hyperparameters.seed,
     }
-    return {name: lgb.train({**BINNING, **SUBSAMPLING, **settings, **OBJECTIVES[name]}, data, hyperparameters.rounds) for name in names}
+    return {name: lgb.train({**BINNING, **SUBSAMPLING, **settings, **objectives[name]}, data, hyperparameters.rounds) for name in names}
 
 
 def _predict_quantiles(boosters: Boosters, matrix: NDArray[np.float32], scale: Floats) -> tuple[Floats, Floats]:

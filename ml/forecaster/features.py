@@ -19,6 +19,8 @@ from ml.forecaster.windows import WindowMeans
 
 # Rows are computed in chunks, to bound the memory of intermediate arrays.
 CHUNK = 1 << 16
+# The frequencies whose steps differ in days.
+MONTHS = (Frequency.MONTH, Frequency.QUARTER)
 # A covariate with at most so many values, such as a promotion, defines states, whose past values are averaged separately.
 MAX_STATES = 5
 # The weight of the shorter mean in the level at an origin.
@@ -48,6 +50,8 @@ class Lookback:
 LOOKBACKS = {
     Frequency.DAY: Lookback((7, 14, 28, 56, 112, 182, 364), (28, 112), (4, 8, 13, 26), 364, (1, 3, 10), 3),
     Frequency.WEEK: Lookback((1, 2, 4, 8, 13, 26, 52), (4, 13), (1, 2, 3), 52, (0, 1, 3), 2),
+    Frequency.MONTH: Lookback((1, 2, 3, 6, 12, 24), (3, 12), (1, 2, 3, 4), 12, (0, 1, 2), 1),
+    Frequency.QUARTER: Lookback((1, 2, 4, 8), (2, 4), (1, 2, 3, 4), 4, (0, 1, 2), 1),
     Frequency.HOUR: Lookback((1, 6, 24, 48, 168, 336, 672), (24, 168), (2, 4, 7, 14, 28), 168, (0, 1, 3), 1),
 }
 
@@ -145,6 +149,10 @@ class Features:
         days = times.astype("datetime64[D]")
         if self.panel.frequency is Frequency.HOUR:
             return {"hour": times.astype("datetime64[h]").astype(np.int64) % 24, "weekday": weekdays(days)}
+        if self.panel.frequency in MONTHS:
+            months = days.astype("datetime64[M]")
+            length = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
+            return {**phase, "month": months.astype(np.int64) % 12, "days": length.astype(np.int64)}
         dates = {
             "day_of_month": (days - days.astype("datetime64[M]")).astype(np.int64),
             "day_of_year": (days - days.astype("datetime64[Y]")).astype(np.int64),

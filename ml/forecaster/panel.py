@@ -14,9 +14,11 @@ from ml.forecaster.closures import weekly_closures
 class Frequency(StrEnum):
     """The length of a step."""
 
+    HOUR = "hour"
     DAY = "day"
     WEEK = "week"
-    HOUR = "hour"
+    MONTH = "month"
+    QUARTER = "quarter"
 
 
 @dataclass(frozen=True)

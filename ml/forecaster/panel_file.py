@@ -8,26 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ml.forecaster.arrays import Booleans, Floats, Integers
 from ml.forecaster.panel import Frequency, Panel
+from ml.forecaster.panel_errors import InvalidPanel, check_rows
+from ml.forecaster.panel_times import read_calendar
 
 SERIES, TIME, VALUE = "series", "time", "value"
-STEPS = {Frequency.DAY: np.timedelta64(1, "D"), Frequency.WEEK: np.timedelta64(7, "D"), Frequency.HOUR: np.timedelta64(1, "h")}
-# A time further from the first is taken for an error: no such panel would fit into memory.
-MAX_STEPS = 100_000
-
-
-class InvalidPanel(ValueError):
-    """A file that no panel can be read from. The text is a sentence with the file and, where possible, column and row, from 1."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """The columns of the file besides `series`, `time` and `value`."""
 
-    frequency: Frequency
+    frequency: Frequency | None
+    """None to find it from the times."""
     season: int
     covariates: Sequence[str] = ()
     static: Sequence[str] = ()
@@ -53,19 +48,21 @@ def read_panel(path: Path, layout: Layout) -> Panel:
     """Reads a panel, all of it history. A missing row is unknown, not zero. Raises `InvalidPanel`."""
     table = _read_table(path, layout)
     names, series = _encode(path, table, SERIES)
-    step, times = _parse_times(path, table, layout.frequency)
-    cells = _Cells(series, step, (len(names), len(times)))
+    check_rows(path, TIME, table[TIME].is_null().to_numpy(), "is missing")
+    calendar = read_calendar(path, TIME, table[TIME].combine_chunks(), layout.frequency)
+    cells = _Cells(series, calendar.step, (len(names), len(calendar.times)))
     _check_unique(path, cells)
     values = _to_numbers(path, table, VALUE)
-    _check_rows(path, VALUE, np.isinf(values), "is not finite")
+    check_rows(path, VALUE, np.isinf(values), "is not finite")
+    check_rows(path, VALUE, values < 0, "is negative, which no demand is")
     return Panel(
         names=names,
-        times=times,
+        times=calendar.times,
         values=_fill(values, cells),
         closed=_read_closures(path, table, layout.closed, cells),
         covariates={name: _fill(_to_numbers(path, table, name), cells) for name in layout.covariates},
         static={name: _read_attribute(path, table, name, series, len(names)) for name in layout.static},
-        frequency=layout.frequency,
+        frequency=calendar.frequency,
         season=layout.season,
     )
 
@@ -80,7 +77,17 @@ def _read_table(path: Path, layout: Layout) -> pa.Table:
             raise InvalidPanel(f"{path} has no column {name}; it has {', '.join(table.column_names)}.")
     if not table.num_rows:
         raise InvalidPanel(f"{path} has no row.")
-    return table
+    return pa.table({name: _to_plain(table[name]) for name in dict.fromkeys(layout.columns)})
+
+
+def _to_plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column without dictionaries, and text as `string`, however the file holds it."""
+    if pa.types.is_run_end_encoded(column.type):
+        column = pc.run_end_decode(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    is_text = pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type)
+    return column.cast(pa.string()) if is_text else column
 
 
 def _fill(values: Floats, cells: _Cells) -> Floats:
@@ -93,43 +100,12 @@ def _fill(values: Floats, cells: _Cells) -> Floats:
 def _encode(path: Path, table: pa.Table, name: str) -> tuple[tuple[str, ...], Integers]:
     """The distinct values of a column as text, in order, and the index of each row's value among them."""
     column = table[name].combine_chunks()
-    _check_rows(path, name, column.is_null().to_numpy(zero_copy_only=False), "is missing")
+    check_rows(path, name, column.is_null().to_numpy(zero_copy_only=False), "is missing")
     encoded = column.dictionary_encode()
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return tuple(str(value) for value in encoded.dictionary.take(pa.array(order)).to_pylist()), rank[encoded.indices.to_numpy()]
-
-
-def _parse_times(path: Path, table: pa.Table, frequency: Frequency) -> tuple[Integers, np.ndarray]:
-    """The step of each row, from 0, and the calendar: whole numbers or times, as in the file."""
-    column = table[TIME].combine_chunks()
-    _check_rows(path, TIME, column.is_null().to_numpy(zero_copy_only=False), "is missing")
-    if pa.types.is_integer(column.type):
-        numbers = column.to_numpy(zero_copy_only=False).astype(np.int64)
-        step = numbers - numbers.min()
-        _check_rows(path, TIME, step >= MAX_STEPS, "is too far from the first")
-        return step, numbers.min() + np.arange(int(step.max()) + 1)
-    times = _to_timestamps(path, column)
-    length = STEPS[frequency]
-    first = times.min()
-    step = (times - first) // length
-    _check_rows(path, TIME, first + step * length != times, f"is no whole number of {frequency}s after {first}")
-    _check_rows(path, TIME, step >= MAX_STEPS, "is too far from the first")
-    return step.astype(np.int64), first + np.arange(int(step.max()) + 1) * length
-
-
-def _to_timestamps(path: Path, column: pa.Array) -> NDArray[np.datetime64]:
-    """A column of text, dates or timestamps, as datetime64[s]."""
-    if _is_text(column):
-        try:
-            column = column.cast(pa.timestamp("s"))
-        except pa.ArrowInvalid as error:
-            raise InvalidPanel(f"{path}, column {TIME}: {error}.") from None
-    if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
-        raise InvalidPanel(f"{path}, column {TIME} is {column.type}: it must be dates, timestamps or whole numbers.")
-    times: NDArray[np.datetime64] = column.to_numpy(zero_copy_only=False).astype("datetime64[s]")
-    return times
 
 
 def _to_numbers(path: Path, table: pa.Table, name: str) -> Floats:
@@ -150,7 +126,7 @@ def _read_attribute(path: Path, table: pa.Table, name: str, series: Integers, co
     _, codes = _encode(path, table, name)
     of_series = np.zeros(count, dtype=np.int64)
     of_series[series] = codes
-    _check_rows(path, name, of_series[series] != codes, "differs from another row of its series")
+    check_rows(path, name, of_series[series] != codes, "differs from another row of its series")
     return of_series
 
 
@@ -161,7 +137,7 @@ def _read_closures(path: Path, table: pa.Table, closed: tuple[str, str] | None, 
         return closures
     name, value = closed
     column = table[name].combine_chunks()
-    if _is_text(column):
+    if pa.types.is_string(column.type):
         closures[cells.series, cells.step] = np.array([text == value for text in column.to_pylist()])
         return closures
     try:
@@ -171,20 +147,10 @@ def _read_closures(path: Path, table: pa.Table, closed: tuple[str, str] | None, 
     return closures
 
 
-def _is_text(column: pa.Array) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
-
-
 def _check_unique(path: Path, cells: _Cells) -> None:
     """Raises `InvalidPanel` for a second row of the same series and time."""
     cell = cells.series * cells.shape[1] + cells.step
     _, first = np.unique(cell, return_index=True)
     duplicate = np.ones(len(cell), dtype=bool)
     duplicate[first] = False
-    _check_rows(path, TIME, duplicate, "was given before for its series")
-
-
-def _check_rows(path: Path, name: str, invalid: Booleans, problem: str) -> None:
-    """Raises `InvalidPanel` for the first invalid row of a column."""
-    if invalid.any():
-        raise InvalidPanel(f"{path}, column {name}, row {int(invalid.argmax()) + 1} {problem}.")
+    check_rows(path, TIME, duplicate, "was given before for its series")

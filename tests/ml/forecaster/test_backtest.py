@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from ml.forecaster.backtest import main
+from ml.forecaster.panel import Frequency
+from ml.forecaster.panel_errors import InvalidPanel
+from ml.forecaster.panel_times import Calendar, read_calendar
 from tests.ml.forecaster.panels import MONDAY, trend_and_week
 
 Columns = dict[str, Any]
@@ -163,3 +167,95 @@ def test_a_file_that_is_not_parquet_is_rejected(tmp_path: Path) -> None:
     panel.write_text("series,time,value\n")
     with pytest.raises(SystemExit, match="is no Parquet file that can be read"):
         main(["--panel", str(panel), "--season", "7", "--horizon", "7", "--windows", "1", "--out", str(out)])
+
+
+WEEKLY = ("--season", "7", "--horizon", "7", "--windows", "1")
+
+
+def noisy(days: int = 100) -> np.ndarray:
+    return np.random.default_rng(2).poisson(trend_and_week(days, 2)).astype(float)
+
+
+def test_text_is_text_however_the_file_holds_it_and_unused_categories_are_no_series(backtest: Backtest) -> None:
+    columns = long(noisy()) | {"kind": ["a"] * 100 + ["b"] * 100}
+    expected = backtest(columns, *WEEKLY, "--static", "kind")
+    names = pa.DictionaryArray.from_arrays([0] * 100 + [2] * 100, ["s0", "gone", "s1"])
+    for series, kind in ((names, pa.large_string()), (pa.array(columns["series"], pa.string_view()), pa.string_view())):
+        held = columns | {"series": series, "kind": pa.array(columns["kind"], kind)}
+        assert backtest(held, *WEEKLY, "--static", "kind") == expected
+
+
+def test_midnights_of_a_zone_and_dates_as_digits_are_days(backtest: Backtest) -> None:
+    columns = long(noisy())
+    expected = backtest(columns, *WEEKLY)
+    text = [str(time.date()) for time in columns["time"]]
+    zoned = pc.assume_timezone(pa.array(columns["time"], pa.timestamp("us")), "Europe/Berlin")
+    for times in (zoned, [int(day.replace("-", "")) for day in text], [day.replace("-", "") for day in text]):
+        assert backtest(columns | {"time": times}, *WEEKLY) == expected
+
+
+def calendar_of(times: Any, frequency: Frequency | None = None) -> Calendar:
+    return read_calendar(Path("panel.parquet"), "time", pa.array(np.array(times, dtype="datetime64[s]")), frequency)
+
+
+@pytest.mark.parametrize(
+    ("times", "frequency"),
+    [
+        (np.arange("2020-01-01T00", "2020-02-01T00", dtype="datetime64[h]"), "hour"),
+        (np.arange("2020-01-01", "2021-01-01", dtype="datetime64[D]"), "day"),
+        (np.arange("2020-01-03", "2022-01-01", 7, dtype="datetime64[D]"), "week"),
+        (np.arange("2020-01", "2023-01", dtype="datetime64[M]"), "month"),
+        (np.arange("2020-02", "2023-02", dtype="datetime64[M]").astype("datetime64[D]") - 1, "month"),
+        (np.arange("2020-01", "2024-01", 3, dtype="datetime64[M]"), "quarter"),
+    ],
+)
+def test_the_frequency_is_found_whatever_is_missing(times: Any, frequency: str) -> None:
+    times = np.array(times, dtype="datetime64[s]")
+    calendar = calendar_of(np.delete(times, 5))
+    assert calendar.frequency == frequency
+    expected = times if frequency in ("hour", "day", "week") else np.delete(times, 5)
+    assert set(expected) <= set(calendar.times)
+    assert len(calendar.times) == len(times)
+    assert 5 not in calendar.step
+
+
+def test_the_missing_end_of_a_month_is_labelled_as_the_others_are() -> None:
+    ends = np.arange("2020-02", "2021-02", dtype="datetime64[M]").astype("datetime64[D]") - 1
+    assert (calendar_of(np.delete(ends, 1)).times == ends).all()
+
+
+@pytest.mark.parametrize(
+    "times", [np.arange("2000", "2020", dtype="datetime64[Y]"), np.arange("2020-01-01", "2022-01-01", 28, dtype="datetime64[D]")]
+)
+def test_a_frequency_that_is_not_known_is_refused(times: Any) -> None:
+    with pytest.raises(InvalidPanel, match="hours apart, which is none of hour, day, week, month, quarter"):
+        calendar_of(times)
+
+
+def test_a_frequency_that_was_found_is_told(backtest: Backtest) -> None:
+    assert backtest(long(noisy(60)), *WEEKLY)[1]["frequency"] == "day"
+
+
+@pytest.mark.parametrize("stray", ["1899-12-30", "2050-01-01"])
+def test_a_stray_date_is_named(failure: Failure, stray: str) -> None:
+    columns = long(trend_and_week(60, 2))
+    columns["time"][70] = np.datetime64(stray, "s").item()
+    assert f"column time, row 71 is {stray}T00:00:00, far from all other times." in failure(columns)
+
+
+def test_negative_values_are_named(failure: Failure) -> None:
+    columns = long(trend_and_week(60, 2))
+    columns["value"][3] = -1.0
+    assert "column value, row 4 is negative, which no demand is." in failure(columns)
+
+
+def test_a_panel_of_zeros_is_forecast_at_zero_and_scored_with_null(backtest: Backtest) -> None:
+    rows, scores = backtest(long(np.zeros((2, 100))), *WEEKLY)
+    assert {float(row[column]) for row in rows for column in ("mean", *LEVELS)} == {0.0}
+    assert len(rows) == 14
+    assert scores["mase"] is None
+
+
+def test_a_missing_output_folder_is_found_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="cannot be written: there is no folder"):
+        main(["--panel", str(tmp_path / "none.parquet"), *WEEKLY, "--out", str(tmp_path / "none" / "out.csv")])
