@@ -64,12 +64,22 @@ def ready(port: int, users: Mapping[StoreUser, str]) -> bool:
     """
     if not http_answers(port, "/healthz"):
         return False
-    # It answers requests before it has created the buckets.
+    # It answers requests before it has created the buckets, and anybody's before it has read its users.
+    if not _denies_anonymous(port, next(iter(users)).writes):
+        return False
     clients = {user.writes: Minio(f"127.0.0.1:{port}", user.name, key, secure=False, region="us-east-1") for user, key in users.items()}
     try:
         return all(client.bucket_exists(bucket) for bucket, client in clients.items())
     except S3Error:
         return False
+
+
+def _denies_anonymous(port: int, bucket: str) -> bool:
+    try:
+        Minio(f"127.0.0.1:{port}", secure=False, region="us-east-1").bucket_exists(bucket)
+    except S3Error as error:
+        return error.code == "AccessDenied"
+    return False
 
 
 def _identities_file(folder: Path) -> Path:
