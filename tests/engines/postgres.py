@@ -45,8 +45,8 @@ class Postgres(Engine):
 class PgBouncer(Engine):
     """A pooler in transaction mode, which keeps no session state between transactions."""
 
-    # Immediate shutdown; on SIGTERM, newer versions wait for their clients.
-    stop_signal = signal.SIGQUIT
+    # It keeps nothing, and which signal ends it without waiting for its clients depends on its version.
+    stop_signal = signal.SIGKILL
 
     def __init__(self, folder: Path, server: Postgres) -> None:
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
