@@ -63,12 +63,14 @@ class RequestBody:
 
     async def lines(self, idle_seconds: float) -> AsyncIterator[bytes | MalformedRequest]:
         """The lines as they arrive, without blank ones; an error in the place of each that is too long. Raises as `read` does."""
-        rest = b""
+        # A line may come byte by byte: appending to bytes would copy all of it each time.
+        rest = bytearray()
         too_long = False
         async for chunk in self._chunks(idle_seconds):
             *complete, last = chunk.split(b"\n")
             for line in complete:
-                line, rest = rest + line, b""
+                if rest:
+                    line, rest = bytes(rest + line), bytearray()
                 if too_long or len(line) > MAX_BODY:
                     too_long = False
                     yield _LONG_LINE
@@ -76,11 +78,11 @@ class RequestBody:
                     yield line
             rest += last
             if len(rest) > MAX_BODY:
-                too_long, rest = True, b""
+                too_long, rest = True, bytearray()
         if too_long:
             yield _LONG_LINE
         elif rest.strip():
-            yield rest
+            yield bytes(rest)
 
     async def discard(self) -> None:
         """Reads and drops the body, unless it is long or slow. Raises ClientDisconnected."""

@@ -22,6 +22,9 @@ PathFiller: TypeAlias = Callable[[Any, list[str]], None]
 # Adds a string to a list of a message's field.
 _Appender: TypeAlias = Callable[[Any, str], None]
 
+# The most parameters of a query or a form, whether the message has them or not.
+MAX_PARAMETERS = 1000
+
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 _BOOLS = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
@@ -48,7 +51,10 @@ class QueryReader:
         """Raises MalformedRequest for what cannot be read. Names that the message does not have are ignored."""
         texts: dict[str, list[str]] = {}
         setters: dict[str, Setter] = {}
-        for pair in query.split("&"):
+        pairs = query.split("&", MAX_PARAMETERS)
+        if len(pairs) > MAX_PARAMETERS:
+            raise MalformedRequest(f"there are more than {MAX_PARAMETERS} parameters")
+        for pair in pairs:
             name, _, value = pair.partition("=")
             name = _unquote(name, "the name of a parameter")
             if found := self._setters.get(name) or ("." in name and self._setter(name)):

@@ -292,7 +292,7 @@ def test_the_clients_deadline_applies(client: httpx.Client, service: EverythingS
     assert error_of(client.get("/waits/30", headers={"grpc-timeout": "soon"})) == (400, "MALFORMED_REQUEST")
 
 
-@pytest.mark.parametrize("timeout", ["99999999H", "99999999M", "99999999S", "99999999m", "99999999u", "99999999n"])
+@pytest.mark.parametrize("timeout", ["99999999H", "99999999M", "99999999S", "99999999m", "99999999u"])
 def test_a_long_deadline_is_long(client: httpx.Client, timeout: str) -> None:
     for path in ("/everything/a", "/everything/a:watch"):
         assert client.get(path, headers={"grpc-timeout": timeout}).status_code == 200
