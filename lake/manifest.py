@@ -75,6 +75,16 @@ class Month(BaseModel, frozen=True):
             raise AssertionError(f"{self.month}: {self.counts} were read, and {written} were written")
 
 
+class CleaningRules(BaseModel, frozen=True):
+    """What decides, besides the raw files, which of their lines become sales: months of other rules cannot be reused."""
+
+    version: int
+    first_date: date = date(2000, 1, 1)
+    """The earliest date of a sale."""
+    future_days: int = 1
+    """How many days after its file was landed a sale may be dated."""
+
+
 class SourceFile(BaseModel, frozen=True):
     """A raw file that the data was made of."""
 
@@ -116,6 +126,8 @@ class Manifest(BaseModel, frozen=True):
     """The last day with a sale line; it may be incomplete."""
     months: tuple[Month, ...]
     products: Content
+    rules: CleaningRules | None = None
+    """None for data that was published before rules were recorded."""
 
     def has_same_data(self, other: Self) -> bool:
         """Whether two manifests describe the same data, made of the same files, whichever runs wrote them."""

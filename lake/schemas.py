@@ -7,6 +7,13 @@ from lake.columns import DAILY_SALES, INTERACTIONS
 
 # To be raised whenever the same raw files would give other clean data: every month is then cleaned again.
 SCHEMA_VERSION = 1
+# To be raised whenever the same raw lines may become other rows of the same columns: every month is then cleaned again, and data whose
+# rows stay equal keeps its hash.
+CLEANING_VERSION = 2
+# The largest quantity that an event of the recommender's contract may have.
+MAX_QUANTITY = 1_000_000
+# The largest price in pounds that the catalogue's `price_cents` holds.
+MAX_PRICE = "21474836.47"
 
 INVOICE, STOCK_CODE, DESCRIPTION, QUANTITY = "Invoice", "StockCode", "Description", "Quantity"
 INVOICE_DATE, PRICE, CUSTOMER_ID, COUNTRY = "InvoiceDate", "Price", "Customer ID", "Country"

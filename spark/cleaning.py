@@ -1,9 +1,11 @@
 """Cleaning: raw lines become sale lines and rejects, and repeats of earlier lines are marked."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 from functools import reduce
 from urllib.parse import unquote
 
@@ -16,13 +18,15 @@ from lake.schemas import (
     DESCRIPTION,
     INVOICE,
     INVOICE_DATE,
+    MAX_PRICE,
+    MAX_QUANTITY,
     PRICE,
     QUANTITY,
     RAW_COLUMNS,
     SALE,
     STOCK_CODE,
 )
-from spark.raw_file import RawFile
+from spark.raw_file import BYTE_ORDER_MARK, RawFile
 from spark.sheets import Block, Stretch
 
 # The position of a line: its file, the block of the file that one task reads, and its place among the lines of that task.
@@ -30,6 +34,8 @@ PATH, BLOCK, INDEX = "path", "block", "index"
 # The raw line and its reject reason; both null for a sale line.
 LINE, REASON = "line", "reason"
 DATE, MONTH = "date", "month"
+# The first day that is too late for a sale of the line's file.
+END = "end"
 # The file's name and the line number in it, counted from 1.
 FILE, NUMBER = "file", "number"
 SHEET, COPY, REPEATED = "sheet", "copy", "repeated"
@@ -45,12 +51,24 @@ CORRUPT = "corrupt"
 COLUMNS = "columns"
 # What Hadoop reads as a pattern in a path.
 PATTERN_CHARACTERS = "\\[]{}*?"
+# The parser fails on a line of more than 20,480 fields; one of fewer bytes cannot have so many.
+LINE_BYTES = 20_000
+# What may surround a field besides spaces: a no-break space, and the byte order mark of a file that was appended to another.
+BLANKS = " \u00a0\ufeff"
 
 
-def raw_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
-    """One row per line of the files, headers included: its position, the line and its eight fields as text."""
-    headers = dict.fromkeys(file.header for file in files)
-    frames = (parse_fields(_text_lines(spark, [file for file in files if file.header == header]), header) for header in headers)
+def raw_lines(spark: SparkSession, files: Sequence[RawFile], future_days: int) -> DataFrame:
+    """One row per line of the files, headers included: its position, the line, its eight fields as text and the end of its file's dates.
+
+    future_days: how many days after its file was landed a sale may be dated; a later run must not judge a line differently
+    """
+    alike: dict[tuple[tuple[str, ...], date], list[RawFile]] = defaultdict(list)
+    for file in files:
+        alike[file.header, file.landing_date].append(file)
+    frames = (
+        parse_fields(_text_lines(spark, group), header).withColumn(END, F.lit(landed + timedelta(days=future_days + 1)))
+        for (header, landed), group in alike.items()
+    )
     return reduce(DataFrame.unionByName, frames)
 
 
@@ -59,15 +77,20 @@ def parse_fields(lines: DataFrame, header: Sequence[str]) -> DataFrame:
     names = {column: f"field_{place}" for place, column in enumerate(header)}
     # Columns that are not used may have the same name, or none.
     schema = ", ".join([*(f"field_{place} string" for place in range(len(header))), f"{CORRUPT} string"])
-    record = F.from_csv(LINE, schema, {"escape": '"', "columnNameOfCorruptRecord": CORRUPT})
-    fields = [F.trim(F.col(f"record.{names[column]}")).alias(column) for column in RAW_COLUMNS]
+    parsable = F.when(F.octet_length(LINE) <= LINE_BYTES, F.ltrim(LINE, F.lit(BYTE_ORDER_MARK)))
+    record = F.from_csv(parsable, schema, {"escape": '"', "columnNameOfCorruptRecord": CORRUPT})
+    fields = [F.trim(F.col(f"record.{names[column]}"), F.lit(BLANKS)).alias(column) for column in RAW_COLUMNS]
     # Spark parses an empty line as a record of nulls, not as a corrupt one.
-    corrupt = F.col(f"record.{CORRUPT}").isNotNull() | (F.col(LINE) == "")
+    corrupt = F.col("record").isNull() | F.col(f"record.{CORRUPT}").isNotNull() | (F.col(LINE) == "")
     return lines.withColumn("record", record).select(PATH, BLOCK, INDEX, LINE, corrupt.alias(CORRUPT), *fields)
 
 
-def classify_lines(lines: DataFrame) -> DataFrame:
-    """One row per line: the typed fields of a sale line, and for a reject its reason and the raw line."""
+def classify_lines(lines: DataFrame, first_date: date) -> DataFrame:
+    """One row per line: the typed fields of a sale line, and for a reject its reason and the raw line.
+
+    A value that cannot be converted is null and a reject reason of its line; no line ends the job.
+    first_date: the earliest date of a sale
+    """
     typed = lines.select(
         PATH,
         BLOCK,
@@ -77,13 +100,16 @@ def classify_lines(lines: DataFrame) -> DataFrame:
         F.col(INVOICE).alias("invoice"),
         F.upper(STOCK_CODE).alias("product_id"),
         F.coalesce(DESCRIPTION, F.lit("")).alias("description"),
-        F.col(QUANTITY).try_cast("int").alias("quantity"),
+        _whole_number(F.col(QUANTITY)).try_cast("int").alias("quantity"),
         F.col(INVOICE_DATE).try_cast("timestamp_ntz").alias("time"),
         F.col(PRICE).try_cast("decimal(12,4)").alias("price"),
-        F.nullif(CUSTOMER_ID, F.lit("")).alias("customer_number"),
+        F.nullif(_whole_number(F.col(CUSTOMER_ID)), F.lit("")).alias("customer_number"),
         F.coalesce(COUNTRY, F.lit("")).alias("country"),
+        END,
     )
-    dated = typed.withColumn(DATE, F.to_date("time")).withColumn(REASON, _reject_reason())
+    is_possible = (F.col("time") >= F.lit(first_date)) & (F.col("time") < F.col(END))
+    possible = typed.withColumn("time", F.when(is_possible, F.col("time"))).drop(END)
+    dated = possible.withColumn(DATE, F.to_date("time")).withColumn(REASON, _reject_reason())
     return dated.withColumn(LINE, F.when(F.col(REASON).isNotNull(), F.col(LINE))).drop(CORRUPT)
 
 
@@ -161,15 +187,20 @@ def _reject_reason() -> Column:
     rules = {
         ENCODING: F.is_valid_utf8(LINE),
         COLUMNS: ~F.col(CORRUPT),
-        HEADER: ~(F.col("invoice").eqNullSafe(INVOICE) & F.col("product_id").eqNullSafe(STOCK_CODE.upper())),
+        HEADER: ~F.coalesce(F.col("invoice").contains(INVOICE) & F.col("product_id").contains(STOCK_CODE.upper()), F.lit(False)),
         "invoice": F.col("invoice").rlike(r"^\d{6}$"),
-        "quantity": F.col("quantity") > 0,
-        "price": F.col("price") > 0,
+        "quantity": F.col("quantity").between(1, MAX_QUANTITY),
+        "price": (F.col("price") > 0) & (F.col("price") <= F.lit(Decimal(MAX_PRICE))),
         "stock_code": F.col("product_id").rlike(r"^\d{5}[A-Z]*$"),
         "date": F.col("time").isNotNull(),
     }
     # A field that could not be parsed makes its rule null, which counts as broken.
     return F.coalesce(*(F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in rules.items()))
+
+
+def _whole_number(text: Column) -> Column:
+    """A number without the zeros of a fraction, as a spreadsheet or a data frame adds them: `13085` for `13085.0`; other text as it is."""
+    return F.when(text.contains("."), F.regexp_replace(text, r"^(\d+)\.0*$", "$1")).otherwise(text)
 
 
 def _mark_later_copies(lines: DataFrame) -> DataFrame:

@@ -19,8 +19,9 @@ from urllib3.exceptions import HTTPError
 
 from lake.bucket import Bucket, connect
 from lake.errors import PublishConflict, StoreUnavailable
-from lake.manifest import Manifest
+from lake.manifest import CleaningRules, Manifest
 from lake.results import write_result
+from lake.schemas import CLEANING_VERSION
 from spark.errors import EtlError
 from spark.run import EtlRun, RunSpec
 from spark.session import create_session
@@ -42,6 +43,8 @@ class EtlArguments(BaseSettings, env_prefix="ETL_", cli_kebab_case=True, cli_imp
     through_date: date | None = Field(None, description="The last day whose events are included; by default the last day of sales.")
     full: bool = Field(False, description="Clean every month again, not only those that new files touch.")
     reject_share: float = Field(0.1, gt=0, le=1, description="The largest share of a file's lines that may be rejected.")
+    first_date: date = Field(date(2000, 1, 1), description="The earliest date of a sale; an earlier one is a reject.")
+    future_days: int = Field(1, ge=0, le=36_500, description="How many days after its file was landed a sale may be dated.")
     code_commit: str = Field("", description="The commit of the code, for the manifest.")
 
 
@@ -78,6 +81,7 @@ def run(job: EtlArguments, bucket: Bucket) -> tuple[Manifest, bool]:
         through_date=job.through_date,
         full=job.full,
         reject_share=job.reject_share,
+        rules=CleaningRules(version=CLEANING_VERSION, first_date=job.first_date, future_days=job.future_days),
     )
     spark = create_session(f"etl {job.job_id}", job.store_url, job.region)
     try:

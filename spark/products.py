@@ -15,6 +15,8 @@ RECENT_DAYS = 90
 STOCK_WEEKS = 8
 # The longest name that the catalogue accepts.
 NAME_LENGTH = 200
+# Space, and what the catalogue accepts in no name: control characters, and with them Unicode's ends of lines and paragraphs.
+UNPRINTABLE = r"[\s\p{Cc}\p{Zl}\p{Zp}]+"
 MAX_INT = 2**31 - 1
 
 
@@ -43,9 +45,10 @@ def _names(sales: DataFrame) -> DataFrame:
     """One row per product: the description that most of its lines give; of equally frequent ones the latest."""
     described = sales.groupBy("product_id", "description").agg(F.count(F.lit(1)).alias("lines"), F.max("time").alias("time"))
     # A blank description is chosen only if there is no other.
-    rank = F.struct(F.col("description") != "", "lines", "time", "description")
+    name = F.trim(F.regexp_replace("description", UNPRINTABLE, " "))
+    rank = F.struct(name != "", "lines", "time", "description", name.alias("name"))
     best = described.groupBy("product_id").agg(F.max(rank).alias("best"))
-    text = F.substring(F.regexp_replace("best.description", r"\s+", " "), 1, NAME_LENGTH)
+    text = F.substring("best.name", 1, NAME_LENGTH)
     return best.select("product_id", F.when(text == "", F.col("product_id")).otherwise(text).alias("name"))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass
+from datetime import date
 
 from lake.schemas import RAW_COLUMNS
 from spark.errors import UnreadableFile
@@ -34,6 +35,7 @@ class RawFile:
     header: tuple[str, ...]
     parts: tuple[Part, ...]
     """In order; each continues where the one before ends."""
+    landing_date: date
 
     @property
     def extra_columns(self) -> list[str]:

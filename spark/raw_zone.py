@@ -1,7 +1,10 @@
 """The raw zone: the files of sales and of recorded events that it holds."""
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime
 
 from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
@@ -12,6 +15,7 @@ from spark.raw_file import EVENTS, ORIGINAL, SALES, Part, RawFile, parse_header
 
 # Enough for any header or `_ORIGINAL.json`, and a bound on what is read of a foreign file that has no line ends.
 TEXT_BYTES = 1024 * 1024
+INGEST_DATE = re.compile(r"/ingest_date=(\d{4}-\d\d-\d\d)/")
 
 
 def sales_files(spark: SparkSession, root: str) -> list[RawFile]:
@@ -57,7 +61,7 @@ class RawZone:
             if status.isDirectory():
                 yield from self._sales_files(status.getPath())
             else:
-                yield self._read_foreign_file(status.getPath())
+                yield self._read_foreign_file(status)
 
     def _files_below(self, folder: JavaObject) -> Iterator[JavaObject]:
         for status in self._children(folder):
@@ -79,16 +83,18 @@ class RawZone:
         if lost := [part["name"] for part in original["parts"] if part["name"] not in stored]:
             raise UnreadableFile(name, f"is not whole: {', '.join(lost)} is missing in {_address(folder)}")
         parts = tuple(Part(stored[part["name"]], part["first_line"]) for part in original["parts"])
-        return RawFile(name, original["sha256"], parse_header(name, original["header"]), parts)
+        status = self._file_system.getFileStatus(original_path)
+        return RawFile(name, original["sha256"], parse_header(name, original["header"]), parts, _landing_date(status))
 
-    def _read_foreign_file(self, path: JavaObject) -> RawFile:
+    def _read_foreign_file(self, status: JavaObject) -> RawFile:
+        path = status.getPath()
         name = str(path.getName())
         stream = self._file_system.open(path)
         try:
             sha256 = str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
         finally:
             stream.close()
-        return RawFile(name, sha256, parse_header(name, self._first_line(name, path)), (Part(_address(path), 1),))
+        return RawFile(name, sha256, parse_header(name, self._first_line(name, path)), (Part(_address(path), 1),), _landing_date(status))
 
     def _first_line(self, name: str, path: JavaObject) -> str:
         codec = self._jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(self._hadoop).getCodec(path)
@@ -106,6 +112,14 @@ class RawZone:
             return str(self._jvm.org.apache.commons.io.IOUtils.toString(beginning, "UTF-8"))
         finally:
             stream.close()
+
+
+def _landing_date(status: JavaObject) -> date:
+    """The day in the name of a file's folder, or else of its last change."""
+    if named := INGEST_DATE.search(_address(status.getPath())):
+        with suppress(ValueError):
+            return date.fromisoformat(named[1])
+    return datetime.fromtimestamp(status.getModificationTime() / 1000, UTC).date()
 
 
 def _address(path: JavaObject) -> str:

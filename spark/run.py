@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake.bucket import Bucket
-from lake.manifest import Content, Counts, Events, Manifest, Month, SourceFile
+from lake.manifest import CleaningRules, Content, Counts, Events, Manifest, Month, SourceFile
 from lake.publishing import publish, read_publication, write_dataset
 from lake.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
 from spark.cleaning import (
@@ -62,6 +62,7 @@ class RunSpec:
     """Whether every month is cleaned again, rather than those that new files touch."""
     reject_share: float
     """The largest share of a file's lines that may be rejected."""
+    rules: CleaningRules
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,9 @@ class EtlRun:
         self._tables = RunTables(spark, bucket, spec.run_id)
         self._published = read_publication(bucket)
         published = None if self._published is None else self._published.manifest
-        # Months of another schema version cannot be reused.
-        self._base = published if published is not None and published.schema_version == SCHEMA_VERSION else None
+        # Months of another schema version, or of other rules, cannot be reused.
+        is_base = published is not None and (published.schema_version, published.rules) == (SCHEMA_VERSION, spec.rules)
+        self._base = published if is_base else None
         self._base_months = {month.month: month for month in self._base.months} if self._base is not None else {}
         self._base_files = {file.sha256: file for file in self._base.raw_files} if self._base is not None else {}
 
@@ -147,6 +149,7 @@ class EtlRun:
             first_date=min(first for first, _ in days.values()),
             through_date=last_date,
             months=tuple(months),
+            rules=self._spec.rules,
             products=_reuse_files(self._base.products if self._base is not None else None, contents["products", ""]),
         )
 
@@ -216,7 +219,8 @@ class EtlRun:
         """The classified lines of these files, cached in one frame if there are any files, and their tallies."""
         if not files:
             return [], []
-        lines = classify_lines(raw_lines(self._spark, files)).persist()
+        rules = self._spec.rules
+        lines = classify_lines(raw_lines(self._spark, files, rules.future_days), rules.first_date).persist()
         try:
             return [lines], [Tally(*row) for row in tallies(lines).collect()]
         except (Py4JJavaError, PySparkException) as error:

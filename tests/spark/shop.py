@@ -13,9 +13,9 @@ from minio.credentials.providers import StaticProvider
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lake.bucket import connect
-from lake.manifest import Manifest
+from lake.manifest import CleaningRules, Manifest
 from lake.publishing import read_publication
-from lake.schemas import TABLES
+from lake.schemas import CLEANING_VERSION, TABLES
 from spark.land import land
 from spark.run import EtlRun, RunSpec
 from spark.tables import RunTables
@@ -92,6 +92,7 @@ class Shop:
             through_date=through,
             full=full,
             reject_share=reject_share,
+            rules=CleaningRules(version=CLEANING_VERSION),
         )
         return EtlRun(spec, self.session(), self.bucket)
 

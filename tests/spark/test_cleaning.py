@@ -1,20 +1,22 @@
 """Which lines are sale lines, and the reject reason of every other."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
 from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
 
 from lake.schemas import RAW_COLUMNS
-from spark.cleaning import classify_lines, parse_fields
+from spark.cleaning import END, classify_lines, parse_fields
 from tests.spark.shop import line
 
 
 def classify(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COLUMNS) -> list[Row]:
     rows = [("file", 0, place, text) for place, text in enumerate(lines)]
     frame = spark.createDataFrame(rows, "path string, block bigint, index bigint, line string")
-    return classify_lines(parse_fields(frame, header)).orderBy("index").collect()
+    dated = parse_fields(frame, header).withColumn(END, F.lit(date(2026, 11, 25)))
+    return classify_lines(dated, date(2000, 1, 1)).orderBy("index").collect()
 
 
 def test_a_sale_line_is_trimmed_and_typed_and_not_stored_as_text(spark: SparkSession) -> None:
@@ -27,6 +29,23 @@ def test_a_sale_line_is_trimmed_and_typed_and_not_stored_as_text(spark: SparkSes
 def test_a_sale_without_a_customer_is_a_sale(spark: SparkSession) -> None:
     [row] = classify(spark, line(customer=""))
     assert (row.reason, row.customer_number) == (None, None)
+
+
+def test_numbers_that_a_spreadsheet_has_made_fractions_are_whole(spark: SparkSession) -> None:
+    rows = classify(spark, *(line(customer=text, quantity=text) for text in ("13085", "13085.0", "13085.00", "13085.")))
+    assert {(row.reason, row.customer_number, row.quantity) for row in rows} == {(None, "13085", 13085)}
+    [other] = classify(spark, line(customer="AB.0"))
+    assert other.customer_number == "AB.0"
+
+
+def test_a_line_may_begin_with_a_byte_order_mark_and_hold_no_break_spaces(spark: SparkSession) -> None:
+    [row] = classify(spark, "\ufeff" + line(quantity="\u00a06 ", customer="12345\u00a0", time="\u00a02011-01-03 10:00:00"))
+    assert (row.reason, row.invoice, row.quantity, row.customer_number) == (None, "500001", 6, "12345")
+
+
+def test_the_limits_of_numbers_and_dates_are_sales(spark: SparkSession) -> None:
+    lines = [line(quantity=1_000_000, price="21474836.47"), line(price="0.0001", time="2000-01-01"), line(time="2026-11-24 23:59:59")]
+    assert [row.reason for row in classify(spark, *lines)] == [None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -44,6 +63,27 @@ def test_a_sale_without_a_customer_is_a_sale(spark: SparkSession) -> None:
         ("stock_code", line(product="gift_0001_20")),
         ("date", line(time="yesterday")),
         ("date", line(time="2011-02-30 10:00:00")),
+        ("date", line(time="20111-01-03 10:00:00")),
+        ("date", line(time="40546")),
+        ("date", line(time="0000-02-05 10:00:00")),
+        ("date", line(time="0211-01-03 10:00:00")),
+        ("date", line(time="-2011-01-03 10:00:00")),
+        ("date", line(time="294248-01-01 00:00:00")),
+        ("date", line(time="1999-12-31 23:59:59")),
+        ("date", line(time="2026-11-25 00:00:00")),
+        ("quantity", line(quantity=1_000_001)),
+        ("quantity", line(quantity="5012345678900")),
+        ("quantity", line(quantity="6.01")),
+        ("price", line(price="5012345678900")),
+        ("price", line(price="50123457")),
+        ("price", line(price="21474836.48")),
+        ("price", line(price="1e999999999")),
+        ("price", line(price="1e-999999999")),
+        ("price", line(price="NaN")),
+        ("columns", "," * 30_000),
+        ("columns", line(name="x" * 30_000)),
+        ("header", "\ufeff" + ",".join(RAW_COLUMNS)),
+        ("header", ",".join(f"{column}\u00a0" for column in RAW_COLUMNS)),
         ("columns", "500001,10001,GLASS JAR"),
         ("columns", f"{line()},more"),
         ("columns", '500001,10001,"GLASS JAR,1,2011-01-03 10:00:00,2.5,12345,United Kingdom'),

@@ -139,6 +139,10 @@ def test_a_file_with_too_many_rejects_fails_the_run_and_the_data_stays(shop: Sho
         ("header.csv", f"{HEADER}\n".encode(), "is empty below its header"),
         ("picture.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is no CSV file"),
         ("page.html", b"<html>\n<p>Hello, you</p>\n", "is no CSV file of sales"),
+        ("endless.csv", b"ZX+zrZv/" * 200_000, "is no CSV file of sales: its first line is longer than"),
+        ("mac.csv", f"{HEADER}\r{line()}\r".encode(), "has lines that end in CR alone"),
+        ("ragged.csv", f"{HEADER}\n{line()},\n{line()},\n".encode(), "has no line with as many fields as its header"),
+        ("Alice's cut.csv.gz", PACKED[:-3_000], "is cut off or damaged"),
     ],
 )
 def test_an_unreadable_file_is_named_and_the_data_stays(shop: Shop, name: str, content: bytes, fault: str) -> None:
@@ -157,6 +161,55 @@ def test_a_packed_file_that_was_not_landed_is_read_too(shop: Shop) -> None:
     [file] = manifest.raw_files
     assert (file.name, file.extra_columns) == ("odd name [1].csv.gz", ("Till",))
     assert values(shop.rows("rejects"), "number") == [(3,)]
+
+
+# As data frames, spreadsheets and databases export them, after public bug reports.
+YEARS = ("20111-01-03", "40546", "0000-02-05", "0001-01-01", "0211-01-03", "-2011-01-03", "294248-01-01", "2026-11-25")
+UNPRINTABLE = (
+    "GLASS\x00JAR",
+    "GLASS\x07 BELL",
+    "GLASS JAR\x1a",
+    "GLASS\x7fJAR",
+    "GLASS\tJAR",
+    "GLASS\x85JAR",
+    "GLASS\u2028JAR",
+    "\x01\x02\x03",
+)
+NAMES = ("Alice's & Bob; $HOME `ls` 100%20 [1]{2}*?^.csv", 'quo"te #1+2,3.csv', "äöü 売上.csv")
+
+
+def test_no_line_ends_the_job_and_the_manifest_adds_up(shop: Shop) -> None:
+    dated = [line(time=f"{year} 10:00:00") for year in YEARS]
+    named = [line(product=f"3000{number}", name=name) for number, name in enumerate(UNPRINTABLE)]
+    numbers = [line(price="5012345678900"), line(price="50123457"), line(quantity="1e9"), line(quantity=2**31)]
+    shop.land(
+        line(), *dated, *named, *numbers, "," * 30_000, f"\ufeff{HEADER}", f"\ufeff{line()}", line(customer="12345.0", quantity="1.0")
+    )
+    manifest, _ = shop.run()
+    assert manifest.counts.refused == {"columns": 1, "date": len(YEARS), "header": 1, "price": 2, "quantity": 2}
+    assert manifest.counts.sale_lines == len(UNPRINTABLE) + 3
+    assert manifest.counts.lines_in == len(UNPRINTABLE) + len(YEARS) + 9
+    assert values(shop.rows("interactions"), "customer_number", "product_id", "quantity")[0] == ("12345", "10001", 1)
+    assert not any(ord(letter) < 32 or ord(letter) == 127 for row in shop.rows("products") for letter in row["name"])
+
+
+def test_files_of_any_name_that_were_not_landed_are_read(shop: Shop) -> None:
+    for number, name in enumerate(NAMES):
+        content = f"{HEADER},,\r\r\n{line(product=f'2000{number}')},,\r\r\n{line(price=0)},,\r\r\n"
+        shop.put(name, content.replace("Customer ID", "Customer\u00a0ID").replace("Invoice,", "\u00a0Invoice\u00a0,", 1).encode())
+    manifest, _ = shop.run()
+    assert {file.name for file in manifest.raw_files} == set(NAMES)
+    assert (manifest.counts.lines_in, manifest.counts.sale_lines) == (6, 3)
+    assert all(file.extra_columns == () for file in manifest.raw_files)
+
+
+def test_a_future_date_stays_a_reject_when_its_day_has_come(shop: Shop) -> None:
+    shop.land(line(), line(time="2011-01-09 10:00:00"), today=date(2011, 1, 4))
+    first, _ = shop.run()
+    assert (first.counts.sale_lines, first.counts.refused) == (1, {"date": 1})
+    shop.land(line(time="2011-01-09 10:00:00"), name="later.csv", today=date(2011, 1, 10))
+    second, _ = shop.run()
+    assert (second.counts.lines_in, second.counts.sale_lines, second.counts.refused) == (3, 2, {"date": 1})
 
 
 def test_without_raw_files_there_is_nothing_to_do(shop: Shop) -> None:

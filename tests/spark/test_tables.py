@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lake.schemas import SALES, ddl
@@ -60,6 +61,35 @@ def test_a_product_has_the_name_that_most_of_its_lines_give(spark: SparkSession)
     lines = sales(spark, *({"description": name} for name in names))
     [row] = products(lines, read_taxonomy()).collect()
     assert (row["name"], row["category"]) == ("GLASS JAR", "Kitchen and dining")
+
+
+@pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        ("GLASS\x00JAR", "GLASS JAR"),
+        ("GLASS\x07 BELL\x1a", "GLASS BELL"),
+        ("GLASS\x7f\tJAR", "GLASS JAR"),
+        ("GLASS\x85JAR", "GLASS JAR"),
+        ("GLASS\u2028JAR", "GLASS JAR"),
+        ("\x01\x02\x03", "10001"),
+    ],
+)
+def test_a_name_has_no_control_characters(spark: SparkSession, description: str, name: str) -> None:
+    [row] = products(sales(spark, {"description": description}), read_taxonomy()).collect()
+    assert row["name"] == name
+
+
+def test_a_name_of_control_characters_is_chosen_only_if_there_is_no_other(spark: SparkSession) -> None:
+    [row] = products(sales(spark, {"description": "\x01"}, {"description": "\x01"}, {"description": "JAR"}), read_taxonomy()).collect()
+    assert row["name"] == "JAR"
+
+
+def test_sums_beyond_a_bigint_do_not_end_the_job(spark: SparkSession) -> None:
+    lines = sales(spark, *[{"quantity": 1_000_000, "price": Decimal("21474836.47")}] * 50)
+    [row] = daily_sales(lines, date(2011, 1, 4)).collect()
+    assert (row["units"], row["revenue"]) == (50_000_000, pytest.approx(50 * 21474836.47e6))
+    [product] = products(lines, read_taxonomy()).collect()
+    assert (product["price_cents"], product["stock"]) == (2**31 - 1, 400_000_000)
 
 
 def test_a_price_is_the_median_of_the_last_90_days(spark: SparkSession) -> None:
