@@ -22,7 +22,8 @@ def submit_arguments() -> str:
     if not S3A.exists():
         pom = ROOT / "compose" / "hadoop" / "s3a-pom.xml"
         subprocess.run(["mvn", "-q", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={S3A}"], check=True)
-    options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    # One JVM compiles the plans of all tests, which are more than its default for the first compiler alone holds.
+    options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
     return (
         f"--master local[2] --driver-memory 480m --driver-class-path {S3A}/* --driver-java-options '{options}' "
         "--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.log.level=ERROR"

@@ -11,6 +11,7 @@ spark = SparkSession.builder.getOrCreate()
 numbers = spark.range(100).repartition(2).cache()
 numbers.count()
 # It has an executor now. It has to survive failures of the cluster while it waits.
+Path(f"{go}.awaited").touch()
 while not Path(go).exists():
     time.sleep(0.1)
 numbers.write.parquet(output)

@@ -26,6 +26,8 @@ def application(yarn: Yarn, go: Path) -> Iterator[str]:
     """A running application in cluster mode with an executor; it continues when `go` exists."""
     identity = yarn.submit(str(Path(__file__).with_name("application.py")), str(go), f"s3a://lake/{OUTPUT}")
     wait(lambda: yarn.application(identity).get("runningContainers", 0) == 2, f"{identity} to run")
+    # Its executor has run tasks: one that YARN is still starting could be lost with its node.
+    wait(go.with_name(f"{go.name}.awaited").exists, f"{identity} to wait")
     yield identity
     go.touch()
     yarn.outcome(identity)
