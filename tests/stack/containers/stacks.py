@@ -1,7 +1,6 @@
 """The two Compose stacks on a Docker engine, with a project, ports, settings and secrets of their own."""
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterable
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.engines.ports import free_port
 
 FOLDER = Path(__file__).resolve().parents[3] / "compose"
 MLOPS, HADOOP = (FOLDER / f"docker-compose-{name}.yml" for name in ("mlops", "hadoop"))
@@ -122,10 +123,3 @@ def run(*command: str, text: str = "") -> str:
         print(process.stdout[-3000:], process.stderr[-3000:])
     process.check_returncode()
     return process.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
