@@ -22,6 +22,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Availability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AvailabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Availability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AVAILABILITY_UNSPECIFIED: _Availability.ValueType  # 0
+    """Not specified: the default of the field."""
+    AVAILABILITY_IN_STOCK: _Availability.ValueType  # 1
+    """Only products that are in stock."""
+    AVAILABILITY_SOLD_OUT: _Availability.ValueType  # 2
+    """Only products that are sold out."""
+    AVAILABILITY_ANY: _Availability.ValueType  # 3
+    """Products that are in stock and those that are sold out."""
+
+class Availability(_Availability, metaclass=_AvailabilityEnumTypeWrapper):
+    """Which products a list contains by their stock. What an unspecified value means is stated beside each field."""
+
+AVAILABILITY_UNSPECIFIED: Availability.ValueType  # 0
+"""Not specified: the default of the field."""
+AVAILABILITY_IN_STOCK: Availability.ValueType  # 1
+"""Only products that are in stock."""
+AVAILABILITY_SOLD_OUT: Availability.ValueType  # 2
+"""Only products that are sold out."""
+AVAILABILITY_ANY: Availability.ValueType  # 3
+"""Products that are in stock and those that are sold out."""
+Global___Availability: _TypeAlias = Availability  # noqa: Y015
+
 class _ChangeKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
