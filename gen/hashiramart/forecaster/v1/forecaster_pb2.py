@@ -24,51 +24,62 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from hashiramart.access.v1 import access_pb2 as hashiramart_dot_access_dot_v1_dot_access__pb2
 from hashiramart.model.v1 import model_pb2 as hashiramart_dot_model_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*hashiramart/forecaster/v1/forecaster.proto\x12\x19hashiramart.forecaster.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\"hashiramart/access/v1/access.proto\x1a hashiramart/model/v1/model.proto\"\xab\x03\n\x14\x46orecastSalesRequest\x12 \n\x0chorizon_days\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xb6\x01(\x00\x12\x45\n\x0bgranularity\x18\x02 \x01(\x0e\x32&.hashiramart.forecaster.v1.GranularityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12;\n\x06metric\x18\x03 \x01(\x0e\x32!.hashiramart.forecaster.v1.MetricB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\nproduct_id\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$H\x00\x12)\n\x08\x63\x61tegory\x18\x05 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12(\n\x07\x63ountry\x18\x06 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12\"\n\x06levels\x18\x07 \x03(\x05\x42\x12\xbaH\x0f\x92\x01\x0c\x10\x05\x18\x01\"\x06\x1a\x04\x18\x63(\x01\x12%\n\x0chistory_days\x18\x08 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe3\x05(\x00H\x01\x88\x01\x01\x42\x07\n\x05scopeB\x0f\n\r_history_days\"3\n\x04\x42\x61nd\x12\r\n\x05level\x18\x01 \x01(\x05\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\"~\n\rForecastPoint\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\tday_count\x18\x02 \x01(\x05\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x0e\n\x06median\x18\x04 \x01(\x01\x12.\n\x05\x62\x61nds\x18\x05 \x03(\x0b\x32\x1f.hashiramart.forecaster.v1.Band\">\n\x0cHistoryPoint\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\tday_count\x18\x02 \x01(\x05\x12\r\n\x05value\x18\x03 \x01(\x01\"\xc4\x02\n\x15\x46orecastSalesResponse\x12\x38\n\x06points\x18\x01 \x03(\x0b\x32(.hashiramart.forecaster.v1.ForecastPoint\x12\x38\n\x07history\x18\x02 \x03(\x0b\x32\'.hashiramart.forecaster.v1.HistoryPoint\x12\x19\n\x11\x64\x61ta_through_date\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x31\n\x06metric\x18\x05 \x01(\x0e\x32!.hashiramart.forecaster.v1.Metric\x12;\n\x0bgranularity\x18\x06 \x01(\x0e\x32&.hashiramart.forecaster.v1.Granularity\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\"\x8a\x02\n\x16\x45xplainForecastRequest\x12 \n\x0chorizon_days\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xb6\x01(\x00\x12;\n\x06metric\x18\x02 \x01(\x0e\x32!.hashiramart.forecaster.v1.MetricB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\nproduct_id\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$H\x00\x12)\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12(\n\x07\x63ountry\x18\x05 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x42\x07\n\x05scope\"=\n\x0c\x43ontribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x01\"~\n\x0e\x44\x61yExplanation\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x03 \x01(\x01\x12>\n\rcontributions\x18\x04 \x03(\x0b\x32\'.hashiramart.forecaster.v1.Contribution\"\x8c\x01\n\x17\x45xplainForecastResponse\x12?\n\x0c\x65xplanations\x18\x01 \x03(\x0b\x32).hashiramart.forecaster.v1.DayExplanation\x12\x19\n\x11\x64\x61ta_through_date\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\"\xe4\x01\n\x12GetBacktestRequest\x12;\n\x06metric\x18\x01 \x01(\x0e\x32!.hashiramart.forecaster.v1.MetricB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\nproduct_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$H\x00\x12)\n\x08\x63\x61tegory\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12(\n\x07\x63ountry\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x42\x07\n\x05scope\"+\n\x08\x43overage\x12\r\n\x05level\x18\x01 \x01(\x05\x12\x10\n\x08measured\x18\x02 \x01(\x01\"\x90\x01\n\rBacktestPoint\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x13\n\x0borigin_date\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x03 \x01(\x01\x12\x0c\n\x04mean\x18\x04 \x01(\x01\x12\x0e\n\x06median\x18\x05 \x01(\x01\x12.\n\x05\x62\x61nds\x18\x06 \x03(\x0b\x32\x1f.hashiramart.forecaster.v1.Band\"\xe8\x01\n\x08\x42\x61\x63ktest\x12\x11\n\x04mase\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05rmsse\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04\x62ias\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x35\n\x08\x63overage\x18\x04 \x03(\x0b\x32#.hashiramart.forecaster.v1.Coverage\x12\x38\n\x06points\x18\x05 \x03(\x0b\x32(.hashiramart.forecaster.v1.BacktestPoint\x12\x15\n\rmodel_version\x18\x06 \x01(\tB\x07\n\x05_maseB\x08\n\x06_rmsseB\x07\n\x05_bias*F\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x10\n\x0cMETRIC_UNITS\x10\x01\x12\x12\n\x0eMETRIC_REVENUE\x10\x02*l\n\x0bGranularity\x12\x1b\n\x17GRANULARITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fGRANULARITY_DAY\x10\x01\x12\x14\n\x10GRANULARITY_WEEK\x10\x02\x12\x15\n\x11GRANULARITY_MONTH\x10\x03\x32\x98\x08\n\x11\x46orecasterService\x12\x93\x01\n\rForecastSales\x12/.hashiramart.forecaster.v1.ForecastSalesRequest\x1a\x30.hashiramart.forecaster.v1.ForecastSalesResponse\"\x1f\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/forecasts/sales\x12\xa5\x01\n\x0f\x45xplainForecast\x12\x31.hashiramart.forecaster.v1.ExplainForecastRequest\x1a\x32.hashiramart.forecaster.v1.ExplainForecastResponse\"+\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1e\x12\x1c/forecasts/sales/explanation\x12\x8b\x01\n\x0bGetBacktest\x12-.hashiramart.forecaster.v1.GetBacktestRequest\x1a#.hashiramart.forecaster.v1.Backtest\"(\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/forecasts/sales/backtest\x12\x9a\x01\n\x08GetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"J\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02=\x12\x12/models/forecasterZ\'\x12%/models/forecaster/versions/{version}\x12\x8b\x01\n\nListModels\x12\'.hashiramart.model.v1.ListModelsRequest\x1a(.hashiramart.model.v1.ListModelsResponse\"*\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/models/forecaster/versions\x12\x84\x01\n\x0cPromoteModel\x12).hashiramart.model.v1.PromoteModelRequest\x1a\x1b.hashiramart.model.v1.Model\",\x90\x02\x02\xe8\xc7\x18\x04\x82\xd3\xe4\x93\x02\x1f\"\x1a/models/forecaster:promote:\x01*\x12\x84\x01\n\rRollbackModel\x12*.hashiramart.model.v1.RollbackModelRequest\x1a\x1b.hashiramart.model.v1.Model\"*\xe8\xc7\x18\x04\x82\xd3\xe4\x93\x02 \"\x1b/models/forecaster:rollback:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*hashiramart/forecaster/v1/forecaster.proto\x12\x19hashiramart.forecaster.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\"hashiramart/access/v1/access.proto\x1a hashiramart/model/v1/model.proto\"\x89\x01\n\x0e\x46orecastSeries\x12\x35\n\x05level\x18\x01 \x01(\x0e\x32&.hashiramart.forecaster.v1.SeriesLevel\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nfirst_date\x18\x04 \x01(\t\x12\x11\n\tlast_date\x18\x05 \x01(\t\"\xbf\x01\n\x19ListForecastSeriesRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x43\n\x05level\x18\x03 \x01(\x0e\x32&.hashiramart.forecaster.v1.SeriesLevelB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\x06prefix\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"\xb5\x01\n\x1aListForecastSeriesResponse\x12\x39\n\x06series\x18\x01 \x03(\x0b\x32).hashiramart.forecaster.v1.ForecastSeries\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x19\n\x11\x64\x61ta_through_date\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x11\n\ttime_zone\x18\x05 \x01(\t\"\xcb\x03\n\x14\x46orecastSalesRequest\x12$\n\x0chorizon_days\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xb6\x01(\x00\x12I\n\x0bgranularity\x18\x02 \x01(\x0e\x32&.hashiramart.forecaster.v1.GranularityB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x06metric\x18\x03 \x01(\x0e\x32!.hashiramart.forecaster.v1.MetricB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\nproduct_id\x18\x04 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$H\x00\x12-\n\x08\x63\x61tegory\x18\x05 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12,\n\x07\x63ountry\x18\x06 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12&\n\x06levels\x18\x07 \x03(\x05\x42\x16\xe2\x41\x01\x01\xbaH\x0f\x92\x01\x0c\x10\x05\x18\x01\"\x06\x1a\x04\x18\x63(\x01\x12)\n\x0chistory_days\x18\x08 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xe3\x05(\x00H\x01\x88\x01\x01\x42\x07\n\x05scopeB\x0f\n\r_history_days\"3\n\x04\x42\x61nd\x12\r\n\x05level\x18\x01 \x01(\x05\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\"~\n\rForecastPoint\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\tday_count\x18\x02 \x01(\x05\x12\x0c\n\x04mean\x18\x03 \x01(\x01\x12\x0e\n\x06median\x18\x04 \x01(\x01\x12.\n\x05\x62\x61nds\x18\x05 \x03(\x0b\x32\x1f.hashiramart.forecaster.v1.Band\">\n\x0cHistoryPoint\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x11\n\tday_count\x18\x02 \x01(\x05\x12\r\n\x05value\x18\x03 \x01(\x01\"\xd7\x02\n\x15\x46orecastSalesResponse\x12\x38\n\x06points\x18\x01 \x03(\x0b\x32(.hashiramart.forecaster.v1.ForecastPoint\x12\x38\n\x07history\x18\x02 \x03(\x0b\x32\'.hashiramart.forecaster.v1.HistoryPoint\x12\x19\n\x11\x64\x61ta_through_date\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x31\n\x06metric\x18\x05 \x01(\x0e\x32!.hashiramart.forecaster.v1.Metric\x12;\n\x0bgranularity\x18\x06 \x01(\x0e\x32&.hashiramart.forecaster.v1.Granularity\x12\x15\n\rcurrency_code\x18\x07 \x01(\t\x12\x11\n\ttime_zone\x18\x08 \x01(\t\"\x9e\x02\n\x16\x45xplainForecastRequest\x12$\n\x0chorizon_days\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x01\x01\xbaH\x07\x1a\x05\x18\xb6\x01(\x00\x12?\n\x06metric\x18\x02 \x01(\x0e\x32!.hashiramart.forecaster.v1.MetricB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\nproduct_id\x18\x03 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$H\x00\x12-\n\x08\x63\x61tegory\x18\x04 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12,\n\x07\x63ountry\x18\x05 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x42\x07\n\x05scope\"=\n\x0c\x43ontribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0e\n\x06\x61mount\x18\x03 \x01(\x01\"~\n\x0e\x44\x61yExplanation\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x10\n\x08\x62\x61seline\x18\x03 \x01(\x01\x12>\n\rcontributions\x18\x04 \x03(\x0b\x32\'.hashiramart.forecaster.v1.Contribution\"\x9f\x01\n\x17\x45xplainForecastResponse\x12?\n\x0c\x65xplanations\x18\x01 \x03(\x0b\x32).hashiramart.forecaster.v1.DayExplanation\x12\x19\n\x11\x64\x61ta_through_date\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12\x11\n\ttime_zone\x18\x04 \x01(\t\"\xf4\x01\n\x12GetBacktestRequest\x12?\n\x06metric\x18\x01 \x01(\x0e\x32!.hashiramart.forecaster.v1.MetricB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x37\n\nproduct_id\x18\x02 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{1,64}$H\x00\x12-\n\x08\x63\x61tegory\x18\x03 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x12,\n\x07\x63ountry\x18\x04 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$H\x00\x42\x07\n\x05scope\"+\n\x08\x43overage\x12\r\n\x05level\x18\x01 \x01(\x05\x12\x10\n\x08measured\x18\x02 \x01(\x01\"\x90\x01\n\rBacktestPoint\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\x13\n\x0borigin_date\x18\x02 \x01(\t\x12\x0e\n\x06\x61\x63tual\x18\x03 \x01(\x01\x12\x0c\n\x04mean\x18\x04 \x01(\x01\x12\x0e\n\x06median\x18\x05 \x01(\x01\x12.\n\x05\x62\x61nds\x18\x06 \x03(\x0b\x32\x1f.hashiramart.forecaster.v1.Band\"\xfb\x01\n\x08\x42\x61\x63ktest\x12\x11\n\x04mase\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05rmsse\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04\x62ias\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x35\n\x08\x63overage\x18\x04 \x03(\x0b\x32#.hashiramart.forecaster.v1.Coverage\x12\x38\n\x06points\x18\x05 \x03(\x0b\x32(.hashiramart.forecaster.v1.BacktestPoint\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x11\n\ttime_zone\x18\x07 \x01(\tB\x07\n\x05_maseB\x08\n\x06_rmsseB\x07\n\x05_bias*F\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\x10\n\x0cMETRIC_UNITS\x10\x01\x12\x12\n\x0eMETRIC_REVENUE\x10\x02*l\n\x0bGranularity\x12\x1b\n\x17GRANULARITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fGRANULARITY_DAY\x10\x01\x12\x14\n\x10GRANULARITY_WEEK\x10\x02\x12\x15\n\x11GRANULARITY_MONTH\x10\x03*\x91\x01\n\x0bSeriesLevel\x12\x1c\n\x18SERIES_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n\x11SERIES_LEVEL_SHOP\x10\x01\x12\x19\n\x15SERIES_LEVEL_CATEGORY\x10\x02\x12\x18\n\x14SERIES_LEVEL_COUNTRY\x10\x03\x12\x18\n\x14SERIES_LEVEL_PRODUCT\x10\x04\x32\xc1\t\n\x11\x46orecasterService\x12\xa3\x01\n\x12ListForecastSeries\x12\x34.hashiramart.forecaster.v1.ListForecastSeriesRequest\x1a\x35.hashiramart.forecaster.v1.ListForecastSeriesResponse\" \x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x13\x12\x11/forecasts/series\x12\x93\x01\n\rForecastSales\x12/.hashiramart.forecaster.v1.ForecastSalesRequest\x1a\x30.hashiramart.forecaster.v1.ForecastSalesResponse\"\x1f\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/forecasts/sales\x12\xa5\x01\n\x0f\x45xplainForecast\x12\x31.hashiramart.forecaster.v1.ExplainForecastRequest\x1a\x32.hashiramart.forecaster.v1.ExplainForecastResponse\"+\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1e\x12\x1c/forecasts/sales/explanation\x12\x8b\x01\n\x0bGetBacktest\x12-.hashiramart.forecaster.v1.GetBacktestRequest\x1a#.hashiramart.forecaster.v1.Backtest\"(\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1b\x12\x19/forecasts/sales/backtest\x12\x9a\x01\n\x08GetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"J\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02=\x12\x12/models/forecasterZ\'\x12%/models/forecaster/versions/{version}\x12\x8b\x01\n\nListModels\x12\'.hashiramart.model.v1.ListModelsRequest\x1a(.hashiramart.model.v1.ListModelsResponse\"*\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1d\x12\x1b/models/forecaster/versions\x12\x84\x01\n\x0cPromoteModel\x12).hashiramart.model.v1.PromoteModelRequest\x1a\x1b.hashiramart.model.v1.Model\",\x90\x02\x02\xe8\xc7\x18\x04\x82\xd3\xe4\x93\x02\x1f\"\x1a/models/forecaster:promote:\x01*\x12\x87\x01\n\rRollbackModel\x12*.hashiramart.model.v1.RollbackModelRequest\x1a\x1b.hashiramart.model.v1.Model\"-\x90\x02\x02\xe8\xc7\x18\x04\x82\xd3\xe4\x93\x02 \"\x1b/models/forecaster:rollback:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.forecaster.v1.forecaster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\010'
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['level']._loaded_options = None
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['level']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['prefix']._loaded_options = None
+  _globals['_LISTFORECASTSERIESREQUEST'].fields_by_name['prefix']._serialized_options = b'\342A\001\001\272H\004r\002\030@'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['horizon_days']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['horizon_days']._serialized_options = b'\272H\007\032\005\030\266\001(\000'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['horizon_days']._serialized_options = b'\342A\001\001\272H\007\032\005\030\266\001(\000'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['granularity']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['granularity']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['granularity']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['metric']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['metric']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['metric']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['product_id']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['product_id']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\001\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['category']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['category']._serialized_options = b'\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['category']._serialized_options = b'\342A\001\001\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['country']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['country']._serialized_options = b'\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['country']._serialized_options = b'\342A\001\001\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['levels']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['levels']._serialized_options = b'\272H\017\222\001\014\020\005\030\001\"\006\032\004\030c(\001'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['levels']._serialized_options = b'\342A\001\001\272H\017\222\001\014\020\005\030\001\"\006\032\004\030c(\001'
   _globals['_FORECASTSALESREQUEST'].fields_by_name['history_days']._loaded_options = None
-  _globals['_FORECASTSALESREQUEST'].fields_by_name['history_days']._serialized_options = b'\272H\007\032\005\030\343\005(\000'
+  _globals['_FORECASTSALESREQUEST'].fields_by_name['history_days']._serialized_options = b'\342A\001\001\272H\007\032\005\030\343\005(\000'
   _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['horizon_days']._loaded_options = None
-  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['horizon_days']._serialized_options = b'\272H\007\032\005\030\266\001(\000'
+  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['horizon_days']._serialized_options = b'\342A\001\001\272H\007\032\005\030\266\001(\000'
   _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['metric']._loaded_options = None
-  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['metric']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['metric']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['product_id']._loaded_options = None
-  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['product_id']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
+  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\001\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
   _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['category']._loaded_options = None
-  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['category']._serialized_options = b'\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['category']._serialized_options = b'\342A\001\001\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
   _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['country']._loaded_options = None
-  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['country']._serialized_options = b'\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_EXPLAINFORECASTREQUEST'].fields_by_name['country']._serialized_options = b'\342A\001\001\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
   _globals['_GETBACKTESTREQUEST'].fields_by_name['metric']._loaded_options = None
-  _globals['_GETBACKTESTREQUEST'].fields_by_name['metric']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_GETBACKTESTREQUEST'].fields_by_name['metric']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_GETBACKTESTREQUEST'].fields_by_name['product_id']._loaded_options = None
-  _globals['_GETBACKTESTREQUEST'].fields_by_name['product_id']._serialized_options = b'\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
+  _globals['_GETBACKTESTREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\001\272H\032r\0302\026^[A-Za-z0-9._-]{1,64}$'
   _globals['_GETBACKTESTREQUEST'].fields_by_name['category']._loaded_options = None
-  _globals['_GETBACKTESTREQUEST'].fields_by_name['category']._serialized_options = b'\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_GETBACKTESTREQUEST'].fields_by_name['category']._serialized_options = b'\342A\001\001\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
   _globals['_GETBACKTESTREQUEST'].fields_by_name['country']._loaded_options = None
-  _globals['_GETBACKTESTREQUEST'].fields_by_name['country']._serialized_options = b'\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_GETBACKTESTREQUEST'].fields_by_name['country']._serialized_options = b'\342A\001\001\272H\022r\020\020\001\030@2\n^[^\\x00]*$'
+  _globals['_FORECASTERSERVICE'].methods_by_name['ListForecastSeries']._loaded_options = None
+  _globals['_FORECASTERSERVICE'].methods_by_name['ListForecastSeries']._serialized_options = b'\220\002\001\350\307\030\003\202\323\344\223\002\023\022\021/forecasts/series'
   _globals['_FORECASTERSERVICE'].methods_by_name['ForecastSales']._loaded_options = None
   _globals['_FORECASTERSERVICE'].methods_by_name['ForecastSales']._serialized_options = b'\220\002\001\350\307\030\003\202\323\344\223\002\022\022\020/forecasts/sales'
   _globals['_FORECASTERSERVICE'].methods_by_name['ExplainForecast']._loaded_options = None
@@ -82,37 +93,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORECASTERSERVICE'].methods_by_name['PromoteModel']._loaded_options = None
   _globals['_FORECASTERSERVICE'].methods_by_name['PromoteModel']._serialized_options = b'\220\002\002\350\307\030\004\202\323\344\223\002\037\"\032/models/forecaster:promote:\001*'
   _globals['_FORECASTERSERVICE'].methods_by_name['RollbackModel']._loaded_options = None
-  _globals['_FORECASTERSERVICE'].methods_by_name['RollbackModel']._serialized_options = b'\350\307\030\004\202\323\344\223\002 \"\033/models/forecaster:rollback:\001*'
-  _globals['_METRIC']._serialized_start=2465
-  _globals['_METRIC']._serialized_end=2535
-  _globals['_GRANULARITY']._serialized_start=2537
-  _globals['_GRANULARITY']._serialized_end=2645
-  _globals['_FORECASTSALESREQUEST']._serialized_start=203
-  _globals['_FORECASTSALESREQUEST']._serialized_end=630
-  _globals['_BAND']._serialized_start=632
-  _globals['_BAND']._serialized_end=683
-  _globals['_FORECASTPOINT']._serialized_start=685
-  _globals['_FORECASTPOINT']._serialized_end=811
-  _globals['_HISTORYPOINT']._serialized_start=813
-  _globals['_HISTORYPOINT']._serialized_end=875
-  _globals['_FORECASTSALESRESPONSE']._serialized_start=878
-  _globals['_FORECASTSALESRESPONSE']._serialized_end=1202
-  _globals['_EXPLAINFORECASTREQUEST']._serialized_start=1205
-  _globals['_EXPLAINFORECASTREQUEST']._serialized_end=1471
-  _globals['_CONTRIBUTION']._serialized_start=1473
-  _globals['_CONTRIBUTION']._serialized_end=1534
-  _globals['_DAYEXPLANATION']._serialized_start=1536
-  _globals['_DAYEXPLANATION']._serialized_end=1662
-  _globals['_EXPLAINFORECASTRESPONSE']._serialized_start=1665
-  _globals['_EXPLAINFORECASTRESPONSE']._serialized_end=1805
-  _globals['_GETBACKTESTREQUEST']._serialized_start=1808
-  _globals['_GETBACKTESTREQUEST']._serialized_end=2036
-  _globals['_COVERAGE']._serialized_start=2038
-  _globals['_COVERAGE']._serialized_end=2081
-  _globals['_BACKTESTPOINT']._serialized_start=2084
-  _globals['_BACKTESTPOINT']._serialized_end=2228
-  _globals['_BACKTEST']._serialized_start=2231
-  _globals['_BACKTEST']._serialized_end=2463
-  _globals['_FORECASTERSERVICE']._serialized_start=2648
-  _globals['_FORECASTERSERVICE']._serialized_end=3696
+  _globals['_FORECASTERSERVICE'].methods_by_name['RollbackModel']._serialized_options = b'\220\002\002\350\307\030\004\202\323\344\223\002 \"\033/models/forecaster:rollback:\001*'
+  _globals['_METRIC']._serialized_start=3141
+  _globals['_METRIC']._serialized_end=3211
+  _globals['_GRANULARITY']._serialized_start=3213
+  _globals['_GRANULARITY']._serialized_end=3321
+  _globals['_SERIESLEVEL']._serialized_start=3324
+  _globals['_SERIESLEVEL']._serialized_end=3469
+  _globals['_FORECASTSERIES']._serialized_start=236
+  _globals['_FORECASTSERIES']._serialized_end=373
+  _globals['_LISTFORECASTSERIESREQUEST']._serialized_start=376
+  _globals['_LISTFORECASTSERIESREQUEST']._serialized_end=567
+  _globals['_LISTFORECASTSERIESRESPONSE']._serialized_start=570
+  _globals['_LISTFORECASTSERIESRESPONSE']._serialized_end=751
+  _globals['_FORECASTSALESREQUEST']._serialized_start=754
+  _globals['_FORECASTSALESREQUEST']._serialized_end=1213
+  _globals['_BAND']._serialized_start=1215
+  _globals['_BAND']._serialized_end=1266
+  _globals['_FORECASTPOINT']._serialized_start=1268
+  _globals['_FORECASTPOINT']._serialized_end=1394
+  _globals['_HISTORYPOINT']._serialized_start=1396
+  _globals['_HISTORYPOINT']._serialized_end=1458
+  _globals['_FORECASTSALESRESPONSE']._serialized_start=1461
+  _globals['_FORECASTSALESRESPONSE']._serialized_end=1804
+  _globals['_EXPLAINFORECASTREQUEST']._serialized_start=1807
+  _globals['_EXPLAINFORECASTREQUEST']._serialized_end=2093
+  _globals['_CONTRIBUTION']._serialized_start=2095
+  _globals['_CONTRIBUTION']._serialized_end=2156
+  _globals['_DAYEXPLANATION']._serialized_start=2158
+  _globals['_DAYEXPLANATION']._serialized_end=2284
+  _globals['_EXPLAINFORECASTRESPONSE']._serialized_start=2287
+  _globals['_EXPLAINFORECASTRESPONSE']._serialized_end=2446
+  _globals['_GETBACKTESTREQUEST']._serialized_start=2449
+  _globals['_GETBACKTESTREQUEST']._serialized_end=2693
+  _globals['_COVERAGE']._serialized_start=2695
+  _globals['_COVERAGE']._serialized_end=2738
+  _globals['_BACKTESTPOINT']._serialized_start=2741
+  _globals['_BACKTESTPOINT']._serialized_end=2885
+  _globals['_BACKTEST']._serialized_start=2888
+  _globals['_BACKTEST']._serialized_end=3139
+  _globals['_FORECASTERSERVICE']._serialized_start=3472
+  _globals['_FORECASTERSERVICE']._serialized_end=4689
 # @@protoc_insertion_point(module_scope)

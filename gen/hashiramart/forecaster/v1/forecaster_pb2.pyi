@@ -71,6 +71,152 @@ GRANULARITY_MONTH: Granularity.ValueType  # 3
 """A calendar month."""
 Global___Granularity: _TypeAlias = Granularity  # noqa: Y015
 
+class _SeriesLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeriesLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SeriesLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERIES_LEVEL_UNSPECIFIED: _SeriesLevel.ValueType  # 0
+    """Not stated."""
+    SERIES_LEVEL_SHOP: _SeriesLevel.ValueType  # 1
+    """The whole shop."""
+    SERIES_LEVEL_CATEGORY: _SeriesLevel.ValueType  # 2
+    """A category."""
+    SERIES_LEVEL_COUNTRY: _SeriesLevel.ValueType  # 3
+    """A country."""
+    SERIES_LEVEL_PRODUCT: _SeriesLevel.ValueType  # 4
+    """A product."""
+
+class SeriesLevel(_SeriesLevel, metaclass=_SeriesLevelEnumTypeWrapper):
+    """The level of a series in the hierarchy of sales."""
+
+SERIES_LEVEL_UNSPECIFIED: SeriesLevel.ValueType  # 0
+"""Not stated."""
+SERIES_LEVEL_SHOP: SeriesLevel.ValueType  # 1
+"""The whole shop."""
+SERIES_LEVEL_CATEGORY: SeriesLevel.ValueType  # 2
+"""A category."""
+SERIES_LEVEL_COUNTRY: SeriesLevel.ValueType  # 3
+"""A country."""
+SERIES_LEVEL_PRODUCT: SeriesLevel.ValueType  # 4
+"""A product."""
+Global___SeriesLevel: _TypeAlias = SeriesLevel  # noqa: Y015
+
+@_typing.final
+class ForecastSeries(_message.Message):
+    """A series that can be forecast."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level."""
+    key: _builtins.str
+    """What a request names it by: a category, a country or a product's id. Empty for the shop."""
+    name: _builtins.str
+    """The name: the product's as it is in the catalogue now, else the key. Empty for the shop, for a product that the catalogue does not have,
+    and while the catalogue cannot be reached.
+    """
+    first_date: _builtins.str
+    """The first day with sales, `YYYY-MM-DD`. Empty if there were none."""
+    last_date: _builtins.str
+    """The last day with sales, `YYYY-MM-DD`. Empty if there were none."""
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        key: _builtins.str = ...,
+        name: _builtins.str = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "key", b"key", "last_date", b"last_date", "level", b"level", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastSeries: _TypeAlias = ForecastSeries  # noqa: Y015
+
+@_typing.final
+class ListForecastSeriesRequest(_message.Message):
+    """The request of ListForecastSeries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of series to return. 0 means 25; values above 100 are reduced to 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`."""
+    level: Global___SeriesLevel.ValueType
+    """Only series of this level. Unspecified means all."""
+    prefix: _builtins.str
+    """Only series whose key starts with this, whatever the case of its letters."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        level: Global___SeriesLevel.ValueType = ...,
+        prefix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastSeriesRequest: _TypeAlias = ListForecastSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ListForecastSeriesResponse(_message.Message):
+    """A page of series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    data_through_date: _builtins.str
+    """The last day of the sales, `YYYY-MM-DD`. Forecasts begin on the day after."""
+    model_version: _builtins.str
+    """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastSeries]:
+        """The series: by level, then by key."""
+
+    def __init__(
+        self,
+        *,
+        series: _abc.Iterable[Global___ForecastSeries] | None = ...,
+        next_page_token: _builtins.str = ...,
+        data_through_date: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "model_version", b"model_version", "next_page_token", b"next_page_token", "series", b"series", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastSeriesResponse: _TypeAlias = ListForecastSeriesResponse  # noqa: Y015
+
 @_typing.final
 class ForecastSalesRequest(_message.Message):
     """The request of ForecastSales. At most one of `product_id`, `category` and `country` is set; without any, the series is the whole shop."""
@@ -243,6 +389,7 @@ class ForecastSalesResponse(_message.Message):
     METRIC_FIELD_NUMBER: _builtins.int
     GRANULARITY_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     data_through_date: _builtins.str
     """The last day of the sales, `YYYY-MM-DD`. The forecast begins on the day after."""
     model_version: _builtins.str
@@ -253,6 +400,8 @@ class ForecastSalesResponse(_message.Message):
     """The length of a period."""
     currency_code: _builtins.str
     """The currency of revenue, three capital letters (ISO 4217). Empty for units."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
         """The forecast, period by period."""
@@ -271,10 +420,11 @@ class ForecastSalesResponse(_message.Message):
         metric: Global___Metric.ValueType = ...,
         granularity: Global___Granularity.ValueType = ...,
         currency_code: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -395,10 +545,13 @@ class ExplainForecastResponse(_message.Message):
     EXPLANATIONS_FIELD_NUMBER: _builtins.int
     DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     data_through_date: _builtins.str
     """The last day of the sales, `YYYY-MM-DD`."""
     model_version: _builtins.str
     """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___DayExplanation]:
         """The explanations, day by day."""
@@ -409,10 +562,11 @@ class ExplainForecastResponse(_message.Message):
         explanations: _abc.Iterable[Global___DayExplanation] | None = ...,
         data_through_date: _builtins.str = ...,
         model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "explanations", b"explanations", "model_version", b"model_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "explanations", b"explanations", "model_version", b"model_version", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -536,6 +690,7 @@ class Backtest(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     mase: _builtins.float
     """The mean absolute scaled error (MASE) of the median: relative to the in-sample error of the seasonal naive forecast. Below 1 is better.
     Not set if the naive forecast made no error, as for a product that is too new.
@@ -546,6 +701,8 @@ class Backtest(_message.Message):
     """The mean error relative to the mean of the actual sales: 0.1 means that forecasts were a tenth too high. Not set without sales."""
     model_version: _builtins.str
     """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def coverage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Coverage]:
         """The coverage of the bands."""
@@ -563,10 +720,11 @@ class Backtest(_message.Message):
         coverage: _abc.Iterable[Global___Coverage] | None = ...,
         points: _abc.Iterable[Global___BacktestPoint] | None = ...,
         model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "mase", b"mase", "rmsse", b"rmsse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "coverage", b"coverage", "mase", b"mase", "model_version", b"model_version", "points", b"points", "rmsse", b"rmsse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "coverage", b"coverage", "mase", b"mase", "model_version", b"model_version", "points", b"points", "rmsse", b"rmsse", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bias: _TypeAlias = _typing.Literal["bias"]  # noqa: Y015
     _WhichOneofArgType__bias: _TypeAlias = _typing.Literal["_bias", b"_bias"]  # noqa: Y015

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hashiramart/model/v1/model.proto\x12\x14hashiramart.model.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cpromote_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06recipe\x18\x06 \x01(\t\x12\x19\n\x11\x64\x61ta_through_date\x18\x07 \x01(\t\x12\x39\n\x07metrics\x18\x08 \x03(\x0b\x32(.hashiramart.model.v1.Model.MetricsEntry\x12(\n\x04gate\x18\t \x01(\x0b\x32\x1a.hashiramart.model.v1.Gate\x12.\n\x07lineage\x18\n \x01(\x0b\x32\x1d.hashiramart.model.v1.Lineage\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"G\n\x04Gate\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12/\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1f.hashiramart.model.v1.GateCheck\"M\n\tGateCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x10\n\x08measured\x18\x03 \x01(\x01\x12\x10\n\x08required\x18\x04 \x01(\x01\"\x9f\x01\n\x07Lineage\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07run_url\x18\x02 \x01(\t\x12\x14\n\x0c\x64vc_revision\x18\x03 \x01(\t\x12\x11\n\tdata_hash\x18\x04 \x01(\t\x12\x0e\n\x06job_id\x18\x05 \x01(\t\x12\x12\n\netl_job_id\x18\x06 \x01(\t\x12\x11\n\traw_files\x18\x07 \x03(\t\x12\x13\n\x0b\x63ode_commit\x18\x08 \x01(\t\"7\n\x0fGetModelRequest\x12$\n\x07version\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\"M\n\x11ListModelsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.hashiramart.model.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x13PromoteModelRequest\x12(\n\x07version\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xbaH\x10r\x0e\x32\x0c^[0-9]{1,9}$\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"\x16\n\x14RollbackModelRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hashiramart/model/v1/model.proto\x12\x14hashiramart.model.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x03\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0f\n\x07serving\x18\x03 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\tpromotion\x18\x05 \x01(\x0b\x32\x1f.hashiramart.model.v1.Promotion\x12,\n\x06recipe\x18\x06 \x01(\x0e\x32\x1c.hashiramart.model.v1.Recipe\x12\x19\n\x11\x64\x61ta_through_date\x18\x07 \x01(\t\x12\x39\n\x07metrics\x18\x08 \x03(\x0b\x32(.hashiramart.model.v1.Model.MetricsEntry\x12(\n\x04gate\x18\t \x01(\x0b\x32\x1a.hashiramart.model.v1.Gate\x12.\n\x07lineage\x18\n \x01(\x0b\x32\x1d.hashiramart.model.v1.Lineage\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x86\x01\n\tPromotion\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0bpromoted_by\x18\x03 \x01(\t\x12\x18\n\x10replaced_version\x18\x04 \x01(\t\x12\x10\n\x08rollback\x18\x05 \x01(\x08\"G\n\x04Gate\x12\x0e\n\x06passed\x18\x01 \x01(\x08\x12/\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1f.hashiramart.model.v1.GateCheck\"M\n\tGateCheck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x10\n\x08measured\x18\x03 \x01(\x01\x12\x10\n\x08required\x18\x04 \x01(\x01\"\x9f\x01\n\x07Lineage\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07run_url\x18\x02 \x01(\t\x12\x14\n\x0c\x64vc_revision\x18\x03 \x01(\t\x12\x11\n\tdata_hash\x18\x04 \x01(\t\x12\x0e\n\x06job_id\x18\x05 \x01(\t\x12\x12\n\netl_job_id\x18\x06 \x01(\t\x12\x11\n\traw_files\x18\x07 \x03(\t\x12\x13\n\x0b\x63ode_commit\x18\x08 \x01(\t\";\n\x0fGetModelRequest\x12(\n\x07version\x18\x01 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\"U\n\x11ListModelsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.hashiramart.model.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb0\x01\n\x13PromoteModelRequest\x12(\n\x07version\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xbaH\x10r\x0e\x32\x0c^[0-9]{1,9}$\x12\x13\n\x05\x66orce\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12:\n\x19\x65xpected_champion_version\x18\x03 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\x12\x1e\n\x06reason\x18\x04 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"r\n\x14RollbackModelRequest\x12:\n\x19\x65xpected_champion_version\x18\x01 \x01(\tB\x17\xe2\x41\x01\x02\xbaH\x10r\x0e\x32\x0c^[0-9]{1,9}$\x12\x1e\n\x06reason\x18\x02 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xf4\x03*^\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODEL_KIND_RECOMMENDER\x10\x01\x12\x19\n\x15MODEL_KIND_FORECASTER\x10\x02*C\n\x06Recipe\x12\x16\n\x12RECIPE_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECIPE_QUICK\x10\x01\x12\x0f\n\x0bRECIPE_FULL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,31 +37,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL_METRICSENTRY']._loaded_options = None
   _globals['_MODEL_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELREQUEST'].fields_by_name['version']._loaded_options = None
-  _globals['_GETMODELREQUEST'].fields_by_name['version']._serialized_options = b'\272H\020r\0162\014^[0-9]{0,9}$'
+  _globals['_GETMODELREQUEST'].fields_by_name['version']._serialized_options = b'\342A\001\001\272H\020r\0162\014^[0-9]{0,9}$'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
-  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\010'
   _globals['_PROMOTEMODELREQUEST'].fields_by_name['version']._loaded_options = None
   _globals['_PROMOTEMODELREQUEST'].fields_by_name['version']._serialized_options = b'\342A\001\002\272H\020r\0162\014^[0-9]{1,9}$'
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['force']._loaded_options = None
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['force']._serialized_options = b'\342A\001\001'
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['expected_champion_version']._loaded_options = None
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['expected_champion_version']._serialized_options = b'\342A\001\001\272H\020r\0162\014^[0-9]{0,9}$'
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_PROMOTEMODELREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\364\003'
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['expected_champion_version']._loaded_options = None
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['expected_champion_version']._serialized_options = b'\342A\001\002\272H\020r\0162\014^[0-9]{1,9}$'
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_ROLLBACKMODELREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\364\003'
+  _globals['_MODELKIND']._serialized_start=1590
+  _globals['_MODELKIND']._serialized_end=1684
+  _globals['_RECIPE']._serialized_start=1686
+  _globals['_RECIPE']._serialized_end=1753
   _globals['_MODEL']._serialized_start=154
-  _globals['_MODEL']._serialized_end=551
-  _globals['_MODEL_METRICSENTRY']._serialized_start=505
-  _globals['_MODEL_METRICSENTRY']._serialized_end=551
-  _globals['_GATE']._serialized_start=553
-  _globals['_GATE']._serialized_end=624
-  _globals['_GATECHECK']._serialized_start=626
-  _globals['_GATECHECK']._serialized_end=703
-  _globals['_LINEAGE']._serialized_start=706
-  _globals['_LINEAGE']._serialized_end=865
-  _globals['_GETMODELREQUEST']._serialized_start=867
-  _globals['_GETMODELREQUEST']._serialized_end=922
-  _globals['_LISTMODELSREQUEST']._serialized_start=924
-  _globals['_LISTMODELSREQUEST']._serialized_end=1001
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1003
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1093
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=1095
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=1173
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1175
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1197
+  _globals['_MODEL']._serialized_end=602
+  _globals['_MODEL_METRICSENTRY']._serialized_start=556
+  _globals['_MODEL_METRICSENTRY']._serialized_end=602
+  _globals['_PROMOTION']._serialized_start=605
+  _globals['_PROMOTION']._serialized_end=739
+  _globals['_GATE']._serialized_start=741
+  _globals['_GATE']._serialized_end=812
+  _globals['_GATECHECK']._serialized_start=814
+  _globals['_GATECHECK']._serialized_end=891
+  _globals['_LINEAGE']._serialized_start=894
+  _globals['_LINEAGE']._serialized_end=1053
+  _globals['_GETMODELREQUEST']._serialized_start=1055
+  _globals['_GETMODELREQUEST']._serialized_end=1114
+  _globals['_LISTMODELSREQUEST']._serialized_start=1116
+  _globals['_LISTMODELSREQUEST']._serialized_end=1201
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1203
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1293
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=1296
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=1472
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1474
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1588
 # @@protoc_insertion_point(module_scope)

@@ -34,13 +34,15 @@ class _FallbackStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback
     FALLBACK_STEP_BLEND: _FallbackStep.ValueType  # 2
     """The same without a ranker, as the model had too few days to train one: a weighted sum of the generators' scores."""
     FALLBACK_STEP_BASKET: _FallbackStep.ValueType  # 3
-    """No purchases, but a basket or recent views: products that are bought together with those. Also the step of similar products."""
+    """No purchases, but a basket or recent views: products that are bought together with those."""
     FALLBACK_STEP_COUNTRY_POPULARITY: _FallbackStep.ValueType  # 4
     """Only the country: what sells best there."""
     FALLBACK_STEP_POPULARITY: _FallbackStep.ValueType  # 5
     """Nothing: what sells best everywhere."""
     FALLBACK_STEP_CATALOG: _FallbackStep.ValueType  # 6
     """There is no model, or it does not have the product: the order of the catalogue, newest first."""
+    FALLBACK_STEP_SIMILARITY: _FallbackStep.ValueType  # 7
+    """Of ListSimilarProducts: products that are bought by the same customers as the product, or have a similar name."""
 
 class FallbackStep(_FallbackStep, metaclass=_FallbackStepEnumTypeWrapper):
     """How a list was made. The recommender takes the first of these steps that what is known of the customer allows."""
@@ -52,13 +54,15 @@ FALLBACK_STEP_RANKER: FallbackStep.ValueType  # 1
 FALLBACK_STEP_BLEND: FallbackStep.ValueType  # 2
 """The same without a ranker, as the model had too few days to train one: a weighted sum of the generators' scores."""
 FALLBACK_STEP_BASKET: FallbackStep.ValueType  # 3
-"""No purchases, but a basket or recent views: products that are bought together with those. Also the step of similar products."""
+"""No purchases, but a basket or recent views: products that are bought together with those."""
 FALLBACK_STEP_COUNTRY_POPULARITY: FallbackStep.ValueType  # 4
 """Only the country: what sells best there."""
 FALLBACK_STEP_POPULARITY: FallbackStep.ValueType  # 5
 """Nothing: what sells best everywhere."""
 FALLBACK_STEP_CATALOG: FallbackStep.ValueType  # 6
 """There is no model, or it does not have the product: the order of the catalogue, newest first."""
+FALLBACK_STEP_SIMILARITY: FallbackStep.ValueType  # 7
+"""Of ListSimilarProducts: products that are bought by the same customers as the product, or have a similar name."""
 Global___FallbackStep: _TypeAlias = FallbackStep  # noqa: Y015
 
 class _Source:
@@ -280,7 +284,7 @@ class ListRecommendationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     MIN_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     MAX_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
@@ -292,8 +296,8 @@ class ListRecommendationsRequest(_message.Message):
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`. No product is on two pages."""
     category: _builtins.str
     """Only products of this category, spelled exactly so."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     min_price_cents: _builtins.int
     """Only products that cost at least this, in hundredths of the currency."""
     max_price_cents: _builtins.int
@@ -314,27 +318,23 @@ class ListRecommendationsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
         min_price_cents: _builtins.int | None = ...,
         max_price_cents: _builtins.int | None = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         basket_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_purchased: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "basket_ids", b"basket_ids", "category", b"category", "exclude_ids", b"exclude_ids", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "basket_ids", b"basket_ids", "category", b"category", "exclude_ids", b"exclude_ids", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
     _WhichOneofReturnType__include_purchased: _TypeAlias = _typing.Literal["include_purchased"]  # noqa: Y015
     _WhichOneofArgType__include_purchased: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased"]  # noqa: Y015
     _WhichOneofReturnType__max_price_cents: _TypeAlias = _typing.Literal["max_price_cents"]  # noqa: Y015
     _WhichOneofArgType__max_price_cents: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents"]  # noqa: Y015
     _WhichOneofReturnType__min_price_cents: _TypeAlias = _typing.Literal["min_price_cents"]  # noqa: Y015
     _WhichOneofArgType__min_price_cents: _TypeAlias = _typing.Literal["_min_price_cents", b"_min_price_cents"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__include_purchased) -> _WhichOneofReturnType__include_purchased | None: ...
     @_typing.overload
@@ -355,6 +355,7 @@ class ListRecommendationsResponse(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     FALLBACK_STEP_FIELD_NUMBER: _builtins.int
     DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
     model_version: _builtins.str
@@ -363,6 +364,8 @@ class ListRecommendationsResponse(_message.Message):
     """How the list was made."""
     data_through_date: _builtins.str
     """The last day of the sales that the model was trained on, `YYYY-MM-DD`. Empty without a model."""
+    time_zone: _builtins.str
+    """The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """The recommendations, best first."""
@@ -375,10 +378,11 @@ class ListRecommendationsResponse(_message.Message):
         model_version: _builtins.str = ...,
         fallback_step: Global___FallbackStep.ValueType = ...,
         data_through_date: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "fallback_step", b"fallback_step", "model_version", b"model_version", "next_page_token", b"next_page_token", "recommendations", b"recommendations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "fallback_step", b"fallback_step", "model_version", b"model_version", "next_page_token", b"next_page_token", "recommendations", b"recommendations", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,30 +397,28 @@ class ListSimilarProductsRequest(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """The product's id."""
     page_size: _builtins.int
     """The maximum number of products to return. 0 means 10; values above 100 are reduced to 100."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     def __init__(
         self,
         *,
         product_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "in_stock", b"in_stock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "in_stock", b"in_stock", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSimilarProductsRequest: _TypeAlias = ListSimilarProductsRequest  # noqa: Y015
 
@@ -430,7 +432,7 @@ class ListPopularProductsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of products to return. 0 means 10; values above 100 are reduced to 100."""
     page_token: _builtins.str
@@ -439,8 +441,8 @@ class ListPopularProductsRequest(_message.Message):
     """Only products of this category, spelled exactly so."""
     country: _builtins.str
     """The country, spelled as in the sales history, such as `United Kingdom`. Empty for all countries."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     def __init__(
         self,
         *,
@@ -448,15 +450,13 @@ class ListPopularProductsRequest(_message.Message):
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
         country: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "in_stock", b"in_stock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "category", b"category", "country", b"country", "in_stock", b"in_stock", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "category", b"category", "country", b"country", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPopularProductsRequest: _TypeAlias = ListPopularProductsRequest  # noqa: Y015
 
@@ -470,7 +470,7 @@ class ListCustomerRecommendationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     MIN_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     MAX_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
@@ -484,8 +484,8 @@ class ListCustomerRecommendationsRequest(_message.Message):
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`. No product is on two pages."""
     category: _builtins.str
     """Only products of this category, spelled exactly so."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     min_price_cents: _builtins.int
     """Only products that cost at least this, in hundredths of the currency."""
     max_price_cents: _builtins.int
@@ -507,27 +507,23 @@ class ListCustomerRecommendationsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
         min_price_cents: _builtins.int | None = ...,
         max_price_cents: _builtins.int | None = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         basket_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_purchased: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "basket_ids", b"basket_ids", "category", b"category", "customer_number", b"customer_number", "exclude_ids", b"exclude_ids", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "basket_ids", b"basket_ids", "category", b"category", "customer_number", b"customer_number", "exclude_ids", b"exclude_ids", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
     _WhichOneofReturnType__include_purchased: _TypeAlias = _typing.Literal["include_purchased"]  # noqa: Y015
     _WhichOneofArgType__include_purchased: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased"]  # noqa: Y015
     _WhichOneofReturnType__max_price_cents: _TypeAlias = _typing.Literal["max_price_cents"]  # noqa: Y015
     _WhichOneofArgType__max_price_cents: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents"]  # noqa: Y015
     _WhichOneofReturnType__min_price_cents: _TypeAlias = _typing.Literal["min_price_cents"]  # noqa: Y015
     _WhichOneofArgType__min_price_cents: _TypeAlias = _typing.Literal["_min_price_cents", b"_min_price_cents"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__include_purchased) -> _WhichOneofReturnType__include_purchased | None: ...
     @_typing.overload
@@ -611,8 +607,11 @@ class ListCustomerPurchasesResponse(_message.Message):
 
     PURCHASES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def purchases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Purchase]:
         """The purchases, latest first."""
@@ -622,10 +621,11 @@ class ListCustomerPurchasesResponse(_message.Message):
         *,
         purchases: _abc.Iterable[Global___Purchase] | None = ...,
         next_page_token: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -749,19 +749,23 @@ class ListEventsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of events to return. 0 means 1,000; values above 10,000 are reduced to 10,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page."""
+    """The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`."""
+    after_number: _builtins.int
+    """Only events after this position in the log: the `end_number` of an earlier list. 0 means all."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        after_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -775,12 +779,12 @@ class ListEventsResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    HAS_MORE_FIELD_NUMBER: _builtins.int
+    END_NUMBER_FIELD_NUMBER: _builtins.int
     FORGOTTEN_USER_IDS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The `page_token` of the next page. Never empty: that of the last page leads to the events recorded later."""
-    has_more: _builtins.bool
-    """Whether there are more events now."""
+    """The `page_token` of the next page. Empty when there are no more events for now."""
+    end_number: _builtins.int
+    """The position of the page's end in the log of events: the `after_number` that leads to the events recorded later."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
         """The events, in the order of recording."""
@@ -794,12 +798,12 @@ class ListEventsResponse(_message.Message):
         *,
         events: _abc.Iterable[Global___Event] | None = ...,
         next_page_token: _builtins.str = ...,
-        has_more: _builtins.bool = ...,
+        end_number: _builtins.int = ...,
         forgotten_user_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "forgotten_user_ids", b"forgotten_user_ids", "has_more", b"has_more", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_number", b"end_number", "events", b"events", "forgotten_user_ids", b"forgotten_user_ids", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,7 +110,9 @@ class RecommenderServiceServicer:
     """
 
     def ListRecommendations(self, request, context):
-        """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+        """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+
+        Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,7 +135,9 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerRecommendations(self, request, context):
-        """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer.
+        """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+        Returns NOT_FOUND if there is no such customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +159,8 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+        """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+        meanwhile. To get those that were recorded since, list again with `after_number`.
 
         Not bound to REST: it is for services.
         """
@@ -188,16 +193,20 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+        """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-        Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackModel(self, request, context):
-        """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none.
+        """Replaces the champion by the version that was the champion before it.
+
+        A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+        Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

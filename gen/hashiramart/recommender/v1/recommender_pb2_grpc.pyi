@@ -40,7 +40,10 @@ class RecommenderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     ListRecommendations: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
-    """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet."""
+    """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+
+    Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+    """
     ListSimilarProducts: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListSimilarProductsRequest, _recommender_pb2.ListRecommendationsResponse]
     """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 
@@ -49,7 +52,10 @@ class RecommenderServiceStub:
     ListPopularProducts: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListPopularProductsRequest, _recommender_pb2.ListRecommendationsResponse]
     """Lists the products that currently sell best, everywhere or in one country."""
     ListCustomerRecommendations: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
-    """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer."""
+    """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+    Returns NOT_FOUND if there is no such customer.
+    """
     ListCustomerPurchases: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
@@ -57,7 +63,8 @@ class RecommenderServiceStub:
     to the raw zone, for the next training.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]
-    """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+    """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+    meanwhile. To get those that were recorded since, list again with `after_number`.
 
     Not bound to REST: it is for services.
     """
@@ -73,12 +80,17 @@ class RecommenderServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """Lists the versions of the model, newest first."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]
-    """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+    """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-    Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
     """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]
-    """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+    """Replaces the champion by the version that was the champion before it.
+
+    A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+    Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+    """
 
 @_typing.type_check_only
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
@@ -90,7 +102,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecommendations: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
-    """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet."""
+    """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+
+    Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+    """
     ListSimilarProducts: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListSimilarProductsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
     """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 
@@ -99,7 +114,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ListPopularProducts: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListPopularProductsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
     """Lists the products that currently sell best, everywhere or in one country."""
     ListCustomerRecommendations: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
-    """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer."""
+    """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+    Returns NOT_FOUND if there is no such customer.
+    """
     ListCustomerPurchases: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]  # type: ignore[assignment]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
@@ -107,7 +125,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     to the raw zone, for the next training.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+    """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+    meanwhile. To get those that were recorded since, list again with `after_number`.
 
     Not bound to REST: it is for services.
     """
@@ -123,12 +142,17 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the versions of the model, newest first."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+    """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-    Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
     """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+    """Replaces the champion by the version that was the champion before it.
+
+    A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+    Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+    """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends products, and records what users do with them.
@@ -143,7 +167,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListRecommendationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
-        """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet."""
+        """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+
+        Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+        """
 
     @_abc_1.abstractmethod
     def ListSimilarProducts(
@@ -170,7 +197,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListCustomerRecommendationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
-        """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer."""
+        """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+        Returns NOT_FOUND if there is no such customer.
+        """
 
     @_abc_1.abstractmethod
     def ListCustomerPurchases(
@@ -196,7 +226,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListEventsResponse, _abc.Awaitable[_recommender_pb2.ListEventsResponse]]:
-        """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+        """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+        meanwhile. To get those that were recorded since, list again with `after_number`.
 
         Not bound to REST: it is for services.
         """
@@ -236,9 +267,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.PromoteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+        """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-        Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
         """
 
     @_abc_1.abstractmethod
@@ -247,6 +279,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.RollbackModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+        """Replaces the champion by the version that was the champion before it.
+
+        A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+        Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+        """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
