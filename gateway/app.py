@@ -20,6 +20,7 @@ from starlette.types import Lifespan
 from gateway import errors
 from gateway.asgi import AsgiApp
 from gateway.contract import Contract
+from gateway.cors import open_to
 from gateway.errors import GatewayError
 from gateway.openapi import document
 from gateway.settings import Settings
@@ -58,7 +59,8 @@ def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp
             await channel.close(grace=mesh.grace_seconds)
 
     limits = TimeLimits(mesh.deadline_seconds, mesh.stream_idle_seconds, settings.heartbeat_seconds)
-    return Transcoder(_pages(contract, Services(contract, channels), lifespan), contract, channels, limits, settings.trusted_proxies)
+    app = Transcoder(_pages(contract, Services(contract, channels), lifespan), contract, channels, limits, settings.trusted_proxies)
+    return open_to(settings.cors_origins, app, credentials=settings.cors_credentials) if settings.cors_origins else app
 
 
 def offline_document(descriptors: bytes) -> dict[str, Any]:
@@ -83,6 +85,8 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] |
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # The document has its own servers, whichever prefix it is asked for under.
+        root_path_in_servers=False,
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
     _document(app, contract)

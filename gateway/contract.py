@@ -1,5 +1,6 @@
 """The contracts' services, and the bindings of HTTP to their RPCs."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ from google.rpc import error_details_pb2
 from gateway.path_template import PathTemplate
 
 OUR_PACKAGES = "hashiramart."
+# The last part of a package that has a version: `hashiramart.catalog.v1` (buf's PACKAGE_VERSION_SUFFIX).
+_VERSION = re.compile(r"v[1-9][0-9]*(?:(?:alpha|beta)[1-9][0-9]*)?")
 FIELD_MASK = "google.protobuf.FieldMask"
 # What a path can fill besides scalars: messages whose JSON is one string.
 TEXT_MESSAGES = {
@@ -67,6 +70,12 @@ class Binding:
     @cached_property
     def rule(self) -> str:
         return f"{self.http_method} {self.template.text}"
+
+    @cached_property
+    def version(self) -> str:
+        """The version of its package, such as `v1`; empty if the package has none."""
+        last = self.method.descriptor.containing_service.file.package.rpartition(".")[2]
+        return last if _VERSION.fullmatch(last) else ""
 
     @cached_property
     def mask_field(self) -> str | None:

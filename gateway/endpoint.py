@@ -88,14 +88,14 @@ class Endpoint:
         self._fill_rest(request, segments, query, "")
         return request.SerializeToString()
 
-    def response(self, raw: bytes) -> HttpResponse:
-        """The HTTP response for the RPC's response."""
+    def response(self, raw: bytes, prefix: str) -> HttpResponse:
+        """The HTTP response for the RPC's response. The prefix is what precedes the paths of the request, and so of the response."""
         headers = [*JSON_HEADERS, *oauth.NO_STORE] if self.is_token else JSON_HEADERS
         if not self.binding.method.creates:
             return HttpResponse(200, headers, self.encode(raw))
         message = self._parse(raw)
         if self._location:
-            headers = [*headers, (b"location", _resource_path(message, self._location))]
+            headers = [*headers, (b"location", prefix.encode() + _resource_path(message, self._location))]
         return HttpResponse(201, headers, orjson.dumps(self._write(message)))
 
     def error_response(self, status: Status) -> HttpResponse:

@@ -56,6 +56,8 @@ class Exchange:
         self.status = 0
         """The HTTP status of the response, or 0 before it has begun."""
         self.disconnected = False
+        self.prefix = ""
+        """The version before the path, such as `/v1`, which the paths in a response repeat; empty if there is none."""
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

@@ -2,9 +2,11 @@
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, FilePath, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, FilePath, ValidationInfo, field_validator
 
+from gateway.cors import ANY_ORIGIN, check_origin
 from mesh.settings import EnvironmentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +39,10 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """The networks of the proxies whose `X-Forwarded-For` is believed."""
+    cors_origins: tuple[Annotated[str, AfterValidator(check_origin)], ...] = ()
+    """The origins whose pages may call the gateway, such as `["https://shop.example.com"]`, or `["*"]`. By default, only its own."""
+    cors_credentials: bool = Field(False, validate_default=True)
+    """Whether those pages may send cookies, which a proxy in front may ask for. The gateway itself reads none."""
     keep_alive_seconds: float = 75
     """How long an idle connection stays open: longer than a proxy in front keeps it, which for most is 60 seconds."""
     heartbeat_seconds: float = 15
@@ -48,6 +54,13 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
         if (key is None) != (others.data.get("tls_certificate") is None):
             raise ValueError("the certificate and its key have to be set together")
         return key
+
+    @field_validator("cors_credentials")
+    @classmethod
+    def _check_credentials(cls, credentials: bool, others: ValidationInfo) -> bool:
+        if credentials and ANY_ORIGIN in others.data.get("cors_origins", ()):
+            raise ValueError("with credentials, every page that a customer visits could act as the customer: list the origins instead of *")
+        return credentials
 
     def address(self, service: str) -> str:
         """The address of a service by its full name: of `hashiramart.catalog.v1.CatalogService` it is `catalog_address`."""

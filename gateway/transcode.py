@@ -60,7 +60,7 @@ class Transcoder:
         exchange = Exchange(scope, receive, send, self._trusted_proxies)
         telemetry.enter(exchange.origin)
         if found := self._routes.find("GET" if exchange.method == "HEAD" else exchange.method, path):
-            binding, segments = found
+            binding, segments, exchange.prefix = found
             endpoint = self._endpoints[binding]
             began = time.perf_counter()
             if self._tracer:
@@ -90,6 +90,8 @@ class Transcoder:
             else:
                 # HEAD of a page is its GET without the body, which the exchange leaves out.
                 scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
+                # The pages have no version, and are found under each, as everything in the document is.
+                scope["root_path"] = self._routes.version_of(path)
                 await self._app(scope, receive, exchange.send_event)
 
     async def _serve_traced(self, exchange: Exchange, endpoint: Endpoint, segments: list[str], tracer: Tracer) -> None:
@@ -109,9 +111,11 @@ class Transcoder:
             if endpoint.server_streaming:
                 await send_response_stream(exchange, endpoint, await _request(exchange, endpoint, segments), self._limits)
             elif endpoint.client_streaming:
-                await exchange.send(endpoint.response(await collect_request_stream(exchange, endpoint, segments, self._limits)))
+                raw = await collect_request_stream(exchange, endpoint, segments, self._limits)
+                await exchange.send(endpoint.response(raw, exchange.prefix))
             else:
-                await exchange.send(endpoint.response(await self._call(exchange, endpoint, await _request(exchange, endpoint, segments))))
+                raw = await self._call(exchange, endpoint, await _request(exchange, endpoint, segments))
+                await exchange.send(endpoint.response(raw, exchange.prefix))
         except ClientDisconnected:
             return
         except (MalformedRequest, GatewayError, grpc.aio.AioRpcError) as error:

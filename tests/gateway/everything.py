@@ -21,7 +21,7 @@ from grpc_tools import protoc
 from gateway.contract import Contract
 from gateway.settings import ROOT
 
-PACKAGE = "hashiramart.catalog.everything"
+PACKAGE = "hashiramart.catalog.everything.v1"
 
 
 def compiled(source: Path, folder: Path) -> FileDescriptorSet:
