@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 
@@ -35,6 +35,10 @@ class Request:
     target: str
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def under(self, prefix: str) -> "Request":
+        """The same request with a prefix before its path."""
+        return replace(self, target=f"{prefix}{self.target}")
 
 
 class Call(NamedTuple):

@@ -20,6 +20,7 @@ from tests.gateway.corpus import Binding, Odd
 from tests.gateway.referee import Call, Gateways, Outcome, Request
 
 UNARY = [binding for binding in corpus.bindings() if corpus.is_unary(binding)]
+bare_and_under_its_version = pytest.mark.parametrize("prefix", ["", "/v1"], ids=["bare", "v1"])
 every_unary_binding = pytest.mark.parametrize("binding", UNARY, ids=[binding.name for binding in UNARY])
 
 
@@ -32,8 +33,9 @@ def gateways() -> Iterator[Gateways]:
 @every_unary_binding
 def test_a_request_reaches_the_service_as_the_same_message_and_its_response_is_the_same(gateways: Gateways, binding: Binding) -> None:
     random = Random(binding.name)  # noqa: S311 - the same requests every time
-    for _ in range(25):
+    for number in range(25):
         request, response = corpus.valid_request(binding, random), corpus.message(binding.method.output_type, random)
+        request = request.under("/v1" if number % 2 else "")
         theirs, ours = gateways.both(request, [response])
         assert theirs.status == 200, (request, theirs)
         assert disagreement(theirs, ours) is None, request
@@ -170,9 +172,10 @@ ALIKE = {
 }
 
 
+@bare_and_under_its_version
 @pytest.mark.parametrize("request_", ALIKE.values(), ids=ALIKE)
-def test_both_treat_alike(gateways: Gateways, request_: Request) -> None:
-    assert disagreement(*gateways.both(request_)) is None
+def test_both_treat_alike(gateways: Gateways, request_: Request, prefix: str) -> None:
+    assert disagreement(*gateways.both(request_.under(prefix))) is None
 
 
 class DifferentResponse(NamedTuple):
@@ -233,9 +236,10 @@ DIFFERENT = {
 }
 
 
+@bare_and_under_its_version
 @pytest.mark.parametrize("case", DIFFERENT.values(), ids=DIFFERENT)
-def test_we_intend_to_differ_with(gateways: Gateways, case: DifferentResponse) -> None:
-    theirs, ours = gateways.both(case.request)
+def test_we_intend_to_differ_with(gateways: Gateways, case: DifferentResponse, prefix: str) -> None:
+    theirs, ours = gateways.both(case.request.under(prefix))
     assert (theirs.status, ours.status) == (case.theirs, case.ours), case.why
     assert theirs.status != ours.status or disagreement(theirs, ours)
 
