@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -23,13 +23,12 @@ const (
 	attempts = 4
 )
 
-// A connection to a service of the mesh, whose address is in the environment: HASHIRAMART_AUTH_ADDRESS and so on.
-func connect(service, usual string) (*grpc.ClientConn, error) {
+// A connection to a service, on which each unary call has a deadline.
+func connect(address string) (*grpc.ClientConn, error) {
 	transport, err := transportCredentials()
 	if err != nil {
 		return nil, err
 	}
-	address := cmp.Or(os.Getenv("HASHIRAMART_"+service+"_ADDRESS"), usual)
 	return grpc.NewClient(address, grpc.WithTransportCredentials(transport), grpc.WithUnaryInterceptor(withDeadline))
 }
 
@@ -107,4 +106,12 @@ func invalidFields(err error) []string {
 		}
 	}
 	return fields
+}
+
+// What came of a step, or the error that it ended with, by its stable names.
+func outcome(result step, err error) step {
+	if err == nil {
+		return result
+	}
+	return step{"code": code.Code(status.Code(err)).String(), "reason": reasonOf(err), "fields": invalidFields(err)}
 }
