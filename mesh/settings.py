@@ -3,7 +3,8 @@
 import os
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsError
@@ -47,6 +48,15 @@ def read(settings: type[S], prefix: str | None = None) -> S:
         sys.exit("\n".join(f"{prefix}{str(detail['loc'][0]).upper()}: {detail['msg']}" for detail in error.errors()))
     except SettingsError as error:
         sys.exit(f"{str(error).capitalize()} of {prefix}...: it has to be JSON.")
+
+
+class ShopSettings(EnvironmentSettings, env_prefix="SHOP_"):
+    """What all services have to know of the shop, read from the environment as `SHOP_...`. Set both before the first data arrives."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    """The shop's one currency, ISO 4217. Prices and revenue are in its minor units; another currency in a request is refused."""
+    time_zone: ZoneInfo = ZoneInfo("UTC")
+    """The shop's time zone, by its IANA name, such as `Europe/London`. Days are days in this zone."""
 
 
 class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=True):

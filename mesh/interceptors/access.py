@@ -37,7 +37,7 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
         if caller.role not in allowed:
             if caller is ANONYMOUS:
                 raise Unauthenticated("TOKEN_MISSING", "this call needs an access token")
-            raise PermissionDenied("ROLE_NOT_ALLOWED", f"the role '{caller.role}' may not call {method.name}")
+            raise PermissionDenied("ROLE_NOT_ALLOWED", "the role '{role}' may not call {method}", role=caller.role, method=method.name)
         identity.enter(caller)
         return await handler(body, context, metadata)
 

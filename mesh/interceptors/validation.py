@@ -67,7 +67,7 @@ def _behaviour(method_handler: grpc.RpcMethodHandler[Message, Message], method: 
 
 def _not_implemented(method: MethodDescriptor) -> Handler:
     async def abort(_body: Body, _context: Context, _metadata: Metadata) -> Answer:
-        raise Unimplemented("NOT_IMPLEMENTED", f"{method.full_name} is not served here")
+        raise Unimplemented("NOT_IMPLEMENTED", "{method} is not served here", method=method.full_name)
 
     return abort
 
@@ -84,7 +84,9 @@ def _message(body: bytes, deserialize: Callable[[bytes], Message]) -> Message:
         raise InvalidArgument("the request is not a message of this method", reason="MALFORMED_REQUEST") from None
     if found := violations(message):
         first = found[0]
-        raise InvalidArgument(f"{first.field}: {first.description}" if first.field else first.description, violations=found)
+        if not first.field:
+            raise InvalidArgument(first.description, violations=found)
+        raise InvalidArgument("{field}: {violation}", violations=found, violation=first.description)
     return message
 
 

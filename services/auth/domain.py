@@ -70,7 +70,7 @@ def email_address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise InvalidArgument(f"not a valid e-mail address: {error}", field="email") from None
+        raise InvalidArgument("not a valid e-mail address: {problem}", field="email", problem=error) from None
 
 
 def comparison_key(text: str) -> str:
@@ -89,7 +89,7 @@ class CallerGone(Unauthenticated):
     """The caller's account was deleted or disabled after the access token was issued."""
 
     def __init__(self) -> None:
-        super().__init__(reason="USER_NOT_FOUND", message="the account was deleted or disabled")
+        super().__init__(reason="USER_GONE", message="the account was deleted or disabled")
 
 
 class WrongPassword(PermissionDenied):

@@ -94,7 +94,8 @@ def _mask(request: auth_pb2.UpdateUserRequest) -> set[str]:
         paths = paths - {"*"} | set(_EDITABLE_FIELDS)
     if others := sorted(paths - {*_EDITABLE_FIELDS, *_IDENTIFYING_FIELDS}):
         raise InvalidArgument(
-            "update_mask names fields that cannot be changed",
+            "update_mask names fields that cannot be changed: {paths}",
             violations=[FieldViolation("update_mask", f"'{path}' is not a field that can be changed") for path in others],
+            paths=", ".join(others),
         )
     return paths

@@ -34,7 +34,9 @@ class Passwords:
     def slot(self) -> Iterator[None]:
         """A slot for hashing within a `with` block. Raises `ResourceExhausted` if too many wait already: a late response helps nobody."""
         if not self._free_slots:
-            raise ResourceExhausted("SIGN_IN_BUSY", "too many passwords are being checked; try again in a moment", _RETRY_SECONDS)
+            raise ResourceExhausted(
+                "SIGN_IN_BUSY", "too many passwords are being checked; try again in a moment", retry_after_seconds=_RETRY_SECONDS
+            )
         self._free_slots -= 1
         try:
             yield

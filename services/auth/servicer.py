@@ -116,7 +116,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
         def apply(user: User) -> User:
             if request.user.etag not in ("", user.etag):
-                raise Aborted("STALE_ETAG", "the user was changed since it was read; read it again")
+                raise Aborted("STALE_ETAG", "user '{id}' was changed since it was read; read it again", id=user.id)
             return replace(user, **changes)
 
         user = await self._users.update(UUID(request.user.id), apply)
@@ -150,7 +150,9 @@ def _require(**parameters: str) -> None:
     """Raises `InvalidArgument` if any parameter of the grant is empty."""
     if missing := [name for name, value in parameters.items() if not value]:
         raise InvalidArgument(
-            f"the grant needs {' and '.join(missing)}", violations=[FieldViolation(name, "is required for this grant") for name in missing]
+            "the grant needs {missing}",
+            violations=[FieldViolation(name, "is required for this grant") for name in missing],
+            missing=" and ".join(missing),
         )
 
 

@@ -9,7 +9,7 @@ from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings, read
+from mesh.settings import MeshSettings, ShopSettings, read
 from services.catalog.feed import ChangeFeed
 from services.catalog.repository.changes import ChangeRepository
 from services.catalog.repository.lists import ProductListRepository
@@ -24,7 +24,7 @@ _HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
-    settings, mesh = read(Settings), read(MeshSettings)
+    settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("catalog", mesh)
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
@@ -33,7 +33,7 @@ async def main() -> None:
         feed = ChangeFeed(changes, postgres)
         vocabulary = Vocabulary(VocabularyRepository(postgres), feed)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
-        servicer = CatalogServicer(products, lists, Search(lists, vocabulary), feed, page_tokens, settings.currency)
+        servicer = CatalogServicer(products, lists, Search(lists, vocabulary), feed, page_tokens, shop.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
         await serve(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable
 from google.rpc import error_details_pb2, status_pb2
 
 from hashiramart.catalog.v1 import catalog_pb2
-from mesh.errors import FieldViolation, OutOfRange
+from mesh.errors import FieldViolation, OutOfRange, UnsupportedCurrency
 from mesh.interceptors.validation import violations
 from services.catalog.domain import ProductDetails
 from services.catalog.messages import product_details
@@ -36,7 +36,7 @@ class ProductImport:
         async for row in rows:
             if self._report.row_count == _MAX_ROWS:
                 await self._write_batch()
-                raise OutOfRange("IMPORT_TOO_LONG", f"a file may have {_MAX_ROWS:,} rows; those up to the limit were imported")
+                raise OutOfRange("IMPORT_TOO_LONG", "a file may have {limit:,} rows; those up to the limit were imported", limit=_MAX_ROWS)
             self._report.row_count += 1
             self._add(row)
             if len(self._batch) == _BATCH_SIZE:
@@ -53,7 +53,10 @@ class ProductImport:
         elif violation := _first_violation(product):
             self._fail(product.id, violation.field, "INVALID_REQUEST", violation.description)
         else:
-            self._batch[product.id] = product_details(product, self._currency)
+            try:
+                self._batch[product.id] = product_details(product, self._currency)
+            except UnsupportedCurrency as error:
+                self._fail(product.id, "currency_code", error.reason, error.message)
 
     def _fail(self, id: str, field: str, reason: str, message: str) -> None:
         report = self._report

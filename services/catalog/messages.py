@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from hashiramart.catalog.v1 import catalog_pb2
-from mesh.errors import InvalidArgument
+from mesh.errors import InvalidArgument, UnsupportedCurrency
 from mesh.timestamps import timestamp, write_timestamp
 from services.catalog.domain import NEWEST_FIRST, SHORTEST_NAME_FIRST, Product, ProductDetails, ProductQuery, parse_order
 
@@ -48,13 +48,15 @@ def bookmark_message(token: str) -> catalog_pb2.ProductChange:
 
 
 def product_details(message: catalog_pb2.Product, currency: str) -> ProductDetails:
-    """The editable fields of a message, with `currency` where it names none."""
+    """The editable fields of a message. Raises `UnsupportedCurrency` if it names another currency than the shop's."""
+    if message.currency_code not in ("", currency):
+        raise UnsupportedCurrency("product.currency_code", message.currency_code, currency)
     return ProductDetails(
         name=message.name,
         description=message.description,
         category=message.category,
         price_cents=message.price_cents,
-        currency_code=message.currency_code or currency,
+        currency_code=currency,
         stock=message.stock,
     )
 
@@ -84,5 +86,5 @@ def _mask(request: catalog_pb2.UpdateProductRequest) -> set[str]:
     if "*" in paths:
         return set(ProductDetails._fields)
     for path in paths - _MASK_FIELDS:
-        raise InvalidArgument(f"update_mask names '{path}', which is not a field that can be changed", field="update_mask")
+        raise InvalidArgument("update_mask names '{path}', which is not a field that can be changed", field="update_mask", path=path)
     return paths or {field for field in ProductDetails._fields if getattr(request.product, field)}

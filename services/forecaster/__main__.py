@@ -9,7 +9,7 @@ from mesh import channel, telemetry
 from mesh.identity import RemoteKeys, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings, read
+from mesh.settings import MeshSettings, ShopSettings, read
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
@@ -21,7 +21,7 @@ _REGISTRY_TIMEOUT_SECONDS = 10
 
 
 async def main() -> None:
-    settings, mesh = read(Settings), read(MeshSettings)
+    settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("forecaster", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     async with auth, httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client:
@@ -29,7 +29,7 @@ async def main() -> None:
         champion = Champion(registry, settings.model_folder, Forecaster.load, settings.poll_seconds)
         await champion.restore()
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
-        servicer = ForecasterServicer(registry, champion, page_tokens, settings.currency)
+        servicer = ForecasterServicer(registry, champion, page_tokens, shop.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
         await serve(server, champion.watch())

@@ -22,5 +22,3 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
 
     secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs page tokens: the same for all replicas."""
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
-    """The currency of the sales, ISO 4217."""

@@ -39,7 +39,7 @@ async def test_an_error_arrives_with_its_status_reason_and_message(settings: Mes
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
     assert refused.value.details() == "there is no product 'missing'"
     assert detail(refused.value, error_details_pb2.ErrorInfo) == error_details_pb2.ErrorInfo(
-        reason="PRODUCT_NOT_FOUND", domain="hashiramart"
+        reason="PRODUCT_NOT_FOUND", domain="hashiramart", metadata={"resource": "product", "id": "missing"}
     )
 
 

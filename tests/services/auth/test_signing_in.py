@@ -149,7 +149,7 @@ def test_a_disabled_user_is_locked_out(grpc_stub: AuthServiceStub, ann: Person, 
     assert error_of(ann.signs_in).reason == "INVALID_GRANT"
     assert error_of(lambda: ann.refreshes(token)).reason == "INVALID_GRANT"
     gone = error_of(lambda: grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=ann.by(token)))
-    assert (gone.code, gone.reason) == (UNAUTHENTICATED, "USER_NOT_FOUND")
+    assert (gone.code, gone.reason) == (UNAUTHENTICATED, "USER_GONE")
 
 
 def test_a_refreshed_token_carries_what_an_admin_has_set(grpc_stub: AuthServiceStub, ann: Person, admin: Person) -> None:

@@ -189,7 +189,7 @@ def test_a_deleted_user_is_gone(grpc_stub: AuthServiceStub, ann: Person, databas
         lambda: grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token)),
     ):
         gone = error_of(call)
-        assert (gone.code, gone.reason) == (grpc.StatusCode.UNAUTHENTICATED, "USER_NOT_FOUND")
+        assert (gone.code, gone.reason) == (grpc.StatusCode.UNAUTHENTICATED, "USER_GONE")
     assert sql(database_url, "SELECT 1 FROM auth.users WHERE id = $1", user.id) == []
     assert sql(database_url, "SELECT 1 FROM auth.sign_ins WHERE user_id = $1", user.id) == []
     assert ann.signs_up().id != user.id

@@ -14,19 +14,19 @@ from mesh.identity import Role
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
-from tests.services.catalog.shop import Shop
-from tests.services.errors import fails_with
+from tests.services.catalog.shop import Shop, row
+from tests.services.errors import error_of, fails_with
 
 CODE = grpc.StatusCode
 
 
 def test_a_product_created_by_staff_can_be_read_by_anyone(staff: Shop, stranger: Shop) -> None:
     created = staff.create(
-        "White hanging heart", id="85123A", description="Holds a light", category="Candles", price_cents=255, currency_code="EUR", stock=7
+        "White hanging heart", id="85123A", description="Holds a light", category="Candles", price_cents=255, currency_code="GBP", stock=7
     )
     assert stranger.get("85123A") == created
     assert (created.name, created.description, created.category) == ("White hanging heart", "Holds a light", "Candles")
-    assert (created.price_cents, created.currency_code, created.stock) == (255, "EUR", 7)
+    assert (created.price_cents, created.currency_code, created.stock) == (255, "GBP", 7)
     assert created.create_time == created.update_time and created.create_time.seconds
     assert created.etag and not created.HasField("delete_time")
 
@@ -34,8 +34,23 @@ def test_a_product_created_by_staff_can_be_read_by_anyone(staff: Shop, stranger:
 def test_a_product_without_a_currency_has_the_shops(staff: Shop) -> None:
     created = staff.create(currency_code="")
     assert created.currency_code == "GBP"
-    assert staff.replace(created.id, currency_code="EUR").currency_code == "EUR"
+    assert staff.replace(created.id, currency_code="GBP").currency_code == "GBP"
     assert staff.update(created.id, ["currency_code"]).currency_code == "GBP"
+
+
+def test_another_currency_than_the_shops_is_refused(staff: Shop) -> None:
+    id = staff.create().id
+    calls: list[Callable[[], object]] = [
+        lambda: staff.create(currency_code="EUR"),
+        lambda: staff.replace(id, currency_code="EUR"),
+        lambda: staff.update(id, ["currency_code"], currency_code="EUR"),
+    ]
+    for call in calls:
+        error = error_of(call)
+        assert (error.code, error.reason, error.fields) == (CODE.INVALID_ARGUMENT, "UNSUPPORTED_CURRENCY", ["product.currency_code"])
+        assert error.metadata == {"field": "product.currency_code", "currency_code": "EUR", "shop_currency": "GBP"}
+    report = staff.import_products([row("a-dear", currency_code="EUR")])
+    assert [(failure.field, failure.reason) for failure in report.failures] == [("currency_code", "UNSUPPORTED_CURRENCY")]
 
 
 def test_a_generated_id_is_short_and_sorts_by_time(staff: Shop) -> None:

@@ -60,6 +60,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """CANCELLED: the caller cancelled the call."""
     NOT_IMPLEMENTED: _ErrorReason.ValueType  # 18
     """UNIMPLEMENTED: the service does not serve this RPC."""
+    UNSUPPORTED_CURRENCY: _ErrorReason.ValueType  # 19
+    """INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, as a stable name for programs.
@@ -106,4 +108,6 @@ CANCELLED: ErrorReason.ValueType  # 17
 """CANCELLED: the caller cancelled the call."""
 NOT_IMPLEMENTED: ErrorReason.ValueType  # 18
 """UNIMPLEMENTED: the service does not serve this RPC."""
+UNSUPPORTED_CURRENCY: ErrorReason.ValueType  # 19
+"""INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -41,7 +41,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CUSTOMER_NUMBER_TAKEN: _ErrorReason.ValueType  # 7
     """ALREADY_EXISTS: another user has this customer number."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 8
-    """NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+    """NOT_FOUND: there is no such user."""
     WRONG_PASSWORD: _ErrorReason.ValueType  # 9
     """PERMISSION_DENIED: the current password is missing or wrong."""
     LAST_ADMIN: _ErrorReason.ValueType  # 10
@@ -50,6 +50,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
     TOO_MANY_SIGN_UPS: _ErrorReason.ValueType  # 12
     """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
+    USER_GONE: _ErrorReason.ValueType  # 13
+    """UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
@@ -73,7 +75,7 @@ EMAIL_TAKEN: ErrorReason.ValueType  # 6
 CUSTOMER_NUMBER_TAKEN: ErrorReason.ValueType  # 7
 """ALREADY_EXISTS: another user has this customer number."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 8
-"""NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+"""NOT_FOUND: there is no such user."""
 WRONG_PASSWORD: ErrorReason.ValueType  # 9
 """PERMISSION_DENIED: the current password is missing or wrong."""
 LAST_ADMIN: ErrorReason.ValueType  # 10
@@ -82,4 +84,6 @@ STALE_ETAG: ErrorReason.ValueType  # 11
 """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
 TOO_MANY_SIGN_UPS: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
+USER_GONE: ErrorReason.ValueType  # 13
+"""UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
