@@ -5,13 +5,12 @@
 """
 
 from hashiramart_client.channel import Tls, open_channel
-from hashiramart_client.errors import CallError, FieldViolation, call_error
+from hashiramart_client.errors import CallError, call_error
 from hashiramart_client.grants import password_grant, service_grant
 from hashiramart_client.session import Session
 
 __all__ = [
     "CallError",
-    "FieldViolation",
     "Session",
     "Tls",
     "call_error",

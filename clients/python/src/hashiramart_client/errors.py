@@ -9,15 +9,6 @@ from grpc_status import rpc_status
 
 
 @dataclass(frozen=True)
-class FieldViolation:
-    """A field of the request that breaks a rule of the contract."""
-
-    field: str
-    """The field's path, such as `product.price_cents`."""
-    description: str
-
-
-@dataclass(frozen=True)
 class CallError:
     """Why a call failed."""
 
@@ -27,7 +18,8 @@ class CallError:
     message: str
     metadata: dict[str, str]
     """What the message says, by key."""
-    violations: tuple[FieldViolation, ...]
+    violations: tuple[error_details_pb2.BadRequest.FieldViolation, ...]
+    """The fields of the request that break a rule of the contract: `field`, such as `product.price_cents`, and `description`."""
     retry_seconds: float | None
     """How long to wait before a retry, if the service says so."""
 
@@ -45,6 +37,6 @@ def call_error(error: grpc.RpcError) -> CallError:
         info.reason,
         error.details() or "",
         dict(info.metadata),
-        tuple(FieldViolation(violation.field, violation.description) for violation in invalid.field_violations),
+        tuple(invalid.field_violations),
         retry.retry_delay.ToTimedelta().total_seconds() if retry.HasField("retry_delay") else None,
     )
