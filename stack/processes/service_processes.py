@@ -1,15 +1,14 @@
 """The project's own programs as processes: the services, the gateway and the jobs worker."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from stack import training
+from stack.databases import Databases
 from stack.engines import hadoop, jars, object_store, spark
 from stack.engines.object_store import ObjectStore
 from stack.processes import sources
@@ -36,7 +35,7 @@ class Backends:
     settings: Settings
     secrets: Mapping[str, str]
     """The stack's secrets by name."""
-    database_url: str
+    databases: Databases
     store: ObjectStore
 
     @property
@@ -44,8 +43,13 @@ class Backends:
         return f"http://127.0.0.1:{self.settings.mlflow_port}"
 
     @property
-    def auth_address(self) -> str:
-        return f"127.0.0.1:{self.settings.auth_port}"
+    def mesh_environment(self) -> dict[str, str]:
+        """What every process of the mesh reads."""
+        return {
+            "MESH_AUTH_ADDRESS": f"127.0.0.1:{self.settings.auth_port}",
+            "SHOP_CURRENCY": self.settings.shop_currency,
+            "SHOP_TIME_ZONE": self.settings.shop_time_zone,
+        }
 
 
 def services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
@@ -75,7 +79,7 @@ def worker(backends: Backends, after: tuple[str, ...]) -> Process:
         **_cluster_environment(settings),
         **_worker_environment(backends),
         **object_store.credentials_environment(spark.credentials_file(settings)),
-        "MESH_AUTH_ADDRESS": backends.auth_address,
+        **backends.mesh_environment,
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }
     return Process(
@@ -156,8 +160,8 @@ def _service_with_tables(
     backends: Backends, name: str, port: int, environment: Mapping[str, str], after: tuple[str, ...], memory_mb: int = 100
 ) -> Process:
     """A service with tables in PostgreSQL, which are migrated before each start."""
-    environment = {**environment, f"{name.upper()}_DATABASE_URL": backends.database_url}
-    migrate = partial(_migrate, name, environment, backends.settings.logs / f"{name}.log")
+    environment = {**environment, **backends.databases.environment(name)}
+    migrate = partial(backends.databases.migrate, name)
     return _service(backends, name, port, environment, after=after, memory_mb=memory_mb, prepare=migrate)
 
 
@@ -172,7 +176,7 @@ def _service(
     prepare: Action = do_nothing,
 ) -> Process:
     prefix = name.upper()
-    environment = {**environment, f"{prefix}_LISTEN": f"127.0.0.1:{port}", "MESH_AUTH_ADDRESS": backends.auth_address}
+    environment = {**environment, **backends.mesh_environment, f"{prefix}_LISTEN": f"127.0.0.1:{port}"}
     return Process(
         _program(name, f"services.{name}", environment),
         {f"{prefix}_PORT": port},
@@ -204,7 +208,7 @@ def _worker_environment(backends: Backends) -> dict[str, str]:
     """The worker's own settings, but for its cluster."""
     settings, store = backends.settings, backends.store
     return {
-        "JOBS_DATABASE_URL": backends.database_url,
+        "JOBS_DATABASE_URL": backends.databases.url_of("jobs"),
         "JOBS_SPARK_HOME": str(spark.package()),
         "JOBS_HADOOP_JARS": str(jars.DAEMONS),
         "JOBS_SPARK_PROPERTIES": str(spark.submit_configuration(settings)),
@@ -226,10 +230,3 @@ def _commit() -> str:
         return subprocess.run(["git", "rev-parse", "HEAD"], check=False, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     except FileNotFoundError:
         return ""
-
-
-def _migrate(service: str, environment: Mapping[str, str], log: Path) -> None:
-    """Runs the migrations of a service, and appends their output to its log."""
-    command = [sys.executable, "-m", "mesh.migrate", service]
-    with log.open("a") as output:
-        subprocess.run(command, check=True, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.PIPE, text=True)

@@ -16,7 +16,6 @@ from hashiramart.auth.v1 import auth_pb2
 from hashiramart.jobs.v1 import jobs_pb2
 from mesh import channel
 from mesh.identity import RemoteKeys
-from mesh.migrate import migrate
 from mesh.settings import MeshSettings
 from spark.land import land
 from tests.engines.hadoop import Hdfs, Yarn
@@ -25,6 +24,7 @@ from tests.engines.postgres import Postgres
 from tests.engines.stores import Minio
 from tests.loops import Loop
 from tests.services.auth.processes import Auth
+from tests.services.database import migrate_services
 from tests.services.jobs.recorder import Recorder
 from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import WAIT_SECONDS, Staff
@@ -57,10 +57,9 @@ def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root
 
 
 @pytest.fixture
-def auth(loop: Loop, postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
+def auth(postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
     """The auth service, which issues the worker's tokens."""
-    users = postgres.create_database()
-    loop.run(migrate("auth", users))
+    users = migrate_services(postgres.create_database(), "auth")["auth"]
     with Auth(tmp_path, users, AUTH_SERVICE_SECRETS=json.dumps({"jobs": JOBS_SECRET})) as auth:
         yield auth
 
