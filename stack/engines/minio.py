@@ -6,6 +6,7 @@ from pathlib import Path
 
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
+from urllib3 import PoolManager, Retry
 
 from stack import install
 from stack.engines.object_store import StoreUser
@@ -49,11 +50,14 @@ def create_buckets_and_users(endpoint: str, password: str, buckets: Sequence[str
 
     users: secret keys by user
     """
-    store = Minio(endpoint, ROOT_USER, password, secure=False)
+    # MinIO says "ready" a moment before it serves, and until then "try again in a minute", which its client would obey.
+    retries = Retry(60, backoff_factor=0.1, backoff_max=0.5, status_forcelist=[503], respect_retry_after_header=False)
+    http_client = PoolManager(timeout=10, retries=retries)
+    store = Minio(endpoint, ROOT_USER, password, secure=False, http_client=http_client)
     for bucket in buckets:
         if not store.bucket_exists(bucket):
             store.make_bucket(bucket)
-    admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(ROOT_USER, password), secure=False)
+    admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(ROOT_USER, password), secure=False, http_client=http_client)
     for user, secret_key in users.items():
         admin.user_add(user.name, secret_key)
         admin.policy_add(user.name, policy=_policy(user))
