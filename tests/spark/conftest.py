@@ -1,5 +1,6 @@
 """One small Spark session and one store for all tests of the ETL."""
 
+import logging
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -45,6 +46,8 @@ def spark(seaweedfs: SeaweedFS, submit_arguments: str) -> Iterator[SparkSession]
         spark = create_session("tests", seaweedfs.store.endpoint, seaweedfs.store.region)
     # A test's tables are small.
     spark.conf.set("spark.sql.shuffle.partitions", "2")
+    # Its connections log their end when they are collected, which may be after the log of the last test was closed.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     yield spark
     spark.stop()
 
