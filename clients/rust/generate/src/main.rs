@@ -1,0 +1,27 @@
+//! Writes src/gen of the library from the contracts' descriptors: cargo run --package generate -- DESCRIPTORS
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let descriptors = env::args().nth(1).ok_or("usage: generate DESCRIPTORS")?;
+    let mut files = FileDescriptorSet::decode(fs::read(descriptors)?.as_slice())?;
+    // Rules for servers, which a client does not need.
+    files.file.retain(|file| !["buf.validate", "google.api"].contains(&file.package()));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/gen");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        .include_file("mod.rs")
+        .out_dir(&folder)
+        .compile_fds(files)?;
+    Ok(())
+}
