@@ -13,10 +13,10 @@ import platformdirs
 
 from hashiramart_client.cli import tables
 from hashiramart_client.cli.gateway import CallFailed, Connection, Gateway
-from hashiramart_client.cli.options import RequestField
+from hashiramart_client.cli.options import RequestField, parameter_name
 from hashiramart_client.cli.program import DEFAULT_SERVER
 from hashiramart_client.cli.requests import HttpRequest, Values, http_request
-from hashiramart_client.cli.rpcs import Contract, Rpc, is_map
+from hashiramart_client.cli.rpcs import Contracts, Rpc, is_map
 from hashiramart_client.cli.sign_in import SignIns
 
 # The most items of a page that services return.
@@ -24,7 +24,7 @@ _PAGE_SIZE = 100
 _SIGN_IN = "sign in: hashiramart sign-in"
 
 
-class Caller:
+class Invocation:
     """The user, as the shared options say: which gateway, with whose sign-in.
 
     shared: the shared options of the command; those that stand before its name count where it has none of its own
@@ -46,13 +46,18 @@ class Caller:
             raise click.BadParameter(f"{server!r} is not a URL such as https://shop.example.com", param_hint="'--server'")
         return str(server)
 
-    def gateway(self, token: str | None = None) -> Gateway:
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The gateway, without a sign-in, open until the command ends."""
         names = ("tls_ca", "tls_certificate", "tls_key", "timeout")
-        return Gateway(Connection(self.server, **{name: self._options[name] for name in names}), token)
+        connection = Connection(self.server, **{name: self._options[name] for name in names})
+        return click.get_current_context().with_resource(Gateway(connection))
 
     def signed_in_gateway(self) -> Gateway:
         """The gateway with the user's access token, if the user is signed in."""
-        return self.gateway(self.sign_ins.access_token(self.server, self.gateway()))
+        if token := self.sign_ins.access_token(self.server, self.gateway):
+            self.gateway.authorize(token)
+        return self.gateway
 
 
 class Call:
@@ -61,18 +66,18 @@ class Call:
     parameters: what click has read, by the keys of the fields
     """
 
-    def __init__(self, contract: Contract, rpc: Rpc, fields: list[RequestField], parameters: dict[str, Any]) -> None:
+    def __init__(self, contract: Contracts, rpc: Rpc, fields: list[RequestField], parameters: dict[str, Any]) -> None:
         self._contract = contract
         self._rpc = rpc
         self._fields = fields
         self._parameters = parameters
-        self._caller = Caller(parameters)
+        self._invocation = Invocation(parameters)
 
     def run(self) -> None:
         """Makes the call, and prints what it returns. Raises `CallFailed` in the words of the command line."""
         values = self._values()
         try:
-            gateway = self._caller.signed_in_gateway()
+            gateway = self._invocation.signed_in_gateway()
             if self._rpc.method.client_streaming:
                 self._print(gateway.send_lines(self._request(values), self._parameters["file"]))
             elif self._rpc.method.server_streaming:
@@ -83,7 +88,7 @@ class Call:
             else:
                 self._print(gateway.call(self._request(values)))
         except CallFailed as failure:
-            raise self._explained(failure) from None
+            raise self._explain(failure) from None
 
     def _values(self) -> Values:
         """The JSON values of the options that were given."""
@@ -95,25 +100,25 @@ class Call:
                     values[field.path] = prompt_secret(field.option.replace("-", " ").capitalize())
             elif value is not None and value != ():
                 values[field.path] = dict(value) if is_map(field.descriptor) else [*value] if isinstance(value, tuple) else value
-        if self._rpc.binding.http_method != "PATCH" and self._parameters.get("json") is None:
+        if self._parameters.get("json") is None:
             for field in self._fields:
-                if field.is_required and field.path not in values and _is_asked(field, self._rpc):
+                if field.is_required and field.path not in values:
                     raise click.MissingParameter(param_hint=f"'--{field.option}'", param_type="option")
         return values
 
     def _request(self, values: Values) -> HttpRequest:
-        variables = {path: str(self._parameters[path]) for path in self._rpc.binding.variables}
+        variables = {path: str(self._parameters[parameter_name(path)]) for path in self._rpc.binding.variables}
         text = self._parameters.get("json")
         return http_request(self._rpc, variables, values, None if text is None else _whole_body(text))
 
     def _print(self, message: dict[str, Any]) -> None:
-        if self._caller.output == "table":
+        if self._invocation.output == "table":
             tables.print_message(self._rpc.response, message)
         else:
-            _print_json(message, indented=self._caller.output == "json")
+            _print_json(message, indented=self._invocation.output == "json")
 
     def _print_event(self, message: dict[str, Any]) -> None:
-        text = tables.line(self._rpc.response, message) if self._caller.output == "table" else json.dumps(message, ensure_ascii=False)
+        text = tables.line(self._rpc.response, message) if self._invocation.output == "table" else json.dumps(message, ensure_ascii=False)
         print(text, flush=True)
 
     def _print_pages(self, gateway: Gateway, values: Values, items: str) -> None:
@@ -121,14 +126,14 @@ class Call:
         rows: list[dict[str, Any]] = []
         for page in self._pages(gateway, values, items):
             last = page
-            if self._caller.output == "ndjson":
+            if self._invocation.output == "ndjson":
                 for row in page[items]:
                     _print_json(row, indented=False)
             else:
                 rows += page[items]
-        if self._caller.output == "json":
+        if self._invocation.output == "json":
             _print_json(last | {items: rows}, indented=True)
-        elif self._caller.output == "table":
+        elif self._invocation.output == "table":
             tables.print_message(self._rpc.response, last | {items: rows})
         if last.get("next_page_token") and not self._parameters["limit"]:
             click.echo(f"There are more: --all, --limit, or --page-token {last['next_page_token']}", err=True)
@@ -148,9 +153,9 @@ class Call:
                 return
             values = values | {("page_token",): page["next_page_token"]}
 
-    def _explained(self, failure: CallFailed) -> CallFailed:
+    def _explain(self, failure: CallFailed) -> CallFailed:
         """The failure with the names of options for those of fields, and with what the contract says of its reason."""
-        options = {field.key: f"--{field.option}" for field in self._fields}
+        options = {".".join(field.path): f"--{field.option}" for field in self._fields}
         options |= {path: path.rpartition(".")[2].upper() for path in self._rpc.binding.variables}
         options |= {name.removeprefix(f"{self._rpc.binding.body}."): option for name, option in options.items()} | options
         named = []
@@ -174,11 +179,6 @@ def prompt_secret(name: str) -> str:
     if not line:
         raise click.UsageError(f"standard input has no line for: {name}")
     return line
-
-
-def _is_asked(field: RequestField, rpc: Rpc) -> bool:
-    """Whether a required field is one of the request itself or of its body, not of a message that may be left out."""
-    return len(field.path) == (2 if field.path[0] == rpc.binding.body else 1)
 
 
 def _whole_body(text: str) -> Any:

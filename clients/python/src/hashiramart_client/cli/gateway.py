@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import click
 import httpx
@@ -61,14 +62,24 @@ class CallFailed(click.ClickException):
 
 
 class Gateway:
-    """A client of a gateway. Raises `CallFailed` for every call that fails."""
+    """A client of a gateway, which a `with` block closes. Raises `CallFailed` for every call that fails."""
 
-    def __init__(self, connection: Connection, token: str | None = None) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._headers = {"accept": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+        self._headers = {"accept": "application/json"}
         if connection.timeout is not None:
             self._headers["grpc-timeout"] = f"{max(int(connection.timeout * 1000), 1)}m"
         self._http = httpx.Client(base_url=connection.server, verify=_verification(connection), follow_redirects=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._http.close()
+
+    def authorize(self, access_token: str) -> None:
+        """Sends an access token with the calls that follow."""
+        self._headers["authorization"] = f"Bearer {access_token}"
 
     def call(self, request: HttpRequest) -> Any:
         """The JSON of a response."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ _FLOATS = {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}
 _GOOGLE = "google.protobuf."
 _WRAPPERS = {f"{_GOOGLE}{name}Value" for name in ("String", "Bytes", "Bool", "Float", "Double", "Int32", "Int64", "UInt32", "UInt64")}
 _SECRET = re.compile(r"(^|_)(password|secret|token)$")
+# The options of the command line itself.
+RESERVED = ("all", "help", "json", "limit", "output", "server", "timeout", "tls-ca", "tls-certificate", "tls-key")
 FIELD_MASK = f"{_GOOGLE}FieldMask"
 
 
@@ -33,15 +35,12 @@ class RequestField:
     descriptor: FieldDescriptor
     option: str
     """Its name on the command line, such as `price-cents`."""
+    is_required: bool
 
     @property
     def key(self) -> str:
         """The name of click's parameter."""
-        return ".".join(self.path)
-
-    @property
-    def is_required(self) -> bool:
-        return field_behavior_pb2.REQUIRED in behaviors(self.descriptor)
+        return parameter_name(".".join(self.path))
 
     @property
     def is_secret(self) -> bool:
@@ -77,18 +76,33 @@ def request_fields(rpc: Rpc) -> list[RequestField]:
     elif rpc.binding.http_method == "PATCH" and body is not None:
         # The gateway makes the mask of the fields in the body.
         excluded |= {field.name for field in rpc.request.fields if field.message_type and field.message_type.full_name == FIELD_MASK}
-    fields = list(_fields(rpc.request, (), (), rpc.binding.body, excluded, ()))
-    names = [field.option for field in fields]
-    # Fields in the body that are called like one beside it keep the body's name before theirs.
-    return [
-        RequestField(field.path, field.descriptor, ".".join(field.path).replace("_", "-")) if names.count(field.option) > 1 else field
-        for field in fields
+    fields = [
+        RequestField(path, field, option, _is_required(rpc, path, field))
+        for path, field, option in _fields(rpc.request, (), (), rpc.binding.body, excluded, ())
     ]
+    names = [*RESERVED, *(field.option for field in fields)]
+    return [replace(field, option=_full_option(field)) if names.count(field.option) > 1 else field for field in fields]
+
+
+def parameter_name(path: str) -> str:
+    """The name of click's parameter for a field at a dotted path, which is no option's of the command line itself."""
+    return "field_" + path.replace(".", "__")
+
+
+def _is_required(rpc: Rpc, path: tuple[str, ...], field: FieldDescriptor) -> bool:
+    """Whether a call needs the field: a change names what it changes, and a message that may be left out has no say."""
+    is_outermost = len(path) == (2 if path[0] == rpc.binding.body else 1)
+    return is_outermost and rpc.binding.http_method != "PATCH" and field_behavior_pb2.REQUIRED in behaviors(field)
+
+
+def _full_option(field: RequestField) -> str:
+    """Its name where another option has the short one."""
+    return ".".join(("request", *field.path)).replace("_", "-")
 
 
 def _fields(
     message: Descriptor, path: tuple[str, ...], option: tuple[str, ...], body: str, excluded: set[str], outer: tuple[Descriptor, ...]
-) -> Iterator[RequestField]:
+) -> Iterator[tuple[tuple[str, ...], FieldDescriptor, str]]:
     for field in message.fields:
         names = (*path, field.name)
         if ".".join(names) in excluded or field_behavior_pb2.OUTPUT_ONLY in behaviors(field):
@@ -99,7 +113,7 @@ def _fields(
         if is_nested and kind:
             yield from _fields(kind, names, words, body, excluded, (*outer, message))
         else:
-            yield RequestField(names, field, ".".join(words))
+            yield names, field, ".".join(words)
 
 
 def value_type(field: FieldDescriptor) -> click.ParamType[Any]:

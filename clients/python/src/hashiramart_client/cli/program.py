@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from hashiramart_client import contracts
-from hashiramart_client.cli.options import RequestField, request_fields, value_type
+from hashiramart_client.cli.options import RequestField, parameter_name, request_fields, value_type
 from hashiramart_client.cli.requests import can_send
-from hashiramart_client.cli.rpcs import Contract, Rpc, varied_segment
+from hashiramart_client.cli.rpcs import Contracts, Rpc, varied_segment
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 OUTPUTS = ("table", "json", "ndjson")
@@ -29,7 +29,7 @@ _COMPLETION = {
 
 def program(descriptors: bytes | None = None) -> click.Group:
     """The command `hashiramart`."""
-    contract = Contract(descriptors or contracts.descriptors())
+    contract = Contracts(descriptors or contracts.descriptors())
     group = Commands(
         {name: partial(_group, contract, name, rpcs) for name, rpcs in contract.commands.items()},
         help="Calls a HashiraMart shop over its REST gateway. Sign in first: hashiramart sign-in.",
@@ -95,12 +95,12 @@ class CallCommand(click.Command):
                     formatter.write_dl(records)
 
 
-def _group(contract: Contract, name: str, commands: dict[str, list[Rpc]]) -> click.Group:
+def _group(contract: Contracts, name: str, commands: dict[str, list[Rpc]]) -> click.Group:
     makers = {command: partial(_command, contract, command, rpcs) for command, rpcs in commands.items()}
     return Commands(makers, name=name, help=f"{', '.join(commands)}.")
 
 
-def _command(contract: Contract, name: str, rpcs: list[Rpc]) -> click.Command:
+def _command(contract: Contracts, name: str, rpcs: list[Rpc]) -> click.Command:
     """The command of an RPC; of several, an argument says which."""
     rpc = rpcs[0]
     fields = [field for field in request_fields(rpc) if can_send(rpc.binding, field)]
@@ -134,7 +134,7 @@ def _arguments(rpcs: list[Rpc]) -> list[click.Parameter]:
             path = next(variables)
             field = path_field(rpc, path)
             metavar = None if field.enum_type else field.name.upper()
-            arguments.append(click.Argument([path], type=value_type(field), metavar=metavar))
+            arguments.append(click.Argument([parameter_name(path)], type=value_type(field), metavar=metavar))
     if rpc.method.client_streaming:
         arguments.append(click.Argument(["file"], type=click.File("rb"), metavar="FILE"))
     return arguments
@@ -150,7 +150,7 @@ def path_field(rpc: Rpc, path: str) -> Any:
     return field
 
 
-def _options(contract: Contract, rpc: Rpc, fields: list[RequestField]) -> list[click.Parameter]:
+def _options(contract: Contracts, rpc: Rpc, fields: list[RequestField]) -> list[click.Parameter]:
     options: list[click.Parameter] = [field.option_of(_plain(contract.comments.get(field.descriptor.full_name, ""))) for field in fields]
     if rpc.binding.body and not rpc.method.client_streaming:
         help = "The body as JSON: the text itself, @FILE, or - for standard input. Other options win over it."
@@ -172,12 +172,12 @@ def _plain(comment: str) -> str:
 
 def _sign_in() -> click.Command:
     def run(email: str | None, **shared: Any) -> None:
-        from hashiramart_client.cli.call import Caller, prompt_secret
+        from hashiramart_client.cli.call import Invocation, prompt_secret
 
-        caller = Caller(shared)
+        invocation = Invocation(shared)
         address = email or click.prompt("E-mail", err=True)
-        caller.sign_ins.sign_in(caller.server, caller.gateway(), address, prompt_secret("Password"))
-        click.echo(f"Signed in to {caller.server} as {address}.", err=True)
+        invocation.sign_ins.sign_in(invocation.server, invocation.gateway, address, prompt_secret("Password"))
+        click.echo(f"Signed in to {invocation.server} as {address}.", err=True)
 
     email = click.Option(["email", "--email"], help="The e-mail address of the account. Prompted for if it is not given.")
     text = "Signs in. The password is prompted for, or read from standard input. The sign-in is kept for the next commands."
@@ -186,11 +186,11 @@ def _sign_in() -> click.Command:
 
 def _sign_out() -> click.Command:
     def run(**shared: Any) -> None:
-        from hashiramart_client.cli.call import Caller
+        from hashiramart_client.cli.call import Invocation
 
-        caller = Caller(shared)
-        there = caller.sign_ins.sign_out(caller.server, caller.gateway())
-        click.echo(f"Signed out of {caller.server}." if there else f"Nobody was signed in to {caller.server}.", err=True)
+        invocation = Invocation(shared)
+        there = invocation.sign_ins.sign_out(invocation.server, invocation.gateway)
+        click.echo(f"Signed out of {invocation.server}." if there else f"Nobody was signed in to {invocation.server}.", err=True)
 
     return CallCommand("sign-out", params=shared_options(), callback=run, help="Ends the sign-in.")
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from hashiramart_client.cli.options import RequestField
-from hashiramart_client.cli.rpcs import Binding, Rpc
+from hashiramart_client.cli.rpcs import HttpBinding, Rpc
 
 # A longer query is sent as a body, if the RPC has a binding for that.
 _QUERY_LENGTH = 2000
@@ -42,12 +42,12 @@ def http_request(rpc: Rpc, variables: dict[str, str], values: Values, body: Any)
     return request
 
 
-def can_send(binding: Binding, field: RequestField) -> bool:
+def can_send(binding: HttpBinding, field: RequestField) -> bool:
     """Whether a binding has a place for a field: JSON needs the body."""
     return not field.is_json or binding.body == "*" or field.path[0] == binding.body
 
 
-def _bound(binding: Binding, variables: dict[str, str], values: Values, body: Any) -> HttpRequest:
+def _bound(binding: HttpBinding, variables: dict[str, str], values: Values, body: Any) -> HttpRequest:
     path = binding.path
     for name, pattern in binding.variables.items():
         template = f"{{{name}={pattern}}}" if f"{{{name}=" in path else f"{{{name}}}"
@@ -63,7 +63,7 @@ def _bound(binding: Binding, variables: dict[str, str], values: Values, body: An
         elif names[0] == binding.body:
             content = value
         else:
-            query += [(".".join(names), _text(each)) for each in (value if isinstance(value, list) else [value])]
+            query += [(".".join(names), _query_text(each)) for each in (value if isinstance(value, list) else [value])]
     return HttpRequest(binding.http_method, f"{path}?{urlencode(query)}" if query else path, content)
 
 
@@ -74,5 +74,5 @@ def _put(content: dict[str, Any], names: tuple[str, ...], value: Any) -> None:
     content[last] = value
 
 
-def _text(value: Any) -> str:
+def _query_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

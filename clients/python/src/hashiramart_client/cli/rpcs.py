@@ -20,7 +20,7 @@ _VERSION = re.compile(r"v[0-9]\w*")
 
 
 @dataclass(frozen=True)
-class Binding:
+class HttpBinding:
     """An HTTP method and path of an RPC."""
 
     http_method: str
@@ -44,10 +44,10 @@ class Rpc:
     """An RPC with a binding."""
 
     method: MethodDescriptor
-    bindings: tuple[Binding, ...]
+    bindings: tuple[HttpBinding, ...]
 
     @property
-    def binding(self) -> Binding:
+    def binding(self) -> HttpBinding:
         """The first, which the command is made from."""
         return self.bindings[0]
 
@@ -96,7 +96,7 @@ class Rpc:
         return lists[0] if paged and lists else None
 
 
-class Contract:
+class Contracts:
     """Our RPCs of a descriptor set, and its comments."""
 
     def __init__(self, descriptors: bytes) -> None:
@@ -170,7 +170,7 @@ def _rpc(method: MethodDescriptor) -> Rpc | None:
         return None
     first = options.Extensions[annotations_pb2.http]
     rules = ((rule.WhichOneof("pattern"), rule) for rule in (first, *first.additional_bindings))
-    return Rpc(method, tuple(Binding(kind.upper(), getattr(rule, kind), rule.body) for kind, rule in rules))
+    return Rpc(method, tuple(HttpBinding(kind.upper(), getattr(rule, kind), rule.body) for kind, rule in rules))
 
 
 def _comments(file: FileDescriptorProto) -> Iterable[tuple[str, str]]:
