@@ -11,6 +11,7 @@ from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, ShopSettings, read
 from services.catalog.feed import ChangeFeed
+from services.catalog.repository.categories import CategoryRepository
 from services.catalog.repository.changes import ChangeRepository
 from services.catalog.repository.lists import ProductListRepository
 from services.catalog.repository.products import ProductRepository
@@ -33,7 +34,8 @@ async def main() -> None:
         feed = ChangeFeed(changes, postgres)
         vocabulary = Vocabulary(VocabularyRepository(postgres), feed)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
-        servicer = CatalogServicer(products, lists, Search(lists, vocabulary), feed, page_tokens, shop.currency)
+        categories, search = CategoryRepository(postgres), Search(lists, vocabulary)
+        servicer = CatalogServicer(products, lists, categories, search, feed, page_tokens, shop.currency)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
         await serve(

@@ -73,6 +73,13 @@ class Product(NamedTuple):
             raise Aborted("STALE_ETAG", "product '{id}' was changed since it was read", id=self.id)
 
 
+class Category(NamedTuple):
+    """A category, and how many products a list of categories counts in it."""
+
+    name: str
+    product_count: int
+
+
 class ProductTexts(NamedTuple):
     """The texts whose words form the vocabulary, and the id of their product."""
 

@@ -99,6 +99,33 @@ def test_invalid_rows_are_reported_and_the_others_imported(staff: Shop) -> None:
     }
 
 
+def test_a_file_can_be_validated_without_writing(staff: Shop) -> None:
+    staff.create("Old", id="v-differs")
+    same, gone = staff.create("Same", id="v-same"), staff.create("Gone", id="v-gone")
+    staff.delete("v-gone")
+
+    def file() -> Iterator[catalog_pb2.ImportProductsRequest]:
+        yield row("v-new", "New")
+        yield from (row("v-differs", "Other"), row("v-same", "Same"), row("v-gone", "Gone"), row("v-bad", price_cents=-1))
+        yield from (row(f"v-{number}") for number in range(1500))
+        yield row("v-new", "Newer")
+
+    planned = staff.import_products(validated(file()))
+    assert counts(planned) == (1506, 1501, 2, 2, 1)
+    assert [failure.row for failure in planned.failures] == [5]
+    assert list(staff.batch("v-new", "v-gone", "v-7").missing_ids) == ["v-new", "v-gone", "v-7"]
+    assert (staff.get("v-differs").name, staff.get("v-same")) == ("Old", same)
+    assert staff.import_products(file()) == planned
+    assert staff.get("v-gone").create_time == gone.create_time
+
+
+def validated(rows: Iterator[catalog_pb2.ImportProductsRequest]) -> Iterator[catalog_pb2.ImportProductsRequest]:
+    """The same file, to be validated only."""
+    for each in rows:
+        each.validate_only = True
+        yield each
+
+
 @pytest.mark.parametrize("between", [0, 1500])
 def test_of_two_rows_with_one_id_the_later_wins_and_one_product_is_counted(staff: Shop, between: int) -> None:
     def file(prefix: str, stock: int) -> Iterator[catalog_pb2.ImportProductsRequest]:

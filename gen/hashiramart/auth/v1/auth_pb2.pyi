@@ -313,22 +313,26 @@ class CreateUserRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address. Compared without regard to case."""
     password: _builtins.str
     """The password: 8 to 128 characters of any kind."""
     display_name: _builtins.str
     """The name to show for the user. Up to 100 characters, no control characters."""
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         password: _builtins.str = ...,
         display_name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,7 +357,7 @@ Global___GetCurrentUserRequest: _TypeAlias = GetCurrentUserRequest  # noqa: Y015
 
 @_typing.final
 class UpdateCurrentUserRequest(_message.Message):
-    """Requests to update the caller's own profile. Fields that are not set keep their values."""
+    """Requests to update the caller's own profile."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -361,6 +365,8 @@ class UpdateCurrentUserRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """The new name to show for the user."""
     email: _builtins.str
@@ -369,6 +375,14 @@ class UpdateCurrentUserRequest(_message.Message):
     """The new password: 8 to 128 characters. Requires `current_password`."""
     current_password: _builtins.str
     """The current password."""
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+    returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields to update, of `display_name`, `email` and `password`, or `*` for all of them. Empty means those that are set."""
+
     def __init__(
         self,
         *,
@@ -376,10 +390,12 @@ class UpdateCurrentUserRequest(_message.Message):
         email: _builtins.str | None = ...,
         password: _builtins.str | None = ...,
         current_password: _builtins.str = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_email", b"_email", "_password", b"_password", "display_name", b"display_name", "email", b"email", "password", b"password"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_email", b"_email", "_password", b"_password", "display_name", b"display_name", "email", b"email", "password", b"password", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_email", b"_email", "_password", b"_password", "current_password", b"current_password", "display_name", b"display_name", "email", b"email", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_email", b"_email", "_password", b"_password", "current_password", b"current_password", "display_name", b"display_name", "email", b"email", "password", b"password", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
@@ -505,14 +521,19 @@ class UpdateUserRequest(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+    returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
     @_builtins.property
     def user(self) -> Global___User:
         """The user with the new values, identified by `id`. A stale `etag` is rejected; an empty one is not checked."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to update, of `display_name`, `role`, `customer_number` and `disabled`. Empty means those that are set; REST fills it
-        from the body's keys.
+        """The fields to update, of `display_name`, `role`, `customer_number` and `disabled`, or `*` for all of them. Empty means those that are
+        set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the user.
         """
 
     def __init__(
@@ -520,10 +541,11 @@ class UpdateUserRequest(_message.Message):
         *,
         user: Global___User | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "update_mask", b"update_mask", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -155,7 +155,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCurrentUser(self, request, context):
-        """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+        """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
         new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
         Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -168,7 +168,8 @@ class AuthServiceServicer:
     def DeleteCurrentUser(self, request, context):
         """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-        If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+        If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,8 +194,8 @@ class AuthServiceServicer:
         sign-ins end.
 
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-        `id` and `etag`, which are not changed.
+        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+        cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

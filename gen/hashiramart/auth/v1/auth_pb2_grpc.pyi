@@ -72,7 +72,7 @@ class AuthServiceStub:
     GetCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetCurrentUserRequest, _auth_pb2.User]
     """Gets the caller's own profile."""
     UpdateCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateCurrentUserRequest, _auth_pb2.User]
-    """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+    """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
     new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
     Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -81,7 +81,8 @@ class AuthServiceStub:
     DeleteCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteCurrentUserRequest, _empty_pb2.Empty]
     """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-    If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+    If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
     """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
     """Lists users, newest first."""
@@ -92,8 +93,8 @@ class AuthServiceStub:
     sign-ins end.
 
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-    `id` and `etag`, which are not changed.
+    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+    cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
     """
 
 @_typing.type_check_only
@@ -139,7 +140,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     GetCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetCurrentUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Gets the caller's own profile."""
     UpdateCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateCurrentUserRequest, _auth_pb2.User]  # type: ignore[assignment]
-    """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+    """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
     new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
     Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -148,7 +149,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     DeleteCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteCurrentUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-    If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+    If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Lists users, newest first."""
@@ -159,8 +161,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     sign-ins end.
 
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-    `id` and `etag`, which are not changed.
+    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+    cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -239,7 +241,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateCurrentUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.User, _abc.Awaitable[_auth_pb2.User]]:
-        """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+        """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
         new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
         Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -254,7 +256,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-        If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+        If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
         """
 
     @_abc_1.abstractmethod
@@ -283,8 +286,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         sign-ins end.
 
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-        `id` and `etag`, which are not changed.
+        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+        cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
