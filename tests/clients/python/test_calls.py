@@ -140,10 +140,8 @@ def test_bad_input_names_the_option(everything: CommandLine, option: str, name: 
 def test_what_the_gateway_refuses_names_the_option(everything: CommandLine) -> None:
     outcome = everything.run("everything", "post", "--small", "3000000000")
     assert outcome.exit_code == 64 + 3
-    assert outcome.err.startswith("error: ")
-    assert "  --small: " in outcome.err
-    assert "MALFORMED_REQUEST" in outcome.err
-    assert "hint: " in outcome.err
+    assert outcome.err.startswith("error: --small: ")
+    assert "(INVALID_ARGUMENT, MALFORMED_REQUEST)" in outcome.err
 
 
 @pytest.mark.parametrize(("code", "number"), [("NOT_FOUND", 5), ("ALREADY_EXISTS", 6), ("ABORTED", 10), ("UNAVAILABLE", 14)])
@@ -155,7 +153,7 @@ def test_the_exit_code_is_that_of_the_status(everything: CommandLine, code: str,
 
 def test_a_stream_prints_messages_as_they_come(everything: CommandLine) -> None:
     assert [line["small"] for line in everything.run("everything", "watch", "a", "-o", "ndjson").lines] == [1, 2]
-    assert everything.run("everything", "watch", "a").out.splitlines() == ["a  1", "a  2"]
+    assert everything.run("everything", "watch", "a").out.splitlines() == ["a  small=1", "a  small=2"]
 
 
 def test_a_stream_that_breaks_has_printed_what_came(everything: CommandLine) -> None:
@@ -190,7 +188,7 @@ def test_ctrl_c_cancels_the_call(url: str, contract: Contract, service: Everythi
     service.cancelled.clear()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert [process.stdout.readline(), process.stdout.readline()] == ["silent  1\n", "silent  2\n"]
+        assert [process.stdout.readline(), process.stdout.readline()] == ["silent  small=1\n", "silent  small=2\n"]
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err.strip()) == (130, "")

@@ -163,7 +163,7 @@ class Call:
             name, bracket, index = field.partition("[")
             named.append((f"{options[name]}{bracket}{index}" if name in options else field, description))
         failure.violations = named
-        if not failure.hint:
+        if not failure.hint and not named:
             comment = self._contract.reason(self._rpc.package, failure.reason)
             failure.hint = " ".join(comment.partition(": ")[2].replace("`", "").split())
         if failure.code == "UNAUTHENTICATED":

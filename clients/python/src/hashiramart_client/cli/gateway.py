@@ -54,9 +54,11 @@ class CallFailed(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         out = file or sys.stderr
-        print(f"error: {self.message} ({', '.join(filter(None, (self.code, self.reason)))})", file=out)
-        for field, description in self.violations:
-            print(f"  {field}: {description}", file=out)
+        violations = [": ".join(violation) for violation in self.violations]
+        message = violations[0] if len(violations) == 1 else self.message
+        print(f"error: {message} ({', '.join(filter(None, (self.code, self.reason)))})", file=out)
+        for violation in violations[1:] and violations:
+            print(f"  {violation}", file=out)
         if self.hint:
             print(f"hint: {self.hint}", file=out)
 

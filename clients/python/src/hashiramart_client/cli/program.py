@@ -117,7 +117,7 @@ def _command(contract: Contracts, name: str, rpcs: list[Rpc]) -> click.Command:
         params=[*_arguments(rpcs), *_options(contract, rpc, fields), *shared_options()],
         callback=run,
         help=f"{_plain(comment)}\n\nWho may call: {rpc.access}.",
-        short_help=re.split(r"(?<=[.:])\s", _plain(comment), maxsplit=1)[0],
+        short_help=re.split(r"(?<=\.)\s", _plain(comment), maxsplit=1)[0],
     )
 
 

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -83,23 +85,36 @@ def cell(field: FieldDescriptor, value: Any) -> str:
 
 def print_rows(message: Descriptor, rows: list[dict[str, Any]]) -> None:
     """Prints messages as a table that is as wide as the terminal at most."""
-    width = _width()
-    chosen = [column for column in columns(message) if any(column.text(row) for row in rows)]
-    needed = {column.title: max(cell_len(text) for text in (column.title, *(column.text(row) for row in rows))) for column in chosen}
-    left = width
-    fitting: set[str] = set()
-    for column in sorted(chosen, key=lambda column: column.importance):
-        room = min(needed[column.title], max(_TEXT_WIDTH, cell_len(column.title))) + _GAP
-        if room <= left or not fitting:
-            fitting.add(column.title)
-            left -= room
-    shown = [column for column in chosen if column.title in fitting]
+    limit = _width()
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
-    for column in shown:
-        table.add_column(column.title.upper(), no_wrap=True, overflow="ellipsis", justify="right" if _is_number(column.field) else "left")
+    filled = [column for column in columns(message) if any(column.text(row) for row in rows)]
+    names = Counter(column.path[-1] for column in filled)
+    titles = {column: column.path[-1] if names[column.path[-1]] == 1 else column.title for column in filled}
+    widths = _widths({column: [titles[column], *(column.text(row) for row in rows)] for column in filled}, limit)
+    for column, width in widths.items():
+        justify: Any = "right" if _is_number(column.field) else "left"
+        table.add_column(titles[column].upper(), no_wrap=True, overflow="ellipsis", justify=justify, width=width)
     for row in rows:
-        table.add_row(*(column.text(row) for column in shown))
-    _console(width).print(table)
+        table.add_row(*(column.text(row) for column in widths))
+    Console(width=limit, markup=False, highlight=False, emoji=False).print(table)
+
+
+def _widths(texts: dict[Column, list[str]], limit: int) -> dict[Column, int]:
+    """The columns that fit into a line, in their order, and how wide each is.
+
+    texts: the title and the cells of each column
+    """
+    needed = {column: max(map(cell_len, cells)) for column, cells in texts.items()}
+    widths: dict[Column, int] = {}
+    for column in sorted(texts, key=lambda column: column.importance + _is_constant(texts[column][1:])):
+        width = min(needed[column], max(_TEXT_WIDTH, cell_len(texts[column][0])))
+        if sum(widths.values()) + _GAP * len(widths) + width <= limit:
+            widths[column] = width
+    left = limit - sum(widths.values()) - _GAP * max(len(widths) - 1, 0)
+    for column in [column for column in texts if column in widths]:
+        more = min(left, needed[column] - widths[column])
+        widths[column], left = widths[column] + more, left - more
+    return {column: widths[column] for column in texts if column in widths}
 
 
 def print_message(message: Descriptor, value: dict[str, Any]) -> None:
@@ -109,15 +124,28 @@ def print_message(message: Descriptor, value: dict[str, Any]) -> None:
     width = max((cell_len(name) for name, _ in lines), default=0) + _GAP
     for name, text in lines:
         print(f"{name:<{width}}{text}")
-    for name, kind, rows in _lists(message, value, ""):
-        print(f"{chr(10) if lines else ''}{name}:")
+    lists = list(_lists(message, value, ""))
+    for at, (name, kind, rows) in enumerate(lists):
+        if lines or len(lists) > 1:
+            print(f"{name}:" if at == 0 and not lines else f"\n{name}:")
         print_rows(kind, rows)
-        lines = [("", "")]
+    if not lines and not lists:
+        print("nothing", file=sys.stderr)
 
 
 def line(message: Descriptor, value: dict[str, Any]) -> str:
-    """A message as one line: its values, without their names."""
-    return "  ".join(text for column in columns(message) if (text := column.text(value)))
+    """A message as one line: its texts and times, and with their names those that are numbers or yes or no, unless they are zero or no."""
+    texts = ((column, text) for column in columns(message) if (text := column.text(value)))
+    return "  ".join(
+        f"{column.path[-1]}={text}" if _is_number(column.field) or column.field.type == FieldDescriptor.TYPE_BOOL else text
+        for column, text in texts
+        if text not in ("0", "no")
+    )
+
+
+def _is_constant(cells: list[str]) -> bool:
+    """Whether all of several rows say the same."""
+    return len(cells) > 1 and len(set(cells)) == 1
 
 
 def _maps(message: Descriptor, value: dict[str, Any], outer: str) -> Iterator[tuple[str, FieldDescriptor, dict[str, Any]]]:
@@ -153,7 +181,3 @@ def _is_number(field: FieldDescriptor) -> bool:
 
 def _width() -> int:
     return shutil.get_terminal_size((_UNLIMITED, 24)).columns
-
-
-def _console(width: int) -> Console:
-    return Console(width=width, markup=False, highlight=False, emoji=False, soft_wrap=False)
