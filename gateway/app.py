@@ -23,6 +23,7 @@ from gateway.contract import Contract
 from gateway.cors import open_to
 from gateway.errors import GatewayError
 from gateway.openapi import document
+from gateway.rules import Json
 from gateway.settings import Settings
 from gateway.status import MeshStatus, Services
 from gateway.streams import TimeLimits
@@ -32,7 +33,7 @@ from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
 _ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
-_DOCUMENTED_ERRORS = {"responses": {"default": {"description": "The call failed.", "content": _ERROR_CONTENT}}}
+_FAILED = {"description": "The call failed.", "content": _ERROR_CONTENT}
 
 
 def worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
@@ -93,20 +94,26 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] |
     for error in (HTTPException, GatewayError, grpc.aio.AioRpcError):
         app.add_exception_handler(error, _error_response)
 
-    @app.get("/healthz", operation_id="Gateway_GetHealth", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS)
+    @app.get("/healthz", operation_id="Gateway_GetHealth", tags=["Gateway"], openapi_extra=_page_description({"status": "ok"}))
     async def get_health() -> dict[str, str]:
         """Returns 200 while the gateway itself is up."""
         return {"status": "ok"}
 
-    @app.get(
-        "/status", operation_id="Gateway_GetStatus", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS | {"security": [{"token": []}]}
-    )
+    example = {"version": app.version, "services": [{"name": "auth", "up": True, "version": app.version}]}
+    described = _page_description(example) | {"security": [{"token": []}]}
+
+    @app.get("/status", operation_id="Gateway_GetStatus", tags=["Gateway"], openapi_extra=described)
     async def get_status(request: Request) -> MeshStatus:
         """Returns which services are up. Who may call: staff and admins."""
         await services.require_staff(request.headers.get("authorization", ""))
         return await services.status(app.version)
 
     return app
+
+
+def _page_description(example: Json) -> Json:
+    """What the document says of a page beyond its types: an example of its answer, and its errors."""
+    return {"responses": {"200": {"content": {"application/json": {"example": example}}}, "default": _FAILED}}
 
 
 def _document(app: FastAPI, contract: Contract) -> None:
