@@ -7,10 +7,12 @@ import zlib
 from pathlib import Path
 
 import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from pydantic import PostgresDsn
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mesh import telemetry
@@ -21,6 +23,13 @@ SERVICES = Path(__file__).resolve().parent.parent / "services"
 
 _ENVIRONMENT = Path(__file__).resolve().parent / "migrations"
 _CONNECT_SECONDS = 10
+# A migration that waits for a lock blocks all statements that come after it, so it waits for a short time, and tries again later.
+_LOCK_SECONDS = 2
+_LOCK_RETRIES = 30
+_RETRY_SECONDS = 1
+_LIMITS = ("statement_timeout = '15min'", "idle_in_transaction_session_timeout = '1min'", f"lock_timeout = '{_LOCK_SECONDS}s'")
+# SQLSTATEs of lock_timeout and of a deadlock.
+_LOCKED = ("55P03", "40P01")
 # The version is the migrator's, which the service may read.
 _GRANTS = (
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
@@ -28,6 +37,8 @@ _GRANTS = (
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
     "REVOKE INSERT, UPDATE, DELETE ON {schema}.alembic_version FROM {role}",
 )
+
+_log = structlog.get_logger(__name__)
 
 
 class Settings(EnvironmentSettings):
@@ -50,7 +61,20 @@ async def migrate(service: str, url: str, service_url: str | None = None) -> Non
     Migrations are Alembic revisions in `services/<service>/migrations/`. The tables, and Alembic's version, are in the schema `service`.
 
     service_url: how the service connects, if not by `url`: its role may read and write the rows, and nothing else
+    Raises `DBAPIError` if a migration fails, or a statement of others holds a lock that it needs for more than a minute.
     """
+    for retries in reversed(range(_LOCK_RETRIES)):
+        try:
+            await _migrate(service, url, service_url)
+            return
+        except DBAPIError as error:
+            if not retries or getattr(error.orig, "sqlstate", None) not in _LOCKED:
+                raise
+        _log.warning("waiting for a lock", service=service)
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _migrate(service: str, url: str, service_url: str | None) -> None:
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=lambda: asyncpg.connect(url, timeout=_CONNECT_SECONDS, statement_cache_size=0),
@@ -68,6 +92,8 @@ async def migrate(service: str, url: str, service_url: str | None = None) -> Non
 
 def _upgrade(connection: Connection, service: str) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(f"migrate {service}".encode())})
+    for limit in _LIMITS:
+        connection.execute(text(f"SET LOCAL {limit}"))
     # PostgreSQL refuses `IF NOT EXISTS` as well to a role that may not create schemas.
     if not connection.scalar(text("SELECT to_regnamespace(quote_ident(:service))"), {"service": service}):
         connection.execute(text(f'CREATE SCHEMA "{service}"'))

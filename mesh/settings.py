@@ -97,6 +97,8 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     """The timeout for opening a connection."""
     database_statement_seconds: float = 5
     """The timeout of a statement."""
+    database_lock_seconds: float = 3
+    """How long a statement waits for a lock that another transaction holds."""
     database_pooler: bool = False
     """Whether the database is behind a pooler in transaction mode (PgBouncer, Supabase, Neon), which keeps no session state."""
 

@@ -13,9 +13,15 @@ from tests.services.database import migrate_services
 
 
 @pytest.fixture(scope="module")
-def database_url(postgres_url: str) -> str:
-    """The URL of the module's database, with auth's tables."""
-    return migrate_services(postgres_url, "auth")["auth"]
+def database_urls(postgres_url: str) -> dict[str, str]:
+    """The URL of each role in the module's database, which has auth's tables."""
+    return migrate_services(postgres_url, "auth")
+
+
+@pytest.fixture(scope="module")
+def database_url(database_urls: dict[str, str]) -> str:
+    """How auth connects to the module's database."""
+    return database_urls["auth"]
 
 
 @pytest.fixture

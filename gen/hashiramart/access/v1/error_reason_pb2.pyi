@@ -62,6 +62,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED: the service does not serve this RPC."""
     UNSUPPORTED_CURRENCY: _ErrorReason.ValueType  # 19
     """INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
+    DATABASE_BUSY: _ErrorReason.ValueType  # 20
+    """UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, as a stable name for programs.
@@ -110,4 +112,6 @@ NOT_IMPLEMENTED: ErrorReason.ValueType  # 18
 """UNIMPLEMENTED: the service does not serve this RPC."""
 UNSUPPORTED_CURRENCY: ErrorReason.ValueType  # 19
 """INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
+DATABASE_BUSY: ErrorReason.ValueType  # 20
+"""UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
