@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 from mesh.errors import FieldViolation, InvalidArgument
 
 ALL = "*"
-# Says which version is changed, and is not changed itself.
-_ETAG = "etag"
+# They say which resource is changed, and which version of it, and are not changed themselves.
+_IDENTIFYING = {"id", "etag"}
 _FIXED = {field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IMMUTABLE, field_behavior_pb2.IDENTIFIER}
 
 
@@ -46,7 +46,7 @@ def check_fixed_fields(name: str, sent: Message, mask: FieldMask, current: Messa
     name: the field of the request in which the resource is
     """
     fields: list[FieldDescriptor] = [*sent.DESCRIPTOR.fields]
-    fixed = {field.name for field in fields if not _is_editable(field)} - {_ETAG}
+    fixed = {field.name for field in fields if not _is_editable(field)} - _IDENTIFYING
     if wrong := sorted(path for path in fixed & set(mask.paths) if getattr(sent, path) != getattr(current, path)):
         raise InvalidArgument(
             "these fields cannot be changed: {paths}",
@@ -56,4 +56,4 @@ def check_fixed_fields(name: str, sent: Message, mask: FieldMask, current: Messa
 
 
 def _is_editable(field: FieldDescriptor) -> bool:
-    return field.name != _ETAG and _FIXED.isdisjoint(field.GetOptions().Extensions[field_behavior_pb2.field_behavior])
+    return field.name not in _IDENTIFYING and _FIXED.isdisjoint(field.GetOptions().Extensions[field_behavior_pb2.field_behavior])

@@ -9,7 +9,6 @@ import uvloop
 from hashiramart.auth.v1 import auth_pb2_grpc
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh import channel, database, telemetry
-from mesh.database import Database
 from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.paging import PageTokens
@@ -42,8 +41,8 @@ async def main() -> None:
         keys = SigningKeys(SigningKeyRepository(postgres), settings.secret.get_secret_value())
         issuer = TokenIssuer(mesh.jwt_issuer, mesh.jwt_audience, keys)
         sign_ins = SignInRepository(postgres, settings.sign_in_idle, settings.sign_in_lifetime)
-        attempts = AttemptRepository(postgres)
-        servicer = _servicer(settings, postgres, attempts, sign_ins, keys, issuer)
+        users, attempts = UserRepository(postgres), AttemptRepository(postgres)
+        servicer = _servicer(settings, users, attempts, sign_ins, keys, issuer)
         server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys), [postgres.ping])
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
@@ -56,18 +55,19 @@ async def main() -> None:
                 run_periodically(keys.replenish, _HOUSEKEEPING_SECONDS),
                 run_periodically(sign_ins.delete_expired, _HOUSEKEEPING_SECONDS),
                 run_periodically(attempts.delete_expired, _HOUSEKEEPING_SECONDS),
+                run_periodically(users.delete_expired_requests, _HOUSEKEEPING_SECONDS),
             )
 
 
 def _servicer(
     settings: Settings,
-    postgres: Database,
+    users: UserRepository,
     attempts: AttemptRepository,
     sign_ins: SignInRepository,
     keys: SigningKeys,
     issuer: TokenIssuer,
 ) -> AuthServicer:
-    users = UserRepository(postgres)
+    secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
     credentials = Credentials(users, attempts, passwords)
     service_secrets = {name: secret.get_secret_value() for name, secret in settings.service_secrets.items()}
@@ -76,8 +76,9 @@ def _servicer(
         Accounts(users, attempts, passwords, credentials),
         users,
         keys,
-        PageTokens(settings.secret.get_secret_value().encode()),
+        PageTokens(secret),
         settings.trusted_proxies,
+        secret,
     )
 
 

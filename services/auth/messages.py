@@ -5,7 +5,8 @@ from typing import TypedDict
 from jwt.algorithms import ECAlgorithm
 
 from hashiramart.auth.v1 import auth_pb2
-from mesh.errors import FieldViolation, InvalidArgument
+from mesh.errors import InvalidArgument
+from mesh.field_masks import ALL, check_paths, masked_fields
 from mesh.identity import Role
 from mesh.timestamps import timestamp
 from services.auth.domain import ACCESS_TOKEN_LIFETIME, ProfileUpdate, User
@@ -14,9 +15,7 @@ from services.auth.keys import SigningKey
 
 _ROLES = {auth_pb2.ROLE_CUSTOMER: Role.CUSTOMER, auth_pb2.ROLE_STAFF: Role.STAFF, auth_pb2.ROLE_ADMIN: Role.ADMIN}
 _ROLE_NUMBERS = {role: number for number, role in _ROLES.items()}
-_EDITABLE_FIELDS = ("display_name", "role", "customer_number", "disabled")
-# REST puts every key of the body into the mask. These two identify the user and the version, and are not changed.
-_IDENTIFYING_FIELDS = ("id", "etag")
+_PROFILE_FIELDS = {"display_name", "email", "password"}
 
 
 class UserChanges(TypedDict, total=False):
@@ -63,17 +62,24 @@ def role_filter(request: auth_pb2.ListUsersRequest) -> Role | None:
 
 
 def profile_update(request: auth_pb2.UpdateCurrentUserRequest) -> ProfileUpdate:
+    """The fields that the mask names, with their new values; without a mask, those that are set. Raises `InvalidArgument`."""
+    check_paths(request.update_mask, _PROFILE_FIELDS)
+    paths = set(request.update_mask.paths) or {field.name for field, _ in request.ListFields()}
+    masked = _PROFILE_FIELDS if ALL in paths else paths & _PROFILE_FIELDS
+    for name in ("email", "password"):
+        if name in masked and not request.HasField(name):
+            raise InvalidArgument("the new {field} is missing", field=name)
     return ProfileUpdate(
-        display_name=request.display_name if request.HasField("display_name") else None,
-        email=request.email if request.HasField("email") else None,
-        password=request.password if request.HasField("password") else None,
+        display_name=request.display_name if "display_name" in masked else None,
+        email=request.email if "email" in masked else None,
+        password=request.password if "password" in masked else None,
         current_password=request.current_password,
     )
 
 
 def user_changes(request: auth_pb2.UpdateUserRequest) -> UserChanges:
     """The fields that the mask names, with their new values; without a mask, those that are set. Raises `InvalidArgument`."""
-    user, paths = request.user, _mask(request)
+    user, paths = request.user, masked_fields(request.user, request.update_mask)
     changes: UserChanges = {}
     if "display_name" in paths:
         changes["display_name"] = user.display_name
@@ -86,16 +92,3 @@ def user_changes(request: auth_pb2.UpdateUserRequest) -> UserChanges:
     if "disabled" in paths:
         changes["disabled"] = user.disabled
     return changes
-
-
-def _mask(request: auth_pb2.UpdateUserRequest) -> set[str]:
-    paths = set(request.update_mask.paths) or {field.name for field, _ in request.user.ListFields() if field.name in _EDITABLE_FIELDS}
-    if "*" in paths:
-        paths = paths - {"*"} | set(_EDITABLE_FIELDS)
-    if others := sorted(paths - {*_EDITABLE_FIELDS, *_IDENTIFYING_FIELDS}):
-        raise InvalidArgument(
-            "update_mask names fields that cannot be changed: {paths}",
-            violations=[FieldViolation("update_mask", f"'{path}' is not a field that can be changed") for path in others],
-            paths=", ".join(others),
-        )
-    return paths

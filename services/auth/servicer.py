@@ -1,5 +1,6 @@
 """The RPCs of the auth service."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +14,8 @@ from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from mesh import identity
 from mesh.client_address import ClientAddress, Networks, nearest_untrusted, peer_address
 from mesh.errors import Aborted, FieldViolation, InvalidArgument, NotFound, PermissionDenied
+from mesh.field_masks import check_fixed_fields
+from mesh.idempotency import idempotent_request
 from mesh.paging import PageTokens, Place, page_size
 from services.auth.accounts import Accounts
 from services.auth.domain import CallerGone, User
@@ -38,13 +41,16 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         keys: SigningKeys,
         page_tokens: PageTokens,
         trusted_proxies: Networks,
+        secret: bytes,
     ) -> None:
+        """secret: with which requests are digested, as some have passwords"""
         self._grants = grants
         self._accounts = accounts
         self._users = users
         self._keys = keys
         self._page_tokens = page_tokens
         self._trusted_proxies = trusted_proxies
+        self._secret = secret
 
     async def IssueToken(self, request: auth_pb2.IssueTokenRequest, context: Context) -> auth_pb2.Token:
         match request.grant_type:
@@ -73,7 +79,8 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return auth_pb2.ListSigningKeysResponse(keys=map(signing_key_message, await self._keys.pair()))
 
     async def CreateUser(self, request: auth_pb2.CreateUserRequest, context: Context) -> auth_pb2.User:
-        user = await self._accounts.sign_up(request.email, request.password, request.display_name, self._client_address(context))
+        address, repeatable = self._client_address(context), idempotent_request(request, self._secret)
+        user = await self._accounts.sign_up(request.email, request.password, request.display_name, address, repeatable)
         _log.info("signed up", user_id=str(user.id))
         return user_message(user)
 
@@ -82,13 +89,18 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
     async def UpdateCurrentUser(self, request: auth_pb2.UpdateCurrentUserRequest, context: Context) -> auth_pb2.User:
         user = await self._current_user()
-        address = self._client_address(context)
-        return user_message(await self._accounts.update(user, profile_update(request), address, _current_sign_in()))
+        address, repeatable = self._client_address(context), idempotent_request(request, self._secret)
+        return user_message(await self._accounts.update(user, profile_update(request), address, _current_sign_in(), repeatable))
 
     async def DeleteCurrentUser(self, request: auth_pb2.DeleteCurrentUserRequest, context: Context) -> Empty:
-        user = await self._current_user()
-        await self._users.delete(user.id)
-        _log.info("user deleted", user_id=str(user.id))
+        user = await self._users.get(UUID(identity.caller().subject))
+        if user and user.disabled:
+            raise CallerGone
+        # A token outlives its user: a repeated call finds nobody to delete.
+        with suppress(NotFound):
+            if user:
+                await self._users.delete(user.id)
+                _log.info("user deleted", user_id=str(user.id))
         return Empty()
 
     async def ListUsers(self, request: auth_pb2.ListUsersRequest, context: Context) -> auth_pb2.ListUsersResponse:
@@ -117,9 +129,10 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         def apply(user: User) -> User:
             if request.user.etag not in ("", user.etag):
                 raise Aborted("STALE_ETAG", "user '{id}' was changed since it was read; read it again", id=user.id)
+            check_fixed_fields("user", request.user, request.update_mask, user_message(user))
             return replace(user, **changes)
 
-        user = await self._users.update(UUID(request.user.id), apply)
+        user = await self._users.update(UUID(request.user.id), apply, idempotent_request(request, self._secret))
         _log.info("user changed", user_id=str(user.id), fields=sorted(changes), admin_id=str(admin.id))
         return user_message(user)
 

@@ -16,6 +16,8 @@ from sqlalchemy import (
     func,
 )
 
+from mesh.idempotency import IdempotentRequests
+
 metadata = MetaData(schema="auth", naming_convention={"uq": "%(table_name)s_%(column_0_name)s_key"})
 
 users = Table(
@@ -86,3 +88,7 @@ forgettings = Table(
     Column("next_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("forgettings_by_next_time", "next_time"),
 )
+
+# Requests to create or update a user, with the user: what is answered is the user as of now, and goes with it.
+requests = IdempotentRequests(metadata, Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE")))
+Index("requests_by_user", requests.table.c.user_id)

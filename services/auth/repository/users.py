@@ -11,9 +11,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database, Transaction
 from mesh.errors import NotFound
+from mesh.idempotency import IdempotentRequest
 from mesh.identity import Role
 from services.auth.domain import CustomerNumberTaken, EmailTaken, LastAdmin, User, comparison_key
-from services.auth.tables import forgettings, sign_ins, users
+from services.auth.tables import forgettings, requests, sign_ins, users
 
 USER_COLUMNS = [column for column in users.c if column.name not in ("email_key", "search_text")]
 
@@ -84,30 +85,45 @@ class UserRepository:
             parameters |= {"role": role.value}
         return [user_from_row(row) for row in await self._database.fetch(_page(frozenset(parameters)), **parameters)]
 
-    async def create(self, email: str, display_name: str, role: Role, password_hash: str) -> User:
-        """Creates a user. Raises `EmailTaken`."""
-        row = await self._database.fetch_row(
-            _CREATE,
-            id=uuid4(),
-            email=email,
-            email_key=comparison_key(email),
-            display_name=display_name,
-            search_text=_search_text(email, display_name),
-            role=role.value,
-            password_hash=password_hash,
-        )
-        if row is None:
-            raise EmailTaken
-        return user_from_row(row)
+    async def find_answer(self, request: IdempotentRequest | None) -> User | None:
+        """The user that a request created or updated before. Raises `InvalidArgument` if its id was used for another request."""
+        id: UUID | None = await requests.find(self._database, request)
+        return None if id is None else await self.get(id)
 
-    async def update(self, id: UUID, apply: Callable[[User], User], *, current_sign_in: UUID | None = None) -> User:
+    async def create(self, email: str, display_name: str, role: Role, password_hash: str, request: IdempotentRequest | None = None) -> User:
+        """Creates a user. Raises `EmailTaken`, or `InvalidArgument` if the request's id was used for another request."""
+        async with self._database.begin() as transaction:
+            earlier_id = await requests.claim(transaction, request)
+            if earlier_id is not None:
+                return await _lock(transaction, earlier_id)
+            row = await transaction.fetch_row(
+                _CREATE,
+                id=uuid4(),
+                email=email,
+                email_key=comparison_key(email),
+                display_name=display_name,
+                search_text=_search_text(email, display_name),
+                role=role.value,
+                password_hash=password_hash,
+            )
+            if row is None:
+                raise EmailTaken
+            user = user_from_row(row)
+            await requests.answer(transaction, request, user.id)
+            return user
+
+    async def update(
+        self, id: UUID, apply: Callable[[User], User], request: IdempotentRequest | None = None, *, current_sign_in: UUID | None = None
+    ) -> User:
         """Saves the user that `apply` returns for the current one.
 
         A new password ends all sign-ins but `current_sign_in`; disabling ends all. Raises `NotFound`, `EmailTaken`,
-        `CustomerNumberTaken`, `LastAdmin`, and what `apply` raises.
+        `CustomerNumberTaken`, `LastAdmin`, `InvalidArgument` if the request's id was used for another request, and what `apply` raises.
         """
         async with self._database.begin() as transaction:
             user = await _lock(transaction, id)
+            if await requests.claim(transaction, request, answer=id) is not None:
+                return user
             updated = apply(user)
             if updated == user:
                 return user
@@ -124,6 +140,10 @@ class UserRepository:
         """Stores another hash of the same password, unless the password was changed meanwhile."""
         row = await self._database.fetch_row(_REHASH, id=user.id, password_hash=password_hash, old_hash=user.password_hash)
         return user_from_row(row) if row else user
+
+    async def delete_expired_requests(self) -> None:
+        """Deletes the idempotent requests that have expired."""
+        await requests.delete_expired(self._database)
 
     async def delete(self, id: UUID) -> None:
         """Deletes a user with all sign-ins, and records that the user's events are to be forgotten. Raises `NotFound`, `LastAdmin`."""
