@@ -1,6 +1,6 @@
 """What a client signs in with, and the state of a sign-in."""
 
-import time
+from time import monotonic
 
 from hashiramart.auth.v1.auth_pb2 import IssueTokenRequest, Token
 
@@ -31,13 +31,13 @@ class SignIn:
 
     def is_due(self) -> bool:
         """Whether there is no access token yet, or it is about to expire."""
-        return time.monotonic() >= self._received + _RENEWAL * self.token.expires_in
+        return monotonic() >= self._received + _RENEWAL * self.token.expires_in
 
     def is_valid(self) -> bool:
-        return time.monotonic() < self._received + self.token.expires_in
+        return monotonic() < self._received + self.token.expires_in
 
     def accept(self, token: Token) -> None:
-        self._received, self.token = time.monotonic(), token
+        self._received, self.token = monotonic(), token
 
     def take_refresh(self) -> IssueTokenRequest | None:
         """The request that uses up the refresh token; None without one."""
