@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from hashiramart_client.cli.options import request_fields
 from hashiramart_client.cli.program import program
 from hashiramart_client.cli.rpcs import Contracts, Rpc
 from tests.clients.python.command import CommandLine
+from tests.e2e.stack import ROOT
 
 CONTRACT = Contracts(contracts.descriptors())
 COMMANDS = {(group, name): rpcs for group, names in CONTRACT.commands.items() for name, rpcs in names.items()}
@@ -121,3 +123,8 @@ def test_help_loads_nothing_that_only_calls_need() -> None:
 def test_the_program_is_installed() -> None:
     process = subprocess.run([PROGRAM, "--help"], check=True, capture_output=True, text=True)
     assert "sign-in" in process.stdout
+
+
+def test_the_client_has_the_version_of_the_project() -> None:
+    versions = [tomllib.loads((ROOT / path / "pyproject.toml").read_text())["project"]["version"] for path in ("", "clients/python")]
+    assert len(set(versions)) == 1
