@@ -69,7 +69,7 @@ def _servicer(
 ) -> AuthServicer:
     secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
-    credentials = Credentials(users, attempts, passwords)
+    credentials = Credentials(users, sign_ins, attempts, passwords)
     service_secrets = {name: secret.get_secret_value() for name, secret in settings.service_secrets.items()}
     return AuthServicer(
         Grants(credentials, sign_ins, issuer, service_secrets),

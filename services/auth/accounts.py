@@ -33,8 +33,9 @@ class Accounts:
             request = request._replace(caller=f"sign-up {comparison_key(email)}")
         if known := await self._users.find_answer(request):
             return known
-        with self._passwords.slot():
-            await self._attempts.count(sign_ups_from(address))
+        limit = sign_ups_from(address)
+        with self._passwords.slot(limit.key):
+            await self._attempts.count(limit)
             # Hashed before the address is looked up, so that the response time does not reveal whether it is taken.
             password_hash = await self._passwords.hash(password)
         return await self._users.create(email, display_name, Role.CUSTOMER, password_hash, request)
@@ -52,7 +53,7 @@ class Accounts:
             return known
         email = None if update.email is None else email_address(update.email)
         verified = await self._verify(user, update, address) if update.needs_password else None
-        password_hash = None if update.password is None else await self._hash(update.password)
+        password_hash = None if update.password is None else await self._hash(user, update.password)
 
         def apply(current: User) -> User:
             if current.disabled:
@@ -74,6 +75,6 @@ class Accounts:
             raise WrongPassword
         return verified
 
-    async def _hash(self, password: str) -> str:
-        with self._passwords.slot():
+    async def _hash(self, user: User, password: str) -> str:
+        with self._passwords.slot(str(user.id)):
             return await self._passwords.hash(password)

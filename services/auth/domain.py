@@ -7,10 +7,13 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
+from mesh.client_address import ClientAddress
 from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, StatusError, Unauthenticated
 from mesh.identity import Role
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
+# Of the name by which a program calls itself, in characters.
+MAX_USER_AGENT = 200
 # A key that signed is needed until its last token expires. The minute is for replicas, which notice a rotation some seconds late, and
 # for clocks that differ.
 KEY_AFTERLIFE = ACCESS_TOKEN_LIFETIME + timedelta(minutes=1)
@@ -40,6 +43,15 @@ class User:
     def etag(self) -> str:
         """Identifies this version of the user."""
         return str(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a call comes from."""
+
+    address: ClientAddress
+    user_agent: str
+    """The program as it calls itself, cut to `MAX_USER_AGENT` characters."""
 
 
 @dataclass(frozen=True, slots=True)

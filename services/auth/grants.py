@@ -10,11 +10,10 @@ from urllib.parse import unquote_plus
 
 import structlog
 
-from mesh.client_address import ClientAddress
 from mesh.errors import Unauthenticated
 from mesh.identity import Role
 from services.auth.credentials import Credentials
-from services.auth.domain import InvalidGrant, User
+from services.auth.domain import Client, InvalidGrant, User
 from services.auth.refresh_tokens import RefreshToken
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.tokens import TokenIssuer
@@ -45,11 +44,11 @@ class Grants:
         self._issuer = issuer
         self._service_secrets = {name: _digest(secret) for name, secret in service_secrets.items()}
 
-    async def exchange_password(self, email: str, password: str, address: ClientAddress) -> IssuedTokens:
+    async def exchange_password(self, email: str, password: str, client: Client) -> IssuedTokens:
         """Signs a user in. Raises `InvalidGrant`, `TooManySignIns` or `ResourceExhausted`."""
-        user = await self._credentials.verify(email, password, address)
+        user = await self._credentials.verify(email, password, client.address)
         token = RefreshToken.new()
-        if user is None or not await self._sign_ins.begin(user, token):
+        if user is None or not await self._sign_ins.begin(user, token, client):
             raise InvalidGrant
         _log.info("signed in", user_id=str(user.id))
         return await self._issue(user, token)

@@ -18,7 +18,8 @@ from mesh.field_masks import check_fixed_fields
 from mesh.idempotency import idempotent_request
 from mesh.paging import PageTokens, Place, page_size
 from services.auth.accounts import Accounts
-from services.auth.domain import CallerGone, User
+from services.auth.client_addresses import ClientAddresses
+from services.auth.domain import MAX_USER_AGENT, CallerGone, Client, User
 from services.auth.grants import Grants, basic_credentials
 from services.auth.keys import SigningKeys
 from services.auth.messages import profile_update, role_filter, signing_key_message, token_message, user_changes, user_message
@@ -50,14 +51,15 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._keys = keys
         self._page_tokens = page_tokens
         self._trusted_proxies = trusted_proxies
+        self._client_addresses = ClientAddresses()
         self._secret = secret
 
     async def IssueToken(self, request: auth_pb2.IssueTokenRequest, context: Context) -> auth_pb2.Token:
         match request.grant_type:
             case "password":
                 _require(username=request.username, password=request.password)
-                address = self._client_address(context)
-                return token_message(await self._grants.exchange_password(request.username, request.password, address))
+                client = Client(self._client_address(context), _header(context, "user-agent")[:MAX_USER_AGENT])
+                return token_message(await self._grants.exchange_password(request.username, request.password, client))
             case "refresh_token":
                 _require(refresh_token=request.refresh_token)
                 return token_message(await self._grants.exchange_refresh_token(request.refresh_token))
@@ -151,7 +153,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         return user
 
     def _client_address(self, context: Context) -> ClientAddress:
-        return nearest_untrusted(peer_address(context.peer()), _header(context, "x-forwarded-for"), self._trusted_proxies)
+        address = nearest_untrusted(peer_address(context.peer()), _header(context, "x-forwarded-for"), self._trusted_proxies)
+        self._client_addresses.note(address)
+        return address
 
 
 def _header(context: Context, name: str) -> str:

@@ -53,6 +53,13 @@ sign_ins = Table(
     # Postponed whenever the refresh token is exchanged, but never beyond `end_time`.
     Column("expire_time", DateTime(timezone=True), nullable=False),
     Column("end_time", DateTime(timezone=True), nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When the refresh token was exchanged last.
+    Column("use_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Where the user signed in: the address, the network that counts for limits, and the program; empty for sign-ins of an older version.
+    Column("address", Text, nullable=False, server_default=""),
+    Column("network", Text, nullable=False, server_default=""),
+    Column("user_agent", Text, nullable=False, server_default=""),
     Index("sign_ins_by_user", "user_id"),
     Index("sign_ins_by_expire_time", "expire_time"),
 )

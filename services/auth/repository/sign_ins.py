@@ -3,14 +3,18 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Interval, LargeBinary, Uuid, bindparam, delete, func, select, update
+from sqlalchemy import Interval, LargeBinary, Text, Uuid, bindparam, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from mesh.client_address import ClientAddress, counted_network
 from mesh.database import Database
-from services.auth.domain import User
+from services.auth.domain import Client, User
 from services.auth.refresh_tokens import RefreshToken
 from services.auth.repository.users import USER_COLUMNS, user_from_row
 from services.auth.tables import sign_ins, users
+
+# More than anybody has devices; each is a row.
+MAX_SIGN_INS = 50
 
 _IDLE = bindparam("idle", type_=Interval)
 _LIFETIME = bindparam("lifetime", type_=Interval)
@@ -18,11 +22,14 @@ _LIFETIME = bindparam("lifetime", type_=Interval)
 _BEGIN = (
     insert(sign_ins)
     .from_select(
-        ["id", "user_id", "secret_hash", "expire_time", "end_time"],
+        ["id", "user_id", "secret_hash", "address", "network", "user_agent", "expire_time", "end_time"],
         select(
             bindparam("id", type_=Uuid),
             users.c.id,
             bindparam("secret_hash", type_=LargeBinary),
+            bindparam("address", type_=Text),
+            bindparam("network", type_=Text),
+            bindparam("user_agent", type_=Text),
             func.now() + func.least(_IDLE, _LIFETIME),
             func.now() + _LIFETIME,
         )
@@ -41,8 +48,21 @@ _EXCHANGE = (
         users.c.id == sign_ins.c.user_id,
         users.c.disabled.is_(False),
     )
-    .values(secret_hash=bindparam("secret_hash"), expire_time=func.least(func.now() + _IDLE, sign_ins.c.end_time))
+    .values(secret_hash=bindparam("secret_hash"), use_time=func.now(), expire_time=func.least(func.now() + _IDLE, sign_ins.c.end_time))
     .returning(*USER_COLUMNS)
+)
+_EXCESS = (
+    select(sign_ins.c.id)
+    .where(sign_ins.c.user_id == bindparam("user_id"))
+    .order_by(sign_ins.c.use_time.desc(), sign_ins.c.id)
+    .offset(MAX_SIGN_INS)
+    .with_for_update(skip_locked=True)
+)
+_END_EXCESS = delete(sign_ins).where(sign_ins.c.id.in_(_EXCESS))
+_HAS_NETWORK = select(
+    exists().where(
+        sign_ins.c.user_id == bindparam("user_id"), sign_ins.c.network == bindparam("network"), sign_ins.c.expire_time > func.now()
+    )
 )
 _END = delete(sign_ins).where(sign_ins.c.id == bindparam("id")).returning(sign_ins.c.user_id)
 _DELETE_EXPIRED = delete(sign_ins).where(sign_ins.c.expire_time < func.now())
@@ -60,18 +80,31 @@ class SignInRepository:
         self._idle = idle
         self._lifetime = lifetime
 
-    async def begin(self, user: User, token: RefreshToken) -> bool:
-        """Signs a user in. Returns False if the account was disabled or its password changed since the user was read."""
-        row = await self._database.fetch_row(
-            _BEGIN,
-            id=token.sign_in_id,
-            secret_hash=token.secret_hash,
-            user_id=user.id,
-            password_hash=user.password_hash,
-            idle=self._idle,
-            lifetime=self._lifetime,
-        )
+    async def begin(self, user: User, token: RefreshToken, client: Client) -> bool:
+        """Signs a user in. Returns False if the account was disabled or its password changed since the user was read.
+
+        Of more than `MAX_SIGN_INS` of a user, those that were not used for the longest time end.
+        """
+        async with self._database.begin() as transaction:
+            row = await transaction.fetch_row(
+                _BEGIN,
+                id=token.sign_in_id,
+                secret_hash=token.secret_hash,
+                user_id=user.id,
+                password_hash=user.password_hash,
+                address=str(client.address),
+                network=counted_network(client.address),
+                user_agent=client.user_agent,
+                idle=self._idle,
+                lifetime=self._lifetime,
+            )
+            await transaction.execute(_END_EXCESS, user_id=user.id)
         return row is not None
+
+    async def has_network(self, user_id: UUID, address: ClientAddress) -> bool:
+        """Whether the user is signed in from the network of this address."""
+        known: bool = await self._database.fetch_value(_HAS_NETWORK, user_id=user_id, network=counted_network(address))
+        return known
 
     async def exchange(self, spent: RefreshToken, fresh: RefreshToken) -> User | None:
         """Replaces a token by the next one. Returns its user, or None if it was not valid. Of concurrent exchanges, one succeeds."""

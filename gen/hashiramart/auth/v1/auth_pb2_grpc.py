@@ -111,9 +111,11 @@ class AuthServiceServicer:
         repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
         in again.
 
-        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-        10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-        delay, up to 15 minutes.
+        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+        account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+        failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+        delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+        are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
