@@ -16,6 +16,7 @@ from ml.forecaster.direct import Calibration, Direct
 from ml.forecaster.explain import explain, series_features
 from ml.forecaster.forecasts import (
     METRICS,
+    UNITS_METRIC,
     Backtest,
     Explanation,
     Granularity,
@@ -93,6 +94,11 @@ class Forecaster:
         """The sales of the last days, by period; fewer if the history is shorter. Raises `ScopeNotFound`."""
         return self._series(scope, metric).history_points(days, granularity)
 
+    def sales_days(self, scope: Scope) -> tuple[date, date] | None:
+        """The first and the last day with sales; None without any. Raises `ScopeNotFound`."""
+        days = np.flatnonzero(self._series(scope, UNITS_METRIC).history)
+        return (self._day(days[0]), self._day(days[-1])) if days.size else None
+
     def explain(self, scope: Scope, metric: Metric, horizon_days: int) -> list[Explanation]:
         """Why the means of the next `horizon_days` are what they are. Raises `ScopeNotFound`."""
         series = self._series(scope, metric)
@@ -133,6 +139,9 @@ class Forecaster:
             [(e.baseline, *(c.amount for c in e.contributions[:1])) for m in METRICS for e in self.explain(s, m, 7)] for s in scopes[:3]
         ]
         return dict(zip(_EXAMPLE_ARRAYS, (np.array(weeks), np.array(reasons)), strict=True))
+
+    def _day(self, index: int) -> date:
+        return self.first_date + timedelta(days=int(index))
 
     def _series(self, scope: Scope, metric: Metric) -> Series:
         index = self._indices.get(scope)

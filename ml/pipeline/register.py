@@ -25,7 +25,7 @@ from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
 from ml.pipeline.parameters import Parameters
 from ml.pipeline.progress import reporter
-from ml.pipeline.registration import TIMEOUT_SECONDS, Registration
+from ml.pipeline.registration import PROMOTION_REASON, TIMEOUT_SECONDS, Registration
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
 from ml.registry import champion as registry
@@ -154,7 +154,7 @@ async def _champion(url: str, name: str) -> ModelVersion | None:
 async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement) -> ModelVersion:
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         versions = RegistryClient(client, url, name)
-        return await (versions.promote(number) if judgement.passed else versions.get(number))
+        return await (versions.promote(number, PROMOTION_REASON) if judgement.passed else versions.get(number))
 
 
 if __name__ == "__main__":

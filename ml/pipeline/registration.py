@@ -9,6 +9,8 @@ from ml.pipeline.settings import Settings
 from ml.registry.client import RegistryClient, registered_name
 from ml.registry.version import CHALLENGER, Provenance
 
+# What a training gives as the reason of its promotion.
+PROMOTION_REASON = "trained, and passed the gate"
 # Between two bytes of a response: MLflow reads its tables.
 TIMEOUT_SECONDS = 30
 
@@ -38,5 +40,5 @@ async def _find_registration(model: str, settings: Settings) -> Registration | N
             return None
         # A version stays the challenger until the last step of its promotion.
         if version.provenance.gate.passed and CHALLENGER in version.aliases:
-            version = await registry.promote(version.number)
+            version = await registry.promote(version.number, PROMOTION_REASON)
         return Registration(version=version.number, run_id=version.run_id, promoted=version.was_promoted, provenance=version.provenance)

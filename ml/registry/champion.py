@@ -107,24 +107,34 @@ class Champion(Generic[M]):
                 self._invalid = champion.provenance.artifact_sha256, time.monotonic() + _RETRY_SECONDS
                 raise
 
-    async def promote(self, number: str, *, force: bool = False) -> ModelVersion:
-        """Makes a version the champion and serves it.
+    async def promote(self, number: str, reason: str, *, promoted_by: str, expected_champion: str, force: bool = False) -> ModelVersion:
+        """Makes a version the champion and serves it; the arguments are those of `RegistryClient.promote`.
 
-        Raises `VersionNotFound`, `RegistryUnavailable`, `GateNotPassed` unless forced, and `InvalidArtifact` if the version cannot
-        be served; then nothing changes.
+        Raises whatever that raises, and `InvalidArtifact` if the version cannot be served; then nothing changes.
         """
         async with self._swap:
             await self._load_version(await self._registry.get(number))
-            promoted = await self._registry.promote(number, force=force)
+            promoted = await self._registry.promote(
+                number, reason, promoted_by=promoted_by, expected_champion=expected_champion, force=force
+            )
             await self._serve(promoted)
             return promoted
 
-    async def rollback(self) -> ModelVersion:
-        """Makes the previous champion the champion again. Raises `NoPreviousVersion`, and whatever `promote` raises."""
-        return await self.promote((await self._registry.previous()).number, force=True)
+    async def roll_back(self, reason: str, *, promoted_by: str, expected_champion: str) -> ModelVersion:
+        """Replaces the champion by the one before it and serves that; the arguments are those of `RegistryClient.roll_back`.
+
+        Raises whatever that raises, and `InvalidArtifact` if the version cannot be served; then nothing changes.
+        """
+        async with self._swap:
+            await self._load_version(await self._registry.rollback_target(expected_champion))
+            champion = await self._registry.roll_back(reason, promoted_by=promoted_by, expected_champion=expected_champion)
+            await self._serve(champion)
+            return champion
 
     async def _serve(self, version: ModelVersion) -> None:
-        """Swaps in a version, and deletes all artifacts but this one and the one before."""
+        """Swaps in a version unless it is served, and deletes all artifacts but this one and the one before."""
+        if self._serving and version.same(self._serving.version):
+            return
         model = await self._load_version(version)
         before, self._serving = self._serving, ServedModel(version, model)
         _replace(self._folder / _SERVED, version.model_dump_json(indent=1))

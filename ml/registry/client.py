@@ -14,9 +14,12 @@ import httpx
 from pydantic import ValidationError
 
 from ml.registry.errors import InvalidArtifact
-from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Provenance
+from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Promotion, Provenance
 
-_PROMOTE_TIME = "promote_time"
+# The tag of a version that holds its promotion as JSON.
+_PROMOTION = "promotion"
+# How many champions back a rollback can go.
+_EARLIER_VERSIONS_KEPT = 20
 # MLflow answers with the second for an alias that is not set.
 _NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -38,8 +41,21 @@ class GateNotPassed(Exception):
     """The version did not pass the gate."""
 
 
+class RolledBack(Exception):
+    """The champion replaced the version by a rollback."""
+
+
 class NoPreviousVersion(Exception):
     """No version was champion before the present one."""
+
+
+class ChampionChanged(Exception):
+    """The champion is not the version that was expected."""
+
+    def __init__(self, number: str) -> None:
+        """number: of the champion; empty if there is none"""
+        super().__init__(number)
+        self.number = number
 
 
 class VersionPage(NamedTuple):
@@ -64,29 +80,22 @@ class RegistryClient:
     def __init__(self, client: httpx.AsyncClient, url: str, model: str) -> None:
         self._client = client
         self._url = url.rstrip("/")
-        self._model = model
+        self.model = model
 
     async def champion(self) -> ModelVersion | None:
         """The version that services are to answer from, or None before the first promotion."""
         return await self._by_alias(CHAMPION)
 
-    async def previous(self) -> ModelVersion:
-        """The version that was champion before the present one. Raises `NoPreviousVersion`."""
-        previous = await self._by_alias(PREVIOUS)
-        if previous is None:
-            raise NoPreviousVersion
-        return previous
-
     async def get(self, number: str) -> ModelVersion:
         """The version of this number. Raises `VersionNotFound`."""
-        answer = await self._call("GET", "model-versions/get", params={"name": self._model, "version": number})
+        answer = await self._call("GET", "model-versions/get", params={"name": self.model, "version": number})
         if answer is None:
             raise VersionNotFound(number)
         return self._version(answer["model_version"])
 
     async def of_job(self, job_id: str) -> ModelVersion | None:
         """The version that a training job registered, or None."""
-        query = {"filter": f"name='{self._model}' AND tags.job_id='{job_id}'", "max_results": 1}
+        query = {"filter": f"name='{self.model}' AND tags.job_id='{job_id}'", "max_results": 1}
         answer = await self._call("GET", "model-versions/search", params=query) or {}
         found = answer.get("model_versions", ())
         # The result of a search has no aliases.
@@ -94,7 +103,7 @@ class RegistryClient:
 
     async def page(self, size: int, token: str = "") -> VersionPage:
         """At most `size` versions, newest first. token: `next_token` of the page before"""
-        query = {"filter": f"name='{self._model}'", "order_by": "version_number DESC", "max_results": size}
+        query = {"filter": f"name='{self.model}'", "order_by": "version_number DESC", "max_results": size}
         answer = await self._call("GET", "model-versions/search", params=query | ({"page_token": token} if token else {})) or {}
         # The result of a search has no aliases.
         aliases = await self._aliases()
@@ -105,25 +114,50 @@ class RegistryClient:
                 versions.append(self._version({**fields, "aliases": aliases.get(str(fields["version"]), ())}))
         return VersionPage(versions, answer.get("next_page_token", ""))
 
-    async def promote(self, number: str, *, force: bool = False) -> ModelVersion:
-        """Makes a version the champion, and the present champion the previous version.
+    async def promote(
+        self, number: str, reason: str, *, promoted_by: str = "", expected_champion: str | None = None, force: bool = False
+    ) -> ModelVersion:
+        """Makes a version the champion. Changes nothing if it is that already.
 
-        Raises `VersionNotFound`, and `GateNotPassed` unless forced.
+        promoted_by: a user's id; empty for a training
+        expected_champion: the number of the champion before the call, empty if there is none; None means any
+
+        MLflow has no conditional write: of two processes that promote within the same milliseconds, the later one wins.
+
+        Raises `VersionNotFound`, `ChampionChanged`, and unless forced `GateNotPassed` and `RolledBack`.
         """
         version, champion = await self.get(number), await self.champion()
-        if not (force or version.provenance.gate.passed):
-            raise GateNotPassed(number)
         if champion and champion.number == number:
             return version
-        # An interruption never leaves the model without a champion: the alias moves in one call, after everything it depends on.
-        if champion:
-            await self._set_alias(PREVIOUS, champion.number)
-        tag = {"name": self._model, "version": number, "key": _PROMOTE_TIME, "value": datetime.now(UTC).isoformat()}
-        await self._call("POST", "model-versions/set-tag", json=tag)
-        await self._set_alias(CHAMPION, number)
-        if CHALLENGER in version.aliases:
-            await self._call("DELETE", "registered-models/alias", json={"name": self._model, "alias": CHALLENGER})
-        return await self.get(number)
+        replaced = champion.number if champion else ""
+        if expected_champion not in (None, replaced):
+            raise ChampionChanged(replaced)
+        if not (force or version.provenance.gate.passed):
+            raise GateNotPassed(number)
+        if champion and champion.was_rolled_back_from(number) and not force:
+            raise RolledBack(number)
+        before = (champion.number, *(champion.promotion.earlier_versions if champion.promotion else ())) if champion else ()
+        earlier = tuple(each for each in before if each != number)[:_EARLIER_VERSIONS_KEPT]
+        return await self._make_champion(version, reason, promoted_by, replaced, earlier, rollback=False)
+
+    async def rollback_target(self, expected_champion: str) -> ModelVersion:
+        """The version that `roll_back` makes the champion, or the champion if it was rolled back to already.
+
+        Raises `ChampionChanged`, `NoPreviousVersion`, and `VersionNotFound` if the version was deleted.
+        """
+        return await self._rollback_target(await self.champion(), expected_champion)
+
+    async def roll_back(self, reason: str, *, promoted_by: str, expected_champion: str) -> ModelVersion:
+        """Replaces the champion by the one before it. Changes nothing if the expected champion was rolled back already.
+
+        Raises what `rollback_target` raises.
+        """
+        champion = await self.champion()
+        target = await self._rollback_target(champion, expected_champion)
+        if champion is None or champion.promotion is None or champion.number == target.number:
+            return target
+        earlier = champion.promotion.earlier_versions[1:]
+        return await self._make_champion(target, reason, promoted_by, champion.number, earlier, rollback=True)
 
     async def download(self, version: ModelVersion, folder: Path) -> None:
         """Downloads the files of a version's artifact to a folder."""
@@ -140,20 +174,55 @@ class RegistryClient:
         except httpx.HTTPError as error:
             raise RegistryUnavailable(f"The artifact of version {version.number} cannot be fetched: {error}.") from error
 
+    async def _rollback_target(self, champion: ModelVersion | None, expected_champion: str) -> ModelVersion:
+        if champion and champion.was_rolled_back_from(expected_champion):
+            return champion
+        if champion is None or champion.number != expected_champion:
+            raise ChampionChanged(champion.number if champion else "")
+        if champion.promotion is None or not champion.promotion.earlier_versions:
+            raise NoPreviousVersion
+        return await self.get(champion.promotion.earlier_versions[0])
+
+    async def _make_champion(
+        self, version: ModelVersion, reason: str, promoted_by: str, replaced: str, earlier: tuple[str, ...], *, rollback: bool
+    ) -> ModelVersion:
+        promotion = Promotion(
+            time=datetime.now(UTC),
+            reason=reason,
+            promoted_by=promoted_by,
+            replaced_version=replaced,
+            rollback=rollback,
+            earlier_versions=earlier,
+        )
+        # An interruption never leaves the model without a champion: the alias moves in one call, after everything it depends on.
+        tag = {"name": self.model, "version": version.number, "key": _PROMOTION, "value": promotion.model_dump_json()}
+        await self._call("POST", "model-versions/set-tag", json=tag)
+        if earlier:
+            await self._set_alias(PREVIOUS, earlier[0])
+        await self._set_alias(CHAMPION, version.number)
+        if not earlier:
+            await self._delete_alias(PREVIOUS)
+        if CHALLENGER in version.aliases:
+            await self._delete_alias(CHALLENGER)
+        return await self.get(version.number)
+
     async def _by_alias(self, alias: str) -> ModelVersion | None:
-        answer = await self._call("GET", "registered-models/alias", params={"name": self._model, "alias": alias})
+        answer = await self._call("GET", "registered-models/alias", params={"name": self.model, "alias": alias})
         return None if answer is None else self._version(answer["model_version"])
 
     async def _aliases(self) -> Mapping[str, list[str]]:
         """The aliases of each version that has any, by its number."""
-        answer = await self._call("GET", "registered-models/get", params={"name": self._model}) or {}
+        answer = await self._call("GET", "registered-models/get", params={"name": self.model}) or {}
         aliases: dict[str, list[str]] = {}
         for entry in answer.get("registered_model", {}).get("aliases", ()):
             aliases.setdefault(str(entry["version"]), []).append(entry["alias"])
         return aliases
 
     async def _set_alias(self, alias: str, number: str) -> None:
-        await self._call("POST", "registered-models/alias", json={"name": self._model, "alias": alias, "version": number})
+        await self._call("POST", "registered-models/alias", json={"name": self.model, "alias": alias, "version": number})
+
+    async def _delete_alias(self, alias: str) -> None:
+        await self._call("DELETE", "registered-models/alias", json={"name": self.model, "alias": alias})
 
     async def _call(self, method: str, path: str, **content: Any) -> dict[str, Any] | None:
         """MLflow's answer, or None if a GET finds nothing of that name."""
@@ -173,12 +242,12 @@ class RegistryClient:
         try:
             provenance = Provenance.from_tags(tags)
         except (KeyError, ValidationError) as error:
-            raise InvalidArtifact(f"Version {fields['version']} of {self._model} in MLflow was not registered by this pipeline.") from error
+            raise InvalidArtifact(f"Version {fields['version']} of {self.model} in MLflow was not registered by this pipeline.") from error
         return ModelVersion(
             number=str(fields["version"]),
             aliases=tuple(sorted(fields.get("aliases", ()))),
             create_time=datetime.fromtimestamp(int(fields["creation_timestamp"]) / 1000, UTC),
-            promote_time=datetime.fromisoformat(tags[_PROMOTE_TIME]) if _PROMOTE_TIME in tags else None,
+            promotion=Promotion.model_validate_json(tags[_PROMOTION]) if _PROMOTION in tags else None,
             run_id=fields["run_id"],
             run_url=f"{self._url}/#/experiments/{path.partition('/')[0]}/runs/{fields['run_id']}",
             artifact_path=path,

@@ -9,12 +9,15 @@ from google.protobuf.message import Message
 
 from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
 from mesh.errors import NotFound
-from mesh.paging import PageTokens
+from mesh.paging import PageTokens, page_size
+from mesh.settings import ShopSettings
 from ml.forecaster.forecasts import ScopeNotFound
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
+from services.forecaster.domain import select_series, series_key
+from services.forecaster.product_names import ProductNames
 from services.models import ModelServicer
 
 Context = grpc.aio.ServicerContext[Message, Message]
@@ -23,10 +26,33 @@ Context = grpc.aio.ServicerContext[Message, Message]
 class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.ForecasterServiceServicer):
     """Forecasts, explanations and backtests of the champion."""
 
-    def __init__(self, registry: RegistryClient, champion: Champion[Forecaster], page_tokens: PageTokens, currency: str) -> None:
-        """currency: in which revenue is counted, ISO 4217"""
-        super().__init__(registry, champion, page_tokens)
-        self._currency = currency
+    def __init__(
+        self,
+        registry: RegistryClient,
+        champion: Champion[Forecaster],
+        page_tokens: PageTokens,
+        product_names: ProductNames,
+        shop: ShopSettings,
+    ) -> None:
+        super().__init__(registry, champion, page_tokens, shop.time_zone.key)
+        self._product_names = product_names
+        self._currency = shop.currency
+
+    async def ListForecastSeries(
+        self, request: forecaster_pb2.ListForecastSeriesRequest, context: Context
+    ) -> forecaster_pb2.ListForecastSeriesResponse:
+        place, size = self._page_tokens.read(request), page_size(request.page_size)
+        version, model = self.serving
+        following = select_series(model.scopes, messages.scope_kind(request), request.prefix, place)
+        page = following[:size]
+        names = await self._product_names.read([scope.name for scope in page if scope.kind == "product"])
+        return forecaster_pb2.ListForecastSeriesResponse(
+            series=(messages.series_message(scope, names, model.sales_days(scope)) for scope in page),
+            next_page_token=self._page_tokens.write(request, series_key(page[-1])) if len(following) > size else "",
+            data_through_date=model.through.isoformat(),
+            model_version=version.number,
+            time_zone=self._time_zone,
+        )
 
     async def ForecastSales(self, request: forecaster_pb2.ForecastSalesRequest, context: Context) -> forecaster_pb2.ForecastSalesResponse:
         version, model = self.serving
@@ -37,6 +63,7 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             metric=request.metric or forecaster_pb2.METRIC_UNITS,
             granularity=request.granularity or forecaster_pb2.GRANULARITY_DAY,
             currency_code=self._currency if request.metric == forecaster_pb2.METRIC_REVENUE else "",
+            time_zone=self._time_zone,
         )
         # The model holds its forecasts ready: to read one takes less than a millisecond, which is not worth a thread.
         with _scope_errors():
@@ -49,7 +76,9 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         self, request: forecaster_pb2.ExplainForecastRequest, context: Context
     ) -> forecaster_pb2.ExplainForecastResponse:
         version, model = self.serving
-        response = forecaster_pb2.ExplainForecastResponse(data_through_date=model.through.isoformat(), model_version=version.number)
+        response = forecaster_pb2.ExplainForecastResponse(
+            data_through_date=model.through.isoformat(), model_version=version.number, time_zone=self._time_zone
+        )
         with _scope_errors():
             explanations = await asyncio.to_thread(
                 model.explain, messages.scope(request), messages.metric(request), messages.horizon_days(request)
@@ -60,7 +89,8 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
     async def GetBacktest(self, request: forecaster_pb2.GetBacktestRequest, context: Context) -> forecaster_pb2.Backtest:
         version, model = self.serving
         with _scope_errors():
-            return messages.backtest_message(model.backtest(messages.scope(request), messages.metric(request)), version.number)
+            backtest = model.backtest(messages.scope(request), messages.metric(request))
+        return messages.backtest_message(backtest, version.number, self._time_zone)
 
 
 @contextmanager

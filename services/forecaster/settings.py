@@ -13,6 +13,8 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
 
     listen: str = "127.0.0.1:50054"
     """The address to listen on."""
+    catalog_address: str = "127.0.0.1:50052"
+    """The address of the catalog service, which has the names of products."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
     model_folder: Path

@@ -11,7 +11,7 @@ from mesh.identity import RemoteKeys, ServiceToken, TokenVerifier
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, background, serve
-from mesh.settings import MeshSettings, read
+from mesh.settings import MeshSettings, ShopSettings, read
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
@@ -24,13 +24,11 @@ from services.recommender.settings import Settings
 _REGISTRY_TIMEOUT_SECONDS = 10
 # How long the start waits for the products; without them the service answers CATALOG_UNAVAILABLE.
 _CATALOG_TIMEOUT_SECONDS = 5
-# An export continues where the last one ended, however long ago.
-_EXPORT_TOKEN_LIFETIME_SECONDS = 10 * 365 * 24 * 60 * 60
 _HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
-    settings, mesh = read(Settings), read(MeshSettings)
+    settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("recommender", mesh)
     auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
     token = ServiceToken(auth, "recommender", settings.service_secret.get_secret_value())
@@ -44,9 +42,8 @@ async def main() -> None:
         registry = RegistryClient(client, settings.mlflow_url, registered_name("recommender"))
         champion = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
         catalog, events = CatalogFollower(products), EventRepository(postgres)
-        secret = settings.secret.get_secret_value().encode()
-        page_tokens, export_tokens = PageTokens(secret), PageTokens(secret, _EXPORT_TOKEN_LIFETIME_SECONDS)
-        servicer = RecommenderServicer(registry, champion, catalog, events, page_tokens, export_tokens)
+        page_tokens = PageTokens(settings.secret.get_secret_value().encode())
+        servicer = RecommenderServicer(registry, champion, catalog, events, page_tokens, shop.time_zone)
 
         async def check() -> None:
             # With the products it can recommend, with the database it can record: one of the two is enough to be healthy.

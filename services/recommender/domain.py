@@ -1,7 +1,7 @@
 """Events, and what they add to the sales history of a customer."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from operator import attrgetter
 from typing import NamedTuple
@@ -52,17 +52,18 @@ class RecentActivity(NamedTuple):
     carted: list[str]
 
 
-def recent_activity(events: Iterable[Event], now: datetime) -> RecentActivity:
+def recent_activity(events: Iterable[Event], now: datetime, time_zone: tzinfo) -> RecentActivity:
     """Sorts events by what they say: views and carts count for `INTEREST`, and not once the product was bought.
 
     events: no impressions, latest first
+    time_zone: the shop's, in which a purchase has its day
     """
     activity = RecentActivity([], [], [])
     bought: set[str] = set()
     for event in events:
         if event.kind is EventKind.PURCHASE:
             bought.add(event.product_id)
-            activity.purchases.append(CustomerPurchase(event.product_id, event.event_time.astimezone(UTC).date(), event.quantity))
+            activity.purchases.append(CustomerPurchase(event.product_id, event.event_time.astimezone(time_zone).date(), event.quantity))
         elif event.product_id not in bought and event.event_time > now - INTEREST:
             (activity.carted if event.kind is EventKind.CART else activity.viewed).append(event.product_id)
     return activity

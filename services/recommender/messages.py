@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime
 
+from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_IN_STOCK, Availability
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh.errors import FieldViolation, InvalidArgument
 from mesh.identity import Caller
@@ -15,10 +16,12 @@ CustomerRequest = recommender_pb2.ListRecommendationsRequest | recommender_pb2.L
 ListRequest = CustomerRequest | recommender_pb2.ListSimilarProductsRequest | recommender_pb2.ListPopularProductsRequest
 
 
-def list_message(page: RecommendationPage, next_page_token: str) -> recommender_pb2.ListRecommendationsResponse:
-    """A page of recommendations."""
+def list_message(page: RecommendationPage, next_page_token: str, time_zone: str) -> recommender_pb2.ListRecommendationsResponse:
+    """A page of recommendations. time_zone: of the days, an IANA name"""
     message = recommender_pb2.ListRecommendationsResponse(
-        next_page_token=next_page_token, fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{page.step}")
+        next_page_token=next_page_token,
+        fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{page.step}"),
+        time_zone=time_zone,
     )
     if page.served:
         message.model_version = page.served.version.number
@@ -72,9 +75,9 @@ def new_events(request: recommender_pb2.RecordEventsRequest, user: Caller, now: 
     return events
 
 
-def in_stock(request: ListRequest) -> bool:
-    """Whether products that are sold out are left out, which is the default."""
-    return request.in_stock if request.HasField("in_stock") else True
+def availability(request: ListRequest) -> Availability.ValueType:
+    """Which products to list by their stock: by default those in stock."""
+    return request.availability or AVAILABILITY_IN_STOCK
 
 
 def include_purchased(request: CustomerRequest) -> bool:
@@ -90,7 +93,7 @@ def customer_filter(request: CustomerRequest, activity: RecentActivity) -> Produ
         excluded_ids += (purchase.product_id for purchase in activity.purchases)
     return ProductFilter(
         request.category,
-        in_stock(request),
+        availability(request),
         request.min_price_cents,
         request.max_price_cents if request.HasField("max_price_cents") else None,
         excluded_ids,

@@ -19,6 +19,8 @@ MAX_LIST_LENGTH = 500
 
 # The fallback step of a list without a model, and the source of a product that no model proposed.
 CATALOG = "CATALOG"
+# The step of a list of similar products.
+SIMILARITY = "SIMILARITY"
 
 
 class PageRequest(NamedTuple):

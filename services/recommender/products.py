@@ -1,12 +1,12 @@
 """The products of the catalogue in memory, and which of them a list may show."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashiramart.catalog.v1.catalog_pb2 import Product
+from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_ANY, AVAILABILITY_IN_STOCK, AVAILABILITY_SOLD_OUT, Availability, Product
 
 # The number of a product that the catalogue does not have.
 UNKNOWN = -1
@@ -16,13 +16,20 @@ _COLUMN_COUNT = 3
 _INITIAL_CAPACITY = 1024
 # Stands for the stock of a deleted product.
 _DELETED = -1
+_MAX_STOCK = np.iinfo(np.int32).max
+# The least and the most stock of the products that are listed.
+_STOCK_LIMITS: Mapping[Availability.ValueType, tuple[int, int]] = {
+    AVAILABILITY_IN_STOCK: (1, _MAX_STOCK),
+    AVAILABILITY_SOLD_OUT: (0, 0),
+    AVAILABILITY_ANY: (0, _MAX_STOCK),
+}
 
 
 class ProductFilter(NamedTuple):
     """The conditions on the products of a list."""
 
     category: str = ""
-    in_stock: bool = True
+    availability: Availability.ValueType = AVAILABILITY_IN_STOCK
     min_price_cents: int = 0
     max_price_cents: int | None = None
     excluded_ids: Collection[str] = ()
@@ -86,7 +93,8 @@ class Products:
         columns = self._columns[:, : len(self)]
         stock, price = columns[_STOCK], columns[_PRICE]
         mask = np.zeros(len(self) + 1, bool)
-        mask[:-1] = stock > 0 if filter.in_stock else stock > _DELETED
+        least, most = _STOCK_LIMITS[filter.availability]
+        mask[:-1] = (stock >= least) & (stock <= most)
         mask[:-1] &= price >= filter.min_price_cents
         if filter.max_price_cents is not None:
             mask[:-1] &= price <= filter.max_price_cents

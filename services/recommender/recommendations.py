@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_ANY
 from mesh.errors import NotFound
 from ml.recommender.model import Recommender
 from ml.recommender.ranking import Ranking
@@ -13,7 +14,7 @@ from ml.recommender.request import Purchase, RecommendationRequest
 from ml.registry.champion import Champion
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import CustomerPurchase, RecentActivity
-from services.recommender.pages import CATALOG, PageBuilder, PageRequest, RecommendationPage
+from services.recommender.pages import CATALOG, SIMILARITY, PageBuilder, PageRequest, RecommendationPage
 from services.recommender.products import ProductFilter, Products
 
 # Ranks the best of a model's products: the model, which of its products may be shown, and how many are wanted.
@@ -57,11 +58,11 @@ class Recommendations:
         if served and product_id in served.model.product_indices:
             allowed = mask[self._model_numbers.get(served.model, products)]
             await asyncio.to_thread(lambda: builder.add_ranking(served.model.similar(product_id, allowed, builder.ranking_limit)))
-            return builder.build("BASKET", served)
+            return builder.build(SIMILARITY, served)
         product = products.get(product_id)
         if product is None:
             raise NotFound("product", product_id)
-        same_category = products.mask(ProductFilter(product.category, in_stock=False))
+        same_category = products.mask(ProductFilter(product.category, AVAILABILITY_ANY))
         builder.add_catalog(mask & same_category, "SIMILAR", f"It is of the same category as {product.name}.", [product_id])
         builder.add_catalog(mask & ~same_category, *_IN_CATALOG)
         return builder.build(CATALOG, None)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import grpc.aio
 import structlog
@@ -19,13 +20,13 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.models import ModelServicer
 from services.recommender.catalog import CatalogFollower
-from services.recommender.domain import Event, merge_purchases, purchase_key, recent_activity
+from services.recommender.domain import Event, RecentActivity, merge_purchases, purchase_key, recent_activity
 from services.recommender.messages import (
     CustomerRequest,
     ListRequest,
+    availability,
     customer_filter,
     event_message,
-    in_stock,
     include_purchased,
     list_message,
     new_events,
@@ -56,14 +57,14 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         catalog: CatalogFollower,
         events: EventRepository,
         page_tokens: PageTokens,
-        export_tokens: PageTokens,
+        time_zone: ZoneInfo,
     ) -> None:
-        """export_tokens: the page tokens of ListEvents, which live from one export to the next"""
-        super().__init__(registry, champion, page_tokens)
+        """time_zone: the shop's"""
+        super().__init__(registry, champion, page_tokens, time_zone.key)
         self._recommendations = Recommendations(champion, catalog)
         self._catalog = catalog
         self._events = events
-        self._export_tokens = export_tokens
+        self._shop_zone = time_zone
 
     async def ListRecommendations(self, request: recommender_pb2.ListRecommendationsRequest, context: Context) -> ListResponse:
         user = caller()
@@ -72,11 +73,11 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         return await self._list_for_customer(user.customer_number or user.subject, events, request)
 
     async def ListSimilarProducts(self, request: recommender_pb2.ListSimilarProductsRequest, context: Context) -> ListResponse:
-        filter = ProductFilter(in_stock=in_stock(request), excluded_ids=[request.product_id])
+        filter = ProductFilter(availability=availability(request), excluded_ids=[request.product_id])
         return self._response(request, await self._recommendations.similar(request.product_id, self._page_request(request, filter)))
 
     async def ListPopularProducts(self, request: recommender_pb2.ListPopularProductsRequest, context: Context) -> ListResponse:
-        filter = ProductFilter(request.category, in_stock(request))
+        filter = ProductFilter(request.category, availability(request))
         return self._response(request, await self._recommendations.popular(request.country, self._page_request(request, filter)))
 
     async def ListCustomerRecommendations(
@@ -93,7 +94,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         after, size = self._page_tokens.read(request), page_size(request.page_size)
         model, products = self.serving.model, self._catalog.products
         events = await _latest(self._events.latest_of_customer(request.customer_number))
-        recent = recent_activity(events, datetime.now(UTC)).purchases
+        recent = self._recent_activity(events).purchases
         purchases = await asyncio.to_thread(lambda: merge_purchases(purchase_history(model, request.customer_number), recent))
         if not purchases:
             raise NotFound("customer", request.customer_number)
@@ -102,6 +103,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         return recommender_pb2.ListCustomerPurchasesResponse(
             purchases=(purchase_message(purchase, products) for purchase in page),
             next_page_token=self._page_tokens.write(request, purchase_key(page[-1])) if len(following) > size else "",
+            time_zone=self._time_zone,
         )
 
     async def RecordEvents(self, request: recommender_pb2.RecordEventsRequest, context: Context) -> recommender_pb2.RecordEventsResponse:
@@ -111,12 +113,12 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         return recommender_pb2.RecordEventsResponse(recorded_count=recorded, duplicate_count=len(events) - recorded)
 
     async def ListEvents(self, request: recommender_pb2.ListEventsRequest, context: Context) -> recommender_pb2.ListEventsResponse:
-        after, size = self._export_tokens.read(request), page_size(request.page_size, _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE)
-        page = await self._events.page_after(int(str(after[0])) if after else 0, size)
+        place, size = self._page_tokens.read(request), page_size(request.page_size, _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE)
+        page = await self._events.page_after(int(str(place[0])) if place else request.after_number, size)
         return recommender_pb2.ListEventsResponse(
             events=map(event_message, page.events),
-            next_page_token=self._export_tokens.write(request, (page.through,)),
-            has_more=page.has_more,
+            next_page_token=self._page_tokens.write(request, (page.through,)) if page.has_more else "",
+            end_number=page.through,
             forgotten_user_ids=page.forgotten_user_ids,
         )
 
@@ -126,7 +128,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         return Empty()
 
     async def _list_for_customer(self, customer_number: str, events: list[Event], request: CustomerRequest) -> ListResponse:
-        activity = recent_activity(events, datetime.now(UTC))
+        activity = self._recent_activity(events)
         page = await self._recommendations.for_customer(
             customer_number,
             activity,
@@ -136,11 +138,14 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         )
         return self._response(request, page)
 
+    def _recent_activity(self, events: list[Event]) -> RecentActivity:
+        return recent_activity(events, datetime.now(UTC), self._shop_zone)
+
     def _page_request(self, request: ListRequest, filter: ProductFilter) -> PageRequest:
         return PageRequest(filter, self._page_tokens.read(request) or (), page_size(request.page_size, _DEFAULT_LIST_SIZE))
 
     def _response(self, request: ListRequest, page: RecommendationPage) -> ListResponse:
-        return list_message(page, self._page_tokens.write(request, page.end) if page.end else "")
+        return list_message(page, self._page_tokens.write(request, page.end) if page.end else "", self._time_zone)
 
 
 async def _latest(events: Awaitable[list[Event]]) -> list[Event]:

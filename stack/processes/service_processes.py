@@ -126,9 +126,10 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
 
 
 def _forecaster(backends: Backends) -> Process:
-    """Depends on no other process: without MLflow, the service serves the model that it has on disk."""
+    """Depends on no other process: without MLflow it serves the model that it has on disk, without the catalog it names no products."""
     settings = backends.settings
     environment = {
+        "FORECASTER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "FORECASTER_MLFLOW_URL": backends.mlflow_url,
         "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
         "FORECASTER_SECRET": backends.secrets["FORECASTER_SECRET"],

@@ -57,7 +57,7 @@ class ModelRegistry:
         return tracking.register(self._url, self.model, provenance(saved, passed=passed), saved, [])
 
     def promote(self, number: str) -> ModelVersion:
-        return self._loop.run(self.client.promote(number))
+        return self._loop.run(self.client.promote(number, "for a test"))
 
     def champion_number(self) -> str:
         """The number of the champion; empty if there is none."""

@@ -48,6 +48,12 @@ def answer(promoted: Champion[Standin]) -> float | None:
     return promoted.serving.model.answer if promoted.serving else None
 
 
+def promote(loop: Loop, promoted: Champion[Standin], number: str) -> ModelVersion:
+    """Promotes a version through the champion of a service."""
+    before = promoted.serving.version.number if promoted.serving else ""
+    return loop.run(promoted.promote(number, "for a test", promoted_by="ann", expected_champion=before))
+
+
 async def wait_for(promoted: Champion[Standin], wanted: float) -> None:
     while answer(promoted) != wanted:
         await asyncio.sleep(0.01)
@@ -98,7 +104,7 @@ def test_a_swap_leaves_no_gap_and_mixes_no_versions(registry: ModelRegistry, loo
     async def swap() -> None:
         looking = asyncio.create_task(look())
         for number in ("2", "3", "1"):
-            await registry.client.promote(number)
+            await registry.client.promote(number, "for a test")
             await wait_for(promoted, numbers[number])
         looking.cancel()
         with suppress(asyncio.CancelledError):
@@ -187,9 +193,9 @@ def test_the_previous_artifact_is_kept_for_a_rollback_without_the_store(
 ) -> None:
     promoted = registry.champion_in(folder)
     for number in (1, 2, 3):
-        loop.run(promoted.promote(registry.register(number)))
+        promote(loop, promoted, registry.register(number))
     with minio.stopped():
-        loop.run(promoted.rollback())
+        loop.run(promoted.roll_back("for a test", promoted_by="ann", expected_champion="3"))
     assert answer(promoted) == 2
     assert registry.champion_number() == "2"
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
@@ -197,18 +203,18 @@ def test_the_previous_artifact_is_kept_for_a_rollback_without_the_store(
 
 def test_a_promoted_version_is_served_at_once(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
     promoted = registry.champion_in(folder)
-    assert loop.run(promoted.promote(registry.register(1))).aliases == ("champion",)
+    assert promote(loop, promoted, registry.register(1)).aliases == ("champion",)
     assert answer(promoted) == 1
 
 
 def test_a_version_that_cannot_be_served_is_not_promoted(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
     promoted = registry.champion_in(folder)
-    loop.run(promoted.promote(registry.register(1)))
+    promote(loop, promoted, registry.register(1))
     broken, failed = registry.register(2, expected=3), registry.register(4, passed=False)
     with pytest.raises(InvalidArtifact):
-        loop.run(promoted.promote(broken))
+        promote(loop, promoted, broken)
     with pytest.raises(GateNotPassed):
-        loop.run(promoted.promote(failed))
+        promote(loop, promoted, failed)
     assert (answer(promoted), registry.champion_number()) == (1, "1")
 
 

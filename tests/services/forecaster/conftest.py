@@ -8,6 +8,7 @@ import pytest
 from hashiramart.forecaster.v1 import forecaster_pb2_grpc
 from mesh.identity import Role
 from mesh.server import Server
+from mesh.settings import MeshSettings
 from ml.forecaster.train import refit
 from tests.callers import Issuer
 from tests.engines.mlflow import Mlflow
@@ -28,10 +29,18 @@ def forecasters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def replica(loop: Loop, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForecasterReplica]:
+def catalog_address() -> str:
+    """The address of a catalog: by default, one that cannot be reached. A module may override it."""
+    return "127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def replica(
+    loop: Loop, mlflow: Mlflow, mesh_settings: MeshSettings, catalog_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ForecasterReplica]:
     """The forecaster, with an empty registry."""
     model = "hashiramart-forecaster"
-    replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"))
+    replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"), mesh_settings, catalog_address)
     yield replica
     replica.stop()
     mlflow.forget(model)

@@ -13,6 +13,9 @@ class Planner:
         self._stub = stub
         self._metadata = metadata
 
+    def series(self, **fields: Any) -> forecaster_pb2.ListForecastSeriesResponse:
+        return self._stub.ListForecastSeries(forecaster_pb2.ListForecastSeriesRequest(**fields), metadata=self._metadata, timeout=10)
+
     def forecast(self, **fields: Any) -> forecaster_pb2.ForecastSalesResponse:
         return self._stub.ForecastSales(forecaster_pb2.ForecastSalesRequest(**fields), metadata=self._metadata, timeout=10)
 

@@ -2,14 +2,19 @@
 
 import asyncio
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 
+from hashiramart.catalog.v1 import catalog_pb2
+from mesh import channel
 from mesh.paging import PageTokens
+from mesh.settings import MeshSettings, ShopSettings
 from ml.forecaster.model import Forecaster
 from ml.pipeline import tracking
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
+from services.forecaster.product_names import ProductNames
 from services.forecaster.servicer import ForecasterServicer
 from tests.loops import Loop
 from tests.ml.model_registry import provenance
@@ -18,12 +23,12 @@ from tests.ml.model_registry import provenance
 class ForecasterReplica:
     """The parts of a forecaster, running on a loop: it follows a model of this name in MLflow, and keeps it in a folder."""
 
-    def __init__(self, loop: Loop, mlflow_url: str, model: str, folder: Path) -> None:
+    def __init__(self, loop: Loop, mlflow_url: str, model: str, folder: Path, settings: MeshSettings, catalog_address: str) -> None:
         self._loop = loop
         self._url = mlflow_url
         self._model = model
         self._folder = folder
-        loop.run(self._start())
+        loop.run(self._start(settings, catalog_address))
 
     def stop(self) -> None:
         self._loop.run(self._stop())
@@ -34,7 +39,7 @@ class ForecasterReplica:
 
     def promote(self, number: str) -> None:
         """Makes a version the champion in the registry, as a training does: the replica has to notice it."""
-        self._loop.run(self._registry.promote(number))
+        self._loop.run(self._registry.promote(number, "for a test"))
 
     def wait_for(self, number: str) -> None:
         """Waits until the replica serves this version."""
@@ -45,15 +50,18 @@ class ForecasterReplica:
 
         self._loop.run(serves())
 
-    async def _start(self) -> None:
+    async def _start(self, settings: MeshSettings, catalog_address: str) -> None:
         self._client = httpx.AsyncClient(timeout=20)
         self._registry = RegistryClient(self._client, self._url, self._model)
         self._champion = Champion(self._registry, self._folder, Forecaster.load, poll_seconds=0.05)
         await self._champion.restore()
-        self.servicer = ForecasterServicer(self._registry, self._champion, PageTokens(b"secret"), "GBP")
+        self._channel = channel.connect(catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], settings)
+        names, shop = ProductNames(self._channel), ShopSettings(currency="GBP", time_zone=ZoneInfo("Europe/London"))
+        self.servicer = ForecasterServicer(self._registry, self._champion, PageTokens(b"secret"), names, shop)
         self._watch = asyncio.create_task(self._champion.watch())
 
     async def _stop(self) -> None:
         self._watch.cancel()
         await asyncio.wait([self._watch])
+        await self._channel.close()
         await self._client.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -24,6 +25,8 @@ from tests.services.catalog.replica import Replica as CatalogReplica
 
 MODEL = "hashiramart-recommender"
 NO_REGISTRY = "http://127.0.0.1:9"
+# Where a day begins five hours later than in UTC, and four in summer.
+SHOP_ZONE = ZoneInfo("America/New_York")
 
 
 class CatalogServer:
@@ -80,10 +83,9 @@ class RecommenderReplica:
         self.registry = RegistryClient(self._client, mlflow_url, MODEL)
         self.champion = Champion(self.registry, folder, Recommender.load, 0.05)
         self.catalog = CatalogFollower(self._channel)
-        secret = b"the same for all replicas"
-        self.servicer = RecommenderServicer(
-            self.registry, self.champion, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
-        )
+        tokens = PageTokens(b"the same for all replicas")
+        events = EventRepository(self.database)
+        self.servicer = RecommenderServicer(self.registry, self.champion, self.catalog, events, tokens, SHOP_ZONE)
         self._work = [asyncio.create_task(self.catalog.follow())]
         await self.champion.restore()
         if mlflow_url != NO_REGISTRY:

@@ -46,8 +46,8 @@ class Shopper:
     def buy(self, *ids: str) -> None:
         self.record(*(event(recommender_pb2.EVENT_KIND_PURCHASE, id) for id in ids))
 
-    def events(self, page_token: str = "", page_size: int = 0) -> recommender_pb2.ListEventsResponse:
-        request = recommender_pb2.ListEventsRequest(page_token=page_token, page_size=page_size)
+    def events(self, after_number: int = 0, page_token: str = "", page_size: int = 0) -> recommender_pb2.ListEventsResponse:
+        request = recommender_pb2.ListEventsRequest(after_number=after_number, page_token=page_token, page_size=page_size)
         return self.stub.ListEvents(request, metadata=self.metadata, timeout=10)
 
     def forget(self, user_id: str) -> None:

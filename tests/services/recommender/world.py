@@ -56,7 +56,5 @@ def save_as_champion(model: Recommender, folder: Path, number: str = "1") -> Non
     saved = provenance(folder / "fresh")
     (folder / "fresh").rename(folder / saved.artifact_sha256)
     now = datetime.now(UTC)
-    version = ModelVersion(
-        number=number, aliases=("champion",), create_time=now, promote_time=now, run_id="", run_url="", artifact_path="", provenance=saved
-    )
+    version = ModelVersion(number=number, aliases=("champion",), create_time=now, run_id="", run_url="", artifact_path="", provenance=saved)
     (folder / "served.json").write_text(version.model_dump_json())
