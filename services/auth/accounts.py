@@ -29,7 +29,7 @@ class Accounts:
         """Creates a customer. Raises `InvalidArgument`, `EmailTaken`, `TooManySignUps`, or `ResourceExhausted` if too many wait."""
         email = email_address(email)
         if request is not None:
-            # Whoever signs up is nobody yet: the ids of one do not concern those of another.
+            # A caller who signs up has no id yet, so the e-mail address takes its place.
             request = request._replace(caller=f"sign-up {comparison_key(email)}")
         if known := await self._users.find_answer(request):
             return known

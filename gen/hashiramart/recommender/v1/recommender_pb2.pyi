@@ -299,9 +299,9 @@ class ListRecommendationsRequest(_message.Message):
     availability: _catalog_pb2.Availability.ValueType
     """Which products by their stock. Unspecified means those in stock."""
     min_price_cents: _builtins.int
-    """Only products that cost at least this, in hundredths of the currency."""
+    """Only products that cost at least this, in minor units of the shop's currency."""
     max_price_cents: _builtins.int
-    """Only products that cost at most this, in hundredths of the currency."""
+    """Only products that cost at most this, in minor units of the shop's currency."""
     include_purchased: _builtins.bool
     """Whether products that the customer has bought before are included. Unset means true: this shop's customers buy again."""
     @_builtins.property
@@ -487,9 +487,9 @@ class ListCustomerRecommendationsRequest(_message.Message):
     availability: _catalog_pb2.Availability.ValueType
     """Which products by their stock. Unspecified means those in stock."""
     min_price_cents: _builtins.int
-    """Only products that cost at least this, in hundredths of the currency."""
+    """Only products that cost at least this, in minor units of the shop's currency."""
     max_price_cents: _builtins.int
-    """Only products that cost at most this, in hundredths of the currency."""
+    """Only products that cost at most this, in minor units of the shop's currency."""
     include_purchased: _builtins.bool
     """Whether products that the customer has bought before are included. Unset means true."""
     @_builtins.property
