@@ -69,6 +69,7 @@ async fn import_three(catalog: &mut CatalogServiceClient<Connection>) -> Step {
             stock: 5,
             ..Default::default()
         })),
+        ..Default::default()
     });
     let mut request = Request::new(tokio_stream::iter(rows));
     request.set_timeout(Duration::from_secs(60));

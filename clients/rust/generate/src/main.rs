@@ -1,4 +1,4 @@
-//! Writes src/gen of the library from the contracts' descriptors: cargo run --package generate -- DESCRIPTORS
+//! Writes the library's src/gen from the contracts' descriptors: cargo run --package generate -- ../../gen/descriptors.binpb src/gen
 
 use std::error::Error;
 use std::path::Path;
@@ -8,12 +8,11 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let descriptors = env::args().nth(1).ok_or("usage: generate DESCRIPTORS")?;
+    let [_, descriptors, folder] = env::args().collect::<Vec<_>>().try_into().map_err(|_| "usage: generate DESCRIPTORS FOLDER")?;
     let mut files = FileDescriptorSet::decode(fs::read(descriptors)?.as_slice())?;
     // Rules for servers, which a client does not need.
     files.file.retain(|file| !["buf.validate", "google.api"].contains(&file.package()));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/gen");
-    if folder.exists() {
+    if Path::new(&folder).exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;

@@ -95,6 +95,8 @@ pub enum ErrorReason {
     NotImplemented = 18,
     /// INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's.
     UnsupportedCurrency = 19,
+    /// UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry.
+    DatabaseBusy = 20,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -123,6 +125,7 @@ impl ErrorReason {
             Self::Cancelled => "CANCELLED",
             Self::NotImplemented => "NOT_IMPLEMENTED",
             Self::UnsupportedCurrency => "UNSUPPORTED_CURRENCY",
+            Self::DatabaseBusy => "DATABASE_BUSY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -148,6 +151,7 @@ impl ErrorReason {
             "CANCELLED" => Some(Self::Cancelled),
             "NOT_IMPLEMENTED" => Some(Self::NotImplemented),
             "UNSUPPORTED_CURRENCY" => Some(Self::UnsupportedCurrency),
+            "DATABASE_BUSY" => Some(Self::DatabaseBusy),
             _ => None,
         }
     }

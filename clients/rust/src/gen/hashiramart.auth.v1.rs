@@ -131,11 +131,14 @@ pub struct CreateUserRequest {
     /// The name to show for the user. Up to 100 characters, no control characters.
     #[prost(string, tag = "3")]
     pub display_name: ::prost::alloc::string::String,
+    /// Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// Requests the caller's own profile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCurrentUserRequest {}
-/// Requests to update the caller's own profile. Fields that are not set keep their values.
+/// Requests to update the caller's own profile.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateCurrentUserRequest {
     /// The new name to show for the user.
@@ -150,6 +153,13 @@ pub struct UpdateCurrentUserRequest {
     /// The current password.
     #[prost(string, tag = "4")]
     pub current_password: ::prost::alloc::string::String,
+    /// The fields to update, of `display_name`, `email` and `password`, or `*` for all of them. Empty means those that are set.
+    #[prost(message, optional, tag = "5")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+    /// returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "6")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// Requests to delete the caller's account.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -193,10 +203,14 @@ pub struct UpdateUserRequest {
     /// The user with the new values, identified by `id`. A stale `etag` is rejected; an empty one is not checked.
     #[prost(message, optional, tag = "1")]
     pub user: ::core::option::Option<User>,
-    /// The fields to update, of `display_name`, `role`, `customer_number` and `disabled`. Empty means those that are set; REST fills it
-    /// from the body's keys.
+    /// The fields to update, of `display_name`, `role`, `customer_number` and `disabled`, or `*` for all of them. Empty means those that are
+    /// set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the user.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+    /// returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// What a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -340,9 +354,11 @@ pub mod auth_service_client {
         /// repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
         /// in again.
         ///
-        /// Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-        /// 10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-        /// delay, up to 15 minutes.
+        /// Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+        /// account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+        /// failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+        /// delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+        /// are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
         pub async fn issue_token(
             &mut self,
             request: impl tonic::IntoRequest<super::IssueTokenRequest>,
@@ -472,7 +488,7 @@ pub mod auth_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+        /// Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
         /// new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
         ///
         /// Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -505,7 +521,8 @@ pub mod auth_service_client {
         }
         /// Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
         ///
-        /// If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+        /// If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+        /// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
         pub async fn delete_current_user(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteCurrentUserRequest>,
@@ -583,8 +600,8 @@ pub mod auth_service_client {
         /// sign-ins end.
         ///
         /// Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-        /// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-        /// `id` and `etag`, which are not changed.
+        /// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+        /// cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
         pub async fn update_user(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateUserRequest>,

@@ -14,10 +14,10 @@ pub struct Product {
     /// The category, up to 64 characters. Empty for none.
     #[prost(string, tag = "4")]
     pub category: ::prost::alloc::string::String,
-    /// The unit price, in hundredths of the currency. Not negative.
+    /// The unit price, in minor units of the shop's currency, such as pence or cents. Not negative.
     #[prost(int32, tag = "5")]
     pub price_cents: i32,
-    /// The currency of the price, three capital letters (ISO 4217). If empty, the shop's own currency.
+    /// The shop's one currency, three capital letters (ISO 4217). May be left empty; another currency is refused.
     #[prost(string, tag = "6")]
     pub currency_code: ::prost::alloc::string::String,
     /// The number of units in stock. Not negative; 0 means sold out.
@@ -62,7 +62,7 @@ pub struct ListProductsRequest {
     /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
-    /// Only products of exactly this category.
+    /// Only products of exactly this category, one of those that ListCategories returns.
     #[prost(string, tag = "3")]
     pub category: ::prost::alloc::string::String,
     /// Only products with all of these words in name, id, category or description, in any inflection. A word that no product has is
@@ -70,13 +70,13 @@ pub struct ListProductsRequest {
     /// letter or a digit matches nothing.
     #[prost(string, tag = "4")]
     pub search: ::prost::alloc::string::String,
-    /// True: only products that are in stock. False: only products that are sold out. Unset: both.
-    #[prost(bool, optional, tag = "5")]
-    pub in_stock: ::core::option::Option<bool>,
-    /// Only products that cost at least this, in hundredths of the currency.
+    /// Whether the products are in stock. Unspecified means any.
+    #[prost(enumeration = "Availability", tag = "5")]
+    pub availability: i32,
+    /// Only products that cost at least this, in minor units of the shop's currency.
     #[prost(int32, optional, tag = "6")]
     pub min_price_cents: ::core::option::Option<i32>,
-    /// Only products that cost at most this, in hundredths of the currency.
+    /// Only products that cost at most this, in minor units of the shop's currency.
     #[prost(int32, optional, tag = "7")]
     pub max_price_cents: ::core::option::Option<i32>,
     /// The order: fields separated by commas, each followed by `desc` for descending order. Fields: `create_time`, `update_time`,
@@ -100,6 +100,40 @@ pub struct ListProductsResponse {
     /// The words that were searched for, if a word of `search` was corrected. Empty otherwise.
     #[prost(string, tag = "3")]
     pub corrected_search: ::prost::alloc::string::String,
+}
+/// A category of products.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Category {
+    /// The category, as products name it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The number of products in it that the request asks for.
+    #[prost(int32, tag = "2")]
+    pub product_count: i32,
+}
+/// Requests a page of categories.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCategoriesRequest {
+    /// The maximum number of categories to return. 0 means 100; values above 1,000 are reduced to 1,000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Counts only products that are in stock, or only those that are sold out. Unspecified means any. A category without such products is
+    /// left out.
+    #[prost(enumeration = "Availability", tag = "3")]
+    pub availability: i32,
+}
+/// A page of categories.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCategoriesResponse {
+    /// The categories, by name.
+    #[prost(message, repeated, tag = "1")]
+    pub categories: ::prost::alloc::vec::Vec<Category>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// Requests a product.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -142,6 +176,10 @@ pub struct ReplaceProductRequest {
     /// The new product, identified by `id`.
     #[prost(message, optional, tag = "1")]
     pub product: ::core::option::Option<Product>,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    /// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// Requests to update fields of a product.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -150,9 +188,14 @@ pub struct UpdateProductRequest {
     #[prost(message, optional, tag = "1")]
     pub product: ::core::option::Option<Product>,
     /// The fields to update, of `name`, `description`, `category`, `price_cents`, `currency_code` and `stock`, or `*` for all of them.
-    /// Empty means those that are set; REST fills it from the body's keys. It may also name `etag`, which is not changed.
+    /// Empty means those that are set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the
+    /// product.
     #[prost(message, optional, tag = "2")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    /// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// Requests to delete a product.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -163,6 +206,10 @@ pub struct DeleteProductRequest {
     /// The etag of the version to delete. Empty to delete any version.
     #[prost(string, tag = "2")]
     pub etag: ::prost::alloc::string::String,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    /// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// Requests to undelete a product.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -173,10 +220,17 @@ pub struct UndeleteProductRequest {
     /// The etag of the version to undelete. Empty to undelete any version.
     #[prost(string, tag = "2")]
     pub etag: ::prost::alloc::string::String,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    /// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
 }
 /// A row of an import.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImportProductsRequest {
+    /// Whether to write nothing and only report what the import would do. Read from the first row.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
     /// The row.
     #[prost(oneof = "import_products_request::Row", tags = "1, 2")]
     pub row: ::core::option::Option<import_products_request::Row>,
@@ -473,6 +527,8 @@ pub mod catalog_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+        ///
+        /// REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
         pub async fn batch_get_products(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchGetProductsRequest>,
@@ -498,6 +554,36 @@ pub mod catalog_service_client {
                     GrpcMethod::new(
                         "hashiramart.catalog.v1.CatalogService",
                         "BatchGetProducts",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the categories of the products that are not deleted, by name, with the number of products in each.
+        pub async fn list_categories(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCategoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCategoriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.catalog.v1.CatalogService/ListCategories",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.catalog.v1.CatalogService",
+                        "ListCategories",
                     ),
                 );
             self.inner.unary(req, path, codec).await
@@ -558,8 +644,10 @@ pub mod catalog_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-        /// INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+        /// Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+        ///
+        /// Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+        /// exist, or one that cannot be changed and has another value than the product.
         pub async fn update_product(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateProductRequest>,
@@ -646,7 +734,8 @@ pub mod catalog_service_client {
         ///
         /// In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
         /// same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-        /// imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+        /// imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+        /// do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
         pub async fn import_products(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -731,7 +820,7 @@ pub enum ErrorReason {
     ProductNotDeleted = 4,
     /// OUT_OF_RANGE: the changes after this token have expired. List the products again and watch without a token.
     WatchTokenExpired = 5,
-    /// OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file.
+    /// OUT_OF_RANGE: the import is longer than 100,000 rows. Only the rows up to the limit were read; send the rest as another file.
     ImportTooLong = 6,
     /// INVALID_ARGUMENT: the watch token was altered, or belongs to another catalogue. List the products again and watch without a token.
     WatchTokenInvalid = 7,

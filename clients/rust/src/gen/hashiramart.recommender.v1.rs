@@ -84,10 +84,10 @@ pub struct ListRecommendationsRequest {
     /// Which products by their stock. Unspecified means those in stock.
     #[prost(enumeration = "super::super::catalog::v1::Availability", tag = "4")]
     pub availability: i32,
-    /// Only products that cost at least this, in hundredths of the currency.
+    /// Only products that cost at least this, in minor units of the shop's currency.
     #[prost(int32, optional, tag = "5")]
     pub min_price_cents: ::core::option::Option<i32>,
-    /// Only products that cost at most this, in hundredths of the currency.
+    /// Only products that cost at most this, in minor units of the shop's currency.
     #[prost(int32, optional, tag = "6")]
     pub max_price_cents: ::core::option::Option<i32>,
     /// Products to leave out, up to 500.
@@ -175,10 +175,10 @@ pub struct ListCustomerRecommendationsRequest {
     /// Which products by their stock. Unspecified means those in stock.
     #[prost(enumeration = "super::super::catalog::v1::Availability", tag = "5")]
     pub availability: i32,
-    /// Only products that cost at least this, in hundredths of the currency.
+    /// Only products that cost at least this, in minor units of the shop's currency.
     #[prost(int32, optional, tag = "6")]
     pub min_price_cents: ::core::option::Option<i32>,
-    /// Only products that cost at most this, in hundredths of the currency.
+    /// Only products that cost at most this, in minor units of the shop's currency.
     #[prost(int32, optional, tag = "7")]
     pub max_price_cents: ::core::option::Option<i32>,
     /// Products to leave out, up to 500.

@@ -629,7 +629,9 @@ type CreateUserRequest struct {
 	// The password: 8 to 128 characters of any kind.
 	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// The name to show for the user. Up to 100 characters, no control characters.
-	DisplayName   string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	// Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +687,13 @@ func (x *CreateUserRequest) GetDisplayName() string {
 	return ""
 }
 
+func (x *CreateUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Requests the caller's own profile.
 type GetCurrentUserRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -722,7 +731,7 @@ func (*GetCurrentUserRequest) Descriptor() ([]byte, []int) {
 	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{8}
 }
 
-// Requests to update the caller's own profile. Fields that are not set keep their values.
+// Requests to update the caller's own profile.
 type UpdateCurrentUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new name to show for the user.
@@ -733,8 +742,13 @@ type UpdateCurrentUserRequest struct {
 	Password *string `protobuf:"bytes,3,opt,name=password,proto3,oneof" json:"password,omitempty"`
 	// The current password.
 	CurrentPassword string `protobuf:"bytes,4,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The fields to update, of `display_name`, `email` and `password`, or `*` for all of them. Empty means those that are set.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,5,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+	// returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateCurrentUserRequest) Reset() {
@@ -791,6 +805,20 @@ func (x *UpdateCurrentUserRequest) GetPassword() string {
 func (x *UpdateCurrentUserRequest) GetCurrentPassword() string {
 	if x != nil {
 		return x.CurrentPassword
+	}
+	return ""
+}
+
+func (x *UpdateCurrentUserRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateCurrentUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -1011,9 +1039,12 @@ type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The user with the new values, identified by `id`. A stale `etag` is rejected; an empty one is not checked.
 	User *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// The fields to update, of `display_name`, `role`, `customer_number` and `disabled`. Empty means those that are set; REST fills it
-	// from the body's keys.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// The fields to update, of `display_name`, `role`, `customer_number` and `disabled`, or `*` for all of them. Empty means those that are
+	// set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the user.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+	// returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1060,6 +1091,13 @@ func (x *UpdateUserRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateUserRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 var File_hashiramart_auth_v1_auth_proto protoreflect.FileDescriptor
@@ -1110,17 +1148,23 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\x0ftoken_type_hint\x18\x02 \x01(\tR\rtokenTypeHint\"\x18\n" +
 	"\x16ListSigningKeysRequest\"N\n" +
 	"\x17ListSigningKeysResponse\x123\n" +
-	"\x04keys\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.SigningKeyR\x04keys\"h\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.SigningKeyR\x04keys\"\x87\x01\n" +
 	"\x11CreateUserRequest\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12!\n" +
-	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\"\x17\n" +
-	"\x15GetCurrentUserRequest\"\xd1\x01\n" +
+	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"\x17\n" +
+	"\x15GetCurrentUserRequest\"\xad\x02\n" +
 	"\x18UpdateCurrentUserRequest\x12&\n" +
 	"\fdisplay_name\x18\x01 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12\x19\n" +
 	"\x05email\x18\x02 \x01(\tH\x01R\x05email\x88\x01\x01\x12\x1f\n" +
 	"\bpassword\x18\x03 \x01(\tH\x02R\bpassword\x88\x01\x01\x12)\n" +
-	"\x10current_password\x18\x04 \x01(\tR\x0fcurrentPasswordB\x0f\n" +
+	"\x10current_password\x18\x04 \x01(\tR\x0fcurrentPassword\x12;\n" +
+	"\vupdate_mask\x18\x05 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x06 \x01(\tR\trequestIdB\x0f\n" +
 	"\r_display_nameB\b\n" +
 	"\x06_emailB\v\n" +
 	"\t_password\"\x1a\n" +
@@ -1135,18 +1179,20 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\x05users\x18\x01 \x03(\v2\x19.hashiramart.auth.v1.UserR\x05users\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\" \n" +
 	"\x0eGetUserRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x7f\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x9e\x01\n" +
 	"\x11UpdateUserRequest\x12-\n" +
 	"\x04user\x18\x01 \x01(\v2\x19.hashiramart.auth.v1.UserR\x04user\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask*O\n" +
+	"updateMask\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_CUSTOMER\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ROLE_STAFF\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x93\a\n" +
+	"ROLE_ADMIN\x10\x032\x98\a\n" +
 	"\vAuthService\x12P\n" +
 	"\n" +
 	"IssueToken\x12&.hashiramart.auth.v1.IssueTokenRequest\x1a\x1a.hashiramart.auth.v1.Token\x12S\n" +
@@ -1155,8 +1201,8 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"CreateUser\x12&.hashiramart.auth.v1.CreateUserRequest\x1a\x19.hashiramart.auth.v1.User\x12\\\n" +
 	"\x0eGetCurrentUser\x12*.hashiramart.auth.v1.GetCurrentUserRequest\x1a\x19.hashiramart.auth.v1.User\"\x03\x90\x02\x01\x12]\n" +
-	"\x11UpdateCurrentUser\x12-.hashiramart.auth.v1.UpdateCurrentUserRequest\x1a\x19.hashiramart.auth.v1.User\x12Z\n" +
-	"\x11DeleteCurrentUser\x12-.hashiramart.auth.v1.DeleteCurrentUserRequest\x1a\x16.google.protobuf.Empty\x12_\n" +
+	"\x11UpdateCurrentUser\x12-.hashiramart.auth.v1.UpdateCurrentUserRequest\x1a\x19.hashiramart.auth.v1.User\x12_\n" +
+	"\x11DeleteCurrentUser\x12-.hashiramart.auth.v1.DeleteCurrentUserRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12_\n" +
 	"\tListUsers\x12%.hashiramart.auth.v1.ListUsersRequest\x1a&.hashiramart.auth.v1.ListUsersResponse\"\x03\x90\x02\x01\x12N\n" +
 	"\aGetUser\x12#.hashiramart.auth.v1.GetUserRequest\x1a\x19.hashiramart.auth.v1.User\"\x03\x90\x02\x01\x12O\n" +
 	"\n" +
@@ -1203,35 +1249,36 @@ var file_hashiramart_auth_v1_auth_proto_depIdxs = []int32{
 	16, // 1: hashiramart.auth.v1.User.create_time:type_name -> google.protobuf.Timestamp
 	16, // 2: hashiramart.auth.v1.User.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: hashiramart.auth.v1.ListSigningKeysResponse.keys:type_name -> hashiramart.auth.v1.SigningKey
-	0,  // 4: hashiramart.auth.v1.ListUsersRequest.role:type_name -> hashiramart.auth.v1.Role
-	1,  // 5: hashiramart.auth.v1.ListUsersResponse.users:type_name -> hashiramart.auth.v1.User
-	1,  // 6: hashiramart.auth.v1.UpdateUserRequest.user:type_name -> hashiramart.auth.v1.User
-	17, // 7: hashiramart.auth.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 8: hashiramart.auth.v1.AuthService.IssueToken:input_type -> hashiramart.auth.v1.IssueTokenRequest
-	5,  // 9: hashiramart.auth.v1.AuthService.RevokeToken:input_type -> hashiramart.auth.v1.RevokeTokenRequest
-	6,  // 10: hashiramart.auth.v1.AuthService.ListSigningKeys:input_type -> hashiramart.auth.v1.ListSigningKeysRequest
-	8,  // 11: hashiramart.auth.v1.AuthService.CreateUser:input_type -> hashiramart.auth.v1.CreateUserRequest
-	9,  // 12: hashiramart.auth.v1.AuthService.GetCurrentUser:input_type -> hashiramart.auth.v1.GetCurrentUserRequest
-	10, // 13: hashiramart.auth.v1.AuthService.UpdateCurrentUser:input_type -> hashiramart.auth.v1.UpdateCurrentUserRequest
-	11, // 14: hashiramart.auth.v1.AuthService.DeleteCurrentUser:input_type -> hashiramart.auth.v1.DeleteCurrentUserRequest
-	12, // 15: hashiramart.auth.v1.AuthService.ListUsers:input_type -> hashiramart.auth.v1.ListUsersRequest
-	14, // 16: hashiramart.auth.v1.AuthService.GetUser:input_type -> hashiramart.auth.v1.GetUserRequest
-	15, // 17: hashiramart.auth.v1.AuthService.UpdateUser:input_type -> hashiramart.auth.v1.UpdateUserRequest
-	4,  // 18: hashiramart.auth.v1.AuthService.IssueToken:output_type -> hashiramart.auth.v1.Token
-	18, // 19: hashiramart.auth.v1.AuthService.RevokeToken:output_type -> google.protobuf.Empty
-	7,  // 20: hashiramart.auth.v1.AuthService.ListSigningKeys:output_type -> hashiramart.auth.v1.ListSigningKeysResponse
-	1,  // 21: hashiramart.auth.v1.AuthService.CreateUser:output_type -> hashiramart.auth.v1.User
-	1,  // 22: hashiramart.auth.v1.AuthService.GetCurrentUser:output_type -> hashiramart.auth.v1.User
-	1,  // 23: hashiramart.auth.v1.AuthService.UpdateCurrentUser:output_type -> hashiramart.auth.v1.User
-	18, // 24: hashiramart.auth.v1.AuthService.DeleteCurrentUser:output_type -> google.protobuf.Empty
-	13, // 25: hashiramart.auth.v1.AuthService.ListUsers:output_type -> hashiramart.auth.v1.ListUsersResponse
-	1,  // 26: hashiramart.auth.v1.AuthService.GetUser:output_type -> hashiramart.auth.v1.User
-	1,  // 27: hashiramart.auth.v1.AuthService.UpdateUser:output_type -> hashiramart.auth.v1.User
-	18, // [18:28] is the sub-list for method output_type
-	8,  // [8:18] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	17, // 4: hashiramart.auth.v1.UpdateCurrentUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	0,  // 5: hashiramart.auth.v1.ListUsersRequest.role:type_name -> hashiramart.auth.v1.Role
+	1,  // 6: hashiramart.auth.v1.ListUsersResponse.users:type_name -> hashiramart.auth.v1.User
+	1,  // 7: hashiramart.auth.v1.UpdateUserRequest.user:type_name -> hashiramart.auth.v1.User
+	17, // 8: hashiramart.auth.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	3,  // 9: hashiramart.auth.v1.AuthService.IssueToken:input_type -> hashiramart.auth.v1.IssueTokenRequest
+	5,  // 10: hashiramart.auth.v1.AuthService.RevokeToken:input_type -> hashiramart.auth.v1.RevokeTokenRequest
+	6,  // 11: hashiramart.auth.v1.AuthService.ListSigningKeys:input_type -> hashiramart.auth.v1.ListSigningKeysRequest
+	8,  // 12: hashiramart.auth.v1.AuthService.CreateUser:input_type -> hashiramart.auth.v1.CreateUserRequest
+	9,  // 13: hashiramart.auth.v1.AuthService.GetCurrentUser:input_type -> hashiramart.auth.v1.GetCurrentUserRequest
+	10, // 14: hashiramart.auth.v1.AuthService.UpdateCurrentUser:input_type -> hashiramart.auth.v1.UpdateCurrentUserRequest
+	11, // 15: hashiramart.auth.v1.AuthService.DeleteCurrentUser:input_type -> hashiramart.auth.v1.DeleteCurrentUserRequest
+	12, // 16: hashiramart.auth.v1.AuthService.ListUsers:input_type -> hashiramart.auth.v1.ListUsersRequest
+	14, // 17: hashiramart.auth.v1.AuthService.GetUser:input_type -> hashiramart.auth.v1.GetUserRequest
+	15, // 18: hashiramart.auth.v1.AuthService.UpdateUser:input_type -> hashiramart.auth.v1.UpdateUserRequest
+	4,  // 19: hashiramart.auth.v1.AuthService.IssueToken:output_type -> hashiramart.auth.v1.Token
+	18, // 20: hashiramart.auth.v1.AuthService.RevokeToken:output_type -> google.protobuf.Empty
+	7,  // 21: hashiramart.auth.v1.AuthService.ListSigningKeys:output_type -> hashiramart.auth.v1.ListSigningKeysResponse
+	1,  // 22: hashiramart.auth.v1.AuthService.CreateUser:output_type -> hashiramart.auth.v1.User
+	1,  // 23: hashiramart.auth.v1.AuthService.GetCurrentUser:output_type -> hashiramart.auth.v1.User
+	1,  // 24: hashiramart.auth.v1.AuthService.UpdateCurrentUser:output_type -> hashiramart.auth.v1.User
+	18, // 25: hashiramart.auth.v1.AuthService.DeleteCurrentUser:output_type -> google.protobuf.Empty
+	13, // 26: hashiramart.auth.v1.AuthService.ListUsers:output_type -> hashiramart.auth.v1.ListUsersResponse
+	1,  // 27: hashiramart.auth.v1.AuthService.GetUser:output_type -> hashiramart.auth.v1.User
+	1,  // 28: hashiramart.auth.v1.AuthService.UpdateUser:output_type -> hashiramart.auth.v1.User
+	19, // [19:29] is the sub-list for method output_type
+	9,  // [9:19] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_auth_v1_auth_proto_init() }

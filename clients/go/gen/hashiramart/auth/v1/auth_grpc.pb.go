@@ -53,9 +53,11 @@ type AuthServiceClient interface {
 	// repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
 	// in again.
 	//
-	// Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-	// 10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-	// delay, up to 15 minutes.
+	// Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+	// account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+	// failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+	// delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+	// are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 	//
@@ -72,7 +74,7 @@ type AuthServiceClient interface {
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Gets the caller's own profile.
 	GetCurrentUser(ctx context.Context, in *GetCurrentUserRequest, opts ...grpc.CallOption) (*User, error)
-	// Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+	// Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
 	// new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 	//
 	// Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -80,7 +82,8 @@ type AuthServiceClient interface {
 	UpdateCurrentUser(ctx context.Context, in *UpdateCurrentUserRequest, opts ...grpc.CallOption) (*User, error)
 	// Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 	//
-	// If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+	// If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+	// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
 	DeleteCurrentUser(ctx context.Context, in *DeleteCurrentUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists users, newest first.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
@@ -90,8 +93,8 @@ type AuthServiceClient interface {
 	// sign-ins end.
 	//
 	// Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-	// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-	// `id` and `etag`, which are not changed.
+	// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+	// cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*User, error)
 }
 
@@ -222,9 +225,11 @@ type AuthServiceServer interface {
 	// repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
 	// in again.
 	//
-	// Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-	// 10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-	// delay, up to 15 minutes.
+	// Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+	// account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+	// failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+	// delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+	// are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
 	IssueToken(context.Context, *IssueTokenRequest) (*Token, error)
 	// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 	//
@@ -241,7 +246,7 @@ type AuthServiceServer interface {
 	CreateUser(context.Context, *CreateUserRequest) (*User, error)
 	// Gets the caller's own profile.
 	GetCurrentUser(context.Context, *GetCurrentUserRequest) (*User, error)
-	// Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+	// Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
 	// new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 	//
 	// Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -249,7 +254,8 @@ type AuthServiceServer interface {
 	UpdateCurrentUser(context.Context, *UpdateCurrentUserRequest) (*User, error)
 	// Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 	//
-	// If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+	// If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+	// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
 	DeleteCurrentUser(context.Context, *DeleteCurrentUserRequest) (*emptypb.Empty, error)
 	// Lists users, newest first.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
@@ -259,8 +265,8 @@ type AuthServiceServer interface {
 	// sign-ins end.
 	//
 	// Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-	// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-	// `id` and `etag`, which are not changed.
+	// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+	// cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
 	UpdateUser(context.Context, *UpdateUserRequest) (*User, error)
 	mustEmbedUnimplementedAuthServiceServer()
 }

@@ -155,9 +155,9 @@ type Product struct {
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// The category, up to 64 characters. Empty for none.
 	Category string `protobuf:"bytes,4,opt,name=category,proto3" json:"category,omitempty"`
-	// The unit price, in hundredths of the currency. Not negative.
+	// The unit price, in minor units of the shop's currency, such as pence or cents. Not negative.
 	PriceCents int32 `protobuf:"varint,5,opt,name=price_cents,json=priceCents,proto3" json:"price_cents,omitempty"`
-	// The currency of the price, three capital letters (ISO 4217). If empty, the shop's own currency.
+	// The shop's one currency, three capital letters (ISO 4217). May be left empty; another currency is refused.
 	CurrencyCode string `protobuf:"bytes,6,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
 	// The number of units in stock. Not negative; 0 means sold out.
 	Stock int32 `protobuf:"varint,7,opt,name=stock,proto3" json:"stock,omitempty"`
@@ -361,17 +361,17 @@ type ListProductsRequest struct {
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only products of exactly this category.
+	// Only products of exactly this category, one of those that ListCategories returns.
 	Category string `protobuf:"bytes,3,opt,name=category,proto3" json:"category,omitempty"`
 	// Only products with all of these words in name, id, category or description, in any inflection. A word that no product has is
 	// corrected to the closest one in names, categories and descriptions, which `corrected_search` reports. A search without a
 	// letter or a digit matches nothing.
 	Search string `protobuf:"bytes,4,opt,name=search,proto3" json:"search,omitempty"`
-	// True: only products that are in stock. False: only products that are sold out. Unset: both.
-	InStock *bool `protobuf:"varint,5,opt,name=in_stock,json=inStock,proto3,oneof" json:"in_stock,omitempty"`
-	// Only products that cost at least this, in hundredths of the currency.
+	// Whether the products are in stock. Unspecified means any.
+	Availability Availability `protobuf:"varint,5,opt,name=availability,proto3,enum=hashiramart.catalog.v1.Availability" json:"availability,omitempty"`
+	// Only products that cost at least this, in minor units of the shop's currency.
 	MinPriceCents *int32 `protobuf:"varint,6,opt,name=min_price_cents,json=minPriceCents,proto3,oneof" json:"min_price_cents,omitempty"`
-	// Only products that cost at most this, in hundredths of the currency.
+	// Only products that cost at most this, in minor units of the shop's currency.
 	MaxPriceCents *int32 `protobuf:"varint,7,opt,name=max_price_cents,json=maxPriceCents,proto3,oneof" json:"max_price_cents,omitempty"`
 	// The order: fields separated by commas, each followed by `desc` for descending order. Fields: `create_time`, `update_time`,
 	// `name`, `price_cents`, `stock`, `id`. Empty means `create_time desc`, or for a search the best matches first: those with all
@@ -441,11 +441,11 @@ func (x *ListProductsRequest) GetSearch() string {
 	return ""
 }
 
-func (x *ListProductsRequest) GetInStock() bool {
-	if x != nil && x.InStock != nil {
-		return *x.InStock
+func (x *ListProductsRequest) GetAvailability() Availability {
+	if x != nil {
+		return x.Availability
 	}
-	return false
+	return Availability_AVAILABILITY_UNSPECIFIED
 }
 
 func (x *ListProductsRequest) GetMinPriceCents() int32 {
@@ -540,6 +540,181 @@ func (x *ListProductsResponse) GetCorrectedSearch() string {
 	return ""
 }
 
+// A category of products.
+type Category struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The category, as products name it.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The number of products in it that the request asks for.
+	ProductCount  int32 `protobuf:"varint,2,opt,name=product_count,json=productCount,proto3" json:"product_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Category) Reset() {
+	*x = Category{}
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Category) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Category) ProtoMessage() {}
+
+func (x *Category) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Category.ProtoReflect.Descriptor instead.
+func (*Category) Descriptor() ([]byte, []int) {
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Category) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Category) GetProductCount() int32 {
+	if x != nil {
+		return x.ProductCount
+	}
+	return 0
+}
+
+// Requests a page of categories.
+type ListCategoriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of categories to return. 0 means 100; values above 1,000 are reduced to 1,000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Counts only products that are in stock, or only those that are sold out. Unspecified means any. A category without such products is
+	// left out.
+	Availability  Availability `protobuf:"varint,3,opt,name=availability,proto3,enum=hashiramart.catalog.v1.Availability" json:"availability,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCategoriesRequest) Reset() {
+	*x = ListCategoriesRequest{}
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCategoriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCategoriesRequest) ProtoMessage() {}
+
+func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCategoriesRequest.ProtoReflect.Descriptor instead.
+func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListCategoriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCategoriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCategoriesRequest) GetAvailability() Availability {
+	if x != nil {
+		return x.Availability
+	}
+	return Availability_AVAILABILITY_UNSPECIFIED
+}
+
+// A page of categories.
+type ListCategoriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The categories, by name.
+	Categories []*Category `protobuf:"bytes,1,rep,name=categories,proto3" json:"categories,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCategoriesResponse) Reset() {
+	*x = ListCategoriesResponse{}
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCategoriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCategoriesResponse) ProtoMessage() {}
+
+func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCategoriesResponse.ProtoReflect.Descriptor instead.
+func (*ListCategoriesResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListCategoriesResponse) GetCategories() []*Category {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *ListCategoriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Requests a product.
 type GetProductRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -551,7 +726,7 @@ type GetProductRequest struct {
 
 func (x *GetProductRequest) Reset() {
 	*x = GetProductRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[4]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +738,7 @@ func (x *GetProductRequest) String() string {
 func (*GetProductRequest) ProtoMessage() {}
 
 func (x *GetProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[4]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +751,7 @@ func (x *GetProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProductRequest.ProtoReflect.Descriptor instead.
 func (*GetProductRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetProductRequest) GetId() string {
@@ -597,7 +772,7 @@ type BatchGetProductsRequest struct {
 
 func (x *BatchGetProductsRequest) Reset() {
 	*x = BatchGetProductsRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[5]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +784,7 @@ func (x *BatchGetProductsRequest) String() string {
 func (*BatchGetProductsRequest) ProtoMessage() {}
 
 func (x *BatchGetProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[5]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +797,7 @@ func (x *BatchGetProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProductsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetProductsRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BatchGetProductsRequest) GetIds() []string {
@@ -645,7 +820,7 @@ type BatchGetProductsResponse struct {
 
 func (x *BatchGetProductsResponse) Reset() {
 	*x = BatchGetProductsResponse{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[6]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +832,7 @@ func (x *BatchGetProductsResponse) String() string {
 func (*BatchGetProductsResponse) ProtoMessage() {}
 
 func (x *BatchGetProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[6]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +845,7 @@ func (x *BatchGetProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetProductsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetProductsResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BatchGetProductsResponse) GetProducts() []*Product {
@@ -701,7 +876,7 @@ type CreateProductRequest struct {
 
 func (x *CreateProductRequest) Reset() {
 	*x = CreateProductRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[7]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +888,7 @@ func (x *CreateProductRequest) String() string {
 func (*CreateProductRequest) ProtoMessage() {}
 
 func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[7]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +901,7 @@ func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductRequest.ProtoReflect.Descriptor instead.
 func (*CreateProductRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateProductRequest) GetProduct() *Product {
@@ -747,14 +922,17 @@ func (x *CreateProductRequest) GetRequestId() string {
 type ReplaceProductRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new product, identified by `id`.
-	Product       *Product `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Product *Product `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+	// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplaceProductRequest) Reset() {
 	*x = ReplaceProductRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[8]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +944,7 @@ func (x *ReplaceProductRequest) String() string {
 func (*ReplaceProductRequest) ProtoMessage() {}
 
 func (x *ReplaceProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[8]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +957,7 @@ func (x *ReplaceProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceProductRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceProductRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReplaceProductRequest) GetProduct() *Product {
@@ -789,21 +967,32 @@ func (x *ReplaceProductRequest) GetProduct() *Product {
 	return nil
 }
 
+func (x *ReplaceProductRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Requests to update fields of a product.
 type UpdateProductRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The product with the new values, identified by `id`.
 	Product *Product `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
 	// The fields to update, of `name`, `description`, `category`, `price_cents`, `currency_code` and `stock`, or `*` for all of them.
-	// Empty means those that are set; REST fills it from the body's keys. It may also name `etag`, which is not changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Empty means those that are set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the
+	// product.
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+	// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateProductRequest) Reset() {
 	*x = UpdateProductRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[9]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +1004,7 @@ func (x *UpdateProductRequest) String() string {
 func (*UpdateProductRequest) ProtoMessage() {}
 
 func (x *UpdateProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[9]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +1017,7 @@ func (x *UpdateProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProductRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProductRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateProductRequest) GetProduct() *Product {
@@ -845,20 +1034,30 @@ func (x *UpdateProductRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateProductRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Requests to delete a product.
 type DeleteProductRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The product's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The etag of the version to delete. Empty to delete any version.
-	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+	// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteProductRequest) Reset() {
 	*x = DeleteProductRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[10]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -870,7 +1069,7 @@ func (x *DeleteProductRequest) String() string {
 func (*DeleteProductRequest) ProtoMessage() {}
 
 func (x *DeleteProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[10]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -883,7 +1082,7 @@ func (x *DeleteProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProductRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProductRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteProductRequest) GetId() string {
@@ -900,20 +1099,30 @@ func (x *DeleteProductRequest) GetEtag() string {
 	return ""
 }
 
+func (x *DeleteProductRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // Requests to undelete a product.
 type UndeleteProductRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The product's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The etag of the version to undelete. Empty to undelete any version.
-	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+	// same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UndeleteProductRequest) Reset() {
 	*x = UndeleteProductRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[11]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1134,7 @@ func (x *UndeleteProductRequest) String() string {
 func (*UndeleteProductRequest) ProtoMessage() {}
 
 func (x *UndeleteProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[11]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1147,7 @@ func (x *UndeleteProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndeleteProductRequest.ProtoReflect.Descriptor instead.
 func (*UndeleteProductRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UndeleteProductRequest) GetId() string {
@@ -955,6 +1164,13 @@ func (x *UndeleteProductRequest) GetEtag() string {
 	return ""
 }
 
+func (x *UndeleteProductRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 // A row of an import.
 type ImportProductsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -964,14 +1180,16 @@ type ImportProductsRequest struct {
 	//
 	//	*ImportProductsRequest_Product
 	//	*ImportProductsRequest_Unreadable
-	Row           isImportProductsRequest_Row `protobuf_oneof:"row"`
+	Row isImportProductsRequest_Row `protobuf_oneof:"row"`
+	// Whether to write nothing and only report what the import would do. Read from the first row.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportProductsRequest) Reset() {
 	*x = ImportProductsRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[12]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -983,7 +1201,7 @@ func (x *ImportProductsRequest) String() string {
 func (*ImportProductsRequest) ProtoMessage() {}
 
 func (x *ImportProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[12]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -996,7 +1214,7 @@ func (x *ImportProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportProductsRequest.ProtoReflect.Descriptor instead.
 func (*ImportProductsRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ImportProductsRequest) GetRow() isImportProductsRequest_Row {
@@ -1022,6 +1240,13 @@ func (x *ImportProductsRequest) GetUnreadable() *status.Status {
 		}
 	}
 	return nil
+}
+
+func (x *ImportProductsRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
 }
 
 type isImportProductsRequest_Row interface {
@@ -1063,7 +1288,7 @@ type ImportProductsResponse struct {
 
 func (x *ImportProductsResponse) Reset() {
 	*x = ImportProductsResponse{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[13]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1300,7 @@ func (x *ImportProductsResponse) String() string {
 func (*ImportProductsResponse) ProtoMessage() {}
 
 func (x *ImportProductsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[13]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1313,7 @@ func (x *ImportProductsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportProductsResponse.ProtoReflect.Descriptor instead.
 func (*ImportProductsResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ImportProductsResponse) GetRowCount() int32 {
@@ -1152,7 +1377,7 @@ type RowFailure struct {
 
 func (x *RowFailure) Reset() {
 	*x = RowFailure{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[14]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1389,7 @@ func (x *RowFailure) String() string {
 func (*RowFailure) ProtoMessage() {}
 
 func (x *RowFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[14]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1402,7 @@ func (x *RowFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowFailure.ProtoReflect.Descriptor instead.
 func (*RowFailure) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RowFailure) GetRow() int32 {
@@ -1226,7 +1451,7 @@ type WatchProductsRequest struct {
 
 func (x *WatchProductsRequest) Reset() {
 	*x = WatchProductsRequest{}
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[15]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1463,7 @@ func (x *WatchProductsRequest) String() string {
 func (*WatchProductsRequest) ProtoMessage() {}
 
 func (x *WatchProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[15]
+	mi := &file_hashiramart_catalog_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1476,7 @@ func (x *WatchProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchProductsRequest.ProtoReflect.Descriptor instead.
 func (*WatchProductsRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchProductsRequest) GetToken() string {
@@ -1288,25 +1513,37 @@ const file_hashiramart_catalog_v1_catalog_proto_rawDesc = "" +
 	"\aproduct\x18\x02 \x01(\v2\x1f.hashiramart.catalog.v1.ProductR\aproduct\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\tR\x05token\x12;\n" +
 	"\vchange_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"changeTime\"\xf2\x02\n" +
+	"changeTime\"\x8f\x03\n" +
 	"\x13ListProductsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
 	"\bcategory\x18\x03 \x01(\tR\bcategory\x12\x16\n" +
-	"\x06search\x18\x04 \x01(\tR\x06search\x12\x1e\n" +
-	"\bin_stock\x18\x05 \x01(\bH\x00R\ainStock\x88\x01\x01\x12+\n" +
-	"\x0fmin_price_cents\x18\x06 \x01(\x05H\x01R\rminPriceCents\x88\x01\x01\x12+\n" +
-	"\x0fmax_price_cents\x18\a \x01(\x05H\x02R\rmaxPriceCents\x88\x01\x01\x12\x19\n" +
+	"\x06search\x18\x04 \x01(\tR\x06search\x12H\n" +
+	"\favailability\x18\x05 \x01(\x0e2$.hashiramart.catalog.v1.AvailabilityR\favailability\x12+\n" +
+	"\x0fmin_price_cents\x18\x06 \x01(\x05H\x00R\rminPriceCents\x88\x01\x01\x12+\n" +
+	"\x0fmax_price_cents\x18\a \x01(\x05H\x01R\rmaxPriceCents\x88\x01\x01\x12\x19\n" +
 	"\border_by\x18\b \x01(\tR\aorderBy\x12!\n" +
-	"\fshow_deleted\x18\t \x01(\bR\vshowDeletedB\v\n" +
-	"\t_in_stockB\x12\n" +
+	"\fshow_deleted\x18\t \x01(\bR\vshowDeletedB\x12\n" +
 	"\x10_min_price_centsB\x12\n" +
 	"\x10_max_price_cents\"\xa6\x01\n" +
 	"\x14ListProductsResponse\x12;\n" +
 	"\bproducts\x18\x01 \x03(\v2\x1f.hashiramart.catalog.v1.ProductR\bproducts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
-	"\x10corrected_search\x18\x03 \x01(\tR\x0fcorrectedSearch\"#\n" +
+	"\x10corrected_search\x18\x03 \x01(\tR\x0fcorrectedSearch\"C\n" +
+	"\bCategory\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
+	"\rproduct_count\x18\x02 \x01(\x05R\fproductCount\"\x9d\x01\n" +
+	"\x15ListCategoriesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12H\n" +
+	"\favailability\x18\x03 \x01(\x0e2$.hashiramart.catalog.v1.AvailabilityR\favailability\"\x82\x01\n" +
+	"\x16ListCategoriesResponse\x12@\n" +
+	"\n" +
+	"categories\x18\x01 \x03(\v2 .hashiramart.catalog.v1.CategoryR\n" +
+	"categories\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"#\n" +
 	"\x11GetProductRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"+\n" +
 	"\x17BatchGetProductsRequest\x12\x10\n" +
@@ -1318,24 +1555,33 @@ const file_hashiramart_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x14CreateProductRequest\x129\n" +
 	"\aproduct\x18\x01 \x01(\v2\x1f.hashiramart.catalog.v1.ProductR\aproduct\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tR\trequestId\"R\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"q\n" +
 	"\x15ReplaceProductRequest\x129\n" +
-	"\aproduct\x18\x01 \x01(\v2\x1f.hashiramart.catalog.v1.ProductR\aproduct\"\x8e\x01\n" +
+	"\aproduct\x18\x01 \x01(\v2\x1f.hashiramart.catalog.v1.ProductR\aproduct\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\xad\x01\n" +
 	"\x14UpdateProductRequest\x129\n" +
 	"\aproduct\x18\x01 \x01(\v2\x1f.hashiramart.catalog.v1.ProductR\aproduct\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\":\n" +
+	"updateMask\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"Y\n" +
 	"\x14DeleteProductRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"<\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"[\n" +
 	"\x16UndeleteProductRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x91\x01\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"\xb6\x01\n" +
 	"\x15ImportProductsRequest\x12;\n" +
 	"\aproduct\x18\x01 \x01(\v2\x1f.hashiramart.catalog.v1.ProductH\x00R\aproduct\x124\n" +
 	"\n" +
 	"unreadable\x18\x02 \x01(\v2\x12.google.rpc.StatusH\x00R\n" +
-	"unreadableB\x05\n" +
+	"unreadable\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnlyB\x05\n" +
 	"\x03row\"\x8b\x02\n" +
 	"\x16ImportProductsResponse\x12\x1b\n" +
 	"\trow_count\x18\x01 \x01(\x05R\browCount\x12#\n" +
@@ -1365,18 +1611,19 @@ const file_hashiramart_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x13CHANGE_KIND_CREATED\x10\x01\x12\x17\n" +
 	"\x13CHANGE_KIND_UPDATED\x10\x02\x12\x17\n" +
 	"\x13CHANGE_KIND_DELETED\x10\x03\x12\x18\n" +
-	"\x14CHANGE_KIND_BOOKMARK\x10\x042\xa1\b\n" +
+	"\x14CHANGE_KIND_BOOKMARK\x10\x042\x9c\t\n" +
 	"\x0eCatalogService\x12n\n" +
 	"\fListProducts\x12+.hashiramart.catalog.v1.ListProductsRequest\x1a,.hashiramart.catalog.v1.ListProductsResponse\"\x03\x90\x02\x01\x12]\n" +
 	"\n" +
 	"GetProduct\x12).hashiramart.catalog.v1.GetProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\"\x03\x90\x02\x01\x12z\n" +
-	"\x10BatchGetProducts\x12/.hashiramart.catalog.v1.BatchGetProductsRequest\x1a0.hashiramart.catalog.v1.BatchGetProductsResponse\"\x03\x90\x02\x01\x12^\n" +
+	"\x10BatchGetProducts\x12/.hashiramart.catalog.v1.BatchGetProductsRequest\x1a0.hashiramart.catalog.v1.BatchGetProductsResponse\"\x03\x90\x02\x01\x12t\n" +
+	"\x0eListCategories\x12-.hashiramart.catalog.v1.ListCategoriesRequest\x1a..hashiramart.catalog.v1.ListCategoriesResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\rCreateProduct\x12,.hashiramart.catalog.v1.CreateProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\x12`\n" +
 	"\x0eReplaceProduct\x12-.hashiramart.catalog.v1.ReplaceProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\x12^\n" +
 	"\rUpdateProduct\x12,.hashiramart.catalog.v1.UpdateProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\x12^\n" +
 	"\rDeleteProduct\x12,.hashiramart.catalog.v1.DeleteProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\x12b\n" +
-	"\x0fUndeleteProduct\x12..hashiramart.catalog.v1.UndeleteProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\x12q\n" +
-	"\x0eImportProducts\x12-.hashiramart.catalog.v1.ImportProductsRequest\x1a..hashiramart.catalog.v1.ImportProductsResponse(\x01\x12k\n" +
+	"\x0fUndeleteProduct\x12..hashiramart.catalog.v1.UndeleteProductRequest\x1a\x1f.hashiramart.catalog.v1.Product\x12v\n" +
+	"\x0eImportProducts\x12-.hashiramart.catalog.v1.ImportProductsRequest\x1a..hashiramart.catalog.v1.ImportProductsResponse\"\x03\x90\x02\x02(\x01\x12k\n" +
 	"\rWatchProducts\x12,.hashiramart.catalog.v1.WatchProductsRequest\x1a%.hashiramart.catalog.v1.ProductChange\"\x03\x90\x02\x010\x01B\xd6\x01\n" +
 	"\x1acom.hashiramart.catalog.v1B\fCatalogProtoP\x01Z0hashiramart/gen/hashiramart/catalog/v1;catalogv1\xa2\x02\x03HCX\xaa\x02\x16Hashiramart.Catalog.V1\xca\x02\x16Hashiramart\\Catalog\\V1\xe2\x02\"Hashiramart\\Catalog\\V1\\GPBMetadata\xea\x02\x18Hashiramart::Catalog::V1b\x06proto3"
 
@@ -1393,7 +1640,7 @@ func file_hashiramart_catalog_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_catalog_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hashiramart_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hashiramart_catalog_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_hashiramart_catalog_v1_catalog_proto_goTypes = []any{
 	(Availability)(0),                // 0: hashiramart.catalog.v1.Availability
 	(ChangeKind)(0),                  // 1: hashiramart.catalog.v1.ChangeKind
@@ -1401,63 +1648,71 @@ var file_hashiramart_catalog_v1_catalog_proto_goTypes = []any{
 	(*ProductChange)(nil),            // 3: hashiramart.catalog.v1.ProductChange
 	(*ListProductsRequest)(nil),      // 4: hashiramart.catalog.v1.ListProductsRequest
 	(*ListProductsResponse)(nil),     // 5: hashiramart.catalog.v1.ListProductsResponse
-	(*GetProductRequest)(nil),        // 6: hashiramart.catalog.v1.GetProductRequest
-	(*BatchGetProductsRequest)(nil),  // 7: hashiramart.catalog.v1.BatchGetProductsRequest
-	(*BatchGetProductsResponse)(nil), // 8: hashiramart.catalog.v1.BatchGetProductsResponse
-	(*CreateProductRequest)(nil),     // 9: hashiramart.catalog.v1.CreateProductRequest
-	(*ReplaceProductRequest)(nil),    // 10: hashiramart.catalog.v1.ReplaceProductRequest
-	(*UpdateProductRequest)(nil),     // 11: hashiramart.catalog.v1.UpdateProductRequest
-	(*DeleteProductRequest)(nil),     // 12: hashiramart.catalog.v1.DeleteProductRequest
-	(*UndeleteProductRequest)(nil),   // 13: hashiramart.catalog.v1.UndeleteProductRequest
-	(*ImportProductsRequest)(nil),    // 14: hashiramart.catalog.v1.ImportProductsRequest
-	(*ImportProductsResponse)(nil),   // 15: hashiramart.catalog.v1.ImportProductsResponse
-	(*RowFailure)(nil),               // 16: hashiramart.catalog.v1.RowFailure
-	(*WatchProductsRequest)(nil),     // 17: hashiramart.catalog.v1.WatchProductsRequest
-	(*timestamppb.Timestamp)(nil),    // 18: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 19: google.protobuf.FieldMask
-	(*status.Status)(nil),            // 20: google.rpc.Status
+	(*Category)(nil),                 // 6: hashiramart.catalog.v1.Category
+	(*ListCategoriesRequest)(nil),    // 7: hashiramart.catalog.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),   // 8: hashiramart.catalog.v1.ListCategoriesResponse
+	(*GetProductRequest)(nil),        // 9: hashiramart.catalog.v1.GetProductRequest
+	(*BatchGetProductsRequest)(nil),  // 10: hashiramart.catalog.v1.BatchGetProductsRequest
+	(*BatchGetProductsResponse)(nil), // 11: hashiramart.catalog.v1.BatchGetProductsResponse
+	(*CreateProductRequest)(nil),     // 12: hashiramart.catalog.v1.CreateProductRequest
+	(*ReplaceProductRequest)(nil),    // 13: hashiramart.catalog.v1.ReplaceProductRequest
+	(*UpdateProductRequest)(nil),     // 14: hashiramart.catalog.v1.UpdateProductRequest
+	(*DeleteProductRequest)(nil),     // 15: hashiramart.catalog.v1.DeleteProductRequest
+	(*UndeleteProductRequest)(nil),   // 16: hashiramart.catalog.v1.UndeleteProductRequest
+	(*ImportProductsRequest)(nil),    // 17: hashiramart.catalog.v1.ImportProductsRequest
+	(*ImportProductsResponse)(nil),   // 18: hashiramart.catalog.v1.ImportProductsResponse
+	(*RowFailure)(nil),               // 19: hashiramart.catalog.v1.RowFailure
+	(*WatchProductsRequest)(nil),     // 20: hashiramart.catalog.v1.WatchProductsRequest
+	(*timestamppb.Timestamp)(nil),    // 21: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),    // 22: google.protobuf.FieldMask
+	(*status.Status)(nil),            // 23: google.rpc.Status
 }
 var file_hashiramart_catalog_v1_catalog_proto_depIdxs = []int32{
-	18, // 0: hashiramart.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
-	18, // 1: hashiramart.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
-	18, // 2: hashiramart.catalog.v1.Product.delete_time:type_name -> google.protobuf.Timestamp
+	21, // 0: hashiramart.catalog.v1.Product.create_time:type_name -> google.protobuf.Timestamp
+	21, // 1: hashiramart.catalog.v1.Product.update_time:type_name -> google.protobuf.Timestamp
+	21, // 2: hashiramart.catalog.v1.Product.delete_time:type_name -> google.protobuf.Timestamp
 	1,  // 3: hashiramart.catalog.v1.ProductChange.kind:type_name -> hashiramart.catalog.v1.ChangeKind
 	2,  // 4: hashiramart.catalog.v1.ProductChange.product:type_name -> hashiramart.catalog.v1.Product
-	18, // 5: hashiramart.catalog.v1.ProductChange.change_time:type_name -> google.protobuf.Timestamp
-	2,  // 6: hashiramart.catalog.v1.ListProductsResponse.products:type_name -> hashiramart.catalog.v1.Product
-	2,  // 7: hashiramart.catalog.v1.BatchGetProductsResponse.products:type_name -> hashiramart.catalog.v1.Product
-	2,  // 8: hashiramart.catalog.v1.CreateProductRequest.product:type_name -> hashiramart.catalog.v1.Product
-	2,  // 9: hashiramart.catalog.v1.ReplaceProductRequest.product:type_name -> hashiramart.catalog.v1.Product
-	2,  // 10: hashiramart.catalog.v1.UpdateProductRequest.product:type_name -> hashiramart.catalog.v1.Product
-	19, // 11: hashiramart.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 12: hashiramart.catalog.v1.ImportProductsRequest.product:type_name -> hashiramart.catalog.v1.Product
-	20, // 13: hashiramart.catalog.v1.ImportProductsRequest.unreadable:type_name -> google.rpc.Status
-	16, // 14: hashiramart.catalog.v1.ImportProductsResponse.failures:type_name -> hashiramart.catalog.v1.RowFailure
-	4,  // 15: hashiramart.catalog.v1.CatalogService.ListProducts:input_type -> hashiramart.catalog.v1.ListProductsRequest
-	6,  // 16: hashiramart.catalog.v1.CatalogService.GetProduct:input_type -> hashiramart.catalog.v1.GetProductRequest
-	7,  // 17: hashiramart.catalog.v1.CatalogService.BatchGetProducts:input_type -> hashiramart.catalog.v1.BatchGetProductsRequest
-	9,  // 18: hashiramart.catalog.v1.CatalogService.CreateProduct:input_type -> hashiramart.catalog.v1.CreateProductRequest
-	10, // 19: hashiramart.catalog.v1.CatalogService.ReplaceProduct:input_type -> hashiramart.catalog.v1.ReplaceProductRequest
-	11, // 20: hashiramart.catalog.v1.CatalogService.UpdateProduct:input_type -> hashiramart.catalog.v1.UpdateProductRequest
-	12, // 21: hashiramart.catalog.v1.CatalogService.DeleteProduct:input_type -> hashiramart.catalog.v1.DeleteProductRequest
-	13, // 22: hashiramart.catalog.v1.CatalogService.UndeleteProduct:input_type -> hashiramart.catalog.v1.UndeleteProductRequest
-	14, // 23: hashiramart.catalog.v1.CatalogService.ImportProducts:input_type -> hashiramart.catalog.v1.ImportProductsRequest
-	17, // 24: hashiramart.catalog.v1.CatalogService.WatchProducts:input_type -> hashiramart.catalog.v1.WatchProductsRequest
-	5,  // 25: hashiramart.catalog.v1.CatalogService.ListProducts:output_type -> hashiramart.catalog.v1.ListProductsResponse
-	2,  // 26: hashiramart.catalog.v1.CatalogService.GetProduct:output_type -> hashiramart.catalog.v1.Product
-	8,  // 27: hashiramart.catalog.v1.CatalogService.BatchGetProducts:output_type -> hashiramart.catalog.v1.BatchGetProductsResponse
-	2,  // 28: hashiramart.catalog.v1.CatalogService.CreateProduct:output_type -> hashiramart.catalog.v1.Product
-	2,  // 29: hashiramart.catalog.v1.CatalogService.ReplaceProduct:output_type -> hashiramart.catalog.v1.Product
-	2,  // 30: hashiramart.catalog.v1.CatalogService.UpdateProduct:output_type -> hashiramart.catalog.v1.Product
-	2,  // 31: hashiramart.catalog.v1.CatalogService.DeleteProduct:output_type -> hashiramart.catalog.v1.Product
-	2,  // 32: hashiramart.catalog.v1.CatalogService.UndeleteProduct:output_type -> hashiramart.catalog.v1.Product
-	15, // 33: hashiramart.catalog.v1.CatalogService.ImportProducts:output_type -> hashiramart.catalog.v1.ImportProductsResponse
-	3,  // 34: hashiramart.catalog.v1.CatalogService.WatchProducts:output_type -> hashiramart.catalog.v1.ProductChange
-	25, // [25:35] is the sub-list for method output_type
-	15, // [15:25] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	21, // 5: hashiramart.catalog.v1.ProductChange.change_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: hashiramart.catalog.v1.ListProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	2,  // 7: hashiramart.catalog.v1.ListProductsResponse.products:type_name -> hashiramart.catalog.v1.Product
+	0,  // 8: hashiramart.catalog.v1.ListCategoriesRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	6,  // 9: hashiramart.catalog.v1.ListCategoriesResponse.categories:type_name -> hashiramart.catalog.v1.Category
+	2,  // 10: hashiramart.catalog.v1.BatchGetProductsResponse.products:type_name -> hashiramart.catalog.v1.Product
+	2,  // 11: hashiramart.catalog.v1.CreateProductRequest.product:type_name -> hashiramart.catalog.v1.Product
+	2,  // 12: hashiramart.catalog.v1.ReplaceProductRequest.product:type_name -> hashiramart.catalog.v1.Product
+	2,  // 13: hashiramart.catalog.v1.UpdateProductRequest.product:type_name -> hashiramart.catalog.v1.Product
+	22, // 14: hashiramart.catalog.v1.UpdateProductRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 15: hashiramart.catalog.v1.ImportProductsRequest.product:type_name -> hashiramart.catalog.v1.Product
+	23, // 16: hashiramart.catalog.v1.ImportProductsRequest.unreadable:type_name -> google.rpc.Status
+	19, // 17: hashiramart.catalog.v1.ImportProductsResponse.failures:type_name -> hashiramart.catalog.v1.RowFailure
+	4,  // 18: hashiramart.catalog.v1.CatalogService.ListProducts:input_type -> hashiramart.catalog.v1.ListProductsRequest
+	9,  // 19: hashiramart.catalog.v1.CatalogService.GetProduct:input_type -> hashiramart.catalog.v1.GetProductRequest
+	10, // 20: hashiramart.catalog.v1.CatalogService.BatchGetProducts:input_type -> hashiramart.catalog.v1.BatchGetProductsRequest
+	7,  // 21: hashiramart.catalog.v1.CatalogService.ListCategories:input_type -> hashiramart.catalog.v1.ListCategoriesRequest
+	12, // 22: hashiramart.catalog.v1.CatalogService.CreateProduct:input_type -> hashiramart.catalog.v1.CreateProductRequest
+	13, // 23: hashiramart.catalog.v1.CatalogService.ReplaceProduct:input_type -> hashiramart.catalog.v1.ReplaceProductRequest
+	14, // 24: hashiramart.catalog.v1.CatalogService.UpdateProduct:input_type -> hashiramart.catalog.v1.UpdateProductRequest
+	15, // 25: hashiramart.catalog.v1.CatalogService.DeleteProduct:input_type -> hashiramart.catalog.v1.DeleteProductRequest
+	16, // 26: hashiramart.catalog.v1.CatalogService.UndeleteProduct:input_type -> hashiramart.catalog.v1.UndeleteProductRequest
+	17, // 27: hashiramart.catalog.v1.CatalogService.ImportProducts:input_type -> hashiramart.catalog.v1.ImportProductsRequest
+	20, // 28: hashiramart.catalog.v1.CatalogService.WatchProducts:input_type -> hashiramart.catalog.v1.WatchProductsRequest
+	5,  // 29: hashiramart.catalog.v1.CatalogService.ListProducts:output_type -> hashiramart.catalog.v1.ListProductsResponse
+	2,  // 30: hashiramart.catalog.v1.CatalogService.GetProduct:output_type -> hashiramart.catalog.v1.Product
+	11, // 31: hashiramart.catalog.v1.CatalogService.BatchGetProducts:output_type -> hashiramart.catalog.v1.BatchGetProductsResponse
+	8,  // 32: hashiramart.catalog.v1.CatalogService.ListCategories:output_type -> hashiramart.catalog.v1.ListCategoriesResponse
+	2,  // 33: hashiramart.catalog.v1.CatalogService.CreateProduct:output_type -> hashiramart.catalog.v1.Product
+	2,  // 34: hashiramart.catalog.v1.CatalogService.ReplaceProduct:output_type -> hashiramart.catalog.v1.Product
+	2,  // 35: hashiramart.catalog.v1.CatalogService.UpdateProduct:output_type -> hashiramart.catalog.v1.Product
+	2,  // 36: hashiramart.catalog.v1.CatalogService.DeleteProduct:output_type -> hashiramart.catalog.v1.Product
+	2,  // 37: hashiramart.catalog.v1.CatalogService.UndeleteProduct:output_type -> hashiramart.catalog.v1.Product
+	18, // 38: hashiramart.catalog.v1.CatalogService.ImportProducts:output_type -> hashiramart.catalog.v1.ImportProductsResponse
+	3,  // 39: hashiramart.catalog.v1.CatalogService.WatchProducts:output_type -> hashiramart.catalog.v1.ProductChange
+	29, // [29:40] is the sub-list for method output_type
+	18, // [18:29] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_catalog_v1_catalog_proto_init() }
@@ -1466,7 +1721,7 @@ func file_hashiramart_catalog_v1_catalog_proto_init() {
 		return
 	}
 	file_hashiramart_catalog_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_hashiramart_catalog_v1_catalog_proto_msgTypes[12].OneofWrappers = []any{
+	file_hashiramart_catalog_v1_catalog_proto_msgTypes[15].OneofWrappers = []any{
 		(*ImportProductsRequest_Product)(nil),
 		(*ImportProductsRequest_Unreadable)(nil),
 	}
@@ -1476,7 +1731,7 @@ func file_hashiramart_catalog_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_catalog_v1_catalog_proto_rawDesc), len(file_hashiramart_catalog_v1_catalog_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	CatalogService_ListProducts_FullMethodName     = "/hashiramart.catalog.v1.CatalogService/ListProducts"
 	CatalogService_GetProduct_FullMethodName       = "/hashiramart.catalog.v1.CatalogService/GetProduct"
 	CatalogService_BatchGetProducts_FullMethodName = "/hashiramart.catalog.v1.CatalogService/BatchGetProducts"
+	CatalogService_ListCategories_FullMethodName   = "/hashiramart.catalog.v1.CatalogService/ListCategories"
 	CatalogService_CreateProduct_FullMethodName    = "/hashiramart.catalog.v1.CatalogService/CreateProduct"
 	CatalogService_ReplaceProduct_FullMethodName   = "/hashiramart.catalog.v1.CatalogService/ReplaceProduct"
 	CatalogService_UpdateProduct_FullMethodName    = "/hashiramart.catalog.v1.CatalogService/UpdateProduct"
@@ -47,15 +48,21 @@ type CatalogServiceClient interface {
 	// Gets a product. Returns NOT_FOUND if there is no such product or it was deleted.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+	//
+	// REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
 	BatchGetProducts(ctx context.Context, in *BatchGetProductsRequest, opts ...grpc.CallOption) (*BatchGetProductsResponse, error)
+	// Lists the categories of the products that are not deleted, by name, with the number of products in each.
+	ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error)
 	// Creates a product. Returns ALREADY_EXISTS if the id is taken.
 	CreateProduct(ctx context.Context, in *CreateProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// Replaces a product: every editable field takes the value sent, or its default.
 	//
 	// Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale.
 	ReplaceProduct(ctx context.Context, in *ReplaceProductRequest, opts ...grpc.CallOption) (*Product, error)
-	// Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-	// INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+	// Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+	//
+	// Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+	// exist, or one that cannot be changed and has another value than the product.
 	UpdateProduct(ctx context.Context, in *UpdateProductRequest, opts ...grpc.CallOption) (*Product, error)
 	// Deletes a product. It can be undeleted, and its id cannot be used again. Returns NOT_FOUND if there is no such product or it
 	// is already deleted, ABORTED if the etag is stale.
@@ -67,7 +74,8 @@ type CatalogServiceClient interface {
 	//
 	// In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
 	// same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-	// imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+	// imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+	// do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
 	ImportProducts(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ImportProductsRequest, ImportProductsResponse], error)
 	// Streams the changes of products, from now on or after a token: every change once, and the changes of one product in order.
 	//
@@ -110,6 +118,16 @@ func (c *catalogServiceClient) BatchGetProducts(ctx context.Context, in *BatchGe
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BatchGetProductsResponse)
 	err := c.cc.Invoke(ctx, CatalogService_BatchGetProducts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *catalogServiceClient) ListCategories(ctx context.Context, in *ListCategoriesRequest, opts ...grpc.CallOption) (*ListCategoriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCategoriesResponse)
+	err := c.cc.Invoke(ctx, CatalogService_ListCategories_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -212,15 +230,21 @@ type CatalogServiceServer interface {
 	// Gets a product. Returns NOT_FOUND if there is no such product or it was deleted.
 	GetProduct(context.Context, *GetProductRequest) (*Product, error)
 	// Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+	//
+	// REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
 	BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error)
+	// Lists the categories of the products that are not deleted, by name, with the number of products in each.
+	ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error)
 	// Creates a product. Returns ALREADY_EXISTS if the id is taken.
 	CreateProduct(context.Context, *CreateProductRequest) (*Product, error)
 	// Replaces a product: every editable field takes the value sent, or its default.
 	//
 	// Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale.
 	ReplaceProduct(context.Context, *ReplaceProductRequest) (*Product, error)
-	// Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-	// INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+	// Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+	//
+	// Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+	// exist, or one that cannot be changed and has another value than the product.
 	UpdateProduct(context.Context, *UpdateProductRequest) (*Product, error)
 	// Deletes a product. It can be undeleted, and its id cannot be used again. Returns NOT_FOUND if there is no such product or it
 	// is already deleted, ABORTED if the etag is stale.
@@ -232,7 +256,8 @@ type CatalogServiceServer interface {
 	//
 	// In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
 	// same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-	// imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+	// imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+	// do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
 	ImportProducts(grpc.ClientStreamingServer[ImportProductsRequest, ImportProductsResponse]) error
 	// Streams the changes of products, from now on or after a token: every change once, and the changes of one product in order.
 	//
@@ -259,6 +284,9 @@ func (UnimplementedCatalogServiceServer) GetProduct(context.Context, *GetProduct
 }
 func (UnimplementedCatalogServiceServer) BatchGetProducts(context.Context, *BatchGetProductsRequest) (*BatchGetProductsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetProducts not implemented")
+}
+func (UnimplementedCatalogServiceServer) ListCategories(context.Context, *ListCategoriesRequest) (*ListCategoriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCategories not implemented")
 }
 func (UnimplementedCatalogServiceServer) CreateProduct(context.Context, *CreateProductRequest) (*Product, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateProduct not implemented")
@@ -352,6 +380,24 @@ func _CatalogService_BatchGetProducts_Handler(srv interface{}, ctx context.Conte
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CatalogServiceServer).BatchGetProducts(ctx, req.(*BatchGetProductsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CatalogService_ListCategories_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCategoriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).ListCategories(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_ListCategories_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).ListCategories(ctx, req.(*ListCategoriesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -482,6 +528,10 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "BatchGetProducts",
 			Handler:    _CatalogService_BatchGetProducts_Handler,
+		},
+		{
+			MethodName: "ListCategories",
+			Handler:    _CatalogService_ListCategories_Handler,
 		},
 		{
 			MethodName: "CreateProduct",

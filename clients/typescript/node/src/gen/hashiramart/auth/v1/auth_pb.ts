@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hashiramart/auth/v1/auth.proto.
  */
 export const file_hashiramart_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oYXNoaXJhbWFydC9hdXRoL3YxL2F1dGgucHJvdG8SE2hhc2hpcmFtYXJ0LmF1dGgudjEi+wEKBFVzZXISCgoCaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEicKBHJvbGUYBCABKA4yGS5oYXNoaXJhbWFydC5hdXRoLnYxLlJvbGUSFwoPY3VzdG9tZXJfbnVtYmVyGAUgASgJEhAKCGRpc2FibGVkGAYgASgIEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCSJjCgpTaWduaW5nS2V5EgsKA2t0eRgBIAEoCRILCgNjcnYYAiABKAkSCwoDdXNlGAMgASgJEgsKA2FsZxgEIAEoCRILCgNraWQYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJIpsBChFJc3N1ZVRva2VuUmVxdWVzdBISCgpncmFudF90eXBlGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhUKDXJlZnJlc2hfdG9rZW4YBCABKAkSEQoJY2xpZW50X2lkGAUgASgJEhUKDWNsaWVudF9zZWNyZXQYBiABKAkSDQoFc2NvcGUYByABKAkiawoFVG9rZW4SFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAQgASgJEg0KBXNjb3BlGAUgASgJIjwKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIXCg90b2tlbl90eXBlX2hpbnQYAiABKAkiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJIChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRItCgRrZXlzGAEgAygLMh8uaGFzaGlyYW1hcnQuYXV0aC52MS5TaWduaW5nS2V5IkoKEUNyZWF0ZVVzZXJSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiogEKGFVwZGF0ZUN1cnJlbnRVc2VyUmVxdWVzdBIZCgxkaXNwbGF5X25hbWUYASABKAlIAIgBARISCgVlbWFpbBgCIAEoCUgBiAEBEhUKCHBhc3N3b3JkGAMgASgJSAKIAQESGAoQY3VycmVudF9wYXNzd29yZBgEIAEoCUIPCg1fZGlzcGxheV9uYW1lQggKBl9lbWFpbEILCglfcGFzc3dvcmQiGgoYRGVsZXRlQ3VycmVudFVzZXJSZXF1ZXN0InIKEExpc3RVc2Vyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGc2VhcmNoGAMgASgJEicKBHJvbGUYBCABKA4yGS5oYXNoaXJhbWFydC5hdXRoLnYxLlJvbGUiVgoRTGlzdFVzZXJzUmVzcG9uc2USKAoFdXNlcnMYASADKAsyGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhwKDkdldFVzZXJSZXF1ZXN0EgoKAmlkGAEgASgJIm0KEVVwZGF0ZVVzZXJSZXF1ZXN0EicKBHVzZXIYASABKAsyGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEhEKDVJPTEVfQ1VTVE9NRVIQARIOCgpST0xFX1NUQUZGEAISDgoKUk9MRV9BRE1JThADMpMHCgtBdXRoU2VydmljZRJQCgpJc3N1ZVRva2VuEiYuaGFzaGlyYW1hcnQuYXV0aC52MS5Jc3N1ZVRva2VuUmVxdWVzdBoaLmhhc2hpcmFtYXJ0LmF1dGgudjEuVG9rZW4SUwoLUmV2b2tlVG9rZW4SJy5oYXNoaXJhbWFydC5hdXRoLnYxLlJldm9rZVRva2VuUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIDkAICEnEKD0xpc3RTaWduaW5nS2V5cxIrLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFNpZ25pbmdLZXlzUmVxdWVzdBosLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFNpZ25pbmdLZXlzUmVzcG9uc2UiA5ACARJPCgpDcmVhdGVVc2VyEiYuaGFzaGlyYW1hcnQuYXV0aC52MS5DcmVhdGVVc2VyUmVxdWVzdBoZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlchJcCg5HZXRDdXJyZW50VXNlchIqLmhhc2hpcmFtYXJ0LmF1dGgudjEuR2V0Q3VycmVudFVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyIgOQAgESXQoRVXBkYXRlQ3VycmVudFVzZXISLS5oYXNoaXJhbWFydC5hdXRoLnYxLlVwZGF0ZUN1cnJlbnRVc2VyUmVxdWVzdBoZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlchJaChFEZWxldGVDdXJyZW50VXNlchItLmhhc2hpcmFtYXJ0LmF1dGgudjEuRGVsZXRlQ3VycmVudFVzZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5El8KCUxpc3RVc2VycxIlLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFVzZXJzUmVxdWVzdBomLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFVzZXJzUmVzcG9uc2UiA5ACARJOCgdHZXRVc2VyEiMuaGFzaGlyYW1hcnQuYXV0aC52MS5HZXRVc2VyUmVxdWVzdBoZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlciIDkAIBEk8KClVwZGF0ZVVzZXISJi5oYXNoaXJhbWFydC5hdXRoLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Ch5oYXNoaXJhbWFydC9hdXRoL3YxL2F1dGgucHJvdG8SE2hhc2hpcmFtYXJ0LmF1dGgudjEi+wEKBFVzZXISCgoCaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEicKBHJvbGUYBCABKA4yGS5oYXNoaXJhbWFydC5hdXRoLnYxLlJvbGUSFwoPY3VzdG9tZXJfbnVtYmVyGAUgASgJEhAKCGRpc2FibGVkGAYgASgIEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCSJjCgpTaWduaW5nS2V5EgsKA2t0eRgBIAEoCRILCgNjcnYYAiABKAkSCwoDdXNlGAMgASgJEgsKA2FsZxgEIAEoCRILCgNraWQYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJIpsBChFJc3N1ZVRva2VuUmVxdWVzdBISCgpncmFudF90eXBlGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhUKDXJlZnJlc2hfdG9rZW4YBCABKAkSEQoJY2xpZW50X2lkGAUgASgJEhUKDWNsaWVudF9zZWNyZXQYBiABKAkSDQoFc2NvcGUYByABKAkiawoFVG9rZW4SFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAQgASgJEg0KBXNjb3BlGAUgASgJIjwKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIXCg90b2tlbl90eXBlX2hpbnQYAiABKAkiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJIChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRItCgRrZXlzGAEgAygLMh8uaGFzaGlyYW1hcnQuYXV0aC52MS5TaWduaW5nS2V5Il4KEUNyZWF0ZVVzZXJSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCLnAQoYVXBkYXRlQ3VycmVudFVzZXJSZXF1ZXN0EhkKDGRpc3BsYXlfbmFtZRgBIAEoCUgAiAEBEhIKBWVtYWlsGAIgASgJSAGIAQESFQoIcGFzc3dvcmQYAyABKAlIAogBARIYChBjdXJyZW50X3Bhc3N3b3JkGAQgASgJEi8KC3VwZGF0ZV9tYXNrGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAYgASgJQg8KDV9kaXNwbGF5X25hbWVCCAoGX2VtYWlsQgsKCV9wYXNzd29yZCIaChhEZWxldGVDdXJyZW50VXNlclJlcXVlc3QicgoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZzZWFyY2gYAyABKAkSJwoEcm9sZRgEIAEoDjIZLmhhc2hpcmFtYXJ0LmF1dGgudjEuUm9sZSJWChFMaXN0VXNlcnNSZXNwb25zZRIoCgV1c2VycxgBIAMoCzIZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHAoOR2V0VXNlclJlcXVlc3QSCgoCaWQYASABKAkigQEKEVVwZGF0ZVVzZXJSZXF1ZXN0EicKBHVzZXIYASABKAsyGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASEQoNUk9MRV9DVVNUT01FUhABEg4KClJPTEVfU1RBRkYQAhIOCgpST0xFX0FETUlOEAMymAcKC0F1dGhTZXJ2aWNlElAKCklzc3VlVG9rZW4SJi5oYXNoaXJhbWFydC5hdXRoLnYxLklzc3VlVG9rZW5SZXF1ZXN0GhouaGFzaGlyYW1hcnQuYXV0aC52MS5Ub2tlbhJTCgtSZXZva2VUb2tlbhInLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgIScQoPTGlzdFNpZ25pbmdLZXlzEisuaGFzaGlyYW1hcnQuYXV0aC52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GiwuaGFzaGlyYW1hcnQuYXV0aC52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIDkAIBEk8KCkNyZWF0ZVVzZXISJi5oYXNoaXJhbWFydC5hdXRoLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyElwKDkdldEN1cnJlbnRVc2VyEiouaGFzaGlyYW1hcnQuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXIiA5ACARJdChFVcGRhdGVDdXJyZW50VXNlchItLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXBkYXRlQ3VycmVudFVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyEl8KEURlbGV0ZUN1cnJlbnRVc2VyEi0uaGFzaGlyYW1hcnQuYXV0aC52MS5EZWxldGVDdXJyZW50VXNlclJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAhJfCglMaXN0VXNlcnMSJS5oYXNoaXJhbWFydC5hdXRoLnYxLkxpc3RVc2Vyc1JlcXVlc3QaJi5oYXNoaXJhbWFydC5hdXRoLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIgOQAgESTgoHR2V0VXNlchIjLmhhc2hpcmFtYXJ0LmF1dGgudjEuR2V0VXNlclJlcXVlc3QaGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXIiA5ACARJPCgpVcGRhdGVVc2VyEiYuaGFzaGlyYW1hcnQuYXV0aC52MS5VcGRhdGVVc2VyUmVxdWVzdBoZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlcmIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A registered account.
@@ -358,6 +358,13 @@ export type CreateUserRequest = Message<"hashiramart.auth.v1.CreateUserRequest">
    * @generated from field: string display_name = 3;
    */
   displayName: string;
+
+  /**
+   * Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
 };
 
 /**
@@ -383,7 +390,7 @@ export const GetCurrentUserRequestSchema: GenMessage<GetCurrentUserRequest> = /*
   messageDesc(file_hashiramart_auth_v1_auth, 8);
 
 /**
- * Requests to update the caller's own profile. Fields that are not set keep their values.
+ * Requests to update the caller's own profile.
  *
  * @generated from message hashiramart.auth.v1.UpdateCurrentUserRequest
  */
@@ -415,6 +422,21 @@ export type UpdateCurrentUserRequest = Message<"hashiramart.auth.v1.UpdateCurren
    * @generated from field: string current_password = 4;
    */
   currentPassword: string;
+
+  /**
+   * The fields to update, of `display_name`, `email` and `password`, or `*` for all of them. Empty means those that are set.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 5;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+   * returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 6;
+   */
+  requestId: string;
 };
 
 /**
@@ -544,12 +566,20 @@ export type UpdateUserRequest = Message<"hashiramart.auth.v1.UpdateUserRequest">
   user?: User | undefined;
 
   /**
-   * The fields to update, of `display_name`, `role`, `customer_number` and `disabled`. Empty means those that are set; REST fills it
-   * from the body's keys.
+   * The fields to update, of `display_name`, `role`, `customer_number` and `disabled`, or `*` for all of them. Empty means those that are
+   * set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the user.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once; a repeated one
+   * returns the user as it is by then. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -620,9 +650,11 @@ export const AuthService: GenService<{
    * repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
    * in again.
    *
-   * Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-   * 10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-   * delay, up to 15 minutes.
+   * Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+   * account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+   * failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+   * delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+   * are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
    *
    * @generated from rpc hashiramart.auth.v1.AuthService.IssueToken
    */
@@ -679,7 +711,7 @@ export const AuthService: GenService<{
     output: typeof UserSchema;
   },
   /**
-   * Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+   * Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
    * new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
    *
    * Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -695,7 +727,8 @@ export const AuthService: GenService<{
   /**
    * Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
    *
-   * If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+   * If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+   * is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
    *
    * @generated from rpc hashiramart.auth.v1.AuthService.DeleteCurrentUser
    */
@@ -729,8 +762,8 @@ export const AuthService: GenService<{
    * sign-ins end.
    *
    * Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-   * number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-   * `id` and `etag`, which are not changed.
+   * number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+   * cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
    *
    * @generated from rpc hashiramart.auth.v1.AuthService.UpdateUser
    */

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hashiramart/catalog/v1/catalog.proto.
  */
 export const file_hashiramart_catalog_v1_catalog: GenFile = /*@__PURE__*/
-  fileDesc("CiRoYXNoaXJhbWFydC9jYXRhbG9nL3YxL2NhdGFsb2cucHJvdG8SFmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEipgIKB1Byb2R1Y3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRITCgtwcmljZV9jZW50cxgFIAEoBRIVCg1jdXJyZW5jeV9jb2RlGAYgASgJEg0KBXN0b2NrGAcgASgFEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGVsZXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCyABKAkiswEKDVByb2R1Y3RDaGFuZ2USMAoEa2luZBgBIAEoDjIiLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQ2hhbmdlS2luZBIwCgdwcm9kdWN0GAIgASgLMh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0Eg0KBXRva2VuGAMgASgJEi8KC2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKOAgoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIOCgZzZWFyY2gYBCABKAkSFQoIaW5fc3RvY2sYBSABKAhIAIgBARIcCg9taW5fcHJpY2VfY2VudHMYBiABKAVIAYgBARIcCg9tYXhfcHJpY2VfY2VudHMYByABKAVIAogBARIQCghvcmRlcl9ieRgIIAEoCRIUCgxzaG93X2RlbGV0ZWQYCSABKAhCCwoJX2luX3N0b2NrQhIKEF9taW5fcHJpY2VfY2VudHNCEgoQX21heF9wcmljZV9jZW50cyJ8ChRMaXN0UHJvZHVjdHNSZXNwb25zZRIxCghwcm9kdWN0cxgBIAMoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoQY29ycmVjdGVkX3NlYXJjaBgDIAEoCSIfChFHZXRQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCSImChdCYXRjaEdldFByb2R1Y3RzUmVxdWVzdBILCgNpZHMYASADKAkiYgoYQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlEjEKCHByb2R1Y3RzGAEgAygLMh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0EhMKC21pc3NpbmdfaWRzGAIgAygJIlwKFENyZWF0ZVByb2R1Y3RSZXF1ZXN0EjAKB3Byb2R1Y3QYASABKAsyHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSEgoKcmVxdWVzdF9pZBgCIAEoCSJJChVSZXBsYWNlUHJvZHVjdFJlcXVlc3QSMAoHcHJvZHVjdBgBIAEoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdCJ5ChRVcGRhdGVQcm9kdWN0UmVxdWVzdBIwCgdwcm9kdWN0GAEgASgLMh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0Ei8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayIwChREZWxldGVQcm9kdWN0UmVxdWVzdBIKCgJpZBgBIAEoCRIMCgRldGFnGAIgASgJIjIKFlVuZGVsZXRlUHJvZHVjdFJlcXVlc3QSCgoCaWQYASABKAkSDAoEZXRhZxgCIAEoCSJ8ChVJbXBvcnRQcm9kdWN0c1JlcXVlc3QSMgoHcHJvZHVjdBgBIAEoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdEgAEigKCnVucmVhZGFibGUYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQgUKA3JvdyK+AQoWSW1wb3J0UHJvZHVjdHNSZXNwb25zZRIRCglyb3dfY291bnQYASABKAUSFQoNY3JlYXRlZF9jb3VudBgCIAEoBRIVCg11cGRhdGVkX2NvdW50GAMgASgFEhcKD3VuY2hhbmdlZF9jb3VudBgEIAEoBRIUCgxmYWlsZWRfY291bnQYBSABKAUSNAoIZmFpbHVyZXMYBiADKAsyIi5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlJvd0ZhaWx1cmUiXQoKUm93RmFpbHVyZRILCgNyb3cYASABKAUSEgoKcHJvZHVjdF9pZBgCIAEoCRINCgVmaWVsZBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHbWVzc2FnZRgFIAEoCSIlChRXYXRjaFByb2R1Y3RzUmVxdWVzdBINCgV0b2tlbhgBIAEoCSp4CgxBdmFpbGFiaWxpdHkSHAoYQVZBSUxBQklMSVRZX1VOU1BFQ0lGSUVEEAASGQoVQVZBSUxBQklMSVRZX0lOX1NUT0NLEAESGQoVQVZBSUxBQklMSVRZX1NPTERfT1VUEAISFAoQQVZBSUxBQklMSVRZX0FOWRADKo4BCgpDaGFuZ2VLaW5kEhsKF0NIQU5HRV9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQ0hBTkdFX0tJTkRfQ1JFQVRFRBABEhcKE0NIQU5HRV9LSU5EX1VQREFURUQQAhIXChNDSEFOR0VfS0lORF9ERUxFVEVEEAMSGAoUQ0hBTkdFX0tJTkRfQk9PS01BUksQBDKhCAoOQ2F0YWxvZ1NlcnZpY2USbgoMTGlzdFByb2R1Y3RzEisuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5MaXN0UHJvZHVjdHNSZXF1ZXN0GiwuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5MaXN0UHJvZHVjdHNSZXNwb25zZSIDkAIBEl0KCkdldFByb2R1Y3QSKS5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkdldFByb2R1Y3RSZXF1ZXN0Gh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0IgOQAgESegoQQmF0Y2hHZXRQcm9kdWN0cxIvLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQmF0Y2hHZXRQcm9kdWN0c1JlcXVlc3QaMC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkJhdGNoR2V0UHJvZHVjdHNSZXNwb25zZSIDkAIBEl4KDUNyZWF0ZVByb2R1Y3QSLC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0Gh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0EmAKDlJlcGxhY2VQcm9kdWN0Ei0uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5SZXBsYWNlUHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSXgoNVXBkYXRlUHJvZHVjdBIsLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSXgoNRGVsZXRlUHJvZHVjdBIsLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSYgoPVW5kZWxldGVQcm9kdWN0Ei4uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5VbmRlbGV0ZVByb2R1Y3RSZXF1ZXN0Gh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0EnEKDkltcG9ydFByb2R1Y3RzEi0uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5JbXBvcnRQcm9kdWN0c1JlcXVlc3QaLi5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkltcG9ydFByb2R1Y3RzUmVzcG9uc2UoARJrCg1XYXRjaFByb2R1Y3RzEiwuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5XYXRjaFByb2R1Y3RzUmVxdWVzdBolLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdENoYW5nZSIDkAIBMAFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("CiRoYXNoaXJhbWFydC9jYXRhbG9nL3YxL2NhdGFsb2cucHJvdG8SFmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEipgIKB1Byb2R1Y3QSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRITCgtwcmljZV9jZW50cxgFIAEoBRIVCg1jdXJyZW5jeV9jb2RlGAYgASgJEg0KBXN0b2NrGAcgASgFEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZGVsZXRlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCyABKAkiswEKDVByb2R1Y3RDaGFuZ2USMAoEa2luZBgBIAEoDjIiLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQ2hhbmdlS2luZBIwCgdwcm9kdWN0GAIgASgLMh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0Eg0KBXRva2VuGAMgASgJEi8KC2NoYW5nZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKmAgoTTGlzdFByb2R1Y3RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIOCgZzZWFyY2gYBCABKAkSOgoMYXZhaWxhYmlsaXR5GAUgASgOMiQuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5BdmFpbGFiaWxpdHkSHAoPbWluX3ByaWNlX2NlbnRzGAYgASgFSACIAQESHAoPbWF4X3ByaWNlX2NlbnRzGAcgASgFSAGIAQESEAoIb3JkZXJfYnkYCCABKAkSFAoMc2hvd19kZWxldGVkGAkgASgIQhIKEF9taW5fcHJpY2VfY2VudHNCEgoQX21heF9wcmljZV9jZW50cyJ8ChRMaXN0UHJvZHVjdHNSZXNwb25zZRIxCghwcm9kdWN0cxgBIAMoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoQY29ycmVjdGVkX3NlYXJjaBgDIAEoCSIvCghDYXRlZ29yeRIMCgRuYW1lGAEgASgJEhUKDXByb2R1Y3RfY291bnQYAiABKAUiegoVTGlzdENhdGVnb3JpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEjoKDGF2YWlsYWJpbGl0eRgDIAEoDjIkLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQXZhaWxhYmlsaXR5ImcKFkxpc3RDYXRlZ29yaWVzUmVzcG9uc2USNAoKY2F0ZWdvcmllcxgBIAMoCzIgLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQ2F0ZWdvcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIh8KEUdldFByb2R1Y3RSZXF1ZXN0EgoKAmlkGAEgASgJIiYKF0JhdGNoR2V0UHJvZHVjdHNSZXF1ZXN0EgsKA2lkcxgBIAMoCSJiChhCYXRjaEdldFByb2R1Y3RzUmVzcG9uc2USMQoIcHJvZHVjdHMYASADKAsyHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSEwoLbWlzc2luZ19pZHMYAiADKAkiXAoUQ3JlYXRlUHJvZHVjdFJlcXVlc3QSMAoHcHJvZHVjdBgBIAEoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdBISCgpyZXF1ZXN0X2lkGAIgASgJIl0KFVJlcGxhY2VQcm9kdWN0UmVxdWVzdBIwCgdwcm9kdWN0GAEgASgLMh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0EhIKCnJlcXVlc3RfaWQYAiABKAkijQEKFFVwZGF0ZVByb2R1Y3RSZXF1ZXN0EjAKB3Byb2R1Y3QYASABKAsyHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkiRAoURGVsZXRlUHJvZHVjdFJlcXVlc3QSCgoCaWQYASABKAkSDAoEZXRhZxgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIkYKFlVuZGVsZXRlUHJvZHVjdFJlcXVlc3QSCgoCaWQYASABKAkSDAoEZXRhZxgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJIpMBChVJbXBvcnRQcm9kdWN0c1JlcXVlc3QSMgoHcHJvZHVjdBgBIAEoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdEgAEigKCnVucmVhZGFibGUYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhUKDXZhbGlkYXRlX29ubHkYAyABKAhCBQoDcm93Ir4BChZJbXBvcnRQcm9kdWN0c1Jlc3BvbnNlEhEKCXJvd19jb3VudBgBIAEoBRIVCg1jcmVhdGVkX2NvdW50GAIgASgFEhUKDXVwZGF0ZWRfY291bnQYAyABKAUSFwoPdW5jaGFuZ2VkX2NvdW50GAQgASgFEhQKDGZhaWxlZF9jb3VudBgFIAEoBRI0CghmYWlsdXJlcxgGIAMoCzIiLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUm93RmFpbHVyZSJdCgpSb3dGYWlsdXJlEgsKA3JvdxgBIAEoBRISCgpwcm9kdWN0X2lkGAIgASgJEg0KBWZpZWxkGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIPCgdtZXNzYWdlGAUgASgJIiUKFFdhdGNoUHJvZHVjdHNSZXF1ZXN0Eg0KBXRva2VuGAEgASgJKngKDEF2YWlsYWJpbGl0eRIcChhBVkFJTEFCSUxJVFlfVU5TUEVDSUZJRUQQABIZChVBVkFJTEFCSUxJVFlfSU5fU1RPQ0sQARIZChVBVkFJTEFCSUxJVFlfU09MRF9PVVQQAhIUChBBVkFJTEFCSUxJVFlfQU5ZEAMqjgEKCkNoYW5nZUtpbmQSGwoXQ0hBTkdFX0tJTkRfVU5TUEVDSUZJRUQQABIXChNDSEFOR0VfS0lORF9DUkVBVEVEEAESFwoTQ0hBTkdFX0tJTkRfVVBEQVRFRBACEhcKE0NIQU5HRV9LSU5EX0RFTEVURUQQAxIYChRDSEFOR0VfS0lORF9CT09LTUFSSxAEMpwJCg5DYXRhbG9nU2VydmljZRJuCgxMaXN0UHJvZHVjdHMSKy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1JlcXVlc3QaLC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkxpc3RQcm9kdWN0c1Jlc3BvbnNlIgOQAgESXQoKR2V0UHJvZHVjdBIpLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuR2V0UHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QiA5ACARJ6ChBCYXRjaEdldFByb2R1Y3RzEi8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5CYXRjaEdldFByb2R1Y3RzUmVxdWVzdBowLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQmF0Y2hHZXRQcm9kdWN0c1Jlc3BvbnNlIgOQAgESdAoOTGlzdENhdGVnb3JpZXMSLS5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkxpc3RDYXRlZ29yaWVzUmVxdWVzdBouLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuTGlzdENhdGVnb3JpZXNSZXNwb25zZSIDkAIBEl4KDUNyZWF0ZVByb2R1Y3QSLC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkNyZWF0ZVByb2R1Y3RSZXF1ZXN0Gh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0EmAKDlJlcGxhY2VQcm9kdWN0Ei0uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5SZXBsYWNlUHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSXgoNVXBkYXRlUHJvZHVjdBIsLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuVXBkYXRlUHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSXgoNRGVsZXRlUHJvZHVjdBIsLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuRGVsZXRlUHJvZHVjdFJlcXVlc3QaHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSYgoPVW5kZWxldGVQcm9kdWN0Ei4uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5VbmRlbGV0ZVByb2R1Y3RSZXF1ZXN0Gh8uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0EnYKDkltcG9ydFByb2R1Y3RzEi0uaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5JbXBvcnRQcm9kdWN0c1JlcXVlc3QaLi5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkltcG9ydFByb2R1Y3RzUmVzcG9uc2UiA5ACAigBEmsKDVdhdGNoUHJvZHVjdHMSLC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLldhdGNoUHJvZHVjdHNSZXF1ZXN0GiUuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5Qcm9kdWN0Q2hhbmdlIgOQAgEwAWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Something that the shop sells.
@@ -53,14 +53,14 @@ export type Product = Message<"hashiramart.catalog.v1.Product"> & {
   category: string;
 
   /**
-   * The unit price, in hundredths of the currency. Not negative.
+   * The unit price, in minor units of the shop's currency, such as pence or cents. Not negative.
    *
    * @generated from field: int32 price_cents = 5;
    */
   priceCents: number;
 
   /**
-   * The currency of the price, three capital letters (ISO 4217). If empty, the shop's own currency.
+   * The shop's one currency, three capital letters (ISO 4217). May be left empty; another currency is refused.
    *
    * @generated from field: string currency_code = 6;
    */
@@ -173,7 +173,7 @@ export type ListProductsRequest = Message<"hashiramart.catalog.v1.ListProductsRe
   pageToken: string;
 
   /**
-   * Only products of exactly this category.
+   * Only products of exactly this category, one of those that ListCategories returns.
    *
    * @generated from field: string category = 3;
    */
@@ -189,21 +189,21 @@ export type ListProductsRequest = Message<"hashiramart.catalog.v1.ListProductsRe
   search: string;
 
   /**
-   * True: only products that are in stock. False: only products that are sold out. Unset: both.
+   * Whether the products are in stock. Unspecified means any.
    *
-   * @generated from field: optional bool in_stock = 5;
+   * @generated from field: hashiramart.catalog.v1.Availability availability = 5;
    */
-  inStock?: boolean | undefined;
+  availability: Availability;
 
   /**
-   * Only products that cost at least this, in hundredths of the currency.
+   * Only products that cost at least this, in minor units of the shop's currency.
    *
    * @generated from field: optional int32 min_price_cents = 6;
    */
   minPriceCents?: number | undefined;
 
   /**
-   * Only products that cost at most this, in hundredths of the currency.
+   * Only products that cost at most this, in minor units of the shop's currency.
    *
    * @generated from field: optional int32 max_price_cents = 7;
    */
@@ -269,6 +269,98 @@ export const ListProductsResponseSchema: GenMessage<ListProductsResponse> = /*@_
   messageDesc(file_hashiramart_catalog_v1_catalog, 3);
 
 /**
+ * A category of products.
+ *
+ * @generated from message hashiramart.catalog.v1.Category
+ */
+export type Category = Message<"hashiramart.catalog.v1.Category"> & {
+  /**
+   * The category, as products name it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The number of products in it that the request asks for.
+   *
+   * @generated from field: int32 product_count = 2;
+   */
+  productCount: number;
+};
+
+/**
+ * Describes the message hashiramart.catalog.v1.Category.
+ * Use `create(CategorySchema)` to create a new message.
+ */
+export const CategorySchema: GenMessage<Category> = /*@__PURE__*/
+  messageDesc(file_hashiramart_catalog_v1_catalog, 4);
+
+/**
+ * Requests a page of categories.
+ *
+ * @generated from message hashiramart.catalog.v1.ListCategoriesRequest
+ */
+export type ListCategoriesRequest = Message<"hashiramart.catalog.v1.ListCategoriesRequest"> & {
+  /**
+   * The maximum number of categories to return. 0 means 100; values above 1,000 are reduced to 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Counts only products that are in stock, or only those that are sold out. Unspecified means any. A category without such products is
+   * left out.
+   *
+   * @generated from field: hashiramart.catalog.v1.Availability availability = 3;
+   */
+  availability: Availability;
+};
+
+/**
+ * Describes the message hashiramart.catalog.v1.ListCategoriesRequest.
+ * Use `create(ListCategoriesRequestSchema)` to create a new message.
+ */
+export const ListCategoriesRequestSchema: GenMessage<ListCategoriesRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_catalog_v1_catalog, 5);
+
+/**
+ * A page of categories.
+ *
+ * @generated from message hashiramart.catalog.v1.ListCategoriesResponse
+ */
+export type ListCategoriesResponse = Message<"hashiramart.catalog.v1.ListCategoriesResponse"> & {
+  /**
+   * The categories, by name.
+   *
+   * @generated from field: repeated hashiramart.catalog.v1.Category categories = 1;
+   */
+  categories: Category[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hashiramart.catalog.v1.ListCategoriesResponse.
+ * Use `create(ListCategoriesResponseSchema)` to create a new message.
+ */
+export const ListCategoriesResponseSchema: GenMessage<ListCategoriesResponse> = /*@__PURE__*/
+  messageDesc(file_hashiramart_catalog_v1_catalog, 6);
+
+/**
  * Requests a product.
  *
  * @generated from message hashiramart.catalog.v1.GetProductRequest
@@ -287,7 +379,7 @@ export type GetProductRequest = Message<"hashiramart.catalog.v1.GetProductReques
  * Use `create(GetProductRequestSchema)` to create a new message.
  */
 export const GetProductRequestSchema: GenMessage<GetProductRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 4);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 7);
 
 /**
  * Requests several products.
@@ -308,7 +400,7 @@ export type BatchGetProductsRequest = Message<"hashiramart.catalog.v1.BatchGetPr
  * Use `create(BatchGetProductsRequestSchema)` to create a new message.
  */
 export const BatchGetProductsRequestSchema: GenMessage<BatchGetProductsRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 5);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 8);
 
 /**
  * Several products.
@@ -336,7 +428,7 @@ export type BatchGetProductsResponse = Message<"hashiramart.catalog.v1.BatchGetP
  * Use `create(BatchGetProductsResponseSchema)` to create a new message.
  */
 export const BatchGetProductsResponseSchema: GenMessage<BatchGetProductsResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 6);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 9);
 
 /**
  * Requests to create a product.
@@ -365,7 +457,7 @@ export type CreateProductRequest = Message<"hashiramart.catalog.v1.CreateProduct
  * Use `create(CreateProductRequestSchema)` to create a new message.
  */
 export const CreateProductRequestSchema: GenMessage<CreateProductRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 7);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 10);
 
 /**
  * Requests to replace a product.
@@ -379,6 +471,14 @@ export type ReplaceProductRequest = Message<"hashiramart.catalog.v1.ReplaceProdu
    * @generated from field: hashiramart.catalog.v1.Product product = 1;
    */
   product?: Product | undefined;
+
+  /**
+   * Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+   * same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
 };
 
 /**
@@ -386,7 +486,7 @@ export type ReplaceProductRequest = Message<"hashiramart.catalog.v1.ReplaceProdu
  * Use `create(ReplaceProductRequestSchema)` to create a new message.
  */
 export const ReplaceProductRequestSchema: GenMessage<ReplaceProductRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 8);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 11);
 
 /**
  * Requests to update fields of a product.
@@ -403,11 +503,20 @@ export type UpdateProductRequest = Message<"hashiramart.catalog.v1.UpdateProduct
 
   /**
    * The fields to update, of `name`, `description`, `category`, `price_cents`, `currency_code` and `stock`, or `*` for all of them.
-   * Empty means those that are set; REST fills it from the body's keys. It may also name `etag`, which is not changed.
+   * Empty means those that are set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the
+   * product.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+   * same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -415,7 +524,7 @@ export type UpdateProductRequest = Message<"hashiramart.catalog.v1.UpdateProduct
  * Use `create(UpdateProductRequestSchema)` to create a new message.
  */
 export const UpdateProductRequestSchema: GenMessage<UpdateProductRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 9);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 12);
 
 /**
  * Requests to delete a product.
@@ -436,6 +545,14 @@ export type DeleteProductRequest = Message<"hashiramart.catalog.v1.DeleteProduct
    * @generated from field: string etag = 2;
    */
   etag: string;
+
+  /**
+   * Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+   * same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -443,7 +560,7 @@ export type DeleteProductRequest = Message<"hashiramart.catalog.v1.DeleteProduct
  * Use `create(DeleteProductRequestSchema)` to create a new message.
  */
 export const DeleteProductRequestSchema: GenMessage<DeleteProductRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 10);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 13);
 
 /**
  * Requests to undelete a product.
@@ -464,6 +581,14 @@ export type UndeleteProductRequest = Message<"hashiramart.catalog.v1.UndeletePro
    * @generated from field: string etag = 2;
    */
   etag: string;
+
+  /**
+   * Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+   * same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
 };
 
 /**
@@ -471,7 +596,7 @@ export type UndeleteProductRequest = Message<"hashiramart.catalog.v1.UndeletePro
  * Use `create(UndeleteProductRequestSchema)` to create a new message.
  */
 export const UndeleteProductRequestSchema: GenMessage<UndeleteProductRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 11);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 14);
 
 /**
  * A row of an import.
@@ -501,6 +626,13 @@ export type ImportProductsRequest = Message<"hashiramart.catalog.v1.ImportProduc
     value: Status;
     case: "unreadable";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Whether to write nothing and only report what the import would do. Read from the first row.
+   *
+   * @generated from field: bool validate_only = 3;
+   */
+  validateOnly: boolean;
 };
 
 /**
@@ -508,7 +640,7 @@ export type ImportProductsRequest = Message<"hashiramart.catalog.v1.ImportProduc
  * Use `create(ImportProductsRequestSchema)` to create a new message.
  */
 export const ImportProductsRequestSchema: GenMessage<ImportProductsRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 12);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 15);
 
 /**
  * The outcome of an import.
@@ -564,7 +696,7 @@ export type ImportProductsResponse = Message<"hashiramart.catalog.v1.ImportProdu
  * Use `create(ImportProductsResponseSchema)` to create a new message.
  */
 export const ImportProductsResponseSchema: GenMessage<ImportProductsResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 13);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 16);
 
 /**
  * Why a row of an import was skipped.
@@ -613,7 +745,7 @@ export type RowFailure = Message<"hashiramart.catalog.v1.RowFailure"> & {
  * Use `create(RowFailureSchema)` to create a new message.
  */
 export const RowFailureSchema: GenMessage<RowFailure> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 14);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 17);
 
 /**
  * Requests the changes of products.
@@ -634,7 +766,7 @@ export type WatchProductsRequest = Message<"hashiramart.catalog.v1.WatchProducts
  * Use `create(WatchProductsRequestSchema)` to create a new message.
  */
 export const WatchProductsRequestSchema: GenMessage<WatchProductsRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_catalog_v1_catalog, 15);
+  messageDesc(file_hashiramart_catalog_v1_catalog, 18);
 
 /**
  * Which products a list contains by their stock. What an unspecified value means is stated beside each field.
@@ -757,12 +889,24 @@ export const CatalogService: GenService<{
   /**
    * Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
    *
+   * REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
+   *
    * @generated from rpc hashiramart.catalog.v1.CatalogService.BatchGetProducts
    */
   batchGetProducts: {
     methodKind: "unary";
     input: typeof BatchGetProductsRequestSchema;
     output: typeof BatchGetProductsResponseSchema;
+  },
+  /**
+   * Lists the categories of the products that are not deleted, by name, with the number of products in each.
+   *
+   * @generated from rpc hashiramart.catalog.v1.CatalogService.ListCategories
+   */
+  listCategories: {
+    methodKind: "unary";
+    input: typeof ListCategoriesRequestSchema;
+    output: typeof ListCategoriesResponseSchema;
   },
   /**
    * Creates a product. Returns ALREADY_EXISTS if the id is taken.
@@ -787,8 +931,10 @@ export const CatalogService: GenService<{
     output: typeof ProductSchema;
   },
   /**
-   * Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-   * INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+   * Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+   *
+   * Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+   * exist, or one that cannot be changed and has another value than the product.
    *
    * @generated from rpc hashiramart.catalog.v1.CatalogService.UpdateProduct
    */
@@ -824,7 +970,8 @@ export const CatalogService: GenService<{
    *
    * In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
    * same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-   * imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+   * imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+   * do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
    *
    * @generated from rpc hashiramart.catalog.v1.CatalogService.ImportProducts
    */

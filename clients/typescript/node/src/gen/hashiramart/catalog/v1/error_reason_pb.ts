@@ -60,7 +60,7 @@ export enum ErrorReason {
   WATCH_TOKEN_EXPIRED = 5,
 
   /**
-   * OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file.
+   * OUT_OF_RANGE: the import is longer than 100,000 rows. Only the rows up to the limit were read; send the rest as another file.
    *
    * @generated from enum value: IMPORT_TOO_LONG = 6;
    */

@@ -139,14 +139,14 @@ export type ListRecommendationsRequest = Message<"hashiramart.recommender.v1.Lis
   availability: Availability;
 
   /**
-   * Only products that cost at least this, in hundredths of the currency.
+   * Only products that cost at least this, in minor units of the shop's currency.
    *
    * @generated from field: optional int32 min_price_cents = 5;
    */
   minPriceCents?: number | undefined;
 
   /**
-   * Only products that cost at most this, in hundredths of the currency.
+   * Only products that cost at most this, in minor units of the shop's currency.
    *
    * @generated from field: optional int32 max_price_cents = 6;
    */
@@ -370,14 +370,14 @@ export type ListCustomerRecommendationsRequest = Message<"hashiramart.recommende
   availability: Availability;
 
   /**
-   * Only products that cost at least this, in hundredths of the currency.
+   * Only products that cost at least this, in minor units of the shop's currency.
    *
    * @generated from field: optional int32 min_price_cents = 6;
    */
   minPriceCents?: number | undefined;
 
   /**
-   * Only products that cost at most this, in hundredths of the currency.
+   * Only products that cost at most this, in minor units of the shop's currency.
    *
    * @generated from field: optional int32 max_price_cents = 7;
    */
