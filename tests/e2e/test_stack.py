@@ -61,7 +61,14 @@ def test_the_first_calls_of_the_readme_work(stack: Stack, tmp_path: Path) -> Non
     command = ["bash", "-euo", "pipefail", "-c", script.replace("curl -s", "curl -s --fail-with-body")]
     answer = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for expected in ('"display_name":"Ann"', '"id":"85123A"', "rpc ListProducts", '"sale_count":10', '"email": "ann@example.com"', "PRICE_CENTS"):
+    for expected in (
+        '"display_name":"Ann"',
+        '"id":"85123A"',
+        "rpc ListProducts",
+        '"sale_count":10',
+        '"email": "ann@example.com"',
+        "PRICE_CENTS",
+    ):
         assert expected in answer.stdout
 
 
