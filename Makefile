@@ -18,7 +18,7 @@ export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
 
 .PHONY: help setup demo up down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
-  lock certs grpcurl clean env rotate backup restore test-compose test-cold
+  lock clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -111,6 +111,12 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
 bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine
+clients: setup ## generate and build the clients in Go, Java, Rust and TypeScript; says which it skipped and why
+	@$(BIN)/python -m clients.build
+
+test-clients: setup ## test that the client of each language does the same, without TLS and with it
+	@$(BIN)/pytest --verbose --tb short -rs -m clients tests/clients/test_conformance.py
+
 	@$(BIN)/python -m benchmarks
 
 env: ## write settings and secrets for the containers (docs/compose.md): compose/.env, compose/secrets
@@ -137,4 +143,5 @@ certs: setup ## issue certificates for TLS between services, in .local/certs; RE
 	@$(BIN)/python -m mesh.certificates $(if $(RENEW),--renew)
 
 clean: down ## remove data, logs, secrets and the environment: everything that is not in git
-	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis clients/java/gen clients/java/target \
+	  clients/typescript/*/dist clients/typescript/*/node_modules
