@@ -133,7 +133,7 @@ def test_a_second_demo_changes_nothing(stack: Stack) -> None:
 async def promote(url: str, model: str, number: str) -> None:
     """Promotes a version as a training does, in the registry only."""
     async with httpx.AsyncClient(timeout=30) as client:
-        await RegistryClient(client, url, registered_name(model)).promote(number)
+        await RegistryClient(client, url, registered_name(model)).promote(number, "for a test")
 
 
 @pytest.mark.parametrize("model, path", [("recommender", "/recommendations/me"), ("forecaster", "/forecasts/sales")])
@@ -144,9 +144,10 @@ def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_r
     mlflow, name = MlflowClient(url), registered_name(model)
     first = mlflow.get_model_version_by_alias(name, "champion")
     # The same model under another number stands for a newly trained one.
-    tags = {tag: value for tag, value in first.tags.items() if tag != "promote_time"}
+    tags = {tag: value for tag, value in first.tags.items() if tag != "promotion"}
     second = str(mlflow.create_model_version(name, str(first.source), first.run_id, tags).version)
     with signed_in(stack, "STAFF") as staff, signed_in(stack, "ADMIN") as admin:
+        rollback = {"expected_champion_version": second, "reason": "for a test"}
 
         def ask() -> str:
             return str(staff.get(path).raise_for_status().json()["model_version"])
@@ -156,7 +157,7 @@ def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_r
             deadline = time.monotonic() + SWAP_SECONDS
             while ask() != second:
                 assert time.monotonic() < deadline, f"version {second} is not served"
-            assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
+            assert admin.post(f"/models/{model}:rollback", json=rollback).raise_for_status().json()["version"] == str(first.version)
             assert ask() == str(first.version)
     assert set(versions) == {str(first.version), second}
 
