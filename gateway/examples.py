@@ -71,11 +71,11 @@ class Examples:
         return field.name if value == "" else value
 
     def _is_offered(self, field: FieldDescriptor) -> bool:
-        """Whether an example of a request has a field that it need not have. Ids of what is new are left to the service."""
+        """Whether an example of a request has a field that it need not have."""
         chosen = field.containing_oneof
         return (
             example(field) is not None
-            and not {field_behavior_pb2.IMMUTABLE, field_behavior_pb2.OUTPUT_ONLY} & set(behaviors(field))
+            and field_behavior_pb2.OUTPUT_ONLY not in behaviors(field)
             and (not chosen or field is next(each for each in chosen.fields if example(each) is not None))
         )
 

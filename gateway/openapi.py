@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain, count
 
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import oauth
@@ -13,7 +14,7 @@ from gateway.contract import TEXT_MESSAGES, Binding, Contract, fields_on_path
 from gateway.error_schemas import ErrorSchemas
 from gateway.examples import Examples
 from gateway.path_template import PathVariable
-from gateway.rules import Json, is_required
+from gateway.rules import Json, behaviors, is_required
 from gateway.schemas import WELL_KNOWN, AnswerSchemas, RequestSchemas
 from hashiramart.access.v1 import access_pb2
 
@@ -28,14 +29,6 @@ _TOKEN_SCHEME: Json = {
     "flows": {"password": {"tokenUrl": "/auth/token", "refreshUrl": "/auth/token", "scopes": {}}},
 }
 _BARE_SERVER = {"url": "/", "description": "The same calls without a version."}
-_ACCESS = {
-    access_pb2.ACCESS_PUBLIC: "anybody",
-    access_pb2.ACCESS_USER: "any signed-in user",
-    access_pb2.ACCESS_STAFF: "staff and admins",
-    access_pb2.ACCESS_ADMIN: "admins",
-    access_pb2.ACCESS_SERVICE: "services",
-    access_pb2.ACCESS_STAFF_OR_SERVICE: "staff, admins and services",
-}
 
 
 def document(contract: Contract, version: str) -> Json:
@@ -94,7 +87,7 @@ class _Document:
         operation: Json = {
             "tags": [_tag(method.service.full_name)],
             "summary": comment.partition("\n")[0].partition(". ")[0].rstrip("."),
-            "description": f"{comment}\n\nWho may call: {_ACCESS[access]}.".strip(),
+            "description": f"{comment}\n\nWho may call: {self._callers(access)}".strip(),
             "parameters": [*self._path_parameters(binding, names), *self._query_parameters(binding), *self._header_parameters(binding)],
             "responses": self._responses(binding),
         }
@@ -102,7 +95,15 @@ class _Document:
             operation["requestBody"] = body
         if access != access_pb2.ACCESS_PUBLIC:
             operation["security"] = [{"token": []}]
+        elif method.full_name != oauth.TOKEN_RPC:
+            # A caller who is known may see more.
+            operation["security"] = [{}, {"token": []}]
         return operation
+
+    def _callers(self, access: access_pb2.Access.ValueType) -> str:
+        """Who has an access, as its comment says."""
+        comment = self._comments[f"{access_pb2.Access.DESCRIPTOR.full_name}.{access_pb2.Access.Name(access)}"]
+        return comment[0].lower() + comment[1:]
 
     def _path_parameters(self, binding: Binding, names: list[str]) -> Iterator[Json]:
         for (variable, _), name in zip(_wildcards(binding), names, strict=True):
@@ -167,8 +168,12 @@ class _Document:
 
     def _body_example(self, binding: Binding, field: FieldDescriptor | None) -> Json:
         message = field.message_type if field and field.message_type else binding.method.descriptor.input_type
+        excluded = _in_path(binding, field)
+        if binding.method.creates:
+            # The service chooses the id of what is new.
+            excluded |= {each.name for each in message.fields if field_behavior_pb2.IMMUTABLE in behaviors(each)}
         make = self._examples.change if binding.http_method == "PATCH" else self._examples.request
-        return make(message, _in_path(binding, field))
+        return make(message, excluded)
 
     def _responses(self, binding: Binding) -> Json:
         method = binding.method
