@@ -2,6 +2,7 @@
 
 import os
 import sys
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
@@ -79,6 +80,9 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     """Whether a server accepts only clients with a certificate."""
     plaintext_allowed: bool = False
     """Whether to serve and call other hosts than the loopback without TLS. For private networks only, such as containers on one host."""
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    """The networks of proxies whose `x-forwarded-for` is believed: the gateway's."""
 
     deadline_seconds: float = 10
     """The deadline of a unary call whose caller sets none."""

@@ -34,11 +34,12 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
 
     async def check_access(body: Body, context: Context, metadata: Metadata) -> Answer:
         caller = await _caller(context, metadata, verifier)
+        # Also of a call that is refused, the audit event says who called.
+        identity.enter(caller)
         if caller.role not in allowed:
             if caller is ANONYMOUS:
                 raise Unauthenticated("TOKEN_MISSING", "this call needs an access token")
             raise PermissionDenied("ROLE_NOT_ALLOWED", "the role '{role}' may not call {method}", role=caller.role, method=method.name)
-        identity.enter(caller)
         return await handler(body, context, metadata)
 
     return public if Role.ANONYMOUS in allowed else check_access

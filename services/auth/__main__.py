@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import suppress
+from functools import partial
 
 import grpc.aio
 import uvloop
@@ -9,6 +10,7 @@ import uvloop
 from hashiramart.auth.v1 import auth_pb2_grpc
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh import channel, database, telemetry
+from mesh.audit import AuditTrail
 from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.paging import PageTokens
@@ -22,6 +24,7 @@ from services.auth.grants import Grants
 from services.auth.keys import SigningKeys, WrongSealingSecret
 from services.auth.passwords import Passwords
 from services.auth.repository.attempts import AttemptRepository
+from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.forgettings import ForgettingRepository
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.signing_keys import SigningKeyRepository
@@ -42,8 +45,10 @@ async def main() -> None:
         issuer = TokenIssuer(mesh.jwt_issuer, mesh.jwt_audience, keys)
         sign_ins = SignInRepository(postgres, settings.sign_in_idle, settings.sign_in_lifetime)
         users, attempts = UserRepository(postgres), AttemptRepository(postgres)
-        servicer = _servicer(settings, users, attempts, sign_ins, keys, issuer)
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys), [postgres.ping])
+        audit_events = AuditEventRepository(postgres)
+        trail = AuditTrail(audit_events.record)
+        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events)
+        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys), [postgres.ping], trail)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
         with suppress(Unavailable):
@@ -51,6 +56,8 @@ async def main() -> None:
         async with _recommender(settings, mesh, issuer) as recommender:
             await serve(
                 server,
+                trail.run(),
+                run_periodically(partial(audit_events.delete_expired, settings.audit_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(DeletedUsers(ForgettingRepository(postgres), recommender).forget, _FORGET_SECONDS),
                 run_periodically(keys.replenish, _HOUSEKEEPING_SECONDS),
                 run_periodically(sign_ins.delete_expired, _HOUSEKEEPING_SECONDS),
@@ -61,11 +68,13 @@ async def main() -> None:
 
 def _servicer(
     settings: Settings,
+    mesh: MeshSettings,
     users: UserRepository,
     attempts: AttemptRepository,
     sign_ins: SignInRepository,
     keys: SigningKeys,
     issuer: TokenIssuer,
+    audit_events: AuditEventRepository,
 ) -> AuthServicer:
     secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
@@ -77,8 +86,9 @@ def _servicer(
         users,
         keys,
         PageTokens(secret),
-        settings.trusted_proxies,
+        mesh.trusted_proxies,
         secret,
+        audit_events,
     )
 
 

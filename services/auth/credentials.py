@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from mesh import audit
 from mesh.client_address import ClientAddress
 from mesh.errors import InvalidArgument
 from services.auth.domain import User, email_address
@@ -32,6 +33,8 @@ class Credentials:
             await self._attempts.count_in_window(all_sign_ins(email, address))
             user = await self._users.find_by_email(email)
             # Guesses from elsewhere do not keep users from signing in again where they are signed in.
+            if user is not None:
+                audit.enter_resource(f"users/{user.id}")
             is_known = user is not None and await self._sign_ins.has_network(user.id, address)
             await self._attempts.count(own, network, *(() if is_known else (account,)))
             matches = await self._passwords.verify(user.password_hash if user else None, password)

@@ -1,14 +1,19 @@
 """Users, tokens and keys as the contract's messages, and requests as the domain's changes."""
 
+from datetime import datetime
 from typing import TypedDict
+from uuid import UUID
 
+from asyncpg import Record
+from google.protobuf.timestamp_pb2 import Timestamp
 from jwt.algorithms import ECAlgorithm
 
 from hashiramart.auth.v1 import auth_pb2
+from mesh.audit import AuditEvent
 from mesh.errors import InvalidArgument
 from mesh.field_masks import ALL, check_paths, masked_fields
 from mesh.identity import Role
-from mesh.timestamps import timestamp
+from mesh.timestamps import timestamp, to_datetime
 from services.auth.domain import ACCESS_TOKEN_LIFETIME, ProfileUpdate, User
 from services.auth.grants import IssuedTokens
 from services.auth.keys import SigningKey
@@ -39,6 +44,25 @@ def user_message(user: User) -> auth_pb2.User:
         update_time=timestamp(user.update_time),
         etag=user.etag,
     )
+
+
+def audit_event_message(row: Record) -> auth_pb2.AuditEvent:
+    """The event in a row of the table."""
+    return auth_pb2.AuditEvent(**{**row, "id": str(row["id"]), "event_time": timestamp(row["event_time"])})
+
+
+def audit_event(message: auth_pb2.AuditEvent) -> AuditEvent:
+    """The event that a service reports. Raises `InvalidArgument` for a time that no event can have."""
+    fields = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+    own = {"id": UUID(message.id), "event_time": _time("event_time", message.event_time), "is_refusal": False}
+    return AuditEvent(**(fields | own))
+
+
+def audit_filters(request: auth_pb2.ListAuditEventsRequest) -> dict[str, object]:
+    """What the list is limited to, by column."""
+    texts = {name: getattr(request, name) for name in ("subject", "resource", "rpc", "code") if getattr(request, name)}
+    times = {name: _time(name, getattr(request, name)) for name in ("start_time", "end_time") if request.HasField(name)}
+    return texts | times
 
 
 def token_message(tokens: IssuedTokens) -> auth_pb2.Token:
@@ -92,3 +116,10 @@ def user_changes(request: auth_pb2.UpdateUserRequest) -> UserChanges:
     if "disabled" in paths:
         changes["disabled"] = user.disabled
     return changes
+
+
+def _time(field: str, value: Timestamp) -> datetime:
+    try:
+        return to_datetime(value)
+    except ValueError:
+        raise InvalidArgument("{field} is not a time of the years 1 to 9999", field=field) from None

@@ -22,7 +22,18 @@ from services.auth.client_addresses import ClientAddresses
 from services.auth.domain import MAX_USER_AGENT, CallerGone, Client, User
 from services.auth.grants import Grants, basic_credentials
 from services.auth.keys import SigningKeys
-from services.auth.messages import profile_update, role_filter, signing_key_message, token_message, user_changes, user_message
+from services.auth.messages import (
+    audit_event,
+    audit_event_message,
+    audit_filters,
+    profile_update,
+    role_filter,
+    signing_key_message,
+    token_message,
+    user_changes,
+    user_message,
+)
+from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.users import UserRepository
 from services.auth.tokens import sign_in_id
 
@@ -43,6 +54,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         page_tokens: PageTokens,
         trusted_proxies: Networks,
         secret: bytes,
+        audit_events: AuditEventRepository,
     ) -> None:
         """secret: with which requests are digested, as some have passwords"""
         self._grants = grants
@@ -53,6 +65,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._trusted_proxies = trusted_proxies
         self._client_addresses = ClientAddresses()
         self._secret = secret
+        self._audit_events = audit_events
 
     async def IssueToken(self, request: auth_pb2.IssueTokenRequest, context: Context) -> auth_pb2.Token:
         match request.grant_type:
@@ -137,6 +150,23 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         user = await self._users.update(UUID(request.user.id), apply, idempotent_request(request, self._secret))
         _log.info("user changed", user_id=str(user.id), fields=sorted(changes), admin_id=str(admin.id))
         return user_message(user)
+
+    async def ListAuditEvents(self, request: auth_pb2.ListAuditEventsRequest, context: Context) -> auth_pb2.ListAuditEventsResponse:
+        await self._current_admin()
+        size = page_size(request.page_size)
+        events = await self._audit_events.page(_after(self._page_tokens.read(request)), size + 1, audit_filters(request))
+        response = auth_pb2.ListAuditEventsResponse(events=map(audit_event_message, events[:size]))
+        if len(events) > size:
+            last = events[size - 1]
+            response.next_page_token = self._page_tokens.write(request, (last["event_time"], str(last["id"])))
+        return response
+
+    async def RecordAuditEvents(self, request: auth_pb2.RecordAuditEventsRequest, context: Context) -> Empty:
+        service = identity.caller().subject
+        if others := [event.rpc for event in request.events if not event.rpc.startswith(f"hashiramart.{service}.")]:
+            raise PermissionDenied("ROLE_NOT_ALLOWED", "{service} may not record events of {rpc}", service=service, rpc=others[0])
+        await self._audit_events.record([audit_event(event) for event in request.events])
+        return Empty()
 
     async def _current_user(self) -> User:
         """The caller as of now, not as of when the token was issued. Raises `CallerGone`."""

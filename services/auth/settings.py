@@ -1,7 +1,6 @@
 """Configuration of the auth service."""
 
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
 from pydantic import Field, PostgresDsn, SecretStr
@@ -31,5 +30,5 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     sign_in_lifetime: timedelta = timedelta(days=90)
     """After how long a sign-in expires in any case."""
 
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-    """The networks of proxies whose `x-forwarded-for` is believed: the gateway's."""
+    audit_retention: timedelta = timedelta(days=365)
+    """For how long audit events are kept."""

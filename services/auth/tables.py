@@ -86,6 +86,26 @@ signing_keys = Table(
     Column("retire_time", DateTime(timezone=True)),
 )
 
+# Calls that changed something or were refused, of all services.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("event_time", DateTime(timezone=True), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("rpc", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("client_address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("call_count", Integer, nullable=False),
+    Index("audit_events_by_time", "event_time", "id"),
+    Index("audit_events_by_subject", "subject", "event_time", "id"),
+    Index("audit_events_by_resource", "resource", "event_time", "id"),
+)
+
 # Deleted users whose events the recommender has not deleted yet.
 forgettings = Table(
     "forgettings",

@@ -3,11 +3,10 @@
 import httpx
 import uvloop
 
-from hashiramart.auth.v1 import auth_pb2
 from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.forecaster.v1 import forecaster_pb2_grpc
 from mesh import channel, telemetry
-from mesh.identity import RemoteKeys, TokenVerifier
+from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, ShopSettings, read
@@ -25,7 +24,7 @@ _REGISTRY_TIMEOUT_SECONDS = 10
 async def main() -> None:
     settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("forecaster", mesh)
-    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
+    auth = AuthClient("forecaster", settings.service_secret.get_secret_value(), mesh)
     catalog = channel.connect(settings.catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], mesh)
     async with auth, catalog, httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client:
         registry = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
@@ -33,9 +32,9 @@ async def main() -> None:
         await champion.restore()
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         servicer = ForecasterServicer(registry, champion, page_tokens, ProductNames(catalog), shop)
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
+        server = Server(settings.listen, mesh, auth.verifier, trail=auth.trail)
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
-        await serve(server, champion.watch())
+        await serve(server, auth.run(), champion.watch())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class Settings(EnvironmentSettings, env_prefix="JOBS_"):
 
     secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs page tokens; the same for all replicas."""
+    service_secret: Annotated[SecretStr, Field(min_length=32)]
+    """The secret by which the service authenticates to auth."""
 
 
 class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):

@@ -3,11 +3,10 @@
 import httpx
 import uvloop
 
-from hashiramart.auth.v1 import auth_pb2
 from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.recommender.v1 import recommender_pb2_grpc
 from mesh import channel, database, telemetry
-from mesh.identity import RemoteKeys, ServiceToken, TokenVerifier
+from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, background, serve
@@ -30,9 +29,8 @@ _HOUSEKEEPING_SECONDS = 600
 async def main() -> None:
     settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("recommender", mesh)
-    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
-    token = ServiceToken(auth, "recommender", settings.service_secret.get_secret_value())
-    products = channel.connect(settings.catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], mesh, token.proof)
+    auth = AuthClient("recommender", settings.service_secret.get_secret_value(), mesh)
+    products = channel.connect(settings.catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], mesh, auth.proof)
     async with (
         auth,
         products,
@@ -50,12 +48,12 @@ async def main() -> None:
             if not catalog.is_filled:
                 await postgres.ping()
 
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [check])
+        server = Server(settings.listen, mesh, auth.verifier, [check], auth.trail)
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
         async with background(catalog.follow()):
             await champion.restore()
             await catalog.wait_until_filled(_CATALOG_TIMEOUT_SECONDS)
-            await serve(server, champion.watch(), run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS))
+            await serve(server, auth.run(), champion.watch(), run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ RANDOM = (
     "MINIO_ROOT_PASSWORD",
 )
 # The services that authenticate to others, and the users of the store.
-CLIENTS = ("recommender", "jobs")
+CLIENTS = ("catalog", "recommender", "forecaster", "jobs")
 USERS = ("spark", "training", "mlflow")
 
 

@@ -71,7 +71,7 @@ OVERRIDES = {
     "LANDING_RAW_ROOT": ("The raw zone in HDFS.", "webhdfs://hashiramart@namenode:9870/hashiramart/raw"),
     "JOBS_YARN_URL": ("The ResourceManager's REST API.", "http://resourcemanager:8088"),
     "JOBS_WEBHDFS_URL": ("The NameNode's REST API.", "http://namenode:9870"),
-    "AUTH_TRUSTED_PROXIES": ("The networks of proxies whose `x-forwarded-for` is believed; by default, those of containers.", ""),
+    "MESH_TRUSTED_PROXIES": ("The networks of proxies whose `x-forwarded-for` is believed; by default, those of containers.", ""),
 }
 
 

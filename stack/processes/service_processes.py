@@ -19,7 +19,7 @@ from stack.settings import ROOT, Settings
 
 HTTP = "http://"
 # The services that call others in their own name. Each authenticates by a secret that auth has too.
-CLIENTS = ("recommender", "jobs")
+CLIENTS = ("catalog", "recommender", "forecaster", "jobs")
 SECRETS = (
     *(f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")),
     *(f"{client.upper()}_SERVICE_SECRET" for client in CLIENTS),
@@ -106,7 +106,7 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
 
 
 def _catalog(backends: Backends, after: tuple[str, ...]) -> Process:
-    environment = {"CATALOG_SECRET": backends.secrets["CATALOG_SECRET"]}
+    environment = {name: backends.secrets[name] for name in ("CATALOG_SECRET", "CATALOG_SERVICE_SECRET")}
     return _service_with_tables(backends, "catalog", backends.settings.catalog_port, environment, after)
 
 
@@ -133,13 +133,14 @@ def _forecaster(backends: Backends) -> Process:
         "FORECASTER_MLFLOW_URL": backends.mlflow_url,
         "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
         "FORECASTER_SECRET": backends.secrets["FORECASTER_SECRET"],
+        "FORECASTER_SERVICE_SECRET": backends.secrets["FORECASTER_SERVICE_SECRET"],
         **MODEL_ENVIRONMENT,
     }
     return _service(backends, "forecaster", settings.forecaster_port, environment, memory_mb=250)
 
 
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
-    environment = {"JOBS_SECRET": backends.secrets["JOBS_SECRET"]}
+    environment = {name: backends.secrets[name] for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
     return _service_with_tables(backends, "jobs", backends.settings.jobs_port, environment, after)
 
 

@@ -232,7 +232,7 @@ def test_concurrent_sign_ins_from_one_address_do_not_block_each_other(grpc_stub:
 
 
 def test_only_a_trusted_proxy_is_believed(folder: Path, own_database: str) -> None:
-    with Auth(folder, own_database, AUTH_TRUSTED_PROXIES='["192.0.2.0/24"]') as auth, auth.stub() as stub:
+    with Auth(folder, own_database, MESH_TRUSTED_PROXIES='["192.0.2.0/24"]') as auth, auth.stub() as stub:
         fail(Person(stub), 1)
     assert sql(own_database, "SELECT 1 FROM auth.attempts WHERE key = 'address 127.0.0.1'")
 

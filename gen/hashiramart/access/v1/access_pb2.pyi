@@ -59,5 +59,8 @@ ACCESS_STAFF_OR_SERVICE: Access.ValueType  # 6
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
+UNAUDITED_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access.ValueType]
 """Who may call this method."""
+unaudited: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
+"""Whether calls of this method leave no audit event, unless they are refused: what they write is a record by itself."""

@@ -98,6 +98,16 @@ class AuthServiceStub:
     number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
     cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
     """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEventsRequest, _auth_pb2.ListAuditEventsResponse]
+    """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+    An event is here some seconds after its call, and for the time of a setting, a year by default.
+    """
+    RecordAuditEvents: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RecordAuditEventsRequest, _empty_pb2.Empty]
+    """Records the audit events of a service. Recording an event again changes nothing.
+
+    Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
+    """
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -167,6 +177,16 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
     number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
     cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEventsRequest, _auth_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+    An event is here some seconds after its call, and for the time of a setting, a year by default.
+    """
+    RecordAuditEvents: _aio.UnaryUnaryMultiCallable[_auth_pb2.RecordAuditEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Records the audit events of a service. Recording an event again changes nothing.
+
+    Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -294,6 +314,28 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
         number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
         cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _auth_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListAuditEventsResponse, _abc.Awaitable[_auth_pb2.ListAuditEventsResponse]]:
+        """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+        An event is here some seconds after its call, and for the time of a setting, a year by default.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordAuditEvents(
+        self,
+        request: _auth_pb2.RecordAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Records the audit events of a service. Recording an event again changes nothing.
+
+        Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
