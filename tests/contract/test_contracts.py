@@ -174,6 +174,13 @@ def test_times_end_in_time_and_days_in_date() -> None:
             assert "YYYY-MM-DD" in field.comment, field.name
 
 
+def test_an_answer_that_speaks_of_days_says_in_which_time_zone() -> None:
+    """Beside the day, or in a message around it."""
+    answers = [name for rpc in contracts.methods() for name in days_without_zone(rpc.proto.output_type)]
+    assert answers == []
+    assert days_without_zone(".hashiramart.jobs.v1.EtlResult")
+
+
 def test_money_is_whole_cents() -> None:
     money = [field for field in contracts.fields() if field.proto.name.endswith("_cents")]
     assert money
@@ -220,6 +227,23 @@ def paths(method: MethodDescriptorProto) -> list[tuple[str, str]]:
     rules = [rule, *rule.additional_bindings] if method.options.HasExtension(annotations_pb2.http) else []
     verbs = [(str(each.WhichOneof("pattern")), each) for each in rules]
     return [(verb, re.sub(r"\{[^}]*\}", "{}", getattr(each, verb))) for verb, each in verbs]
+
+
+def days_without_zone(type_name: str) -> list[str]:
+    """The days in a message, with their paths, for which it names no time zone."""
+    if not type_name.startswith(".hashiramart.") or "time_zone" in field_names(type_name):
+        return []
+    found = []
+    for field in contracts.message(type_name).field:
+        if field.name == "date" or field.name.endswith("_date"):
+            found.append(f"{type_name}.{field.name}")
+        elif field.type == FieldDescriptorProto.TYPE_MESSAGE and not is_map_entry(field):
+            found += days_without_zone(field.type_name)
+    return found
+
+
+def is_map_entry(field: FieldDescriptorProto) -> bool:
+    return field.type_name.endswith("Entry")
 
 
 def sent(type_name: str) -> list[tuple[str, FieldDescriptorProto]]:
