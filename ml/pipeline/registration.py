@@ -38,7 +38,7 @@ async def _find_registration(model: str, settings: Settings) -> Registration | N
         version = await registry.of_job(settings.job_id) if settings.job_id else None
         if version is None:
             return None
-        # A version stays the challenger until the last step of its promotion.
-        if version.provenance.gate.passed and CHALLENGER in version.aliases:
+        # The earlier attempt may have ended at any moment between the registration and the last step of the promotion.
+        if version.provenance.gate.passed and (CHALLENGER in version.aliases or not version.was_promoted):
             version = await registry.promote(version.number, PROMOTION_REASON)
         return Registration(version=version.number, run_id=version.run_id, promoted=version.was_promoted, provenance=version.provenance)

@@ -128,7 +128,7 @@ class RegistryClient:
         """
         version, champion = await self.get(number), await self.champion()
         if champion and champion.number == number:
-            return version
+            return await self._end_challenge(version)
         replaced = champion.number if champion else ""
         if expected_champion not in (None, replaced):
             raise ChampionChanged(replaced)
@@ -202,6 +202,10 @@ class RegistryClient:
         await self._set_alias(CHAMPION, version.number)
         if not earlier:
             await self._delete_alias(PREVIOUS)
+        return await self._end_challenge(version)
+
+    async def _end_challenge(self, version: ModelVersion) -> ModelVersion:
+        """The champion after its promotion, of which this is the last step."""
         if CHALLENGER in version.aliases:
             await self._delete_alias(CHALLENGER)
         return await self.get(version.number)

@@ -91,6 +91,7 @@ class Worker:
             job = await self._step(attempt, lease.job, lease.now)
             if job != lease.job:
                 await self._leases.save(job, holder)
+                _log_failure(lease.job, job)
         except Unavailable:
             # Without the database nobody else can take the job over.
             log.warning("database unavailable", job_id=id)
@@ -115,3 +116,17 @@ class Worker:
             await asyncio.sleep(self._lease_seconds / 3)
             with suppress(Unavailable):
                 await self._leases.renew(id, holder)
+
+
+def _log_failure(before: Job, after: Job) -> None:
+    """Logs why the job or its attempt failed, if the step has ended it."""
+    if after.failure_reason and after.state not in HELD and before.state in HELD:
+        log.warning(
+            "attempt failed",
+            job_id=after.id,
+            attempt=after.attempt_count,
+            stage=before.stage,
+            reason=after.failure_reason,
+            error=after.failure_message,
+            state=str(after.state),
+        )

@@ -152,7 +152,8 @@ class TrainingAttempt:
         if process.exit_code not in range(_FIRST_SIGNAL_CODE):
             failure = Failure("APPLICATION_FAILED", "the training process was killed, possibly out of memory")
             return self._policy.retry(job, failure, now)
-        return job.fail(Failure("APPLICATION_FAILED", "the training failed; see the log for the error"), now)
+        error = self._log.redact(process.last_error_line or process.last_line or f"exit code {process.exit_code}")
+        return job.fail(Failure("APPLICATION_FAILED", f"the training failed: {error}"), now)
 
 
 def _with_progress(job: Job, file: ProgressFile) -> Job:

@@ -151,17 +151,27 @@ def test_a_killed_workers_training_ends_with_it_and_the_next_trains_once(
     assert versions(mlflow) == {job.training_result.model_version: id}
 
 
+@pytest.mark.parametrize("aliases", [("challenger",), ("challenger", "champion"), ()], ids=["promoting", "promoted", "registered"])
 def test_a_model_registered_before_the_worker_died_is_not_registered_again(
-    staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow, workspace: Workspace, tmp_path: Path
+    staff: Staff,
+    submitted: Callable[..., str],
+    worker: Workers,
+    mlflow: Mlflow,
+    workspace: Workspace,
+    tmp_path: Path,
+    aliases: tuple[str, ...],
 ) -> None:
+    """aliases: those that the version had when the worker died"""
     id = submitted()
     command = [sys.executable, "-m", "ml.pipeline", "--result", str(tmp_path / "result"), "recommender"]
     workspace.run(*command, PIPELINE_JOB_ID=id)
     registered = json.loads((tmp_path / "result").read_text())
-    # The worker died just before the promotion was complete.
     client = MlflowClient(mlflow.url)
     client.delete_registered_model_alias(MODEL, "champion")
-    client.set_registered_model_alias(MODEL, "challenger", registered["version"])
+    for alias in aliases:
+        client.set_registered_model_alias(MODEL, alias, registered["version"])
+    if not aliases:
+        client.delete_model_version_tag(MODEL, registered["version"], "promotion")
     with worker():
         job = staff.wait_for_end(id)
     assert (job.state, job.training_result.model_version, job.training_result.run_id) == (
@@ -170,6 +180,7 @@ def test_a_model_registered_before_the_worker_died_is_not_registered_again(
         registered["run_id"],
     )
     assert versions(mlflow) == {registered["version"]: id}
+    assert promoted(mlflow)
     assert champion(mlflow) == registered["version"]
 
 
@@ -270,10 +281,12 @@ def test_a_training_with_an_error_of_its_own_fails_and_is_not_retried(
     workspace.set(recommender={**RECIPES, "full": {}})
     try:
         id = submitted()
-        with worker():
+        with worker() as running:
             job = staff.wait_for_end(id)
     finally:
         workspace.set(recommender=RECIPES)
     assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "APPLICATION_FAILED", 1)
     assert job.etl_result.row_count == 3
+    assert job.failure.message == "the training failed: KeyError: 'quality'"
+    assert "the training failed: KeyError: 'quality'" in running.log.replace("\\", "")
     assert any("KeyError: 'quality'" in line.text for line in staff.lines(id, page_size=5000).log_lines)
