@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import grpc
@@ -25,6 +26,9 @@ from tests.engines.ports import free_port
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 YEAR_SECONDS = 365 * 24 * 3600
 SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs")
+# A method is found by its name once its contract is imported.
+for service in SERVICES:
+    import_module(f"hashiramart.{service}.v1.{service}_pb2")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,12 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from benchmarks.servers import serving
 from gateway.app import offline_document
 from gateway.settings import ROOT
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.jobs.v1 import jobs_pb2
-from tests.engines.ports import free_port
-from tests.gateway.referee import SERVICES, Backend
+from tests.gateway.referee import Backend
 
 # npm fetches packages.
 pytestmark = pytest.mark.engine
@@ -121,19 +117,6 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 def test_a_strict_program_compiles_and_its_mistakes_are_found(package: Path) -> None:
     assert {"errors.js", "hooks.js", "mistakes.js", "shop.js", "streams.js"} <= {path.name for path in (package / "dist").iterdir()}
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[tuple[Backend, str]]:
-    """All services in one server, and the URL of a gateway in front of them."""
-    backend = Backend()
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[backend])
-    address, listen = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", f"127.0.0.1:{free_port()}"
-    server.start()
-    settings = {f"GATEWAY_{service.upper()}_ADDRESS": address for service in SERVICES} | {"GATEWAY_LISTEN": listen, "GATEWAY_WORKERS": "1"}
-    with serving([sys.executable, "-m", "gateway"], listen, settings):
-        yield backend, f"http://{listen}/v1"
-    server.stop(grace=None)
 
 
 def output(environment: dict[str, str], package: Path, url: str, program: str) -> Any:
