@@ -65,7 +65,7 @@ def test_the_first_calls_of_the_readme_work(stack: Stack, tmp_path: Path) -> Non
         '"display_name":"Ann"',
         '"id":"85123A"',
         "rpc ListProducts",
-        '"sale_count":10',
+        '"sale_count":"10"',
         '"email": "ann@example.com"',
         "PRICE_CENTS",
     ):
