@@ -90,7 +90,7 @@ def _minio_process(settings: Settings, password: str, keys: Mapping[StoreUser, s
 def _seaweedfs_process(settings: Settings, keys: Mapping[StoreUser, str]) -> Process:
     port, data = settings.seaweedfs_port, settings.data / "seaweedfs"
     return Process(
-        Program("seaweedfs", seaweedfs.command(data, port, object_store.buckets(settings))),
+        Program("seaweedfs", seaweedfs.command(data, port, object_store.buckets(settings)), seaweedfs.environment()),
         {"SEAWEEDFS_PORT": port},
         memory_mb=250,
         ready=partial(seaweedfs.ready, port, keys),

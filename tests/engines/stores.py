@@ -59,7 +59,8 @@ class SeaweedFS(Store):
         keys = {user: secrets.token_urlsafe() for user in object_store.users(settings)}
         self.store = _object_store(port, keys)
         seaweedfs.initialise(folder / "data", keys)
-        super().__init__(folder, seaweedfs.command(folder / "data", port, buckets), lambda: seaweedfs.ready(port, keys))
+        command = seaweedfs.command(folder / "data", port, buckets)
+        super().__init__(folder, command, lambda: seaweedfs.ready(port, keys), seaweedfs.environment())
 
 
 def _object_store(port: int, keys: dict[object_store.StoreUser, str]) -> ObjectStore:

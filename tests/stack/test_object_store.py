@@ -122,6 +122,18 @@ def test_anonymous_requests_are_forbidden(object_store: Store) -> None:
     assert httpx.get(f"{object_store.store.endpoint}/{BUCKET}").status_code == httpx.codes.FORBIDDEN
 
 
+def test_a_key_in_the_environment_of_the_store_is_no_key_of_its_users(object_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "passer-by")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret of some other store")
+    with object_store.stopped():
+        pass
+    endpoint = object_store.store.endpoint.removeprefix("http://")
+    store = Minio(endpoint, "passer-by", "a secret of some other store", secure=False, region=object_store.store.region)
+    with pytest.raises(S3Error) as error:
+        put(store, "theirs", b"")
+    assert error_code(error) == "InvalidAccessKeyId"
+
+
 def test_objects_survive_a_crash(object_store: Store, store: Minio) -> None:
     put(store, "kept", b"kept")
     object_store.kill()
