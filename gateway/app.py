@@ -33,6 +33,8 @@ from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
 _ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
+# How much of a path an error quotes, in characters.
+_MAX_QUOTE = 200
 _FAILED = {"description": "The call failed.", "content": _ERROR_CONTENT}
 
 
@@ -136,7 +138,8 @@ async def _error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, (GatewayError, grpc.aio.AioRpcError)):
         status = errors.status_of(error, "auth")
     elif isinstance(error, HTTPException) and error.status_code == 404:
-        status = errors.error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {request.url.path}")
+        path = request.url.path[:_MAX_QUOTE]
+        status = errors.error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {path}", path=path)
     elif isinstance(error, HTTPException) and error.status_code == 405:
         status = errors.method_not_allowed(request.method)
         headers = dict(error.headers or {})

@@ -23,7 +23,9 @@ DRAIN_SECONDS = 5.0
 # How long a client may go on sending after the response: closing at once could cost it the response (RFC 9112, section 9.6).
 LINGER_SECONDS = 2.0
 
-_TOO_LARGE = error_status(grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", f"the body is larger than {MAX_BODY} bytes")
+_TOO_LARGE = error_status(
+    grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", f"the body is larger than {MAX_BODY} bytes", max_bytes=str(MAX_BODY)
+)
 _LONG_LINE = MalformedRequest(f"the line is longer than {MAX_BODY} bytes")
 
 

@@ -22,6 +22,7 @@ from stack.settings import ROOT
 from tests.concurrent_calls import concurrent_calls
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
 from tests.e2e.walk import OF_MODELS, walk
+from tests.gateway.examples import examples
 
 DEMO_SECONDS = 1800
 # How long a service may take to serve a model after its promotion.
@@ -160,6 +161,17 @@ def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_r
             assert admin.post(f"/models/{model}:rollback", json=rollback).raise_for_status().json()["version"] == str(first.version)
             assert ask() == str(first.version)
     assert set(versions) == {str(first.version), second}
+
+
+def test_the_examples_of_all_reads_work(stack: Stack) -> None:
+    # The demo cannot know beforehand which ids its users and jobs get.
+    unknown = ("/users/{id}", "/jobs/{id}")
+    with signed_in(stack, "ADMIN") as admin:
+        for example in filter(lambda each: each.is_read, examples(admin.get("/openapi.json").json())):
+            headers = {"content-type": example.content_type} if example.content_type else {}
+            with admin.stream(example.http_method, f"/v1{example.target}", content=example.body, headers=headers) as response:
+                first = next(response.iter_lines(), "")
+                assert response.status_code == (404 if example.path.startswith(unknown) else 200), (example, first)
 
 
 @pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])

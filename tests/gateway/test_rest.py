@@ -214,6 +214,22 @@ def test_grpcs_own_errors_are_replaced_by_ours(client: httpx.Client, code: str, 
     assert "10.0.0.7" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "metadata"),
+    [
+        ("GET", "/nowhere", {"path": "/nowhere"}),
+        ("GET", f"/{'a' * 5000}", {"path": f"/{'a' * 199}"}),
+        ("DELETE", "/kinds/week", {"method": "DELETE"}),
+        ("GET", "/everything/a?small=x", {"field": "small"}),
+        ("GET", "/errors/BARE_UNAVAILABLE", {"service": "catalog"}),
+    ],
+)
+def test_what_an_error_says_is_in_its_metadata(client: httpx.Client, method: str, path: str, metadata: dict[str, str]) -> None:
+    status = client.request(method, path).json()
+    assert status["details"][0]["metadata"] == metadata
+    assert all(value in status["message"] for value in metadata.values())
+
+
 def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:
     for path in ("/no", "/nowhere", "/everything/a/b", "/everything/", "/everything//watch"):
         assert error_of(client.get(path)) == (404, "PATH_NOT_FOUND"), path
