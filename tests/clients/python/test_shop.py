@@ -182,6 +182,15 @@ def test_pages_are_followed_as_far_as_asked(staff: CommandLine) -> None:
     assert len(staff.run("products", "list", "--limit", "2", "--page-size", "1", "-o", "json").json["products"]) == 2
 
 
+def test_a_long_list_of_ids_is_no_problem(staff: CommandLine) -> None:
+    """It would be a URL of 15 kB, so that the call is made with a body."""
+    staff.run("products", "import", "-", text=PRODUCTS)
+    excluded = [word for number in range(490) for word in ("--exclude-ids", f"a-very-long-id-{number}")]
+    listed = staff.run("recommendations", "list", *excluded, "--exclude-ids", "85123A", "--limit", "2", "-o", "ndjson").lines
+    assert len(listed) == 2
+    assert "85123A" not in [each["product"]["id"] for each in listed]
+
+
 def test_a_narrow_terminal_gets_fewer_columns(staff: CommandLine) -> None:
     staff.run("products", "import", "-", text=PRODUCTS)
     staff.set_environment({"COLUMNS": "40"})
@@ -251,7 +260,8 @@ def test_a_wheel_in_an_empty_environment_walks_through_the_services(stack: Stack
     assert steps["import"] == {"row_count": 3, "failed_count": 0}
     assert steps["products"]["ids"] == ["conformance-1", "conformance-2", "conformance-3"]
     assert steps["recommendations"] == {"count": 3}
-    assert steps["forecast"]["code"] == "UNAVAILABLE"
+    # Without sales there is nothing to forecast from.
+    assert steps["forecast"] == {"code": "UNAVAILABLE", "reason": "NO_MODEL", "fields": []}
     assert steps["job"] == {"submitted_once": True, "cancelled": True, "ended": True}
     assert (steps["error"]["code"], steps["error"]["reason"]) == ("NOT_FOUND", "PRODUCT_NOT_FOUND")
     assert steps["invalid"] == {"code": "INVALID_ARGUMENT", "reason": "INVALID_REQUEST", "fields": ["id"]}

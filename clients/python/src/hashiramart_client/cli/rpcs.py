@@ -85,7 +85,7 @@ class Rpc:
     def name(self) -> str:
         """The method's name without what the group says already: `ListProducts` of `products` is `list`."""
         words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*", self.method.name)]
-        said = {self.group, self.group.removesuffix("s"), re.sub("ies$", "y", self.group)}
+        said = {form for word in re.split("[-_]", self.group) for form in (word, word.removesuffix("s"), re.sub("ies$", "y", word))}
         return "-".join([word for word in words if word not in said] or words)
 
     @property
