@@ -4,10 +4,13 @@ Each runs the same walk through the services, without TLS and with it, and its d
 """
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,16 @@ from tests.e2e.stack import ROOT, Stack, own_stack, running
 pytestmark = [pytest.mark.clients, pytest.mark.engine]
 
 WALK_SECONDS = 180
+# A crate of a user of the library.
+CRATE = """[package]
+name = "first"
+edition = "2024"
+
+[dependencies]
+hashiramart = {{ path = "{folder}" }}
+tokio = {{ version = "1", features = ["macros", "rt"] }}
+tonic = {{ version = "0.14", default-features = false, features = ["channel"] }}
+"""
 # The first walk may come before the recommender has received the products.
 READY_SECONDS = 60
 Document = dict[str, Any]
@@ -37,18 +50,52 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="module", params=["plaintext", "tls"])
-def variables(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a client's program: for the services, and for replicas of them that speak TLS."""
-    if request.param == "plaintext":
-        yield client_environment(stack_addresses(stack))
-    else:
-        with tls_mesh(stack, tmp_path_factory.mktemp("tls")) as (addresses, tls):
-            yield client_environment(addresses, tls)
+@dataclass(frozen=True)
+class Mesh:
+    """Services as a client sees them."""
+
+    variables: Mapping[str, str]
+    """The environment of a client's program."""
+    reference: Document
+    """The document of Python's walk."""
 
 
 @pytest.fixture(scope="module")
-def reference(variables: dict[str, str]) -> Document:
+def plaintext(stack: Stack) -> Mesh:
+    """The services of the stack."""
+    variables = client_environment(stack_addresses(stack))
+    return Mesh(variables, reference(variables))
+
+
+@pytest.fixture(scope="module")
+def tls(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """Replicas of them that speak TLS."""
+    with tls_mesh(stack, tmp_path_factory.mktemp("tls")) as (addresses, files):
+        variables = client_environment(addresses, files)
+        yield Mesh(variables, reference(variables))
+
+
+@pytest.fixture(params=["plaintext", "tls"])
+def mesh(request: pytest.FixtureRequest) -> Mesh:
+    """Both in turn; each is started once."""
+    mesh: Mesh = request.getfixturevalue(request.param)
+    return mesh
+
+
+@pytest.fixture(scope="module", params=CLIENTS, ids=[client.language for client in CLIENTS])
+def client(request: pytest.FixtureRequest) -> Client:
+    """The client of a language, built of the code that git has, if its toolchain is on this machine."""
+    client: Client = request.param
+    if problem := client.problem():
+        pytest.skip(problem)
+    client.install_plugins()
+    if not client.committed:
+        client.refresh()
+    client.compile()
+    return client
+
+
+def reference(variables: Mapping[str, str]) -> Document:
     """The document of Python's walk, once there are recommendations."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
@@ -58,44 +105,77 @@ def reference(variables: dict[str, str]) -> Document:
         time.sleep(0.5)
 
 
-@pytest.fixture(scope="module", params=CLIENTS, ids=[client.language for client in CLIENTS])
-def client(request: pytest.FixtureRequest) -> Client:
-    """The client of a language with its generators, if they can be had on this machine."""
-    client: Client = request.param
-    if problem := client.problem():
-        pytest.skip(problem)
-    client.install_plugins()
-    return client
+def documented(language: str, address: str) -> str:
+    """The program of docs/grpc.md in a language, with another address of the catalog."""
+    text = (ROOT / "docs" / "grpc.md").read_text()
+    [program] = re.findall(rf"```{language.lower()}\n(.*?)```", text, re.DOTALL)
+    return str(program).replace("127.0.0.1:50052", address)
 
 
-def walk(command: list[str], folder: Path, variables: Mapping[str, str]) -> Document:
-    """The document that a client's program prints."""
+def first_call(client: Client, place: Path, address: str) -> tuple[str, ...]:
+    """Writes a language's program of docs/grpc.md; returns the command that runs it in the client's folder."""
+    program = documented(client.language, address)
+    match client.language:
+        case "Go":
+            (place / "main.go").write_text(program)
+            return ("go", "run", str(place / "main.go"))
+        case "Java":
+            (place / "First.java").write_text(program)
+            return ("java", "-cp", "target/classes:target/lib/*", str(place / "First.java"))
+        case "Rust":
+            (place / "src").mkdir()
+            (place / "src" / "main.rs").write_text(program)
+            (place / "Cargo.toml").write_text(CRATE.format(folder=client.folder))
+            shutil.copy(client.folder / "Cargo.lock", place)
+            return ("cargo", "run", "--quiet", "--offline", "--manifest-path", str(place / "Cargo.toml"))
+        case "TypeScript":
+            # A package may import itself by its name.
+            (client.folder / "dist" / "first.js").write_text(program)
+            return ("node", "dist/first.js")
+    raise ValueError(client.language)
+
+
+def output(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> str:
+    """What a client's program prints."""
     process = subprocess.run(
         command, check=False, cwd=folder, env={**environment(), **variables}, capture_output=True, text=True, timeout=WALK_SECONDS
     )
     assert process.returncode == 0, process.stderr
-    document: Document = json.loads(process.stdout)
+    return process.stdout
+
+
+def walk(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Document:
+    """The document that a client's walk prints."""
+    document: Document = json.loads(output(command, folder, variables))
     return document
 
 
-def test_the_walk_of_python_reaches_everything(reference: Document) -> None:
-    assert reference["import"] == {"row_count": 3, "failed_count": 0}
-    assert reference["products"] == {"ids": ["conformance-1", "conformance-2", "conformance-3"]}
-    assert (reference["recommendations"], reference["forecast"]) == ({"count": 3}, {"days": 7})
-    assert reference["job"] == {"submitted_once": True, "cancelled": True, "ended": True}
-    assert (reference["error"]["code"], reference["error"]["reason"]) == ("NOT_FOUND", "PRODUCT_NOT_FOUND")
-    assert (reference["invalid"]["reason"], reference["invalid"]["fields"]) == ("INVALID_REQUEST", ["id"])
-    assert reference["deadline"]["code"] == "DEADLINE_EXCEEDED"
+def test_the_walk_of_python_reaches_everything(mesh: Mesh) -> None:
+    document = mesh.reference
+    assert document["import"] == {"row_count": 3, "failed_count": 0}
+    assert document["products"] == {"ids": ["conformance-1", "conformance-2", "conformance-3"]}
+    assert (document["recommendations"], document["forecast"]) == ({"count": 3}, {"days": 7})
+    assert document["job"] == {"submitted_once": True, "cancelled": True, "ended": True}
+    assert (document["error"]["code"], document["error"]["reason"]) == ("NOT_FOUND", "PRODUCT_NOT_FOUND")
+    assert (document["invalid"]["reason"], document["invalid"]["fields"]) == ("INVALID_REQUEST", ["id"])
+    assert document["deadline"]["code"] == "DEADLINE_EXCEEDED"
 
 
 def test_the_generated_code_is_that_of_the_contracts(client: Client, tmp_path: Path) -> None:
     fresh = client.generate(tmp_path / "first")
     assert same_files(fresh, client.generate(tmp_path / "second"))
-    if client.committed:
-        assert same_files(fresh, client.generated), f"{client.generated} is stale: run `make clients`"
+    assert same_files(fresh, client.generated), f"{client.generated} is stale: run `make clients`"
 
 
-def test_each_language_walks_as_python_does(client: Client, variables: dict[str, str], reference: Document) -> None:
-    client.refresh()
-    client.compile()
-    assert walk(list(client.example), client.folder, variables) == reference
+def test_each_language_walks_as_python_does(client: Client, mesh: Mesh) -> None:
+    assert walk(client.example, client.folder, mesh.variables) == mesh.reference
+
+
+def test_pythons_first_call_of_the_documentation(plaintext: Mesh) -> None:
+    program = documented("Python", plaintext.variables["HASHIRAMART_CATALOG"])
+    assert output((sys.executable, "-c", program), ROOT, {}).startswith("Conformance ")
+
+
+def test_the_first_calls_of_the_documentation(client: Client, plaintext: Mesh, tmp_path: Path) -> None:
+    command = first_call(client, tmp_path, plaintext.variables["HASHIRAMART_CATALOG"])
+    assert output(command, client.folder, {}).startswith("Conformance ")
