@@ -13,6 +13,7 @@ MODEL ?= recommender
 BACKUP ?= hashiramart-backup.tar.gz
 # Values reach the commands through the environment, as they were typed: no quote, blank or dollar sign in them is the shell's.
 export SALES_FILE = $(value FILE)
+export SALES_MAPPING = $(value MAPPING)
 export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
@@ -44,8 +45,8 @@ logs: setup ## follow the logs; S=catalog follows one alone
 admin: setup ## create an admin: make admin EMAIL=boss@example.com, then type a password
 	@$(BIN)/python -m stack run auth $(BIN)/python -m services.auth.admin create-admin --email "$$ACCOUNT_EMAIL"
 
-land: setup ## put raw sales into HDFS: the demo's, or FILE=sales.csv
-	@$(BIN)/python -m stack land "$$SALES_FILE"
+land: setup ## put raw sales into HDFS: the demo's, or FILE=sales.csv MAPPING=shop.yaml
+	@$(BIN)/python -m stack land "$$SALES_FILE" $${SALES_MAPPING:+"$$SALES_MAPPING"}
 
 etl: setup ## clean the raw data on YARN and show progress: make etl EMAIL=boss@example.com, then type the password
 	@$(BIN)/python -m stack run jobs $(BIN)/python -m services.jobs.terminal --email "$$ACCOUNT_EMAIL"
@@ -110,13 +111,13 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
-bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine
 clients: setup ## generate and build the clients in Go, Java, Rust and TypeScript; says which it skipped and why
 	@$(BIN)/python -m clients.build
 
 test-clients: setup ## test that the client of each language does the same, without TLS and with it
 	@$(BIN)/pytest --verbose --tb short -rs -m clients tests/clients/test_conformance.py
 
+bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine
 	@$(BIN)/python -m benchmarks
 
 env: ## write settings and secrets for the containers (docs/compose.md): compose/.env, compose/secrets

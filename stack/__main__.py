@@ -5,7 +5,7 @@ python -m stack down                      stops all processes
 python -m stack status                    prints the state of each process
 python -m stack logs [process ...]        follows the logs
 python -m stack demo                      starts all processes, and fills the shop with demo data, models and users
-python -m stack land <file>               lands a file of raw sales in HDFS
+python -m stack land <file> [mapping]     lands a file of raw sales in HDFS
 python -m stack run <process> <command>   runs a command with the settings and secrets of a process
 python -m stack train <command>           runs a command of the training pipeline, such as `dvc repro`
 python -m stack install                   installs the programs of all engines
@@ -49,8 +49,9 @@ def main(arguments: list[str]) -> None:
             control.status(processes(settings), supervisor)
         case ["logs", *names]:
             control.logs(supervisor, names)
-        case ["land", file]:
-            control.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file])
+        case ["land", file, *mapping] if len(mapping) < 2:
+            options = ["--mapping", *mapping] if mapping else []
+            control.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file, *options])
         case ["run", name, *command] if command:
             control.run(processes(settings), name, command)
         case ["train", *command] if command:

@@ -49,6 +49,8 @@ class Settings(BaseSettings, frozen=True, env_ignore_empty=True, use_attribute_d
 
     demo_file: Path = ROOT / "datasets" / "online_retail_ii.csv.gz"
     """The raw sales for the demo."""
+    demo_mapping: Path | None = None
+    """The mapping file for the demo's raw sales; without one, columns and rules are found by a look at the file."""
 
     postgres_port: int = 54320
     """PostgreSQL."""

@@ -14,9 +14,13 @@ PAGES = {
 }
 
 
-async def show(demo: DemoContext) -> None:
-    """Prints recommendations, a forecast, the web pages and the accounts."""
-    await _show_recommendations(demo)
+async def show(demo: DemoContext, personal: bool) -> None:
+    """Prints recommendations, a forecast, the web pages and the accounts.
+
+    personal: whether the sales name customers, so that there are recommendations
+    """
+    if personal:
+        await _show_recommendations(demo)
     await _show_forecast(demo)
     print("\nWeb pages:")
     for address, title in _pages(demo):
