@@ -1,5 +1,6 @@
 """What every service but auth itself needs of auth: verified callers, tokens of its own, and a place for audit events."""
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -7,7 +8,11 @@ from hashiramart.auth.v1 import auth_pb2
 from mesh import channel
 from mesh.audit import AuditTrail, remote_keeper
 from mesh.identity import RemoteKeys, ServiceToken, TokenVerifier
+from mesh.periodic import run_periodically
+from mesh.revocations import RemoteRevocations
 from mesh.settings import MeshSettings
+
+_REVOCATION_SECONDS = 2
 
 
 class AuthClient:
@@ -23,7 +28,8 @@ class AuthClient:
         self.proof = ServiceToken(self._anonymous, name, secret).proof
         """The metadata of the service's own calls."""
         self._own = channel.connect(settings.auth_address, service, settings, self.proof)
-        self.verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, RemoteKeys(self._anonymous))
+        self._revocations = RemoteRevocations(self._own)
+        self.verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, RemoteKeys(self._anonymous), self._revocations)
         """Verifies the tokens of callers."""
         self.trail = AuditTrail(remote_keeper(self._own))
         """Takes the audit events of the service's calls, while `run` runs."""
@@ -36,5 +42,7 @@ class AuthClient:
         await self._anonymous.close()
 
     async def run(self) -> None:
-        """Hands audit events over until cancelled."""
-        await self.trail.run()
+        """Hands audit events over and reads revocations until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.trail.run())
+            group.create_task(run_periodically(self._revocations.read, _REVOCATION_SECONDS))

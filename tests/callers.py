@@ -21,13 +21,13 @@ class Issuer:
     async def key(self, kid: str) -> EllipticCurvePublicKey | None:
         return self._private.public_key() if kid == self._id else None
 
-    def token(self, role: Role, subject: str, customer_number: str = "") -> str:
+    def token(self, role: Role, subject: str, customer_number: str = "", lifetime_seconds: int = 900) -> str:
         now = int(time.time())
         claims = {
             "iss": self._settings.jwt_issuer,
             "aud": self._settings.jwt_audience,
             "iat": now,
-            "exp": now + 900,
+            "exp": now + lifetime_seconds,
             "jti": str(uuid.uuid4()),
         }
         if customer_number:

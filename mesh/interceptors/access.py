@@ -1,5 +1,8 @@
 """Access to methods: who calls, and whether the contract lets them."""
 
+import asyncio
+from collections.abc import Awaitable
+
 from google.protobuf.descriptor import MethodDescriptor
 
 from hashiramart.access.v1 import access_pb2
@@ -7,6 +10,9 @@ from mesh import identity
 from mesh.errors import PermissionDenied, Unauthenticated, Unavailable
 from mesh.identity import ANONYMOUS, Caller, Role, TokenVerifier
 from mesh.interceptors.handler import Answer, Body, Context, Handler, Metadata
+
+# How soon a stream ends whose caller's token is no longer valid.
+_CHECK_SECONDS = 1
 
 _STAFF = frozenset({Role.STAFF, Role.ADMIN})
 _ALLOWED: dict[int, frozenset[Role]] = {
@@ -40,9 +46,38 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
             if caller is ANONYMOUS:
                 raise Unauthenticated("TOKEN_MISSING", "this call needs an access token")
             raise PermissionDenied("ROLE_NOT_ALLOWED", "the role '{role}' may not call {method}", role=caller.role, method=method.name)
-        return await handler(body, context, metadata)
+        answer = handler(body, context, metadata)
+        return await (_while_valid(answer, caller, verifier) if method.server_streaming else answer)
 
     return public if Role.ANONYMOUS in allowed else check_access
+
+
+async def _while_valid(stream: Awaitable[Answer], caller: Caller, verifier: TokenVerifier) -> Answer:
+    """Awaits a response stream to its end. Raises `Unauthenticated` when the caller's token expires or is revoked."""
+    task, refusal = asyncio.current_task(), None
+    if task is None:
+        raise RuntimeError("a stream runs in a task")
+
+    async def end_when_invalid() -> None:
+        nonlocal refusal
+        while refusal is None:
+            await asyncio.sleep(_CHECK_SECONDS)
+            try:
+                verifier.check(caller)
+            except Unauthenticated as error:
+                refusal = error
+                task.cancel()
+
+    checks = asyncio.create_task(end_when_invalid())
+    try:
+        return await stream
+    except asyncio.CancelledError:
+        if refusal is None:
+            raise
+        task.uncancel()
+        raise refusal from None
+    finally:
+        checks.cancel()
 
 
 async def _caller(context: Context, metadata: Metadata, verifier: TokenVerifier) -> Caller:

@@ -15,6 +15,7 @@ from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
+from mesh.revocations import RevokedTokens
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from services.auth.accounts import Accounts
@@ -26,6 +27,7 @@ from services.auth.passwords import Passwords
 from services.auth.repository.attempts import AttemptRepository
 from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.forgettings import ForgettingRepository
+from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.signing_keys import SigningKeyRepository
 from services.auth.repository.users import UserRepository
@@ -35,6 +37,7 @@ from services.auth.tokens import TokenIssuer
 
 _FORGET_SECONDS = 2
 _HOUSEKEEPING_SECONDS = 60
+_REVOCATION_SECONDS = 1
 
 
 async def main() -> None:
@@ -45,10 +48,12 @@ async def main() -> None:
         issuer = TokenIssuer(mesh.jwt_issuer, mesh.jwt_audience, keys)
         sign_ins = SignInRepository(postgres, settings.sign_in_idle, settings.sign_in_lifetime)
         users, attempts = UserRepository(postgres), AttemptRepository(postgres)
+        revoked = RevokedTokens()
+        verifier, revocations = TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys, revoked), RevocationRepository(postgres, revoked)
         audit_events = AuditEventRepository(postgres)
         trail = AuditTrail(audit_events.record)
-        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events)
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys), [postgres.ping], trail)
+        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations)
+        server = Server(settings.listen, mesh, verifier, [postgres.ping], trail)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
         with suppress(Unavailable):
@@ -57,6 +62,8 @@ async def main() -> None:
             await serve(
                 server,
                 trail.run(),
+                run_periodically(revocations.read, _REVOCATION_SECONDS),
+                run_periodically(revocations.delete_expired, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(audit_events.delete_expired, settings.audit_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(DeletedUsers(ForgettingRepository(postgres), recommender).forget, _FORGET_SECONDS),
                 run_periodically(keys.replenish, _HOUSEKEEPING_SECONDS),
@@ -75,6 +82,7 @@ def _servicer(
     keys: SigningKeys,
     issuer: TokenIssuer,
     audit_events: AuditEventRepository,
+    revocations: RevocationRepository,
 ) -> AuthServicer:
     secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
@@ -89,6 +97,7 @@ def _servicer(
         mesh.trusted_proxies,
         secret,
         audit_events,
+        revocations,
     )
 
 

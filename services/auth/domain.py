@@ -40,6 +40,11 @@ class User:
         return self.role is Role.ADMIN and not self.disabled
 
     @property
+    def claims(self) -> tuple[object, ...]:
+        """What access tokens say of the user, and whether there are any: tokens issued before a change of it are revoked."""
+        return self.role, self.customer_number, self.disabled
+
+    @property
     def etag(self) -> str:
         """Identifies this version of the user."""
         return str(self.version)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -46,25 +47,26 @@ class Grants:
 
     async def exchange_password(self, email: str, password: str, client: Client) -> IssuedTokens:
         """Signs a user in. Raises `InvalidGrant`, `TooManySignIns` or `ResourceExhausted`."""
+        begin = time.time()
         user = await self._credentials.verify(email, password, client.address)
         token = RefreshToken.new()
         if user is None or not await self._sign_ins.begin(user, token, client):
             raise InvalidGrant
         _log.info("signed in", user_id=str(user.id))
-        return await self._issue(user, token)
+        return await self._issue(user, token, begin)
 
     async def exchange_refresh_token(self, text: str) -> IssuedTokens:
         """Continues a sign-in. A refresh token that is spent or expired ends it instead, and raises `InvalidGrant`."""
         spent = RefreshToken.parse(text)
         if spent is None:
             raise InvalidGrant
-        fresh = spent.next()
+        begin, fresh = time.time(), spent.next()
         user = await self._sign_ins.exchange(spent, fresh)
         if user is None:
             if owner_id := await self._sign_ins.end(spent):
                 _log.warning("sign-in ended by an expired or spent refresh token", user_id=str(owner_id))
             raise InvalidGrant
-        return await self._issue(user, fresh)
+        return await self._issue(user, fresh, begin)
 
     async def exchange_client_credentials(self, name: str, secret: str) -> IssuedTokens:
         """Authenticates a service. Raises `Unauthenticated`."""
@@ -78,8 +80,9 @@ class Grants:
         if token := RefreshToken.parse(text):
             await self._sign_ins.end(token)
 
-    async def _issue(self, user: User, token: RefreshToken) -> IssuedTokens:
-        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id), user.role, token.text)
+    async def _issue(self, user: User, token: RefreshToken, begin: float) -> IssuedTokens:
+        """begin: a time before the user was read, so that a change since then revokes the token"""
+        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id, begin), user.role, token.text)
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from mesh.errors import Aborted, FieldViolation, InvalidArgument, NotFound, Perm
 from mesh.field_masks import check_fixed_fields
 from mesh.idempotency import idempotent_request
 from mesh.paging import PageTokens, Place, page_size
+from mesh.timestamps import timestamp
 from services.auth.accounts import Accounts
 from services.auth.client_addresses import ClientAddresses
 from services.auth.domain import MAX_USER_AGENT, CallerGone, Client, User
@@ -34,6 +35,7 @@ from services.auth.messages import (
     user_message,
 )
 from services.auth.repository.audit_events import AuditEventRepository
+from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.users import UserRepository
 from services.auth.tokens import sign_in_id
 
@@ -55,6 +57,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         trusted_proxies: Networks,
         secret: bytes,
         audit_events: AuditEventRepository,
+        revocations: RevocationRepository,
     ) -> None:
         """secret: with which requests are digested, as some have passwords"""
         self._grants = grants
@@ -66,6 +69,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._client_addresses = ClientAddresses()
         self._secret = secret
         self._audit_events = audit_events
+        self._revocations = revocations
 
     async def IssueToken(self, request: auth_pb2.IssueTokenRequest, context: Context) -> auth_pb2.Token:
         match request.grant_type:
@@ -159,6 +163,12 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         if len(events) > size:
             last = events[size - 1]
             response.next_page_token = self._page_tokens.write(request, (last["event_time"], str(last["id"])))
+        return response
+
+    async def GetRevocations(self, request: auth_pb2.GetRevocationsRequest, context: Context) -> auth_pb2.Revocations:
+        response = auth_pb2.Revocations()
+        for subject, time in await self._revocations.list():
+            response.revocations.add(subject=subject, not_before_time=timestamp(time))
         return response
 
     async def RecordAuditEvents(self, request: auth_pb2.RecordAuditEventsRequest, context: Context) -> Empty:

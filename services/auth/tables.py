@@ -86,6 +86,15 @@ signing_keys = Table(
     Column("retire_time", DateTime(timezone=True)),
 )
 
+# Access tokens that are no longer valid, by user or sign-in, until the last of them would have expired.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("not_before_time", DateTime(timezone=True), nullable=False),
+    Index("revocations_by_time", "not_before_time"),
+)
+
 # Calls that changed something or were refused, of all services.
 audit_events = Table(
     "audit_events",

@@ -10,6 +10,7 @@ from mesh.client_address import ClientAddress, counted_network
 from mesh.database import Database
 from services.auth.domain import Client, User
 from services.auth.refresh_tokens import RefreshToken
+from services.auth.repository.revocations import end_sign_ins
 from services.auth.repository.users import USER_COLUMNS, user_from_row
 from services.auth.tables import sign_ins, users
 
@@ -58,13 +59,13 @@ _EXCESS = (
     .offset(MAX_SIGN_INS)
     .with_for_update(skip_locked=True)
 )
-_END_EXCESS = delete(sign_ins).where(sign_ins.c.id.in_(_EXCESS))
+_END_EXCESS = delete(sign_ins).where(sign_ins.c.id.in_(_EXCESS)).returning(sign_ins.c.id, sign_ins.c.user_id)
 _HAS_NETWORK = select(
     exists().where(
         sign_ins.c.user_id == bindparam("user_id"), sign_ins.c.network == bindparam("network"), sign_ins.c.expire_time > func.now()
     )
 )
-_END = delete(sign_ins).where(sign_ins.c.id == bindparam("id")).returning(sign_ins.c.user_id)
+_END = delete(sign_ins).where(sign_ins.c.id == bindparam("id")).returning(sign_ins.c.id, sign_ins.c.user_id)
 _DELETE_EXPIRED = delete(sign_ins).where(sign_ins.c.expire_time < func.now())
 
 
@@ -98,7 +99,7 @@ class SignInRepository:
                 idle=self._idle,
                 lifetime=self._lifetime,
             )
-            await transaction.execute(_END_EXCESS, user_id=user.id)
+            await end_sign_ins(transaction, _END_EXCESS, user_id=user.id)
         return row is not None
 
     async def has_network(self, user_id: UUID, address: ClientAddress) -> bool:
@@ -115,8 +116,8 @@ class SignInRepository:
 
     async def end(self, token: RefreshToken) -> UUID | None:
         """Ends the sign-in of a token, spent or not. Returns the user's id, or None if there was no such sign-in."""
-        user_id: UUID | None = await self._database.fetch_value(_END, id=token.sign_in_id)
-        return user_id
+        async with self._database.begin() as transaction:
+            return next(iter(await end_sign_ins(transaction, _END, id=token.sign_in_id)), None)
 
     async def delete_expired(self) -> None:
         """Deletes expired sign-ins."""

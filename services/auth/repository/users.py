@@ -14,6 +14,7 @@ from mesh.errors import NotFound
 from mesh.idempotency import IdempotentRequest
 from mesh.identity import Role
 from services.auth.domain import CustomerNumberTaken, EmailTaken, LastAdmin, User, comparison_key
+from services.auth.repository.revocations import end_sign_ins, revoke
 from services.auth.tables import forgettings, requests, sign_ins, users
 
 USER_COLUMNS = [column for column in users.c if column.name not in ("email_key", "search_text")]
@@ -51,8 +52,9 @@ _ANOTHER_ADMIN = select(
 )
 
 _OF_USER = sign_ins.c.user_id == bindparam("user_id")
-_END_SIGN_INS = delete(sign_ins).where(_OF_USER)
-_END_OTHER_SIGN_INS = delete(sign_ins).where(_OF_USER, sign_ins.c.id != bindparam("current"))
+_ENDED = (sign_ins.c.id, sign_ins.c.user_id)
+_END_SIGN_INS = delete(sign_ins).where(_OF_USER).returning(*_ENDED)
+_END_OTHER_SIGN_INS = delete(sign_ins).where(_OF_USER, sign_ins.c.id != bindparam("current")).returning(*_ENDED)
 
 
 class UserRepository:
@@ -130,10 +132,12 @@ class UserRepository:
             if user.is_active_admin and not updated.is_active_admin:
                 await _require_another_admin(transaction, id)
             saved = await _save(transaction, updated)
+            if updated.claims != user.claims:
+                await revoke(transaction, [id])
             if updated.disabled:
-                await transaction.execute(_END_SIGN_INS, user_id=id)
+                await end_sign_ins(transaction, _END_SIGN_INS, user_id=id)
             elif updated.password_hash != user.password_hash:
-                await transaction.execute(_END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
+                await end_sign_ins(transaction, _END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
             return saved
 
     async def rehash(self, user: User, password_hash: str) -> User:
@@ -152,6 +156,7 @@ class UserRepository:
             if user.is_active_admin:
                 await _require_another_admin(transaction, id)
             await transaction.execute(_DELETE, id=id)
+            await revoke(transaction, [id])
             await transaction.execute(_RECORD_FORGETTING, user_id=id)
 
 

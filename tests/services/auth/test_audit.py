@@ -27,8 +27,8 @@ def root(admin: Person) -> Metadata:
 def events(grpc_stub: AuthServiceStub, root: Metadata) -> Events:
     """Lists events once there are some: `events(rpc="IssueToken", code="OK")`."""
 
-    def events(rpc: str = "", **filters: str) -> list[auth_pb2.AuditEvent]:
-        request = auth_pb2.ListAuditEventsRequest(rpc=f"{SERVICE}.{rpc}" if rpc else "", **filters)
+    def events(rpc: str = "", subject: str = "", resource: str = "") -> list[auth_pb2.AuditEvent]:
+        request = auth_pb2.ListAuditEventsRequest(rpc=f"{SERVICE}.{rpc}" if rpc else "", subject=subject, resource=resource)
         eventually(lambda: bool(grpc_stub.ListAuditEvents(request, metadata=root).events))
         return list(grpc_stub.ListAuditEvents(request, metadata=root).events)
 

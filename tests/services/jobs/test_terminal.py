@@ -30,7 +30,8 @@ def environment(postgres: Postgres, database_url: str, tmp_path_factory: pytest.
         command = [sys.executable, "-m", "services.auth.admin", "create-admin", "--email", EMAIL]
         subprocess.run(command, env=os.environ | auth.environment, input=PASSWORD, text=True, check=True, capture_output=True)
         port = free_port()
-        settings = {"JOBS_LISTEN": f"127.0.0.1:{port}", "JOBS_DATABASE_URL": database_url, "JOBS_SECRET": secrets.token_urlsafe(32), "JOBS_SERVICE_SECRET": secrets.token_urlsafe(32)}
+        own_secrets = {name: secrets.token_urlsafe(32) for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
+        settings = {"JOBS_LISTEN": f"127.0.0.1:{port}", "JOBS_DATABASE_URL": database_url, **own_secrets}
         environment = os.environ | settings | {"MESH_AUTH_ADDRESS": auth.address}
         with (folder / "jobs.log").open("wb") as log:
             service = subprocess.Popen([sys.executable, "-m", "services.jobs"], env=environment, stdout=log, stderr=log)

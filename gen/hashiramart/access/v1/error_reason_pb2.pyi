@@ -64,6 +64,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
     DATABASE_BUSY: _ErrorReason.ValueType  # 20
     """UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry."""
+    TOKEN_REVOKED: _ErrorReason.ValueType  # 21
+    """UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
+    deleted. Get a new one with the refresh token, or sign in.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, as a stable name for programs.
@@ -114,4 +118,8 @@ UNSUPPORTED_CURRENCY: ErrorReason.ValueType  # 19
 """INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
 DATABASE_BUSY: ErrorReason.ValueType  # 20
 """UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry."""
+TOKEN_REVOKED: ErrorReason.ValueType  # 21
+"""UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
+deleted. Get a new one with the refresh token, or sign in.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

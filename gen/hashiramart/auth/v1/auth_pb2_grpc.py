@@ -30,9 +30,10 @@ class AuthServiceStub:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     def __init__(self, channel):
@@ -96,6 +97,11 @@ class AuthServiceStub:
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.GetRevocations = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/GetRevocations',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.GetRevocationsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.Revocations.FromString,
+                _registered_method=True)
         self.RecordAuditEvents = channel.unary_unary(
                 '/hashiramart.auth.v1.AuthService/RecordAuditEvents',
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RecordAuditEventsRequest.SerializeToString,
@@ -107,9 +113,10 @@ class AuthServiceServicer:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     def IssueToken(self, request, context):
@@ -134,7 +141,7 @@ class AuthServiceServicer:
     def RevokeToken(self, request, context):
         """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-        An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+        An unknown token is not an error. Access tokens of the sign-in are revoked as well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,6 +229,15 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRevocations(self, request, context):
+        """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+        Not bound to REST: it is for services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordAuditEvents(self, request, context):
         """Records the audit events of a service. Recording an event again changes nothing.
 
@@ -289,6 +305,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsResponse.SerializeToString,
             ),
+            'GetRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevocations,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.GetRevocationsRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.Revocations.SerializeToString,
+            ),
             'RecordAuditEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordAuditEvents,
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RecordAuditEventsRequest.FromString,
@@ -306,9 +327,10 @@ class AuthService:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     @staticmethod
@@ -598,6 +620,33 @@ class AuthService:
             '/hashiramart.auth.v1.AuthService/ListAuditEvents',
             hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsRequest.SerializeToString,
             hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/GetRevocations',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.GetRevocationsRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.Revocations.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,9 +31,10 @@ class AuthServiceStub:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     @_typing.overload
@@ -58,7 +59,7 @@ class AuthServiceStub:
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]
     """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-    An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+    An unknown token is not an error. Access tokens of the sign-in are revoked as well.
     """
     ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSigningKeysRequest, _auth_pb2.ListSigningKeysResponse]
     """Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
@@ -103,6 +104,11 @@ class AuthServiceStub:
 
     An event is here some seconds after its call, and for the time of a setting, a year by default.
     """
+    GetRevocations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetRevocationsRequest, _auth_pb2.Revocations]
+    """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+    Not bound to REST: it is for services.
+    """
     RecordAuditEvents: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RecordAuditEventsRequest, _empty_pb2.Empty]
     """Records the audit events of a service. Recording an event again changes nothing.
 
@@ -114,9 +120,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -138,7 +145,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-    An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+    An unknown token is not an error. Access tokens of the sign-in are revoked as well.
     """
     ListSigningKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSigningKeysRequest, _auth_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
     """Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
@@ -183,6 +190,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     An event is here some seconds after its call, and for the time of a setting, a year by default.
     """
+    GetRevocations: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetRevocationsRequest, _auth_pb2.Revocations]  # type: ignore[assignment]
+    """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+    Not bound to REST: it is for services.
+    """
     RecordAuditEvents: _aio.UnaryUnaryMultiCallable[_auth_pb2.RecordAuditEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Records the audit events of a service. Recording an event again changes nothing.
 
@@ -193,9 +205,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     @_abc_1.abstractmethod
@@ -227,7 +240,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-        An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+        An unknown token is not an error. Access tokens of the sign-in are revoked as well.
         """
 
     @_abc_1.abstractmethod
@@ -325,6 +338,17 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
 
         An event is here some seconds after its call, and for the time of a setting, a year by default.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevocations(
+        self,
+        request: _auth_pb2.GetRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.Revocations, _abc.Awaitable[_auth_pb2.Revocations]]:
+        """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+        Not bound to REST: it is for services.
         """
 
     @_abc_1.abstractmethod
