@@ -45,6 +45,23 @@ _incoming = (
 _numbered = select(cast(bindparam("before"), BigInteger) + _incoming.c.position, *(_incoming.c[field] for field in Event._fields))
 _RECORD = insert(events).from_select(["number", *Event._fields], _numbered).on_conflict_do_nothing(index_elements=["user_id", "id"])
 
+_HAS_UNNUMBERED = select(exists().where(forgotten_users.c.number.is_(None)).select_from(forgotten_users))
+_unnumbered = (
+    select(forgotten_users.c.user_id, func.row_number().over().label("position"))
+    .where(forgotten_users.c.number.is_(None))
+    .cte("unnumbered")
+)
+_log = (
+    update(event_log)
+    .values(last_number=event_log.c.last_number + select(func.count()).select_from(_unnumbered).scalar_subquery())
+    .returning(event_log.c.last_number)
+    .cte("log")
+)
+_NUMBER_FORGOTTEN = (
+    update(forgotten_users)
+    .where(forgotten_users.c.user_id == _unnumbered.c.user_id, forgotten_users.c.number.is_(None))
+    .values(number=_log.c.last_number - _unnumbered.c.position + 1)
+)
 _IS_FORGOTTEN = select(exists().where(forgotten_users.c.user_id == bindparam("user_id")))
 _FORGET_USER = insert(forgotten_users).values(user_id=bindparam("user_id"), number=bindparam("number")).on_conflict_do_nothing()
 _DELETE_EVENTS = delete(events).where(events.c.user_id == bindparam("user_id"))
@@ -94,6 +111,8 @@ class EventRepository:
 
     async def page_after(self, number: int, limit: int) -> EventPage:
         """The log after a number, in the order of recording: up to `limit` events, and the users forgotten meanwhile."""
+        if await self._database.fetch_value(_HAS_UNNUMBERED):
+            await self._database.execute(_NUMBER_FORGOTTEN)
         # Entries up to this number are visible; later ones may be committed between the two queries, and belong to the next page.
         last = await self._database.fetch_value(_LAST_NUMBER)
         rows = await self._database.fetch(_EVENTS_BETWEEN, after=number, through=last, limit=limit + 1)

@@ -53,8 +53,8 @@ forgotten_users = Table(
     metadata,
     Column("user_id", Text, nullable=False),
     Column("forget_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    # The position in the event log.
-    Column("number", BigInteger, nullable=False),
+    # The position in the event log. Null if a replica of an older version forgot the user, until the log is read.
+    Column("number", BigInteger),
     PrimaryKeyConstraint("user_id"),
     UniqueConstraint("number", name="forgotten_users_by_number"),
 )

@@ -4,11 +4,13 @@ import time
 import uuid
 from collections.abc import Callable
 
+import asyncpg
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh.identity import Role
+from tests.loops import Loop
 from tests.services.errors import fails_with
 from tests.services.recommender.conftest import Caller
 from tests.services.recommender.shopper import Shopper, event, step
@@ -117,6 +119,19 @@ def test_each_forgotten_user_is_listed_once_among_the_events(caller: Caller, ser
     pages = [([listed.product_id for listed in page.events], [*page.forgotten_user_ids]) for page in (first, second, third)]
     assert pages == [(["tea01", "tea02"], [ann, bob]), (["tea03"], []), ([], [])]
     assert [bool(page.next_page_token) for page in (first, second, third)] == [True, False, False]
+
+
+def test_a_user_whom_a_replica_of_an_older_version_has_forgotten_is_listed_too(loop: Loop, database_url: str, service: Shopper) -> None:
+    start = service.events(page_size=10_000).end_number
+    users = [str(uuid.uuid4()) for _ in range(2)]
+
+    async def forget() -> None:
+        connection = await asyncpg.connect(database_url)
+        await connection.execute("INSERT INTO recommender.forgotten_users (user_id) SELECT unnest($1::text[])", users)
+        await connection.close()
+
+    loop.run(forget())
+    assert sorted(service.events(start).forgotten_user_ids) == sorted(users)
 
 
 def test_only_services_list_events_and_forget_users(caller: Caller) -> None:
