@@ -220,8 +220,8 @@ def minimal_request(binding: Binding) -> Message:
         for name in outer:
             holder = getattr(holder, name)
         field = holder.DESCRIPTOR.fields_by_name[last]
-        assert field.type == FieldDescriptor.TYPE_STRING
-        setattr(holder, last, "recommender" if last == "model" else "7")
+        assert field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM)
+        setattr(holder, last, "7" if field.type == FieldDescriptor.TYPE_STRING else 1)
     return request
 
 
