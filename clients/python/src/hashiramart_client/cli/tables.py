@@ -38,10 +38,10 @@ class Column:
 
     @property
     def importance(self) -> int:
-        """What names a thing comes before what it is, then what belongs to it, then times."""
+        """What names a thing comes before what it is, then what belongs to it, then times and lists."""
         if self.path[-1] in _NAMES:
             return 0
-        if self.field.message_type and self.field.message_type.full_name == _TIMESTAMP:
+        if self.field.message_type and (self.field.message_type.full_name == _TIMESTAMP or self.field.is_repeated):
             return 3
         return 1 if len(self.path) == 1 else 2
 
@@ -69,7 +69,9 @@ def cell(field: FieldDescriptor, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(cell(field, each) for each in value)
+        return ("; " if _is_list_of_messages(field) else ", ").join(cell(field, each) for each in value)
+    if field.message_type and isinstance(value, dict) and _is_list_of_messages(field):
+        return " ".join(text for column in columns(field.message_type) if (text := column.text(value)))
     if field.enum_type:
         names = {name: short for short, name in short_names(field.enum_type).items()}
         short = names.get(value, str(value))
@@ -87,7 +89,8 @@ def print_rows(message: Descriptor, rows: list[dict[str, Any]]) -> None:
     """Prints messages as a table that is as wide as the terminal at most."""
     limit = _width()
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
-    filled = [column for column in columns(message) if any(column.text(row) for row in rows)]
+    lists = [Column((field.name,), field) for field in message.fields if _is_list_of_messages(field)]
+    filled = [column for column in (*columns(message), *lists) if any(column.text(row) for row in rows)]
     names = Counter(column.path[-1] for column in filled)
     titles = {column: column.path[-1] if names[column.path[-1]] == 1 else column.title for column in filled}
     widths = _widths({column: [titles[column], *(column.text(row) for row in rows)] for column in filled}, limit)
@@ -162,10 +165,15 @@ def _lists(message: Descriptor, value: dict[str, Any], outer: str) -> Iterable[t
         inner, kind = value.get(field.name), field.message_type
         if not inner or kind is None or is_map(field) or kind.full_name.startswith(_GOOGLE):
             continue
-        if field.is_repeated:
+        if _is_list_of_messages(field):
             yield outer + field.name, kind, inner
         else:
             yield from _lists(kind, inner, f"{outer}{field.name}.")
+
+
+def _is_list_of_messages(field: FieldDescriptor) -> bool:
+    kind = field.message_type
+    return bool(kind and field.is_repeated and not is_map(field) and not kind.full_name.startswith(_GOOGLE))
 
 
 def _is_number(field: FieldDescriptor) -> bool:
