@@ -21,6 +21,8 @@ _MAX_TIMEOUT_SECONDS = 365 * 24 * 3600.0
 _SECONDS_PER_UNIT = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 # Headers with one value: of two, a proxy in front may have checked the other.
 _SINGLE_HEADERS = (b"authorization", b"idempotency-key", b"content-type", b"grpc-timeout")
+_UNPRINTABLE = re.compile(rb"[^ -~]")
+_MAX_USER_AGENT = 200
 # The longest of a forwarded header: services accept 8 KiB of metadata, and answer more with a status of gRPC's own.
 _MAX_FORWARDED = 4096
 _PRINTABLE = re.compile(rb"[ -~]*")
@@ -83,6 +85,9 @@ class Exchange:
     def metadata(self) -> grpc.aio.Metadata:
         """The metadata of the RPC. Raises MalformedRequest for a header that gRPC cannot carry."""
         pairs = [(REQUEST_ID, self.origin.request_id), (TRACEPARENT, self.origin.traceparent), ("x-forwarded-for", self.client)]
+        if agent := self.headers.get(b"user-agent"):
+            # As grpc-gateway names it; gRPC's own header is that of this program.
+            pairs.append(("grpcgateway-user-agent", _UNPRINTABLE.sub(b"?", agent[:_MAX_USER_AGENT]).decode()))
         for key, name in _FORWARDED:
             if value := self.headers.get(key):
                 if not _PRINTABLE.fullmatch(value):

@@ -92,6 +92,7 @@ def _servicer(
         Grants(credentials, sign_ins, issuer, service_secrets),
         Accounts(users, attempts, passwords, credentials),
         users,
+        sign_ins,
         keys,
         PageTokens(secret),
         mesh.trusted_proxies,

@@ -6,6 +6,7 @@ from uuid import UUID
 from mesh.client_address import ClientAddress
 from mesh.idempotency import IdempotentRequest
 from mesh.identity import Role
+from services.auth.common_passwords import check_password
 from services.auth.credentials import Credentials
 from services.auth.domain import CallerGone, ProfileUpdate, User, WrongPassword, comparison_key, email_address
 from services.auth.passwords import Passwords
@@ -34,6 +35,7 @@ class Accounts:
         if known := await self._users.find_answer(request):
             return known
         limit = sign_ups_from(address)
+        check_password(password, email)
         with self._passwords.slot(limit.key):
             await self._attempts.count(limit)
             # Hashed before the address is looked up, so that the response time does not reveal whether it is taken.
@@ -53,6 +55,8 @@ class Accounts:
             return known
         email = None if update.email is None else email_address(update.email)
         verified = await self._verify(user, update, address) if update.needs_password else None
+        if update.password is not None:
+            check_password(update.password, email or user.email)
         password_hash = None if update.password is None else await self._hash(user, update.password)
 
         def apply(current: User) -> User:

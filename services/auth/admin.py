@@ -9,10 +9,11 @@ from secrets import token_urlsafe
 
 from hashiramart.auth.v1 import auth_pb2
 from mesh import database
-from mesh.errors import StatusError
+from mesh.errors import InvalidArgument, StatusError
 from mesh.identity import Role
 from mesh.interceptors.validation import violations
 from mesh.settings import MeshSettings, read
+from services.auth.common_passwords import check_password
 from services.auth.domain import EmailTaken, KeyStillNeeded, email_address
 from services.auth.keys import SigningKeys, WrongSealingSecret
 from services.auth.passwords import Passwords
@@ -26,6 +27,10 @@ _GENERATED_PASSWORD_BYTES = 18
 async def create_admin(users: UserRepository, email: str, password: str) -> None:
     """Creates a user who is an admin."""
     email = email_address(email)
+    try:
+        check_password(password, email)
+    except InvalidArgument as error:
+        sys.exit(f"Invalid password: {error.message}.")
     if wrong := violations(auth_pb2.CreateUserRequest(email=email, password=password)):
         sys.exit(f"Invalid {wrong[0].field}: {wrong[0].description}.")
     try:

@@ -12,6 +12,8 @@ from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Perm
 from mesh.identity import Role
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
+# How long after a sign-in the user may do what cannot be undone.
+RECENT_SIGN_IN = timedelta(minutes=10)
 # Of the name by which a program calls itself, in characters.
 MAX_USER_AGENT = 200
 # A key that signed is needed until its last token expires. The minute is for replicas, which notice a rotation some seconds late, and
@@ -107,6 +109,13 @@ class CallerGone(Unauthenticated):
 
     def __init__(self) -> None:
         super().__init__(reason="USER_GONE", message="the account was deleted or disabled")
+
+
+class SignInNotRecent(PermissionDenied):
+    """What cannot be undone takes a recent sign-in."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="SIGN_IN_NOT_RECENT", message="this cannot be undone: sign in again, and retry within 10 minutes")
 
 
 class WrongPassword(PermissionDenied):

@@ -46,6 +46,19 @@ def user_message(user: User) -> auth_pb2.User:
     )
 
 
+def sign_in_message(row: Record, current: UUID) -> auth_pb2.SignIn:
+    """current: the id of the sign-in that the call belongs to"""
+    return auth_pb2.SignIn(
+        id=str(row["id"]),
+        create_time=timestamp(row["create_time"]),
+        use_time=timestamp(row["use_time"]),
+        expire_time=timestamp(row["expire_time"]),
+        client_address=row["address"],
+        user_agent=row["user_agent"],
+        is_current=row["id"] == current,
+    )
+
+
 def audit_event_message(row: Record) -> auth_pb2.AuditEvent:
     """The event in a row of the table."""
     return auth_pb2.AuditEvent(**{**row, "id": str(row["id"]), "event_time": timestamp(row["event_time"])})

@@ -20,7 +20,7 @@ from mesh.paging import PageTokens, Place, page_size
 from mesh.timestamps import timestamp
 from services.auth.accounts import Accounts
 from services.auth.client_addresses import ClientAddresses
-from services.auth.domain import MAX_USER_AGENT, CallerGone, Client, User
+from services.auth.domain import MAX_USER_AGENT, RECENT_SIGN_IN, CallerGone, Client, SignInNotRecent, User
 from services.auth.grants import Grants, basic_credentials
 from services.auth.keys import SigningKeys
 from services.auth.messages import (
@@ -29,6 +29,7 @@ from services.auth.messages import (
     audit_filters,
     profile_update,
     role_filter,
+    sign_in_message,
     signing_key_message,
     token_message,
     user_changes,
@@ -36,6 +37,7 @@ from services.auth.messages import (
 )
 from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.revocations import RevocationRepository
+from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.users import UserRepository
 from services.auth.tokens import sign_in_id
 
@@ -52,6 +54,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         grants: Grants,
         accounts: Accounts,
         users: UserRepository,
+        sign_ins: SignInRepository,
         keys: SigningKeys,
         page_tokens: PageTokens,
         trusted_proxies: Networks,
@@ -63,6 +66,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._grants = grants
         self._accounts = accounts
         self._users = users
+        self._sign_ins = sign_ins
         self._keys = keys
         self._page_tokens = page_tokens
         self._trusted_proxies = trusted_proxies
@@ -75,7 +79,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         match request.grant_type:
             case "password":
                 _require(username=request.username, password=request.password)
-                client = Client(self._client_address(context), _header(context, "user-agent")[:MAX_USER_AGENT])
+                client = Client(self._client_address(context), _user_agent(context))
                 return token_message(await self._grants.exchange_password(request.username, request.password, client))
             case "refresh_token":
                 _require(refresh_token=request.refresh_token)
@@ -115,11 +119,27 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         user = await self._users.get(UUID(identity.caller().subject))
         if user and user.disabled:
             raise CallerGone
+        if user and not await self._sign_ins.is_recent(_current_sign_in(), RECENT_SIGN_IN):
+            raise SignInNotRecent
         # A token outlives its user: a repeated call finds nobody to delete.
         with suppress(NotFound):
             if user:
                 await self._users.delete(user.id)
                 _log.info("user deleted", user_id=str(user.id))
+        return Empty()
+
+    async def ListSignIns(self, request: auth_pb2.ListSignInsRequest, context: Context) -> auth_pb2.ListSignInsResponse:
+        user, size = await self._current_user(), page_size(request.page_size)
+        found = await self._sign_ins.page(user.id, _after(self._page_tokens.read(request)), size + 1)
+        current = _current_sign_in()
+        response = auth_pb2.ListSignInsResponse(sign_ins=[sign_in_message(row, current) for row in found[:size]])
+        if len(found) > size:
+            last = found[size - 1]
+            response.next_page_token = self._page_tokens.write(request, (last["create_time"], str(last["id"])))
+        return response
+
+    async def EndSignIn(self, request: auth_pb2.EndSignInRequest, context: Context) -> Empty:
+        await self._sign_ins.end_own((await self._current_user()).id, UUID(request.id))
         return Empty()
 
     async def ListUsers(self, request: auth_pb2.ListUsersRequest, context: Context) -> auth_pb2.ListUsersResponse:
@@ -201,6 +221,11 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 def _header(context: Context, name: str) -> str:
     """The value of a header; if there are several, all of them, separated by commas."""
     return ",".join(str(value) for key, value in context.invocation_metadata() or () if key == name)
+
+
+def _user_agent(context: Context) -> str:
+    """The program that calls, as it calls itself; behind the gateway, the one that calls the gateway."""
+    return (_header(context, "grpcgateway-user-agent") or _header(context, "user-agent"))[:MAX_USER_AGENT]
 
 
 def _require(**parameters: str) -> None:

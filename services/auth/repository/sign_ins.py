@@ -1,9 +1,10 @@
 """Stores sign-ins."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Interval, LargeBinary, Text, Uuid, bindparam, delete, exists, func, select, update
+from asyncpg import Record
+from sqlalchemy import DateTime, Integer, Interval, LargeBinary, Text, Uuid, bindparam, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from mesh.client_address import ClientAddress, counted_network
@@ -69,6 +70,26 @@ _END = delete(sign_ins).where(sign_ins.c.id == bindparam("id")).returning(sign_i
 _DELETE_EXPIRED = delete(sign_ins).where(sign_ins.c.expire_time < func.now())
 
 
+_LIVE_OF_USER = (
+    select(sign_ins.c.id, *(sign_ins.c[name] for name in ("create_time", "use_time", "expire_time", "address", "user_agent")))
+    .where(sign_ins.c.user_id == bindparam("user_id"), sign_ins.c.expire_time > func.now())
+    .order_by(sign_ins.c.create_time.desc(), sign_ins.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+_LIVE_AFTER = _LIVE_OF_USER.where(
+    tuple_(sign_ins.c.create_time, sign_ins.c.id)
+    < tuple_(bindparam("time", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid))
+)
+_END_OF_USER = (
+    delete(sign_ins)
+    .where(sign_ins.c.id == bindparam("id"), sign_ins.c.user_id == bindparam("user_id"))
+    .returning(sign_ins.c.id, sign_ins.c.user_id)
+)
+_IS_RECENT = select(
+    exists().where(sign_ins.c.id == bindparam("id"), sign_ins.c.create_time > func.now() - bindparam("age", type_=Interval))
+)
+
+
 class SignInRepository:
     """Sign-ins: which users are signed in, and the refresh token of each sign-in.
 
@@ -118,6 +139,22 @@ class SignInRepository:
         """Ends the sign-in of a token, spent or not. Returns the user's id, or None if there was no such sign-in."""
         async with self._database.begin() as transaction:
             return next(iter(await end_sign_ins(transaction, _END, id=token.sign_in_id)), None)
+
+    async def page(self, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int) -> list[Record]:
+        """The live sign-ins of a user, latest first, after the one of this creation time and id."""
+        if after is None:
+            return await self._database.fetch(_LIVE_OF_USER, user_id=user_id, limit=limit)
+        return await self._database.fetch(_LIVE_AFTER, user_id=user_id, limit=limit, time=after[0], after_id=after[1])
+
+    async def end_own(self, user_id: UUID, id: UUID) -> None:
+        """Ends a sign-in of a user, if there is one with this id."""
+        async with self._database.begin() as transaction:
+            await end_sign_ins(transaction, _END_OF_USER, user_id=user_id, id=id)
+
+    async def is_recent(self, id: UUID, age: timedelta) -> bool:
+        """Whether a live sign-in began within this time."""
+        recent: bool = await self._database.fetch_value(_IS_RECENT, id=id, age=age)
+        return recent
 
     async def delete_expired(self) -> None:
         """Deletes expired sign-ins."""

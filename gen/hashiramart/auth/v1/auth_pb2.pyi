@@ -317,7 +317,7 @@ class CreateUserRequest(_message.Message):
     email: _builtins.str
     """The e-mail address. Compared without regard to case."""
     password: _builtins.str
-    """The password: 8 to 128 characters of any kind."""
+    """The password: 8 to 128 characters of any kind. Refused if it is one of the most common ones, or the e-mail address."""
     display_name: _builtins.str
     """The name to show for the user. Up to 100 characters, no control characters."""
     request_id: _builtins.str
@@ -372,7 +372,7 @@ class UpdateCurrentUserRequest(_message.Message):
     email: _builtins.str
     """The new e-mail address. Requires `current_password`."""
     password: _builtins.str
-    """The new password: 8 to 128 characters. Requires `current_password`."""
+    """The new password: 8 to 128 characters, as for CreateUser. Requires `current_password`."""
     current_password: _builtins.str
     """The current password."""
     request_id: _builtins.str
@@ -789,3 +789,131 @@ class Revocation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Revocation: _TypeAlias = Revocation  # noqa: Y015
+
+@_typing.final
+class SignIn(_message.Message):
+    """A place where a user is signed in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    USE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    IS_CURRENT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id, a UUID: the claim `sid` of its access tokens."""
+    client_address: _builtins.str
+    """The network address from which the user signed in."""
+    user_agent: _builtins.str
+    """The program, as it calls itself."""
+    is_current: _builtins.bool
+    """Whether the access token of the call belongs to it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the user signed in."""
+
+    @_builtins.property
+    def use_time(self) -> _timestamp_pb2.Timestamp:
+        """When the refresh token was exchanged last."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends unless it is used."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        use_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        client_address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        is_current: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "use_time", b"use_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "create_time", b"create_time", "expire_time", b"expire_time", "id", b"id", "is_current", b"is_current", "use_time", b"use_time", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignIn: _TypeAlias = SignIn  # noqa: Y015
+
+@_typing.final
+class ListSignInsRequest(_message.Message):
+    """Requests a page of the caller's sign-ins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of sign-ins to return. 0 means 25; values above 100 are reduced to 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSignInsRequest: _TypeAlias = ListSignInsRequest  # noqa: Y015
+
+@_typing.final
+class ListSignInsResponse(_message.Message):
+    """A page of sign-ins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGN_INS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def sign_ins(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignIn]:
+        """The sign-ins, latest first."""
+
+    def __init__(
+        self,
+        *,
+        sign_ins: _abc.Iterable[Global___SignIn] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sign_ins", b"sign_ins"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSignInsResponse: _TypeAlias = ListSignInsResponse  # noqa: Y015
+
+@_typing.final
+class EndSignInRequest(_message.Message):
+    """Requests to end a sign-in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The id of the sign-in."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndSignInRequest: _TypeAlias = EndSignInRequest  # noqa: Y015

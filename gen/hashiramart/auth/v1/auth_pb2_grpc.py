@@ -77,6 +77,16 @@ class AuthServiceStub:
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.DeleteCurrentUserRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ListSignIns = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ListSignIns',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsResponse.FromString,
+                _registered_method=True)
+        self.EndSignIn = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/EndSignIn',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.EndSignInRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/hashiramart.auth.v1.AuthService/ListUsers',
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.SerializeToString,
@@ -188,7 +198,22 @@ class AuthServiceServicer:
         """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
         If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+        password within the last 10 minutes: what cannot be undone takes more than a token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSignIns(self, request, context):
+        """Lists where the caller is signed in, latest sign-in first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSignIn(self, request, context):
+        """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,6 +308,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'DeleteCurrentUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteCurrentUser,
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.DeleteCurrentUserRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListSignIns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignIns,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsResponse.SerializeToString,
+            ),
+            'EndSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSignIn,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.EndSignInRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
@@ -511,6 +546,60 @@ class AuthService:
             target,
             '/hashiramart.auth.v1.AuthService/DeleteCurrentUser',
             hashiramart_dot_auth_dot_v1_dot_auth__pb2.DeleteCurrentUserRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSignIns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ListSignIns',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/EndSignIn',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.EndSignInRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -85,8 +85,13 @@ class AuthServiceStub:
     """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
     If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+    password within the last 10 minutes: what cannot be undone takes more than a token.
     """
+    ListSignIns: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]
+    """Lists where the caller is signed in, latest sign-in first."""
+    EndSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EndSignInRequest, _empty_pb2.Empty]
+    """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
     """Lists users, newest first."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.User]
@@ -171,8 +176,13 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
     If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+    password within the last 10 minutes: what cannot be undone takes more than a token.
     """
+    ListSignIns: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]  # type: ignore[assignment]
+    """Lists where the caller is signed in, latest sign-in first."""
+    EndSignIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.EndSignInRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Lists users, newest first."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.User]  # type: ignore[assignment]
@@ -296,8 +306,25 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
         If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+        password within the last 10 minutes: what cannot be undone takes more than a token.
         """
+
+    @_abc_1.abstractmethod
+    def ListSignIns(
+        self,
+        request: _auth_pb2.ListSignInsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListSignInsResponse, _abc.Awaitable[_auth_pb2.ListSignInsResponse]]:
+        """Lists where the caller is signed in, latest sign-in first."""
+
+    @_abc_1.abstractmethod
+    def EndSignIn(
+        self,
+        request: _auth_pb2.EndSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error."""
 
     @_abc_1.abstractmethod
     def ListUsers(

@@ -52,6 +52,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
     USER_GONE: _ErrorReason.ValueType  # 13
     """UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+    SIGN_IN_NOT_RECENT: _ErrorReason.ValueType  # 14
+    """PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry."""
+    PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 15
+    """INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
@@ -86,4 +90,8 @@ TOO_MANY_SIGN_UPS: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
 USER_GONE: ErrorReason.ValueType  # 13
 """UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+SIGN_IN_NOT_RECENT: ErrorReason.ValueType  # 14
+"""PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry."""
+PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 15
+"""INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
