@@ -163,6 +163,16 @@ def test_a_password_comes_from_standard_input(shop: CommandLine) -> None:
     assert shop.run("users", "create", "--email", "bob@example.com", "--password", "secret-on-a-line").exit_code == 2
 
 
+def test_a_profile_is_changed_by_its_options(shop: CommandLine) -> None:
+    assert shop.run("users", "create", "--email", "eve@example.com", text="correct horse battery\n").exit_code == 0
+    assert shop.run("sign-in", "--email", "eve@example.com", text="correct horse battery\n").exit_code == 0
+    assert shop.run("users", "update-current", "--display-name", "Eve", "-o", "json").json["display_name"] == "Eve"
+    user = shop.run(
+        "users", "update-current", "--email", "eva@example.com", "--current-password", "-o", "json", text="correct horse battery\n"
+    ).json
+    assert (user["email"], user["display_name"]) == ("eva@example.com", "Eve")
+
+
 def test_products_are_imported_listed_and_changed(staff: CommandLine) -> None:
     assert staff.run("products", "import", "-", "-o", "json", text=PRODUCTS).json["failures"] == []
     product = staff.run("products", "update", "85123A", "--stock", "7", "-o", "json").json
