@@ -111,8 +111,10 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
-clients: setup ## generate and build the clients in Go, Java, Rust and TypeScript; says which it skipped and why
+clients: setup ## generate and build the clients in Go, Java, Rust and TypeScript, and Python's wheel; says which it skipped and why
 	@$(BIN)/python -m clients.build
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir .local/clients clients/python
+	@echo "Python: built, in .local/clients"
 
 test-clients: setup ## test that the client of each language does the same, without TLS and with it
 	@$(BIN)/pytest --verbose --tb short -rs -m clients tests/clients/test_conformance.py

@@ -112,10 +112,10 @@ CLIENTS = (
         FOLDER / "java" / "gen",
         committed=False,
         plugins=(
-            ("mvn", "--batch-mode", "--quiet", "dependency:copy@generators"),
+            ("mvn", "--batch-mode", "--quiet", "-Dstyle.color=never", "dependency:copy@generators"),
             ("chmod", "+x", "target/generators/protoc", "target/generators/protoc-gen-grpc-java"),
         ),
-        build=(("mvn", "--batch-mode", "--quiet", "package"),),
+        build=(("mvn", "--batch-mode", "--quiet", "-Dstyle.color=never", "package"),),
         example=("java", "-cp", "target/classes:target/lib/*", "com.hashiramart.example.Example"),
     ),
     Client(
