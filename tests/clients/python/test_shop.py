@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hashiramart.catalog.v1.catalog_pb2 import CreateProductRequest, GetProductR
 from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from hashiramart_client import Session, aio, call_error, grants, open_channel, password_grant
 from mesh.certificates import issue
-from tests.clients.python.command import CommandLine
+from tests.clients.python.command import CommandLine, Outcome
 from tests.e2e.stack import ROOT, Stack, own_stack, running
 from tests.engines.ports import free_port
 
@@ -33,6 +34,7 @@ PRODUCTS = "".join(
     json.dumps({"id": id, "name": name, "price_cents": 255, "stock": 12}) + "\n"
     for id, name in (("85123A", "White hanging heart T-light holder"), ("22423", "Regency cakestand"), ("20725", "Lunch bag"))
 )
+SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs")
 UV = Path(sys.executable).with_name("uv")
 
 
@@ -70,7 +72,7 @@ def address(stack: Stack, service: str) -> str:
 
 
 def example_environment(stack: Stack) -> dict[str, str]:
-    addresses = {f"HASHIRAMART_{name.upper()}": address(stack, name) for name in ("auth", "catalog", "recommender", "forecaster", "jobs")}
+    addresses = {f"HASHIRAMART_{name.upper()}": address(stack, name) for name in SERVICES}
     return {**os.environ, **addresses, "HASHIRAMART_EMAIL": EMAIL, "HASHIRAMART_PASSWORD": PASSWORD}
 
 
@@ -234,22 +236,40 @@ def test_a_job_is_submitted_followed_and_cancelled(staff: CommandLine) -> None:
 
 def test_a_gateway_with_tls(shop: CommandLine, stack: Stack, tmp_path: Path) -> None:
     issue(tmp_path)
-    listen = f"127.0.0.1:{free_port()}"
-    addresses = {
-        f"GATEWAY_{name.upper()}_ADDRESS": address(stack, name) for name in ("auth", "catalog", "recommender", "forecaster", "jobs")
-    }
     files = {"GATEWAY_TLS_CERTIFICATE": str(tmp_path / "gateway.crt"), "GATEWAY_TLS_KEY": str(tmp_path / "gateway.key")}
-    environment = {**os.environ, **addresses, **files, "GATEWAY_LISTEN": listen, "GATEWAY_WORKERS": "1"}
-    command = ("auth", "list-signing-keys", "--server", f"https://{listen}", "-o", "json")
+    with own_gateway(stack, files) as listen:
+        command = ("auth", "list-signing-keys", "--server", f"https://{listen}", "-o", "json")
+        assert wait_for(shop, *command, "--tls-ca", str(tmp_path / "ca.crt")).json["keys"]
+        assert shop.run(*command).exit_code == 64 + 14
+
+
+def test_what_is_public_needs_no_sign_in_that_can_be_renewed(staff: CommandLine, stack: Stack, config_folder: Path) -> None:
+    expire(config_folder)
+    with own_gateway(stack, {"GATEWAY_AUTH_ADDRESS": f"127.0.0.1:{free_port()}"}) as listen:
+        sign_ins(config_folder).write_text(sign_ins(config_folder).read_text().replace(stack.rest, f"http://{listen}"))
+        assert wait_for(staff, "products", "list", "--server", f"http://{listen}").exit_code == 0
+        assert staff.run("jobs", "list", "--server", f"http://{listen}").exit_code == 64 + 14
+
+
+@contextmanager
+def own_gateway(stack: Stack, settings: dict[str, str]) -> Iterator[str]:
+    """A further gateway of the shop, which may not be up yet: its address."""
+    listen = f"127.0.0.1:{free_port()}"
+    addresses = {f"GATEWAY_{name.upper()}_ADDRESS": address(stack, name) for name in SERVICES}
+    environment = {**os.environ, **addresses, **settings, "GATEWAY_LISTEN": listen, "GATEWAY_WORKERS": "1"}
     with subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, cwd=ROOT) as process:
         try:
-            deadline = time.monotonic() + 60
-            while (outcome := shop.run(*command, "--tls-ca", str(tmp_path / "ca.crt"))).exit_code and time.monotonic() < deadline:
-                time.sleep(0.2)
-            assert outcome.json["keys"]
-            assert shop.run(*command).exit_code == 64 + 14
+            yield listen
         finally:
             process.terminate()
+
+
+def wait_for(command_line: CommandLine, *command: str) -> Outcome:
+    """Repeats a command until it succeeds, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while (outcome := command_line.run(*command)).exit_code and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return outcome
 
 
 def test_a_wheel_in_an_empty_environment_walks_through_the_services(stack: Stack, tmp_path: Path) -> None:

@@ -53,10 +53,17 @@ class Invocation:
         connection = Connection(self.server, **{name: self._options[name] for name in names})
         return click.get_current_context().with_resource(Gateway(connection))
 
-    def signed_in_gateway(self) -> Gateway:
-        """The gateway with the user's access token, if the user is signed in."""
-        if token := self.sign_ins.access_token(self.server, self.gateway):
-            self.gateway.authorize(token)
+    def signed_in_gateway(self, *, is_public: bool) -> Gateway:
+        """The gateway with the user's access token, if the user is signed in.
+
+        is_public: whether the call does without, if the token cannot be renewed
+        """
+        try:
+            if token := self.sign_ins.access_token(self.server, self.gateway):
+                self.gateway.authorize(token)
+        except CallFailed:
+            if not is_public:
+                raise
         return self.gateway
 
 
@@ -77,7 +84,7 @@ class Call:
         """Makes the call, and prints what it returns. Raises `CallFailed` in the words of the command line."""
         values = self._values()
         try:
-            gateway = self._invocation.signed_in_gateway()
+            gateway = self._invocation.signed_in_gateway(is_public=self._rpc.access == "public")
             if self._rpc.method.client_streaming:
                 self._print(gateway.send_lines(self._request(values), self._parameters["file"]))
             elif self._rpc.method.server_streaming:
