@@ -280,8 +280,8 @@ def test_a_wheel_in_an_empty_environment_walks_through_the_services(stack: Stack
     subprocess.run(build, check=True)
     [wheel] = tmp_path.glob("*.whl")
     subprocess.run([*uv, "venv", "--python", sys.executable, str(python.parents[1])], check=True)
-    versions = ["--constraint", str(ROOT / "requirements" / "dev.txt")]
-    subprocess.run([*uv, "pip", "install", "--python", str(python), *versions, f"{wheel}[cli]"], check=True)
+    install = [*uv, "pip", "install", "--python", str(python), "--constraint", str(ROOT / "requirements" / "dev.txt")]
+    subprocess.run([*install, str(wheel)], check=True)
     walk = subprocess.run(
         [str(python), str(client / "example.py")], check=False, cwd=tmp_path, env=example_environment(stack), capture_output=True, text=True
     )
@@ -297,6 +297,9 @@ def test_a_wheel_in_an_empty_environment_walks_through_the_services(stack: Stack
     assert steps["invalid"] == {"code": "INVALID_ARGUMENT", "reason": "INVALID_REQUEST", "fields": ["id"]}
     assert steps["deadline"]["code"] == "DEADLINE_EXCEEDED"
     command = [str(python.with_name("hashiramart")), "--server", stack.rest, "products", "list", "--search", "conformance", "-o", "ndjson"]
+    without = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert (without.returncode, without.stderr) == (1, "The command line needs click: install hashiramart-client[cli].\n")
+    subprocess.run([*install, f"{wheel}[cli]"], check=True)
     assert len(subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True).stdout.splitlines()) == 3
 
 
