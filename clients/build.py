@@ -1,5 +1,7 @@
 """Generates the code of the clients from the contracts and builds them: python -m clients.build
 
+Python's is not among them: `make proto` generates it, and its wheel needs no other toolchain.
+
 A language whose toolchain is not on this machine is skipped, and named. Generators are installed by each language's own package manager.
 """
 
@@ -10,14 +12,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stack.install import CACHE, ROOT, VENV
 
 FOLDER = ROOT / "clients"
-DESCRIPTORS = ROOT / "gen" / "descriptors.binpb"
+# Generates what the template beside a client says.
+BUF = (str(VENV / "bin" / "buf"), "generate", "--output", "{into}")
+NPM_CI = ("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
 
 Command = tuple[str, ...]
 
@@ -31,16 +35,14 @@ class Tool:
     """The oldest version, major and minor, with which a client was built."""
     question: str = "--version"
 
-    def problem(self) -> str:
-        """Why it cannot be used; empty if it can."""
-        path = shutil.which(self.name, path=environment()["PATH"])
+    def problem(self, search_path: str) -> str:
+        """Why it cannot be used from a PATH; empty if it can."""
+        path = shutil.which(self.name, path=search_path)
         if path is None:
             return f"there is no {self.name} on PATH"
-        output = subprocess.run([path, *self.question.split()], check=False, capture_output=True, text=True, cwd="/")
-        version = re.search(r"(\d+)\.(\d+)", output.stdout + output.stderr)
-        if version is None or (int(version[1]), int(version[2])) < self.minor:
-            found = version[0] if version else "of an unknown version"
-            return f"{self.name} is {found}, and {self.minor[0]}.{self.minor[1]} or newer is needed"
+        version = found_version(path, self.question)
+        if version < self.minor:
+            return f"{self.name} is {version[0]}.{version[1]}, and {self.minor[0]}.{self.minor[1]} or newer is needed"
         return ""
 
 
@@ -55,29 +57,36 @@ class Client:
     """The folder of generated code, which holds nothing else."""
     committed: bool
     """Whether git has the generated code."""
+    generator: Command
+    """Generates the code; `{into}` is another folder for the client, `{generated}` that of its generated code there."""
     plugins: tuple[Command, ...]
     """Install the generators."""
     build: tuple[Command, ...]
-    example: Command
-    """Prints the outcome of a walk through the services."""
+    example: Command | None
+    """Prints the outcome of a walk through the services. None for a client of the REST API."""
 
-    def problem(self) -> str:
+    def problem(self, search_path: str | None = None) -> str:
         """Why it cannot be built on this machine; empty if it can."""
-        return "; ".join(filter(None, (tool.problem() for tool in self.tools)))
+        path = search_path or self.environment()["PATH"]
+        return "; ".join(filter(None, (tool.problem(path) for tool in self.tools)))
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its commands: Go and Node from their wheels where the machine's are missing or too old."""
+        machine, wheels = os.environ["PATH"], str(VENV / "bin")
+        paths = (f"{machine}:{wheels}", f"{wheels}:{machine}")
+        path = next((path for path in paths if not self.problem(path)), paths[0])
+        # Rust's build folder is large, and is shared by all checkouts.
+        target = os.environ.get("CARGO_TARGET_DIR") or str(CACHE / "clients-rust")
+        return {**os.environ, "PATH": path, "CARGO_TARGET_DIR": target}
 
     def install_plugins(self) -> None:
-        for command in self.plugins:
-            run(command, self.folder)
+        self._run(*self.plugins)
 
     def generate(self, into: Path) -> Path:
-        """Writes the generated code of the contracts below another root than the project's, and returns its folder there."""
-        fresh = into / self.generated.relative_to(ROOT)
-        if (template := self.folder / "buf.gen.yaml").exists():
-            buf = str(VENV / "bin" / "buf")
-            run((buf, "generate", "--template", str(template.relative_to(ROOT)), "--output", str(into)), ROOT)
-        else:
-            run(("cargo", "run", "--quiet", "--locked", "--package", "generate", "--", str(DESCRIPTORS), str(fresh)), self.folder)
-        return fresh
+        """Writes the generated code of the contracts to another folder than the client's, and returns its folder there."""
+        generated = into / self.generated.relative_to(self.folder)
+        self._run(tuple(word.format(into=into, generated=generated) for word in self.generator))
+        return generated
 
     def refresh(self) -> bool:
         """Generates the code anew. Returns whether that changed it."""
@@ -90,9 +99,17 @@ class Client:
         return True
 
     def compile(self) -> None:
-        for command in self.build:
-            run(command, self.folder)
+        self._run(*self.build)
 
+    def _run(self, *commands: Command) -> None:
+        """Runs commands, whose output is shown. Exits with a message if one fails."""
+        for command in commands:
+            process = subprocess.run(command, check=False, cwd=self.folder, env=self.environment(), stdout=sys.stderr)
+            if process.returncode:
+                sys.exit(f"{self.language}: `{' '.join(command)}` failed in {self.folder}; the lines above say why.")
+
+
+NODE = (Tool("node", (22, 18)), Tool("npm", (9, 0)))
 
 CLIENTS = (
     Client(
@@ -101,6 +118,7 @@ CLIENTS = (
         (Tool("go", (1, 26), "version"),),
         FOLDER / "go" / "gen",
         committed=True,
+        generator=BUF,
         plugins=(("go", "-C", "tools", "mod", "download"),),
         build=(("go", "build", "./..."), ("go", "vet", "./cmd/...")),
         example=("go", "run", "./cmd/example"),
@@ -111,6 +129,7 @@ CLIENTS = (
         (Tool("javac", (17, 0)), Tool("mvn", (3, 6))),
         FOLDER / "java" / "gen",
         committed=False,
+        generator=BUF,
         plugins=(
             ("mvn", "--batch-mode", "--quiet", "-Dstyle.color=never", "dependency:copy@generators"),
             ("chmod", "+x", "target/generators/protoc", "target/generators/protoc-gen-grpc-java"),
@@ -124,6 +143,7 @@ CLIENTS = (
         (Tool("cargo", (1, 88)),),
         FOLDER / "rust" / "src" / "gen",
         committed=True,
+        generator=("cargo", "run", "--quiet", "--locked", "--package", "generate", "--", "../../gen/descriptors.binpb", "{generated}"),
         plugins=(),
         build=(("cargo", "build", "--quiet", "--locked", "--examples"),),
         example=("cargo", "run", "--quiet", "--locked", "--example", "walk"),
@@ -131,29 +151,34 @@ CLIENTS = (
     Client(
         "TypeScript",
         FOLDER / "typescript" / "node",
-        (Tool("node", (20, 0)), Tool("npm", (9, 0))),
+        NODE,
         FOLDER / "typescript" / "node" / "src" / "gen",
         committed=True,
-        plugins=(("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"),),
+        generator=BUF,
+        plugins=(NPM_CI,),
         build=(("npm", "run", "--silent", "build"),),
         example=("node", "dist/example.js"),
+    ),
+    Client(
+        "TypeScript for browsers",
+        FOLDER / "typescript" / "web",
+        NODE,
+        FOLDER / "typescript" / "web" / "src" / "gen",
+        committed=False,
+        generator=("npm", "run", "--silent", "generate", "--", "--output", "{generated}"),
+        plugins=(NPM_CI,),
+        build=(("npm", "run", "--silent", "build"),),
+        example=None,
     ),
 )
 
 
-def environment() -> Mapping[str, str]:
-    """The environment of the commands: Go from its wheel if there is no other, and Rust's large build folder outside of the checkout."""
-    return {
-        **os.environ,
-        "PATH": f"{os.environ['PATH']}:{VENV / 'bin'}",
-        "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR") or str(CACHE / "clients-rust"),
-    }
-
-
-def run(command: Command, folder: Path) -> None:
-    """Runs a command, whose output is shown. Exits with a message if it fails."""
-    if subprocess.run(command, check=False, cwd=folder, env=environment(), stdout=sys.stderr).returncode:
-        sys.exit(f"`{' '.join(command)}` failed in {folder.relative_to(ROOT.parent)}; the lines above say why.")
+@cache
+def found_version(path: str, question: str) -> tuple[int, int]:
+    """The major and minor version that a program says it has; zeros if it says none."""
+    process = subprocess.run([path, question], check=False, capture_output=True, text=True, cwd="/")
+    version = re.search(r"(\d+)\.(\d+)", process.stdout + process.stderr)
+    return (int(version[1]), int(version[2])) if version else (0, 0)
 
 
 def same_files(left: Path, right: Path) -> bool:
