@@ -1,5 +1,6 @@
 """The command line against a gateway in front of a contract with every shape of binding and message."""
 
+import base64
 import json
 import signal
 import subprocess
@@ -115,8 +116,9 @@ def test_json_is_the_whole_body_and_options_win_over_it(everything: CommandLine,
     assert everything.run("everything", "post", "--json", "-", "-o", "json", text=json.dumps(body)).json["text"] == "a"
     (tmp_path / "body.json").write_text(json.dumps(body))
     assert everything.run("everything", "post", "--json", f"@{tmp_path}/body.json", "-o", "json").json["text"] == "a"
-    outcome = everything.run("everything", "post", "--json", "{")
-    assert (outcome.exit_code, "'--json'" in outcome.err) == (2, True)
+    for text in ("{", "[1]", "@nowhere.json"):
+        outcome = everything.run("everything", "post", "--json", text, "--small", "2")
+        assert (outcome.exit_code, "'--json'" in outcome.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +172,14 @@ def test_lines_of_a_file_or_of_standard_input_are_a_stream_of_requests(everythin
     assert everything.run("everything", "import", f"{tmp_path}/rows.ndjson", "-o", "json").json["row_count"] == 3
     outcome = everything.run("everything", "import", "nowhere.ndjson")
     assert (outcome.exit_code, "nowhere.ndjson" in outcome.err) == (2, True)
+
+
+def test_a_body_of_bytes_is_a_file_as_it_is(everything: CommandLine, tmp_path: Path) -> None:
+    content = b'\x00\xff{"not": JSON'
+    (tmp_path / "content").write_bytes(content)
+    stored = everything.run("contents", "store", "a", str(tmp_path / "content"), "--small", "3", "-o", "json").json
+    assert (stored["text"], base64.b64decode(stored["data"]), stored["small"]) == ("a", content, 3)
+    assert "--json" not in everything.run("contents", "store", "--help").out
 
 
 def test_a_deadline_ends_a_call(everything: CommandLine, service: EverythingServer) -> None:

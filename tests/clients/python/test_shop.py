@@ -163,6 +163,8 @@ def test_a_password_comes_from_standard_input(shop: CommandLine) -> None:
     user = shop.run("users", "create", "--email", "ann@example.com", "-o", "json", text="correct horse battery\n").json
     assert user["email"] == "ann@example.com"
     assert shop.run("users", "create", "--email", "bob@example.com", "--password", "secret-on-a-line").exit_code == 2
+    body = json.dumps({"email": "bob@example.com", "password": "correct horse battery"})
+    assert shop.run("users", "create", "--json", "-", "-o", "json", text=body).json["email"] == "bob@example.com"
 
 
 def test_a_profile_is_changed_by_its_options(shop: CommandLine) -> None:

@@ -103,7 +103,7 @@ class Call:
         for field in self._fields:
             value = self._parameters[field.key]
             if field.is_secret:
-                if value or field.is_required:
+                if value or (field.is_required and self._parameters["json"] is None):
                     values[field.path] = prompt_secret(field.option.replace("-", " ").capitalize())
             elif value is not None and value != ():
                 values[field.path] = dict(value) if is_map(field.descriptor) else [*value] if isinstance(value, tuple) else value
@@ -115,8 +115,14 @@ class Call:
 
     def _request(self, values: Values) -> HttpRequest:
         variables = {path: str(self._parameters[parameter_name(path)]) for path in self._rpc.binding.variables}
+        return http_request(self._rpc, variables, values, self._whole_body())
+
+    def _whole_body(self) -> Any:
+        """The content of the file, or the JSON of `--json`; None without."""
+        if self._rpc.content:
+            return self._parameters["file"].read()
         text = self._parameters.get("json")
-        return http_request(self._rpc, variables, values, None if text is None else _whole_body(text))
+        return None if text is None else _json_body(text)
 
     def _print(self, message: dict[str, Any]) -> None:
         if self._invocation.output == "table":
@@ -125,8 +131,12 @@ class Call:
             _print_json(message, indented=self._invocation.output == "json")
 
     def _print_event(self, message: dict[str, Any]) -> None:
-        text = tables.line(self._rpc.response, message) if self._invocation.output == "table" else json.dumps(message, ensure_ascii=False)
-        print(text, flush=True)
+        if self._invocation.output != "table":
+            _print_json(message, indented=False)
+        elif pieces := self._rpc.pieces:
+            print(message[pieces.name], end="", flush=True)
+        else:
+            print(tables.line(self._rpc.response, message), flush=True)
 
     def _print_pages(self, gateway: Gateway, values: Values, items: str) -> None:
         last: dict[str, Any] = {}
@@ -188,14 +198,17 @@ def prompt_secret(name: str) -> str:
     return line
 
 
-def _whole_body(text: str) -> Any:
+def _json_body(text: str) -> dict[str, Any]:
     """The JSON of `--json`."""
     try:
         if text.startswith("@"):
             text = Path(text[1:]).read_text()
-        return json.loads(sys.stdin.read() if text == "-" else text)
+        body = json.loads(sys.stdin.read() if text == "-" else text)
     except (OSError, ValueError) as error:
         raise click.BadParameter(str(error), param_hint="'--json'") from None
+    if not isinstance(body, dict):
+        raise click.BadParameter("this is not a JSON object", param_hint="'--json'")
+    return body
 
 
 def _print_json(message: Any, *, indented: bool) -> None:

@@ -85,13 +85,13 @@ class Gateway:
 
     def call(self, request: HttpRequest) -> Any:
         """The JSON of a response."""
-        content = None if request.body is None else json.dumps(request.body).encode()
+        content, headers = self._content(request.body)
         with self._failures():
             response = self._http.request(
                 request.http_method,
                 request.path,
                 content=content,
-                headers=self._content_headers(content),
+                headers=headers,
                 timeout=self._timeout(_RESPONSE_SECONDS),
             )
         return _json(response)
@@ -107,8 +107,8 @@ class Gateway:
 
     def receive_lines(self, request: HttpRequest) -> Iterator[Any]:
         """The messages of a stream, as they come. The request is cancelled when the iterator is closed."""
-        content = None if request.body is None else json.dumps(request.body).encode()
-        headers = self._content_headers(content) | {"accept": _LINES}
+        content, headers = self._content(request.body)
+        headers["accept"] = _LINES
         with (
             self._failures(),
             self._http.stream(request.http_method, request.path, content=content, headers=headers, timeout=self._timeout(None)) as response,
@@ -122,8 +122,13 @@ class Gateway:
                     raise _failure(message["error"])
                 yield message
 
-    def _content_headers(self, content: bytes | None) -> dict[str, str]:
-        return self._headers | ({"content-type": "application/json"} if content is not None else {})
+    def _content(self, body: Any) -> tuple[bytes | None, dict[str, str]]:
+        """The bytes of a body, and the headers of a call with it."""
+        if body is None:
+            return None, {**self._headers}
+        if isinstance(body, bytes):
+            return body, self._headers | {"content-type": "application/octet-stream"}
+        return json.dumps(body).encode(), self._headers | {"content-type": "application/json"}
 
     def _timeout(self, read: float | None) -> httpx.Timeout:
         return httpx.Timeout(

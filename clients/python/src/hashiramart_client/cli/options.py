@@ -73,6 +73,8 @@ def request_fields(rpc: Rpc) -> list[RequestField]:
         if body is None:
             return []
         excluded |= {field.name for field in body.containing_oneof.fields} if body.containing_oneof else {body.name}
+    elif rpc.content:
+        excluded.add(rpc.content.name)
     elif rpc.binding.http_method == "PATCH" and body is not None:
         # The gateway makes the mask of the fields in the body.
         excluded |= {field.name for field in rpc.request.fields if field.message_type and field.message_type.full_name == FIELD_MASK}

@@ -122,7 +122,7 @@ def _command(contract: Contracts, name: str, rpcs: list[Rpc]) -> click.Command:
 
 
 def _arguments(rpcs: list[Rpc]) -> list[click.Parameter]:
-    """What is in the path, in its order, and the file of a stream of requests."""
+    """What is in the path, in its order, and the file of a stream of requests or of a body that is no JSON."""
     rpc = rpcs[0]
     arguments: list[click.Parameter] = []
     varied = varied_segment(rpcs) if len(rpcs) > 1 else None
@@ -135,7 +135,7 @@ def _arguments(rpcs: list[Rpc]) -> list[click.Parameter]:
             field = path_field(rpc, path)
             metavar = None if field.enum_type else field.name.upper()
             arguments.append(click.Argument([parameter_name(path)], type=value_type(field), metavar=metavar))
-    if rpc.method.client_streaming:
+    if rpc.method.client_streaming or rpc.content:
         arguments.append(click.Argument(["file"], type=click.File("rb"), metavar="FILE"))
     return arguments
 
@@ -152,7 +152,7 @@ def path_field(rpc: Rpc, path: str) -> Any:
 
 def _options(contract: Contracts, rpc: Rpc, fields: list[RequestField]) -> list[click.Parameter]:
     options: list[click.Parameter] = [field.option_of(_plain(contract.comments.get(field.descriptor.full_name, ""))) for field in fields]
-    if rpc.binding.body and not rpc.method.client_streaming:
+    if rpc.binding.body and not rpc.method.client_streaming and not rpc.content:
         help = "The body as JSON: the text itself, @FILE, or - for standard input. Other options win over it."
         options.append(click.Option(["json", "--json"], metavar="JSON", help=help))
     if rpc.items:

@@ -23,7 +23,7 @@ class HttpRequest:
     path: str
     """With the query."""
     body: Any
-    """JSON; None for no body."""
+    """JSON, or bytes that are sent as they are; None for no body."""
 
 
 def http_request(rpc: Rpc, variables: dict[str, str], values: Values, body: Any) -> HttpRequest:
@@ -31,7 +31,7 @@ def http_request(rpc: Rpc, variables: dict[str, str], values: Values, body: Any)
 
     variables: what is in the path, by the path of the field
     values: what options give; they win over `body`
-    body: JSON that was given as a whole, or None
+    body: JSON that was given as a whole, bytes, or None
     """
     binding = rpc.binding
     request = _bound(binding, variables, values, body)

@@ -89,6 +89,20 @@ class Rpc:
         return "-".join([word for word in words if word not in said] or words)
 
     @property
+    def content(self) -> FieldDescriptor | None:
+        """The field of bytes that the body carries as it is; None if the body is JSON."""
+        field = self.request.fields_by_name.get(self.binding.body)
+        is_content = field is not None and field.type == FieldDescriptor.TYPE_BYTES and not field.is_repeated
+        return field if is_content and not self.method.client_streaming else None
+
+    @property
+    def pieces(self) -> FieldDescriptor | None:
+        """The text of which a stream's messages are made, piece by piece; None if they say more."""
+        fields = list(self.response.fields)
+        is_text = len(fields) == 1 and fields[0].type == FieldDescriptor.TYPE_STRING and not fields[0].is_repeated
+        return fields[0] if is_text else None
+
+    @property
     def items(self) -> FieldDescriptor | None:
         """The list that the pages of its response carry; None if it has no pages."""
         lists = [field for field in self.response.fields if field.is_repeated and field.message_type and not is_map(field)]
