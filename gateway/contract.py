@@ -78,6 +78,15 @@ class Binding:
         return last if _VERSION.fullmatch(last) else ""
 
     @cached_property
+    def content_field(self) -> str | None:
+        """The field of bytes that takes the body as it is, whatever its content type."""
+        field = self.method.descriptor.input_type.fields_by_name.get(self.body)
+        is_content = (
+            field is not None and field.type == FieldDescriptor.TYPE_BYTES and not field.is_repeated and not self.method.client_streaming
+        )
+        return self.body if is_content else None
+
+    @cached_property
     def mask_field(self) -> str | None:
         """The field mask that a PATCH may leave to its body's keys."""
         if self.http_method != "PATCH" or self.body in ("", "*"):

@@ -33,6 +33,7 @@ class Endpoint:
         self.client_streaming = method.client_streaming
         self.server_streaming = method.server_streaming
         self.rpc = _rpc(method, channel)
+        self.takes_any_type = bool(binding.content_field)
         self.is_token = method.full_name == oauth.TOKEN_RPC
         self.service = method.service.full_name.split(".")[1]
         self.encode = encoder(response)
@@ -42,6 +43,7 @@ class Endpoint:
         self._query = None if binding.body == "*" else QueryReader(request, _filled_elsewhere(binding))
         self._form = QueryReader(request) if self.is_token else None
         self._body = _body_filler(binding)
+        self._content_field = binding.content_field
         request_id = request.fields_by_name.get("request_id")
         self._has_request_id = request_id is not None and request_id.type == FieldDescriptor.TYPE_STRING
         self._status_field = _status_field(request)
@@ -52,7 +54,9 @@ class Endpoint:
         """The RPC's request. Raises MalformedRequest."""
         request = self._new_request()
         value = None
-        if self._body:
+        if self._content_field:
+            setattr(request, self._content_field, body)
+        elif self._body:
             value = parse_json(body)
             self._fill_body(request, value)
         self._fill_rest(request, segments, query, idempotency_key)

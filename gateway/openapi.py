@@ -140,6 +140,10 @@ class _Document:
             return None
         request = binding.method.descriptor.input_type
         field = request.fields_by_name.get(binding.body)
+        if binding.content_field and field:
+            media = {"schema": {"type": "string", "format": "binary"}, "example": "the content of a file"}
+            binary: Json = {"application/octet-stream": media}
+            return {"description": self._comments.get(field.full_name, ""), "required": is_required(field), "content": binary}
         schema = self._body_schema(binding, field)
         description = self._comments.get(field.full_name if field else request.full_name, "")
         if binding.method.client_streaming:

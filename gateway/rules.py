@@ -37,9 +37,10 @@ def example(field: FieldDescriptor) -> Any:
 
 
 def examples(rules: validate_pb2.FieldRules) -> list[Any]:
-    """The examples of single values that rules have."""
+    """The examples of single values that rules have, as JSON has them: an integer of 64 bits is text."""
     kind = rules.WhichOneof("type")
-    return list(getattr(getattr(rules, kind), "example", ())) if kind else []
+    values = list(getattr(getattr(rules, kind), "example", ())) if kind else []
+    return list(map(str, values)) if kind and kind.endswith("64") else values
 
 
 def is_empty_allowed(field: FieldDescriptor) -> bool:

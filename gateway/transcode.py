@@ -148,7 +148,7 @@ async def _request(exchange: Exchange, endpoint: Endpoint, segments: list[str]) 
         return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
     content_type = exchange.header(b"content-type").lower()
     is_form = content_type.startswith(_FORM)
-    if content_type.startswith("multipart/") or (is_form and not endpoint.is_token):
+    if not endpoint.takes_any_type and (content_type.startswith("multipart/") or (is_form and not endpoint.is_token)):
         await exchange.body.discard()
         message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
         raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))

@@ -71,15 +71,26 @@ class Mapping(BaseModel, extra="forbid", frozen=True):
 def read_mapping(file: Path) -> Mapping:
     """The mapping in a YAML file. Raises `InvalidMapping` with the place and the reason."""
     try:
-        content = YAML(typ="safe").load(file)
+        return parse_mapping(file.read_text("utf-8"), file.name)
     except OSError as error:
         raise InvalidMapping(f"{file} cannot be read: {error.strerror}.") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidMapping(f"{file.name} is not in UTF-8.") from error
+
+
+def parse_mapping(text: str, name: str) -> Mapping:
+    """The mapping in a text. Raises `InvalidMapping` with the place and the reason.
+
+    name: what the text is called in the error
+    """
+    try:
+        content = YAML(typ="safe").load(text)
+    except YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
-        raise InvalidMapping(f"{file.name}{where} is not YAML.") from error
+        raise InvalidMapping(f"{name}{where} is not YAML.") from error
     try:
         return Mapping.model_validate(content)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, detail['loc'])) or 'the file'}: {detail['msg']}" for detail in error.errors()]
-        raise InvalidMapping(f"{file.name} is no mapping: {'; '.join(faults)}.") from error
+        raise InvalidMapping(f"{name} is no mapping: {'; '.join(faults)}.") from error

@@ -2,15 +2,19 @@
 
 import uvloop
 
-from hashiramart.jobs.v1 import jobs_pb2_grpc
+from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc
+from lake.bucket import connect
 from mesh import database, telemetry
 from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, ShopSettings, read
+from services.jobs.clean_data import CleanData
 from services.jobs.feed import JobFeed
 from services.jobs.logs import LogRepository
+from services.jobs.raw_data_servicer import RawDataServicer
+from services.jobs.raw_files import RawFiles
 from services.jobs.repository import JobRepository
 from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
@@ -28,9 +32,14 @@ async def main() -> None:
         feed = JobFeed(jobs, logs, postgres)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         servicer = JobsServicer(jobs, logs, feed, page_tokens, shop.time_zone.key)
+        raw_files = RawFiles(settings.raw_zone_url, settings.upload_bytes)
+        clean_data = CleanData(connect(settings.store_url, settings.store_region, settings.lake_bucket))
+        raw_data = RawDataServicer(raw_files, clean_data, page_tokens, shop.time_zone.key)
         server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail)
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
-        await serve(server, auth.run(), feed.run(), run_periodically(jobs.delete_expired, HOUSEKEEPING_SECONDS))
+        raw_data_pb2_grpc.add_RawDataServiceServicer_to_server(raw_data, server)
+        housekeeping = (run_periodically(work, HOUSEKEEPING_SECONDS) for work in (jobs.delete_expired, raw_files.delete_expired_uploads))
+        await serve(server, auth.run(), feed.run(), *housekeeping)
 
 
 if __name__ == "__main__":

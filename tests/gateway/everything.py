@@ -74,7 +74,7 @@ class EverythingServer:
         return GetMessageClass(self._contract.pool.FindMessageTypeByName(full_name))
 
     def _handlers(self) -> dict[str, Any]:
-        unary: dict[str, Any] = dict.fromkeys(("Get", "Post", "Undo", "Replace", "Update"), partial(self._echo, "Everything"))
+        unary: dict[str, Any] = dict.fromkeys(("Get", "Post", "Undo", "Replace", "Update", "Store"), partial(self._echo, "Everything"))
         unary |= {"GetSpecial": self._special, "GetInner": partial(self._echo, "Inner"), "CreateInner": self._create}
         unary |= {"Remove": self._remove, "Fail": self._fail, "Wait": self._wait}
         streams = {"Import": partial(self._import, "ImportRequest"), "ImportStrictly": partial(self._import, "Inner")}

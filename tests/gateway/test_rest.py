@@ -1,5 +1,6 @@
 """Requests, responses and streams of the gateway, through HTTP."""
 
+import base64
 import gzip
 import json
 import socket
@@ -142,6 +143,14 @@ def test_a_body_may_be_nested_as_deeply_as_a_service_can_read_and_no_deeper(clie
 def test_the_path_wins_over_the_body(client: httpx.Client) -> None:
     response = client.put("/everything/path", json={"text": "body", "small": 3}).json()
     assert (response["inner"]["text"], response["inner"]["small"]) == ("path", 3)
+
+
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_body_of_bytes_is_taken_as_it_is(client: httpx.Client, content_type: str) -> None:
+    content = b'\x00\xff{"not": JSON'
+    headers = {"content-type": content_type} if content_type else {}
+    response = client.put("/contents/file?small=3", content=content, headers=headers).json()
+    assert (base64.b64decode(response["data"]), response["text"], response["small"]) == (content, "file", 3)
 
 
 @pytest.mark.parametrize(

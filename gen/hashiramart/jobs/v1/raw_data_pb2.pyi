@@ -88,7 +88,7 @@ class RejectedLine(_message.Message):
     file: _builtins.str
     """The name of its file."""
     line_number: _builtins.int
-    """The number of its line in the file; the header is line 1."""
+    """Which of the lines of the file it is; the header is line 1."""
     reason: _builtins.str
     """Why it was rejected, such as `quantity`."""
     line: _builtins.str
@@ -338,7 +338,7 @@ class UploadRawFileRequest(_message.Message):
 
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    BYTE_OFFSET_COUNT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     MAPPING_FIELD_NUMBER: _builtins.int
@@ -347,7 +347,7 @@ class UploadRawFileRequest(_message.Message):
     """The upload, by an id that the caller makes up: the same for all parts."""
     name: _builtins.str
     """The name of the file."""
-    byte_offset_count: _builtins.int
+    offset: _builtins.int
     """Where the part begins in the file, in bytes. A part at 0 begins the upload anew."""
     content: _builtins.bytes
     """The content of the part, up to 2 MiB."""
@@ -362,7 +362,7 @@ class UploadRawFileRequest(_message.Message):
         *,
         upload_id: _builtins.str = ...,
         name: _builtins.str = ...,
-        byte_offset_count: _builtins.int = ...,
+        offset: _builtins.int = ...,
         content: _builtins.bytes = ...,
         last: _builtins.bool = ...,
         mapping: _builtins.str = ...,
@@ -370,7 +370,7 @@ class UploadRawFileRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["byte_offset_count", b"byte_offset_count", "content", b"content", "last", b"last", "mapping", b"mapping", "name", b"name", "upload_id", b"upload_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "last", b"last", "mapping", b"mapping", "name", b"name", "offset", b"offset", "upload_id", b"upload_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

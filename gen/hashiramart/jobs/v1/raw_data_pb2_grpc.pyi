@@ -46,7 +46,8 @@ class RawDataServiceStub:
     UploadRawFile: _grpc.UnaryUnaryMultiCallable[_raw_data_pb2.UploadRawFileRequest, _raw_data_pb2.UploadRawFileResponse]
     """Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
     the one before ends; after an interruption, a part that was sent before is sent again. The last part has `last`, and lands the file in the
-    raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read.
+    raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read. In REST the body is the part as
+    it is, and the other fields are parameters.
 
     Returns INVALID_ARGUMENT with the reason RAW_FILE_INVALID for a file or a mapping that cannot be read, OUT_OF_RANGE if the part does not
     begin where the one before ends, RESOURCE_EXHAUSTED if the file is too large, UNAVAILABLE while HDFS cannot be reached.
@@ -85,7 +86,8 @@ class RawDataServiceAsyncStub(RawDataServiceStub):
     UploadRawFile: _aio.UnaryUnaryMultiCallable[_raw_data_pb2.UploadRawFileRequest, _raw_data_pb2.UploadRawFileResponse]  # type: ignore[assignment]
     """Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
     the one before ends; after an interruption, a part that was sent before is sent again. The last part has `last`, and lands the file in the
-    raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read.
+    raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read. In REST the body is the part as
+    it is, and the other fields are parameters.
 
     Returns INVALID_ARGUMENT with the reason RAW_FILE_INVALID for a file or a mapping that cannot be read, OUT_OF_RANGE if the part does not
     begin where the one before ends, RESOURCE_EXHAUSTED if the file is too large, UNAVAILABLE while HDFS cannot be reached.
@@ -139,7 +141,8 @@ class RawDataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_raw_data_pb2.UploadRawFileResponse, _abc.Awaitable[_raw_data_pb2.UploadRawFileResponse]]:
         """Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
         the one before ends; after an interruption, a part that was sent before is sent again. The last part has `last`, and lands the file in the
-        raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read.
+        raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read. In REST the body is the part as
+        it is, and the other fields are parameters.
 
         Returns INVALID_ARGUMENT with the reason RAW_FILE_INVALID for a file or a mapping that cannot be read, OUT_OF_RANGE if the part does not
         begin where the one before ends, RESOURCE_EXHAUSTED if the file is too large, UNAVAILABLE while HDFS cannot be reached.
