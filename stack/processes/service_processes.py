@@ -101,6 +101,8 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
         "AUTH_SECRET": secrets["AUTH_SECRET"],
         "AUTH_SERVICE_SECRETS": json.dumps({client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in CLIENTS}),
         "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        # Unless an SMTP server is set.
+        "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
     }
     return _service_with_tables(backends, "auth", settings.auth_port, environment, after)
 
@@ -140,7 +142,14 @@ def _forecaster(backends: Backends) -> Process:
 
 
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
+    settings, store = backends.settings, backends.store
+    access_key, secret_key = store.keys["training"]
     environment = {name: backends.secrets[name] for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
+    environment |= {"JOBS_STORE_URL": store.endpoint, "JOBS_STORE_REGION": store.region, "JOBS_LAKE_BUCKET": settings.lake_bucket}
+    # A key that only reads the clean data.
+    environment |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key, "AWS_SESSION_TOKEN": ""}
+    if not settings.hadoop_conf_dir:
+        environment["JOBS_RAW_ZONE_URL"] = hadoop.raw_root(settings)
     return _service_with_tables(backends, "jobs", backends.settings.jobs_port, environment, after)
 
 
