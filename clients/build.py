@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -187,8 +188,9 @@ def same_files(left: Path, right: Path) -> bool:
     return names[0] == names[1] and filecmp.cmpfiles(left, right, names[0], shallow=False)[1:] == ([], [])
 
 
-def main() -> None:
-    for client in CLIENTS:
+def build_all(clients: Iterable[Client]) -> None:
+    """Generates and builds clients, and prints a line for each."""
+    for client in clients:
         if problem := client.problem():
             print(f"{client.language}: skipped, {problem}", flush=True)
             continue
@@ -199,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    build_all(CLIENTS)
