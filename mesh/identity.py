@@ -114,7 +114,7 @@ class TokenVerifier:
     def check(self, caller: Caller) -> None:
         """Raises `Unauthenticated` if the token of a caller has expired or was revoked since it was verified."""
         if time.time() >= caller.expire_time:
-            raise _expired()
+            raise _expiry_error()
         if self._revoked.include(caller.issue_time, caller.subject, caller.sign_in_id):
             raise Unauthenticated("TOKEN_REVOKED", "the access token was revoked; get a new one")
 
@@ -144,7 +144,7 @@ class TokenVerifier:
                 expire_time=claims["exp"] + _LEEWAY_SECONDS,
             )
         except jwt.ExpiredSignatureError:
-            raise _expired() from None
+            raise _expiry_error() from None
         except (jwt.InvalidTokenError, ValueError):
             raise _invalid() from None
         if caller.role is Role.ANONYMOUS or not caller.subject:
@@ -234,7 +234,7 @@ async def certificate_proof() -> Sequence[tuple[str, str]]:
     return ((PROOF, CERTIFICATE),)
 
 
-def _expired() -> Unauthenticated:
+def _expiry_error() -> Unauthenticated:
     return Unauthenticated("TOKEN_EXPIRED", "the access token has expired")
 
 

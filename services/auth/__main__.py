@@ -1,6 +1,7 @@
 """Serves auth: `python -m services.auth`."""
 
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
 
@@ -23,10 +24,13 @@ from services.auth.credentials import Credentials
 from services.auth.forgetting import DeletedUsers
 from services.auth.grants import Grants
 from services.auth.keys import SigningKeys, WrongSealingSecret
+from services.auth.mail import Postman, post
 from services.auth.passwords import Passwords
+from services.auth.recovery import Recovery
 from services.auth.repository.attempts import AttemptRepository
 from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.forgettings import ForgettingRepository
+from services.auth.repository.mail import MailRepository, Purpose
 from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.signing_keys import SigningKeyRepository
@@ -38,6 +42,7 @@ from services.auth.tokens import TokenIssuer
 _FORGET_SECONDS = 2
 _HOUSEKEEPING_SECONDS = 60
 _REVOCATION_SECONDS = 1
+_MAIL_SECONDS = 2
 
 
 async def main() -> None:
@@ -50,9 +55,9 @@ async def main() -> None:
         users, attempts = UserRepository(postgres), AttemptRepository(postgres)
         revoked = RevokedTokens()
         verifier, revocations = TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys, revoked), RevocationRepository(postgres, revoked)
-        audit_events = AuditEventRepository(postgres)
+        mails, audit_events = MailRepository(postgres), AuditEventRepository(postgres)
         trail = AuditTrail(audit_events.record)
-        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations)
+        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations, mails)
         server = Server(settings.listen, mesh, verifier, [postgres.ping], trail)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
@@ -63,6 +68,8 @@ async def main() -> None:
                 server,
                 trail.run(),
                 run_periodically(revocations.read, _REVOCATION_SECONDS),
+                run_periodically(mails.delete_expired, _HOUSEKEEPING_SECONDS),
+                *_mail_tasks(settings, mails),
                 run_periodically(revocations.delete_expired, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(audit_events.delete_expired, settings.audit_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(DeletedUsers(ForgettingRepository(postgres), recommender).forget, _FORGET_SECONDS),
@@ -83,6 +90,7 @@ def _servicer(
     issuer: TokenIssuer,
     audit_events: AuditEventRepository,
     revocations: RevocationRepository,
+    mails: MailRepository,
 ) -> AuthServicer:
     secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
@@ -93,6 +101,7 @@ def _servicer(
         Accounts(users, attempts, passwords, credentials),
         users,
         sign_ins,
+        Recovery(users, mails, attempts, passwords, sends_mail=post(settings) is not None),
         keys,
         PageTokens(secret),
         mesh.trusted_proxies,
@@ -100,6 +109,14 @@ def _servicer(
         audit_events,
         revocations,
     )
+
+
+def _mail_tasks(settings: Settings, mails: MailRepository) -> list[Coroutine[None, None, None]]:
+    """Sends mail in the background, if this installation does."""
+    if (way := post(settings)) is None:
+        return []
+    links = {Purpose.RESET_PASSWORD: settings.recovery_link, Purpose.VERIFY_EMAIL: settings.verify_email_link}
+    return [run_periodically(Postman(mails, way, settings.mail_sender, links).send_due, _MAIL_SECONDS)]
 
 
 def _recommender(settings: Settings, mesh: MeshSettings, issuer: TokenIssuer) -> grpc.aio.Channel:

@@ -32,6 +32,7 @@ class User:
     customer_number: str | None
     disabled: bool
     password_hash: str = field(repr=False)
+    verified_email: str | None
     version: int
     create_time: datetime
     update_time: datetime
@@ -109,6 +110,20 @@ class CallerGone(Unauthenticated):
 
     def __init__(self) -> None:
         super().__init__(reason="USER_GONE", message="the account was deleted or disabled")
+
+
+class InvalidMailToken(InvalidArgument):
+    """The token of a mail is not valid."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is unknown, used or expired", field="token", reason="INVALID_MAIL_TOKEN")
+
+
+class MailNotConfigured(FailedPrecondition):
+    """No mail is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="MAIL_NOT_CONFIGURED", message="this installation sends no mail")
 
 
 class SignInNotRecent(PermissionDenied):

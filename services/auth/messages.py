@@ -43,6 +43,7 @@ def user_message(user: User) -> auth_pb2.User:
         create_time=timestamp(user.create_time),
         update_time=timestamp(user.update_time),
         etag=user.etag,
+        email_verified=user.verified_email == user.email,
     )
 
 

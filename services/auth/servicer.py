@@ -35,6 +35,7 @@ from services.auth.messages import (
     user_changes,
     user_message,
 )
+from services.auth.recovery import Recovery
 from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
@@ -55,6 +56,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         accounts: Accounts,
         users: UserRepository,
         sign_ins: SignInRepository,
+        recovery: Recovery,
         keys: SigningKeys,
         page_tokens: PageTokens,
         trusted_proxies: Networks,
@@ -67,6 +69,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         self._accounts = accounts
         self._users = users
         self._sign_ins = sign_ins
+        self._recovery = recovery
         self._keys = keys
         self._page_tokens = page_tokens
         self._trusted_proxies = trusted_proxies
@@ -126,6 +129,27 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             if user:
                 await self._users.delete(user.id)
                 _log.info("user deleted", user_id=str(user.id))
+        return Empty()
+
+    async def RequestPasswordReset(self, request: auth_pb2.RequestPasswordResetRequest, context: Context) -> Empty:
+        await self._recovery.request_reset(request.email, self._client_address(context))
+        return Empty()
+
+    async def ResetPassword(self, request: auth_pb2.ResetPasswordRequest, context: Context) -> Empty:
+        await self._recovery.reset(request.token, request.password, self._client_address(context))
+        return Empty()
+
+    async def RequestEmailVerification(self, request: auth_pb2.RequestEmailVerificationRequest, context: Context) -> Empty:
+        await self._recovery.request_verification(await self._current_user())
+        return Empty()
+
+    async def VerifyEmail(self, request: auth_pb2.VerifyEmailRequest, context: Context) -> Empty:
+        await self._recovery.verify(request.token)
+        return Empty()
+
+    async def ResetUserPassword(self, request: auth_pb2.ResetUserPasswordRequest, context: Context) -> Empty:
+        await self._current_admin()
+        await self._recovery.reset_user(UUID(request.id))
         return Empty()
 
     async def ListSignIns(self, request: auth_pb2.ListSignInsRequest, context: Context) -> auth_pb2.ListSignInsResponse:

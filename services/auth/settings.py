@@ -1,7 +1,8 @@
 """Configuration of the auth service."""
 
 from datetime import timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, PostgresDsn, SecretStr
 
@@ -29,6 +30,25 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     """After how long without use a sign-in expires."""
     sign_in_lifetime: timedelta = timedelta(days=90)
     """After how long a sign-in expires in any case."""
+
+    smtp_host: str | None = None
+    """The SMTP server that takes mail. Without it and `mail_folder`, no mail is sent, and no password can be reset by mail."""
+    smtp_port: int = 587
+    """The port of the SMTP server."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is secured: by STARTTLS, by TLS from the start, or not at all (in a private network)."""
+    smtp_user: str = ""
+    """The user at the SMTP server. Empty for none."""
+    smtp_password: SecretStr = SecretStr("")
+    """The user's password at the SMTP server."""
+    mail_folder: Path | None = None
+    """A folder to which mails are written, in place of an SMTP server."""
+    mail_sender: str = "no-reply@localhost"
+    """The sender of mails."""
+    recovery_link: str = "{token}"
+    """The address of the page that sets a new password. It contains `{token}`, such as `https://shop.example.com/reset#{token}`."""
+    verify_email_link: str = "{token}"
+    """The address of the page that verifies an e-mail address. It contains `{token}`."""
 
     audit_retention: timedelta = timedelta(days=365)
     """For how long audit events are kept."""

@@ -34,6 +34,8 @@ users = Table(
     Column("customer_number", Text, unique=True),
     Column("disabled", Boolean, nullable=False, server_default="false"),
     Column("password_hash", Text, nullable=False),
+    # The address at which the user has shown to receive mail; another than `email` if that was changed since.
+    Column("verified_email", Text),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -84,6 +86,33 @@ signing_keys = Table(
     Column("sealed_private_key", LargeBinary, nullable=False),
     Column("sign_time", DateTime(timezone=True)),
     Column("retire_time", DateTime(timezone=True)),
+)
+
+# Mail to be sent. The token of a mail is made when it is sent, and only its digest is stored.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("next_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("outbox_by_next_time", "next_time"),
+)
+
+# The tokens of mails that were sent.
+mail_tokens = Table(
+    "mail_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("expire_time", DateTime(timezone=True), nullable=False),
+    Index("mail_tokens_by_user", "user_id"),
+    Index("mail_tokens_by_expire_time", "expire_time"),
 )
 
 # Access tokens that are no longer valid, by user or sign-in, until the last of them would have expired.

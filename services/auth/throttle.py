@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from mesh.client_address import ClientAddress, counted_network
 from mesh.errors import ResourceExhausted
@@ -20,6 +21,7 @@ _ALLOWED_PER_ACCOUNT_AND_NETWORK = 10
 _ALLOWED_PER_ACCOUNT = 100
 _ALLOWED_PER_ADDRESS = 50
 _ALLOWED_PER_WINDOW = 100
+_ALLOWED_MAILS = 3
 
 
 class TooManySignIns(ResourceExhausted):
@@ -44,13 +46,24 @@ class TooManySignUps(ResourceExhausted):
         )
 
 
+class TooManyMails(ResourceExhausted):
+    """Too many mails, requested from this network."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(
+            reason="TOO_MANY_MAILS",
+            message="too many mails were requested; wait before the next one",
+            retry_after_seconds=wait.total_seconds(),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptLimit:
     """How many attempts of one kind, by one account or address, are free. Each further one doubles the delay before the next."""
 
     key: str
     allowed: int
-    error: type[TooManySignIns] | type[TooManySignUps]
+    error: type[TooManySignIns] | type[TooManySignUps] | type[TooManyMails]
     max_delay: timedelta = _MAX_DELAY
 
     def delay(self, count: int) -> timedelta:
@@ -65,7 +78,7 @@ class WindowLimit:
 
     key: str
     allowed: int
-    error: type[TooManySignIns]
+    error: type[TooManySignIns] | type[TooManyMails]
 
 
 def sign_ins_to_from(email: str, address: ClientAddress) -> AttemptLimit:
@@ -88,6 +101,16 @@ def all_sign_ins(email: str, address: ClientAddress) -> WindowLimit:
 def sign_ins_from(address: ClientAddress) -> AttemptLimit:
     """Failed sign-ins from one address, which many users may share."""
     return AttemptLimit(f"address {counted_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignIns)
+
+
+def mails_from(address: ClientAddress) -> AttemptLimit:
+    """Mails that are requested from one address."""
+    return AttemptLimit(f"mails {counted_network(address)}", _ALLOWED_PER_ADDRESS, TooManyMails)
+
+
+def mails_to(user_id: UUID) -> WindowLimit:
+    """Mails to one user."""
+    return WindowLimit(f"mails to {user_id}", _ALLOWED_MAILS, TooManyMails)
 
 
 def sign_ups_from(address: ClientAddress) -> AttemptLimit:

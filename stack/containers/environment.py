@@ -77,6 +77,7 @@ class _SecretsFolder:
         self._write(
             "AUTH_SERVICE_SECRETS", json.dumps({client: self._random_secret(f"{client.upper()}_SERVICE_SECRET") for client in CLIENTS})
         )
+        self._write("AUTH_SMTP_PASSWORD", settings.get("AUTH_SMTP_PASSWORD", ""))
         url = (
             settings.get("POSTGRES_URL") or f"postgresql://hashiramart:{self._random_secret('POSTGRES_PASSWORD')}@postgres:5432/hashiramart"
         )

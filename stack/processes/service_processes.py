@@ -103,6 +103,8 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
         "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
         # Unless an SMTP server is set.
         "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
+        # Unless an SMTP server is set.
+        "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
     }
     return _service_with_tables(backends, "auth", settings.auth_port, environment, after)
 

@@ -20,7 +20,8 @@ SIXTY_FOUR_BITS = {
 TIMESTAMP = ".google.protobuf.Timestamp"
 LARGE_COUNTER = re.compile(r"\b(rows|lines|bytes|events?)\b", re.IGNORECASE)
 # OAuth 2.0 has no place for a request id, and a refresh token is valid for one use.
-NOT_REPEATABLE = ["hashiramart.auth.v1.AuthService.IssueToken"]
+# What they take is valid once.
+NOT_REPEATABLE = [f"hashiramart.auth.v1.AuthService.{name}" for name in ("IssueToken", "ResetPassword", "VerifyEmail")]
 # More ids than a URL should have.
 MANY_IDS = 20
 FIELD_BEHAVIOR = field_behavior_pb2.field_behavior

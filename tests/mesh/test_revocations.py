@@ -19,13 +19,13 @@ Stub: TypeAlias = "catalog_pb2_grpc.CatalogServiceAsyncStub"
 
 
 @pytest.fixture
-def revoked() -> RevokedTokens:
+def revoked_tokens() -> RevokedTokens:
     return RevokedTokens()
 
 
 @pytest.fixture
-async def stub(settings: MeshSettings, issuer: Issuer, revoked: RevokedTokens) -> AsyncIterator[Stub]:
-    server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, issuer, revoked))
+async def stub(settings: MeshSettings, issuer: Issuer, revoked_tokens: RevokedTokens) -> AsyncIterator[Stub]:
+    server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, issuer, revoked_tokens))
     catalog_pb2_grpc.add_CatalogServiceServicer_to_server(new_shop(), server)
     async with server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         yield catalog_pb2_grpc.CatalogServiceStub(channel)
@@ -47,11 +47,11 @@ async def test_a_stream_ends_when_the_token_expires(stub: Stub, issuer: Issuer) 
     assert 0.5 < await seconds_until_refused(stub, (("authorization", f"Bearer {token}"),), "TOKEN_EXPIRED") < 6
 
 
-async def test_a_stream_ends_when_the_token_is_revoked(stub: Stub, issuer: Issuer, revoked: RevokedTokens) -> None:
+async def test_a_stream_ends_when_the_token_is_revoked(stub: Stub, issuer: Issuer, revoked_tokens: RevokedTokens) -> None:
     metadata = issuer.metadata(Role.STAFF, "ann")
     changes = aiter(stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=metadata, timeout=20))
     await anext(changes)
-    revoked.replace({"bob": time.time() + 1, "ann": time.time() + 1})
+    revoked_tokens.replace({"bob": time.time() + 1, "ann": time.time() + 1})
     begin = time.monotonic()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         while True:
@@ -60,8 +60,10 @@ async def test_a_stream_ends_when_the_token_is_revoked(stub: Stub, issuer: Issue
     assert time.monotonic() - begin < 4
 
 
-async def test_tokens_that_were_issued_later_and_those_of_others_are_valid(stub: Stub, issuer: Issuer, revoked: RevokedTokens) -> None:
-    revoked.replace({"bob": time.time() + 1, "ann": time.time() - 2})
+async def test_tokens_that_were_issued_later_and_those_of_others_are_valid(
+    stub: Stub, issuer: Issuer, revoked_tokens: RevokedTokens
+) -> None:
+    revoked_tokens.replace({"bob": time.time() + 1, "ann": time.time() - 2})
     for subject, is_valid in (("ann", True), ("bob", False), ("kim", True)):
         changes = aiter(stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.STAFF, subject), timeout=20))
         try:

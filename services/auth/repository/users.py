@@ -1,6 +1,7 @@
 """Stores users."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID, uuid4
@@ -13,7 +14,8 @@ from mesh.database import Database, Transaction
 from mesh.errors import NotFound
 from mesh.idempotency import IdempotentRequest
 from mesh.identity import Role
-from services.auth.domain import CustomerNumberTaken, EmailTaken, LastAdmin, User, comparison_key
+from services.auth.domain import CustomerNumberTaken, EmailTaken, InvalidMailToken, LastAdmin, User, comparison_key
+from services.auth.repository.mail import Purpose, delete_tokens, enqueue, take_token
 from services.auth.repository.revocations import end_sign_ins, revoke
 from services.auth.tables import forgettings, requests, sign_ins, users
 
@@ -30,7 +32,17 @@ _CREATE = (
     .on_conflict_do_nothing(index_elements=[users.c.email_key])
     .returning(*USER_COLUMNS)
 )
-_SAVED_COLUMNS = ("email", "email_key", "display_name", "search_text", "role", "customer_number", "disabled", "password_hash")
+_SAVED_COLUMNS = (
+    "email",
+    "email_key",
+    "display_name",
+    "search_text",
+    "role",
+    "customer_number",
+    "disabled",
+    "password_hash",
+    "verified_email",
+)
 _SAVE = (
     update(users)
     .where(users.c.id == bindparam("id"))
@@ -111,6 +123,7 @@ class UserRepository:
             if row is None:
                 raise EmailTaken
             user = user_from_row(row)
+            await enqueue(transaction, user.id, Purpose.VERIFY_EMAIL, user.email)
             await requests.answer(transaction, request, user.id)
             return user
 
@@ -134,11 +147,45 @@ class UserRepository:
             saved = await _save(transaction, updated)
             if updated.claims != user.claims:
                 await revoke(transaction, [id])
-            if updated.disabled:
+            if saved.email != user.email:
+                await enqueue(transaction, id, Purpose.VERIFY_EMAIL, saved.email)
+            if updated.disabled or (current_sign_in is None and updated.password_hash != user.password_hash):
                 await end_sign_ins(transaction, _END_SIGN_INS, user_id=id)
             elif updated.password_hash != user.password_hash:
                 await end_sign_ins(transaction, _END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
             return saved
+
+    async def reset_password(self, token_digest: bytes, password_hash: str) -> UUID:
+        """Sets the password of the user to whom a token was mailed, whose id is returned. Raises `InvalidMailToken`.
+
+        All sign-ins end, other tokens for a new password are invalid, and the address of the mail is verified.
+        """
+        async with self._database.begin() as transaction:
+            taken = await take_token(transaction, token_digest, Purpose.RESET_PASSWORD)
+            if taken is None:
+                raise InvalidMailToken
+            user_id, recipient = taken
+            user = await _lock(transaction, user_id)
+            # Who has another address by now does not get the account by a mail to the old one.
+            if user.disabled or user.email != recipient:
+                raise InvalidMailToken
+            await _save(transaction, replace(user, password_hash=password_hash, verified_email=recipient))
+            await end_sign_ins(transaction, _END_SIGN_INS, user_id=user_id)
+            await delete_tokens(transaction, user_id, Purpose.RESET_PASSWORD)
+            return user_id
+
+    async def verify_email(self, token_digest: bytes) -> UUID:
+        """Verifies the address to which a token was mailed. Returns the user's id. Raises `InvalidMailToken`."""
+        async with self._database.begin() as transaction:
+            taken = await take_token(transaction, token_digest, Purpose.VERIFY_EMAIL)
+            if taken is None:
+                raise InvalidMailToken
+            user_id, recipient = taken
+            user = await _lock(transaction, user_id)
+            if user.email != recipient:
+                raise InvalidMailToken
+            await _save(transaction, replace(user, verified_email=recipient))
+            return user_id
 
     async def rehash(self, user: User, password_hash: str) -> User:
         """Stores another hash of the same password, unless the password was changed meanwhile."""
@@ -205,6 +252,7 @@ async def _save(transaction: Transaction, user: User) -> User:
             customer_number=user.customer_number,
             disabled=user.disabled,
             password_hash=user.password_hash,
+            verified_email=user.verified_email,
         )
     except UniqueViolationError as error:
         raise (EmailTaken if error.constraint_name == "users_email_key_key" else CustomerNumberTaken) from None

@@ -17,7 +17,7 @@ def service(grpc_stub: AuthServiceStub) -> Metadata:
     return (("authorization", f"Bearer {grpc_stub.IssueToken(request).access_token}"),)
 
 
-def revoked(stub: AuthServiceStub, service: Metadata) -> set[str]:
+def revoked_subjects(stub: AuthServiceStub, service: Metadata) -> set[str]:
     return {entry.subject for entry in stub.GetRevocations(auth_pb2.GetRevocationsRequest(), metadata=service).revocations}
 
 
@@ -57,7 +57,7 @@ def test_a_change_of_role_revokes_what_was_issued_before_and_nothing_after(
     change = auth_pb2.UpdateUserRequest(user=auth_pb2.User(id=user.id, role=auth_pb2.ROLE_STAFF))
     grpc_stub.UpdateUser(change, metadata=root)
     after = ann.refreshes(before)
-    assert user.id in revoked(grpc_stub, service)
+    assert user.id in revoked_subjects(grpc_stub, service)
     eventually(lambda: is_refused(grpc_stub, ann.by(before)))
     assert not is_refused(grpc_stub, ann.by(after))
 
@@ -65,7 +65,7 @@ def test_a_change_of_role_revokes_what_was_issued_before_and_nothing_after(
 def test_a_deleted_user_is_revoked(grpc_stub: AuthServiceStub, ann: Person, service: Metadata) -> None:
     user = ann.signs_up()
     grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(ann.signs_in()))
-    assert user.id in revoked(grpc_stub, service)
+    assert user.id in revoked_subjects(grpc_stub, service)
 
 
 def test_only_services_read_the_revocations(grpc_stub: AuthServiceStub, admin: Person) -> None:

@@ -88,6 +88,32 @@ class AuthServiceStub:
     is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
     password within the last 10 minutes: what cannot be undone takes more than a token.
     """
+    RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
+    """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+    At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+    from one network, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _empty_pb2.Empty]
+    """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+    """
+    RequestEmailVerification: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequestEmailVerificationRequest, _empty_pb2.Empty]
+    """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+    Returns FAILED_PRECONDITION if the installation sends no mail.
+    """
+    VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _empty_pb2.Empty]
+    """Verifies the e-mail address to which a token was mailed.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+    """
+    ResetUserPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetUserPasswordRequest, _empty_pb2.Empty]
+    """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+    Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+    """
     ListSignIns: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]
     """Lists where the caller is signed in, latest sign-in first."""
     EndSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EndSignInRequest, _empty_pb2.Empty]
@@ -178,6 +204,32 @@ class AuthServiceAsyncStub(AuthServiceStub):
     If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
     is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
     password within the last 10 minutes: what cannot be undone takes more than a token.
+    """
+    RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+    At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+    from one network, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+    """
+    RequestEmailVerification: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestEmailVerificationRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+    Returns FAILED_PRECONDITION if the installation sends no mail.
+    """
+    VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Verifies the e-mail address to which a token was mailed.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+    """
+    ResetUserPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetUserPasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+    Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
     """
     ListSignIns: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]  # type: ignore[assignment]
     """Lists where the caller is signed in, latest sign-in first."""
@@ -308,6 +360,62 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
         is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
         password within the last 10 minutes: what cannot be undone takes more than a token.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestPasswordReset(
+        self,
+        request: _auth_pb2.RequestPasswordResetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+        At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+        from one network, FAILED_PRECONDITION if the installation sends no mail.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _auth_pb2.ResetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+        Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestEmailVerification(
+        self,
+        request: _auth_pb2.RequestEmailVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+        Returns FAILED_PRECONDITION if the installation sends no mail.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyEmail(
+        self,
+        request: _auth_pb2.VerifyEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Verifies the e-mail address to which a token was mailed.
+
+        Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetUserPassword(
+        self,
+        request: _auth_pb2.ResetUserPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+        Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
         """
 
     @_abc_1.abstractmethod
