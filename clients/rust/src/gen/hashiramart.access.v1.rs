@@ -97,6 +97,9 @@ pub enum ErrorReason {
     UnsupportedCurrency = 19,
     /// UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry.
     DatabaseBusy = 20,
+    /// UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
+    /// deleted. Get a new one with the refresh token, or sign in.
+    TokenRevoked = 21,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -126,6 +129,7 @@ impl ErrorReason {
             Self::NotImplemented => "NOT_IMPLEMENTED",
             Self::UnsupportedCurrency => "UNSUPPORTED_CURRENCY",
             Self::DatabaseBusy => "DATABASE_BUSY",
+            Self::TokenRevoked => "TOKEN_REVOKED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -152,6 +156,7 @@ impl ErrorReason {
             "NOT_IMPLEMENTED" => Some(Self::NotImplemented),
             "UNSUPPORTED_CURRENCY" => Some(Self::UnsupportedCurrency),
             "DATABASE_BUSY" => Some(Self::DatabaseBusy),
+            "TOKEN_REVOKED" => Some(Self::TokenRevoked),
             _ => None,
         }
     }

@@ -29,6 +29,9 @@ pub struct User {
     /// Identifies this version of the user. Send it back with an update, so that no concurrent change is lost.
     #[prost(string, tag = "9")]
     pub etag: ::prost::alloc::string::String,
+    /// Whether the user has shown to receive mail at the e-mail address.
+    #[prost(bool, tag = "10")]
+    pub email_verified: bool,
 }
 /// A public key that verifies access tokens: a JSON Web Key (RFC 7517) of an elliptic curve.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -125,7 +128,7 @@ pub struct CreateUserRequest {
     /// The e-mail address. Compared without regard to case.
     #[prost(string, tag = "1")]
     pub email: ::prost::alloc::string::String,
-    /// The password: 8 to 128 characters of any kind.
+    /// The password: 8 to 128 characters of any kind. Refused if it is one of the most common ones, or the e-mail address.
     #[prost(string, tag = "2")]
     pub password: ::prost::alloc::string::String,
     /// The name to show for the user. Up to 100 characters, no control characters.
@@ -147,7 +150,7 @@ pub struct UpdateCurrentUserRequest {
     /// The new e-mail address. Requires `current_password`.
     #[prost(string, optional, tag = "2")]
     pub email: ::core::option::Option<::prost::alloc::string::String>,
-    /// The new password: 8 to 128 characters. Requires `current_password`.
+    /// The new password: 8 to 128 characters, as for CreateUser. Requires `current_password`.
     #[prost(string, optional, tag = "3")]
     pub password: ::core::option::Option<::prost::alloc::string::String>,
     /// The current password.
@@ -212,6 +215,194 @@ pub struct UpdateUserRequest {
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
 }
+/// A call that changed something or was refused.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditEvent {
+    /// The event's id, a UUID.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// When the call ended.
+    #[prost(message, optional, tag = "2")]
+    pub event_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who called: a user's id or a service's name. Empty for a caller who was not signed in.
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    /// The caller's role: `customer`, `staff`, `admin`, `service` or `anonymous`.
+    #[prost(string, tag = "4")]
+    pub role: ::prost::alloc::string::String,
+    /// The RPC, such as `hashiramart.auth.v1.AuthService.UpdateUser`.
+    #[prost(string, tag = "5")]
+    pub rpc: ::prost::alloc::string::String,
+    /// What the call was about, as a path: `users/6f1c…`. Of a failed sign-in, the account if there is one.
+    #[prost(string, tag = "6")]
+    pub resource: ::prost::alloc::string::String,
+    /// How the call ended: `OK`, `PERMISSION_DENIED` or another status code.
+    #[prost(string, tag = "7")]
+    pub code: ::prost::alloc::string::String,
+    /// The reason of the error, if it ended with one.
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+    /// The address of the client.
+    #[prost(string, tag = "9")]
+    pub client_address: ::prost::alloc::string::String,
+    /// The id of the request, which its log lines carry as well.
+    #[prost(string, tag = "10")]
+    pub request_id: ::prost::alloc::string::String,
+    /// How many such calls this event stands for: refusals that repeat within a second are one event, with the request id of the first.
+    #[prost(int32, tag = "11")]
+    pub call_count: i32,
+}
+/// Requests a page of audit events.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAuditEventsRequest {
+    /// The maximum number of events to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only events of this subject.
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    /// Only events about this resource.
+    #[prost(string, tag = "4")]
+    pub resource: ::prost::alloc::string::String,
+    /// Only events of this RPC.
+    #[prost(string, tag = "5")]
+    pub rpc: ::prost::alloc::string::String,
+    /// Only events that ended with this status code.
+    #[prost(string, tag = "6")]
+    pub code: ::prost::alloc::string::String,
+    /// Only events from this time on.
+    #[prost(message, optional, tag = "7")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only events before this time.
+    #[prost(message, optional, tag = "8")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A page of audit events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAuditEventsResponse {
+    /// The events, latest first.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<AuditEvent>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Requests to record audit events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordAuditEventsRequest {
+    /// The events: 1 to 500.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<AuditEvent>,
+}
+/// Requests the revocations.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRevocationsRequest {}
+/// The access tokens that are revoked. A subject is listed until all tokens that were issued before have expired.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Revocations {
+    /// The revocations, in no order.
+    #[prost(message, repeated, tag = "1")]
+    pub revocations: ::prost::alloc::vec::Vec<Revocation>,
+}
+/// Revokes tokens of one subject.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Revocation {
+    /// A user's id, or that of a sign-in: the claim `sub` or `sid` of tokens.
+    #[prost(string, tag = "1")]
+    pub subject: ::prost::alloc::string::String,
+    /// Tokens that were issued before this time are not valid.
+    #[prost(message, optional, tag = "2")]
+    pub not_before_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A place where a user is signed in.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignIn {
+    /// The id, a UUID: the claim `sid` of its access tokens.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// When the user signed in.
+    #[prost(message, optional, tag = "2")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the refresh token was exchanged last.
+    #[prost(message, optional, tag = "3")]
+    pub use_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends unless it is used.
+    #[prost(message, optional, tag = "4")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The network address from which the user signed in.
+    #[prost(string, tag = "5")]
+    pub client_address: ::prost::alloc::string::String,
+    /// The program, as it calls itself.
+    #[prost(string, tag = "6")]
+    pub user_agent: ::prost::alloc::string::String,
+    /// Whether the access token of the call belongs to it.
+    #[prost(bool, tag = "7")]
+    pub is_current: bool,
+}
+/// Requests a page of the caller's sign-ins.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSignInsRequest {
+    /// The maximum number of sign-ins to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of sign-ins.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSignInsResponse {
+    /// The sign-ins, latest first.
+    #[prost(message, repeated, tag = "1")]
+    pub sign_ins: ::prost::alloc::vec::Vec<SignIn>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Requests to end a sign-in.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSignInRequest {
+    /// The id of the sign-in.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// Requests a mail by which a password is reset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestPasswordResetRequest {
+    /// The e-mail address of the account.
+    #[prost(string, tag = "1")]
+    pub email: ::prost::alloc::string::String,
+}
+/// Requests to set a new password.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetPasswordRequest {
+    /// The token of the mail. Valid once.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The new password: 8 to 128 characters, as for CreateUser.
+    #[prost(string, tag = "2")]
+    pub password: ::prost::alloc::string::String,
+}
+/// Requests a mail by which the caller's e-mail address is verified.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestEmailVerificationRequest {}
+/// Requests to verify an e-mail address.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyEmailRequest {
+    /// The token of the mail. Valid once.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+/// Requests to make a user set a new password.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetUserPasswordRequest {
+    /// The user's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
 /// What a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -263,9 +454,10 @@ pub mod auth_service_client {
     /// Signs users and services in, and manages users.
     ///
     /// An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    /// `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    /// admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    /// user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    /// `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    /// ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    /// within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    /// cannot be reached, the others go on with the revocations that they know.
     #[derive(Debug, Clone)]
     pub struct AuthServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -384,7 +576,7 @@ pub mod auth_service_client {
         }
         /// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
         ///
-        /// An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+        /// An unknown token is not an error. Access tokens of the sign-in are revoked as well.
         pub async fn revoke_token(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeTokenRequest>,
@@ -522,7 +714,8 @@ pub mod auth_service_client {
         /// Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
         ///
         /// If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-        /// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+        /// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+        /// password within the last 10 minutes: what cannot be undone takes more than a token.
         pub async fn delete_current_user(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteCurrentUserRequest>,
@@ -547,6 +740,195 @@ pub mod auth_service_client {
                         "DeleteCurrentUser",
                     ),
                 );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+        ///
+        /// At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+        /// from one network, FAILED_PRECONDITION if the installation sends no mail.
+        pub async fn request_password_reset(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RequestPasswordResetRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/RequestPasswordReset",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "RequestPasswordReset",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+        ///
+        /// Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+        pub async fn reset_password(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetPasswordRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/ResetPassword",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.auth.v1.AuthService", "ResetPassword"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+        ///
+        /// Returns FAILED_PRECONDITION if the installation sends no mail.
+        pub async fn request_email_verification(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RequestEmailVerificationRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/RequestEmailVerification",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "RequestEmailVerification",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Verifies the e-mail address to which a token was mailed.
+        ///
+        /// Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+        pub async fn verify_email(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyEmailRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/VerifyEmail",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.auth.v1.AuthService", "VerifyEmail"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+        ///
+        /// Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+        pub async fn reset_user_password(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetUserPasswordRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/ResetUserPassword",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "ResetUserPassword",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists where the caller is signed in, latest sign-in first.
+        pub async fn list_sign_ins(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSignInsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSignInsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/ListSignIns",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.auth.v1.AuthService", "ListSignIns"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
+        pub async fn end_sign_in(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSignInRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/EndSignIn",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("hashiramart.auth.v1.AuthService", "EndSignIn"));
             self.inner.unary(req, path, codec).await
         }
         /// Lists users, newest first.
@@ -625,6 +1007,90 @@ pub mod auth_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+        ///
+        /// An event is here some seconds after its call, and for the time of a setting, a year by default.
+        pub async fn list_audit_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAuditEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAuditEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/ListAuditEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.auth.v1.AuthService", "ListAuditEvents"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets which access tokens are revoked before they expire. Other services read it every other second.
+        ///
+        /// Not bound to REST: it is for services.
+        pub async fn get_revocations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRevocationsRequest>,
+        ) -> std::result::Result<tonic::Response<super::Revocations>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/GetRevocations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.auth.v1.AuthService", "GetRevocations"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records the audit events of a service. Recording an event again changes nothing.
+        ///
+        /// Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
+        pub async fn record_audit_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RecordAuditEventsRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/RecordAuditEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "RecordAuditEvents",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`).
@@ -660,6 +1126,16 @@ pub enum ErrorReason {
     TooManySignUps = 12,
     /// UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued.
     UserGone = 13,
+    /// PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry.
+    SignInNotRecent = 14,
+    /// INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one.
+    PasswordTooCommon = 15,
+    /// INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail.
+    InvalidMailToken = 16,
+    /// RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry.
+    TooManyMails = 17,
+    /// FAILED_PRECONDITION: this installation sends no mail.
+    MailNotConfigured = 18,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -682,6 +1158,11 @@ impl ErrorReason {
             Self::StaleEtag => "STALE_ETAG",
             Self::TooManySignUps => "TOO_MANY_SIGN_UPS",
             Self::UserGone => "USER_GONE",
+            Self::SignInNotRecent => "SIGN_IN_NOT_RECENT",
+            Self::PasswordTooCommon => "PASSWORD_TOO_COMMON",
+            Self::InvalidMailToken => "INVALID_MAIL_TOKEN",
+            Self::TooManyMails => "TOO_MANY_MAILS",
+            Self::MailNotConfigured => "MAIL_NOT_CONFIGURED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -701,6 +1182,11 @@ impl ErrorReason {
             "STALE_ETAG" => Some(Self::StaleEtag),
             "TOO_MANY_SIGN_UPS" => Some(Self::TooManySignUps),
             "USER_GONE" => Some(Self::UserGone),
+            "SIGN_IN_NOT_RECENT" => Some(Self::SignInNotRecent),
+            "PASSWORD_TOO_COMMON" => Some(Self::PasswordTooCommon),
+            "INVALID_MAIL_TOKEN" => Some(Self::InvalidMailToken),
+            "TOO_MANY_MAILS" => Some(Self::TooManyMails),
+            "MAIL_NOT_CONFIGURED" => Some(Self::MailNotConfigured),
             _ => None,
         }
     }

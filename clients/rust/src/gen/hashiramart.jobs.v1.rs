@@ -25,6 +25,18 @@ pub enum ErrorReason {
     ApplicationFailed = 9,
     /// Of a job: it took longer than allowed.
     JobTimedOut = 10,
+    /// NOT_FOUND: there is no such raw file.
+    RawFileNotFound = 11,
+    /// INVALID_ARGUMENT: the raw file or its mapping cannot be read. The message says what and where.
+    RawFileInvalid = 12,
+    /// OUT_OF_RANGE: the part does not begin where the one before ends, at `byte_count`. Continue there.
+    UploadInterrupted = 13,
+    /// FAILED_PRECONDITION: no ETL has published clean data yet.
+    NoCleanData = 14,
+    /// UNAVAILABLE: HDFS or the store cannot be reached. Retry.
+    StorageUnavailable = 15,
+    /// Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays.
+    DataQualityHeld = 16,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -44,6 +56,12 @@ impl ErrorReason {
             Self::EngineUnavailable => "ENGINE_UNAVAILABLE",
             Self::ApplicationFailed => "APPLICATION_FAILED",
             Self::JobTimedOut => "JOB_TIMED_OUT",
+            Self::RawFileNotFound => "RAW_FILE_NOT_FOUND",
+            Self::RawFileInvalid => "RAW_FILE_INVALID",
+            Self::UploadInterrupted => "UPLOAD_INTERRUPTED",
+            Self::NoCleanData => "NO_CLEAN_DATA",
+            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
+            Self::DataQualityHeld => "DATA_QUALITY_HELD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -60,6 +78,12 @@ impl ErrorReason {
             "ENGINE_UNAVAILABLE" => Some(Self::EngineUnavailable),
             "APPLICATION_FAILED" => Some(Self::ApplicationFailed),
             "JOB_TIMED_OUT" => Some(Self::JobTimedOut),
+            "RAW_FILE_NOT_FOUND" => Some(Self::RawFileNotFound),
+            "RAW_FILE_INVALID" => Some(Self::RawFileInvalid),
+            "UPLOAD_INTERRUPTED" => Some(Self::UploadInterrupted),
+            "NO_CLEAN_DATA" => Some(Self::NoCleanData),
+            "STORAGE_UNAVAILABLE" => Some(Self::StorageUnavailable),
+            "DATA_QUALITY_HELD" => Some(Self::DataQualityHeld),
             _ => None,
         }
     }
@@ -731,6 +755,514 @@ pub mod jobs_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("hashiramart.jobs.v1.JobsService", "ListJobLogLines"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// A raw file of sales.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RawFile {
+    /// The file's id: the beginning of its SHA-256.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The name under which it was handed over.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The SHA-256 of its lines in the raw zone's form.
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
+    /// How it was read, such as `semicolon, Windows-1252, dates day first`.
+    #[prost(string, tag = "4")]
+    pub description: ::prost::alloc::string::String,
+    /// The number of lines below its header.
+    #[prost(int64, tag = "5")]
+    pub line_count: i64,
+    /// When it was landed.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether the published data is made of it.
+    #[prost(bool, tag = "7")]
+    pub published: bool,
+    /// Its rejected lines by reason, once it is published.
+    #[prost(message, repeated, tag = "8")]
+    pub rejects: ::prost::alloc::vec::Vec<RejectCount>,
+}
+/// A line that the ETL has rejected.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RejectedLine {
+    /// The name of its file.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// Which of the lines of the file it is; the header is line 1.
+    #[prost(int64, tag = "2")]
+    pub line_number: i64,
+    /// Why it was rejected, such as `quantity`.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The line, as the raw zone has it.
+    #[prost(string, tag = "4")]
+    pub line: ::prost::alloc::string::String,
+    /// The day of the line in the shop's own time, `YYYY-MM-DD`. Empty if it has none.
+    #[prost(string, tag = "5")]
+    pub date: ::prost::alloc::string::String,
+}
+/// The figures of a month of sales.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MonthQuality {
+    /// The month, `YYYY-MM`.
+    #[prost(string, tag = "1")]
+    pub month: ::prost::alloc::string::String,
+    /// Sale lines by day with sales.
+    #[prost(double, tag = "2")]
+    pub lines_per_day: f64,
+    /// The share of rejects among all lines that are no duplicates, from 0 to 1.
+    #[prost(double, tag = "3")]
+    pub reject_share: f64,
+    /// The share of sale lines without a customer, from 0 to 1.
+    #[prost(double, tag = "4")]
+    pub missing_customer_share: f64,
+    /// The median price of one unit, over sale lines, in the shop's currency.
+    #[prost(double, tag = "5")]
+    pub median_price: f64,
+    /// Sale lines by invoice.
+    #[prost(double, tag = "6")]
+    pub basket_size: f64,
+    /// The share of products sold that had no sale in the three months before. Unset for the first three months.
+    #[prost(double, optional, tag = "7")]
+    pub new_product_share: ::core::option::Option<f64>,
+    /// What differs too much from the months before.
+    #[prost(message, repeated, tag = "8")]
+    pub findings: ::prost::alloc::vec::Vec<QualityFinding>,
+}
+/// A figure of a month that differs from the months before it by more than is usual.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QualityFinding {
+    /// The figure, such as `median_price`, or `category_mix` and `country_mix`.
+    #[prost(string, tag = "1")]
+    pub measure: ::prost::alloc::string::String,
+    /// The month's value; for a mix, the population stability index.
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    /// The mean of the three months before; 0 for a mix.
+    #[prost(double, tag = "3")]
+    pub baseline: f64,
+    /// What the difference, the ratio or the index should not exceed.
+    #[prost(double, tag = "4")]
+    pub limit: f64,
+}
+/// The quality of the published data.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DataQuality {
+    /// The hash of the data.
+    #[prost(string, tag = "1")]
+    pub data_hash: ::prost::alloc::string::String,
+    /// The job that published it.
+    #[prost(string, tag = "2")]
+    pub job_id: ::prost::alloc::string::String,
+    /// The months with sales, in order.
+    #[prost(message, repeated, tag = "3")]
+    pub months: ::prost::alloc::vec::Vec<MonthQuality>,
+}
+/// A piece of a CSV file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CsvPiece {
+    /// The text, which ends with a whole line.
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+}
+/// Requests a page of raw files.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRawFilesRequest {
+    /// The maximum number of files to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other fields must stay the same.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of raw files.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRawFilesResponse {
+    /// The files.
+    #[prost(message, repeated, tag = "1")]
+    pub raw_files: ::prost::alloc::vec::Vec<RawFile>,
+    /// Where the next page begins. Empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Requests the deletion of a raw file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteRawFileRequest {
+    /// The file's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// A part of a file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadRawFileRequest {
+    /// The upload, by an id that the caller makes up: the same for all parts.
+    #[prost(string, tag = "1")]
+    pub upload_id: ::prost::alloc::string::String,
+    /// The name of the file.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Where the part begins in the file, in bytes. A part at 0 begins the upload anew.
+    #[prost(int64, tag = "3")]
+    pub offset: i64,
+    /// The content of the part, up to 2 MiB.
+    #[prost(bytes = "vec", tag = "4")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+    /// Whether this is the last part.
+    #[prost(bool, tag = "5")]
+    pub last: bool,
+    /// The mapping, as YAML: the names of the columns, and the rules. Read with the last part.
+    #[prost(string, tag = "6")]
+    pub mapping: ::prost::alloc::string::String,
+    /// Whether to land nothing and only say how the file would be read. Read with the last part.
+    #[prost(bool, tag = "7")]
+    pub validate_only: bool,
+}
+/// What was uploaded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadRawFileResponse {
+    /// How many bytes of the file have been received: where the next part begins.
+    #[prost(int64, tag = "1")]
+    pub byte_count: i64,
+    /// After the last part: where the file is, and how it was read, or how it would be.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// After the last part, the columns that were found, by the names of the raw zone.
+    #[prost(string, repeated, tag = "3")]
+    pub columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// After the last part, the number of lines below the header.
+    #[prost(int64, tag = "4")]
+    pub line_count: i64,
+}
+/// Requests a page of rejected lines.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRejectedLinesRequest {
+    /// The maximum number of lines to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other fields must stay the same.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only lines of files with this name. Empty means all.
+    #[prost(string, tag = "3")]
+    pub file: ::prost::alloc::string::String,
+    /// Only lines rejected for this reason. Empty means all.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only lines of this day, `YYYY-MM-DD`. Empty means all.
+    #[prost(string, tag = "5")]
+    pub date: ::prost::alloc::string::String,
+}
+/// A page of rejected lines.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRejectedLinesResponse {
+    /// The lines.
+    #[prost(message, repeated, tag = "1")]
+    pub rejected_lines: ::prost::alloc::vec::Vec<RejectedLine>,
+    /// Where the next page begins. Empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The time zone of the days, an IANA name such as `Europe/London`: days are those of the shop.
+    #[prost(string, tag = "3")]
+    pub time_zone: ::prost::alloc::string::String,
+}
+/// Requests rejected lines as CSV.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRejectedLinesRequest {
+    /// Only lines of files with this name. Empty means all.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// Only lines rejected for this reason. Empty means all.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only lines of this day, `YYYY-MM-DD`. Empty means all.
+    #[prost(string, tag = "3")]
+    pub date: ::prost::alloc::string::String,
+}
+/// Requests the quality of the published data.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDataQualityRequest {}
+/// Generated client implementations.
+pub mod raw_data_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The raw files of sales, what was rejected of them, and the quality of the data that the ETL has made of them.
+    #[derive(Debug, Clone)]
+    pub struct RawDataServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RawDataServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RawDataServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RawDataServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RawDataServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the raw files, oldest first, with what the ETL that published last has made of each.
+        ///
+        /// Returns UNAVAILABLE while HDFS or the store cannot be reached.
+        pub async fn list_raw_files(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRawFilesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRawFilesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.RawDataService/ListRawFiles",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.jobs.v1.RawDataService", "ListRawFiles"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+        ///
+        /// Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
+        pub async fn delete_raw_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteRawFileRequest>,
+        ) -> std::result::Result<tonic::Response<super::RawFile>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.RawDataService/DeleteRawFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.RawDataService",
+                        "DeleteRawFile",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
+        /// the one before ends; after an interruption, a part that was sent before is sent again. The last part has `last`, and lands the file in the
+        /// raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read. In REST the body is the part as
+        /// it is, and the other fields are parameters.
+        ///
+        /// Returns INVALID_ARGUMENT with the reason RAW_FILE_INVALID for a file or a mapping that cannot be read, OUT_OF_RANGE if the part does not
+        /// begin where the one before ends, RESOURCE_EXHAUSTED if the file is too large, UNAVAILABLE while HDFS cannot be reached.
+        pub async fn upload_raw_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UploadRawFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UploadRawFileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.RawDataService/UploadRawFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.RawDataService",
+                        "UploadRawFile",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the lines that the ETL has rejected, by month, file and number.
+        ///
+        /// Returns FAILED_PRECONDITION if no clean data was published, UNAVAILABLE while the store cannot be reached.
+        pub async fn list_rejected_lines(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRejectedLinesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRejectedLinesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.RawDataService/ListRejectedLines",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.RawDataService",
+                        "ListRejectedLines",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Exports rejected lines as CSV: each message is a piece of the file, whose columns are those of `RejectedLine`.
+        ///
+        /// Returns FAILED_PRECONDITION if no clean data was published, UNAVAILABLE while the store cannot be reached.
+        pub async fn export_rejected_lines(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRejectedLinesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::CsvPiece>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.RawDataService/ExportRejectedLines",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.RawDataService",
+                        "ExportRejectedLines",
+                    ),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Gets the quality of the published data: the figures of each month, and which of them differ from the months before.
+        ///
+        /// Returns FAILED_PRECONDITION if no clean data was published, UNAVAILABLE while the store cannot be reached.
+        pub async fn get_data_quality(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDataQualityRequest>,
+        ) -> std::result::Result<tonic::Response<super::DataQuality>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.RawDataService/GetDataQuality",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.RawDataService",
+                        "GetDataQuality",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

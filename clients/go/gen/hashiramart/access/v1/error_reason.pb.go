@@ -70,6 +70,9 @@ const (
 	ErrorReason_UNSUPPORTED_CURRENCY ErrorReason = 19
 	// UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry.
 	ErrorReason_DATABASE_BUSY ErrorReason = 20
+	// UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
+	// deleted. Get a new one with the refresh token, or sign in.
+	ErrorReason_TOKEN_REVOKED ErrorReason = 21
 )
 
 // Enum value maps for ErrorReason.
@@ -96,6 +99,7 @@ var (
 		18: "NOT_IMPLEMENTED",
 		19: "UNSUPPORTED_CURRENCY",
 		20: "DATABASE_BUSY",
+		21: "TOKEN_REVOKED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -119,6 +123,7 @@ var (
 		"NOT_IMPLEMENTED":          18,
 		"UNSUPPORTED_CURRENCY":     19,
 		"DATABASE_BUSY":            20,
+		"TOKEN_REVOKED":            21,
 	}
 )
 
@@ -153,7 +158,7 @@ var File_hashiramart_access_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_access_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"(hashiramart/access/v1/error_reason.proto\x12\x15hashiramart.access.v1*\xdd\x03\n" +
+	"(hashiramart/access/v1/error_reason.proto\x12\x15hashiramart.access.v1*\xf0\x03\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fINVALID_REQUEST\x10\x01\x12\x15\n" +
@@ -176,7 +181,8 @@ const file_hashiramart_access_v1_error_reason_proto_rawDesc = "" +
 	"\tCANCELLED\x10\x11\x12\x13\n" +
 	"\x0fNOT_IMPLEMENTED\x10\x12\x12\x18\n" +
 	"\x14UNSUPPORTED_CURRENCY\x10\x13\x12\x11\n" +
-	"\rDATABASE_BUSY\x10\x14B\xd3\x01\n" +
+	"\rDATABASE_BUSY\x10\x14\x12\x11\n" +
+	"\rTOKEN_REVOKED\x10\x15B\xd3\x01\n" +
 	"\x19com.hashiramart.access.v1B\x10ErrorReasonProtoP\x01Z.hashiramart/gen/hashiramart/access/v1;accessv1\xa2\x02\x03HAX\xaa\x02\x15Hashiramart.Access.V1\xca\x02\x15Hashiramart\\Access\\V1\xe2\x02!Hashiramart\\Access\\V1\\GPBMetadata\xea\x02\x17Hashiramart::Access::V1b\x06proto3"
 
 var (

@@ -14,6 +14,7 @@ import (
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	_ "hashiramart/gen/hashiramart/access/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -103,7 +104,9 @@ type User struct {
 	// When the user was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Identifies this version of the user. Send it back with an update, so that no concurrent change is lost.
-	Etag          string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether the user has shown to receive mail at the e-mail address.
+	EmailVerified bool `protobuf:"varint,10,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -199,6 +202,13 @@ func (x *User) GetEtag() string {
 		return x.Etag
 	}
 	return ""
+}
+
+func (x *User) GetEmailVerified() bool {
+	if x != nil {
+		return x.EmailVerified
+	}
+	return false
 }
 
 // A public key that verifies access tokens: a JSON Web Key (RFC 7517) of an elliptic curve.
@@ -626,7 +636,7 @@ type CreateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The e-mail address. Compared without regard to case.
 	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
-	// The password: 8 to 128 characters of any kind.
+	// The password: 8 to 128 characters of any kind. Refused if it is one of the most common ones, or the e-mail address.
 	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// The name to show for the user. Up to 100 characters, no control characters.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
@@ -738,7 +748,7 @@ type UpdateCurrentUserRequest struct {
 	DisplayName *string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
 	// The new e-mail address. Requires `current_password`.
 	Email *string `protobuf:"bytes,2,opt,name=email,proto3,oneof" json:"email,omitempty"`
-	// The new password: 8 to 128 characters. Requires `current_password`.
+	// The new password: 8 to 128 characters, as for CreateUser. Requires `current_password`.
 	Password *string `protobuf:"bytes,3,opt,name=password,proto3,oneof" json:"password,omitempty"`
 	// The current password.
 	CurrentPassword string `protobuf:"bytes,4,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
@@ -1100,11 +1110,981 @@ func (x *UpdateUserRequest) GetRequestId() string {
 	return ""
 }
 
+// A call that changed something or was refused.
+type AuditEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event's id, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// When the call ended.
+	EventTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
+	// Who called: a user's id or a service's name. Empty for a caller who was not signed in.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The caller's role: `customer`, `staff`, `admin`, `service` or `anonymous`.
+	Role string `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`
+	// The RPC, such as `hashiramart.auth.v1.AuthService.UpdateUser`.
+	Rpc string `protobuf:"bytes,5,opt,name=rpc,proto3" json:"rpc,omitempty"`
+	// What the call was about, as a path: `users/6f1c…`. Of a failed sign-in, the account if there is one.
+	Resource string `protobuf:"bytes,6,opt,name=resource,proto3" json:"resource,omitempty"`
+	// How the call ended: `OK`, `PERMISSION_DENIED` or another status code.
+	Code string `protobuf:"bytes,7,opt,name=code,proto3" json:"code,omitempty"`
+	// The reason of the error, if it ended with one.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The address of the client.
+	ClientAddress string `protobuf:"bytes,9,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	// The id of the request, which its log lines carry as well.
+	RequestId string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How many such calls this event stands for: refusals that repeat within a second are one event, with the request id of the first.
+	CallCount     int32 `protobuf:"varint,11,opt,name=call_count,json=callCount,proto3" json:"call_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEvent) Reset() {
+	*x = AuditEvent{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEvent) ProtoMessage() {}
+
+func (x *AuditEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEvent.ProtoReflect.Descriptor instead.
+func (*AuditEvent) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AuditEvent) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetEventTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EventTime
+	}
+	return nil
+}
+
+func (x *AuditEvent) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetRpc() string {
+	if x != nil {
+		return x.Rpc
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AuditEvent) GetCallCount() int32 {
+	if x != nil {
+		return x.CallCount
+	}
+	return 0
+}
+
+// Requests a page of audit events.
+type ListAuditEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of events to return. 0 means 25; values above 100 are reduced to 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only events of this subject.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Only events about this resource.
+	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Only events of this RPC.
+	Rpc string `protobuf:"bytes,5,opt,name=rpc,proto3" json:"rpc,omitempty"`
+	// Only events that ended with this status code.
+	Code string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
+	// Only events from this time on.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Only events before this time.
+	EndTime       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEventsRequest) Reset() {
+	*x = ListAuditEventsRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEventsRequest) ProtoMessage() {}
+
+func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListAuditEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetRpc() string {
+	if x != nil {
+		return x.Rpc
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *ListAuditEventsRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+// A page of audit events.
+type ListAuditEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events, latest first.
+	Events []*AuditEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditEventsResponse) Reset() {
+	*x = ListAuditEventsResponse{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditEventsResponse) ProtoMessage() {}
+
+func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListAuditEventsResponse) GetEvents() []*AuditEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListAuditEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Requests to record audit events.
+type RecordAuditEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events: 1 to 500.
+	Events        []*AuditEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordAuditEventsRequest) Reset() {
+	*x = RecordAuditEventsRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordAuditEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordAuditEventsRequest) ProtoMessage() {}
+
+func (x *RecordAuditEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordAuditEventsRequest.ProtoReflect.Descriptor instead.
+func (*RecordAuditEventsRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RecordAuditEventsRequest) GetEvents() []*AuditEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// Requests the revocations.
+type GetRevocationsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRevocationsRequest) Reset() {
+	*x = GetRevocationsRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRevocationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRevocationsRequest) ProtoMessage() {}
+
+func (x *GetRevocationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRevocationsRequest.ProtoReflect.Descriptor instead.
+func (*GetRevocationsRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{19}
+}
+
+// The access tokens that are revoked. A subject is listed until all tokens that were issued before have expired.
+type Revocations struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The revocations, in no order.
+	Revocations   []*Revocation `protobuf:"bytes,1,rep,name=revocations,proto3" json:"revocations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revocations) Reset() {
+	*x = Revocations{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revocations) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revocations) ProtoMessage() {}
+
+func (x *Revocations) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revocations.ProtoReflect.Descriptor instead.
+func (*Revocations) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Revocations) GetRevocations() []*Revocation {
+	if x != nil {
+		return x.Revocations
+	}
+	return nil
+}
+
+// Revokes tokens of one subject.
+type Revocation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A user's id, or that of a sign-in: the claim `sub` or `sid` of tokens.
+	Subject string `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Tokens that were issued before this time are not valid.
+	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revocation) Reset() {
+	*x = Revocation{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revocation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revocation) ProtoMessage() {}
+
+func (x *Revocation) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revocation.ProtoReflect.Descriptor instead.
+func (*Revocation) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Revocation) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Revocation) GetNotBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBeforeTime
+	}
+	return nil
+}
+
+// A place where a user is signed in.
+type SignIn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id, a UUID: the claim `sid` of its access tokens.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// When the user signed in.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the refresh token was exchanged last.
+	UseTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=use_time,json=useTime,proto3" json:"use_time,omitempty"`
+	// When it ends unless it is used.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The network address from which the user signed in.
+	ClientAddress string `protobuf:"bytes,5,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
+	// The program, as it calls itself.
+	UserAgent string `protobuf:"bytes,6,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// Whether the access token of the call belongs to it.
+	IsCurrent     bool `protobuf:"varint,7,opt,name=is_current,json=isCurrent,proto3" json:"is_current,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignIn) Reset() {
+	*x = SignIn{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignIn) ProtoMessage() {}
+
+func (x *SignIn) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignIn.ProtoReflect.Descriptor instead.
+func (*SignIn) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *SignIn) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SignIn) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *SignIn) GetUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UseTime
+	}
+	return nil
+}
+
+func (x *SignIn) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *SignIn) GetClientAddress() string {
+	if x != nil {
+		return x.ClientAddress
+	}
+	return ""
+}
+
+func (x *SignIn) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *SignIn) GetIsCurrent() bool {
+	if x != nil {
+		return x.IsCurrent
+	}
+	return false
+}
+
+// Requests a page of the caller's sign-ins.
+type ListSignInsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of sign-ins to return. 0 means 25; values above 100 are reduced to 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSignInsRequest) Reset() {
+	*x = ListSignInsRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSignInsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSignInsRequest) ProtoMessage() {}
+
+func (x *ListSignInsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSignInsRequest.ProtoReflect.Descriptor instead.
+func (*ListSignInsRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListSignInsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSignInsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// A page of sign-ins.
+type ListSignInsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sign-ins, latest first.
+	SignIns []*SignIn `protobuf:"bytes,1,rep,name=sign_ins,json=signIns,proto3" json:"sign_ins,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSignInsResponse) Reset() {
+	*x = ListSignInsResponse{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSignInsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSignInsResponse) ProtoMessage() {}
+
+func (x *ListSignInsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSignInsResponse.ProtoReflect.Descriptor instead.
+func (*ListSignInsResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListSignInsResponse) GetSignIns() []*SignIn {
+	if x != nil {
+		return x.SignIns
+	}
+	return nil
+}
+
+func (x *ListSignInsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Requests to end a sign-in.
+type EndSignInRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the sign-in.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndSignInRequest) Reset() {
+	*x = EndSignInRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndSignInRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndSignInRequest) ProtoMessage() {}
+
+func (x *EndSignInRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndSignInRequest.ProtoReflect.Descriptor instead.
+func (*EndSignInRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *EndSignInRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Requests a mail by which a password is reset.
+type RequestPasswordResetRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The e-mail address of the account.
+	Email         string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestPasswordResetRequest) Reset() {
+	*x = RequestPasswordResetRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestPasswordResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestPasswordResetRequest) ProtoMessage() {}
+
+func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
+func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *RequestPasswordResetRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// Requests to set a new password.
+type ResetPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token of the mail. Valid once.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The new password: 8 to 128 characters, as for CreateUser.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetPasswordRequest) Reset() {
+	*x = ResetPasswordRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetPasswordRequest) ProtoMessage() {}
+
+func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ResetPasswordRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *ResetPasswordRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// Requests a mail by which the caller's e-mail address is verified.
+type RequestEmailVerificationRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequestEmailVerificationRequest) Reset() {
+	*x = RequestEmailVerificationRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequestEmailVerificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequestEmailVerificationRequest) ProtoMessage() {}
+
+func (x *RequestEmailVerificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequestEmailVerificationRequest.ProtoReflect.Descriptor instead.
+func (*RequestEmailVerificationRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{28}
+}
+
+// Requests to verify an e-mail address.
+type VerifyEmailRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token of the mail. Valid once.
+	Token         string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyEmailRequest) Reset() {
+	*x = VerifyEmailRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyEmailRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyEmailRequest) ProtoMessage() {}
+
+func (x *VerifyEmailRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyEmailRequest.ProtoReflect.Descriptor instead.
+func (*VerifyEmailRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *VerifyEmailRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+// Requests to make a user set a new password.
+type ResetUserPasswordRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetUserPasswordRequest) Reset() {
+	*x = ResetUserPasswordRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetUserPasswordRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetUserPasswordRequest) ProtoMessage() {}
+
+func (x *ResetUserPasswordRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetUserPasswordRequest.ProtoReflect.Descriptor instead.
+func (*ResetUserPasswordRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ResetUserPasswordRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 var File_hashiramart_auth_v1_auth_proto protoreflect.FileDescriptor
 
 const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x1ehashiramart/auth/v1/auth.proto\x12\x13hashiramart.auth.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x02\n" +
+	"\x1ehashiramart/auth/v1/auth.proto\x12\x13hashiramart.auth.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\"\xf8\x02\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12!\n" +
@@ -1116,7 +2096,9 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\t \x01(\tR\x04etag\"\x82\x01\n" +
+	"\x04etag\x18\t \x01(\tR\x04etag\x12%\n" +
+	"\x0eemail_verified\x18\n" +
+	" \x01(\bR\remailVerified\"\x82\x01\n" +
 	"\n" +
 	"SigningKey\x12\x10\n" +
 	"\x03kty\x18\x01 \x01(\tR\x03kty\x12\x10\n" +
@@ -1185,14 +2167,85 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId*O\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"\xc4\x02\n" +
+	"\n" +
+	"AuditEvent\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
+	"\n" +
+	"event_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x12\n" +
+	"\x04role\x18\x04 \x01(\tR\x04role\x12\x10\n" +
+	"\x03rpc\x18\x05 \x01(\tR\x03rpc\x12\x1a\n" +
+	"\bresource\x18\x06 \x01(\tR\bresource\x12\x12\n" +
+	"\x04code\x18\a \x01(\tR\x04code\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12%\n" +
+	"\x0eclient_address\x18\t \x01(\tR\rclientAddress\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\n" +
+	" \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"call_count\x18\v \x01(\x05R\tcallCount\"\xa2\x02\n" +
+	"\x16ListAuditEventsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12\x1a\n" +
+	"\bresource\x18\x04 \x01(\tR\bresource\x12\x10\n" +
+	"\x03rpc\x18\x05 \x01(\tR\x03rpc\x12\x12\n" +
+	"\x04code\x18\x06 \x01(\tR\x04code\x129\n" +
+	"\n" +
+	"start_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"z\n" +
+	"\x17ListAuditEventsResponse\x127\n" +
+	"\x06events\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.AuditEventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n" +
+	"\x18RecordAuditEventsRequest\x127\n" +
+	"\x06events\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.AuditEventR\x06events\"\x17\n" +
+	"\x15GetRevocationsRequest\"P\n" +
+	"\vRevocations\x12A\n" +
+	"\vrevocations\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.RevocationR\vrevocations\"j\n" +
+	"\n" +
+	"Revocation\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12B\n" +
+	"\x0fnot_before_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\"\xae\x02\n" +
+	"\x06SignIn\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
+	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x125\n" +
+	"\buse_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12%\n" +
+	"\x0eclient_address\x18\x05 \x01(\tR\rclientAddress\x12\x1d\n" +
+	"\n" +
+	"user_agent\x18\x06 \x01(\tR\tuserAgent\x12\x1d\n" +
+	"\n" +
+	"is_current\x18\a \x01(\bR\tisCurrent\"P\n" +
+	"\x12ListSignInsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"u\n" +
+	"\x13ListSignInsResponse\x126\n" +
+	"\bsign_ins\x18\x01 \x03(\v2\x1b.hashiramart.auth.v1.SignInR\asignIns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\"\n" +
+	"\x10EndSignInRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"3\n" +
+	"\x1bRequestPasswordResetRequest\x12\x14\n" +
+	"\x05email\x18\x01 \x01(\tR\x05email\"H\n" +
+	"\x14ResetPasswordRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1a\n" +
+	"\bpassword\x18\x02 \x01(\tR\bpassword\"!\n" +
+	"\x1fRequestEmailVerificationRequest\"*\n" +
+	"\x12VerifyEmailRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\"*\n" +
+	"\x18ResetUserPasswordRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_CUSTOMER\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ROLE_STAFF\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x98\a\n" +
+	"ROLE_ADMIN\x10\x032\xe8\x0e\n" +
 	"\vAuthService\x12P\n" +
 	"\n" +
 	"IssueToken\x12&.hashiramart.auth.v1.IssueTokenRequest\x1a\x1a.hashiramart.auth.v1.Token\x12S\n" +
@@ -1202,11 +2255,21 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"CreateUser\x12&.hashiramart.auth.v1.CreateUserRequest\x1a\x19.hashiramart.auth.v1.User\x12\\\n" +
 	"\x0eGetCurrentUser\x12*.hashiramart.auth.v1.GetCurrentUserRequest\x1a\x19.hashiramart.auth.v1.User\"\x03\x90\x02\x01\x12]\n" +
 	"\x11UpdateCurrentUser\x12-.hashiramart.auth.v1.UpdateCurrentUserRequest\x1a\x19.hashiramart.auth.v1.User\x12_\n" +
-	"\x11DeleteCurrentUser\x12-.hashiramart.auth.v1.DeleteCurrentUserRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12_\n" +
+	"\x11DeleteCurrentUser\x12-.hashiramart.auth.v1.DeleteCurrentUserRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12e\n" +
+	"\x14RequestPasswordReset\x120.hashiramart.auth.v1.RequestPasswordResetRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12R\n" +
+	"\rResetPassword\x12).hashiramart.auth.v1.ResetPasswordRequest\x1a\x16.google.protobuf.Empty\x12m\n" +
+	"\x18RequestEmailVerification\x124.hashiramart.auth.v1.RequestEmailVerificationRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12N\n" +
+	"\vVerifyEmail\x12'.hashiramart.auth.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\x12_\n" +
+	"\x11ResetUserPassword\x12-.hashiramart.auth.v1.ResetUserPasswordRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12e\n" +
+	"\vListSignIns\x12'.hashiramart.auth.v1.ListSignInsRequest\x1a(.hashiramart.auth.v1.ListSignInsResponse\"\x03\x90\x02\x01\x12O\n" +
+	"\tEndSignIn\x12%.hashiramart.auth.v1.EndSignInRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12_\n" +
 	"\tListUsers\x12%.hashiramart.auth.v1.ListUsersRequest\x1a&.hashiramart.auth.v1.ListUsersResponse\"\x03\x90\x02\x01\x12N\n" +
 	"\aGetUser\x12#.hashiramart.auth.v1.GetUserRequest\x1a\x19.hashiramart.auth.v1.User\"\x03\x90\x02\x01\x12O\n" +
 	"\n" +
-	"UpdateUser\x12&.hashiramart.auth.v1.UpdateUserRequest\x1a\x19.hashiramart.auth.v1.UserB\xbe\x01\n" +
+	"UpdateUser\x12&.hashiramart.auth.v1.UpdateUserRequest\x1a\x19.hashiramart.auth.v1.User\x12q\n" +
+	"\x0fListAuditEvents\x12+.hashiramart.auth.v1.ListAuditEventsRequest\x1a,.hashiramart.auth.v1.ListAuditEventsResponse\"\x03\x90\x02\x01\x12c\n" +
+	"\x0eGetRevocations\x12*.hashiramart.auth.v1.GetRevocationsRequest\x1a .hashiramart.auth.v1.Revocations\"\x03\x90\x02\x01\x12c\n" +
+	"\x11RecordAuditEvents\x12-.hashiramart.auth.v1.RecordAuditEventsRequest\x1a\x16.google.protobuf.Empty\"\a\xf0\xc7\x18\x01\x90\x02\x02B\xbe\x01\n" +
 	"\x17com.hashiramart.auth.v1B\tAuthProtoP\x01Z*hashiramart/gen/hashiramart/auth/v1;authv1\xa2\x02\x03HAX\xaa\x02\x13Hashiramart.Auth.V1\xca\x02\x13Hashiramart\\Auth\\V1\xe2\x02\x1fHashiramart\\Auth\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Auth::V1b\x06proto3"
 
 var (
@@ -1222,63 +2285,110 @@ func file_hashiramart_auth_v1_auth_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_auth_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hashiramart_auth_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_hashiramart_auth_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_hashiramart_auth_v1_auth_proto_goTypes = []any{
-	(Role)(0),                        // 0: hashiramart.auth.v1.Role
-	(*User)(nil),                     // 1: hashiramart.auth.v1.User
-	(*SigningKey)(nil),               // 2: hashiramart.auth.v1.SigningKey
-	(*IssueTokenRequest)(nil),        // 3: hashiramart.auth.v1.IssueTokenRequest
-	(*Token)(nil),                    // 4: hashiramart.auth.v1.Token
-	(*RevokeTokenRequest)(nil),       // 5: hashiramart.auth.v1.RevokeTokenRequest
-	(*ListSigningKeysRequest)(nil),   // 6: hashiramart.auth.v1.ListSigningKeysRequest
-	(*ListSigningKeysResponse)(nil),  // 7: hashiramart.auth.v1.ListSigningKeysResponse
-	(*CreateUserRequest)(nil),        // 8: hashiramart.auth.v1.CreateUserRequest
-	(*GetCurrentUserRequest)(nil),    // 9: hashiramart.auth.v1.GetCurrentUserRequest
-	(*UpdateCurrentUserRequest)(nil), // 10: hashiramart.auth.v1.UpdateCurrentUserRequest
-	(*DeleteCurrentUserRequest)(nil), // 11: hashiramart.auth.v1.DeleteCurrentUserRequest
-	(*ListUsersRequest)(nil),         // 12: hashiramart.auth.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),        // 13: hashiramart.auth.v1.ListUsersResponse
-	(*GetUserRequest)(nil),           // 14: hashiramart.auth.v1.GetUserRequest
-	(*UpdateUserRequest)(nil),        // 15: hashiramart.auth.v1.UpdateUserRequest
-	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),    // 17: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),            // 18: google.protobuf.Empty
+	(Role)(0),                               // 0: hashiramart.auth.v1.Role
+	(*User)(nil),                            // 1: hashiramart.auth.v1.User
+	(*SigningKey)(nil),                      // 2: hashiramart.auth.v1.SigningKey
+	(*IssueTokenRequest)(nil),               // 3: hashiramart.auth.v1.IssueTokenRequest
+	(*Token)(nil),                           // 4: hashiramart.auth.v1.Token
+	(*RevokeTokenRequest)(nil),              // 5: hashiramart.auth.v1.RevokeTokenRequest
+	(*ListSigningKeysRequest)(nil),          // 6: hashiramart.auth.v1.ListSigningKeysRequest
+	(*ListSigningKeysResponse)(nil),         // 7: hashiramart.auth.v1.ListSigningKeysResponse
+	(*CreateUserRequest)(nil),               // 8: hashiramart.auth.v1.CreateUserRequest
+	(*GetCurrentUserRequest)(nil),           // 9: hashiramart.auth.v1.GetCurrentUserRequest
+	(*UpdateCurrentUserRequest)(nil),        // 10: hashiramart.auth.v1.UpdateCurrentUserRequest
+	(*DeleteCurrentUserRequest)(nil),        // 11: hashiramart.auth.v1.DeleteCurrentUserRequest
+	(*ListUsersRequest)(nil),                // 12: hashiramart.auth.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),               // 13: hashiramart.auth.v1.ListUsersResponse
+	(*GetUserRequest)(nil),                  // 14: hashiramart.auth.v1.GetUserRequest
+	(*UpdateUserRequest)(nil),               // 15: hashiramart.auth.v1.UpdateUserRequest
+	(*AuditEvent)(nil),                      // 16: hashiramart.auth.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),          // 17: hashiramart.auth.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),         // 18: hashiramart.auth.v1.ListAuditEventsResponse
+	(*RecordAuditEventsRequest)(nil),        // 19: hashiramart.auth.v1.RecordAuditEventsRequest
+	(*GetRevocationsRequest)(nil),           // 20: hashiramart.auth.v1.GetRevocationsRequest
+	(*Revocations)(nil),                     // 21: hashiramart.auth.v1.Revocations
+	(*Revocation)(nil),                      // 22: hashiramart.auth.v1.Revocation
+	(*SignIn)(nil),                          // 23: hashiramart.auth.v1.SignIn
+	(*ListSignInsRequest)(nil),              // 24: hashiramart.auth.v1.ListSignInsRequest
+	(*ListSignInsResponse)(nil),             // 25: hashiramart.auth.v1.ListSignInsResponse
+	(*EndSignInRequest)(nil),                // 26: hashiramart.auth.v1.EndSignInRequest
+	(*RequestPasswordResetRequest)(nil),     // 27: hashiramart.auth.v1.RequestPasswordResetRequest
+	(*ResetPasswordRequest)(nil),            // 28: hashiramart.auth.v1.ResetPasswordRequest
+	(*RequestEmailVerificationRequest)(nil), // 29: hashiramart.auth.v1.RequestEmailVerificationRequest
+	(*VerifyEmailRequest)(nil),              // 30: hashiramart.auth.v1.VerifyEmailRequest
+	(*ResetUserPasswordRequest)(nil),        // 31: hashiramart.auth.v1.ResetUserPasswordRequest
+	(*timestamppb.Timestamp)(nil),           // 32: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),           // 33: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                   // 34: google.protobuf.Empty
 }
 var file_hashiramart_auth_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: hashiramart.auth.v1.User.role:type_name -> hashiramart.auth.v1.Role
-	16, // 1: hashiramart.auth.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	16, // 2: hashiramart.auth.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	32, // 1: hashiramart.auth.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	32, // 2: hashiramart.auth.v1.User.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: hashiramart.auth.v1.ListSigningKeysResponse.keys:type_name -> hashiramart.auth.v1.SigningKey
-	17, // 4: hashiramart.auth.v1.UpdateCurrentUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	33, // 4: hashiramart.auth.v1.UpdateCurrentUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 5: hashiramart.auth.v1.ListUsersRequest.role:type_name -> hashiramart.auth.v1.Role
 	1,  // 6: hashiramart.auth.v1.ListUsersResponse.users:type_name -> hashiramart.auth.v1.User
 	1,  // 7: hashiramart.auth.v1.UpdateUserRequest.user:type_name -> hashiramart.auth.v1.User
-	17, // 8: hashiramart.auth.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 9: hashiramart.auth.v1.AuthService.IssueToken:input_type -> hashiramart.auth.v1.IssueTokenRequest
-	5,  // 10: hashiramart.auth.v1.AuthService.RevokeToken:input_type -> hashiramart.auth.v1.RevokeTokenRequest
-	6,  // 11: hashiramart.auth.v1.AuthService.ListSigningKeys:input_type -> hashiramart.auth.v1.ListSigningKeysRequest
-	8,  // 12: hashiramart.auth.v1.AuthService.CreateUser:input_type -> hashiramart.auth.v1.CreateUserRequest
-	9,  // 13: hashiramart.auth.v1.AuthService.GetCurrentUser:input_type -> hashiramart.auth.v1.GetCurrentUserRequest
-	10, // 14: hashiramart.auth.v1.AuthService.UpdateCurrentUser:input_type -> hashiramart.auth.v1.UpdateCurrentUserRequest
-	11, // 15: hashiramart.auth.v1.AuthService.DeleteCurrentUser:input_type -> hashiramart.auth.v1.DeleteCurrentUserRequest
-	12, // 16: hashiramart.auth.v1.AuthService.ListUsers:input_type -> hashiramart.auth.v1.ListUsersRequest
-	14, // 17: hashiramart.auth.v1.AuthService.GetUser:input_type -> hashiramart.auth.v1.GetUserRequest
-	15, // 18: hashiramart.auth.v1.AuthService.UpdateUser:input_type -> hashiramart.auth.v1.UpdateUserRequest
-	4,  // 19: hashiramart.auth.v1.AuthService.IssueToken:output_type -> hashiramart.auth.v1.Token
-	18, // 20: hashiramart.auth.v1.AuthService.RevokeToken:output_type -> google.protobuf.Empty
-	7,  // 21: hashiramart.auth.v1.AuthService.ListSigningKeys:output_type -> hashiramart.auth.v1.ListSigningKeysResponse
-	1,  // 22: hashiramart.auth.v1.AuthService.CreateUser:output_type -> hashiramart.auth.v1.User
-	1,  // 23: hashiramart.auth.v1.AuthService.GetCurrentUser:output_type -> hashiramart.auth.v1.User
-	1,  // 24: hashiramart.auth.v1.AuthService.UpdateCurrentUser:output_type -> hashiramart.auth.v1.User
-	18, // 25: hashiramart.auth.v1.AuthService.DeleteCurrentUser:output_type -> google.protobuf.Empty
-	13, // 26: hashiramart.auth.v1.AuthService.ListUsers:output_type -> hashiramart.auth.v1.ListUsersResponse
-	1,  // 27: hashiramart.auth.v1.AuthService.GetUser:output_type -> hashiramart.auth.v1.User
-	1,  // 28: hashiramart.auth.v1.AuthService.UpdateUser:output_type -> hashiramart.auth.v1.User
-	19, // [19:29] is the sub-list for method output_type
-	9,  // [9:19] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	33, // 8: hashiramart.auth.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 9: hashiramart.auth.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	32, // 10: hashiramart.auth.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	32, // 11: hashiramart.auth.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	16, // 12: hashiramart.auth.v1.ListAuditEventsResponse.events:type_name -> hashiramart.auth.v1.AuditEvent
+	16, // 13: hashiramart.auth.v1.RecordAuditEventsRequest.events:type_name -> hashiramart.auth.v1.AuditEvent
+	22, // 14: hashiramart.auth.v1.Revocations.revocations:type_name -> hashiramart.auth.v1.Revocation
+	32, // 15: hashiramart.auth.v1.Revocation.not_before_time:type_name -> google.protobuf.Timestamp
+	32, // 16: hashiramart.auth.v1.SignIn.create_time:type_name -> google.protobuf.Timestamp
+	32, // 17: hashiramart.auth.v1.SignIn.use_time:type_name -> google.protobuf.Timestamp
+	32, // 18: hashiramart.auth.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 19: hashiramart.auth.v1.ListSignInsResponse.sign_ins:type_name -> hashiramart.auth.v1.SignIn
+	3,  // 20: hashiramart.auth.v1.AuthService.IssueToken:input_type -> hashiramart.auth.v1.IssueTokenRequest
+	5,  // 21: hashiramart.auth.v1.AuthService.RevokeToken:input_type -> hashiramart.auth.v1.RevokeTokenRequest
+	6,  // 22: hashiramart.auth.v1.AuthService.ListSigningKeys:input_type -> hashiramart.auth.v1.ListSigningKeysRequest
+	8,  // 23: hashiramart.auth.v1.AuthService.CreateUser:input_type -> hashiramart.auth.v1.CreateUserRequest
+	9,  // 24: hashiramart.auth.v1.AuthService.GetCurrentUser:input_type -> hashiramart.auth.v1.GetCurrentUserRequest
+	10, // 25: hashiramart.auth.v1.AuthService.UpdateCurrentUser:input_type -> hashiramart.auth.v1.UpdateCurrentUserRequest
+	11, // 26: hashiramart.auth.v1.AuthService.DeleteCurrentUser:input_type -> hashiramart.auth.v1.DeleteCurrentUserRequest
+	27, // 27: hashiramart.auth.v1.AuthService.RequestPasswordReset:input_type -> hashiramart.auth.v1.RequestPasswordResetRequest
+	28, // 28: hashiramart.auth.v1.AuthService.ResetPassword:input_type -> hashiramart.auth.v1.ResetPasswordRequest
+	29, // 29: hashiramart.auth.v1.AuthService.RequestEmailVerification:input_type -> hashiramart.auth.v1.RequestEmailVerificationRequest
+	30, // 30: hashiramart.auth.v1.AuthService.VerifyEmail:input_type -> hashiramart.auth.v1.VerifyEmailRequest
+	31, // 31: hashiramart.auth.v1.AuthService.ResetUserPassword:input_type -> hashiramart.auth.v1.ResetUserPasswordRequest
+	24, // 32: hashiramart.auth.v1.AuthService.ListSignIns:input_type -> hashiramart.auth.v1.ListSignInsRequest
+	26, // 33: hashiramart.auth.v1.AuthService.EndSignIn:input_type -> hashiramart.auth.v1.EndSignInRequest
+	12, // 34: hashiramart.auth.v1.AuthService.ListUsers:input_type -> hashiramart.auth.v1.ListUsersRequest
+	14, // 35: hashiramart.auth.v1.AuthService.GetUser:input_type -> hashiramart.auth.v1.GetUserRequest
+	15, // 36: hashiramart.auth.v1.AuthService.UpdateUser:input_type -> hashiramart.auth.v1.UpdateUserRequest
+	17, // 37: hashiramart.auth.v1.AuthService.ListAuditEvents:input_type -> hashiramart.auth.v1.ListAuditEventsRequest
+	20, // 38: hashiramart.auth.v1.AuthService.GetRevocations:input_type -> hashiramart.auth.v1.GetRevocationsRequest
+	19, // 39: hashiramart.auth.v1.AuthService.RecordAuditEvents:input_type -> hashiramart.auth.v1.RecordAuditEventsRequest
+	4,  // 40: hashiramart.auth.v1.AuthService.IssueToken:output_type -> hashiramart.auth.v1.Token
+	34, // 41: hashiramart.auth.v1.AuthService.RevokeToken:output_type -> google.protobuf.Empty
+	7,  // 42: hashiramart.auth.v1.AuthService.ListSigningKeys:output_type -> hashiramart.auth.v1.ListSigningKeysResponse
+	1,  // 43: hashiramart.auth.v1.AuthService.CreateUser:output_type -> hashiramart.auth.v1.User
+	1,  // 44: hashiramart.auth.v1.AuthService.GetCurrentUser:output_type -> hashiramart.auth.v1.User
+	1,  // 45: hashiramart.auth.v1.AuthService.UpdateCurrentUser:output_type -> hashiramart.auth.v1.User
+	34, // 46: hashiramart.auth.v1.AuthService.DeleteCurrentUser:output_type -> google.protobuf.Empty
+	34, // 47: hashiramart.auth.v1.AuthService.RequestPasswordReset:output_type -> google.protobuf.Empty
+	34, // 48: hashiramart.auth.v1.AuthService.ResetPassword:output_type -> google.protobuf.Empty
+	34, // 49: hashiramart.auth.v1.AuthService.RequestEmailVerification:output_type -> google.protobuf.Empty
+	34, // 50: hashiramart.auth.v1.AuthService.VerifyEmail:output_type -> google.protobuf.Empty
+	34, // 51: hashiramart.auth.v1.AuthService.ResetUserPassword:output_type -> google.protobuf.Empty
+	25, // 52: hashiramart.auth.v1.AuthService.ListSignIns:output_type -> hashiramart.auth.v1.ListSignInsResponse
+	34, // 53: hashiramart.auth.v1.AuthService.EndSignIn:output_type -> google.protobuf.Empty
+	13, // 54: hashiramart.auth.v1.AuthService.ListUsers:output_type -> hashiramart.auth.v1.ListUsersResponse
+	1,  // 55: hashiramart.auth.v1.AuthService.GetUser:output_type -> hashiramart.auth.v1.User
+	1,  // 56: hashiramart.auth.v1.AuthService.UpdateUser:output_type -> hashiramart.auth.v1.User
+	18, // 57: hashiramart.auth.v1.AuthService.ListAuditEvents:output_type -> hashiramart.auth.v1.ListAuditEventsResponse
+	21, // 58: hashiramart.auth.v1.AuthService.GetRevocations:output_type -> hashiramart.auth.v1.Revocations
+	34, // 59: hashiramart.auth.v1.AuthService.RecordAuditEvents:output_type -> google.protobuf.Empty
+	40, // [40:60] is the sub-list for method output_type
+	20, // [20:40] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_auth_v1_auth_proto_init() }
@@ -1293,7 +2403,7 @@ func file_hashiramart_auth_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_auth_v1_auth_proto_rawDesc), len(file_hashiramart_auth_v1_auth_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,16 +22,26 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AuthService_IssueToken_FullMethodName        = "/hashiramart.auth.v1.AuthService/IssueToken"
-	AuthService_RevokeToken_FullMethodName       = "/hashiramart.auth.v1.AuthService/RevokeToken"
-	AuthService_ListSigningKeys_FullMethodName   = "/hashiramart.auth.v1.AuthService/ListSigningKeys"
-	AuthService_CreateUser_FullMethodName        = "/hashiramart.auth.v1.AuthService/CreateUser"
-	AuthService_GetCurrentUser_FullMethodName    = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
-	AuthService_UpdateCurrentUser_FullMethodName = "/hashiramart.auth.v1.AuthService/UpdateCurrentUser"
-	AuthService_DeleteCurrentUser_FullMethodName = "/hashiramart.auth.v1.AuthService/DeleteCurrentUser"
-	AuthService_ListUsers_FullMethodName         = "/hashiramart.auth.v1.AuthService/ListUsers"
-	AuthService_GetUser_FullMethodName           = "/hashiramart.auth.v1.AuthService/GetUser"
-	AuthService_UpdateUser_FullMethodName        = "/hashiramart.auth.v1.AuthService/UpdateUser"
+	AuthService_IssueToken_FullMethodName               = "/hashiramart.auth.v1.AuthService/IssueToken"
+	AuthService_RevokeToken_FullMethodName              = "/hashiramart.auth.v1.AuthService/RevokeToken"
+	AuthService_ListSigningKeys_FullMethodName          = "/hashiramart.auth.v1.AuthService/ListSigningKeys"
+	AuthService_CreateUser_FullMethodName               = "/hashiramart.auth.v1.AuthService/CreateUser"
+	AuthService_GetCurrentUser_FullMethodName           = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
+	AuthService_UpdateCurrentUser_FullMethodName        = "/hashiramart.auth.v1.AuthService/UpdateCurrentUser"
+	AuthService_DeleteCurrentUser_FullMethodName        = "/hashiramart.auth.v1.AuthService/DeleteCurrentUser"
+	AuthService_RequestPasswordReset_FullMethodName     = "/hashiramart.auth.v1.AuthService/RequestPasswordReset"
+	AuthService_ResetPassword_FullMethodName            = "/hashiramart.auth.v1.AuthService/ResetPassword"
+	AuthService_RequestEmailVerification_FullMethodName = "/hashiramart.auth.v1.AuthService/RequestEmailVerification"
+	AuthService_VerifyEmail_FullMethodName              = "/hashiramart.auth.v1.AuthService/VerifyEmail"
+	AuthService_ResetUserPassword_FullMethodName        = "/hashiramart.auth.v1.AuthService/ResetUserPassword"
+	AuthService_ListSignIns_FullMethodName              = "/hashiramart.auth.v1.AuthService/ListSignIns"
+	AuthService_EndSignIn_FullMethodName                = "/hashiramart.auth.v1.AuthService/EndSignIn"
+	AuthService_ListUsers_FullMethodName                = "/hashiramart.auth.v1.AuthService/ListUsers"
+	AuthService_GetUser_FullMethodName                  = "/hashiramart.auth.v1.AuthService/GetUser"
+	AuthService_UpdateUser_FullMethodName               = "/hashiramart.auth.v1.AuthService/UpdateUser"
+	AuthService_ListAuditEvents_FullMethodName          = "/hashiramart.auth.v1.AuthService/ListAuditEvents"
+	AuthService_GetRevocations_FullMethodName           = "/hashiramart.auth.v1.AuthService/GetRevocations"
+	AuthService_RecordAuditEvents_FullMethodName        = "/hashiramart.auth.v1.AuthService/RecordAuditEvents"
 )
 
 // AuthServiceClient is the client API for AuthService service.
@@ -41,9 +51,10 @@ const (
 // Signs users and services in, and manages users.
 //
 // An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-// `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-// admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-// user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+// `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+// ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+// within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+// cannot be reached, the others go on with the revocations that they know.
 type AuthServiceClient interface {
 	// Issues an access token in exchange for a password, a refresh token, or a service's secret.
 	//
@@ -61,7 +72,7 @@ type AuthServiceClient interface {
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 	//
-	// An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+	// An unknown token is not an error. Access tokens of the sign-in are revoked as well.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
 	//
@@ -83,8 +94,34 @@ type AuthServiceClient interface {
 	// Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 	//
 	// If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-	// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+	// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+	// password within the last 10 minutes: what cannot be undone takes more than a token.
 	DeleteCurrentUser(ctx context.Context, in *DeleteCurrentUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+	//
+	// At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+	// from one network, FAILED_PRECONDITION if the installation sends no mail.
+	RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+	//
+	// Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+	ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+	//
+	// Returns FAILED_PRECONDITION if the installation sends no mail.
+	RequestEmailVerification(ctx context.Context, in *RequestEmailVerificationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Verifies the e-mail address to which a token was mailed.
+	//
+	// Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+	VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+	//
+	// Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+	ResetUserPassword(ctx context.Context, in *ResetUserPasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists where the caller is signed in, latest sign-in first.
+	ListSignIns(ctx context.Context, in *ListSignInsRequest, opts ...grpc.CallOption) (*ListSignInsResponse, error)
+	// Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
+	EndSignIn(ctx context.Context, in *EndSignInRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists users, newest first.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
 	// Gets a user. Returns NOT_FOUND if there is no such user.
@@ -96,6 +133,18 @@ type AuthServiceClient interface {
 	// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
 	// cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*User, error)
+	// Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+	//
+	// An event is here some seconds after its call, and for the time of a setting, a year by default.
+	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
+	// Gets which access tokens are revoked before they expire. Other services read it every other second.
+	//
+	// Not bound to REST: it is for services.
+	GetRevocations(ctx context.Context, in *GetRevocationsRequest, opts ...grpc.CallOption) (*Revocations, error)
+	// Records the audit events of a service. Recording an event again changes nothing.
+	//
+	// Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
+	RecordAuditEvents(ctx context.Context, in *RecordAuditEventsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 }
 
 type authServiceClient struct {
@@ -176,6 +225,76 @@ func (c *authServiceClient) DeleteCurrentUser(ctx context.Context, in *DeleteCur
 	return out, nil
 }
 
+func (c *authServiceClient) RequestPasswordReset(ctx context.Context, in *RequestPasswordResetRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_RequestPasswordReset_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ResetPassword(ctx context.Context, in *ResetPasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_ResetPassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) RequestEmailVerification(ctx context.Context, in *RequestEmailVerificationRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_RequestEmailVerification_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) VerifyEmail(ctx context.Context, in *VerifyEmailRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_VerifyEmail_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ResetUserPassword(ctx context.Context, in *ResetUserPasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_ResetUserPassword_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ListSignIns(ctx context.Context, in *ListSignInsRequest, opts ...grpc.CallOption) (*ListSignInsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSignInsResponse)
+	err := c.cc.Invoke(ctx, AuthService_ListSignIns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) EndSignIn(ctx context.Context, in *EndSignInRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_EndSignIn_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *authServiceClient) ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListUsersResponse)
@@ -206,6 +325,36 @@ func (c *authServiceClient) UpdateUser(ctx context.Context, in *UpdateUserReques
 	return out, nil
 }
 
+func (c *authServiceClient) ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditEventsResponse)
+	err := c.cc.Invoke(ctx, AuthService_ListAuditEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) GetRevocations(ctx context.Context, in *GetRevocationsRequest, opts ...grpc.CallOption) (*Revocations, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Revocations)
+	err := c.cc.Invoke(ctx, AuthService_GetRevocations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) RecordAuditEvents(ctx context.Context, in *RecordAuditEventsRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_RecordAuditEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AuthServiceServer is the server API for AuthService service.
 // All implementations must embed UnimplementedAuthServiceServer
 // for forward compatibility.
@@ -213,9 +362,10 @@ func (c *authServiceClient) UpdateUser(ctx context.Context, in *UpdateUserReques
 // Signs users and services in, and manages users.
 //
 // An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-// `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-// admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-// user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+// `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+// ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+// within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+// cannot be reached, the others go on with the revocations that they know.
 type AuthServiceServer interface {
 	// Issues an access token in exchange for a password, a refresh token, or a service's secret.
 	//
@@ -233,7 +383,7 @@ type AuthServiceServer interface {
 	IssueToken(context.Context, *IssueTokenRequest) (*Token, error)
 	// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 	//
-	// An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+	// An unknown token is not an error. Access tokens of the sign-in are revoked as well.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*emptypb.Empty, error)
 	// Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
 	//
@@ -255,8 +405,34 @@ type AuthServiceServer interface {
 	// Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 	//
 	// If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-	// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+	// is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+	// password within the last 10 minutes: what cannot be undone takes more than a token.
 	DeleteCurrentUser(context.Context, *DeleteCurrentUserRequest) (*emptypb.Empty, error)
+	// Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+	//
+	// At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+	// from one network, FAILED_PRECONDITION if the installation sends no mail.
+	RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*emptypb.Empty, error)
+	// Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+	//
+	// Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+	ResetPassword(context.Context, *ResetPasswordRequest) (*emptypb.Empty, error)
+	// Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+	//
+	// Returns FAILED_PRECONDITION if the installation sends no mail.
+	RequestEmailVerification(context.Context, *RequestEmailVerificationRequest) (*emptypb.Empty, error)
+	// Verifies the e-mail address to which a token was mailed.
+	//
+	// Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+	VerifyEmail(context.Context, *VerifyEmailRequest) (*emptypb.Empty, error)
+	// Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+	//
+	// Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+	ResetUserPassword(context.Context, *ResetUserPasswordRequest) (*emptypb.Empty, error)
+	// Lists where the caller is signed in, latest sign-in first.
+	ListSignIns(context.Context, *ListSignInsRequest) (*ListSignInsResponse, error)
+	// Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
+	EndSignIn(context.Context, *EndSignInRequest) (*emptypb.Empty, error)
 	// Lists users, newest first.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
 	// Gets a user. Returns NOT_FOUND if there is no such user.
@@ -268,6 +444,18 @@ type AuthServiceServer interface {
 	// number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
 	// cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
 	UpdateUser(context.Context, *UpdateUserRequest) (*User, error)
+	// Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+	//
+	// An event is here some seconds after its call, and for the time of a setting, a year by default.
+	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
+	// Gets which access tokens are revoked before they expire. Other services read it every other second.
+	//
+	// Not bound to REST: it is for services.
+	GetRevocations(context.Context, *GetRevocationsRequest) (*Revocations, error)
+	// Records the audit events of a service. Recording an event again changes nothing.
+	//
+	// Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
+	RecordAuditEvents(context.Context, *RecordAuditEventsRequest) (*emptypb.Empty, error)
 	mustEmbedUnimplementedAuthServiceServer()
 }
 
@@ -299,6 +487,27 @@ func (UnimplementedAuthServiceServer) UpdateCurrentUser(context.Context, *Update
 func (UnimplementedAuthServiceServer) DeleteCurrentUser(context.Context, *DeleteCurrentUserRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteCurrentUser not implemented")
 }
+func (UnimplementedAuthServiceServer) RequestPasswordReset(context.Context, *RequestPasswordResetRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestPasswordReset not implemented")
+}
+func (UnimplementedAuthServiceServer) ResetPassword(context.Context, *ResetPasswordRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetPassword not implemented")
+}
+func (UnimplementedAuthServiceServer) RequestEmailVerification(context.Context, *RequestEmailVerificationRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RequestEmailVerification not implemented")
+}
+func (UnimplementedAuthServiceServer) VerifyEmail(context.Context, *VerifyEmailRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyEmail not implemented")
+}
+func (UnimplementedAuthServiceServer) ResetUserPassword(context.Context, *ResetUserPasswordRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetUserPassword not implemented")
+}
+func (UnimplementedAuthServiceServer) ListSignIns(context.Context, *ListSignInsRequest) (*ListSignInsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSignIns not implemented")
+}
+func (UnimplementedAuthServiceServer) EndSignIn(context.Context, *EndSignInRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndSignIn not implemented")
+}
 func (UnimplementedAuthServiceServer) ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUsers not implemented")
 }
@@ -307,6 +516,15 @@ func (UnimplementedAuthServiceServer) GetUser(context.Context, *GetUserRequest) 
 }
 func (UnimplementedAuthServiceServer) UpdateUser(context.Context, *UpdateUserRequest) (*User, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateUser not implemented")
+}
+func (UnimplementedAuthServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
+}
+func (UnimplementedAuthServiceServer) GetRevocations(context.Context, *GetRevocationsRequest) (*Revocations, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRevocations not implemented")
+}
+func (UnimplementedAuthServiceServer) RecordAuditEvents(context.Context, *RecordAuditEventsRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordAuditEvents not implemented")
 }
 func (UnimplementedAuthServiceServer) mustEmbedUnimplementedAuthServiceServer() {}
 func (UnimplementedAuthServiceServer) testEmbeddedByValue()                     {}
@@ -455,6 +673,132 @@ func _AuthService_DeleteCurrentUser_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_RequestPasswordReset_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestPasswordResetRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).RequestPasswordReset(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_RequestPasswordReset_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).RequestPasswordReset(ctx, req.(*RequestPasswordResetRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ResetPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetPasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ResetPassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ResetPassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ResetPassword(ctx, req.(*ResetPasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_RequestEmailVerification_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RequestEmailVerificationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).RequestEmailVerification(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_RequestEmailVerification_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).RequestEmailVerification(ctx, req.(*RequestEmailVerificationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_VerifyEmail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyEmailRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).VerifyEmail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_VerifyEmail_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).VerifyEmail(ctx, req.(*VerifyEmailRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ResetUserPassword_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetUserPasswordRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ResetUserPassword(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ResetUserPassword_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ResetUserPassword(ctx, req.(*ResetUserPasswordRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ListSignIns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSignInsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ListSignIns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ListSignIns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ListSignIns(ctx, req.(*ListSignInsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_EndSignIn_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndSignInRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).EndSignIn(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_EndSignIn_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).EndSignIn(ctx, req.(*EndSignInRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthService_ListUsers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListUsersRequest)
 	if err := dec(in); err != nil {
@@ -509,6 +853,60 @@ func _AuthService_UpdateUser_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_ListAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ListAuditEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ListAuditEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ListAuditEvents(ctx, req.(*ListAuditEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_GetRevocations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRevocationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).GetRevocations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_GetRevocations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).GetRevocations(ctx, req.(*GetRevocationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_RecordAuditEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordAuditEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).RecordAuditEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_RecordAuditEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).RecordAuditEvents(ctx, req.(*RecordAuditEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AuthService_ServiceDesc is the grpc.ServiceDesc for AuthService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -545,6 +943,34 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AuthService_DeleteCurrentUser_Handler,
 		},
 		{
+			MethodName: "RequestPasswordReset",
+			Handler:    _AuthService_RequestPasswordReset_Handler,
+		},
+		{
+			MethodName: "ResetPassword",
+			Handler:    _AuthService_ResetPassword_Handler,
+		},
+		{
+			MethodName: "RequestEmailVerification",
+			Handler:    _AuthService_RequestEmailVerification_Handler,
+		},
+		{
+			MethodName: "VerifyEmail",
+			Handler:    _AuthService_VerifyEmail_Handler,
+		},
+		{
+			MethodName: "ResetUserPassword",
+			Handler:    _AuthService_ResetUserPassword_Handler,
+		},
+		{
+			MethodName: "ListSignIns",
+			Handler:    _AuthService_ListSignIns_Handler,
+		},
+		{
+			MethodName: "EndSignIn",
+			Handler:    _AuthService_EndSignIn_Handler,
+		},
+		{
 			MethodName: "ListUsers",
 			Handler:    _AuthService_ListUsers_Handler,
 		},
@@ -555,6 +981,18 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateUser",
 			Handler:    _AuthService_UpdateUser_Handler,
+		},
+		{
+			MethodName: "ListAuditEvents",
+			Handler:    _AuthService_ListAuditEvents_Handler,
+		},
+		{
+			MethodName: "GetRevocations",
+			Handler:    _AuthService_GetRevocations_Handler,
+		},
+		{
+			MethodName: "RecordAuditEvents",
+			Handler:    _AuthService_RecordAuditEvents_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -54,6 +54,16 @@ const (
 	ErrorReason_TOO_MANY_SIGN_UPS ErrorReason = 12
 	// UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued.
 	ErrorReason_USER_GONE ErrorReason = 13
+	// PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry.
+	ErrorReason_SIGN_IN_NOT_RECENT ErrorReason = 14
+	// INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one.
+	ErrorReason_PASSWORD_TOO_COMMON ErrorReason = 15
+	// INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail.
+	ErrorReason_INVALID_MAIL_TOKEN ErrorReason = 16
+	// RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry.
+	ErrorReason_TOO_MANY_MAILS ErrorReason = 17
+	// FAILED_PRECONDITION: this installation sends no mail.
+	ErrorReason_MAIL_NOT_CONFIGURED ErrorReason = 18
 )
 
 // Enum value maps for ErrorReason.
@@ -73,6 +83,11 @@ var (
 		11: "STALE_ETAG",
 		12: "TOO_MANY_SIGN_UPS",
 		13: "USER_GONE",
+		14: "SIGN_IN_NOT_RECENT",
+		15: "PASSWORD_TOO_COMMON",
+		16: "INVALID_MAIL_TOKEN",
+		17: "TOO_MANY_MAILS",
+		18: "MAIL_NOT_CONFIGURED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -89,6 +104,11 @@ var (
 		"STALE_ETAG":               11,
 		"TOO_MANY_SIGN_UPS":        12,
 		"USER_GONE":                13,
+		"SIGN_IN_NOT_RECENT":       14,
+		"PASSWORD_TOO_COMMON":      15,
+		"INVALID_MAIL_TOKEN":       16,
+		"TOO_MANY_MAILS":           17,
+		"MAIL_NOT_CONFIGURED":      18,
 	}
 )
 
@@ -123,7 +143,7 @@ var File_hashiramart_auth_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_auth_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xb1\x02\n" +
+	"&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xa7\x03\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_GRANT\x10\x01\x12\x12\n" +
@@ -141,7 +161,12 @@ const file_hashiramart_auth_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"STALE_ETAG\x10\v\x12\x15\n" +
 	"\x11TOO_MANY_SIGN_UPS\x10\f\x12\r\n" +
-	"\tUSER_GONE\x10\rB\xc5\x01\n" +
+	"\tUSER_GONE\x10\r\x12\x16\n" +
+	"\x12SIGN_IN_NOT_RECENT\x10\x0e\x12\x17\n" +
+	"\x13PASSWORD_TOO_COMMON\x10\x0f\x12\x16\n" +
+	"\x12INVALID_MAIL_TOKEN\x10\x10\x12\x12\n" +
+	"\x0eTOO_MANY_MAILS\x10\x11\x12\x17\n" +
+	"\x13MAIL_NOT_CONFIGURED\x10\x12B\xc5\x01\n" +
 	"\x17com.hashiramart.auth.v1B\x10ErrorReasonProtoP\x01Z*hashiramart/gen/hashiramart/auth/v1;authv1\xa2\x02\x03HAX\xaa\x02\x13Hashiramart.Auth.V1\xca\x02\x13Hashiramart\\Auth\\V1\xe2\x02\x1fHashiramart\\Auth\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Auth::V1b\x06proto3"
 
 var (

@@ -37,7 +37,7 @@ const (
 	ErrorReason_PRODUCT_NOT_DELETED ErrorReason = 4
 	// OUT_OF_RANGE: the changes after this token have expired. List the products again and watch without a token.
 	ErrorReason_WATCH_TOKEN_EXPIRED ErrorReason = 5
-	// OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file.
+	// OUT_OF_RANGE: the import is longer than 100,000 rows. Only the rows up to the limit were read; send the rest as another file.
 	ErrorReason_IMPORT_TOO_LONG ErrorReason = 6
 	// INVALID_ARGUMENT: the watch token was altered, or belongs to another catalogue. List the products again and watch without a token.
 	ErrorReason_WATCH_TOKEN_INVALID ErrorReason = 7

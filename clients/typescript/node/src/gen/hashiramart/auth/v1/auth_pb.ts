@@ -8,13 +8,14 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { EmptySchema, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import { file_hashiramart_access_v1_access } from "../../access/v1/access_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hashiramart/auth/v1/auth.proto.
  */
 export const file_hashiramart_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oYXNoaXJhbWFydC9hdXRoL3YxL2F1dGgucHJvdG8SE2hhc2hpcmFtYXJ0LmF1dGgudjEi+wEKBFVzZXISCgoCaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEicKBHJvbGUYBCABKA4yGS5oYXNoaXJhbWFydC5hdXRoLnYxLlJvbGUSFwoPY3VzdG9tZXJfbnVtYmVyGAUgASgJEhAKCGRpc2FibGVkGAYgASgIEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCSJjCgpTaWduaW5nS2V5EgsKA2t0eRgBIAEoCRILCgNjcnYYAiABKAkSCwoDdXNlGAMgASgJEgsKA2FsZxgEIAEoCRILCgNraWQYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJIpsBChFJc3N1ZVRva2VuUmVxdWVzdBISCgpncmFudF90eXBlGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhUKDXJlZnJlc2hfdG9rZW4YBCABKAkSEQoJY2xpZW50X2lkGAUgASgJEhUKDWNsaWVudF9zZWNyZXQYBiABKAkSDQoFc2NvcGUYByABKAkiawoFVG9rZW4SFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAQgASgJEg0KBXNjb3BlGAUgASgJIjwKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIXCg90b2tlbl90eXBlX2hpbnQYAiABKAkiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJIChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRItCgRrZXlzGAEgAygLMh8uaGFzaGlyYW1hcnQuYXV0aC52MS5TaWduaW5nS2V5Il4KEUNyZWF0ZVVzZXJSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCLnAQoYVXBkYXRlQ3VycmVudFVzZXJSZXF1ZXN0EhkKDGRpc3BsYXlfbmFtZRgBIAEoCUgAiAEBEhIKBWVtYWlsGAIgASgJSAGIAQESFQoIcGFzc3dvcmQYAyABKAlIAogBARIYChBjdXJyZW50X3Bhc3N3b3JkGAQgASgJEi8KC3VwZGF0ZV9tYXNrGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAYgASgJQg8KDV9kaXNwbGF5X25hbWVCCAoGX2VtYWlsQgsKCV9wYXNzd29yZCIaChhEZWxldGVDdXJyZW50VXNlclJlcXVlc3QicgoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZzZWFyY2gYAyABKAkSJwoEcm9sZRgEIAEoDjIZLmhhc2hpcmFtYXJ0LmF1dGgudjEuUm9sZSJWChFMaXN0VXNlcnNSZXNwb25zZRIoCgV1c2VycxgBIAMoCzIZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHAoOR2V0VXNlclJlcXVlc3QSCgoCaWQYASABKAkigQEKEVVwZGF0ZVVzZXJSZXF1ZXN0EicKBHVzZXIYASABKAsyGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASEQoNUk9MRV9DVVNUT01FUhABEg4KClJPTEVfU1RBRkYQAhIOCgpST0xFX0FETUlOEAMymAcKC0F1dGhTZXJ2aWNlElAKCklzc3VlVG9rZW4SJi5oYXNoaXJhbWFydC5hdXRoLnYxLklzc3VlVG9rZW5SZXF1ZXN0GhouaGFzaGlyYW1hcnQuYXV0aC52MS5Ub2tlbhJTCgtSZXZva2VUb2tlbhInLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgIScQoPTGlzdFNpZ25pbmdLZXlzEisuaGFzaGlyYW1hcnQuYXV0aC52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GiwuaGFzaGlyYW1hcnQuYXV0aC52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIDkAIBEk8KCkNyZWF0ZVVzZXISJi5oYXNoaXJhbWFydC5hdXRoLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyElwKDkdldEN1cnJlbnRVc2VyEiouaGFzaGlyYW1hcnQuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXIiA5ACARJdChFVcGRhdGVDdXJyZW50VXNlchItLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXBkYXRlQ3VycmVudFVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyEl8KEURlbGV0ZUN1cnJlbnRVc2VyEi0uaGFzaGlyYW1hcnQuYXV0aC52MS5EZWxldGVDdXJyZW50VXNlclJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAhJfCglMaXN0VXNlcnMSJS5oYXNoaXJhbWFydC5hdXRoLnYxLkxpc3RVc2Vyc1JlcXVlc3QaJi5oYXNoaXJhbWFydC5hdXRoLnYxLkxpc3RVc2Vyc1Jlc3BvbnNlIgOQAgESTgoHR2V0VXNlchIjLmhhc2hpcmFtYXJ0LmF1dGgudjEuR2V0VXNlclJlcXVlc3QaGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXIiA5ACARJPCgpVcGRhdGVVc2VyEiYuaGFzaGlyYW1hcnQuYXV0aC52MS5VcGRhdGVVc2VyUmVxdWVzdBoZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlcmIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Ch5oYXNoaXJhbWFydC9hdXRoL3YxL2F1dGgucHJvdG8SE2hhc2hpcmFtYXJ0LmF1dGgudjEikwIKBFVzZXISCgoCaWQYASABKAkSDQoFZW1haWwYAiABKAkSFAoMZGlzcGxheV9uYW1lGAMgASgJEicKBHJvbGUYBCABKA4yGS5oYXNoaXJhbWFydC5hdXRoLnYxLlJvbGUSFwoPY3VzdG9tZXJfbnVtYmVyGAUgASgJEhAKCGRpc2FibGVkGAYgASgIEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgJIAEoCRIWCg5lbWFpbF92ZXJpZmllZBgKIAEoCCJjCgpTaWduaW5nS2V5EgsKA2t0eRgBIAEoCRILCgNjcnYYAiABKAkSCwoDdXNlGAMgASgJEgsKA2FsZxgEIAEoCRILCgNraWQYBSABKAkSCQoBeBgGIAEoCRIJCgF5GAcgASgJIpsBChFJc3N1ZVRva2VuUmVxdWVzdBISCgpncmFudF90eXBlGAEgASgJEhAKCHVzZXJuYW1lGAIgASgJEhAKCHBhc3N3b3JkGAMgASgJEhUKDXJlZnJlc2hfdG9rZW4YBCABKAkSEQoJY2xpZW50X2lkGAUgASgJEhUKDWNsaWVudF9zZWNyZXQYBiABKAkSDQoFc2NvcGUYByABKAkiawoFVG9rZW4SFAoMYWNjZXNzX3Rva2VuGAEgASgJEhIKCnRva2VuX3R5cGUYAiABKAkSEgoKZXhwaXJlc19pbhgDIAEoBRIVCg1yZWZyZXNoX3Rva2VuGAQgASgJEg0KBXNjb3BlGAUgASgJIjwKElJldm9rZVRva2VuUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIXCg90b2tlbl90eXBlX2hpbnQYAiABKAkiGAoWTGlzdFNpZ25pbmdLZXlzUmVxdWVzdCJIChdMaXN0U2lnbmluZ0tleXNSZXNwb25zZRItCgRrZXlzGAEgAygLMh8uaGFzaGlyYW1hcnQuYXV0aC52MS5TaWduaW5nS2V5Il4KEUNyZWF0ZVVzZXJSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJEhAKCHBhc3N3b3JkGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRISCgpyZXF1ZXN0X2lkGAQgASgJIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCLnAQoYVXBkYXRlQ3VycmVudFVzZXJSZXF1ZXN0EhkKDGRpc3BsYXlfbmFtZRgBIAEoCUgAiAEBEhIKBWVtYWlsGAIgASgJSAGIAQESFQoIcGFzc3dvcmQYAyABKAlIAogBARIYChBjdXJyZW50X3Bhc3N3b3JkGAQgASgJEi8KC3VwZGF0ZV9tYXNrGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAYgASgJQg8KDV9kaXNwbGF5X25hbWVCCAoGX2VtYWlsQgsKCV9wYXNzd29yZCIaChhEZWxldGVDdXJyZW50VXNlclJlcXVlc3QicgoQTGlzdFVzZXJzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZzZWFyY2gYAyABKAkSJwoEcm9sZRgEIAEoDjIZLmhhc2hpcmFtYXJ0LmF1dGgudjEuUm9sZSJWChFMaXN0VXNlcnNSZXNwb25zZRIoCgV1c2VycxgBIAMoCzIZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiHAoOR2V0VXNlclJlcXVlc3QSCgoCaWQYASABKAkigQEKEVVwZGF0ZVVzZXJSZXF1ZXN0EicKBHVzZXIYASABKAsyGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAki5AEKCkF1ZGl0RXZlbnQSCgoCaWQYASABKAkSLgoKZXZlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc3ViamVjdBgDIAEoCRIMCgRyb2xlGAQgASgJEgsKA3JwYxgFIAEoCRIQCghyZXNvdXJjZRgGIAEoCRIMCgRjb2RlGAcgASgJEg4KBnJlYXNvbhgIIAEoCRIWCg5jbGllbnRfYWRkcmVzcxgJIAEoCRISCgpyZXF1ZXN0X2lkGAogASgJEhIKCmNhbGxfY291bnQYCyABKAUi2wEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHc3ViamVjdBgDIAEoCRIQCghyZXNvdXJjZRgEIAEoCRILCgNycGMYBSABKAkSDAoEY29kZRgGIAEoCRIuCgpzdGFydF90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiYwoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USLwoGZXZlbnRzGAEgAygLMh8uaGFzaGlyYW1hcnQuYXV0aC52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJLChhSZWNvcmRBdWRpdEV2ZW50c1JlcXVlc3QSLwoGZXZlbnRzGAEgAygLMh8uaGFzaGlyYW1hcnQuYXV0aC52MS5BdWRpdEV2ZW50IhcKFUdldFJldm9jYXRpb25zUmVxdWVzdCJDCgtSZXZvY2F0aW9ucxI0CgtyZXZvY2F0aW9ucxgBIAMoCzIfLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmV2b2NhdGlvbiJSCgpSZXZvY2F0aW9uEg8KB3N1YmplY3QYASABKAkSMwoPbm90X2JlZm9yZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLkAQoGU2lnbkluEgoKAmlkGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgh1c2VfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmNsaWVudF9hZGRyZXNzGAUgASgJEhIKCnVzZXJfYWdlbnQYBiABKAkSEgoKaXNfY3VycmVudBgHIAEoCCI7ChJMaXN0U2lnbkluc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiXQoTTGlzdFNpZ25JbnNSZXNwb25zZRItCghzaWduX2lucxgBIAMoCzIbLmhhc2hpcmFtYXJ0LmF1dGgudjEuU2lnbkluEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIeChBFbmRTaWduSW5SZXF1ZXN0EgoKAmlkGAEgASgJIiwKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBINCgVlbWFpbBgBIAEoCSI3ChRSZXNldFBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoCSIhCh9SZXF1ZXN0RW1haWxWZXJpZmljYXRpb25SZXF1ZXN0IiMKElZlcmlmeUVtYWlsUmVxdWVzdBINCgV0b2tlbhgBIAEoCSImChhSZXNldFVzZXJQYXNzd29yZFJlcXVlc3QSCgoCaWQYASABKAkqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASEQoNUk9MRV9DVVNUT01FUhABEg4KClJPTEVfU1RBRkYQAhIOCgpST0xFX0FETUlOEAMy6A4KC0F1dGhTZXJ2aWNlElAKCklzc3VlVG9rZW4SJi5oYXNoaXJhbWFydC5hdXRoLnYxLklzc3VlVG9rZW5SZXF1ZXN0GhouaGFzaGlyYW1hcnQuYXV0aC52MS5Ub2tlbhJTCgtSZXZva2VUb2tlbhInLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgIScQoPTGlzdFNpZ25pbmdLZXlzEisuaGFzaGlyYW1hcnQuYXV0aC52MS5MaXN0U2lnbmluZ0tleXNSZXF1ZXN0GiwuaGFzaGlyYW1hcnQuYXV0aC52MS5MaXN0U2lnbmluZ0tleXNSZXNwb25zZSIDkAIBEk8KCkNyZWF0ZVVzZXISJi5oYXNoaXJhbWFydC5hdXRoLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyElwKDkdldEN1cnJlbnRVc2VyEiouaGFzaGlyYW1hcnQuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaGS5oYXNoaXJhbWFydC5hdXRoLnYxLlVzZXIiA5ACARJdChFVcGRhdGVDdXJyZW50VXNlchItLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXBkYXRlQ3VycmVudFVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyEl8KEURlbGV0ZUN1cnJlbnRVc2VyEi0uaGFzaGlyYW1hcnQuYXV0aC52MS5EZWxldGVDdXJyZW50VXNlclJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAhJlChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIwLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgISUgoNUmVzZXRQYXNzd29yZBIpLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSbQoYUmVxdWVzdEVtYWlsVmVyaWZpY2F0aW9uEjQuaGFzaGlyYW1hcnQuYXV0aC52MS5SZXF1ZXN0RW1haWxWZXJpZmljYXRpb25SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgISTgoLVmVyaWZ5RW1haWwSJy5oYXNoaXJhbWFydC5hdXRoLnYxLlZlcmlmeUVtYWlsUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJfChFSZXNldFVzZXJQYXNzd29yZBItLmhhc2hpcmFtYXJ0LmF1dGgudjEuUmVzZXRVc2VyUGFzc3dvcmRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgISZQoLTGlzdFNpZ25JbnMSJy5oYXNoaXJhbWFydC5hdXRoLnYxLkxpc3RTaWduSW5zUmVxdWVzdBooLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFNpZ25JbnNSZXNwb25zZSIDkAIBEk8KCUVuZFNpZ25JbhIlLmhhc2hpcmFtYXJ0LmF1dGgudjEuRW5kU2lnbkluUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIDkAICEl8KCUxpc3RVc2VycxIlLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFVzZXJzUmVxdWVzdBomLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdFVzZXJzUmVzcG9uc2UiA5ACARJOCgdHZXRVc2VyEiMuaGFzaGlyYW1hcnQuYXV0aC52MS5HZXRVc2VyUmVxdWVzdBoZLmhhc2hpcmFtYXJ0LmF1dGgudjEuVXNlciIDkAIBEk8KClVwZGF0ZVVzZXISJi5oYXNoaXJhbWFydC5hdXRoLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhkuaGFzaGlyYW1hcnQuYXV0aC52MS5Vc2VyEnEKD0xpc3RBdWRpdEV2ZW50cxIrLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBosLmhhc2hpcmFtYXJ0LmF1dGgudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2UiA5ACARJjCg5HZXRSZXZvY2F0aW9ucxIqLmhhc2hpcmFtYXJ0LmF1dGgudjEuR2V0UmV2b2NhdGlvbnNSZXF1ZXN0GiAuaGFzaGlyYW1hcnQuYXV0aC52MS5SZXZvY2F0aW9ucyIDkAIBEmMKEVJlY29yZEF1ZGl0RXZlbnRzEi0uaGFzaGlyYW1hcnQuYXV0aC52MS5SZWNvcmRBdWRpdEV2ZW50c1JlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiB5ACAvDHGAFiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_hashiramart_access_v1_access]);
 
 /**
  * A registered account.
@@ -84,6 +85,13 @@ export type User = Message<"hashiramart.auth.v1.User"> & {
    * @generated from field: string etag = 9;
    */
   etag: string;
+
+  /**
+   * Whether the user has shown to receive mail at the e-mail address.
+   *
+   * @generated from field: bool email_verified = 10;
+   */
+  emailVerified: boolean;
 };
 
 /**
@@ -346,7 +354,7 @@ export type CreateUserRequest = Message<"hashiramart.auth.v1.CreateUserRequest">
   email: string;
 
   /**
-   * The password: 8 to 128 characters of any kind.
+   * The password: 8 to 128 characters of any kind. Refused if it is one of the most common ones, or the e-mail address.
    *
    * @generated from field: string password = 2;
    */
@@ -410,7 +418,7 @@ export type UpdateCurrentUserRequest = Message<"hashiramart.auth.v1.UpdateCurren
   email?: string | undefined;
 
   /**
-   * The new password: 8 to 128 characters. Requires `current_password`.
+   * The new password: 8 to 128 characters, as for CreateUser. Requires `current_password`.
    *
    * @generated from field: optional string password = 3;
    */
@@ -590,6 +598,526 @@ export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE_
   messageDesc(file_hashiramart_auth_v1_auth, 14);
 
 /**
+ * A call that changed something or was refused.
+ *
+ * @generated from message hashiramart.auth.v1.AuditEvent
+ */
+export type AuditEvent = Message<"hashiramart.auth.v1.AuditEvent"> & {
+  /**
+   * The event's id, a UUID.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * When the call ended.
+   *
+   * @generated from field: google.protobuf.Timestamp event_time = 2;
+   */
+  eventTime?: Timestamp | undefined;
+
+  /**
+   * Who called: a user's id or a service's name. Empty for a caller who was not signed in.
+   *
+   * @generated from field: string subject = 3;
+   */
+  subject: string;
+
+  /**
+   * The caller's role: `customer`, `staff`, `admin`, `service` or `anonymous`.
+   *
+   * @generated from field: string role = 4;
+   */
+  role: string;
+
+  /**
+   * The RPC, such as `hashiramart.auth.v1.AuthService.UpdateUser`.
+   *
+   * @generated from field: string rpc = 5;
+   */
+  rpc: string;
+
+  /**
+   * What the call was about, as a path: `users/6f1c…`. Of a failed sign-in, the account if there is one.
+   *
+   * @generated from field: string resource = 6;
+   */
+  resource: string;
+
+  /**
+   * How the call ended: `OK`, `PERMISSION_DENIED` or another status code.
+   *
+   * @generated from field: string code = 7;
+   */
+  code: string;
+
+  /**
+   * The reason of the error, if it ended with one.
+   *
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+
+  /**
+   * The address of the client.
+   *
+   * @generated from field: string client_address = 9;
+   */
+  clientAddress: string;
+
+  /**
+   * The id of the request, which its log lines carry as well.
+   *
+   * @generated from field: string request_id = 10;
+   */
+  requestId: string;
+
+  /**
+   * How many such calls this event stands for: refusals that repeat within a second are one event, with the request id of the first.
+   *
+   * @generated from field: int32 call_count = 11;
+   */
+  callCount: number;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.AuditEvent.
+ * Use `create(AuditEventSchema)` to create a new message.
+ */
+export const AuditEventSchema: GenMessage<AuditEvent> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 15);
+
+/**
+ * Requests a page of audit events.
+ *
+ * @generated from message hashiramart.auth.v1.ListAuditEventsRequest
+ */
+export type ListAuditEventsRequest = Message<"hashiramart.auth.v1.ListAuditEventsRequest"> & {
+  /**
+   * The maximum number of events to return. 0 means 25; values above 100 are reduced to 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only events of this subject.
+   *
+   * @generated from field: string subject = 3;
+   */
+  subject: string;
+
+  /**
+   * Only events about this resource.
+   *
+   * @generated from field: string resource = 4;
+   */
+  resource: string;
+
+  /**
+   * Only events of this RPC.
+   *
+   * @generated from field: string rpc = 5;
+   */
+  rpc: string;
+
+  /**
+   * Only events that ended with this status code.
+   *
+   * @generated from field: string code = 6;
+   */
+  code: string;
+
+  /**
+   * Only events from this time on.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 7;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only events before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 8;
+   */
+  endTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.ListAuditEventsRequest.
+ * Use `create(ListAuditEventsRequestSchema)` to create a new message.
+ */
+export const ListAuditEventsRequestSchema: GenMessage<ListAuditEventsRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 16);
+
+/**
+ * A page of audit events.
+ *
+ * @generated from message hashiramart.auth.v1.ListAuditEventsResponse
+ */
+export type ListAuditEventsResponse = Message<"hashiramart.auth.v1.ListAuditEventsResponse"> & {
+  /**
+   * The events, latest first.
+   *
+   * @generated from field: repeated hashiramart.auth.v1.AuditEvent events = 1;
+   */
+  events: AuditEvent[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.ListAuditEventsResponse.
+ * Use `create(ListAuditEventsResponseSchema)` to create a new message.
+ */
+export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 17);
+
+/**
+ * Requests to record audit events.
+ *
+ * @generated from message hashiramart.auth.v1.RecordAuditEventsRequest
+ */
+export type RecordAuditEventsRequest = Message<"hashiramart.auth.v1.RecordAuditEventsRequest"> & {
+  /**
+   * The events: 1 to 500.
+   *
+   * @generated from field: repeated hashiramart.auth.v1.AuditEvent events = 1;
+   */
+  events: AuditEvent[];
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.RecordAuditEventsRequest.
+ * Use `create(RecordAuditEventsRequestSchema)` to create a new message.
+ */
+export const RecordAuditEventsRequestSchema: GenMessage<RecordAuditEventsRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 18);
+
+/**
+ * Requests the revocations.
+ *
+ * @generated from message hashiramart.auth.v1.GetRevocationsRequest
+ */
+export type GetRevocationsRequest = Message<"hashiramart.auth.v1.GetRevocationsRequest"> & {
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.GetRevocationsRequest.
+ * Use `create(GetRevocationsRequestSchema)` to create a new message.
+ */
+export const GetRevocationsRequestSchema: GenMessage<GetRevocationsRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 19);
+
+/**
+ * The access tokens that are revoked. A subject is listed until all tokens that were issued before have expired.
+ *
+ * @generated from message hashiramart.auth.v1.Revocations
+ */
+export type Revocations = Message<"hashiramart.auth.v1.Revocations"> & {
+  /**
+   * The revocations, in no order.
+   *
+   * @generated from field: repeated hashiramart.auth.v1.Revocation revocations = 1;
+   */
+  revocations: Revocation[];
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.Revocations.
+ * Use `create(RevocationsSchema)` to create a new message.
+ */
+export const RevocationsSchema: GenMessage<Revocations> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 20);
+
+/**
+ * Revokes tokens of one subject.
+ *
+ * @generated from message hashiramart.auth.v1.Revocation
+ */
+export type Revocation = Message<"hashiramart.auth.v1.Revocation"> & {
+  /**
+   * A user's id, or that of a sign-in: the claim `sub` or `sid` of tokens.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Tokens that were issued before this time are not valid.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before_time = 2;
+   */
+  notBeforeTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 21);
+
+/**
+ * A place where a user is signed in.
+ *
+ * @generated from message hashiramart.auth.v1.SignIn
+ */
+export type SignIn = Message<"hashiramart.auth.v1.SignIn"> & {
+  /**
+   * The id, a UUID: the claim `sid` of its access tokens.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * When the user signed in.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When the refresh token was exchanged last.
+   *
+   * @generated from field: google.protobuf.Timestamp use_time = 3;
+   */
+  useTime?: Timestamp | undefined;
+
+  /**
+   * When it ends unless it is used.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * The network address from which the user signed in.
+   *
+   * @generated from field: string client_address = 5;
+   */
+  clientAddress: string;
+
+  /**
+   * The program, as it calls itself.
+   *
+   * @generated from field: string user_agent = 6;
+   */
+  userAgent: string;
+
+  /**
+   * Whether the access token of the call belongs to it.
+   *
+   * @generated from field: bool is_current = 7;
+   */
+  isCurrent: boolean;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.SignIn.
+ * Use `create(SignInSchema)` to create a new message.
+ */
+export const SignInSchema: GenMessage<SignIn> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 22);
+
+/**
+ * Requests a page of the caller's sign-ins.
+ *
+ * @generated from message hashiramart.auth.v1.ListSignInsRequest
+ */
+export type ListSignInsRequest = Message<"hashiramart.auth.v1.ListSignInsRequest"> & {
+  /**
+   * The maximum number of sign-ins to return. 0 means 25; values above 100 are reduced to 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.ListSignInsRequest.
+ * Use `create(ListSignInsRequestSchema)` to create a new message.
+ */
+export const ListSignInsRequestSchema: GenMessage<ListSignInsRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 23);
+
+/**
+ * A page of sign-ins.
+ *
+ * @generated from message hashiramart.auth.v1.ListSignInsResponse
+ */
+export type ListSignInsResponse = Message<"hashiramart.auth.v1.ListSignInsResponse"> & {
+  /**
+   * The sign-ins, latest first.
+   *
+   * @generated from field: repeated hashiramart.auth.v1.SignIn sign_ins = 1;
+   */
+  signIns: SignIn[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.ListSignInsResponse.
+ * Use `create(ListSignInsResponseSchema)` to create a new message.
+ */
+export const ListSignInsResponseSchema: GenMessage<ListSignInsResponse> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 24);
+
+/**
+ * Requests to end a sign-in.
+ *
+ * @generated from message hashiramart.auth.v1.EndSignInRequest
+ */
+export type EndSignInRequest = Message<"hashiramart.auth.v1.EndSignInRequest"> & {
+  /**
+   * The id of the sign-in.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.EndSignInRequest.
+ * Use `create(EndSignInRequestSchema)` to create a new message.
+ */
+export const EndSignInRequestSchema: GenMessage<EndSignInRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 25);
+
+/**
+ * Requests a mail by which a password is reset.
+ *
+ * @generated from message hashiramart.auth.v1.RequestPasswordResetRequest
+ */
+export type RequestPasswordResetRequest = Message<"hashiramart.auth.v1.RequestPasswordResetRequest"> & {
+  /**
+   * The e-mail address of the account.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.RequestPasswordResetRequest.
+ * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
+ */
+export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 26);
+
+/**
+ * Requests to set a new password.
+ *
+ * @generated from message hashiramart.auth.v1.ResetPasswordRequest
+ */
+export type ResetPasswordRequest = Message<"hashiramart.auth.v1.ResetPasswordRequest"> & {
+  /**
+   * The token of the mail. Valid once.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * The new password: 8 to 128 characters, as for CreateUser.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.ResetPasswordRequest.
+ * Use `create(ResetPasswordRequestSchema)` to create a new message.
+ */
+export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 27);
+
+/**
+ * Requests a mail by which the caller's e-mail address is verified.
+ *
+ * @generated from message hashiramart.auth.v1.RequestEmailVerificationRequest
+ */
+export type RequestEmailVerificationRequest = Message<"hashiramart.auth.v1.RequestEmailVerificationRequest"> & {
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.RequestEmailVerificationRequest.
+ * Use `create(RequestEmailVerificationRequestSchema)` to create a new message.
+ */
+export const RequestEmailVerificationRequestSchema: GenMessage<RequestEmailVerificationRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 28);
+
+/**
+ * Requests to verify an e-mail address.
+ *
+ * @generated from message hashiramart.auth.v1.VerifyEmailRequest
+ */
+export type VerifyEmailRequest = Message<"hashiramart.auth.v1.VerifyEmailRequest"> & {
+  /**
+   * The token of the mail. Valid once.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.VerifyEmailRequest.
+ * Use `create(VerifyEmailRequestSchema)` to create a new message.
+ */
+export const VerifyEmailRequestSchema: GenMessage<VerifyEmailRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 29);
+
+/**
+ * Requests to make a user set a new password.
+ *
+ * @generated from message hashiramart.auth.v1.ResetUserPasswordRequest
+ */
+export type ResetUserPasswordRequest = Message<"hashiramart.auth.v1.ResetUserPasswordRequest"> & {
+  /**
+   * The user's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message hashiramart.auth.v1.ResetUserPasswordRequest.
+ * Use `create(ResetUserPasswordRequestSchema)` to create a new message.
+ */
+export const ResetUserPasswordRequestSchema: GenMessage<ResetUserPasswordRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_auth_v1_auth, 30);
+
+/**
  * What a user may do.
  *
  * @generated from enum hashiramart.auth.v1.Role
@@ -634,9 +1162,10 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
  * Signs users and services in, and manages users.
  *
  * An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
- * `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
- * admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
- * user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+ * `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+ * ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+ * within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+ * cannot be reached, the others go on with the revocations that they know.
  *
  * @generated from service hashiramart.auth.v1.AuthService
  */
@@ -666,7 +1195,7 @@ export const AuthService: GenService<{
   /**
    * Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
    *
-   * An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+   * An unknown token is not an error. Access tokens of the sign-in are revoked as well.
    *
    * @generated from rpc hashiramart.auth.v1.AuthService.RevokeToken
    */
@@ -728,13 +1257,95 @@ export const AuthService: GenService<{
    * Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
    *
    * If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
-   * is valid changes nothing. Returns FAILED_PRECONDITION for the last admin.
+   * is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+   * password within the last 10 minutes: what cannot be undone takes more than a token.
    *
    * @generated from rpc hashiramart.auth.v1.AuthService.DeleteCurrentUser
    */
   deleteCurrentUser: {
     methodKind: "unary";
     input: typeof DeleteCurrentUserRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+   *
+   * At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+   * from one network, FAILED_PRECONDITION if the installation sends no mail.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.RequestPasswordReset
+   */
+  requestPasswordReset: {
+    methodKind: "unary";
+    input: typeof RequestPasswordResetRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+   *
+   * Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.ResetPassword
+   */
+  resetPassword: {
+    methodKind: "unary";
+    input: typeof ResetPasswordRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+   *
+   * Returns FAILED_PRECONDITION if the installation sends no mail.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.RequestEmailVerification
+   */
+  requestEmailVerification: {
+    methodKind: "unary";
+    input: typeof RequestEmailVerificationRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Verifies the e-mail address to which a token was mailed.
+   *
+   * Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.VerifyEmail
+   */
+  verifyEmail: {
+    methodKind: "unary";
+    input: typeof VerifyEmailRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+   *
+   * Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.ResetUserPassword
+   */
+  resetUserPassword: {
+    methodKind: "unary";
+    input: typeof ResetUserPasswordRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Lists where the caller is signed in, latest sign-in first.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.ListSignIns
+   */
+  listSignIns: {
+    methodKind: "unary";
+    input: typeof ListSignInsRequestSchema;
+    output: typeof ListSignInsResponseSchema;
+  },
+  /**
+   * Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.EndSignIn
+   */
+  endSignIn: {
+    methodKind: "unary";
+    input: typeof EndSignInRequestSchema;
     output: typeof EmptySchema;
   },
   /**
@@ -771,6 +1382,42 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof UpdateUserRequestSchema;
     output: typeof UserSchema;
+  },
+  /**
+   * Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+   *
+   * An event is here some seconds after its call, and for the time of a setting, a year by default.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.ListAuditEvents
+   */
+  listAuditEvents: {
+    methodKind: "unary";
+    input: typeof ListAuditEventsRequestSchema;
+    output: typeof ListAuditEventsResponseSchema;
+  },
+  /**
+   * Gets which access tokens are revoked before they expire. Other services read it every other second.
+   *
+   * Not bound to REST: it is for services.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.GetRevocations
+   */
+  getRevocations: {
+    methodKind: "unary";
+    input: typeof GetRevocationsRequestSchema;
+    output: typeof RevocationsSchema;
+  },
+  /**
+   * Records the audit events of a service. Recording an event again changes nothing.
+   *
+   * Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
+   *
+   * @generated from rpc hashiramart.auth.v1.AuthService.RecordAuditEvents
+   */
+  recordAuditEvents: {
+    methodKind: "unary";
+    input: typeof RecordAuditEventsRequestSchema;
+    output: typeof EmptySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_hashiramart_auth_v1_auth, 0);

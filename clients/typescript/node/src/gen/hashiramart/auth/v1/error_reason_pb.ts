@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/auth/v1/error_reason.proto.
  */
 export const file_hashiramart_auth_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CiZoYXNoaXJhbWFydC9hdXRoL3YxL2Vycm9yX3JlYXNvbi5wcm90bxITaGFzaGlyYW1hcnQuYXV0aC52MSqxAgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9HUkFOVBABEhIKDklOVkFMSURfQ0xJRU5UEAISGgoWVU5TVVBQT1JURURfR1JBTlRfVFlQRRADEhUKEVRPT19NQU5ZX1NJR05fSU5TEAQSEAoMU0lHTl9JTl9CVVNZEAUSDwoLRU1BSUxfVEFLRU4QBhIZChVDVVNUT01FUl9OVU1CRVJfVEFLRU4QBxISCg5VU0VSX05PVF9GT1VORBAIEhIKDldST05HX1BBU1NXT1JEEAkSDgoKTEFTVF9BRE1JThAKEg4KClNUQUxFX0VUQUcQCxIVChFUT09fTUFOWV9TSUdOX1VQUxAMEg0KCVVTRVJfR09ORRANYgZwcm90bzM");
+  fileDesc("CiZoYXNoaXJhbWFydC9hdXRoL3YxL2Vycm9yX3JlYXNvbi5wcm90bxITaGFzaGlyYW1hcnQuYXV0aC52MSqnAwoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSU5WQUxJRF9HUkFOVBABEhIKDklOVkFMSURfQ0xJRU5UEAISGgoWVU5TVVBQT1JURURfR1JBTlRfVFlQRRADEhUKEVRPT19NQU5ZX1NJR05fSU5TEAQSEAoMU0lHTl9JTl9CVVNZEAUSDwoLRU1BSUxfVEFLRU4QBhIZChVDVVNUT01FUl9OVU1CRVJfVEFLRU4QBxISCg5VU0VSX05PVF9GT1VORBAIEhIKDldST05HX1BBU1NXT1JEEAkSDgoKTEFTVF9BRE1JThAKEg4KClNUQUxFX0VUQUcQCxIVChFUT09fTUFOWV9TSUdOX1VQUxAMEg0KCVVTRVJfR09ORRANEhYKElNJR05fSU5fTk9UX1JFQ0VOVBAOEhcKE1BBU1NXT1JEX1RPT19DT01NT04QDxIWChJJTlZBTElEX01BSUxfVE9LRU4QEBISCg5UT09fTUFOWV9NQUlMUxAREhcKE01BSUxfTk9UX0NPTkZJR1VSRUQQEmIGcHJvdG8z");
 
 /**
  * Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`).
@@ -115,6 +115,41 @@ export enum ErrorReason {
    * @generated from enum value: USER_GONE = 13;
    */
   USER_GONE = 13,
+
+  /**
+   * PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry.
+   *
+   * @generated from enum value: SIGN_IN_NOT_RECENT = 14;
+   */
+  SIGN_IN_NOT_RECENT = 14,
+
+  /**
+   * INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one.
+   *
+   * @generated from enum value: PASSWORD_TOO_COMMON = 15;
+   */
+  PASSWORD_TOO_COMMON = 15,
+
+  /**
+   * INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail.
+   *
+   * @generated from enum value: INVALID_MAIL_TOKEN = 16;
+   */
+  INVALID_MAIL_TOKEN = 16,
+
+  /**
+   * RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry.
+   *
+   * @generated from enum value: TOO_MANY_MAILS = 17;
+   */
+  TOO_MANY_MAILS = 17,
+
+  /**
+   * FAILED_PRECONDITION: this installation sends no mail.
+   *
+   * @generated from enum value: MAIL_NOT_CONFIGURED = 18;
+   */
+  MAIL_NOT_CONFIGURED = 18,
 }
 
 /**
