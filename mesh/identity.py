@@ -60,6 +60,8 @@ class Caller:
     """The verified token, which calls made for this caller carry as well."""
     sign_in_id: str = ""
     """The sign-in that the token belongs to, if it is a user's."""
+    key_id: str = ""
+    """The key that signed the token."""
     issue_time: float = 0
     """When the token was issued, in Unix time."""
     expire_time: float = math.inf
@@ -115,7 +117,7 @@ class TokenVerifier:
         """Raises `Unauthenticated` if the token of a caller has expired or was revoked since it was verified."""
         if time.time() >= caller.expire_time:
             raise _expiry_error()
-        if self._revoked.include(caller.issue_time, caller.subject, caller.sign_in_id):
+        if self._revoked.include(caller.issue_time, caller.subject, caller.sign_in_id, caller.key_id):
             raise Unauthenticated("TOKEN_REVOKED", "the access token was revoked; get a new one")
 
     async def _verify(self, token: str) -> Caller:
@@ -140,6 +142,7 @@ class TokenVerifier:
                 customer_number=str(customer_number) if customer_number else None,
                 token=token,
                 sign_in_id=str(claims.get("sid", "")),
+                key_id=str(kid),
                 issue_time=float(claims["iat"]),
                 expire_time=claims["exp"] + _LEEWAY_SECONDS,
             )

@@ -19,7 +19,7 @@ class RevokedTokens:
     def replace(self, not_before: Mapping[str, float]) -> None:
         """Replaces all revocations.
 
-        not_before: by subject (a user or a sign-in), the Unix time before which tokens are not valid
+        not_before: by subject (a user, a sign-in or a signing key), the Unix time before which tokens are not valid
         """
         self._not_before = not_before
 

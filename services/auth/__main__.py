@@ -23,7 +23,7 @@ from services.auth.accounts import Accounts
 from services.auth.credentials import Credentials
 from services.auth.forgetting import DeletedUsers
 from services.auth.grants import Grants
-from services.auth.keys import SigningKeys, WrongSealingSecret
+from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
 from services.auth.mail import Postman, post
 from services.auth.passwords import Passwords
 from services.auth.recovery import Recovery
@@ -33,7 +33,6 @@ from services.auth.repository.forgettings import ForgettingRepository
 from services.auth.repository.mail import MailRepository, Purpose
 from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
-from services.auth.repository.signing_keys import SigningKeyRepository
 from services.auth.repository.users import UserRepository
 from services.auth.servicer import AuthServicer
 from services.auth.settings import Settings
@@ -49,7 +48,7 @@ async def main() -> None:
     settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("auth", mesh)
     async with await database.connect(str(settings.database_url), mesh) as postgres:
-        keys = SigningKeys(SigningKeyRepository(postgres), settings.secret.get_secret_value())
+        keys = signing_keys(postgres, settings)
         issuer = TokenIssuer(mesh.jwt_issuer, mesh.jwt_audience, keys)
         sign_ins = SignInRepository(postgres, settings.sign_in_idle, settings.sign_in_lifetime)
         users, attempts = UserRepository(postgres), AttemptRepository(postgres)

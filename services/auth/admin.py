@@ -15,9 +15,8 @@ from mesh.interceptors.validation import violations
 from mesh.settings import MeshSettings, read
 from services.auth.common_passwords import check_password
 from services.auth.domain import EmailTaken, KeyStillNeeded, email_address
-from services.auth.keys import SigningKeys, WrongSealingSecret
+from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
 from services.auth.passwords import Passwords
-from services.auth.repository.signing_keys import SigningKeyRepository
 from services.auth.repository.users import UserRepository
 from services.auth.settings import Settings
 
@@ -55,11 +54,28 @@ async def rotate_keys(keys: SigningKeys) -> None:
     print("The next key signs from now on. Tokens signed by the previous key remain valid.", file=sys.stderr)
 
 
+async def reseal(keys: SigningKeys) -> None:
+    """Seals the keys with AUTH_SECRET, some of which are sealed with AUTH_PREVIOUS_SECRET."""
+    await keys.reseal()
+    print("All keys are sealed with AUTH_SECRET. AUTH_PREVIOUS_SECRET is no longer needed.", file=sys.stderr)
+
+
+async def drop_key(keys: SigningKeys, id: str) -> None:
+    """Makes the tokens that a key has signed invalid, such as those of a stolen key."""
+    await keys.drop(id)
+    print(f"The key {id} is gone. All services refuse its tokens within seconds; clients get new ones.", file=sys.stderr)
+
+
 async def main(arguments: argparse.Namespace) -> None:
     settings, mesh = read(Settings), read(MeshSettings)
     async with await database.connect(str(settings.database_url), mesh) as postgres:
+        keys = signing_keys(postgres, settings)
         if arguments.command == "rotate-keys":
-            await rotate_keys(SigningKeys(SigningKeyRepository(postgres), settings.secret.get_secret_value()))
+            await rotate_keys(keys)
+        elif arguments.command == "reseal":
+            await reseal(keys)
+        elif arguments.command == "drop-key":
+            await drop_key(keys, arguments.id)
         elif arguments.promote:
             await promote(UserRepository(postgres), arguments.email)
         else:
@@ -79,6 +95,9 @@ def _parse_arguments(command_line: list[str]) -> argparse.Namespace:
     method = create.add_mutually_exclusive_group()
     method.add_argument("--generate-password", action="store_true", help="generate a password and print it")
     method.add_argument("--promote", action="store_true", help="make an existing user an admin")
+    commands.add_parser("reseal", help="seal the signing keys with AUTH_SECRET after a change from AUTH_PREVIOUS_SECRET")
+    drop = commands.add_parser("drop-key", help="refuse all tokens that a signing key has signed, at once: for a key that was stolen")
+    drop.add_argument("id", help="the key's id: `kid` in the header of tokens and in /.well-known/jwks.json")
     commands.add_parser("rotate-keys", help="make the next key sign; no user is signed out")
     return parser.parse_args(command_line)
 

@@ -23,6 +23,8 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
 
     secret: _Secret
     """Seals the signing keys in the database, and authenticates page tokens. The same for all replicas."""
+    previous_secret: SecretStr = SecretStr("")
+    """The secret before, while it is being changed: keys that are sealed with it are still read. `reseal` seals them anew."""
     service_secrets: dict[str, _Secret]
     """The secret of each service that may ask for a token, by its name, as JSON: {"catalog": "..."}."""
 

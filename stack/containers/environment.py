@@ -77,7 +77,8 @@ class _SecretsFolder:
         self._write(
             "AUTH_SERVICE_SECRETS", json.dumps({client: self._random_secret(f"{client.upper()}_SERVICE_SECRET") for client in CLIENTS})
         )
-        self._write("AUTH_SMTP_PASSWORD", settings.get("AUTH_SMTP_PASSWORD", ""))
+        for name in ("AUTH_PREVIOUS_SECRET", "AUTH_SMTP_PASSWORD"):
+            self._write(name, settings.get(name, ""))
         url = (
             settings.get("POSTGRES_URL") or f"postgresql://hashiramart:{self._random_secret('POSTGRES_PASSWORD')}@postgres:5432/hashiramart"
         )

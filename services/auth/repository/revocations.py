@@ -42,10 +42,13 @@ class RevocationRepository:
         await self._database.execute(_DELETE_EXPIRED)
 
 
-async def revoke(transaction: Transaction, subjects: Iterable[UUID]) -> None:
-    """Revokes the access tokens of users or sign-ins that were issued until now, by this process's clock, which issues tokens too."""
+async def revoke(transaction: Transaction, subjects: Iterable[UUID | str], not_before: datetime | None = None) -> None:
+    """Revokes the access tokens of users, sign-ins or keys that were issued before a time.
+
+    not_before: now if None, by this process's clock, which issues tokens too
+    """
     if texts := [*map(str, subjects)]:
-        await transaction.execute(_REVOKE, subjects=texts, time=datetime.now(UTC))
+        await transaction.execute(_REVOKE, subjects=texts, time=not_before or datetime.now(UTC))
 
 
 async def end_sign_ins(transaction: Transaction, statement: Executable, **parameters: Any) -> list[UUID]:
