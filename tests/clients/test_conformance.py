@@ -145,7 +145,7 @@ def output(command: Sequence[str], folder: Path, environment: Mapping[str, str])
 
 
 def walk(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Document:
-    """The document that a client's walk prints, without the reason of the deadline: the service gives one, a client that is earlier none."""
+    """The document that a client's walk prints, without the deadline's reason: a service gives one, a client that is earlier none."""
     document: Document = json.loads(output(command, folder, environment))
     assert document["deadline"].pop("reason") in ("", "DEADLINE_EXCEEDED")
     return document
