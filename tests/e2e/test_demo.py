@@ -21,7 +21,7 @@ from ml.registry.client import RegistryClient, registered_name
 from stack.settings import ROOT
 from tests.concurrent_calls import concurrent_calls
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
-from tests.e2e.walk import OF_MODELS, walk
+from tests.e2e.walk import OF_MODELS, OF_THE_LAKE, walk
 from tests.gateway.examples import examples
 
 DEMO_SECONDS = 1800
@@ -177,4 +177,4 @@ def test_the_examples_of_all_reads_work(stack: Stack) -> None:
 @pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])
 def test_responses_about_models_conform_to_the_document_without_server_errors(stack: Stack, who: str) -> None:
     with signed_in(stack, who) as client:
-        walk(stack, client.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", OF_MODELS)
+        walk(stack, client.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", f"{OF_MODELS}|{OF_THE_LAKE}")
