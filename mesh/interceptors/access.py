@@ -28,7 +28,8 @@ _ALLOWED: dict[int, frozenset[Role]] = {
 
 def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerifier) -> Handler:
     """Identifies the caller, and raises `Unauthenticated` or `PermissionDenied` for one whom the contract does not allow this method."""
-    allowed = _ALLOWED[method.GetOptions().Extensions[access_pb2.access]]
+    options = method.GetOptions()
+    allowed, services = _ALLOWED[options.Extensions[access_pb2.access]], frozenset(options.Extensions[access_pb2.callers])
 
     async def public(body: Body, context: Context, metadata: Metadata) -> Answer:
         try:
@@ -46,6 +47,10 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
             if caller is ANONYMOUS:
                 raise Unauthenticated("TOKEN_MISSING", "this call needs an access token")
             raise PermissionDenied("ROLE_NOT_ALLOWED", "the role '{role}' may not call {method}", role=caller.role, method=method.name)
+        if caller.role is Role.SERVICE and caller.subject not in services:
+            raise PermissionDenied(
+                "ROLE_NOT_ALLOWED", "the service '{service}' may not call {method}", service=caller.subject, method=method.name
+            )
         answer = handler(body, context, metadata)
         return await (_while_valid(answer, caller, verifier) if method.server_streaming else answer)
 

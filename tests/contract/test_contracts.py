@@ -34,6 +34,13 @@ def test_every_rpc_says_who_may_call_it() -> None:
     ] == []
 
 
+def test_an_rpc_for_services_names_them() -> None:
+    for rpc in contracts.methods():
+        options = rpc.proto.options.Extensions
+        is_for_services = options[access_pb2.access] in (access_pb2.ACCESS_SERVICE, access_pb2.ACCESS_STAFF_OR_SERVICE)
+        assert bool(options[access_pb2.callers]) is is_for_services, rpc.name
+
+
 def test_every_rpc_has_a_path_or_says_why_not() -> None:
     without = [rpc for rpc in contracts.methods() if not rpc.proto.options.HasExtension(annotations_pb2.http)]
     assert [rpc.name for rpc in without if "Not bound to REST: it is for services." not in rpc.comment] == []

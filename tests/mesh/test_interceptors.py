@@ -209,7 +209,8 @@ async def test_every_method_allows_the_roles_that_its_contract_names_and_no_othe
             methods += service.methods
     async with server, grpc.aio.insecure_channel(f"localhost:{server.port}") as channel:
         for method, role in itertools.product(methods, Role):
-            metadata = () if role is Role.ANONYMOUS else issuer.metadata(role)
+            services = method.GetOptions().Extensions[access_pb2.callers]
+            metadata = () if role is Role.ANONYMOUS else issuer.metadata(role, services[0] if role is Role.SERVICE and services else "ann")
             code = await answer(channel, method, metadata)
             allowed = role in ALLOWED[method.GetOptions().Extensions[access_pb2.access]]
             refusal = grpc.StatusCode.UNAUTHENTICATED if role is Role.ANONYMOUS else grpc.StatusCode.PERMISSION_DENIED
@@ -251,3 +252,15 @@ def contracts() -> Iterator[ModuleType]:
 
 def log_lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+
+async def test_a_service_calls_what_the_contract_names_it_for_and_nothing_else(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as stub:
+        for service, may_call in (("recommender", True), ("jobs", False), ("auth", False)):
+            changes = aiter(stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.SERVICE, service)))
+            try:
+                await anext(changes)
+            except grpc.aio.AioRpcError as error:
+                assert (error.code(), reason(error), may_call) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", False)
+            else:
+                assert may_call

@@ -126,6 +126,12 @@ def service(caller: Caller) -> Shopper:
     return caller(role=Role.SERVICE, subject="jobs")
 
 
+@pytest.fixture
+def auth(caller: Caller) -> Shopper:
+    """The service that has events of deleted users forgotten."""
+    return caller(role=Role.SERVICE, subject="auth")
+
+
 _NUMBERS = itertools.count()
 
 

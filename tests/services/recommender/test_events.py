@@ -93,25 +93,25 @@ def test_an_old_view_does_not_count(new_user: Shopper) -> None:
     assert step(new_user.recommendations()) == "POPULARITY"
 
 
-def test_a_forgotten_user_leaves_no_events_and_cannot_record_any(caller: Caller, service: Shopper) -> None:
+def test_a_forgotten_user_leaves_no_events_and_cannot_record_any(caller: Caller, service: Shopper, auth: Shopper) -> None:
     user = str(uuid.uuid4())
     ann = caller(subject=user)
     ann.record(event(VIEW, "coffee03"), request_id="once")
     for _ in range(2):
-        service.forget(user)
+        auth.forget(user)
     assert user not in {listed.user_id for listed in service.events(page_size=10_000).events}
     assert step(ann.recommendations()) == "POPULARITY"
     with fails_with(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"):
         ann.record(event(VIEW, "coffee03"))
 
 
-def test_each_forgotten_user_is_listed_once_among_the_events(caller: Caller, service: Shopper) -> None:
+def test_each_forgotten_user_is_listed_once_among_the_events(caller: Caller, service: Shopper, auth: Shopper) -> None:
     end = service.events(page_size=10_000).end_number
     ann, bob = str(uuid.uuid4()), str(uuid.uuid4())
     caller(subject=ann).record(event(VIEW, "tea00"))
     caller().record(event(VIEW, "tea01"))
     for user in (ann, bob, ann):
-        service.forget(user)
+        auth.forget(user)
     caller().record(event(VIEW, "tea02"), event(VIEW, "tea03"))
     first = service.events(end, page_size=2)
     second = service.events(first.end_number, page_size=2)

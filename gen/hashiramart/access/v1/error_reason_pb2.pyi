@@ -39,7 +39,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     TOKEN_EXPIRED: _ErrorReason.ValueType  # 7
     """UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token."""
     ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 8
-    """PERMISSION_DENIED: the caller's role may not call this RPC."""
+    """PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services."""
     SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 9
     """UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry."""
     DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 10
@@ -93,7 +93,7 @@ TOKEN_INVALID: ErrorReason.ValueType  # 6
 TOKEN_EXPIRED: ErrorReason.ValueType  # 7
 """UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token."""
 ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 8
-"""PERMISSION_DENIED: the caller's role may not call this RPC."""
+"""PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services."""
 SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 9
 """UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry."""
 DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 10
