@@ -8,9 +8,11 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from buf.validate.validate_pb2 import FieldRules
 from gateway.rules import Json, behaviors, example, examples, field_rules, is_required, number_keywords
 from gateway.scalars import NULL_ENUM
 
+_EMAIL = "ann@example.com"
 _UUID = "3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a"
 # The last day of the demo's sales.
 _DATE, _TIME = "2011-12-09", "2011-12-09T12:50:00Z"
@@ -120,6 +122,19 @@ class Examples:
         return value
 
 
+def _text(name: str, rules: FieldRules) -> str:
+    if known := list(getattr(rules.string, "in")):
+        return str(known[0])
+    if rules.string.uuid:
+        return _UUID
+    if _DATE_NAME.fullmatch(name):
+        return _DATE
+    shortest = max(rules.string.min_len, int(rules.required))
+    if shortest and name == "email":
+        return _EMAIL
+    return name.ljust(shortest, "-") if shortest else ""
+
+
 def _of_type(field: FieldDescriptor) -> Any:
     """A value that the type and the rules of a field allow."""
     rules = field_rules(field).repeated.items if field.is_repeated else field_rules(field)
@@ -133,8 +148,7 @@ def _of_type(field: FieldDescriptor) -> Any:
     if field.type == FieldDescriptor.TYPE_BYTES:
         return ""
     if field.type == FieldDescriptor.TYPE_STRING:
-        known = list(getattr(rules.string, "in"))
-        return known[0] if known else _UUID if rules.string.uuid else _DATE if _DATE_NAME.fullmatch(field.name) else ""
+        return _text(field.name, rules)
     kind = rules.WhichOneof("type")
     keywords = number_keywords(getattr(rules, kind)) if kind else {}
     number = min(max(1, keywords.get("minimum", 1)), keywords.get("maximum", 1))

@@ -1,6 +1,7 @@
 """Two gateways in front of one backend: a Go grpc-gateway as the referee, and ours."""
 
 import json
+import pkgutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+import hashiramart
 from benchmarks import programs
 from benchmarks.servers import serving
 from tests.engines.ports import free_port
@@ -27,8 +29,9 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 YEAR_SECONDS = 365 * 24 * 3600
 SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs")
 # A method is found by its name once its contract is imported.
-for service in SERVICES:
-    import_module(f"hashiramart.{service}.v1.{service}_pb2")
+for module in pkgutil.walk_packages(hashiramart.__path__, "hashiramart."):
+    if module.name.endswith("_pb2"):
+        import_module(module.name)
 
 
 @dataclass(frozen=True)
