@@ -19,6 +19,8 @@ from lake.raw_file import BYTE_ORDER_MARK, split_header
 # A longer line is no sale, and is not read to its end: a file without line ends may be larger than the memory.
 LINE_BYTES = 1024 * 1024
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+# How programs of DOS end a file: no line of the data.
+END_OF_FILE = "\x1a"
 # Excel's own first line, which names the delimiter.
 SEPARATOR_LINE = "sep="
 # The largest number of lines of one record: a field in quotes may have line ends.
@@ -161,7 +163,7 @@ def _overlong_line(name: str, number: int, beginning: str) -> UnreadableFile:
 
 def _lines_below(member: Member, text: _Text, skipped: int, report: ReportProgress) -> Iterator[str]:
     for number, line in enumerate(_text_lines(member, text.encoding, "landing", report)):
-        if number >= skipped:
+        if number >= skipped and line.rstrip("\r\n") != END_OF_FILE:
             yield line
 
 

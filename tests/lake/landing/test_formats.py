@@ -296,3 +296,8 @@ def test_dates_of_any_type_are_read(tmp_path: Path) -> None:
         "2011-01-14 00:00:00",
         "2011-01-14 10:00:00",
     ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_the_mark_with_which_dos_ends_a_file_is_no_line(tmp_path: Path, delimiter: str) -> None:
+    assert read(put(tmp_path, f"{text(delimiter, chr(13) + chr(10))}\x1a")) == LINES
