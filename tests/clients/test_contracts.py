@@ -1,6 +1,7 @@
 """The contracts build outside of this repository, and the clients' lockfiles install anywhere."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from stack.settings import ROOT
 
 BUF = Path(sys.executable).with_name("buf")
+TEMPLATES = [ROOT / "clients" / folder / "buf.gen.yaml" for folder in ("go", "java", "typescript/node")]
 
 
 @pytest.fixture
@@ -44,3 +46,12 @@ def test_cargos_lockfile_names_the_default_registry_alone() -> None:
     """By the identifier that Cargo gives it everywhere; a mirror in a user's configuration replaces it."""
     packages = tomllib.loads((ROOT / "clients" / "rust" / "Cargo.lock").read_text())["package"]
     assert {package.get("source") for package in packages} == {None, "registry+https://github.com/rust-lang/crates.io-index"}
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: str(template.parent.relative_to(ROOT)))
+def test_no_client_has_code_of_the_options_that_servers_read(template: Path) -> None:
+    descriptors = FileDescriptorSet.FromString((ROOT / "gen" / "descriptors.binpb").read_bytes())
+    ours = [file for file in descriptors.file if file.package.startswith("hashiramart.")]
+    options = {f"{file.package}.{extension.name}" for file in ours for extension in file.extension}
+    [excluded] = re.findall(r"exclude_types: \[(.*)\]", template.read_text())
+    assert set(excluded.split(", ")) == {"buf.validate", "google.api", *options}
