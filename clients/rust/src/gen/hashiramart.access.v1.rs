@@ -71,7 +71,7 @@ pub enum ErrorReason {
     TokenInvalid = 6,
     /// UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token.
     TokenExpired = 7,
-    /// PERMISSION_DENIED: the caller's role may not call this RPC.
+    /// PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services.
     RoleNotAllowed = 8,
     /// UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry.
     ServiceUnavailable = 9,

@@ -11,7 +11,6 @@ package accessv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -93,30 +92,11 @@ func (Access) EnumDescriptor() ([]byte, []int) {
 	return file_hashiramart_access_v1_access_proto_rawDescGZIP(), []int{0}
 }
 
-var file_hashiramart_access_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
-	{
-		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
-		ExtensionType: (*bool)(nil),
-		Field:         50302,
-		Name:          "hashiramart.access.v1.unaudited",
-		Tag:           "varint,50302,opt,name=unaudited",
-		Filename:      "hashiramart/access/v1/access.proto",
-	},
-}
-
-// Extension fields to descriptorpb.MethodOptions.
-var (
-	// Whether calls of this method leave no audit event, unless they are refused: what they write is a record by itself.
-	//
-	// optional bool unaudited = 50302;
-	E_Unaudited = &file_hashiramart_access_v1_access_proto_extTypes[0]
-)
-
 var File_hashiramart_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_hashiramart_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\"hashiramart/access/v1/access.proto\x12\x15hashiramart.access.v1\x1a google/protobuf/descriptor.proto*\x99\x01\n" +
+	"\"hashiramart/access/v1/access.proto\x12\x15hashiramart.access.v1*\x99\x01\n" +
 	"\x06Access\x12\x16\n" +
 	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rACCESS_PUBLIC\x10\x01\x12\x0f\n" +
@@ -124,8 +104,7 @@ const file_hashiramart_access_v1_access_proto_rawDesc = "" +
 	"\fACCESS_STAFF\x10\x03\x12\x10\n" +
 	"\fACCESS_ADMIN\x10\x04\x12\x12\n" +
 	"\x0eACCESS_SERVICE\x10\x05\x12\x1b\n" +
-	"\x17ACCESS_STAFF_OR_SERVICE\x10\x06:>\n" +
-	"\tunaudited\x12\x1e.google.protobuf.MethodOptions\x18\xfe\x88\x03 \x01(\bR\tunauditedB\xce\x01\n" +
+	"\x17ACCESS_STAFF_OR_SERVICE\x10\x06B\xce\x01\n" +
 	"\x19com.hashiramart.access.v1B\vAccessProtoP\x01Z.hashiramart/gen/hashiramart/access/v1;accessv1\xa2\x02\x03HAX\xaa\x02\x15Hashiramart.Access.V1\xca\x02\x15Hashiramart\\Access\\V1\xe2\x02!Hashiramart\\Access\\V1\\GPBMetadata\xea\x02\x17Hashiramart::Access::V1b\x06proto3"
 
 var (
@@ -142,15 +121,13 @@ func file_hashiramart_access_v1_access_proto_rawDescGZIP() []byte {
 
 var file_hashiramart_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_hashiramart_access_v1_access_proto_goTypes = []any{
-	(Access)(0),                        // 0: hashiramart.access.v1.Access
-	(*descriptorpb.MethodOptions)(nil), // 1: google.protobuf.MethodOptions
+	(Access)(0), // 0: hashiramart.access.v1.Access
 }
 var file_hashiramart_access_v1_access_proto_depIdxs = []int32{
-	1, // 0: hashiramart.access.v1.unaudited:extendee -> google.protobuf.MethodOptions
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
+	0, // [0:0] is the sub-list for method output_type
+	0, // [0:0] is the sub-list for method input_type
+	0, // [0:0] is the sub-list for extension type_name
+	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -166,13 +143,12 @@ func file_hashiramart_access_v1_access_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_access_v1_access_proto_rawDesc), len(file_hashiramart_access_v1_access_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   0,
-			NumExtensions: 1,
+			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_hashiramart_access_v1_access_proto_goTypes,
 		DependencyIndexes: file_hashiramart_access_v1_access_proto_depIdxs,
 		EnumInfos:         file_hashiramart_access_v1_access_proto_enumTypes,
-		ExtensionInfos:    file_hashiramart_access_v1_access_proto_extTypes,
 	}.Build()
 	File_hashiramart_access_v1_access_proto = out.File
 	file_hashiramart_access_v1_access_proto_goTypes = nil

@@ -44,7 +44,7 @@ const (
 	ErrorReason_TOKEN_INVALID ErrorReason = 6
 	// UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token.
 	ErrorReason_TOKEN_EXPIRED ErrorReason = 7
-	// PERMISSION_DENIED: the caller's role may not call this RPC.
+	// PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services.
 	ErrorReason_ROLE_NOT_ALLOWED ErrorReason = 8
 	// UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry.
 	ErrorReason_SERVICE_UNAVAILABLE ErrorReason = 9

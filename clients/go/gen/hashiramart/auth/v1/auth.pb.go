@@ -14,7 +14,6 @@ import (
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
-	_ "hashiramart/gen/hashiramart/access/v1"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -2084,7 +2083,7 @@ var File_hashiramart_auth_v1_auth_proto protoreflect.FileDescriptor
 
 const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x1ehashiramart/auth/v1/auth.proto\x12\x13hashiramart.auth.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\"\xf8\x02\n" +
+	"\x1ehashiramart/auth/v1/auth.proto\x12\x13hashiramart.auth.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x02\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12!\n" +
@@ -2245,7 +2244,7 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_STAFF\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xe8\x0e\n" +
+	"ROLE_ADMIN\x10\x032\xe4\x0e\n" +
 	"\vAuthService\x12P\n" +
 	"\n" +
 	"IssueToken\x12&.hashiramart.auth.v1.IssueTokenRequest\x1a\x1a.hashiramart.auth.v1.Token\x12S\n" +
@@ -2268,8 +2267,8 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"UpdateUser\x12&.hashiramart.auth.v1.UpdateUserRequest\x1a\x19.hashiramart.auth.v1.User\x12q\n" +
 	"\x0fListAuditEvents\x12+.hashiramart.auth.v1.ListAuditEventsRequest\x1a,.hashiramart.auth.v1.ListAuditEventsResponse\"\x03\x90\x02\x01\x12c\n" +
-	"\x0eGetRevocations\x12*.hashiramart.auth.v1.GetRevocationsRequest\x1a .hashiramart.auth.v1.Revocations\"\x03\x90\x02\x01\x12c\n" +
-	"\x11RecordAuditEvents\x12-.hashiramart.auth.v1.RecordAuditEventsRequest\x1a\x16.google.protobuf.Empty\"\a\xf0\xc7\x18\x01\x90\x02\x02B\xbe\x01\n" +
+	"\x0eGetRevocations\x12*.hashiramart.auth.v1.GetRevocationsRequest\x1a .hashiramart.auth.v1.Revocations\"\x03\x90\x02\x01\x12_\n" +
+	"\x11RecordAuditEvents\x12-.hashiramart.auth.v1.RecordAuditEventsRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02B\xbe\x01\n" +
 	"\x17com.hashiramart.auth.v1B\tAuthProtoP\x01Z*hashiramart/gen/hashiramart/auth/v1;authv1\xa2\x02\x03HAX\xaa\x02\x13Hashiramart.Auth.V1\xca\x02\x13Hashiramart\\Auth\\V1\xe2\x02\x1fHashiramart\\Auth\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Auth::V1b\x06proto3"
 
 var (

@@ -13,7 +13,6 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
-	_ "hashiramart/gen/hashiramart/access/v1"
 	v1 "hashiramart/gen/hashiramart/catalog/v1"
 	v11 "hashiramart/gen/hashiramart/model/v1"
 	reflect "reflect"
@@ -1570,7 +1569,7 @@ var File_hashiramart_recommender_v1_recommender_proto protoreflect.FileDescripto
 
 const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\"y\n" +
+	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\"y\n" +
 	"\x06Reason\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2&.hashiramart.recommender.v1.ReasonKindR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
@@ -1721,14 +1720,14 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x0fEVENT_KIND_VIEW\x10\x01\x12\x13\n" +
 	"\x0fEVENT_KIND_CART\x10\x02\x12\x17\n" +
 	"\x13EVENT_KIND_PURCHASE\x10\x03\x12\x19\n" +
-	"\x15EVENT_KIND_IMPRESSION\x10\x042\xac\v\n" +
+	"\x15EVENT_KIND_IMPRESSION\x10\x042\xa6\v\n" +
 	"\x12RecommenderService\x12\x8b\x01\n" +
 	"\x13ListRecommendations\x126.hashiramart.recommender.v1.ListRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListSimilarProducts\x126.hashiramart.recommender.v1.ListSimilarProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListPopularProducts\x126.hashiramart.recommender.v1.ListPopularProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x9b\x01\n" +
 	"\x1bListCustomerRecommendations\x12>.hashiramart.recommender.v1.ListCustomerRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x91\x01\n" +
-	"\x15ListCustomerPurchases\x128.hashiramart.recommender.v1.ListCustomerPurchasesRequest\x1a9.hashiramart.recommender.v1.ListCustomerPurchasesResponse\"\x03\x90\x02\x01\x12w\n" +
-	"\fRecordEvents\x12/.hashiramart.recommender.v1.RecordEventsRequest\x1a0.hashiramart.recommender.v1.RecordEventsResponse\"\x04\xf0\xc7\x18\x01\x12p\n" +
+	"\x15ListCustomerPurchases\x128.hashiramart.recommender.v1.ListCustomerPurchasesRequest\x1a9.hashiramart.recommender.v1.ListCustomerPurchasesResponse\"\x03\x90\x02\x01\x12q\n" +
+	"\fRecordEvents\x12/.hashiramart.recommender.v1.RecordEventsRequest\x1a0.hashiramart.recommender.v1.RecordEventsResponse\x12p\n" +
 	"\n" +
 	"ListEvents\x12-.hashiramart.recommender.v1.ListEventsRequest\x1a..hashiramart.recommender.v1.ListEventsResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\n" +

@@ -4,16 +4,14 @@
 
 // Who may call an RPC, declared on every method of every contract and enforced by the service that serves it.
 
-import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
-import type { MethodOptions } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
+import type { GenEnum, GenFile } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
 
 /**
  * Describes the file hashiramart/access/v1/access.proto.
  */
 export const file_hashiramart_access_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("CiJoYXNoaXJhbWFydC9hY2Nlc3MvdjEvYWNjZXNzLnByb3RvEhVoYXNoaXJhbWFydC5hY2Nlc3MudjEqmQEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESDwoLQUNDRVNTX1VTRVIQAhIQCgxBQ0NFU1NfU1RBRkYQAxIQCgxBQ0NFU1NfQURNSU4QBBISCg5BQ0NFU1NfU0VSVklDRRAFEhsKF0FDQ0VTU19TVEFGRl9PUl9TRVJWSUNFEAY6PgoJdW5hdWRpdGVkEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY/ogDIAEoCFIJdW5hdWRpdGVkYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("CiJoYXNoaXJhbWFydC9hY2Nlc3MvdjEvYWNjZXNzLnByb3RvEhVoYXNoaXJhbWFydC5hY2Nlc3MudjEqmQEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESDwoLQUNDRVNTX1VTRVIQAhIQCgxBQ0NFU1NfU1RBRkYQAxIQCgxBQ0NFU1NfQURNSU4QBBISCg5BQ0NFU1NfU0VSVklDRRAFEhsKF0FDQ0VTU19TVEFGRl9PUl9TRVJWSUNFEAZiBnByb3RvMw");
 
 /**
  * Who may call an RPC. A method without this option may be called by admins only.
@@ -76,12 +74,4 @@ export enum Access {
  */
 export const AccessSchema: GenEnum<Access> = /*@__PURE__*/
   enumDesc(file_hashiramart_access_v1_access, 0);
-
-/**
- * Whether calls of this method leave no audit event, unless they are refused: what they write is a record by itself.
- *
- * @generated from extension: bool unaudited = 50302;
- */
-export const unaudited: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
-  extDesc(file_hashiramart_access_v1_access, 0);
 

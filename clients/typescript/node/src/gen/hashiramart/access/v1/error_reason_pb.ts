@@ -77,7 +77,7 @@ export enum ErrorReason {
   TOKEN_EXPIRED = 7,
 
   /**
-   * PERMISSION_DENIED: the caller's role may not call this RPC.
+   * PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services.
    *
    * @generated from enum value: ROLE_NOT_ALLOWED = 8;
    */
