@@ -29,7 +29,12 @@ Member = Callable[[Features, Integers, int, int], Floats]
 
 def rule_members(features: Features) -> dict[str, Member]:
     """The rules that cost next to nothing, by name."""
-    rules: dict[str, Member] = {"smoothed": _smoothed, "naive": _last_season, "last_year": _last_year, "year_on_year": _year_on_year}
+    rules: dict[str, Member] = {
+        "smoothed": _smoothing_forecast,
+        "naive": _last_season,
+        "last_year": _last_year,
+        "year_on_year": _year_on_year,
+    }
     if features.cycle <= features.panel.season:
         del rules["last_year"]
     return rules
@@ -46,7 +51,7 @@ def model_members(features: Features) -> dict[str, Member]:
     return members
 
 
-def _smoothed(features: Features, series: Integers, origin: int, steps: int) -> Floats:
+def _smoothing_forecast(features: Features, series: Integers, origin: int, steps: int) -> Floats:
     rows = _rows(series, origin, steps)
     return features.smoothed_level(*rows).reshape(len(series), steps)
 
@@ -135,5 +140,5 @@ def _rows(series: Integers, origin: int, steps: int) -> Rows:
 def forecast_members(members: Mapping[str, Member], features: Features, series: Integers, origin: int, steps: int) -> dict[str, Floats]:
     """The forecasts of all members, each of shape (series, steps); those of smoothing where a member has none."""
     made = {name: member(features, series, origin, steps) for name, member in members.items()}
-    smoothed = made["smoothed"] if "smoothed" in made else _smoothed(features, series, origin, steps)
+    smoothed = made["smoothed"] if "smoothed" in made else _smoothing_forecast(features, series, origin, steps)
     return {name: np.where(np.isnan(values), smoothed, values) for name, values in made.items()}
