@@ -72,8 +72,9 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
     metrics = read_metrics(folder / "metrics" / f"{model}.json", model)
     report("comparing with the baselines and the champion")
     champion = asyncio.run(_champion(settings.mlflow_url, name))
-    champion_metrics = None if champion is None else _champion_metrics(champion, dataset.sha256, trainer, data)
+    champion_metrics, notes = _champion_metrics(champion, dataset.sha256, trainer, data)
     judgement = _judge(params, model, metrics, champion_metrics, dataset.sha256)
+    judgement = judgement.model_copy(update={"notes": (*notes, *judgement.notes)})
     report("fitting on all history")
     trainer.refit(data, params.hyperparameters(model)).save(saved)
     trainer.load(saved).check()
@@ -122,6 +123,8 @@ def main() -> None:
     except (MlflowException, InvalidArtifact, RegistryUnavailable) as error:
         sys.exit(f"The {model} was not registered: {error}")
     Path("registered", f"{model}.json").write_text(registration.model_dump_json(indent=1) + "\n")
+    for note in registration.provenance.gate.notes:
+        print(f"note    {note}")
     for check in registration.provenance.gate.checks:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.measured:.4f}, required {check.required:.4f}")
 
@@ -133,11 +136,23 @@ def _judge(
     return gate.judge(params.gate.rules(model), metrics, champion_metrics, noise=params.gate.noise, limited=limited)
 
 
-def _champion_metrics(champion: ModelVersion, data_hash: str, trainer: Trainer, data: Path) -> Mapping[str, float]:
-    """The metrics of the champion's recipe on this data: recorded if it was judged on it, else measured."""
+def _champion_metrics(
+    champion: ModelVersion | None, data_hash: str, trainer: Trainer, data: Path
+) -> tuple[Mapping[str, float] | None, tuple[str, ...]]:
+    """The metrics of the champion's recipe on this data: recorded if it was judged on it, else measured.
+
+    A recipe that today's code cannot fit, such as one of another format, is not compared: None, with a note that says so.
+    """
+    if champion is None:
+        return None, ()
     if champion.provenance.lineage.data_hash == data_hash:
-        return champion.provenance.metrics
-    return trainer.measure(data, champion.provenance.parameters)
+        return champion.provenance.metrics, ()
+    try:
+        return trainer.measure(data, champion.provenance.parameters), ()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        note = f"the recipe of version {champion.number}, the champion, cannot be fitted by this code, and is not compared: {reason}"
+        return None, (note,)
 
 
 def _attachments(folder: Path, model: str) -> list[Path]:

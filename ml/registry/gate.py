@@ -33,6 +33,8 @@ class Judgement(BaseModel, frozen=True):
     """The gate's decision, with the checks it rests on."""
 
     checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
+    """What could not be compared, and why. The text is for people."""
 
     @property
     def passed(self) -> bool:
@@ -49,20 +51,36 @@ def judge(
     noise: the share by which a metric may be worse than the champion's: the measuring error of one window
     limited: whether the data set is the one that the rules' limits were measured on
 
-    Raises `ValueError` if a metric that a rule names is missing.
+    What was not measured, such as the score of first-time buyers in a shop that had none, is noted and not compared.
     """
+    measured = [rule for rule in rules if rule.metric in metrics]
     checks = [
-        *(check for rule in rules for check in _against_baselines(rule, metrics)),
-        *(check for rule in rules for check in _against_champion(rule, metrics, champion or {}, noise)),
-        *(check for rule in rules if limited for check in _against_limits(rule, metrics)),
+        *(check for rule in measured for check in _against_baselines(rule, metrics)),
+        *(check for rule in measured for check in _against_champion(rule, metrics, champion or {}, noise)),
+        *(check for rule in measured if limited for check in _against_limits(rule, metrics)),
     ]
-    return Judgement(checks=tuple(checks))
+    return Judgement(checks=tuple(checks), notes=tuple(_missing(rules, metrics, champion)))
+
+
+def _missing(rules: Sequence[Rule], metrics: Mapping[str, float], champion: Mapping[str, float] | None) -> Iterator[str]:
+    """What the rules ask for and nobody measured."""
+    for rule in rules:
+        if rule.metric not in metrics:
+            yield f"{rule.metric} was not measured on this data, and is not compared"
+            continue
+        for name, metric in rule.beats.items():
+            if metric not in metrics:
+                yield f"{rule.metric} is not compared with {name}, of which {metric} was not measured"
+        if rule.better and champion is not None and rule.metric not in champion:
+            yield f"{rule.metric} is not compared with the champion's, which was not measured"
 
 
 def _against_baselines(rule: Rule, metrics: Mapping[str, float]) -> Iterator[Check]:
-    measured = _value(metrics, rule.metric)
+    measured = metrics[rule.metric]
     for name, metric in rule.beats.items():
-        required = _value(metrics, metric)
+        if metric not in metrics:
+            continue
+        required = metrics[metric]
         passed = measured < required if rule.better == "lower" else measured > required
         yield Check(name=f"{rule.metric} beats {name}", passed=passed, measured=measured, required=required)
 
@@ -70,21 +88,15 @@ def _against_baselines(rule: Rule, metrics: Mapping[str, float]) -> Iterator[Che
 def _against_champion(rule: Rule, metrics: Mapping[str, float], champion: Mapping[str, float], noise: float) -> Iterator[Check]:
     # An older champion may lack metrics that were introduced later.
     if rule.better and rule.metric in champion:
-        measured, lower = _value(metrics, rule.metric), rule.better == "lower"
+        measured, lower = metrics[rule.metric], rule.better == "lower"
         required = champion[rule.metric] * (1 + noise if lower else 1 - noise)
         passed = measured <= required if lower else measured >= required
         yield Check(name=f"{rule.metric} is no worse than the champion's", passed=passed, measured=measured, required=required)
 
 
 def _against_limits(rule: Rule, metrics: Mapping[str, float]) -> Iterator[Check]:
-    measured = _value(metrics, rule.metric)
+    measured = metrics[rule.metric]
     if (least := rule.at_least) is not None:
         yield Check(name=f"{rule.metric} is at least {least}", passed=measured >= least, measured=measured, required=least)
     if (most := rule.at_most) is not None:
         yield Check(name=f"{rule.metric} is at most {most}", passed=measured <= most, measured=measured, required=most)
-
-
-def _value(metrics: Mapping[str, float], name: str) -> float:
-    if name not in metrics:
-        raise ValueError(f"the gate asks for {name}, which was not measured")
-    return metrics[name]

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from pytest import MonkeyPatch
 from ruamel.yaml import YAML
 
 from ml.pipeline import register as stage
@@ -134,6 +137,21 @@ def test_on_other_data_the_champions_recipe_is_measured_again(pipeline: Stage) -
     # There the champion's recipe comes to 0.7, not to 0.9.
     assert failed(pipeline.register(0.88, data="second", rows=2)) == [("test.score is no worse than the champion's", 0.686)]
     assert pipeline.register(0.89, data="second", rows=2).promoted
+
+
+def test_a_champion_whose_recipe_the_code_cannot_fit_any_more_is_noted_and_not_compared(pipeline: Stage, monkeypatch: MonkeyPatch) -> None:
+    pipeline.register(0.9)
+    monkeypatch.setitem(globals(), "TRAINER", TRAINER._replace(measure=measure_renamed))
+    registration = pipeline.register(0.6, data="second")
+    assert registration.promoted
+    assert registration.provenance.gate.notes == (
+        "the recipe of version 1, the champion, cannot be fitted by this code, and is not compared: unexpected keyword 'quality'",
+    )
+
+
+def measure_renamed(data: Path, recipe: Mapping[str, Any]) -> dict[str, float]:
+    """Code whose hyperparameter `quality` has another name by now."""
+    raise TypeError(f"unexpected keyword {next(iter(recipe))!r}")
 
 
 def test_limits_hold_only_on_the_data_that_they_were_measured_on(pipeline: Stage) -> None:

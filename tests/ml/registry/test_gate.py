@@ -74,9 +74,21 @@ def test_a_check_has_the_measured_and_the_required_value() -> None:
     assert found["ndcg is at least 0.35"] == (0.37, 0.35)
 
 
-def test_a_missing_metric_is_an_error() -> None:
-    with pytest.raises(ValueError, match="the gate asks for ndcg, which was not measured"):
-        judge([HIGHER], {}, None, noise=0.02, limited=False)
+def test_what_was_not_measured_is_noted_and_not_compared() -> None:
+    """As in a shop without first-time buyers."""
+    first_time = Rule(metric="no_history.ndcg", better="higher", beats={"popularity": "no_history.popularity.ndcg"}, at_least=0.1)
+    judgement = judge([HIGHER, first_time], GOOD, {"mase": 0.8}, noise=0.02, limited=True)
+    assert judgement.passed
+    assert judgement.notes == (
+        "ndcg is not compared with the champion's, which was not measured",
+        "no_history.ndcg was not measured on this data, and is not compared",
+    )
+
+
+def test_a_baseline_that_was_not_measured_is_noted() -> None:
+    judgement = judge([HIGHER], {"ndcg": 0.37}, None, noise=0.02, limited=True)
+    assert judgement.notes == ("ndcg is not compared with popularity, of which popularity.ndcg was not measured",)
+    assert [check.name for check in judgement.checks] == ["ndcg is at least 0.35"]
 
 
 def test_without_checks_nothing_passes() -> None:
