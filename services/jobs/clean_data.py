@@ -61,7 +61,7 @@ class CleanData:
         """The manifest of the published data; None before the first ETL."""
         return await asyncio.to_thread(self._manifest)
 
-    async def published(self) -> Manifest:
+    async def published_manifest(self) -> Manifest:
         """The same. Raises `FailedPrecondition` before the first ETL."""
         manifest = await self.manifest()
         if manifest is None:
@@ -70,12 +70,12 @@ class CleanData:
 
     async def list_rejects(self, wanted: LineFilter, after: RejectPlace, limit: int) -> list[Reject]:
         """The first rejected lines after a place, by month, file and number."""
-        manifest = await self.published()
+        manifest = await self.published_manifest()
         return await asyncio.to_thread(lambda: _take(self._rejects(manifest, wanted, after), limit))
 
     async def export_rejects(self, wanted: LineFilter) -> AsyncIterator[str]:
         """All rejected lines as pieces of a CSV file."""
-        rejects = self._rejects(await self.published(), wanted, RejectPlace("", -1))
+        rejects = self._rejects(await self.published_manifest(), wanted, RejectPlace("", -1))
         yield _csv([COLUMNS])
         while batch := await asyncio.to_thread(_take, rejects, BATCH_ROWS):
             yield _csv([(each.file, each.line_number, each.reason, each.line, each.date or "") for each in batch])

@@ -76,7 +76,7 @@ class RawDataServicer(raw_data_pb2_grpc.RawDataServiceServicer):
             yield raw_data_pb2.CsvPiece(text=text)
 
     async def GetDataQuality(self, request: raw_data_pb2.GetDataQualityRequest, context: Context) -> raw_data_pb2.DataQuality:
-        manifest = await self._data.published()
+        manifest = await self._data.published_manifest()
         warnings = manifest.warnings()
         return raw_data_pb2.DataQuality(
             data_hash=manifest.dataset().sha256,
