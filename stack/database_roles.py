@@ -3,7 +3,7 @@
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 # The services with tables. `migrator` owns their tables; MLflow owns its own.
-SERVICES = ("auth", "catalog", "recommender", "jobs")
+SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs")
 ROLES = ("migrator", *SERVICES, "mlflow")
 
 

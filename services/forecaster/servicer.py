@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import grpc.aio
 from google.protobuf.message import Message
@@ -16,6 +17,7 @@ from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
+from services.forecaster.closures import Closures
 from services.forecaster.domain import select_series, series_key
 from services.forecaster.product_names import ProductNames
 from services.models import ModelServicer
@@ -33,10 +35,16 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         page_tokens: PageTokens,
         product_names: ProductNames,
         shop: ShopSettings,
+        closures: Closures,
     ) -> None:
         super().__init__(registry, champion, page_tokens, shop.time_zone.key)
         self._product_names = product_names
         self._currency = shop.currency
+        self._closures = closures
+
+    def data_through(self) -> date | None:
+        """The last day of the sales that the served model knows; None while there is none."""
+        return self._champion.serving.model.through if self._champion.serving else None
 
     async def ListForecastSeries(
         self, request: forecaster_pb2.ListForecastSeriesRequest, context: Context
@@ -64,10 +72,12 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             granularity=request.granularity or forecaster_pb2.GRANULARITY_DAY,
             currency_code=self._currency if request.metric == forecaster_pb2.METRIC_REVENUE else "",
             time_zone=self._time_zone,
+            closed_dates=(day.isoformat() for day in self._closures.days(model.through, messages.horizon_days(request))),
         )
         # The model holds its forecasts ready: to read one takes less than a millisecond, which is not worth a thread.
         with _scope_errors():
-            points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request))
+            factors = self._closures.factors(model.through)
+            points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request), factors)
             messages.write_points(points, response)
             messages.write_history(model.history(scope, metric, messages.history_days(request), granularity), response)
         return response
@@ -81,7 +91,11 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         )
         with _scope_errors():
             explanations = await asyncio.to_thread(
-                model.explain, messages.scope(request), messages.metric(request), messages.horizon_days(request)
+                model.explain,
+                messages.scope(request),
+                messages.metric(request),
+                messages.horizon_days(request),
+                self._closures.factors(model.through),
             )
         messages.write_explanations(explanations, response)
         return response

@@ -61,7 +61,7 @@ def services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
         _auth(backends, after),
         _catalog(backends, after),
         _recommender(backends, after),
-        _forecaster(backends),
+        _forecaster(backends, after),
         _jobs(backends, after),
     ]
     return [*own, _gateway(backends.settings, own)]
@@ -103,8 +103,6 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
         "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
         # Unless an SMTP server is set.
         "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
-        # Unless an SMTP server is set.
-        "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
     }
     return _service_with_tables(backends, "auth", settings.auth_port, environment, after)
 
@@ -129,8 +127,8 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
     return _service_with_tables(backends, "recommender", settings.recommender_port, environment, after, memory_mb=300)
 
 
-def _forecaster(backends: Backends) -> Process:
-    """Depends on no other process: without MLflow it serves the model that it has on disk, without the catalog it names no products."""
+def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
+    """Depends on no other service: without MLflow it serves the model that it has on disk, without the catalog it names no products."""
     settings = backends.settings
     environment = {
         "FORECASTER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
@@ -140,7 +138,7 @@ def _forecaster(backends: Backends) -> Process:
         "FORECASTER_SERVICE_SECRET": backends.secrets["FORECASTER_SERVICE_SECRET"],
         **MODEL_ENVIRONMENT,
     }
-    return _service(backends, "forecaster", settings.forecaster_port, environment, memory_mb=250)
+    return _service_with_tables(backends, "forecaster", settings.forecaster_port, environment, after, memory_mb=250)
 
 
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:

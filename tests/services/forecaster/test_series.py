@@ -34,9 +34,20 @@ SERIES = [
 
 
 @pytest.fixture(scope="module")
-def catalog(loop: Loop, postgres_url: str, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[CatalogServer]:
+def database_urls(postgres_url: str) -> dict[str, str]:
+    """The URL of each service's role in the database of the module, which has the tables of both."""
+    return migrate_services(postgres_url, "catalog", "forecaster")
+
+
+@pytest.fixture(scope="module")
+def database_url(database_urls: dict[str, str]) -> str:
+    return database_urls["forecaster"]
+
+
+@pytest.fixture(scope="module")
+def catalog(loop: Loop, database_urls: dict[str, str], mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[CatalogServer]:
     """A catalog with one of the products."""
-    replica = CatalogReplica(loop, migrate_services(postgres_url, "catalog")["catalog"], mesh_settings)
+    replica = CatalogReplica(loop, database_urls["catalog"], mesh_settings)
     server = CatalogServer(loop, replica, mesh_settings, issuer, free_port())
     server.start()
     with grpc.insecure_channel(server.address) as channel:

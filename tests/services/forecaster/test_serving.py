@@ -53,10 +53,11 @@ def test_without_the_registry_it_keeps_serving_and_restarts(
     loop: Loop,
     mesh_settings: MeshSettings,
     catalog_address: str,
+    database_url: str,
     tmp_path: Path,
 ) -> None:
     def start() -> ForecasterReplica:
-        return ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path, mesh_settings, catalog_address)
+        return ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path, mesh_settings, catalog_address, database_url)
 
     number = next(iter(means))
     replica.promote(number)

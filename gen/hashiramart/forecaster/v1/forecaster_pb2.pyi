@@ -390,6 +390,7 @@ class ForecastSalesResponse(_message.Message):
     GRANULARITY_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CLOSED_DATES_FIELD_NUMBER: _builtins.int
     data_through_date: _builtins.str
     """The last day of the sales, `YYYY-MM-DD`. The forecast begins on the day after."""
     model_version: _builtins.str
@@ -410,6 +411,10 @@ class ForecastSalesResponse(_message.Message):
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryPoint]:
         """The actual sales before the forecast, period by period."""
 
+    @_builtins.property
+    def closed_dates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The days within the horizon on which the shop is closed by its calendar, `YYYY-MM-DD`. They are forecast as zero."""
+
     def __init__(
         self,
         *,
@@ -421,10 +426,11 @@ class ForecastSalesResponse(_message.Message):
         granularity: Global___Granularity.ValueType = ...,
         currency_code: _builtins.str = ...,
         time_zone: _builtins.str = ...,
+        closed_dates: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_dates", b"closed_dates", "currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

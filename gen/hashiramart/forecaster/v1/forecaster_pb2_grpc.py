@@ -102,7 +102,8 @@ class ForecasterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForecastSales(self, request, context):
-        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+        the shop is closed by its calendar (`CalendarService`) are zero.
 
         Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """

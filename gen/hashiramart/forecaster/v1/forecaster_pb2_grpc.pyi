@@ -46,7 +46,8 @@ class ForecasterServiceStub:
     Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     ForecastSales: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ForecastSalesRequest, _forecaster_pb2.ForecastSalesResponse]
-    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+    the shop is closed by its calendar (`CalendarService`) are zero.
 
     Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
@@ -96,7 +97,8 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     ForecastSales: _aio.UnaryUnaryMultiCallable[_forecaster_pb2.ForecastSalesRequest, _forecaster_pb2.ForecastSalesResponse]  # type: ignore[assignment]
-    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+    the shop is closed by its calendar (`CalendarService`) are zero.
 
     Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
@@ -155,7 +157,8 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _forecaster_pb2.ForecastSalesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_forecaster_pb2.ForecastSalesResponse, _abc.Awaitable[_forecaster_pb2.ForecastSalesResponse]]:
-        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+        the shop is closed by its calendar (`CalendarService`) are zero.
 
         Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
