@@ -34,6 +34,10 @@ def run_make(folder: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_name_reaches_the_command_unchanged(tmp_path: Path, name: str) -> None:
     assert run_make(tmp_path, "land", f"FILE={name}") == ["-m", "stack", "land", name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mappings_name_reaches_the_command_unchanged(tmp_path: Path, name: str) -> None:
     assert run_make(tmp_path, "land", "FILE=till.csv", f"MAPPING={name}") == ["-m", "stack", "land", "till.csv", name]
 
 
