@@ -116,7 +116,7 @@ class ErrorSchemas:
     def _codes(self, method: Method) -> set[str]:
         access = method.options.options.Extensions[access_pb2.access]
         signed_in: set[str] = set() if access == access_pb2.ACCESS_PUBLIC else {"UNAUTHENTICATED"}
-        restricted: set[str] = set() if access in (access_pb2.ACCESS_PUBLIC, access_pb2.ACCESS_USER) else {"PERMISSION_DENIED"}
+        restricted: set[str] = set() if access in (access_pb2.ACCESS_PUBLIC, access_pb2.ACCESS_SHOPPER) else {"PERMISSION_DENIED"}
         return _ANY | signed_in | restricted | set(_CODE.findall(self._comment(method)))
 
     def _comment(self, method: Method) -> str:

@@ -38,13 +38,21 @@ _log = structlog.get_logger(__name__)
 
 
 class Role(StrEnum):
-    """The role of a caller. An admin may do all that staff may; a service is not a user."""
+    """The role of a caller. An admin may do all that staff may; a visitor, a service and an external system are not users."""
 
     ANONYMOUS = "anonymous"
+    VISITOR = "visitor"
     CUSTOMER = "customer"
     STAFF = "staff"
     ADMIN = "admin"
     SERVICE = "service"
+    SYSTEM = "system"
+
+
+class Permission(StrEnum):
+    """What an external system may be allowed to do."""
+
+    WRITE_EVENTS = "events.write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Caller:
     """Who makes a call."""
 
     subject: str
-    """A user's id, a service's name, or nothing."""
+    """The id of a user or visitor, the name of a service or system, or nothing."""
     role: Role
     customer_number: str | None = None
     """The user's key in the sales history, if an admin has set it."""
@@ -64,6 +72,8 @@ class Caller:
     """The key that signed the token."""
     issue_time: float = 0
     """When the token was issued, in Unix time."""
+    permissions: frozenset[str] = frozenset()
+    """Those of an external system."""
     expire_time: float = math.inf
     """When the token expires; never, if a certificate identifies the caller."""
 
@@ -144,6 +154,7 @@ class TokenVerifier:
                 sign_in_id=str(claims.get("sid", "")),
                 key_id=str(kid),
                 issue_time=float(claims["iat"]),
+                permissions=frozenset(claims.get("permissions", ())),
                 expire_time=claims["exp"] + _LEEWAY_SECONDS,
             )
         except jwt.ExpiredSignatureError:

@@ -15,6 +15,7 @@ from mesh.interceptors.handler import Answer, Body, Context, Handler, Metadata
 _CHECK_SECONDS = 1
 
 _STAFF = frozenset({Role.STAFF, Role.ADMIN})
+_SHOPPERS = _STAFF | {Role.VISITOR, Role.CUSTOMER}
 _ALLOWED: dict[int, frozenset[Role]] = {
     access_pb2.ACCESS_UNSPECIFIED: frozenset({Role.ADMIN}),
     access_pb2.ACCESS_PUBLIC: frozenset(Role),
@@ -23,6 +24,8 @@ _ALLOWED: dict[int, frozenset[Role]] = {
     access_pb2.ACCESS_ADMIN: frozenset({Role.ADMIN}),
     access_pb2.ACCESS_SERVICE: frozenset({Role.SERVICE}),
     access_pb2.ACCESS_STAFF_OR_SERVICE: _STAFF | {Role.SERVICE},
+    access_pb2.ACCESS_SHOPPER: _SHOPPERS,
+    access_pb2.ACCESS_SHOPPER_OR_SYSTEM: _SHOPPERS | {Role.SYSTEM},
 }
 
 

@@ -30,6 +30,7 @@ from services.auth.recovery import Recovery
 from services.auth.repository.attempts import AttemptRepository
 from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.forgettings import ForgettingRepository
+from services.auth.repository.handovers import HandoverRepository
 from services.auth.repository.mail import MailRepository, Purpose
 from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
@@ -37,6 +38,7 @@ from services.auth.repository.users import UserRepository
 from services.auth.servicer import AuthServicer
 from services.auth.settings import Settings
 from services.auth.tokens import TokenIssuer
+from services.auth.visitors import Handovers, Visitors
 
 _FORGET_SECONDS = 2
 _HOUSEKEEPING_SECONDS = 60
@@ -55,8 +57,8 @@ async def main() -> None:
         revoked = RevokedTokens()
         verifier, revocations = TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys, revoked), RevocationRepository(postgres, revoked)
         mails, audit_events = MailRepository(postgres), AuditEventRepository(postgres)
-        trail = AuditTrail(audit_events.record)
-        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations, mails)
+        trail, handovers = AuditTrail(audit_events.record), HandoverRepository(postgres)
+        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations, mails, handovers)
         server = Server(settings.listen, mesh, verifier, [postgres.ping], trail)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
@@ -72,6 +74,7 @@ async def main() -> None:
                 run_periodically(revocations.delete_expired, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(audit_events.delete_expired, settings.audit_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(DeletedUsers(ForgettingRepository(postgres), recommender).forget, _FORGET_SECONDS),
+                run_periodically(Handovers(handovers, recommender).carry_out, _FORGET_SECONDS),
                 run_periodically(keys.replenish, _HOUSEKEEPING_SECONDS),
                 run_periodically(sign_ins.delete_expired, _HOUSEKEEPING_SECONDS),
                 run_periodically(attempts.delete_expired, _HOUSEKEEPING_SECONDS),
@@ -90,13 +93,15 @@ def _servicer(
     audit_events: AuditEventRepository,
     revocations: RevocationRepository,
     mails: MailRepository,
+    handovers: HandoverRepository,
 ) -> AuthServicer:
     secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
     credentials = Credentials(users, sign_ins, attempts, passwords)
     service_secrets = {name: secret.get_secret_value() for name, secret in settings.service_secrets.items()}
     return AuthServicer(
-        Grants(credentials, sign_ins, issuer, service_secrets),
+        Grants(credentials, sign_ins, issuer, service_secrets, settings.system_permissions),
+        Visitors(attempts, handovers, issuer, secret),
         Accounts(users, attempts, passwords, credentials),
         users,
         sign_ins,

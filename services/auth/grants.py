@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -29,21 +29,30 @@ class IssuedTokens(NamedTuple):
     role: Role
     refresh_token: str = ""
     """Empty for a service, which has its secret."""
+    user: User | None = None
+    """The user who has signed in."""
 
 
 class Grants:
     """Exchanges valid grants for tokens, and revokes refresh tokens.
 
     service_secrets: the secret of each service, by its name
+    permissions: those of each external system, by its name
     """
 
     def __init__(
-        self, credentials: Credentials, sign_ins: SignInRepository, issuer: TokenIssuer, service_secrets: Mapping[str, str]
+        self,
+        credentials: Credentials,
+        sign_ins: SignInRepository,
+        issuer: TokenIssuer,
+        service_secrets: Mapping[str, str],
+        permissions: Mapping[str, Collection[str]],
     ) -> None:
         self._credentials = credentials
         self._sign_ins = sign_ins
         self._issuer = issuer
         self._service_secrets = {name: _digest(secret) for name, secret in service_secrets.items()}
+        self._permissions = permissions
 
     async def exchange_password(self, email: str, password: str, client: Client) -> IssuedTokens:
         """Signs a user in. Raises `InvalidGrant`, `TooManySignIns` or `ResourceExhausted`."""
@@ -69,10 +78,12 @@ class Grants:
         return await self._issue(user, fresh, begin)
 
     async def exchange_client_credentials(self, name: str, secret: str) -> IssuedTokens:
-        """Authenticates a service. Raises `Unauthenticated`."""
+        """Authenticates a service or an external system. Raises `Unauthenticated`."""
         if not hmac.compare_digest(self._service_secrets.get(name, b""), _digest(secret)):
             _log.warning("invalid client credentials", client_id=name)
             raise Unauthenticated("INVALID_CLIENT", "no service has this client id and secret")
+        if name in self._permissions:
+            return IssuedTokens(await self._issuer.system_token(name, self._permissions[name]), Role.SYSTEM)
         return IssuedTokens(await self._issuer.service_token(name), Role.SERVICE)
 
     async def revoke(self, text: str) -> None:
@@ -82,7 +93,7 @@ class Grants:
 
     async def _issue(self, user: User, token: RefreshToken, begin: float) -> IssuedTokens:
         """begin: a time before the user was read, so that a change since then revokes the token"""
-        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id, begin), user.role, token.text)
+        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id, begin), user.role, token.text, user)
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:

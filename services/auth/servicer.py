@@ -41,6 +41,7 @@ from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.users import UserRepository
 from services.auth.tokens import sign_in_id
+from services.auth.visitors import Visitors
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     def __init__(
         self,
         grants: Grants,
+        visitors: Visitors,
         accounts: Accounts,
         users: UserRepository,
         sign_ins: SignInRepository,
@@ -66,6 +68,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     ) -> None:
         """secret: with which requests are digested, as some have passwords"""
         self._grants = grants
+        self._visitors = visitors
         self._accounts = accounts
         self._users = users
         self._sign_ins = sign_ins
@@ -83,10 +86,17 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             case "password":
                 _require(username=request.username, password=request.password)
                 client = Client(self._client_address(context), _user_agent(context))
-                return token_message(await self._grants.exchange_password(request.username, request.password, client))
+                visitor_id = self._visitors.visitor_id(request.visitor_token)
+                tokens = await self._grants.exchange_password(request.username, request.password, client)
+                if tokens.user:
+                    await self._visitors.hand_over(visitor_id, tokens.user.id, tokens.user.customer_number)
+                return token_message(tokens)
+            case "anonymous":
+                return token_message(await self._visitors.admit(self._client_address(context)))
             case "refresh_token":
                 _require(refresh_token=request.refresh_token)
-                return token_message(await self._grants.exchange_refresh_token(request.refresh_token))
+                visitor = await self._visitors.renew(request.refresh_token)
+                return token_message(visitor or await self._grants.exchange_refresh_token(request.refresh_token))
             case "client_credentials":
                 name, secret = request.client_id, request.client_secret
                 if not name:
@@ -94,7 +104,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
                 _require(client_id=name, client_secret=secret)
                 return token_message(await self._grants.exchange_client_credentials(name, secret))
         raise InvalidArgument(
-            "grant_type must be password, refresh_token or client_credentials", field="grant_type", reason="UNSUPPORTED_GRANT_TYPE"
+            "grant_type must be password, refresh_token, client_credentials or anonymous",
+            field="grant_type",
+            reason="UNSUPPORTED_GRANT_TYPE",
         )
 
     async def RevokeToken(self, request: auth_pb2.RevokeTokenRequest, context: Context) -> Empty:
@@ -106,7 +118,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
 
     async def CreateUser(self, request: auth_pb2.CreateUserRequest, context: Context) -> auth_pb2.User:
         address, repeatable = self._client_address(context), idempotent_request(request, self._secret)
+        visitor_id = self._visitors.visitor_id(request.visitor_token)
         user = await self._accounts.sign_up(request.email, request.password, request.display_name, address, repeatable)
+        await self._visitors.hand_over(visitor_id, user.id, user.customer_number)
         _log.info("signed up", user_id=str(user.id))
         return user_message(user)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PostgresDsn, SecretStr
 
+from mesh.identity import Permission
 from mesh.settings import EnvironmentSettings
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
@@ -27,6 +28,9 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     """The secret before, while it is being changed: keys that are sealed with it are still read. `reseal` seals them anew."""
     service_secrets: dict[str, _Secret]
     """The secret of each service that may ask for a token, by its name, as JSON: {"catalog": "..."}."""
+
+    system_permissions: dict[str, frozenset[Permission]] = Field(default_factory=dict)
+    """The permissions of the external systems among them, as JSON: {"till": ["events.write"]}. All others are the mesh's own."""
 
     sign_in_idle: timedelta = timedelta(days=30)
     """After how long without use a sign-in expires."""

@@ -154,6 +154,18 @@ forgettings = Table(
     Index("forgettings_by_next_time", "next_time"),
 )
 
+# Visitors whose events the recommender has not made a user's yet.
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("visitor_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("customer_number", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("handovers_by_next_time", "next_time"),
+)
+
 # Requests to create or update a user, with the user: what is answered is the user as of now, and goes with it.
 requests = IdempotentRequests(metadata, Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE")))
 Index("requests_by_user", requests.table.c.user_id)

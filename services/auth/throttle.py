@@ -21,6 +21,7 @@ _ALLOWED_PER_ACCOUNT_AND_NETWORK = 10
 _ALLOWED_PER_ACCOUNT = 100
 _ALLOWED_PER_ADDRESS = 50
 _ALLOWED_PER_WINDOW = 100
+_ALLOWED_VISITORS = 1000
 _ALLOWED_MAILS = 3
 
 
@@ -57,6 +58,17 @@ class TooManyMails(ResourceExhausted):
         )
 
 
+class TooManyVisitors(ResourceExhausted):
+    """Too many new visitors from this address."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(
+            reason="TOO_MANY_VISITORS",
+            message="too many new visitors from this address; wait before the next one",
+            retry_after_seconds=wait.total_seconds(),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptLimit:
     """How many attempts of one kind, by one account or address, are free. Each further one doubles the delay before the next."""
@@ -78,7 +90,7 @@ class WindowLimit:
 
     key: str
     allowed: int
-    error: type[TooManySignIns] | type[TooManyMails]
+    error: type[TooManySignIns] | type[TooManyVisitors] | type[TooManyMails]
 
 
 def sign_ins_to_from(email: str, address: ClientAddress) -> AttemptLimit:
@@ -116,6 +128,11 @@ def mails_to(user_id: UUID) -> WindowLimit:
 def sign_ups_from(address: ClientAddress) -> AttemptLimit:
     """Sign-ups from one address."""
     return AttemptLimit(f"sign-ups {counted_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignUps)
+
+
+def new_visitors_from(address: ClientAddress) -> WindowLimit:
+    """Visitors who are new, from one address."""
+    return WindowLimit(f"visitors {counted_network(address)}", _ALLOWED_VISITORS, TooManyVisitors)
 
 
 def _account(email: str) -> str:

@@ -1,5 +1,7 @@
 """Serves the recommender: `python -m services.recommender`."""
 
+from functools import partial
+
 import httpx
 import uvloop
 
@@ -15,7 +17,9 @@ from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
 from services.recommender.catalog import CatalogFollower
-from services.recommender.repository import EventRepository
+from services.recommender.exposure_log import ExposureLog
+from services.recommender.repository.events import EventRepository
+from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
 
@@ -41,7 +45,11 @@ async def main() -> None:
         champion = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
         catalog, events = CatalogFollower(products), EventRepository(postgres)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
-        servicer = RecommenderServicer(registry, champion, catalog, events, page_tokens, shop.time_zone)
+        exposures = ExposureRepository(postgres)
+        exposure_log = ExposureLog(exposures)
+        servicer = RecommenderServicer(
+            registry, champion, catalog, events, exposures, exposure_log, page_tokens, shop.time_zone, settings.shopper_orders_count
+        )
 
         async def check() -> None:
             # With the products it can recommend, with the database it can record: one of the two is enough to be healthy.
@@ -53,7 +61,15 @@ async def main() -> None:
         async with background(catalog.follow()):
             await champion.restore()
             await catalog.wait_until_filled(_CATALOG_TIMEOUT_SECONDS)
-            await serve(server, auth.run(), champion.watch(), run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS))
+            await serve(
+                server,
+                auth.run(),
+                champion.watch(),
+                exposure_log.run(),
+                run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS),
+                run_periodically(partial(events.forget_expired_visitors, settings.visitor_retention), _HOUSEKEEPING_SECONDS),
+                run_periodically(partial(exposures.delete_expired, settings.exposure_retention), _HOUSEKEEPING_SECONDS),
+            )
 
 
 if __name__ == "__main__":

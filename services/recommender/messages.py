@@ -1,14 +1,13 @@
 """Converts recommendations, purchases and events to messages, and requests to domain objects."""
 
-import uuid
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_IN_STOCK, Availability
 from hashiramart.recommender.v1 import recommender_pb2
-from mesh.errors import FieldViolation, InvalidArgument
-from mesh.identity import Caller
-from mesh.timestamps import timestamp, to_datetime
-from services.recommender.domain import CustomerPurchase, Event, EventKind, RecentActivity, is_in_future
+from mesh.timestamps import timestamp
+from services.recommender.domain import CustomerPurchase, Event, EventKind, ExposedProduct, Exposure, RecentActivity
 from services.recommender.pages import RecommendationPage, RecommendedProduct
 from services.recommender.products import ProductFilter, Products
 
@@ -51,28 +50,57 @@ def event_message(event: Event) -> recommender_pb2.Event:
     """A recorded event."""
     return recommender_pb2.Event(
         id=event.id,
-        kind=recommender_pb2.EventKind.Value(f"EVENT_KIND_{event.kind.name}"),
+        kind=_kind_value(event.kind),
         product_id=event.product_id,
         quantity=event.quantity,
         event_time=timestamp(event.event_time),
         user_id=event.user_id,
         customer_number=event.customer_number,
         model_version=event.model_version,
+        recommendation_id=event.recommendation_id,
+        slot=event.slot,
+        position=event.position,
+        order_id=event.order_id,
+        unit_price_cents=event.unit_price_cents,
+        context=json.loads(event.context) if event.context else None,
     )
 
 
-def new_events(request: recommender_pb2.RecordEventsRequest, user: Caller, now: datetime) -> list[Event]:
-    """The events to record, with defaults for what the caller left out. Raises `InvalidArgument` for invalid and future times."""
-    events: list[Event] = []
-    violations: list[FieldViolation] = []
-    for index, message in enumerate(request.events):
-        try:
-            events.append(_new_event(message, user, now))
-        except ValueError as error:
-            violations.append(FieldViolation(f"events[{index}].event_time", str(error)))
-    if violations:
-        raise InvalidArgument("event_time must be a valid time that is not in the future", violations=violations)
-    return events
+def exposure(response: recommender_pb2.ListRecommendationsResponse, user_id: str, slot: str, create_time: datetime) -> Exposure:
+    """The exposure of a shopper to a page of a list."""
+    shown = response.recommendations
+    return Exposure(
+        response.recommendation_id,
+        user_id,
+        slot,
+        response.model_version,
+        recommender_pb2.FallbackStep.Name(response.fallback_step).removeprefix("FALLBACK_STEP_"),
+        create_time,
+        shown[0].rank if shown else 1,
+        tuple(ExposedProduct(each.product.id, 1.0, "") for each in shown),
+    )
+
+
+def exposure_message(exposure: Exposure, attributions: Mapping[tuple[str, str], Iterable[EventKind]]) -> recommender_pb2.Exposure:
+    """An exposure, with what the shopper did with its products, by list and product."""
+    return recommender_pb2.Exposure(
+        recommendation_id=exposure.id,
+        user_id=exposure.user_id,
+        slot=exposure.slot,
+        model_version=exposure.model_version,
+        fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{exposure.fallback_step}"),
+        create_time=timestamp(exposure.create_time),
+        products=(
+            recommender_pb2.ExposedProduct(
+                product_id=product.product_id,
+                position=position,
+                propensity=product.propensity,
+                rule_id=product.rule_id,
+                event_kinds=(_kind_value(kind) for kind in sorted(attributions.get((exposure.id, product.product_id), ()))),
+            )
+            for position, product in enumerate(exposure.products, exposure.first_position)
+        ),
+    )
 
 
 def availability(request: ListRequest) -> Availability.ValueType:
@@ -86,8 +114,8 @@ def include_purchased(request: CustomerRequest) -> bool:
 
 
 def customer_filter(request: CustomerRequest, activity: RecentActivity) -> ProductFilter:
-    """The filter of a list for a customer: excluded products and those of the basket are left out, and purchases if requested."""
-    excluded_ids = [*request.exclude_ids, *request.basket_ids]
+    """The filter of a list for a customer: excluded, dismissed and basket products are left out, and purchases if requested."""
+    excluded_ids = [*request.exclude_ids, *request.basket_ids, *activity.dismissed]
     if not include_purchased(request):
         # The model leaves out the purchases that it knows; these are also those of products that it does not know.
         excluded_ids += (purchase.product_id for purchase in activity.purchases)
@@ -105,27 +133,5 @@ def _reason_message(recommended: RecommendedProduct) -> recommender_pb2.Reason:
     return recommender_pb2.Reason(kind=kind, text=recommended.text, product_ids=recommended.product_ids)
 
 
-def _new_event(message: recommender_pb2.Event, user: Caller, now: datetime) -> Event:
-    """Raises `ValueError` if the time of the event is invalid."""
-    event_time = _event_time(message, now)
-    if is_in_future(event_time, now):
-        raise ValueError("must not be in the future")
-    return Event(
-        id=message.id or uuid.uuid4().hex,
-        kind=EventKind(recommender_pb2.EventKind.Name(message.kind).removeprefix("EVENT_KIND_").lower()),
-        product_id=message.product_id,
-        quantity=message.quantity or 1,
-        event_time=event_time,
-        user_id=user.subject,
-        customer_number=user.customer_number or "",
-        model_version=message.model_version,
-    )
-
-
-def _event_time(message: recommender_pb2.Event, now: datetime) -> datetime:
-    if not message.HasField("event_time"):
-        return now
-    try:
-        return to_datetime(message.event_time)
-    except ValueError:
-        raise ValueError("is not a valid time") from None
+def _kind_value(kind: EventKind) -> recommender_pb2.EventKind.ValueType:
+    return recommender_pb2.EventKind.Value(f"EVENT_KIND_{kind.name}")

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, time, tzinfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_ANY
 from mesh.errors import NotFound
+from ml.recommender.history import date_of
 from ml.recommender.model import Recommender
 from ml.recommender.ranking import Ranking
 from ml.recommender.request import Purchase, RecommendationRequest
@@ -77,6 +79,12 @@ class Recommendations:
             mask[numbers] = False
         builder.add_catalog(mask, *_IN_CATALOG)
         return builder.build(step, served)
+
+
+def history_start(model: Recommender, time_zone: tzinfo) -> datetime | None:
+    """The beginning of the sales history that the model was trained on, None if that is empty."""
+    days = model.history.day
+    return datetime.combine(date_of(int(days.min())), time.min, time_zone) if len(days) else None
 
 
 def purchase_history(model: Recommender, customer_number: str) -> list[CustomerPurchase]:

@@ -201,7 +201,7 @@ def test_text_and_lists_that_a_caller_sends_are_bounded() -> None:
         for name, field in sent(rpc.proto.input_type):
             rules = field.options.Extensions[validate_pb2.field]
             if field.label == FieldDescriptorProto.LABEL_REPEATED:
-                assert rules.repeated.max_items, name
+                assert rules.repeated.max_items or rules.map.max_pairs, name
             elif field.type == FieldDescriptorProto.TYPE_STRING:
                 text = rules.string
                 # A pattern that ends in `*` or `+` bounds what is in the text, not how much of it.
@@ -260,6 +260,6 @@ def sent(type_name: str) -> list[tuple[str, FieldDescriptorProto]]:
     for field in contracts.message(type_name).field:
         name = f"{type_name}.{field.name}"
         found.append((name, field))
-        if field.type_name.startswith(".hashiramart.") and field.type == FieldDescriptorProto.TYPE_MESSAGE:
+        if field.type_name.startswith(".hashiramart.") and field.type == FieldDescriptorProto.TYPE_MESSAGE and not is_map_entry(field):
             found += sent(field.type_name)
     return found

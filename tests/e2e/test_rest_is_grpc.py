@@ -20,6 +20,8 @@ from tests.gateway.corpus import Binding, bindings, is_unary
 DENIED_ROLES = {
     access_pb2.ACCESS_PUBLIC: [],
     access_pb2.ACCESS_USER: ["nobody"],
+    access_pb2.ACCESS_SHOPPER: ["nobody"],
+    access_pb2.ACCESS_SHOPPER_OR_SYSTEM: ["nobody"],
     access_pb2.ACCESS_STAFF: ["nobody", "customer"],
     access_pb2.ACCESS_STAFF_OR_SERVICE: ["nobody", "customer"],
     access_pb2.ACCESS_ADMIN: ["nobody", "customer", "staff"],

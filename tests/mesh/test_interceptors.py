@@ -189,12 +189,14 @@ async def test_a_handler_that_is_not_async_cannot_be_added(settings: MeshSetting
 
 ALLOWED = {
     access_pb2.ACCESS_UNSPECIFIED: {Role.ADMIN},
-    access_pb2.ACCESS_PUBLIC: {Role.ANONYMOUS, Role.CUSTOMER, Role.STAFF, Role.ADMIN, Role.SERVICE},
+    access_pb2.ACCESS_PUBLIC: {*Role},
     access_pb2.ACCESS_USER: {Role.CUSTOMER, Role.STAFF, Role.ADMIN},
     access_pb2.ACCESS_STAFF: {Role.STAFF, Role.ADMIN},
     access_pb2.ACCESS_ADMIN: {Role.ADMIN},
     access_pb2.ACCESS_SERVICE: {Role.SERVICE},
     access_pb2.ACCESS_STAFF_OR_SERVICE: {Role.STAFF, Role.ADMIN, Role.SERVICE},
+    access_pb2.ACCESS_SHOPPER: {Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN},
+    access_pb2.ACCESS_SHOPPER_OR_SYSTEM: {Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN, Role.SYSTEM},
 }
 
 

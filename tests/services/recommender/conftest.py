@@ -11,7 +11,7 @@ import pytest
 from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from hashiramart.recommender.v1 import recommender_pb2_grpc
 from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from mesh.identity import Role
+from mesh.identity import Permission, Role
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
@@ -119,6 +119,12 @@ def new_user(caller: Caller) -> Shopper:
 @pytest.fixture
 def staff(caller: Caller) -> Shopper:
     return caller(role=Role.STAFF)
+
+
+@pytest.fixture
+def till(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Shopper:
+    """An order system."""
+    return Shopper(grpc_stub, issuer.metadata(Role.SYSTEM, "till", permissions=[Permission.WRITE_EVENTS]))
 
 
 @pytest.fixture

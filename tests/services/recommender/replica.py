@@ -17,7 +17,9 @@ from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.recommender.catalog import CatalogFollower
-from services.recommender.repository import EventRepository
+from services.recommender.exposure_log import ExposureLog
+from services.recommender.repository.events import EventRepository
+from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.servicer import RecommenderServicer
 from tests.callers import Issuer
 from tests.loops import Loop
@@ -63,7 +65,10 @@ class RecommenderReplica:
         catalog_address: str,
         folder: Path,
         mlflow_url: str = NO_REGISTRY,
+        *,
+        shopper_orders_count: bool = False,
     ) -> None:
+        self._shopper_orders_count = shopper_orders_count
         self._loop = loop
         loop.run(self._start(database_url, settings, issuer, catalog_address, folder, mlflow_url))
 
@@ -84,9 +89,20 @@ class RecommenderReplica:
         self.champion = Champion(self.registry, folder, Recommender.load, 0.05)
         self.catalog = CatalogFollower(self._channel)
         tokens = PageTokens(b"the same for all replicas")
-        events = EventRepository(self.database)
-        self.servicer = RecommenderServicer(self.registry, self.champion, self.catalog, events, tokens, SHOP_ZONE)
-        self._work = [asyncio.create_task(self.catalog.follow())]
+        self.events, self.exposures = EventRepository(self.database), ExposureRepository(self.database)
+        self.exposure_log = ExposureLog(self.exposures)
+        self.servicer = RecommenderServicer(
+            self.registry,
+            self.champion,
+            self.catalog,
+            self.events,
+            self.exposures,
+            self.exposure_log,
+            tokens,
+            SHOP_ZONE,
+            self._shopper_orders_count,
+        )
+        self._work = [asyncio.create_task(self.catalog.follow()), asyncio.create_task(self.exposure_log.run())]
         await self.champion.restore()
         if mlflow_url != NO_REGISTRY:
             self._work.append(asyncio.create_task(self.champion.watch()))

@@ -53,6 +53,13 @@ class Shopper:
     def forget(self, user_id: str) -> None:
         self.stub.ForgetUser(recommender_pb2.ForgetUserRequest(user_id=user_id), metadata=self.metadata, timeout=10)
 
+    def hand_over(self, visitor_id: str, user_id: str, customer_number: str = "") -> None:
+        request = recommender_pb2.HandOverVisitorRequest(visitor_id=visitor_id, user_id=user_id, customer_number=customer_number)
+        self.stub.HandOverVisitor(request, metadata=self.metadata, timeout=10)
+
+    def exposures(self, **arguments: Any) -> recommender_pb2.ListExposuresResponse:
+        return self.stub.ListExposures(recommender_pb2.ListExposuresRequest(**arguments), metadata=self.metadata, timeout=10)
+
     def pages(self, **arguments: Any) -> Iterator[Response]:
         """The recommendations, page by page."""
         token = ""

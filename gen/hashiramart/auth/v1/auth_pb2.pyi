@@ -170,8 +170,9 @@ class IssueTokenRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    VISITOR_TOKEN_FIELD_NUMBER: _builtins.int
     grant_type: _builtins.str
-    """`password`, `refresh_token` or `client_credentials`."""
+    """`password`, `refresh_token`, `client_credentials` or `anonymous`."""
     username: _builtins.str
     """The e-mail address, for the grant `password`."""
     password: _builtins.str
@@ -184,6 +185,8 @@ class IssueTokenRequest(_message.Message):
     """The service's secret, for the grant `client_credentials`. May also be sent as the password of HTTP Basic authentication."""
     scope: _builtins.str
     """Accepted for compatibility with OAuth 2.0 and ignored: a token's scope follows from the role."""
+    visitor_token: _builtins.str
+    """The refresh token of a visitor who signs in with the grant `password`: the visitor's events become the user's, within seconds."""
     def __init__(
         self,
         *,
@@ -194,10 +197,11 @@ class IssueTokenRequest(_message.Message):
         client_id: _builtins.str = ...,
         client_secret: _builtins.str = ...,
         scope: _builtins.str = ...,
+        visitor_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username", "visitor_token", b"visitor_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -223,7 +227,7 @@ class Token(_message.Message):
     refresh_token: _builtins.str
     """Valid for one exchange for the next pair of tokens. Empty for services."""
     scope: _builtins.str
-    """The role that the token carries: `customer`, `staff`, `admin` or `service`."""
+    """The role that the token carries: `visitor`, `customer`, `staff`, `admin`, `service` or `system`."""
     def __init__(
         self,
         *,
@@ -318,6 +322,7 @@ class CreateUserRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VISITOR_TOKEN_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address. Compared without regard to case."""
     password: _builtins.str
@@ -326,6 +331,8 @@ class CreateUserRequest(_message.Message):
     """The name to show for the user. Up to 100 characters, no control characters."""
     request_id: _builtins.str
     """Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`."""
+    visitor_token: _builtins.str
+    """The refresh token of the visitor who signs up: the visitor's events become the user's, within seconds."""
     def __init__(
         self,
         *,
@@ -333,10 +340,11 @@ class CreateUserRequest(_message.Message):
         password: _builtins.str = ...,
         display_name: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        visitor_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "request_id", b"request_id", "visitor_token", b"visitor_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -577,7 +585,7 @@ class AuditEvent(_message.Message):
     subject: _builtins.str
     """Who called: a user's id or a service's name. Empty for a caller who was not signed in."""
     role: _builtins.str
-    """The caller's role: `customer`, `staff`, `admin`, `service` or `anonymous`."""
+    """The caller's role: `visitor`, `customer`, `staff`, `admin`, `service`, `system` or `anonymous`."""
     rpc: _builtins.str
     """The RPC, such as `hashiramart.auth.v1.AuthService.UpdateUser`."""
     resource: _builtins.str

@@ -30,6 +30,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the sales history has no such customer."""
     CATALOG_UNAVAILABLE: _ErrorReason.ValueType  # 3
     """UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry."""
+    PERMISSION_MISSING: _ErrorReason.ValueType  # 4
+    """PERMISSION_DENIED: the external system lacks the permission that the call needs."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the recommender failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -44,4 +46,6 @@ CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 2
 """NOT_FOUND: the sales history has no such customer."""
 CATALOG_UNAVAILABLE: ErrorReason.ValueType  # 3
 """UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry."""
+PERMISSION_MISSING: ErrorReason.ValueType  # 4
+"""PERMISSION_DENIED: the external system lacks the permission that the call needs."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -75,6 +75,16 @@ class RecommenderServiceStub:
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.HandOverVisitor = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/HandOverVisitor',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.HandOverVisitorRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListExposures = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListExposures',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.FromString,
+                _registered_method=True)
         self.ForgetUser = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/ForgetUser',
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ForgetUserRequest.SerializeToString,
@@ -110,7 +120,7 @@ class RecommenderServiceServicer:
     """
 
     def ListRecommendations(self, request, context):
-        """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+        """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
         Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
         """
@@ -151,8 +161,18 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordEvents(self, request, context):
-        """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-        to the raw zone, for the next training.
+        """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+        The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+        what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+        shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+        All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+        systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+        had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+        that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+        Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,8 +188,27 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandOverVisitor(self, request, context):
+        """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+        Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExposures(self, request, context):
+        """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+        shopper did with them.
+
+        A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForgetUser(self, request, context):
-        """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+        """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
         Succeeds for a user without events. Not bound to REST: it is for services.
         """
@@ -249,6 +288,16 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsRequest.FromString,
                     response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'HandOverVisitor': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverVisitor,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.HandOverVisitorRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListExposures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExposures,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.SerializeToString,
             ),
             'ForgetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetUser,
@@ -469,6 +518,60 @@ class RecommenderService:
             '/hashiramart.recommender.v1.RecommenderService/ListEvents',
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsRequest.SerializeToString,
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOverVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/HandOverVisitor',
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.HandOverVisitorRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExposures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListExposures',
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,7 +40,7 @@ class RecommenderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     ListRecommendations: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
-    """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+    """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
     Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
     """
@@ -59,8 +59,18 @@ class RecommenderServiceStub:
     ListCustomerPurchases: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
-    """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-    to the raw zone, for the next training.
+    """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+    The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+    what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+    shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+    All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+    systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+    had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+    that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+    Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]
     """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
@@ -68,8 +78,19 @@ class RecommenderServiceStub:
 
     Not bound to REST: it is for services.
     """
+    HandOverVisitor: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.HandOverVisitorRequest, _empty_pb2.Empty]
+    """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+    Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+    """
+    ListExposures: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListExposuresRequest, _recommender_pb2.ListExposuresResponse]
+    """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+    shopper did with them.
+
+    A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+    """
     ForgetUser: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]
-    """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+    """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
     Succeeds for a user without events. Not bound to REST: it is for services.
     """
@@ -102,7 +123,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecommendations: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
-    """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+    """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
     Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
     """
@@ -121,8 +142,18 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ListCustomerPurchases: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]  # type: ignore[assignment]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
-    """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-    to the raw zone, for the next training.
+    """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+    The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+    what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+    shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+    All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+    systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+    had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+    that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+    Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
@@ -130,8 +161,19 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     Not bound to REST: it is for services.
     """
+    HandOverVisitor: _aio.UnaryUnaryMultiCallable[_recommender_pb2.HandOverVisitorRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+    Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+    """
+    ListExposures: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListExposuresRequest, _recommender_pb2.ListExposuresResponse]  # type: ignore[assignment]
+    """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+    shopper did with them.
+
+    A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+    """
     ForgetUser: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+    """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
     Succeeds for a user without events. Not bound to REST: it is for services.
     """
@@ -167,7 +209,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListRecommendationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
-        """Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+        """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
         Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
         """
@@ -216,8 +258,18 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.RecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RecordEventsResponse, _abc.Awaitable[_recommender_pb2.RecordEventsResponse]]:
-        """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-        to the raw zone, for the next training.
+        """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+        The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+        what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+        shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+        All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+        systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+        had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+        that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+        Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
         """
 
     @_abc_1.abstractmethod
@@ -233,12 +285,35 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def HandOverVisitor(
+        self,
+        request: _recommender_pb2.HandOverVisitorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+        Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+        """
+
+    @_abc_1.abstractmethod
+    def ListExposures(
+        self,
+        request: _recommender_pb2.ListExposuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListExposuresResponse, _abc.Awaitable[_recommender_pb2.ListExposuresResponse]]:
+        """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+        shopper did with them.
+
+        A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+        """
+
+    @_abc_1.abstractmethod
     def ForgetUser(
         self,
         request: _recommender_pb2.ForgetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+        """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
         Succeeds for a user without events. Not bound to REST: it is for services.
         """
