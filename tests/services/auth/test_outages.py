@@ -127,7 +127,7 @@ def test_no_secret_is_logged(folder: Path, database_urls: dict[str, str], grpc_s
         error_of(lambda: ann.refreshes(first))
         error_of(lambda: ann.signs_in("a wrong password"))
         request = auth_pb2.UpdateCurrentUserRequest(password="a new password", current_password=ann.password)
-        stub.UpdateCurrentUser(request, metadata=ann.by(second))
+        stub.UpdateCurrentUser(request, metadata=ann.by(ann.signs_in()))
         service = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret="a wrong secret")
         error_of(lambda: stub.IssueToken(service))
         sql(database_urls["migrator"], "ALTER TABLE auth.sign_ins RENAME TO away")
