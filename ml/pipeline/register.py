@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -23,7 +24,6 @@ from ml.pipeline import parameters, tracking
 from ml.pipeline.checkout import code_commit
 from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
-from ml.pipeline.parameters import Parameters
 from ml.pipeline.progress import reporter
 from ml.pipeline.registration import PROMOTION_REASON, TIMEOUT_SECONDS, Registration
 from ml.pipeline.settings import Settings
@@ -73,7 +73,9 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
     report("comparing with the baselines and the champion")
     champion = asyncio.run(_champion(settings.mlflow_url, name))
     champion_metrics, notes = _champion_metrics(champion, dataset.sha256, trainer, data)
-    judgement = _judge(params, model, metrics, champion_metrics, dataset.sha256)
+    scores = read_scores(folder / "scores" / f"{model}_scores.json"), _champion_scores(settings.mlflow_url, champion, dataset.sha256, model)
+    limited = dataset.sha256 == params.gate.limits_of
+    judgement = gate.judge(params.gate.rules(model), metrics, champion_metrics, noise=params.gate.noise, limited=limited, scores=scores)
     judgement = judgement.model_copy(update={"notes": (*notes, *judgement.notes)})
     report("fitting on all history")
     trainer.refit(data, params.hyperparameters(model)).save(saved)
@@ -97,6 +99,12 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
 def read_metrics(file: Path, model: str) -> dict[str, float]:
     """Reads the metrics that the evaluation wrote, without the model's name before each."""
     return {name.removeprefix(f"{model}."): float(value) for name, value in tracking.flatten(json.loads(file.read_text()))}
+
+
+def read_scores(file: Path) -> gate.ScoresById:
+    """Reads the scores by user or series that the evaluation wrote; none without a file."""
+    scores: gate.ScoresById = json.loads(file.read_text()) if file.exists() else {}
+    return scores
 
 
 def read_lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
@@ -129,13 +137,6 @@ def main() -> None:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.measured:.4f}, required {check.required:.4f}")
 
 
-def _judge(
-    params: Parameters, model: str, metrics: Mapping[str, float], champion_metrics: Mapping[str, float] | None, data_hash: str
-) -> Judgement:
-    limited = data_hash == params.gate.limits_of
-    return gate.judge(params.gate.rules(model), metrics, champion_metrics, noise=params.gate.noise, limited=limited)
-
-
 def _champion_metrics(
     champion: ModelVersion | None, data_hash: str, trainer: Trainer, data: Path
 ) -> tuple[Mapping[str, float] | None, tuple[str, ...]]:
@@ -155,9 +156,25 @@ def _champion_metrics(
         return None, (note,)
 
 
+def _champion_scores(url: str, champion: ModelVersion | None, data_hash: str, model: str) -> gate.ScoresById:
+    """The champion's scores by user or series, kept with its version; none if it was judged on other data or has none."""
+    if champion is None or champion.provenance.lineage.data_hash != data_hash:
+        return {}
+    with TemporaryDirectory() as folder:
+        return read_scores(tracking.download(url, champion.run_id, f"{model}_scores.json", Path(folder)))
+
+
 def _attachments(folder: Path, model: str) -> list[Path]:
     """The files and folders that are logged beside the model, if they exist."""
-    names = (f"metrics/{model}.json", f"plots/{model}", f"cards/{model}.md", "params.yaml", "dvc.lock", "data/clean/dataset.json")
+    names = (
+        f"scores/{model}_scores.json",
+        f"metrics/{model}.json",
+        f"plots/{model}",
+        f"cards/{model}.md",
+        "params.yaml",
+        "dvc.lock",
+        "data/clean/dataset.json",
+    )
     return [path for path in map(folder.joinpath, names) if path.exists()]
 
 

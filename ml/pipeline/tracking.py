@@ -51,6 +51,14 @@ def register(
     return str(version.version)
 
 
+def download(url: str, run_id: str, name: str, folder: Path) -> Path:
+    """Downloads a file that was logged beside a model; returns its path, where there is nothing if the run has no such file."""
+    client = MlflowClient(url)
+    if any(entry.path == name for entry in client.list_artifacts(run_id)):
+        client.download_artifacts(run_id, name, str(folder))
+    return folder / name
+
+
 def flatten(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """The leaves of nested mappings, each with the dotted path that leads to it."""
     for name, value in values.items():

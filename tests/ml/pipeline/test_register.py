@@ -173,3 +173,18 @@ def test_without_mlflow_nothing_is_fitted(pipeline: Stage, mlflow: Mlflow) -> No
 
 def test_code_outside_of_a_git_checkout_has_no_commit(tmp_path: Path) -> None:
     assert code_commit(tmp_path) == ""
+
+
+def test_scores_by_user_are_kept_with_the_version_and_compared_pair_by_pair(pipeline: Stage) -> None:
+    def write(shift: float) -> None:
+        (pipeline.folder / "scores").mkdir(exist_ok=True)
+        scores = {"test.score": {str(user): 0.5 + user / 100 + shift for user in range(50)}}
+        (pipeline.folder / "scores" / "recommender_scores.json").write_text(json.dumps(scores))
+
+    write(0)
+    assert pipeline.register(0.9).promoted
+    write(-0.01)
+    # The mean alone is within the noise.
+    assert failed(pipeline.register(0.89)) == [("test.score is not worse than the champion's, of 50 pairs", 0)]
+    write(0.01)
+    assert pipeline.register(0.89).promoted
