@@ -18,7 +18,7 @@ export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
 
-.PHONY: help setup demo up down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
   lock clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
@@ -32,6 +32,12 @@ demo: setup ## set up a whole shop: raw sales, clean data, models, products, acc
 
 up: setup ## start engines, services and gateway, and print their addresses; S="auth gateway" starts these and what they need
 	@$(BIN)/python -m stack up $(S)
+
+console: setup ## serve the console for development, against the running stack
+	@$(BIN)/python -m stack.console dev
+
+console-build: setup ## build the console, which `make up` does too, if it is missing or stale
+	@$(BIN)/python -m stack.console
 
 down: ## stop them; their data stays
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m stack down
@@ -147,4 +153,4 @@ certs: setup ## issue certificates for TLS between services, in .local/certs; RE
 
 clean: down ## remove data, logs, secrets and the environment: everything that is not in git
 	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis clients/java/gen clients/java/target \
-	  clients/typescript/*/dist clients/typescript/*/node_modules
+	  clients/typescript/*/dist clients/typescript/*/node_modules console/dist console/node_modules console/src/gen

@@ -1,5 +1,6 @@
 """Builds the gateway: the transcoder for the contracts' paths around a FastAPI app for the gateway's own."""
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -17,8 +18,10 @@ from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
-from gateway import errors
+from gateway import console, errors
+from gateway.admission import Admission
 from gateway.asgi import AsgiApp
+from gateway.connections import Connections
 from gateway.contract import Contract
 from gateway.cors import open_to
 from gateway.errors import GatewayError
@@ -51,18 +54,27 @@ def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp
     services = {method.service.full_name: method.service for method in contract.methods}
     channels = {name: open_channel(settings.address(name), service, mesh) for name, service in services.items()}
 
+    connections = Connections(
+        int(settings.listen.rpartition(":")[2]), settings.max_connections, settings.max_connections_per_address, settings.trusted_proxies
+    )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watch = asyncio.create_task(connections.watch())
         # What exists now lives as long as the process, so that the garbage collector need not visit it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 100)
         yield
+        watch.cancel()
         for channel in channels.values():
             await channel.close(grace=mesh.grace_seconds)
 
     limits = TimeLimits(mesh.deadline_seconds, mesh.stream_idle_seconds, settings.heartbeat_seconds)
-    app = Transcoder(_pages(contract, Services(contract, channels), lifespan), contract, channels, limits, settings.trusted_proxies)
+    pages = _pages(contract, Services(contract, channels), lifespan)
+    tokens = console.TokenClient(channels[console.AUTH_SERVICE], settings.trusted_proxies)
+    pages.include_router(console.router(settings.console, tokens))
+    app = Transcoder(pages, contract, channels, limits, Admission(connections, settings), settings.trusted_proxies)
     return open_to(settings.cors_origins, app, credentials=settings.cors_credentials) if settings.cors_origins else app
 
 

@@ -25,6 +25,8 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """The certificate's private key."""
     descriptors: Path = ROOT / "gen" / "descriptors.binpb"
     """The contracts, as the descriptor set that `buf` writes."""
+    console: Path = ROOT / "console" / "dist"
+    """The folder of the built console."""
 
     auth_address: str = "127.0.0.1:50051"
     """The address of the auth service."""
@@ -45,6 +47,16 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """Whether those pages may send cookies, which a proxy in front may ask for. The gateway itself reads none."""
     keep_alive_seconds: float = 75
     """How long an idle connection stays open: longer than a proxy in front keeps it, which for most is 60 seconds."""
+    max_connections: int = Field(4096, ge=1)
+    """How many connections a worker has at most. Close to that, it closes those that were answered longest ago."""
+    max_connections_per_address: int = Field(256, ge=1)
+    """How many connections one client address, or IPv6 network of 64 bits, has with a worker at most. Trusted proxies are not counted."""
+    max_requests: int = Field(1024, ge=1)
+    """How many requests a worker has under way at most, streams included. Further ones are answered 503."""
+    max_streams_per_address: int = Field(64, ge=1)
+    """How many streams one client address has with a worker at most. Trusted proxies and this machine are not counted."""
+    max_streams_per_subject: int = Field(16, ge=1)
+    """How many streams one user or external system has with a worker at most."""
     heartbeat_seconds: float = 15
     """How often an idle stream of events sends a comment, so that nothing in between takes it for dead."""
 

@@ -13,14 +13,14 @@ python -m stack install                   installs the programs of all engines
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from stack import training
+from stack import console, training
 from stack.engines import jars, minio
 from stack.processes import control
 from stack.processes.definitions import object_store_of, processes
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> None:
             _install_engines()
         case ["up", *names]:
             with _lock(settings.stack_folder):
+                _build_console(names)
                 control.up(processes(settings), names, supervisor)
         case ["down"]:
             with _lock(settings.stack_folder):
@@ -91,8 +92,15 @@ def _install_engines() -> None:
         install()
 
 
+def _build_console(names: Sequence[str]) -> None:
+    """Builds the console if the gateway is to be started. Without it, the stack goes on."""
+    if (not names or "gateway" in names) and (problem := console.build()):
+        print(f"The console is not built: {problem}. `make console-build` tries again.", flush=True)
+
+
 def _demo(settings: Settings, supervisor: Supervisor) -> None:
     with _lock(settings.stack_folder):
+        _build_console([])
         control.up(processes(settings), [], supervisor)
     # A separate program, as its imports are slow.
     control.execute([sys.executable, "-m", "stack.demo"], {})
