@@ -1,21 +1,24 @@
 """The body of a request: read whole, line by line, or discarded."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
 import grpc
 
 from gateway.asgi import Event, Receive
-from gateway.errors import GatewayError, error_status, idle_status
+from gateway.errors import GatewayError, error_status, idle_status, slow_status
 from gateway.malformed import MalformedRequest
 
 # The largest body, and the largest line of a body of lines.
 MAX_BODY = 1024 * 1024
 # How much of a larger one is read and dropped, since a client does not listen while it sends.
 MAX_IGNORED = 8 * MAX_BODY
-# How long a body may pause.
+# How long a body may pause. It takes this long and a second for every so many bytes at most, and never longer than the last.
 BODY_IDLE_SECONDS = 10.0
+MIN_BYTES_PER_SECOND = 1024
+MAX_BODY_SECONDS = 60.0
 # How much of an unwanted body is read before the response, and for how long, so that its connection can be used again.
 # The number is that of Go's net/http.
 MAX_DRAINED = 256 * 1024
@@ -50,11 +53,15 @@ class RequestBody:
         self.unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
     async def read(self) -> bytes:
-        """The whole body. Raises GatewayError if it is too large or pauses for too long, and ClientDisconnected."""
+        """The whole body. Raises GatewayError if it is too large or too slow, and ClientDisconnected."""
         chunks: list[bytes] = []
-        size = 0
+        size, began = 0, time.monotonic()
         async for chunk in self._chunks(BODY_IDLE_SECONDS):
             size += len(chunk)
+            if self.unread and (seconds := time.monotonic() - began) > min(
+                BODY_IDLE_SECONDS + size / MIN_BYTES_PER_SECOND, MAX_BODY_SECONDS
+            ):
+                raise GatewayError(slow_status(size, seconds))
             if size <= MAX_BODY:
                 chunks.append(chunk)
             elif size > MAX_IGNORED:

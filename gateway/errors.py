@@ -57,16 +57,16 @@ class GatewayError(Exception):
         self.status = status
 
 
-def error_status(code: grpc.StatusCode, reason: str, message: str, **metadata: str) -> Status:
-    """A status with its reason, and after UNAVAILABLE with the delay after which to try again.
+def error_status(code: grpc.StatusCode, reason: str, message: str, *, retry_seconds: int = 0, **metadata: str) -> Status:
+    """A status with its reason and, if there is one, the delay after which to try again: after UNAVAILABLE always.
 
     The metadata has what the message says by key, so that programs need not parse it.
     """
     status = Status(code=code.value[0], message=message)
     status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if retry_seconds or code is grpc.StatusCode.UNAVAILABLE:
         retry = RetryInfo()
-        retry.retry_delay.FromSeconds(RETRY_SECONDS)
+        retry.retry_delay.FromSeconds(retry_seconds or RETRY_SECONDS)
         status.details.add().Pack(retry)
     return status
 
@@ -92,6 +92,12 @@ def idle_status(seconds: float) -> Status:
     """The status for a stream or a body that paused for too long."""
     message = f"nothing was received for {seconds:g} seconds"
     return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message, seconds=f"{seconds:g}")
+
+
+def slow_status(size: int, seconds: float) -> Status:
+    """The status for a body that comes too slowly."""
+    message = f"the body is too slow: {size} bytes in {seconds:.0f} seconds"
+    return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message, bytes=str(size), seconds=f"{seconds:.0f}")
 
 
 def method_not_allowed(method: str) -> Status:

@@ -8,6 +8,7 @@ import grpc
 
 from gateway.asgi import Event, Headers, HttpResponse, Receive, Scope, Send
 from gateway.body import RequestBody
+from gateway.connections import Peer
 from gateway.errors import GatewayError, error_status
 from gateway.malformed import MalformedRequest
 from mesh.client_address import Networks, nearest_untrusted, parse_address
@@ -48,6 +49,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: Networks) -> None:
         self._send = send
         self.method: str = scope["method"]
+        self.peer: Peer = scope["client"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._repeated_headers = len(self.headers) < len(scope["headers"])

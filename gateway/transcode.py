@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway import errors
+from gateway.admission import Admission
 from gateway.asgi import AsgiApp, HttpResponse, Receive, Scope, Send
 from gateway.body import ClientDisconnected
 from gateway.contract import Contract
@@ -39,7 +40,8 @@ class Transcoder:
         contract: Contract,
         channels: Mapping[str, grpc.aio.Channel],
         limits: TimeLimits,
-        trusted_proxies: Networks = (),
+        admission: Admission,
+        trusted_proxies: Networks,
     ) -> None:
         self._app = app
         self._routes = Routes(contract.bindings)
@@ -47,6 +49,7 @@ class Transcoder:
             binding: Endpoint(binding, contract, channels[binding.method.service.full_name]) for binding in contract.bindings
         }
         self._limits = limits
+        self._admission = admission
         self._watch = DisconnectWatch()
         self._metrics = request_metrics()
         self._tracer = telemetry.tracer()
@@ -56,6 +59,14 @@ class Transcoder:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        busy, peer = self._admission.connections.busy, scope["client"]
+        busy.add(peer)
+        try:
+            await self._respond(scope, receive, send)
+        finally:
+            busy.discard(peer)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["raw_path"].decode("latin-1")
         exchange = Exchange(scope, receive, send, self._trusted_proxies)
         telemetry.enter(exchange.origin)
@@ -107,14 +118,13 @@ class Transcoder:
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         try:
+            self._admission.check()
             exchange.check_headers()
-            if endpoint.server_streaming:
-                await send_response_stream(exchange, endpoint, await _request(exchange, endpoint, segments), self._limits)
-            elif endpoint.client_streaming:
-                raw = await collect_request_stream(exchange, endpoint, segments, self._limits)
-                await exchange.send(endpoint.response(raw, exchange.prefix))
+            if endpoint.server_streaming or endpoint.client_streaming:
+                with self._admission.stream(exchange):
+                    await self._stream(exchange, endpoint, segments)
             else:
-                raw = await self._call(exchange, endpoint, await _request(exchange, endpoint, segments))
+                raw = await self._call(exchange, endpoint, await self._request(exchange, endpoint, segments))
                 await exchange.send(endpoint.response(raw, exchange.prefix))
         except ClientDisconnected:
             return
@@ -125,6 +135,30 @@ class Transcoder:
             if exchange.status:
                 raise
             await exchange.send(endpoint.error_response(errors.internal_status()))
+
+    async def _stream(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
+        if endpoint.server_streaming:
+            await send_response_stream(exchange, endpoint, await self._request(exchange, endpoint, segments), self._limits)
+        else:
+            raw = await collect_request_stream(exchange, endpoint, segments, self._limits)
+            await exchange.send(endpoint.response(raw, exchange.prefix))
+
+    async def _request(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
+        """The request of an RPC that takes one. Raises MalformedRequest, GatewayError and ClientDisconnected."""
+        if not endpoint.binding.body:
+            await exchange.body.discard()
+            return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
+        content_type = exchange.header(b"content-type").lower()
+        is_form = content_type.startswith(_FORM)
+        if not endpoint.takes_any_type and (content_type.startswith("multipart/") or (is_form and not endpoint.is_token)):
+            await exchange.body.discard()
+            message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
+            raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
+        with self._admission.upload(exchange):
+            body = await exchange.body.read()
+        if endpoint.is_token:
+            return endpoint.token_request(body, is_form, exchange.header(b"authorization"))
+        return endpoint.request(segments, exchange.query, body, exchange.header(b"idempotency-key"))
 
     async def _call(self, exchange: Exchange, endpoint: Endpoint, request: bytes) -> bytes:
         timeout = exchange.timeout()
@@ -139,23 +173,6 @@ class Transcoder:
         finally:
             self._watch.end(call)
         return raw
-
-
-async def _request(exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
-    """The request of an RPC that takes one. Raises MalformedRequest, GatewayError and ClientDisconnected."""
-    if not endpoint.binding.body:
-        await exchange.body.discard()
-        return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
-    content_type = exchange.header(b"content-type").lower()
-    is_form = content_type.startswith(_FORM)
-    if not endpoint.takes_any_type and (content_type.startswith("multipart/") or (is_form and not endpoint.is_token)):
-        await exchange.body.discard()
-        message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
-        raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
-    body = await exchange.body.read()
-    if endpoint.is_token:
-        return endpoint.token_request(body, is_form, exchange.header(b"authorization"))
-    return endpoint.request(segments, exchange.query, body, exchange.header(b"idempotency-key"))
 
 
 def _other_method(method: str, allowed: set[str]) -> HttpResponse:

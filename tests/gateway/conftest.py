@@ -65,10 +65,10 @@ def gateway(
     descriptors = folder / "descriptors.binpb"
     descriptors.write_bytes(contract.files.SerializeToString())
     address, listen = f"127.0.0.1:{service.port}", f"127.0.0.1:{free_port()}"
-    settings = settings | {"GATEWAY_LISTEN": listen, "GATEWAY_DESCRIPTORS": str(descriptors), "GATEWAY_HEARTBEAT_SECONDS": "0.3"}
-    settings |= {"GATEWAY_AUTH_ADDRESS": address, "GATEWAY_CATALOG_ADDRESS": address}
-    settings |= {"GATEWAY_TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]', "MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
-    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | settings) as process:
+    own = {"GATEWAY_LISTEN": listen, "GATEWAY_DESCRIPTORS": str(descriptors), "GATEWAY_HEARTBEAT_SECONDS": "0.3"}
+    own |= {"GATEWAY_AUTH_ADDRESS": address, "GATEWAY_CATALOG_ADDRESS": address}
+    own |= {"GATEWAY_TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]', "MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
+    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | own | settings) as process:
         try:
             wait_until_up(f"http://{listen}")
             yield f"http://{listen}", process

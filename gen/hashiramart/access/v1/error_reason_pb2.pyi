@@ -68,6 +68,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
     deleted. Get a new one with the refresh token, or sign in.
     """
+    RATE_LIMITED: _ErrorReason.ValueType  # 22
+    """RESOURCE_EXHAUSTED: the caller's address or subject has sent too many requests. Retry after the delay. Returned by the gateway."""
+    TOO_MANY_STREAMS: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED: the caller's address or subject has too many streams open. Close some. Returned by the gateway."""
+    OVERLOADED: _ErrorReason.ValueType  # 24
+    """UNAVAILABLE: the gateway has as many requests or bodies in hand as it can. Retry after the delay. Returned by the gateway."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, as a stable name for programs.
@@ -122,4 +128,10 @@ TOKEN_REVOKED: ErrorReason.ValueType  # 21
 """UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
 deleted. Get a new one with the refresh token, or sign in.
 """
+RATE_LIMITED: ErrorReason.ValueType  # 22
+"""RESOURCE_EXHAUSTED: the caller's address or subject has sent too many requests. Retry after the delay. Returned by the gateway."""
+TOO_MANY_STREAMS: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED: the caller's address or subject has too many streams open. Close some. Returned by the gateway."""
+OVERLOADED: ErrorReason.ValueType  # 24
+"""UNAVAILABLE: the gateway has as many requests or bodies in hand as it can. Retry after the delay. Returned by the gateway."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
