@@ -99,7 +99,7 @@ def _against_baselines(rule: Rule, metrics: Mapping[str, float]) -> Iterator[Che
 def _against_champion(
     rule: Rule, metrics: Mapping[str, float], champion: Mapping[str, float], noise: float, scores: tuple[ScoresById, ScoresById]
 ) -> Iterator[Check]:
-    if pairs := list(_paired(rule, scores)):
+    if pairs := list(_compare_pairs(rule, scores)):
         yield from pairs
         return
     # An older champion may lack metrics that were introduced later.
@@ -110,7 +110,7 @@ def _against_champion(
         yield Check(name=f"{rule.metric} is no worse than the champion's", passed=passed, measured=measured, required=required)
 
 
-def _paired(rule: Rule, scores: tuple[ScoresById, ScoresById]) -> Iterator[Check]:
+def _compare_pairs(rule: Rule, scores: tuple[ScoresById, ScoresById]) -> Iterator[Check]:
     """Whether the scores of the same users or series are worse than the champion's, in each window that both were measured in."""
     # Imported here: services read judgements, and have no NumPy.
     from ml.registry.paired import paired_difference
