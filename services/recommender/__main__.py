@@ -18,8 +18,10 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
 from services.recommender.catalog import CatalogFollower
 from services.recommender.exposure_log import ExposureLog
+from services.recommender.merchandising_feed import MerchandisingFeed
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
+from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
 
@@ -47,8 +49,18 @@ async def main() -> None:
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         exposures = ExposureRepository(postgres)
         exposure_log = ExposureLog(exposures)
+        merchandising = MerchandisingFeed(MerchandisingRepository(postgres), postgres)
         servicer = RecommenderServicer(
-            registry, champion, catalog, events, exposures, exposure_log, page_tokens, shop.time_zone, settings.shopper_orders_count
+            registry,
+            champion,
+            catalog,
+            events,
+            exposures,
+            exposure_log,
+            merchandising,
+            page_tokens,
+            shop.time_zone,
+            settings.shopper_orders_count,
         )
 
         async def check() -> None:
@@ -66,6 +78,7 @@ async def main() -> None:
                 auth.run(),
                 champion.watch(),
                 exposure_log.run(),
+                merchandising.run(),
                 run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(events.forget_expired_visitors, settings.visitor_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(exposures.delete_expired, settings.exposure_retention), _HOUSEKEEPING_SECONDS),

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_IN_STOCK, Availability
-from hashiramart.recommender.v1 import recommender_pb2
-from mesh.timestamps import timestamp
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2
+from mesh.errors import InvalidArgument
+from mesh.timestamps import timestamp, to_datetime
+from services.recommender.arrangement import Arrangement
 from services.recommender.domain import CustomerPurchase, Event, EventKind, ExposedProduct, Exposure, RecentActivity
 from services.recommender.pages import RecommendationPage, RecommendedProduct
 from services.recommender.products import ProductFilter, Products
@@ -30,6 +32,8 @@ def list_message(page: RecommendationPage, next_page_token: str, time_zone: str)
             product=recommended.product,
             rank=rank,
             score=recommended.score,
+            rule_id=recommended.placement.rule_id,
+            is_explored=recommended.placement.is_explored,
             source=recommender_pb2.Source.Value(f"SOURCE_{recommended.source}"),
             reason=_reason_message(recommended),
         )
@@ -66,18 +70,17 @@ def event_message(event: Event) -> recommender_pb2.Event:
     )
 
 
-def exposure(response: recommender_pb2.ListRecommendationsResponse, user_id: str, slot: str, create_time: datetime) -> Exposure:
+def exposure(page: RecommendationPage, id: str, user_id: str, slot: str, create_time: datetime) -> Exposure:
     """The exposure of a shopper to a page of a list."""
-    shown = response.recommendations
     return Exposure(
-        response.recommendation_id,
+        id,
         user_id,
         slot,
-        response.model_version,
-        recommender_pb2.FallbackStep.Name(response.fallback_step).removeprefix("FALLBACK_STEP_"),
+        page.served.version.number if page.served else "",
+        page.step,
         create_time,
-        shown[0].rank if shown else 1,
-        tuple(ExposedProduct(each.product.id, 1.0, "") for each in shown),
+        page.first_rank,
+        tuple(ExposedProduct(*each.placement[:3]) for each in page.products),
     )
 
 
@@ -103,6 +106,16 @@ def exposure_message(exposure: Exposure, attributions: Mapping[tuple[str, str], 
     )
 
 
+def preview_time(request: merchandising_pb2.PreviewRecommendationsRequest) -> datetime:
+    """The time for which a list is previewed. Raises `InvalidArgument` if it is not valid."""
+    if not request.HasField("time"):
+        return datetime.now(UTC)
+    try:
+        return to_datetime(request.time)
+    except ValueError:
+        raise InvalidArgument("time is not a valid time", field="time") from None
+
+
 def availability(request: ListRequest) -> Availability.ValueType:
     """Which products to list by their stock: by default those in stock."""
     return request.availability or AVAILABILITY_IN_STOCK
@@ -113,9 +126,9 @@ def include_purchased(request: CustomerRequest) -> bool:
     return request.include_purchased if request.HasField("include_purchased") else True
 
 
-def customer_filter(request: CustomerRequest, activity: RecentActivity) -> ProductFilter:
+def customer_filter(request: CustomerRequest, activity: RecentActivity, arrangement: Arrangement) -> ProductFilter:
     """The filter of a list for a customer: excluded, dismissed and basket products are left out, and purchases if requested."""
-    excluded_ids = [*request.exclude_ids, *request.basket_ids, *activity.dismissed]
+    excluded_ids = [*request.exclude_ids, *request.basket_ids, *activity.dismissed, *arrangement.excluded_ids]
     if not include_purchased(request):
         # The model leaves out the purchases that it knows; these are also those of products that it does not know.
         excluded_ids += (purchase.product_id for purchase in activity.purchases)
@@ -125,6 +138,7 @@ def customer_filter(request: CustomerRequest, activity: RecentActivity) -> Produ
         request.min_price_cents,
         request.max_price_cents if request.HasField("max_price_cents") else None,
         excluded_ids,
+        arrangement.excluded_categories,
     )
 
 

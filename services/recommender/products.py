@@ -33,6 +33,7 @@ class ProductFilter(NamedTuple):
     min_price_cents: int = 0
     max_price_cents: int | None = None
     excluded_ids: Collection[str] = ()
+    excluded_categories: Collection[str] = ()
 
 
 class Products:
@@ -75,6 +76,15 @@ class Products:
         number = self._numbers.get(id)
         return None if number is None else self._products[number]
 
+    def category(self, id: str) -> str:
+        """The category of a product, empty if it was deleted."""
+        product = self.get(id)
+        return product.category if product else ""
+
+    def has_category(self, category: str) -> bool:
+        """Whether some product has, or had, this category."""
+        return category in self._categories
+
     def name(self, id: str) -> str:
         """The name of a product, or its id if it was deleted."""
         product = self.get(id)
@@ -100,5 +110,8 @@ class Products:
             mask[:-1] &= price <= filter.max_price_cents
         if filter.category:
             mask[:-1] &= columns[_CATEGORY] == self._categories.get(filter.category, UNKNOWN)
+        if filter.excluded_categories:
+            excluded = [self._categories.get(category, UNKNOWN) for category in filter.excluded_categories]
+            mask[:-1] &= ~np.isin(columns[_CATEGORY], excluded)
         mask[self.numbers(filter.excluded_ids)] = False
         return mask

@@ -10,7 +10,7 @@ import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
-from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2, recommender_pb2_grpc
 from mesh.errors import NotFound, Unavailable
 from mesh.idempotency import idempotent_request
 from mesh.identity import Caller, Role, caller
@@ -20,9 +20,13 @@ from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.models import ModelServicer
+from services.recommender.arrangement import Arrangement
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import Event, RecentActivity, merge_purchases, purchase_key, recent_activity
 from services.recommender.exposure_log import ExposureLog
+from services.recommender.merchandising import Shopper, Slot
+from services.recommender.merchandising_feed import MerchandisingFeed
+from services.recommender.merchandising_servicer import MerchandisingServicer
 from services.recommender.messages import (
     CustomerRequest,
     ListRequest,
@@ -33,6 +37,7 @@ from services.recommender.messages import (
     exposure_message,
     include_purchased,
     list_message,
+    preview_time,
     purchase_message,
 )
 from services.recommender.new_events import EventRules, new_events
@@ -41,6 +46,7 @@ from services.recommender.products import ProductFilter
 from services.recommender.recommendations import Recommendations, history_start, purchase_history
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
+from services.recommender.rule_checks import check_rule
 
 _log = structlog.get_logger(__name__)
 
@@ -55,7 +61,7 @@ _HISTORY_WITHOUT_MODEL = timedelta(days=3650)
 _SHOPPERS = frozenset({Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN})
 
 
-class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.RecommenderServiceServicer):
+class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, recommender_pb2_grpc.RecommenderServiceServicer):
     """Recommends products, and records what users do with them."""
 
     def __init__(
@@ -66,6 +72,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         events: EventRepository,
         exposures: ExposureRepository,
         exposure_log: ExposureLog,
+        merchandising: MerchandisingFeed,
         page_tokens: PageTokens,
         time_zone: ZoneInfo,
         shopper_orders_count: bool,
@@ -74,20 +81,53 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         shopper_orders_count: whether purchases and returns that shoppers report count for others
         """
         super().__init__(registry, champion, page_tokens, time_zone.key)
+        MerchandisingServicer.__init__(self, merchandising.repository, catalog, page_tokens)
         self._recommendations = Recommendations(champion, catalog)
         self._catalog = catalog
         self._events = events
         self._exposures = exposures
         self._exposure_log = exposure_log
+        self._merchandising = merchandising
         self._shop_zone = time_zone
         self._shopper_orders_count = shopper_orders_count
 
     async def ListRecommendations(self, request: recommender_pb2.ListRecommendationsRequest, context: Context) -> ListResponse:
-        user = caller()
+        user, slot = caller(), self._slot(request.slot)
         events = await _latest(self._events.latest_of_shopper(user.subject, user.customer_number or ""))
-        # The sales history has the purchases of a user without a number under the user's id.
-        page = await self._list_for_customer(user.customer_number or user.subject, events, request)
+        shopper = Shopper(user.role is Role.VISITOR, is_new=not events, country=request.country)
+        arrangement = self._merchandising.current.arrangement(slot, shopper, datetime.now(UTC))
+        activity = self._recent_activity(events)
+        filter = customer_filter(request, activity, arrangement)
+        size = page_size(request.page_size, slot.size or _DEFAULT_LIST_SIZE)
+        page = await self._recommendations.of_slot(
+            slot,
+            # The sales history has the purchases of a user without a number under the user's id.
+            user.customer_number or user.subject,
+            activity,
+            list(request.basket_ids),
+            PageRequest(filter, self._page_tokens.read(request) or (), size, arrangement),
+            product_id=request.product_id,
+            country=request.country,
+            include_purchased=include_purchased(request),
+        )
         return self._exposed_response(request, page, request.slot)
+
+    async def PreviewRecommendations(self, request: merchandising_pb2.PreviewRecommendationsRequest, context: Context) -> ListResponse:
+        number, slot = request.customer_number, request.slot
+        merchandising = self._merchandising.current.with_drafts(request.rules)
+        for index, rule in enumerate(request.rules):
+            check_rule(rule, {*merchandising.slots, slot.id}, self._catalog.products, f"rules[{index}]")
+        events = await _latest(self._events.latest_of_customer(number)) if number else []
+        shopper = Shopper(is_visitor=not number, is_new=not number, country=request.country)
+        arrangement = merchandising.arrangement(slot, shopper, preview_time(request))
+        activity = self._recent_activity(events)
+        excluded = [*activity.dismissed, *arrangement.excluded_ids]
+        filter = ProductFilter(excluded_ids=excluded, excluded_categories=arrangement.excluded_categories)
+        page_request = PageRequest(filter, (), slot.size or _DEFAULT_LIST_SIZE, arrangement)
+        page = await self._recommendations.of_slot(
+            slot, number, activity, [], page_request, product_id=request.product_id, country=request.country
+        )
+        return list_message(page, "", self._time_zone)
 
     async def ListSimilarProducts(self, request: recommender_pb2.ListSimilarProductsRequest, context: Context) -> ListResponse:
         filter = ProductFilter(availability=availability(request), excluded_ids=[request.product_id])
@@ -166,9 +206,17 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
             customer_number,
             activity,
             list(request.basket_ids),
-            self._page_request(request, customer_filter(request, activity)),
+            self._page_request(request, customer_filter(request, activity, Arrangement())),
             include_purchased=include_purchased(request),
         )
+
+    def _slot(self, id: str) -> Slot:
+        """Raises `NotFound`. A list without a slot, or before the slots were read, is as the model has it."""
+        if not id or not self._merchandising.is_read:
+            return Slot()
+        if (slot := self._merchandising.current.slots.get(id)) is None:
+            raise NotFound("slot", id)
+        return slot
 
     def _event_rules(self, user: Caller) -> EventRules:
         serving, catalog = self._champion.serving, self._catalog
@@ -196,7 +244,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         response, shopper = self._response(request, page), caller()
         if shopper.role in _SHOPPERS:
             response.recommendation_id = new_id()
-            self._exposure_log.add(exposure(response, shopper.subject, slot, datetime.now(UTC)))
+            self._exposure_log.add(exposure(page, response.recommendation_id, shopper.subject, slot, datetime.now(UTC)))
         return response
 
 

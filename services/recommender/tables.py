@@ -98,6 +98,22 @@ exposures = Table(
     Index("exposures_by_time", "create_time"),
 )
 
+# One row: the number of the last change of slots or rules, which the next one locks.
+merchandising = Table("merchandising", metadata, Column("number", BigInteger, nullable=False))
+
+# Slots and rules, as the contract's messages in JSON, with the number of their last change.
+slots, rules = (
+    Table(
+        name,
+        metadata,
+        Column("id", Text, primary_key=True),
+        Column("content", JSONB, nullable=False),
+        Column("number", BigInteger, nullable=False),
+        Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    )
+    for name in ("slots", "rules")
+)
+
 # One row: the last number of the log. A transaction that takes numbers locks it until it ends, so that numbers become visible in order.
 event_log = Table("event_log", metadata, Column("last_number", BigInteger, nullable=False))
 

@@ -120,6 +120,8 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
         "RECOMMENDER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "RECOMMENDER_MLFLOW_URL": backends.mlflow_url,
         "RECOMMENDER_MODEL_FOLDER": str(settings.data / "recommender"),
+        # The demo has no order system.
+        "RECOMMENDER_SHOPPER_ORDERS_COUNT": "true",
         **MODEL_ENVIRONMENT,
     }
     # It watches the catalogue, with a token of its own from auth.

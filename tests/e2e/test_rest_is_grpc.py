@@ -64,6 +64,20 @@ VALID: list[tuple[str, str, Json]] = [
     ),
     ("POST /recommendations/me:query", "customer", {"exclude_ids": ["{}-1"] * 500, "page_size": 1}),
     ("POST /events", "customer", {"events": [{"id": "{}", "kind": "EVENT_KIND_VIEW", "product_id": "{}-1"}], "request_id": "{}"}),
+    ("GET /recommendations/slots", "staff", {"page_size": 1}),
+    ("PUT /recommendations/slots/{slot.id}", "staff", {"slot": {"id": "{}-shelf", "size": 4, "exploration_share": 0.5}}),
+    ("GET /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
+    (
+        "PUT /recommendations/rules/{rule.id}",
+        "staff",
+        {"rule": {"id": "{}-rule", "action": "RULE_ACTION_BOOST", "product_id": "{}-1", "slot": "email"}},
+    ),
+    ("GET /recommendations/rules", "staff", {"page_size": 1}),
+    ("GET /recommendations/rules/{id}", "staff", {"id": "{}-rule"}),
+    ("DELETE /recommendations/rules/{id}", "staff", {"id": "{}-rule"}),
+    ("DELETE /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
+    ("POST /recommendations:preview", "staff", {"slot": {"id": "home", "size": 1}}),
+    ("GET /exposures", "staff", {"user_id": UUID}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
     (
         "POST /jobs/training/{model}",
@@ -104,6 +118,13 @@ INVALID: list[tuple[str, str, Json]] = [
     ("POST /customers/{customer_number}/recommendations:query", "staff", {"customer_number": "12346", "exclude_ids": ["x"]}),
     ("POST /recommendations/me:query", "customer", {"exclude_ids": ["not an id"], "basket_ids": ["x"] * 101}),
     ("GET /customers/{customer_number}/purchases", "staff", {"customer_number": "not a number"}),
+    ("GET /recommendations/me", "customer", {"slot": "nowhere"}),
+    ("GET /recommendations/rules/{id}", "staff", {"id": "none"}),
+    (
+        "PUT /recommendations/rules/{rule.id}",
+        "staff",
+        {"rule": {"id": "broken", "action": "RULE_ACTION_PIN", "category": "None", "end_time": "2020-01-01T00:00:00Z"}},
+    ),
     ("POST /events", "customer", {}),
     ("POST /events", "customer", {"events": [{"kind": "EVENT_KIND_VIEW", "product_id": "x", "event_time": "2999-01-01T00:00:00Z"}]}),
     # MLflow does not run.
@@ -134,7 +155,7 @@ INVALID: list[tuple[str, str, Json]] = [
     ("POST /models/forecaster:rollback", "admin", {}),
 ]
 # Fields that differ between two calls that do the same.
-VARYING = re.compile(r"^(id|etag|access_token|refresh_token|next_page_token|.*_time)$")
+VARYING = re.compile(r"^(id|recommendation_id|etag|access_token|refresh_token|next_page_token|.*_time)$")
 
 
 @pytest.mark.parametrize("binding", [each for each in bindings() if not each.method.server_streaming], ids=lambda each: each.name)

@@ -18,8 +18,10 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.recommender.catalog import CatalogFollower
 from services.recommender.exposure_log import ExposureLog
+from services.recommender.merchandising_feed import MerchandisingFeed
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
+from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.servicer import RecommenderServicer
 from tests.callers import Issuer
 from tests.loops import Loop
@@ -91,6 +93,7 @@ class RecommenderReplica:
         tokens = PageTokens(b"the same for all replicas")
         self.events, self.exposures = EventRepository(self.database), ExposureRepository(self.database)
         self.exposure_log = ExposureLog(self.exposures)
+        self.merchandising = MerchandisingFeed(MerchandisingRepository(self.database), self.database)
         self.servicer = RecommenderServicer(
             self.registry,
             self.champion,
@@ -98,11 +101,13 @@ class RecommenderReplica:
             self.events,
             self.exposures,
             self.exposure_log,
+            self.merchandising,
             tokens,
             SHOP_ZONE,
             self._shopper_orders_count,
         )
         self._work = [asyncio.create_task(self.catalog.follow()), asyncio.create_task(self.exposure_log.run())]
+        self._work.append(asyncio.create_task(self.merchandising.run()))
         await self.champion.restore()
         if mlflow_url != NO_REGISTRY:
             self._work.append(asyncio.create_task(self.champion.watch()))

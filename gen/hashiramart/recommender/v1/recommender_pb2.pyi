@@ -264,12 +264,20 @@ class Recommendation(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    IS_EXPLORED_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """The position in the list, counted from 1 across all pages."""
     score: _builtins.float
-    """The strength of the recommendation. Comparable within one list only; does not increase with the rank."""
+    """The strength of the recommendation. Comparable within one list only; does not increase with the rank, unless rules or exploration have
+    moved products.
+    """
     source: Global___Source.ValueType
     """The generator that proposed the product."""
+    rule_id: _builtins.str
+    """The merchandising rule that moved the product. Empty for none."""
+    is_explored: _builtins.bool
+    """Whether the product took the place of another one, so that is learnt how it does."""
     @_builtins.property
     def product(self) -> _catalog_pb2.Product:
         """The product as it is in the catalogue now."""
@@ -286,10 +294,12 @@ class Recommendation(_message.Message):
         score: _builtins.float = ...,
         source: Global___Source.ValueType = ...,
         reason: Global___Reason | None = ...,
+        rule_id: _builtins.str = ...,
+        is_explored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "rank", b"rank", "reason", b"reason", "score", b"score", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_explored", b"is_explored", "product", b"product", "rank", b"rank", "reason", b"reason", "rule_id", b"rule_id", "score", b"score", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,6 +321,8 @@ class ListRecommendationsRequest(_message.Message):
     BASKET_IDS_FIELD_NUMBER: _builtins.int
     INCLUDE_PURCHASED_FIELD_NUMBER: _builtins.int
     SLOT_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of products to return. 0 means 10; values above 100 are reduced to 100."""
     page_token: _builtins.str
@@ -326,7 +338,13 @@ class ListRecommendationsRequest(_message.Message):
     include_purchased: _builtins.bool
     """Whether products that the customer has bought before are included. Unset means true: this shop's customers buy again."""
     slot: _builtins.str
-    """Where the list will be shown, such as `home`. Empty for nowhere in particular."""
+    """The slot where the list will be shown, such as `home`. Empty for nowhere in particular."""
+    product_id: _builtins.str
+    """The product to which those of a slot of similar products are similar."""
+    country: _builtins.str
+    """The shopper's country, spelled as in the sales history: for what is popular, and for rules that concern some countries only. If empty,
+    the customer's country in the sales history.
+    """
     @_builtins.property
     def exclude_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Products to leave out, up to 500."""
@@ -348,10 +366,12 @@ class ListRecommendationsRequest(_message.Message):
         basket_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_purchased: _builtins.bool | None = ...,
         slot: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        country: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "basket_ids", b"basket_ids", "category", b"category", "exclude_ids", b"exclude_ids", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token", "slot", b"slot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "basket_ids", b"basket_ids", "category", b"category", "country", b"country", "exclude_ids", b"exclude_ids", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id", "slot", b"slot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__include_purchased: _TypeAlias = _typing.Literal["include_purchased"]  # noqa: Y015
     _WhichOneofArgType__include_purchased: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased"]  # noqa: Y015

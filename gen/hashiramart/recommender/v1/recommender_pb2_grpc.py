@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from hashiramart.model.v1 import model_pb2 as hashiramart_dot_model_dot_v1_dot_model__pb2
+from hashiramart.recommender.v1 import merchandising_pb2 as hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2
 from hashiramart.recommender.v1 import recommender_pb2 as hashiramart_dot_recommender_dot_v1_dot_recommender__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -65,6 +66,51 @@ class RecommenderServiceStub:
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesResponse.FromString,
                 _registered_method=True)
+        self.ListSlots = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListSlots',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsResponse.FromString,
+                _registered_method=True)
+        self.GetSlot = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetSlot',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetSlotRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+                _registered_method=True)
+        self.ReplaceSlot = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ReplaceSlot',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceSlotRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+                _registered_method=True)
+        self.DeleteSlot = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/DeleteSlot',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteSlotRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListRules = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListRules',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesResponse.FromString,
+                _registered_method=True)
+        self.GetRule = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetRule',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetRuleRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+                _registered_method=True)
+        self.ReplaceRule = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ReplaceRule',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceRuleRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+                _registered_method=True)
+        self.DeleteRule = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/DeleteRule',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteRuleRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.PreviewRecommendations = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/RecordEvents',
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -122,7 +168,7 @@ class RecommenderServiceServicer:
     def ListRecommendations(self, request, context):
         """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
-        Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+        Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,6 +201,76 @@ class RecommenderServiceServicer:
 
     def ListCustomerPurchases(self, request, context):
         """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSlots(self, request, context):
+        """Lists the slots, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSlot(self, request, context):
+        """Gets a slot. Returns NOT_FOUND if there is no such slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceSlot(self, request, context):
+        """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSlot(self, request, context):
+        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRules(self, request, context):
+        """Lists the merchandising rules, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRule(self, request, context):
+        """Gets a rule. Returns NOT_FOUND if there is no such rule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceRule(self, request, context):
+        """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+        Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+        stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRule(self, request, context):
+        """Deletes a rule. One that does not exist is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRecommendations(self, request, context):
+        """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+        Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +394,51 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.ListCustomerPurchases,
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesRequest.FromString,
                     response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesResponse.SerializeToString,
+            ),
+            'ListSlots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlots,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsResponse.SerializeToString,
+            ),
+            'GetSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSlot,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetSlotRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.SerializeToString,
+            ),
+            'ReplaceSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceSlot,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceSlotRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.SerializeToString,
+            ),
+            'DeleteSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSlot,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteSlotRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRules,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'GetRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRule,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetRuleRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.SerializeToString,
+            ),
+            'ReplaceRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceRule,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceRuleRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.SerializeToString,
+            ),
+            'DeleteRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRule,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteRuleRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'PreviewRecommendations': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRecommendations,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.SerializeToString,
             ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
@@ -464,6 +625,249 @@ class RecommenderService:
             '/hashiramart.recommender.v1.RecommenderService/ListCustomerPurchases',
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesRequest.SerializeToString,
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListSlots',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetSlot',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetSlotRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ReplaceSlot',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceSlotRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/DeleteSlot',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteSlotRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListRules',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetRule',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetRuleRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ReplaceRule',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceRuleRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/DeleteRule',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteRuleRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRecommendations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

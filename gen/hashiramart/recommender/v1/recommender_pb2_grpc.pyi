@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from hashiramart.model.v1 import model_pb2 as _model_pb2
+from hashiramart.recommender.v1 import merchandising_pb2 as _merchandising_pb2
 from hashiramart.recommender.v1 import recommender_pb2 as _recommender_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -42,7 +43,7 @@ class RecommenderServiceStub:
     ListRecommendations: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
     """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
-    Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+    Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
     """
     ListSimilarProducts: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListSimilarProductsRequest, _recommender_pb2.ListRecommendationsResponse]
     """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
@@ -58,6 +59,34 @@ class RecommenderServiceStub:
     """
     ListCustomerPurchases: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
+    ListSlots: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ListSlotsRequest, _merchandising_pb2.ListSlotsResponse]
+    """Lists the slots, by id."""
+    GetSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.GetSlotRequest, _merchandising_pb2.Slot]
+    """Gets a slot. Returns NOT_FOUND if there is no such slot."""
+    ReplaceSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceSlotRequest, _merchandising_pb2.Slot]
+    """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+    """
+    DeleteSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteSlotRequest, _empty_pb2.Empty]
+    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+    ListRules: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ListRulesRequest, _merchandising_pb2.ListRulesResponse]
+    """Lists the merchandising rules, by id."""
+    GetRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.GetRuleRequest, _merchandising_pb2.Rule]
+    """Gets a rule. Returns NOT_FOUND if there is no such rule."""
+    ReplaceRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceRuleRequest, _merchandising_pb2.Rule]
+    """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+    Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+    stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+    """
+    DeleteRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteRuleRequest, _empty_pb2.Empty]
+    """Deletes a rule. One that does not exist is no error."""
+    PreviewRecommendations: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.PreviewRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
+    """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+    Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
     """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
 
@@ -125,7 +154,7 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ListRecommendations: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
     """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
-    Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+    Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
     """
     ListSimilarProducts: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListSimilarProductsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
     """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
@@ -141,6 +170,34 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """
     ListCustomerPurchases: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]  # type: ignore[assignment]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
+    ListSlots: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ListSlotsRequest, _merchandising_pb2.ListSlotsResponse]  # type: ignore[assignment]
+    """Lists the slots, by id."""
+    GetSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.GetSlotRequest, _merchandising_pb2.Slot]  # type: ignore[assignment]
+    """Gets a slot. Returns NOT_FOUND if there is no such slot."""
+    ReplaceSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceSlotRequest, _merchandising_pb2.Slot]  # type: ignore[assignment]
+    """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+    """
+    DeleteSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteSlotRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+    ListRules: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ListRulesRequest, _merchandising_pb2.ListRulesResponse]  # type: ignore[assignment]
+    """Lists the merchandising rules, by id."""
+    GetRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.GetRuleRequest, _merchandising_pb2.Rule]  # type: ignore[assignment]
+    """Gets a rule. Returns NOT_FOUND if there is no such rule."""
+    ReplaceRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceRuleRequest, _merchandising_pb2.Rule]  # type: ignore[assignment]
+    """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+    Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+    stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+    """
+    DeleteRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteRuleRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a rule. One that does not exist is no error."""
+    PreviewRecommendations: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.PreviewRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
+    """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+    Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
 
@@ -211,7 +268,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
         """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 
-        Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+        Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
         """
 
     @_abc_1.abstractmethod
@@ -251,6 +308,88 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListCustomerPurchasesResponse, _abc.Awaitable[_recommender_pb2.ListCustomerPurchasesResponse]]:
         """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
+
+    @_abc_1.abstractmethod
+    def ListSlots(
+        self,
+        request: _merchandising_pb2.ListSlotsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.ListSlotsResponse, _abc.Awaitable[_merchandising_pb2.ListSlotsResponse]]:
+        """Lists the slots, by id."""
+
+    @_abc_1.abstractmethod
+    def GetSlot(
+        self,
+        request: _merchandising_pb2.GetSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Slot, _abc.Awaitable[_merchandising_pb2.Slot]]:
+        """Gets a slot. Returns NOT_FOUND if there is no such slot."""
+
+    @_abc_1.abstractmethod
+    def ReplaceSlot(
+        self,
+        request: _merchandising_pb2.ReplaceSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Slot, _abc.Awaitable[_merchandising_pb2.Slot]]:
+        """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSlot(
+        self,
+        request: _merchandising_pb2.DeleteSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+
+    @_abc_1.abstractmethod
+    def ListRules(
+        self,
+        request: _merchandising_pb2.ListRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.ListRulesResponse, _abc.Awaitable[_merchandising_pb2.ListRulesResponse]]:
+        """Lists the merchandising rules, by id."""
+
+    @_abc_1.abstractmethod
+    def GetRule(
+        self,
+        request: _merchandising_pb2.GetRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Rule, _abc.Awaitable[_merchandising_pb2.Rule]]:
+        """Gets a rule. Returns NOT_FOUND if there is no such rule."""
+
+    @_abc_1.abstractmethod
+    def ReplaceRule(
+        self,
+        request: _merchandising_pb2.ReplaceRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Rule, _abc.Awaitable[_merchandising_pb2.Rule]]:
+        """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+        Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+        stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRule(
+        self,
+        request: _merchandising_pb2.DeleteRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a rule. One that does not exist is no error."""
+
+    @_abc_1.abstractmethod
+    def PreviewRecommendations(
+        self,
+        request: _merchandising_pb2.PreviewRecommendationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
+        """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+        Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        """
 
     @_abc_1.abstractmethod
     def RecordEvents(
