@@ -82,6 +82,13 @@ class Forecaster:
         """Everything that there is a forecast for."""
         return tuple(self._indices)
 
+    def products_in(self, category: str) -> list[str]:
+        """The products of a category, by name. Raises `ScopeNotFound`."""
+        self.series(Scope("category", category), UNITS_METRIC)
+        index, tables = self._facts["categories"].index(category), self._tables
+        codes = tables.category[2 * tables.aggregate_count :]
+        return [name for name, code in zip(self._facts["products"], codes.tolist(), strict=True) if code == index]
+
     def forecast(
         self,
         scope: Scope,

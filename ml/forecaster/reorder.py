@@ -1,13 +1,16 @@
 """Reordering under periodic review with lost sales: order-up-to levels from distributions of demand, and the simulation of a policy.
 
 The policy is (R, S): every R days, order up to S (Silver, Pyke and Thomas, "Inventory and Production Management in Supply Chains", 4th
-edition, 2017, chapter 6). S is the least level at which the expected shortage of a cycle is the share of its demand that may go unmet. With
-lost sales instead of backorders this is an upper bound that is close for fill rates of 90 % and more (Bijvank and Vis, "Lost-sales
-inventory theory: a review", European Journal of Operational Research 215, 2011).
+edition, 2017, chapter 6). The demand is a gamma process with the mean and the variance of the forecast (Burgin, "The gamma distribution
+and inventory control", Operational Research Quarterly 26, 1975). What is lost when a product is sold out does not come back, for which
+there is no formula (Bijvank and Vis, "Lost-sales inventory theory: a review", European Journal of Operational Research 215, 2011): the
+level is found by simulation. It depends on the shape of the distribution alone, so that few simulations serve all products.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +19,12 @@ from ml.forecaster.period_sums import daily_deviations, relative_errors
 from ml.forecaster.periods import WEEK
 from ml.forecaster.quantiles import normal_score
 
+# The shapes of gamma distributions between which levels are interpolated: from a few large orders to a demand that hardly varies.
+_SHAPES = np.geomspace(0.02, 2000, 40)
+# A simulation is of so many runs of so many periods, the first of which are not counted.
+_RUNS, _PERIODS, _WARM_UP = 300, 40, 12
+_BISECTIONS = 14
+_SEED = 7
 # Equally likely outcomes that stand for a distribution.
 _OUTCOMES = 200
 OUTCOME_LEVELS = tuple((index + 0.5) / _OUTCOMES for index in range(_OUTCOMES))
@@ -39,23 +48,22 @@ def demand_outcomes(mean: Floats, quantiles: Floats, errors: Floats) -> Floats:
     """
     deviation = np.sqrt((daily_deviations(quantiles) ** 2).sum(axis=1))
     [relative] = relative_errors(errors, np.array([mean.shape[1]]), OUTCOME_LEVELS)
-    return np.maximum(mean.sum(axis=1)[:, None] + deviation[:, None] * relative, 0.0)
+    outcomes: Floats = np.maximum(mean.sum(axis=1)[:, None] + deviation[:, None] * relative, 0.0)
+    return outcomes
 
 
-def order_up_to_levels(protected: Floats, lead: Floats, cycle: Floats, fill_rate: float) -> Floats:
+def order_up_to_levels(protected: Floats, lead_days: int, review_days: int, fill_rate: float) -> Floats:
     """The order-up-to level of each product in whole units, shape (n,).
 
-    protected, lead: outcomes of the demand during lead time and review period, and during the lead time alone, shape (n, outcomes)
-    cycle: the mean demand of a review period, shape (n,)
-    fill_rate: the share of the demand to meet, 0 to 1
+    protected: outcomes of the demand during lead time and review period, shape (n, outcomes)
+    fill_rate: the share of the demand to meet, more than 0 and less than 1
     """
-    allowed = (1 - fill_rate) * cycle
-    low, high = np.full(len(cycle), -1.0), np.ceil(protected.max(axis=1))
-    while np.any(high - low > 1):
-        middle = np.floor((low + high) / 2)
-        short = _mean_excess(protected, middle) - _mean_excess(lead, middle) > allowed
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
-    return high
+    mean, variance = protected.mean(axis=1), protected.var(axis=1)
+    shape = np.divide(mean**2, variance, out=np.full_like(mean, _SHAPES[-1]), where=variance > 0)
+    relative = np.interp(np.log(np.maximum(shape, _SHAPES[0])), np.log(_SHAPES), _relative_levels(lead_days, review_days, fill_rate))
+    # Rounded before, as a last bit too many would cost a unit.
+    levels: Floats = np.ceil(np.round(mean * relative, 6))
+    return levels
 
 
 def by_the_book(recent: Floats, days: int, fill_rate: float) -> Floats:
@@ -66,7 +74,8 @@ def by_the_book(recent: Floats, days: int, fill_rate: float) -> Floats:
     """
     error = recent[:, WEEK:] - recent[:, :-WEEK]
     naive = recent[:, -WEEK:][:, np.arange(days) % WEEK].sum(axis=1)
-    return np.ceil(np.maximum(naive + normal_score(fill_rate) * error.std(axis=1) * np.sqrt(days), 0.0))
+    levels: Floats = np.ceil(np.maximum(naive + normal_score(fill_rate) * error.std(axis=1) * np.sqrt(days), 0.0))
+    return levels
 
 
 def simulate(demand: Floats, lead_days: int, review_days: int, level: Callable[[int], Floats]) -> Outcome:
@@ -91,7 +100,43 @@ def simulate(demand: Floats, lead_days: int, review_days: int, level: Callable[[
     return Outcome(float(met / total) if total else float("nan"), float(held / days))
 
 
-def _mean_excess(outcomes: Floats, level: Floats) -> Floats:
-    """By how much demand exceeds a level in the mean, shape (n,)."""
-    excess: Floats = np.maximum(outcomes - level[:, None], 0.0).mean(axis=1)
-    return excess
+@lru_cache(maxsize=64)
+def _relative_levels(lead_days: int, review_days: int, fill_rate: float) -> Floats:
+    """The order-up-to level for each of _SHAPES, relative to the mean demand during lead time and review period, shape (shapes,)."""
+    pending, before = divmod(lead_days, review_days)
+    random = np.random.default_rng(_SEED)
+    # The demand of each period before and after the arrival of an order.
+    parts = np.array([before, review_days - before]) / (lead_days + review_days)
+    shape = _SHAPES[:, None] * parts
+    demand = random.gamma(np.maximum(shape, 1e-12)[:, None, None, :], 1 / _SHAPES[:, None, None, None], (len(_SHAPES), _PERIODS, _RUNS, 2))
+    low, high = np.zeros(len(_SHAPES)), np.full(len(_SHAPES), 2.0)
+    while np.any(short := _fill_rates(demand, high, pending) < fill_rate):
+        high[short] *= 2
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        short = _fill_rates(demand, middle, pending) < fill_rate
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return high
+
+
+def _fill_rates(demand: Floats, level: Floats, pending: int) -> Floats:
+    """The fill rates of runs, shape (shapes,).
+
+    demand: shape (shapes, periods, runs, 2)
+    level: shape (shapes,)
+    pending: the periods that an order takes, besides the part of one
+    """
+    stock = np.repeat(level[:, None], demand.shape[2], axis=1)
+    orders = deque([np.zeros_like(stock)] * pending)
+    met = np.zeros(len(level))
+    for period in range(demand.shape[1]):
+        orders.append(level[:, None] - stock - sum(orders))
+        # Without a part before it, the arrival comes first.
+        first = np.minimum(stock, demand[:, period, :, 0])
+        stock = stock - first + orders.popleft()
+        second = np.minimum(stock, demand[:, period, :, 1])
+        stock = stock - second
+        if period >= _WARM_UP:
+            met += (first + second).sum(axis=1)
+    rates: Floats = met / demand[:, _WARM_UP:].sum(axis=(1, 2, 3))
+    return rates

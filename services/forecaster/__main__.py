@@ -6,7 +6,7 @@ import httpx
 import uvloop
 
 from hashiramart.catalog.v1 import catalog_pb2
-from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc
+from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
 from mesh import channel, database, telemetry
 from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
@@ -21,8 +21,11 @@ from services.forecaster.calendar_repository import CalendarRepository
 from services.forecaster.calendar_servicer import CalendarServicer
 from services.forecaster.closures import Closures
 from services.forecaster.product_names import ProductNames
+from services.forecaster.reorder_repository import ReorderPolicyRepository
+from services.forecaster.reorder_servicer import ReorderServicer, policy_message
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
+from services.forecaster.stock import Stock
 
 # To connect to MLflow, and between two chunks of its response.
 _REGISTRY_TIMEOUT_SECONDS = 10
@@ -49,9 +52,12 @@ async def main() -> None:
         closures = Closures(entries, postgres)
         servicer = ForecasterServicer(registry, champion, page_tokens, ProductNames(catalog), shop, closures)
         calendar = CalendarServicer(entries, page_tokens, time_zone, servicer.data_through, closures.refresh)
+        policies = ReorderPolicyRepository(postgres, policy_message)
+        reorder = ReorderServicer(policies, Stock(catalog), closures, page_tokens, time_zone, lambda: servicer.serving)
         server = Server(settings.listen, mesh, auth.verifier, trail=auth.trail)
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
         calendar_pb2_grpc.add_CalendarServiceServicer_to_server(calendar, server)
+        reorder_pb2_grpc.add_ReorderServiceServicer_to_server(reorder, server)
         async with background(closures.run()):
             await champion.restore()
             await serve(server, auth.run(), champion.watch(), run_periodically(entries.delete_expired_requests, _HOUSEKEEPING_SECONDS))

@@ -1,18 +1,14 @@
 """The RPCs of the forecaster service."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 
 import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
-from mesh.errors import NotFound
 from mesh.paging import PageTokens, page_size
 from mesh.settings import ShopSettings
-from ml.forecaster.forecasts import ScopeNotFound
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
@@ -20,6 +16,7 @@ from services.forecaster import messages
 from services.forecaster.closures import Closures
 from services.forecaster.domain import select_series, series_key
 from services.forecaster.product_names import ProductNames
+from services.forecaster.scope_errors import scope_errors
 from services.models import ModelServicer
 
 Context = grpc.aio.ServicerContext[Message, Message]
@@ -75,7 +72,7 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             closed_dates=(day.isoformat() for day in self._closures.days(model.through, messages.horizon_days(request))),
         )
         # The model holds its forecasts ready: to read one takes less than a millisecond, which is not worth a thread.
-        with _scope_errors():
+        with scope_errors():
             factors = self._closures.factors(model.through)
             points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request), factors)
             messages.write_points(points, response)
@@ -89,7 +86,7 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         response = forecaster_pb2.ExplainForecastResponse(
             data_through_date=model.through.isoformat(), model_version=version.number, time_zone=self._time_zone
         )
-        with _scope_errors():
+        with scope_errors():
             explanations = await asyncio.to_thread(
                 model.explain,
                 messages.scope(request),
@@ -102,15 +99,6 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
 
     async def GetBacktest(self, request: forecaster_pb2.GetBacktestRequest, context: Context) -> forecaster_pb2.Backtest:
         version, model = self.serving
-        with _scope_errors():
+        with scope_errors():
             backtest = model.backtest(messages.scope(request), messages.metric(request))
         return messages.backtest_message(backtest, version.number, self._time_zone)
-
-
-@contextmanager
-def _scope_errors() -> Iterator[None]:
-    """Translates the model's error for an unknown series into that of a call."""
-    try:
-        yield
-    except ScopeNotFound as error:
-        raise NotFound("series", str(error)) from None

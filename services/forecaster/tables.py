@@ -31,3 +31,19 @@ Index("calendar_entries_by_first_date", "first_date", "id", _table=calendar_entr
 
 # Requests to write, with their responses.
 requests = IdempotentRequests(metadata, Column("answer", LargeBinary))
+
+reorder_policies = Table(
+    "reorder_policies",
+    metadata,
+    # A product, or `default`.
+    Column("product_id", _TEXT, nullable=False),
+    Column("lead_time_days", Integer, nullable=False),
+    Column("review_period_days", Integer, nullable=False),
+    Column("service_level_percent", Double, nullable=False),
+    Column("order_multiple", Integer, nullable=False),
+    Column("on_order_units", Integer, nullable=False),
+    Column("update_time", DateTime(timezone=True), nullable=False),
+    # 1 for a new policy, and one more with every change.
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("product_id"),
+)

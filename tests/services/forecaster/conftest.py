@@ -6,7 +6,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc
+from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
 from mesh.identity import Role
 from mesh.server import Server
 from mesh.settings import MeshSettings
@@ -70,6 +70,7 @@ def grpc_add_to_server(replica: ForecasterReplica) -> Callable[[forecaster_pb2_g
     def add(servicer: forecaster_pb2_grpc.ForecasterServiceServicer, server: Server) -> None:
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
         calendar_pb2_grpc.add_CalendarServiceServicer_to_server(replica.calendar, server)
+        reorder_pb2_grpc.add_ReorderServiceServicer_to_server(replica.reorder, server)
 
     return add
 

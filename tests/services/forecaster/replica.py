@@ -20,7 +20,10 @@ from services.forecaster.calendar_repository import CalendarRepository
 from services.forecaster.calendar_servicer import CalendarServicer
 from services.forecaster.closures import Closures
 from services.forecaster.product_names import ProductNames
+from services.forecaster.reorder_repository import ReorderPolicyRepository
+from services.forecaster.reorder_servicer import ReorderServicer, policy_message
 from services.forecaster.servicer import ForecasterServicer
+from services.forecaster.stock import Stock
 from tests.loops import Loop
 from tests.ml.model_registry import provenance
 
@@ -71,6 +74,9 @@ class ForecasterReplica:
         await closures.refresh()
         self.servicer = ForecasterServicer(self._registry, self._champion, tokens, names, shop, closures)
         self.calendar = CalendarServicer(entries, tokens, zone, self.servicer.data_through, closures.refresh)
+        self._stock = Stock(self._channel, max_age_seconds=0)
+        policies = ReorderPolicyRepository(self._database, policy_message)
+        self.reorder = ReorderServicer(policies, self._stock, closures, tokens, zone, lambda: self.servicer.serving)
         self._work = [asyncio.create_task(task) for task in (self._champion.watch(), closures.run())]
 
     async def _stop(self) -> None:

@@ -42,6 +42,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: there is no calendar of holidays for this country or subdivision."""
     CALENDAR_UNAVAILABLE: _ErrorReason.ValueType  # 9
     """UNAVAILABLE: the service has not read its calendar yet, without which a forecast might ignore a closure."""
+    REORDER_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """NOT_FOUND: the product has no policy of its own."""
+    STOCK_UNAVAILABLE: _ErrorReason.ValueType  # 11
+    """UNAVAILABLE: the catalogue, which has the stock, cannot be reached."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the forecaster failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -68,4 +72,8 @@ COUNTRY_UNKNOWN: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT: there is no calendar of holidays for this country or subdivision."""
 CALENDAR_UNAVAILABLE: ErrorReason.ValueType  # 9
 """UNAVAILABLE: the service has not read its calendar yet, without which a forecast might ignore a closure."""
+REORDER_POLICY_NOT_FOUND: ErrorReason.ValueType  # 10
+"""NOT_FOUND: the product has no policy of its own."""
+STOCK_UNAVAILABLE: ErrorReason.ValueType  # 11
+"""UNAVAILABLE: the catalogue, which has the stock, cannot be reached."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
