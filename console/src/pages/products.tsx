@@ -195,7 +195,7 @@ function Rows({ products, more, loadMore }: { products: Product[]; more: boolean
               style={{ position: "absolute", inset: "0 0 auto 0", height: ROW_PX, transform: `translateY(${start - rows.options.scrollMargin}px)`, borderTop: index ? "1px solid var(--line)" : "none" }}
             >
               <span role="cell">
-                <Link to={"/products/$id" as string} params={{ id: product.id } as never} className="row-link">
+                <Link to="/products/$id" params={{ id: product.id }} className="row-link">
                   {product.name}
                 </Link>
                 {product.delete_time && (
