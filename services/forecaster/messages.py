@@ -45,22 +45,24 @@ def scope(request: SeriesRequest) -> Scope:
     return Scope(_SCOPE_KINDS[field], getattr(request, field)) if field else Scope()
 
 
-def scope_kind(request: forecaster_pb2.ListForecastSeriesRequest) -> ScopeKind | None:
-    """The kind of the series to list; None for all."""
+def scope_kind(request: forecaster_pb2.ListForecastSeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> ScopeKind | None:
+    """The kind of the series; None if it is not stated."""
     return next((kind for kind, level in _LEVELS.items() if level == request.level), None)
 
 
-def metric(request: SeriesRequest) -> Metric:
+def metric(request: SeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Metric:
     """Revenue or units; units by default."""
     return REVENUE_METRIC if request.metric == forecaster_pb2.METRIC_REVENUE else UNITS_METRIC
 
 
-def granularity(request: forecaster_pb2.ForecastSalesRequest) -> Granularity:
+def granularity(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Granularity:
     """The length of a period; a day by default."""
     return _GRANULARITIES.get(request.granularity, "day")
 
 
-def horizon_days(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest) -> int:
+def horizon_days(
+    request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest | forecaster_pb2.ExplainForecastRequest,
+) -> int:
     """How many days to forecast."""
     return request.horizon_days or DEFAULT_HORIZON_DAYS
 
@@ -70,7 +72,7 @@ def history_days(request: forecaster_pb2.ForecastSalesRequest) -> int:
     return request.history_days if request.HasField("history_days") else DEFAULT_HISTORY_DAYS
 
 
-def levels(request: forecaster_pb2.ForecastSalesRequest) -> tuple[int, ...]:
+def levels(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest) -> tuple[int, ...]:
     """The levels of the bands in percent, narrowest first."""
     return tuple(sorted(request.levels)) or DEFAULT_LEVELS
 
@@ -86,7 +88,14 @@ def series_message(scope: Scope, product_names: Mapping[str, str], days: tuple[d
     return forecaster_pb2.ForecastSeries(level=_LEVELS[scope.kind], key=scope.name, name=name, first_date=first, last_date=last)
 
 
-def write_points(points: Iterable[Point], response: forecaster_pb2.ForecastSalesResponse) -> None:
+def batch_message(scope: Scope, version: str, time_zone: str) -> forecaster_pb2.BatchForecastSalesResponse:
+    """The forecast of one of many series, without its points. time_zone: of the days, an IANA name"""
+    return forecaster_pb2.BatchForecastSalesResponse(level=_LEVELS[scope.kind], key=scope.name, model_version=version, time_zone=time_zone)
+
+
+def write_points(
+    points: Iterable[Point], response: forecaster_pb2.ForecastSalesResponse | forecaster_pb2.BatchForecastSalesResponse
+) -> None:
     """Adds the forecast, period by period."""
     for point in points:
         message = response.points.add(date=point.date.isoformat(), day_count=point.day_count, mean=point.mean, median=point.median)

@@ -1,14 +1,17 @@
 """The RPCs of the forecaster service."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import date
 
 import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
+from mesh.errors import InvalidArgument
 from mesh.paging import PageTokens, page_size
 from mesh.settings import ShopSettings
+from ml.forecaster.forecasts import Scope
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
@@ -79,6 +82,17 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             messages.write_history(model.history(scope, metric, messages.history_days(request), granularity), response)
         return response
 
+    async def BatchForecastSales(
+        self, request: forecaster_pb2.BatchForecastSalesRequest, context: Context
+    ) -> AsyncIterator[forecaster_pb2.BatchForecastSalesResponse]:
+        version, model = self.serving
+        metric, granularity, levels = messages.metric(request), messages.granularity(request), messages.levels(request)
+        factors = self._closures.factors(model.through)
+        for scope in self._batch_scopes(model, request):
+            response = messages.batch_message(scope, version.number, self._time_zone)
+            messages.write_points(model.forecast(scope, metric, messages.horizon_days(request), granularity, levels, factors), response)
+            yield response
+
     async def ExplainForecast(
         self, request: forecaster_pb2.ExplainForecastRequest, context: Context
     ) -> forecaster_pb2.ExplainForecastResponse:
@@ -96,6 +110,17 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             )
         messages.write_explanations(explanations, response)
         return response
+
+    @staticmethod
+    def _batch_scopes(model: Forecaster, request: forecaster_pb2.BatchForecastSalesRequest) -> list[Scope]:
+        """The series of a batch, by key. Raises `InvalidArgument`, `NotFound`."""
+        kind = messages.scope_kind(request) or "product"
+        if not request.category:
+            return select_series(model.scopes, kind, "", None)
+        if kind != "product":
+            raise InvalidArgument("a category has products, and no series of another level", field="category")
+        with scope_errors():
+            return [Scope("product", name) for name in sorted(model.products_in(request.category))]
 
     async def GetBacktest(self, request: forecaster_pb2.GetBacktestRequest, context: Context) -> forecaster_pb2.Backtest:
         version, model = self.serving

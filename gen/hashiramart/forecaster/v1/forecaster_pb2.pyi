@@ -437,6 +437,90 @@ class ForecastSalesResponse(_message.Message):
 Global___ForecastSalesResponse: _TypeAlias = ForecastSalesResponse  # noqa: Y015
 
 @_typing.final
+class BatchForecastSalesRequest(_message.Message):
+    """The request of BatchForecastSales."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    GRANULARITY_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level of the series. Unspecified means products."""
+    category: _builtins.str
+    """Only the products of this category, spelled exactly so. Empty means all."""
+    horizon_days: _builtins.int
+    """The horizon in days: 1 to 182. 0 means 28."""
+    granularity: Global___Granularity.ValueType
+    """The length of a period."""
+    metric: Global___Metric.ValueType
+    """The measure."""
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95."""
+
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        category: _builtins.str = ...,
+        horizon_days: _builtins.int = ...,
+        granularity: Global___Granularity.ValueType = ...,
+        metric: Global___Metric.ValueType = ...,
+        levels: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "granularity", b"granularity", "horizon_days", b"horizon_days", "level", b"level", "levels", b"levels", "metric", b"metric"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchForecastSalesRequest: _TypeAlias = BatchForecastSalesRequest  # noqa: Y015
+
+@_typing.final
+class BatchForecastSalesResponse(_message.Message):
+    """The forecast of one of many series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level."""
+    key: _builtins.str
+    """The series: a category, a country or a product's id. Empty for the shop."""
+    model_version: _builtins.str
+    """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
+        """The forecast, period by period."""
+
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        key: _builtins.str = ...,
+        points: _abc.Iterable[Global___ForecastPoint] | None = ...,
+        model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "level", b"level", "model_version", b"model_version", "points", b"points", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchForecastSalesResponse: _TypeAlias = BatchForecastSalesResponse  # noqa: Y015
+
+@_typing.final
 class ExplainForecastRequest(_message.Message):
     """The request of ExplainForecast. The fields are those of ForecastSalesRequest; explanations are by day."""
 

@@ -51,6 +51,11 @@ class ForecasterServiceStub:
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesResponse.FromString,
                 _registered_method=True)
+        self.BatchForecastSales = channel.unary_stream(
+                '/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales',
+                request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.FromString,
+                _registered_method=True)
         self.ExplainForecast = channel.unary_unary(
                 '/hashiramart.forecaster.v1.ForecasterService/ExplainForecast',
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ExplainForecastRequest.SerializeToString,
@@ -106,6 +111,15 @@ class ForecasterServiceServicer:
         the shop is closed by its calendar (`CalendarService`) are zero.
 
         Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchForecastSales(self, request, context):
+        """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+        Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +190,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.ForecastSales,
                     request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesRequest.FromString,
                     response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesResponse.SerializeToString,
+            ),
+            'BatchForecastSales': grpc.unary_stream_rpc_method_handler(
+                    servicer.BatchForecastSales,
+                    request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.FromString,
+                    response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.SerializeToString,
             ),
             'ExplainForecast': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainForecast,
@@ -268,6 +287,33 @@ class ForecasterService:
             '/hashiramart.forecaster.v1.ForecasterService/ForecastSales',
             hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesRequest.SerializeToString,
             hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchForecastSales(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales',
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.SerializeToString,
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.FromString,
             options,
             channel_credentials,
             insecure,

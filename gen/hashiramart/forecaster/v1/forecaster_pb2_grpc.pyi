@@ -51,6 +51,11 @@ class ForecasterServiceStub:
 
     Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
+    BatchForecastSales: _grpc.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]
+    """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+    Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
     ExplainForecast: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ExplainForecastRequest, _forecaster_pb2.ExplainForecastResponse]
     """Explains a forecast day by day: what raised and what lowered it, and by how much.
 
@@ -101,6 +106,11 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     the shop is closed by its calendar (`CalendarService`) are zero.
 
     Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
+    BatchForecastSales: _aio.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]  # type: ignore[assignment]
+    """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+    Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     ExplainForecast: _aio.UnaryUnaryMultiCallable[_forecaster_pb2.ExplainForecastRequest, _forecaster_pb2.ExplainForecastResponse]  # type: ignore[assignment]
     """Explains a forecast day by day: what raised and what lowered it, and by how much.
@@ -161,6 +171,17 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         the shop is closed by its calendar (`CalendarService`) are zero.
 
         Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchForecastSales(
+        self,
+        request: _forecaster_pb2.BatchForecastSalesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_forecaster_pb2.BatchForecastSalesResponse], _abc.AsyncIterator[_forecaster_pb2.BatchForecastSalesResponse]]:
+        """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+        Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
 
     @_abc_1.abstractmethod
