@@ -26,6 +26,7 @@ _LOST = Counter("audit_events_lost", "Audit events that are in the log only, sin
 
 _log = structlog.get_logger(__name__)
 _resource: ContextVar[str] = ContextVar("resource", default="")
+_is_omitted: ContextVar[bool] = ContextVar("is_omitted", default=False)
 
 
 def resource() -> str:
@@ -36,6 +37,16 @@ def resource() -> str:
 def enter_resource(resource: str) -> None:
     """Says what the call being served is about, if the request does not: `users/6f1c…`."""
     _resource.set(resource)
+
+
+def is_omitted() -> bool:
+    """Whether the call being served leaves no event, unless it is refused."""
+    return _is_omitted.get()
+
+
+def omit() -> None:
+    """Lets the call being served leave no event, unless it is refused: it has changed nothing that anybody would look for."""
+    _is_omitted.set(True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def with_audit(handler: Handler, method: MethodDescriptor, trail: AuditTrail, tr
             code = grpc.StatusCode.INTERNAL
             raise
         finally:
-            if code in _REFUSALS or not only_refusals:
+            if code in _REFUSALS or not (only_refusals or audit.is_omitted()):
                 trail.add(event(body, context, metadata, code, reason))
 
     def event(body: Body, context: Context, metadata: Metadata, code: grpc.StatusCode, reason: str) -> AuditEvent:

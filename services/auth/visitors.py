@@ -10,6 +10,7 @@ import jwt
 import structlog
 
 from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from mesh import audit
 from mesh.client_address import ClientAddress
 from mesh.errors import InvalidArgument
 from mesh.identity import Role
@@ -43,18 +44,21 @@ class Visitors:
         self._key = hmac.digest(secret, b"visitor tokens", "sha256")
 
     async def admit(self, address: ClientAddress) -> IssuedTokens:
-        """Makes the caller a new visitor. Raises `TooManyVisitors`."""
+        """Makes the caller a new visitor, which is not audited. Raises `TooManyVisitors`."""
+        audit.omit()
         await self._attempts.count_in_window(new_visitors_from(address))
         return await self._issue(uuid4())
 
     async def renew(self, token: str) -> IssuedTokens | None:
-        """New tokens of the same visitor, or None if the token is not a visitor's. Raises `InvalidGrant` if it has expired."""
+        """New tokens of the same visitor, or None if the token is not a visitor's; not audited. Raises `InvalidGrant` if it has expired."""
         try:
-            return await self._issue(self._read(token))
+            visitor_id = self._read(token)
         except jwt.ExpiredSignatureError:
             raise InvalidGrant from None
         except jwt.InvalidTokenError:
             return None
+        audit.omit()
+        return await self._issue(visitor_id)
 
     def visitor_id(self, token: str) -> UUID | None:
         """The visitor of a refresh token, None if it is empty. Raises `InvalidArgument` if it is not valid."""

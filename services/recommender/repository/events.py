@@ -16,7 +16,7 @@ from services.recommender.tables import event_log, events, exposures, forgotten_
 
 # How many events of a user or customer recommendations take into account.
 _MAX_RECENT_EVENTS = 500
-# How many visitors expire in one transaction.
+# How many visitors expire at a time.
 _EXPIRY_BATCH = 1000
 _ORDINALITY = "ordinality"
 
@@ -197,10 +197,9 @@ class EventRepository:
             await _forget(transaction, visitor_id)
 
     async def forget_expired_visitors(self, age: timedelta) -> None:
-        """Forgets visitors who were not here for so long."""
-        async with self._database.begin() as transaction:
-            for row in await transaction.fetch(_EXPIRED_VISITORS, age=age):
-                await _forget(transaction, row["visitor_id"])
+        """Forgets visitors who were not here for so long, one after another, so that nobody waits long for the log."""
+        for row in await self._database.fetch(_EXPIRED_VISITORS, age=age):
+            await self.forget_user(row["visitor_id"])
 
     async def delete_expired_requests(self, age: timedelta = RETENTION) -> None:
         """Deletes the idempotent requests that are older."""

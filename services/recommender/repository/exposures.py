@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, DateTime, Integer, Interval, Text, bindparam, cast, column, delete, func, select, update
+from sqlalchemy import ARRAY, DateTime, Integer, Interval, Text, bindparam, cast, column, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql import Select
 from sqlalchemy.sql.dml import Insert
@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from mesh.database import Database
 from services.recommender.domain import EventKind, ExposedProduct, Exposure
-from services.recommender.tables import events, exposures, visitors
+from services.recommender.tables import events, exposures, forgotten_users, visitors
 
 # A visitor who comes back is noticed once in this time.
 _VISIT_INTERVAL = timedelta(hours=1)
@@ -35,7 +35,9 @@ _incoming = (
     .render_derived("incoming")
 )
 _values = [cast(_incoming.c[name], JSONB) if name == "products" else _incoming.c[name] for name in _TYPES]
-_RECORD: Insert = insert(exposures).from_select(list(_TYPES), select(*_values)).on_conflict_do_nothing()
+# A token outlives its user: what is shown to a deleted user, or to a visitor who has become one, leaves no trace.
+_not_forgotten = ~exists().where(forgotten_users.c.user_id == _incoming.c.user_id)
+_RECORD: Insert = insert(exposures).from_select(list(_TYPES), select(*_values).where(_not_forgotten)).on_conflict_do_nothing()
 _VISIT = (
     update(visitors)
     .where(
@@ -58,7 +60,7 @@ class ExposureRepository:
         self._database = database
 
     async def record(self, new: Sequence[Exposure]) -> None:
-        """Records lists, and that their visitors were here. A list that is there already stays as it is."""
+        """Records lists, except for forgotten users, and that their visitors were here. A list that is there already stays as it is."""
         rows = [(*exposure[:-1], json.dumps(exposure.products)) for exposure in new]
         columns = {name: list(values) for name, values in zip(_TYPES, zip(*rows, strict=True), strict=True)}
         await self._database.execute(_RECORD, **columns)

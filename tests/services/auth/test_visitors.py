@@ -43,15 +43,21 @@ def test_a_visitor_is_no_user(grpc_stub: AuthServiceStub, ann: Person) -> None:
         grpc_stub.GetCurrentUser(auth_pb2.GetCurrentUserRequest(), metadata=ann.by(visit(grpc_stub, ann.place)))
 
 
-def test_a_visitor_leaves_no_row(grpc_stub: AuthServiceStub, ann: Person, database_url: str) -> None:
-    tables = ("users", "sign_ins", "handovers")
+def test_a_visitor_leaves_no_row(grpc_stub: AuthServiceStub, ann: Person, bob: Person, database_url: str) -> None:
+    def rows() -> dict[str, int]:
+        count = "SELECT (SELECT count(*) FROM auth.users), (SELECT count(*) FROM auth.sign_ins), (SELECT count(*) FROM auth.handovers)"
+        return dict(sql(database_url, count)[0])
 
-    def rows() -> list[int]:
-        return [sql(database_url, f"SELECT count(*) FROM auth.{name}")[0][0] for name in tables]  # noqa: S608 names of ours
+    def audited() -> set[str]:
+        return {address for (address,) in sql(database_url, "SELECT client_address FROM auth.audit_events")}
 
     before = rows()
-    visit(grpc_stub, ann.place)
+    ann.refreshes(visit(grpc_stub, ann.place))
     assert rows() == before
+    # What comes later is audited after it.
+    bob.signs_up()
+    eventually(lambda: bob.place[0][1] in audited())
+    assert ann.place[0][1] not in audited()
 
 
 def test_new_visitors_from_one_address_have_a_limit(grpc_stub: AuthServiceStub, ann: Person, bob: Person, database_url: str) -> None:

@@ -68,6 +68,11 @@ def test_forgotten_users_and_visitors_leave_the_log(caller: Caller, staff: Shopp
     auth.forget(user)
     auth.hand_over(visitor, heir)
     assert [len(staff.exposures(user_id=id).exposures) for id in (user, visitor, heir)] == [0, 0, 1]
+    # Their tokens are still valid.
+    caller(subject=user).recommendations()
+    late = caller(subject=heir).recommendations().recommendation_id
+    eventually(lambda: late in {each.recommendation_id for each in staff.exposures(user_id=heir).exposures})
+    assert not staff.exposures(user_id=user).exposures
 
 
 def test_exposures_expire(caller: Caller, staff: Shopper, replica: RecommenderReplica, loop: Loop) -> None:
