@@ -23,7 +23,7 @@ from ml.registry.client import (
     VersionNotFound,
 )
 from ml.registry.errors import InvalidArtifact
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 from ml.registry.version import ModelVersion, Promotion
 
 Context = grpc.aio.ServicerContext[Message, Message]

@@ -31,7 +31,7 @@ from ml.registry import artifact, gate
 from ml.registry import champion as registry
 from ml.registry.client import RegistryClient, RegistryUnavailable, registered_name
 from ml.registry.errors import InvalidArtifact
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
 
 

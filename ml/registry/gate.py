@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from ml.registry.judgement import Check, Judgement
+
 # The scores of single users or series: by metric, then id.
 ScoresById = Mapping[str, Mapping[str, float]]
 
@@ -21,28 +23,6 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
     """Lower limit, for the data set that the limits were measured on."""
     at_most: float | None = None
     """Upper limit, for the same data set."""
-
-
-class Check(BaseModel, frozen=True):
-    """The result of one check: the measured value and the required one."""
-
-    name: str
-    passed: bool
-    measured: float
-    required: float
-
-
-class Judgement(BaseModel, frozen=True):
-    """The gate's decision, with the checks it rests on."""
-
-    checks: tuple[Check, ...]
-    notes: tuple[str, ...] = ()
-    """What could not be compared, and why. The text is for people."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether there was at least one check, and all passed."""
-        return bool(self.checks) and all(check.passed for check in self.checks)
 
 
 def judge(

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from ml.registry.gate import Judgement, Rule, judge
+from ml.registry.gate import Rule, judge
+from ml.registry.judgement import Judgement
 
 HIGHER = Rule(metric="ndcg", better="higher", beats={"popularity": "popularity.ndcg"}, at_least=0.35)
 LOWER = Rule(metric="mase", better="lower", beats={"the naive": "naive.mase"}, at_most=0.9)

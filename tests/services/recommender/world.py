@@ -8,7 +8,7 @@ from hashiramart.catalog.v1 import catalog_pb2
 from ml.recommender.model import Recommender
 from ml.recommender.train import fit_before
 from ml.registry import artifact
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 from ml.registry.version import ModelVersion, Provenance
 from tests.ml.model_registry import LINEAGE
 from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
