@@ -330,7 +330,9 @@ class CreateUserRequest(_message.Message):
     display_name: _builtins.str
     """The name to show for the user. Up to 100 characters, no control characters."""
     request_id: _builtins.str
-    """Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`."""
+    """Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128
+    printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
     visitor_token: _builtins.str
     """The refresh token of the visitor who signs up: the visitor's events become the user's, within seconds."""
     def __init__(
@@ -597,7 +599,7 @@ class AuditEvent(_message.Message):
     client_address: _builtins.str
     """The address of the client."""
     request_id: _builtins.str
-    """The id of the request, which its log lines carry as well."""
+    """The id of the call, which its log lines carry as well: the metadata `x-request-id`, not the field `request_id` of a write."""
     call_count: _builtins.int
     """How many such calls this event stands for: refusals that repeat within a second are one event, with the request id of the first."""
     @_builtins.property

@@ -56,16 +56,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry."""
     PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 15
     """INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one."""
-    TOO_MANY_VISITORS: _ErrorReason.ValueType  # 19
-    """RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
-    INVALID_VISITOR_TOKEN: _ErrorReason.ValueType  # 20
-    """INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
     INVALID_MAIL_TOKEN: _ErrorReason.ValueType  # 16
     """INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail."""
     TOO_MANY_MAILS: _ErrorReason.ValueType  # 17
     """RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry."""
     MAIL_NOT_CONFIGURED: _ErrorReason.ValueType  # 18
     """FAILED_PRECONDITION: this installation sends no mail."""
+    TOO_MANY_VISITORS: _ErrorReason.ValueType  # 19
+    """RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
+    INVALID_VISITOR_TOKEN: _ErrorReason.ValueType  # 20
+    """INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
@@ -104,14 +104,14 @@ SIGN_IN_NOT_RECENT: ErrorReason.ValueType  # 14
 """PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry."""
 PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 15
 """INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one."""
-TOO_MANY_VISITORS: ErrorReason.ValueType  # 19
-"""RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
-INVALID_VISITOR_TOKEN: ErrorReason.ValueType  # 20
-"""INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
 INVALID_MAIL_TOKEN: ErrorReason.ValueType  # 16
 """INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail."""
 TOO_MANY_MAILS: ErrorReason.ValueType  # 17
 """RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry."""
 MAIL_NOT_CONFIGURED: ErrorReason.ValueType  # 18
 """FAILED_PRECONDITION: this installation sends no mail."""
+TOO_MANY_VISITORS: ErrorReason.ValueType  # 19
+"""RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
+INVALID_VISITOR_TOKEN: ErrorReason.ValueType  # 20
+"""INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -28,7 +28,7 @@ class _JobKind:
 class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOB_KIND_UNSPECIFIED: _JobKind.ValueType  # 0
-    """Unspecified."""
+    """Not specified."""
     JOB_KIND_ETL: _JobKind.ValueType  # 1
     """Cleans raw data."""
     JOB_KIND_TRAINING: _JobKind.ValueType  # 2
@@ -38,7 +38,7 @@ class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
 
 JOB_KIND_UNSPECIFIED: JobKind.ValueType  # 0
-"""Unspecified."""
+"""Not specified."""
 JOB_KIND_ETL: JobKind.ValueType  # 1
 """Cleans raw data."""
 JOB_KIND_TRAINING: JobKind.ValueType  # 2
@@ -52,7 +52,7 @@ class _JobState:
 class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
-    """Unspecified."""
+    """Not specified."""
     JOB_STATE_QUEUED: _JobState.ValueType  # 1
     """Waits for a worker, or for the next attempt while an engine is unavailable."""
     JOB_STATE_RUNNING: _JobState.ValueType  # 2
@@ -72,7 +72,7 @@ class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """How far a job has come."""
 
 JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
-"""Unspecified."""
+"""Not specified."""
 JOB_STATE_QUEUED: JobState.ValueType  # 1
 """Waits for a worker, or for the next attempt while an engine is unavailable."""
 JOB_STATE_RUNNING: JobState.ValueType  # 2
@@ -614,7 +614,7 @@ class ListJobsRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of jobs to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page. The other fields must stay the same."""
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     kind: Global___JobKind.ValueType
     """Only jobs of this kind. Unspecified means all."""
     @_builtins.property
@@ -646,7 +646,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The token of the next page. Empty on the last page."""
+    """The `page_token` of the next page. Empty on the last page."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]:
         """The jobs, newest first."""
@@ -728,7 +728,7 @@ class ListJobLogLinesRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of lines to return. 0 means 500; values above 5,000 are reduced to 5,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`."""
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     after_number: _builtins.int
     """The number of the last log line that the caller has: only those after it are listed. 0 means all lines."""
     def __init__(
@@ -756,7 +756,7 @@ class ListJobLogLinesResponse(_message.Message):
     LOG_LINES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The token of the next page. Empty when there are no more lines for now, also while the job runs."""
+    """The `page_token` of the next page. Empty when there are no more lines for now, also while the job runs."""
     @_builtins.property
     def log_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogLine]:
         """The lines, oldest first."""

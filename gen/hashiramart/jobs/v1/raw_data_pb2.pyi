@@ -127,7 +127,7 @@ class MonthQuality(_message.Message):
     NEW_PRODUCT_SHARE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     month: _builtins.str
-    """The month, `YYYY-MM`."""
+    """The month, `YYYY-MM`, of days in the shop's time zone."""
     lines_per_day: _builtins.float
     """Sale lines by day with sales."""
     reject_share: _builtins.float
@@ -135,7 +135,7 @@ class MonthQuality(_message.Message):
     missing_customer_share: _builtins.float
     """The share of sale lines without a customer, from 0 to 1."""
     median_price: _builtins.float
-    """The median price of one unit, over sale lines, in the shop's currency."""
+    """The median price of one unit, over sale lines, in units of the shop's currency, such as pounds."""
     basket_size: _builtins.float
     """Sale lines by invoice."""
     new_product_share: _builtins.float
@@ -210,7 +210,7 @@ class DataQuality(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     MONTHS_FIELD_NUMBER: _builtins.int
     data_hash: _builtins.str
-    """The hash of the data."""
+    """The SHA-256 of the content of the clean data."""
     job_id: _builtins.str
     """The job that published it."""
     @_builtins.property
@@ -265,7 +265,7 @@ class ListRawFilesRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of files to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page. The other fields must stay the same."""
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     def __init__(
         self,
         *,
@@ -289,7 +289,7 @@ class ListRawFilesResponse(_message.Message):
     RAW_FILES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page begins. Empty on the last."""
+    """The `page_token` of the next page. Empty on the last page."""
     @_builtins.property
     def raw_files(self) -> _containers.RepeatedCompositeFieldContainer[Global___RawFile]:
         """The files."""
@@ -426,7 +426,7 @@ class ListRejectedLinesRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of lines to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page. The other fields must stay the same."""
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     file: _builtins.str
     """Only lines of files with this name. Empty means all."""
     reason: _builtins.str
@@ -460,7 +460,7 @@ class ListRejectedLinesResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Where the next page begins. Empty on the last."""
+    """The `page_token` of the next page. Empty on the last page."""
     time_zone: _builtins.str
     """The time zone of the days, an IANA name such as `Europe/London`: days are those of the shop."""
     @_builtins.property

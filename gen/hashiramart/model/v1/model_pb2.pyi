@@ -27,7 +27,7 @@ class _ModelKind:
 class _ModelKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     MODEL_KIND_UNSPECIFIED: _ModelKind.ValueType  # 0
-    """Not stated."""
+    """Not specified."""
     MODEL_KIND_RECOMMENDER: _ModelKind.ValueType  # 1
     """Recommends products."""
     MODEL_KIND_FORECASTER: _ModelKind.ValueType  # 2
@@ -37,7 +37,7 @@ class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper):
     """The models."""
 
 MODEL_KIND_UNSPECIFIED: ModelKind.ValueType  # 0
-"""Not stated."""
+"""Not specified."""
 MODEL_KIND_RECOMMENDER: ModelKind.ValueType  # 1
 """Recommends products."""
 MODEL_KIND_FORECASTER: ModelKind.ValueType  # 2
@@ -51,7 +51,7 @@ class _Recipe:
 class _RecipeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recipe.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RECIPE_UNSPECIFIED: _Recipe.ValueType  # 0
-    """Not stated."""
+    """Not specified."""
     RECIPE_QUICK: _Recipe.ValueType  # 1
     """Trains within a minute or two, for trying things out."""
     RECIPE_FULL: _Recipe.ValueType  # 2
@@ -61,7 +61,7 @@ class Recipe(_Recipe, metaclass=_RecipeEnumTypeWrapper):
     """The recipes: named sets of hyperparameters."""
 
 RECIPE_UNSPECIFIED: Recipe.ValueType  # 0
-"""Not stated."""
+"""Not specified."""
 RECIPE_QUICK: Recipe.ValueType  # 1
 """Trains within a minute or two, for trying things out."""
 RECIPE_FULL: Recipe.ValueType  # 2
