@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import grpc
 from google.rpc.status_pb2 import Status
 
+from gateway.body import BodyBudget
 from gateway.callers import Callers
 from gateway.connections import Connections
 from gateway.errors import GatewayError, error_status
@@ -21,6 +22,7 @@ class Admission:
 
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self.connections = connections
+        self.bodies = BodyBudget(settings.max_body_bytes)
         self._settings = settings
         self._callers = Callers(settings.trusted_proxies)
         self._streams: Counter[tuple[str, str]] = Counter()

@@ -13,6 +13,8 @@ from gateway.malformed import MalformedRequest
 
 # The largest body, and the largest line of a body of lines.
 MAX_BODY = 1024 * 1024
+# Up to here, a body counts for nobody's budget, so that large ones leave the small ones their place.
+SMALL_BODY = 16 * 1024
 # How much of a larger one is read and dropped, since a client does not listen while it sends.
 MAX_IGNORED = 8 * MAX_BODY
 # How long a body may pause. It takes this long and a second for every so many bytes at most, and never longer than the last.
@@ -26,14 +28,25 @@ DRAIN_SECONDS = 5.0
 # How long a client may go on sending after the response: closing at once could cost it the response (RFC 9112, section 9.6).
 LINGER_SECONDS = 2.0
 
-_TOO_LARGE = error_status(
-    grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", f"the body is larger than {MAX_BODY} bytes", max_bytes=str(MAX_BODY)
-)
 _LONG_LINE = MalformedRequest(f"the line is longer than {MAX_BODY} bytes")
 
 
 class ClientDisconnected(Exception):
     """The client has closed its connection, so that nobody waits for a response."""
+
+
+class BodyBudget:
+    """How many bytes of bodies a worker may hold at once, besides small ones."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.free = max_bytes
+
+    def take(self, count: int) -> None:
+        """Raises GatewayError if there is too little left."""
+        if count > self.free:
+            message = "the gateway holds as many large bodies as it can"
+            raise GatewayError(error_status(grpc.StatusCode.UNAVAILABLE, "OVERLOADED", message))
+        self.free -= count
 
 
 class RequestBody:
@@ -43,17 +56,23 @@ class RequestBody:
     that the connection will be closed, and `linger` must follow it.
     """
 
-    __slots__ = ("_headers", "_receive", "_receiving", "unread")
+    __slots__ = ("_budget", "_headers", "_held", "_receive", "_receiving", "unread")
 
     def __init__(self, headers: Mapping[bytes, bytes], receive: Receive) -> None:
         self._headers = headers
         self._receive = receive
+        self._budget: BodyBudget | None = None
+        self._held = 0
         # The event that the server was asked for and has not delivered yet.
         self._receiving: asyncio.Future[Event] | None = None
         self.unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
-    async def read(self) -> bytes:
-        """The whole body. Raises GatewayError if it is too large or too slow, and ClientDisconnected."""
+    async def read(self, max_bytes: int, budget: BodyBudget) -> bytes:
+        """The whole body, which counts in the budget until its release.
+
+        Raises GatewayError if it is too large or too slow, or beyond the budget, and ClientDisconnected.
+        """
+        self._budget = budget
         chunks: list[bytes] = []
         size, began = 0, time.monotonic()
         async for chunk in self._chunks(BODY_IDLE_SECONDS):
@@ -62,13 +81,24 @@ class RequestBody:
                 BODY_IDLE_SECONDS + size / MIN_BYTES_PER_SECOND, MAX_BODY_SECONDS
             ):
                 raise GatewayError(slow_status(size, seconds))
-            if size <= MAX_BODY:
-                chunks.append(chunk)
-            elif size > MAX_IGNORED:
+            if size > MAX_IGNORED:
                 break
-        if size > MAX_BODY:
-            raise GatewayError(_TOO_LARGE)
+            if size <= max_bytes:
+                self._hold(size)
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+                self.release()
+        if size > max_bytes:
+            message = f"the body is larger than {max_bytes} bytes"
+            raise GatewayError(error_status(grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE", message, max_bytes=str(max_bytes)))
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def release(self) -> None:
+        """Gives back to the budget what the body has taken from it."""
+        if self._held and self._budget:
+            self._budget.free += self._held
+            self._held = 0
 
     async def lines(self, idle_seconds: float) -> AsyncIterator[bytes | MalformedRequest]:
         """The lines as they arrive, without blank ones; an error in the place of each that is too long. Raises as `read` does."""
@@ -122,6 +152,11 @@ class RequestBody:
             event = await (receiving or self._receive())
             self.unread = event.get("more_body", False)
             disconnected = event["type"] == "http.disconnect"
+
+    def _hold(self, size: int) -> None:
+        if self._budget and (more := size - SMALL_BODY - self._held) > 0:
+            self._budget.take(more)
+            self._held += more
 
     async def _drop(self, limit: int) -> None:
         size = 0

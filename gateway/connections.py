@@ -36,7 +36,7 @@ Peer: TypeAlias = tuple[str, int]
 """The client's end of a connection: host and port."""
 
 
-class _Connection(NamedTuple):
+class _OpenConnection(NamedTuple):
     socket: socket.socket
     peer: Peer
     sent_ms: int
@@ -78,7 +78,7 @@ class Connections:
             slow = self._slow(connections)
             # The last of each list is closed first: what waits for its client, and of that what was answered longest ago.
             by_age = sorted((c for c in connections if c not in slow), key=lambda c: (not c.is_calling, c.sent_ms))
-            by_address: defaultdict[str, list[_Connection]] = defaultdict(list)
+            by_address: defaultdict[str, list[_OpenConnection]] = defaultdict(list)
             for connection in by_age:
                 by_address[self._address(connection.peer[0])].append(connection)
             by_address.pop("", None)
@@ -95,7 +95,7 @@ class Connections:
         counted = {"slow_headers": len(slow), "beyond_limit_of_address": len(surplus), "beyond_limit": len(crowding)}
         return {reason: count for reason, count in counted.items() if count}
 
-    def _slow(self, connections: list[_Connection]) -> set[_Connection]:
+    def _slow(self, connections: list[_OpenConnection]) -> set[_OpenConnection]:
         """The connections whose next request has begun, and is not complete after many looks."""
         waiting = {c.peer: c for c in connections if c.is_reading_headers}
         self._looks_at_headers = {peer: self._looks_at_headers.get(peer, 0) + 1 for peer in waiting}
@@ -109,7 +109,7 @@ class Connections:
         return counted_network(address)
 
 
-def _connections(port: int, busy: frozenset[Peer], uploading: frozenset[Peer]) -> Iterator[_Connection]:
+def _connections(port: int, busy: frozenset[Peer], uploading: frozenset[Peer]) -> Iterator[_OpenConnection]:
     """The established connections of this process to a port, each with a socket of its own, to be closed."""
     for file in _DESCRIPTORS.iterdir():
         # Of a descriptor that another thread closes or uses again meanwhile, the copy stays what it is.
@@ -126,7 +126,7 @@ def _connections(port: int, busy: frozenset[Peer], uploading: frozenset[Peer]) -
                 yield found
 
 
-def _inspect(connection: socket.socket, port: int, busy: frozenset[Peer], uploading: frozenset[Peer]) -> _Connection | None:
+def _inspect(connection: socket.socket, port: int, busy: frozenset[Peer], uploading: frozenset[Peer]) -> _OpenConnection | None:
     if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.type != socket.SOCK_STREAM:
         return None
     with suppress(OSError):
@@ -135,5 +135,5 @@ def _inspect(connection: socket.socket, port: int, busy: frozenset[Peer], upload
             if state == _ESTABLISHED:
                 peer = connection.getpeername()[:2]
                 is_busy = peer in busy
-                return _Connection(connection, peer, sent_ms, not is_busy and received_ms < sent_ms, is_busy and peer not in uploading)
+                return _OpenConnection(connection, peer, sent_ms, not is_busy and received_ms < sent_ms, is_busy and peer not in uploading)
     return None

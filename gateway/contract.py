@@ -13,6 +13,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
 
 from gateway.path_template import PathTemplate
+from hashiramart.access.v1 import access_pb2
 
 OUR_PACKAGES = "hashiramart."
 # The last part of a package that has a version: `hashiramart.catalog.v1` (buf's PACKAGE_VERSION_SUFFIX).
@@ -50,6 +51,11 @@ class Method:
     def full_name(self) -> str:
         """As gRPC spells it: `/package.Service/Method`."""
         return f"/{self.service.full_name}/{self.descriptor.name}"
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether it refuses callers without a token."""
+        return self.options.options.Extensions[access_pb2.access] != access_pb2.ACCESS_PUBLIC
 
     @property
     def creates(self) -> bool:

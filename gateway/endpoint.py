@@ -12,6 +12,7 @@ from google.rpc.status_pb2 import Status
 
 from gateway import errors, oauth
 from gateway.asgi import JSON_HEADERS, HttpResponse
+from gateway.body_limits import max_body
 from gateway.contract import Binding, Contract, Method
 from gateway.json_parser import parse_json, parse_json_line
 from gateway.malformed import MalformedRequest
@@ -33,6 +34,8 @@ class Endpoint:
         self.client_streaming = method.client_streaming
         self.server_streaming = method.server_streaming
         self.rpc = _rpc(method, channel)
+        self.needs_token = method.needs_token
+        self.max_body = max_body(binding) if binding.body else 0
         self.takes_any_type = bool(binding.content_field)
         self.is_token = method.full_name == oauth.TOKEN_RPC
         self.service = method.service.full_name.split(".")[1]

@@ -53,6 +53,8 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """How many connections one client address, or IPv6 network of 64 bits, has with a worker at most. Trusted proxies are not counted."""
     max_requests: int = Field(1024, ge=1)
     """How many requests a worker has under way at most, streams included. Further ones are answered 503."""
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024 * 1024)
+    """How many bytes of bodies a worker holds at once, besides those up to 16 KiB. Further ones are answered 503."""
     max_streams_per_address: int = Field(64, ge=1)
     """How many streams one client address has with a worker at most. Trusted proxies and this machine are not counted."""
     max_streams_per_subject: int = Field(16, ge=1)

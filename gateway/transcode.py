@@ -23,6 +23,7 @@ from gateway.malformed import MalformedRequest
 from gateway.metrics import request_metrics
 from gateway.routes import Routes
 from gateway.streams import TimeLimits, collect_request_stream, send_response_stream
+from gateway.tokens import require_token
 from mesh import telemetry
 from mesh.client_address import Networks
 
@@ -90,7 +91,7 @@ class Transcoder:
     async def _serve_unbound(self, exchange: Exchange, path: str, scope: Scope, receive: Receive) -> None:
         """A request that no binding serves."""
         with suppress(ClientDisconnected):
-            await exchange.body.discard()
+            await self._discard(exchange)
             try:
                 exchange.check_headers()
             except MalformedRequest as error:
@@ -120,6 +121,8 @@ class Transcoder:
         try:
             self._admission.check()
             exchange.check_headers()
+            if endpoint.needs_token and exchange.body.unread:
+                await self._require_token(exchange)
             if endpoint.server_streaming or endpoint.client_streaming:
                 with self._admission.stream(exchange):
                     await self._stream(exchange, endpoint, segments)
@@ -135,6 +138,8 @@ class Transcoder:
             if exchange.status:
                 raise
             await exchange.send(endpoint.error_response(errors.internal_status()))
+        finally:
+            exchange.body.release()
 
     async def _stream(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         if endpoint.server_streaming:
@@ -146,19 +151,32 @@ class Transcoder:
     async def _request(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
         """The request of an RPC that takes one. Raises MalformedRequest, GatewayError and ClientDisconnected."""
         if not endpoint.binding.body:
-            await exchange.body.discard()
+            await self._discard(exchange)
             return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
         content_type = exchange.header(b"content-type").lower()
         is_form = content_type.startswith(_FORM)
         if not endpoint.takes_any_type and (content_type.startswith("multipart/") or (is_form and not endpoint.is_token)):
-            await exchange.body.discard()
+            await self._discard(exchange)
             message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
             raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
         with self._admission.upload(exchange):
-            body = await exchange.body.read()
+            body = await exchange.body.read(endpoint.max_body, self._admission.bodies)
         if endpoint.is_token:
             return endpoint.token_request(body, is_form, exchange.header(b"authorization"))
         return endpoint.request(segments, exchange.query, body, exchange.header(b"idempotency-key"))
+
+    async def _require_token(self, exchange: Exchange) -> None:
+        """Raises GatewayError before the body is read if no service would accept the call."""
+        try:
+            require_token(exchange.headers.get(b"authorization", b""))
+        except GatewayError:
+            await self._discard(exchange)
+            raise
+
+    async def _discard(self, exchange: Exchange) -> None:
+        if exchange.body.unread:
+            with self._admission.upload(exchange):
+                await exchange.body.discard()
 
     async def _call(self, exchange: Exchange, endpoint: Endpoint, request: bytes) -> bytes:
         timeout = exchange.timeout()

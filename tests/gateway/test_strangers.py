@@ -1,16 +1,21 @@
 """What hostile and broken callers cannot do to others: keep connections, streams and memory from them."""
 
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
 
+from gateway.body import MAX_BODY
+from gateway.body_limits import max_body
 from gateway.contract import Contract
+from gateway.settings import ROOT
+from tests.gateway.access_tokens import unsigned_token
 from tests.gateway.conftest import gateway
 from tests.gateway.dribblers import BODY, HEADERS, dribbling
 from tests.gateway.everything import EverythingServer
@@ -22,6 +27,7 @@ SETTINGS = {
     "GATEWAY_MAX_CONNECTIONS": "120",
     "GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "20",
     "GATEWAY_MAX_REQUESTS": "30",
+    "GATEWAY_MAX_BODY_BYTES": str(2 * MAX_BODY),
     "GATEWAY_MAX_STREAMS_PER_ADDRESS": "3",
 }
 STRANGER = {"x-forwarded-for": "203.0.113.7"}
@@ -111,3 +117,68 @@ def test_streams_beyond_those_of_an_address_are_refused_until_one_ends(guarded_u
 def opens(client: httpx.Client, path: str) -> bool:
     with client.stream("GET", path, headers=STRANGER) as response:
         return response.status_code == 200
+
+
+def test_large_bodies_of_many_callers_do_not_pass_the_budget(guarded_url: str) -> None:
+    size, arrived = MAX_BODY - 10, threading.Barrier(21)
+    with ThreadPoolExecutor(20) as pool:
+        answers = pool.map(lambda number: send_body_in_two(guarded_url, f"127.0.4.{number}", size, arrived), range(1, 21))
+        arrived.wait(30)
+        # Small bodies have room besides.
+        assert httpx.post(f"{guarded_url}/everything", json={"text": "a" * 10_000}).status_code == 200
+        arrived.wait(30)
+        statuses = Counter(answer[9:12] for answer in answers)
+    assert set(statuses) == {b"200", b"503"} and statuses[b"200"] <= 2
+    assert httpx.post(f"{guarded_url}/everything", content=b" " * size).status_code == 200
+
+
+def send_body_in_two(url: str, address: str, size: int, arrived: threading.Barrier) -> bytes:
+    """Sends a body but for its last bytes, and these after the others have. Returns how the answer begins."""
+    body = b'{"text": "' + b"a" * (size - 12) + b'"}'
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 30, (address, 0)) as wire:
+        wire.sendall(b"POST /everything HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+        with suppress(OSError):
+            wire.sendall(body[:-5])
+        arrived.wait(30)
+        arrived.wait(30)
+        with suppress(OSError):
+            wire.sendall(body[-5:])
+        answer = wire.recv(65536)
+        assert b" 503 " not in answer or b"retry-after: 1" in answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [
+        ("", "TOKEN_MISSING"),
+        ("Basic YTpi", "TOKEN_MISSING"),
+        ("Bearer abc", "TOKEN_INVALID"),
+        (unsigned_token("ann", -120), "TOKEN_EXPIRED"),
+    ],
+)
+def test_without_a_token_where_one_is_needed_no_body_is_read(guarded_url: str, authorization: str, reason: str) -> None:
+    with connection(guarded_url) as wire:
+        wire.settimeout(5)
+        headers = f"authorization: {authorization}\r\n" if authorization else ""
+        wire.sendall(f"POST /guarded HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n{headers}\r\n".encode())
+        answer = wire.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 401 ") and reason.encode() in answer and b"www-authenticate: Bearer" in answer
+
+
+def test_with_a_token_the_service_decides(guarded_url: str, service: EverythingServer) -> None:
+    response = httpx.post(f"{guarded_url}/guarded", json={"text": "a"}, headers={"authorization": unsigned_token()})
+    assert (response.status_code, response.json()["text"]) == (200, "a")
+
+
+def test_a_body_is_as_large_as_the_rules_of_its_fields_allow() -> None:
+    contract = Contract((ROOT / "gen" / "descriptors.binpb").read_bytes())
+    sizes = {binding.rule: max_body(binding) for binding in contract.bindings if binding.body}
+    assert sizes["POST /auth/token"] <= 64 * 1024
+    assert sizes["POST /auth/revoke"] == 16 * 1024
+    assert sizes["POST /events"] == sizes["PUT /raw-files/uploads/{upload_id}"] == MAX_BODY
+
+
+def test_a_sign_in_is_small(guarded_url: str) -> None:
+    response = httpx.post(f"{guarded_url}/auth/token", data={"username": "a" * 100_000})
+    assert (response.status_code, response.json()["error"]) == (413, "invalid_request")
