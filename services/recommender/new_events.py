@@ -83,7 +83,7 @@ def _wrong_time(message: recommender_pb2.Event, rules: EventRules) -> Iterator[t
     if is_in_future(event_time, rules.now):
         yield "event_time", "must not be in the future"
     elif event_time < rules.earliest:
-        yield "event_time", f"must not be before {rules.earliest:%Y-%m-%d %H:%M} UTC"
+        yield "event_time", f"must not be before {rules.earliest.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _event(message: recommender_pb2.Event, rules: EventRules) -> Event:

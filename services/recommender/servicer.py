@@ -114,12 +114,12 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
 
     async def PreviewRecommendations(self, request: merchandising_pb2.PreviewRecommendationsRequest, context: Context) -> ListResponse:
         number, slot = request.customer_number, request.slot
-        merchandising = self._merchandising.current.with_drafts(request.rules)
+        written = self._merchandising.current
         for index, rule in enumerate(request.rules):
-            check_rule(rule, {*merchandising.slots, slot.id}, self._catalog.products, f"rules[{index}]")
+            check_rule(rule, {*written.slots, slot.id}, self._catalog.products, f"rules[{index}]")
         events = await _latest(self._events.latest_of_customer(number)) if number else []
         shopper = Shopper(is_visitor=not number, is_new=not number, country=request.country)
-        arrangement = merchandising.arrangement(slot, shopper, preview_time(request))
+        arrangement = written.with_drafts(request.rules).arrangement(slot, shopper, preview_time(request))
         activity = self._recent_activity(events)
         excluded = [*activity.dismissed, *arrangement.excluded_ids]
         filter = ProductFilter(excluded_ids=excluded, excluded_categories=arrangement.excluded_categories)

@@ -158,10 +158,10 @@ def test_a_preview_shows_what_was_not_written_yet(staff: Shopper, new_user: Shop
     assert (ids(response)[0], len(ids(response)), rules(response)) == ("coffee11", 3, {"coffee11": "draft"})
     assert response.recommendation_id == ""
     assert not rules(new_user.recommendations(slot="home"))
-    draft.product_id = "none"
+    draft.product_id, draft.start_time.seconds = "none", 10**15
     with fails_with(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.preview(slot=merchandising_pb2.Slot(id="home"), rules=[draft])
-    assert list(violations) == ["rules[0].product_id"]
+    assert list(violations) == ["rules[0].product_id", "rules[0].start_time"]
 
 
 def test_another_replica_has_a_rule_within_two_seconds_and_keeps_it_without_the_database(
