@@ -59,6 +59,8 @@ class Exchange:
         self.origin = _origin(self.headers)
         self.status = 0
         """The HTTP status of the response, or 0 before it has begun."""
+        self.rate_headers: Headers = []
+        """What the response says of its caller's limits."""
         self.disconnected = False
         self.prefix = ""
         """The version before the path, such as `/v1`, which the paths in a response repeat; empty if there is none."""
@@ -124,7 +126,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
 
     def _common_headers(self) -> Headers:
-        headers = [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        headers = [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff"), *self.rate_headers]
         if self.body.unread:
             headers.append((b"connection", b"close"))
         return headers

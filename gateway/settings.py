@@ -59,6 +59,12 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     """How many streams one client address has with a worker at most. Trusted proxies and this machine are not counted."""
     max_streams_per_subject: int = Field(16, ge=1)
     """How many streams one user or external system has with a worker at most."""
+    rate_window_seconds: int = Field(10, ge=1)
+    """The time in which the numbers of requests below count."""
+    requests_per_address: int = Field(1000, ge=0)
+    """How many requests one client address sends a worker at most in that time; 0 for any. Trusted proxies and this machine do not count."""
+    requests_per_subject: int = Field(1000, ge=0)
+    """How many requests one user or external system sends a worker at most in that time; 0 for any."""
     heartbeat_seconds: float = 15
     """How often an idle stream of events sends a comment, so that nothing in between takes it for dead."""
 

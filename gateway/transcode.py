@@ -119,7 +119,7 @@ class Transcoder:
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         try:
-            self._admission.check()
+            self._admission.check(exchange)
             exchange.check_headers()
             if endpoint.needs_token and exchange.body.unread:
                 await self._require_token(exchange)
@@ -129,6 +129,8 @@ class Transcoder:
             else:
                 raw = await self._call(exchange, endpoint, await self._request(exchange, endpoint, segments))
                 await exchange.send(endpoint.response(raw, exchange.prefix))
+            if endpoint.needs_token:
+                self._admission.accept(exchange)
         except ClientDisconnected:
             return
         except (MalformedRequest, GatewayError, grpc.aio.AioRpcError) as error:
