@@ -20,7 +20,7 @@ from mesh.interceptors.handler import Answer, Body, Context, Handler, Metadata
 def violations(message: Message) -> list[FieldViolation]:
     """The rules of its contract that a message breaks."""
     return [
-        FieldViolation(_path(found.proto.field), found.proto.message or found.proto.rule_id)
+        FieldViolation(_named_path(found.proto.field, found.proto.rule_id), found.proto.message or found.proto.rule_id)
         for found in protovalidate.collect_violations(message)
     ]
 
@@ -93,6 +93,12 @@ def _message(body: bytes, deserialize: Callable[[bytes], Message]) -> Message:
 async def _messages(bodies: AsyncIterable[bytes], deserialize: Callable[[bytes], Message]) -> AsyncIterator[Message]:
     async for body in bodies:
         yield _message(body, deserialize)
+
+
+def _named_path(path: protovalidate.FieldPathPb | None, rule_id: str) -> str:
+    """The path of the field that breaks a rule: a rule on a message is named by the path of the field that it concerns, as `product.name`."""
+    outer = _path(path)
+    return rule_id if outer and rule_id.startswith(f"{outer}.") else outer
 
 
 def _path(path: protovalidate.FieldPathPb | None) -> str:

@@ -89,6 +89,11 @@ def test_a_violation_inside_a_list_says_where() -> None:
     assert [violation.field for violation in found] == ["ids[1]"]
 
 
+def test_a_rule_of_a_request_on_a_message_in_it_names_the_field_that_it_concerns() -> None:
+    request = catalog_pb2.ReplaceProductRequest(product=catalog_pb2.Product(stock=1))
+    assert {each.field for each in violations(request)} == {"product.id", "product.name"}
+
+
 async def test_the_messages_of_a_stream_are_validated_too(settings: MeshSettings, issuer: Issuer) -> None:
     good = catalog_pb2.ImportProductsRequest(product=catalog_pb2.Product(id="mug"))
     async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as shop:
