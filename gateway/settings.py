@@ -62,7 +62,7 @@ class Settings(EnvironmentSettings, env_prefix="GATEWAY_"):
     rate_window_seconds: int = Field(10, ge=1)
     """The time in which the numbers of requests below count."""
     requests_per_address: int = Field(1000, ge=0)
-    """How many requests one client address sends a worker at most in that time; 0 for any. Trusted proxies and this machine do not count."""
+    """How many requests one client address sends a worker at most in that time; 0 for any. Proxies and this machine do not count."""
     requests_per_subject: int = Field(1000, ge=0)
     """How many requests one user or external system sends a worker at most in that time; 0 for any."""
     heartbeat_seconds: float = 15
