@@ -55,12 +55,19 @@ def _build() -> str:
         return problem
     print("set-up: build the console", flush=True)
     try:
-        CONSOLE.install_plugins()
+        if not _packages_installed():
+            CONSOLE.install_plugins()
         CONSOLE.compile()
     except SystemExit as error:
         return str(error)
     _STAMP.write_text(digest)
     return ""
+
+
+def _packages_installed() -> bool:
+    """Whether npm has installed the packages of the present lock file."""
+    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    return installed.is_file() and installed.stat().st_mtime > lock.stat().st_mtime
 
 
 def _sources_digest() -> str:
