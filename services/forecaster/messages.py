@@ -94,7 +94,8 @@ def batch_message(scope: Scope, version: str, time_zone: str) -> forecaster_pb2.
 
 
 def write_points(
-    points: Iterable[Point], response: forecaster_pb2.ForecastSalesResponse | forecaster_pb2.BatchForecastSalesResponse
+    points: Iterable[Point],
+    response: forecaster_pb2.ForecastSalesResponse | forecaster_pb2.BatchForecastSalesResponse | forecaster_pb2.ScenarioForecast,
 ) -> None:
     """Adds the forecast, period by period."""
     for point in points:

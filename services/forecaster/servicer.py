@@ -13,12 +13,14 @@ from mesh.paging import PageTokens, page_size
 from mesh.settings import ShopSettings
 from ml.forecaster.forecasts import Scope
 from ml.forecaster.model import Forecaster
+from ml.forecaster.scenario import Scenarios
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
 from services.forecaster.closures import Closures
 from services.forecaster.domain import select_series, series_key
 from services.forecaster.product_names import ProductNames
+from services.forecaster.scenarios import write_scenario
 from services.forecaster.scope_errors import scope_errors
 from services.models import ModelServicer
 
@@ -41,6 +43,7 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         self._product_names = product_names
         self._currency = shop.currency
         self._closures = closures
+        self._scenarios: tuple[Forecaster, asyncio.Task[Scenarios]] | None = None
 
     def data_through(self) -> date | None:
         """The last day of the sales that the served model knows; None while there is none."""
@@ -80,6 +83,8 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request), factors)
             messages.write_points(points, response)
             messages.write_history(model.history(scope, metric, messages.history_days(request), granularity), response)
+        if request.HasField("scenario"):
+            await asyncio.to_thread(write_scenario, request, model, await self._scenarios_of(model), factors, response)
         return response
 
     async def BatchForecastSales(
@@ -110,6 +115,13 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             )
         messages.write_explanations(explanations, response)
         return response
+
+    async def _scenarios_of(self, model: Forecaster) -> Scenarios:
+        """The scenarios of the served model, which are prepared when the first one is asked for."""
+        if self._scenarios is None or self._scenarios[0] is not model:
+            self._scenarios = model, asyncio.create_task(asyncio.to_thread(Scenarios, model))
+        # A caller who gives up does not end it for the others.
+        return await asyncio.shield(self._scenarios[1])
 
     @staticmethod
     def _batch_scopes(model: Forecaster, request: forecaster_pb2.BatchForecastSalesRequest) -> list[Scope]:

@@ -46,6 +46,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the product has no policy of its own."""
     STOCK_UNAVAILABLE: _ErrorReason.ValueType  # 11
     """UNAVAILABLE: the catalogue, which has the stock, cannot be reached."""
+    NO_SALES_HISTORY: _ErrorReason.ValueType  # 12
+    """FAILED_PRECONDITION: a product of the scenario was never sold, so that nothing is known of what a price would do."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the forecaster failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -76,4 +78,6 @@ REORDER_POLICY_NOT_FOUND: ErrorReason.ValueType  # 10
 """NOT_FOUND: the product has no policy of its own."""
 STOCK_UNAVAILABLE: ErrorReason.ValueType  # 11
 """UNAVAILABLE: the catalogue, which has the stock, cannot be reached."""
+NO_SALES_HISTORY: ErrorReason.ValueType  # 12
+"""FAILED_PRECONDITION: a product of the scenario was never sold, so that nothing is known of what a price would do."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -231,6 +231,7 @@ class ForecastSalesRequest(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
     HISTORY_DAYS_FIELD_NUMBER: _builtins.int
+    SCENARIO_FIELD_NUMBER: _builtins.int
     horizon_days: _builtins.int
     """The horizon in days: 1 to 182. 0 means 28. A last week or month that extends beyond the horizon covers only the days within it."""
     granularity: Global___Granularity.ValueType
@@ -249,6 +250,10 @@ class ForecastSalesRequest(_message.Message):
     def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95."""
 
+    @_builtins.property
+    def scenario(self) -> Global___Scenario:
+        """What if. Unset means the forecast alone."""
+
     def __init__(
         self,
         *,
@@ -260,10 +265,11 @@ class ForecastSalesRequest(_message.Message):
         country: _builtins.str = ...,
         levels: _abc.Iterable[_builtins.int] | None = ...,
         history_days: _builtins.int | None = ...,
+        scenario: Global___Scenario | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "history_days", b"history_days", "product_id", b"product_id", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "history_days", b"history_days", "product_id", b"product_id", "scenario", b"scenario", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "granularity", b"granularity", "history_days", b"history_days", "horizon_days", b"horizon_days", "levels", b"levels", "metric", b"metric", "product_id", b"product_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "granularity", b"granularity", "history_days", b"history_days", "horizon_days", b"horizon_days", "levels", b"levels", "metric", b"metric", "product_id", b"product_id", "scenario", b"scenario", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__history_days: _TypeAlias = _typing.Literal["history_days"]  # noqa: Y015
     _WhichOneofArgType__history_days: _TypeAlias = _typing.Literal["_history_days", b"_history_days"]  # noqa: Y015
@@ -275,6 +281,196 @@ class ForecastSalesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
 
 Global___ForecastSalesRequest: _TypeAlias = ForecastSalesRequest  # noqa: Y015
+
+@_typing.final
+class Scenario(_message.Message):
+    """What if: prices, promotions and closures that are not, or not yet, decided on. They come on top of the calendar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_CHANGES_FIELD_NUMBER: _builtins.int
+    PROMOTIONS_FIELD_NUMBER: _builtins.int
+    CLOSED_DATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def price_changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScenarioPrice]:
+        """Changes of price, for good or for some days."""
+
+    @_builtins.property
+    def promotions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScenarioPromotion]:
+        """Promotions: discounts for some days."""
+
+    @_builtins.property
+    def closed_dates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Days on which the shop is closed, `YYYY-MM-DD`."""
+
+    def __init__(
+        self,
+        *,
+        price_changes: _abc.Iterable[Global___ScenarioPrice] | None = ...,
+        promotions: _abc.Iterable[Global___ScenarioPromotion] | None = ...,
+        closed_dates: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_dates", b"closed_dates", "price_changes", b"price_changes", "promotions", b"promotions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scenario: _TypeAlias = Scenario  # noqa: Y015
+
+@_typing.final
+class ScenarioPrice(_message.Message):
+    """A change of price. At most one of `product_id` and `category` is set; without any, all prices change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    CHANGE_PERCENT_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """A product."""
+    category: _builtins.str
+    """A category."""
+    change_percent: _builtins.float
+    """The change in percent: -90 to 300. A price up by a twentieth is 5."""
+    first_date: _builtins.str
+    """The first day, `YYYY-MM-DD`. Empty means the first of the forecast."""
+    last_date: _builtins.str
+    """The last day, `YYYY-MM-DD`. Empty means the last of the forecast."""
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        category: _builtins.str = ...,
+        change_percent: _builtins.float = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "change_percent", b"change_percent", "first_date", b"first_date", "last_date", b"last_date", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioPrice: _TypeAlias = ScenarioPrice  # noqa: Y015
+
+@_typing.final
+class ScenarioPromotion(_message.Message):
+    """A promotion. At most one of `product_id` and `category` is set; without any, it is for everything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    DISCOUNT_PERCENT_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """A product."""
+    category: _builtins.str
+    """A category."""
+    discount_percent: _builtins.float
+    """The discount in percent of the price: more than 0, at most 90."""
+    first_date: _builtins.str
+    """The first day, `YYYY-MM-DD`."""
+    last_date: _builtins.str
+    """The last day, `YYYY-MM-DD`."""
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        category: _builtins.str = ...,
+        discount_percent: _builtins.float = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "discount_percent", b"discount_percent", "first_date", b"first_date", "last_date", b"last_date", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioPromotion: _TypeAlias = ScenarioPromotion  # noqa: Y015
+
+@_typing.final
+class ScenarioDifference(_message.Message):
+    """A difference between a scenario and the forecast without it, over the horizon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEAN_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    mean: _builtins.float
+    """The difference of the means."""
+    lower: _builtins.float
+    """The lower end of the range in which the effect of the prices lies in 95 of 100 cases."""
+    upper: _builtins.float
+    """The upper end."""
+    def __init__(
+        self,
+        *,
+        mean: _builtins.float = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower", b"lower", "mean", b"mean", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioDifference: _TypeAlias = ScenarioDifference  # noqa: Y015
+
+@_typing.final
+class ScenarioForecast(_message.Message):
+    """The forecast of a scenario."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    CHANGED_PRODUCT_COUNT_FIELD_NUMBER: _builtins.int
+    UNSEEN_PRODUCT_COUNT_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    changed_product_count: _builtins.int
+    """The number of products whose price changes."""
+    unseen_product_count: _builtins.int
+    """How many of them would have a price, relative to their usual one, that no week of their sales has seen."""
+    statement: _builtins.str
+    """What to make of it, in English: how far the scenario lies outside of what the data has seen, and what is left out."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
+        """The forecast, period by period. Means add up as those without the scenario do."""
+
+    @_builtins.property
+    def units(self) -> Global___ScenarioDifference:
+        """The difference in units."""
+
+    @_builtins.property
+    def revenue(self) -> Global___ScenarioDifference:
+        """The difference in revenue, in units of the currency."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[Global___ForecastPoint] | None = ...,
+        units: Global___ScenarioDifference | None = ...,
+        revenue: Global___ScenarioDifference | None = ...,
+        changed_product_count: _builtins.int = ...,
+        unseen_product_count: _builtins.int = ...,
+        statement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["revenue", b"revenue", "units", b"units"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_product_count", b"changed_product_count", "points", b"points", "revenue", b"revenue", "statement", b"statement", "units", b"units", "unseen_product_count", b"unseen_product_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioForecast: _TypeAlias = ScenarioForecast  # noqa: Y015
 
 @_typing.final
 class Band(_message.Message):
@@ -391,6 +587,7 @@ class ForecastSalesResponse(_message.Message):
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CLOSED_DATES_FIELD_NUMBER: _builtins.int
+    SCENARIO_FIELD_NUMBER: _builtins.int
     data_through_date: _builtins.str
     """The last day of the sales, `YYYY-MM-DD`. The forecast begins on the day after."""
     model_version: _builtins.str
@@ -415,6 +612,10 @@ class ForecastSalesResponse(_message.Message):
     def closed_dates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The days within the horizon on which the shop is closed by its calendar, `YYYY-MM-DD`. They are forecast as zero."""
 
+    @_builtins.property
+    def scenario(self) -> Global___ScenarioForecast:
+        """The forecast of the scenario, if there is one."""
+
     def __init__(
         self,
         *,
@@ -427,10 +628,11 @@ class ForecastSalesResponse(_message.Message):
         currency_code: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         closed_dates: _abc.Iterable[_builtins.str] | None = ...,
+        scenario: Global___ScenarioForecast | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scenario", b"scenario"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_dates", b"closed_dates", "currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_dates", b"closed_dates", "currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points", "scenario", b"scenario", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -110,7 +110,10 @@ class ForecasterServiceServicer:
         """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
         the shop is closed by its calendar (`CalendarService`) are zero.
 
-        Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+        Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+        `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

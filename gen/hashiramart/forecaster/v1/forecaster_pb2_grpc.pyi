@@ -49,7 +49,10 @@ class ForecasterServiceStub:
     """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
     the shop is closed by its calendar (`CalendarService`) are zero.
 
-    Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+    Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+    `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     BatchForecastSales: _grpc.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]
     """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
@@ -105,7 +108,10 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
     the shop is closed by its calendar (`CalendarService`) are zero.
 
-    Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+    Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+    `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     BatchForecastSales: _aio.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]  # type: ignore[assignment]
     """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
@@ -170,7 +176,10 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
         the shop is closed by its calendar (`CalendarService`) are zero.
 
-        Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+        Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+        `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
 
     @_abc_1.abstractmethod
