@@ -96,7 +96,7 @@ async def _messages(bodies: AsyncIterable[bytes], deserialize: Callable[[bytes],
 
 
 def _named_path(path: protovalidate.FieldPathPb | None, rule_id: str) -> str:
-    """The path of the field that breaks a rule: a rule on a message is named by the path of the field that it concerns, as `product.name`."""
+    """The path of the field that breaks a rule. A rule on a message is named by the path of the field that it concerns: `product.name`."""
     outer = _path(path)
     return rule_id if outer and rule_id.startswith(f"{outer}.") else outer
 
