@@ -19,6 +19,7 @@ _ANY = {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "DE
 # Reasons that no call of an RPC has, and those that only a call with a body has.
 _OF_OTHER_PATHS = {"PATH_NOT_FOUND", "METHOD_NOT_ALLOWED"}
 _OF_BODIES = {"REQUEST_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}
+_OF_STREAMS = {"TOO_MANY_STREAMS"}
 _CODE = re.compile(r"\b(" + "|".join(code.name for code in grpc.StatusCode) + r")\b")
 _REASON_CODE = re.compile(r"\b([A-Z_]+): ")
 _QUOTED = re.compile(r"`([A-Z][A-Z_]+)`")
@@ -95,7 +96,8 @@ class ErrorSchemas:
 
     def _errors(self, binding: Binding) -> Iterator[tuple[grpc.StatusCode, str]]:
         """The codes that the contract states for an RPC, each with its reasons."""
-        other = _OF_OTHER_PATHS if binding.body else _OF_OTHER_PATHS | _OF_BODIES
+        is_stream = binding.method.client_streaming or binding.method.server_streaming
+        other = _OF_OTHER_PATHS | (set() if binding.body else _OF_BODIES) | (set() if is_stream else _OF_STREAMS)
         codes = self._codes(binding.method)
         for name, comment in self._of(binding):
             reason = name.rpartition(".")[2]
