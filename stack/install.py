@@ -2,7 +2,7 @@
 
     python3 -m stack.install          the Python environment: .venv, from the locked requirements
     python3 -m stack.install grpcurl  grpcurl, into .local/tools/bin
-    python3 -m stack.install tests    the other programs of the tests: grpcurl, curl, nginx, pgbouncer
+    python3 -m stack.install tests    the other programs of the tests: grpcurl, chromium, curl, nginx, pgbouncer
 
 The engines' modules install their programs with the functions here. Runs before any package is installed, so it imports only the standard
 library. It can be interrupted at any time and run again.
@@ -82,7 +82,7 @@ def go() -> str:
 def install_test_programs() -> None:
     """Installs the programs that tests run, unless they are there."""
     path = f"{os.environ['PATH']}:/usr/sbin"
-    missing = [name for name in ("curl", "nginx", "pgbouncer") if shutil.which(name, path=path) is None]
+    missing = [name for name in ("chromium", "curl", "nginx", "pgbouncer") if shutil.which(name, path=path) is None]
     install_packages(*missing)
     started = [name for name in ("nginx", "pgbouncer") if name in missing]
     if started and Path("/run/systemd/system").exists():
