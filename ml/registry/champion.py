@@ -22,6 +22,8 @@ from ml.registry.version import ModelVersion
 _SERVED = "served.json"
 # An invalid artifact is tried again after this time: the object store may have been repaired.
 _RETRY_SECONDS = 60.0
+# While the registry cannot be read, it is asked less and less often, at last at this interval.
+_LONGEST_WAIT_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
 
@@ -76,21 +78,20 @@ class Champion(Generic[M]):
                 await self._serve(version)
         except FileNotFoundError:
             return
-        except (InvalidArtifact, ValidationError) as error:
+        except (InvalidArtifact, OSError, ValidationError) as error:
             _log.error("the last model cannot be restored", reason=str(error))
 
     async def watch(self) -> None:
-        """Polls the registry until cancelled. After an error the present model stays."""
+        """Polls the registry until cancelled. After an error, of whatever kind, the present model stays, and the waits become longer."""
+        wait = self._poll_seconds
         while True:
             try:
                 await self.refresh()
-                self._last_error = ""
-            except (InvalidArtifact, RegistryUnavailable, OSError) as error:
-                # Logged once, not at every poll.
-                if str(error) != self._last_error:
-                    self._last_error = str(error)
-                    _log.error("the champion cannot be loaded", reason=self._last_error)
-            await asyncio.sleep(self._poll_seconds)
+                self._last_error, wait = "", self._poll_seconds
+            except Exception as error:  # noqa: BLE001 a model is served meanwhile, which nothing that the registry holds may end
+                wait = max(self._poll_seconds, min(2 * wait, _LONGEST_WAIT_SECONDS))
+                self._report(error)
+            await asyncio.sleep(wait)
 
     async def refresh(self) -> None:
         """Swaps in the champion if another version is served. After `RegistryUnavailable` or `InvalidArtifact` the present model stays."""
@@ -130,6 +131,13 @@ class Champion(Generic[M]):
             champion = await self._registry.roll_back(reason, promoted_by=promoted_by, expected_champion=expected_champion)
             await self._serve(champion)
             return champion
+
+    def _report(self, error: Exception) -> None:
+        """Logs an error once, not at every poll; one that is not the registry's with its traceback."""
+        before, self._last_error = self._last_error, str(error) or repr(error)
+        if before != self._last_error:
+            unexpected = not isinstance(error, (InvalidArtifact, RegistryUnavailable, OSError))
+            _log.error("the champion cannot be loaded", reason=self._last_error, exc_info=error if unexpected else None)
 
     async def _serve(self, version: ModelVersion) -> None:
         """Swaps in a version unless it is served, and deletes all artifacts but this one and the one before."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, StringConstraints, TypeAdapter
 
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _JSON = TypeAdapter[object](object)
@@ -32,8 +32,8 @@ class Lineage(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """What is recorded of a model when it is registered."""
 
-    artifact_sha256: str
-    """The digest of the artifact (`ml.registry.artifact.digest`)."""
+    artifact_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """The digest of the artifact (`ml.registry.artifact.digest`), which also names its folder on disk."""
     recipe: str
     parameters: Mapping[str, Any]
     data_through_date: date
@@ -49,15 +49,15 @@ class Provenance(BaseModel, frozen=True):
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Self:
-        """Reads the provenance back from `tags()`. Raises `KeyError` or pydantic's `ValidationError` for tags of another origin."""
-        fields = {**tags, **{name: _JSON.validate_json(tags[name]) for name in _JSON_TAGS}}
+        """Reads the provenance back from `tags()`. Raises pydantic's `ValidationError` for tags of another origin."""
+        fields = {**tags, **{name: _JSON.validate_json(tags[name]) for name in _JSON_TAGS if name in tags}}
         return cls.model_validate({**fields, "lineage": fields})
 
 
 class Promotion(BaseModel, frozen=True):
     """How a version became the champion."""
 
-    time: datetime
+    time: AwareDatetime
     reason: str
     promoted_by: str
     """A user's id; empty if the version's training promoted it."""

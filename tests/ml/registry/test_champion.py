@@ -2,15 +2,16 @@
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
 from ml.registry.champion import Champion
-from ml.registry.client import GateNotPassed, RegistryUnavailable
+from ml.registry.client import GateNotPassed, RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
 from tests.engines.mlflow import Mlflow
@@ -129,6 +130,78 @@ def test_without_the_registry_the_last_model_is_served_also_after_a_restart(
         loop.run(restarted.restore())
         assert restarted.serving == promoted.serving
         assert answer(restarted) == 1
+
+
+def change_tag(name: str, value: str) -> Callable[[MlflowClient, ModelVersion, str], None]:
+    def change(client: MlflowClient, version: ModelVersion, model: str) -> None:
+        client.set_model_version_tag(model, version.number, name, value)
+
+    return change
+
+
+def register_without_run(client: MlflowClient, version: ModelVersion, model: str) -> None:
+    bare = client.create_model_version(model, "s3://elsewhere/model", tags=version.provenance.tags())
+    client.set_registered_model_alias(model, "champion", bare.version)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (change_tag("promotion", "yesterday"), "The tag promotion of version 2 .* was changed: the whole: Invalid JSON"),
+        (change_tag("promotion", '{"time": 7}'), "The tag promotion of version 2 .* reason: Field required"),
+        (change_tag("gate", "[]"), "version 2 .* was not registered by this pipeline: gate"),
+        (change_tag("metrics", "NaN,"), "ersion 2 .* was not registered by this pipeline: the whole: Invalid JSON"),
+        (change_tag("artifact_sha256", "../../etc"), "version 2 .* was not registered by this pipeline: artifact_sha256"),
+        (change_tag("data_through_date", "0000-00-00"), "version 2 .* was not registered by this pipeline: data_through_date"),
+        (register_without_run, "version 3 .* was not registered by this pipeline: run_id"),
+    ],
+    ids=["promotion", "half a promotion", "gate", "metrics", "path", "date", "no run"],
+)
+def test_a_wrong_tag_in_the_registry_leaves_the_model_on_disk_in_service_also_after_a_restart(
+    registry: ModelRegistry,
+    loop: Loop,
+    mlflow: Mlflow,
+    folder: Path,
+    change: Callable[[MlflowClient, ModelVersion, str], None],
+    fault: str,
+) -> None:
+    registry.promote(registry.register(1))
+    loop.run(registry.champion_in(folder).refresh())
+    change(MlflowClient(mlflow.url), registry.promote(registry.register(2)), registry.model)
+    restarted = registry.champion_in(folder)
+    loop.run(restarted.restore())
+    with pytest.raises(InvalidArtifact, match=f"(?i){fault}"):
+        loop.run(restarted.refresh())
+    with watching(restarted, loop):
+        assert answer(restarted) == 1
+        MlflowClient(mlflow.url).set_registered_model_alias(registry.model, "champion", registry.register(4))
+        loop.run(wait_for(restarted, 4))
+
+
+def test_tags_of_an_older_format_are_left_alone(registry: ModelRegistry, loop: Loop, mlflow: Mlflow, folder: Path) -> None:
+    version = registry.promote(registry.register(1))
+    change_tag("promote_time", "nonsense")(MlflowClient(mlflow.url), version, registry.model)
+    promoted = registry.champion_in(folder)
+    loop.run(promoted.refresh())
+    assert answer(promoted) == 1
+
+
+def test_no_error_ends_the_watch(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
+    looks: list[str] = []
+
+    class Unforeseen(RegistryClient):
+        async def champion(self) -> ModelVersion | None:
+            looks.append("look")
+            if len(looks) < 3:
+                raise KeyError("run_id")
+            return await super().champion()
+
+    registry.promote(registry.register(1))
+    http = httpx.AsyncClient()
+    promoted = Champion(Unforeseen(http, registry.url, registry.model), folder, Standin.load, 0.01)
+    with watching(promoted, loop):
+        loop.run(wait_for(promoted, 1))
+    loop.run(http.aclose())
 
 
 def test_without_the_store_the_last_model_is_served(registry: ModelRegistry, loop: Loop, minio: Minio, folder: Path) -> None:

@@ -1,9 +1,18 @@
 """Versions in MLflow: their provenance, aliases, pages and promotion."""
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
-from ml.registry.client import ChampionChanged, GateNotPassed, NoPreviousVersion, RegistryUnavailable, RolledBack, VersionNotFound
+from ml.registry.client import (
+    ChampionChanged,
+    GateNotPassed,
+    NoPreviousVersion,
+    RegistryClient,
+    RegistryUnavailable,
+    RolledBack,
+    VersionNotFound,
+)
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.model_registry import LINEAGE, ModelRegistry
@@ -127,3 +136,28 @@ def test_versions_registered_by_others_are_left_out(registry: ModelRegistry, loo
 def test_a_registry_that_cannot_be_reached_is_named(registry: ModelRegistry, loop: Loop, mlflow: Mlflow) -> None:
     with mlflow.stopped(), pytest.raises(RegistryUnavailable, match=f"MLflow at {mlflow.url} cannot be reached"):
         loop.run(registry.client.champion())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "<html>",
+        '{"model_version": 7}',
+        '{"model_version": {}}',
+        '{"model_version": {"version": null}}',
+        "[" * 100_000,
+        "\ud800",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404])
+def test_whatever_answers_in_mlflows_place_is_an_error_that_names_it(loop: Loop, text: str, status: int) -> None:
+    async def ask() -> None:
+        answer = httpx.MockTransport(lambda _: httpx.Response(status, content=text.encode(errors="surrogatepass")))
+        async with httpx.AsyncClient(transport=answer) as client:
+            await RegistryClient(client, "http://mlflow", "model").champion()
+
+    with pytest.raises(RegistryUnavailable, match="MLflow at http://mlflow answers registered-models/alias with something else"):
+        loop.run(ask())
