@@ -235,9 +235,9 @@ class ForecastSalesRequest(_message.Message):
     horizon_days: _builtins.int
     """The horizon in days: 1 to 182. 0 means 28. A last week or month that extends beyond the horizon covers only the days within it."""
     granularity: Global___Granularity.ValueType
-    """The length of a period."""
+    """The length of a period. Unspecified means days."""
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     product_id: _builtins.str
     """A product, by its id."""
     category: _builtins.str
@@ -657,9 +657,9 @@ class BatchForecastSalesRequest(_message.Message):
     horizon_days: _builtins.int
     """The horizon in days: 1 to 182. 0 means 28."""
     granularity: Global___Granularity.ValueType
-    """The length of a period."""
+    """The length of a period. Unspecified means days."""
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     @_builtins.property
     def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95."""
@@ -736,7 +736,7 @@ class ExplainForecastRequest(_message.Message):
     horizon_days: _builtins.int
     """The horizon in days: 1 to 182. 0 means 28."""
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     product_id: _builtins.str
     """A product, by its id."""
     category: _builtins.str
@@ -875,7 +875,7 @@ class GetBacktestRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     product_id: _builtins.str
     """A product, by its id."""
     category: _builtins.str
