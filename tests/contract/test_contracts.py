@@ -19,8 +19,7 @@ SIXTY_FOUR_BITS = {
 }
 TIMESTAMP = ".google.protobuf.Timestamp"
 LARGE_COUNTER = re.compile(r"\b(rows|lines|bytes|events?)\b", re.IGNORECASE)
-# OAuth 2.0 has no place for a request id, and a refresh token is valid for one use.
-# What they take is valid once.
+# OAuth 2.0 has no place for a request id, and what the others take is valid once, as a refresh token is.
 NOT_REPEATABLE = [f"hashiramart.auth.v1.AuthService.{name}" for name in ("IssueToken", "ResetPassword", "VerifyEmail")]
 # More ids than a URL should have.
 MANY_IDS = 20
@@ -39,6 +38,7 @@ def test_an_rpc_for_services_names_them() -> None:
         options = rpc.proto.options.Extensions
         is_for_services = options[access_pb2.access] in (access_pb2.ACCESS_SERVICE, access_pb2.ACCESS_STAFF_OR_SERVICE)
         assert bool(options[access_pb2.callers]) is is_for_services, rpc.name
+        assert len(options[access_pb2.callers]) == len(set(options[access_pb2.callers])), rpc.name
 
 
 def test_every_rpc_has_a_path_or_says_why_not() -> None:
@@ -84,6 +84,35 @@ def test_a_list_is_paged() -> None:
         assert answered[1] == "next_page_token", rpc.name
         # A list ends: a token for what is still to come would never let a pager stop.
         assert re.search("Empty (on|when)", next_page_token(rpc.proto.output_type).comment), rpc.name
+
+
+def test_page_tokens_and_request_ids_are_explained_alike() -> None:
+    comments = {name: {field.comment for field in contracts.fields() if field.proto.name == name} for name in ("page_token", "request_id")}
+    assert [text for text in comments["page_token"] if not text.startswith("The `next_page_token` of the previous page.")] == []
+    assert [
+        text for text in comments["request_id"] if not text.startswith(("Makes a retry safe: the same request", "The id of the call"))
+    ] == []
+    ends = {field.name: field.comment for field in contracts.fields() if field.proto.name == "next_page_token"}
+    assert [name for name, text in ends.items() if not text.startswith("The `page_token` of the next page. Empty ")] == []
+
+
+def test_a_filter_that_is_not_specified_says_what_it_means() -> None:
+    enums = [
+        (name, field)
+        for rpc in contracts.methods()
+        for name, field in sent(rpc.proto.input_type)
+        if rpc.proto.options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+        and field.type == FieldDescriptorProto.TYPE_ENUM
+        and field.label != FieldDescriptorProto.LABEL_REPEATED
+    ]
+    comments = {f".{field.name}": field.comment for field in contracts.fields()}
+    assert enums
+    assert [name for name, _ in enums if "Unspecified means" not in comments[name]] == []
+
+
+def test_an_enum_says_alike_that_a_value_is_not_specified() -> None:
+    zeros = [value for value in contracts.enum_values() if value.proto.number == 0 and ".ErrorReason." not in value.name]
+    assert [value.name for value in zeros if not re.match(r"Not (specified|stated)[.:]", value.comment)] == []
 
 
 def test_a_write_is_idempotent_or_takes_a_request_id() -> None:

@@ -27,7 +27,7 @@ PARTS = {
     "services/models.py": ["model"],
     "services/recommender": ["recommender"],
 }
-# The same, where some are still to be given: models are not trained yet, and what can be wrong with raw data is told by the ETL.
+# The same, where other programs give some: what is wrong with raw data is found by the ETL and the training.
 GROWING = {"services/jobs": ["jobs"]}
 
 
