@@ -66,8 +66,8 @@ class Scenarios:
         first, price = self._tables.aggregate_count, np.exp(log_price[members])
         # The sum of the means of the products is that of the scope; every country has its share of each product.
         return Effect(
-            _weighted(self._tables.mean_units[first:][members], units, open_days),
-            _weighted(self._tables.mean_revenue[first:][members], units * price, open_days),
+            _factor_of_sum(self._tables.mean_units[first:][members], units, open_days),
+            _factor_of_sum(self._tables.mean_revenue[first:][members], units * price, open_days),
         )
 
     def log_prices(self, changes: Sequence[PriceChange]) -> Floats:
@@ -95,7 +95,7 @@ class Scenarios:
         return np.arange(len(self._category))
 
 
-def _weighted(means: Floats, factors: Floats, empty: Floats) -> Floats:
+def _factor_of_sum(means: Floats, factors: Floats, empty: Floats) -> Floats:
     """The factor of the sum of products, shape (HORIZON,). empty: the factor of days without a forecast"""
     total = means.sum(axis=0)
     found: Floats = np.divide((means * factors).sum(axis=0), total, out=empty.copy(), where=total > 0)

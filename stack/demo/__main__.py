@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import httpx
 
 from lake.errors import LakeError
+from stack.demo.calendar import fill_calendar
 from stack.demo.client import RestError, ShopClient
 from stack.demo.context import DemoContext, DemoError, say
 from stack.demo.data import clean_data, has_customers, import_products
@@ -48,6 +49,7 @@ async def _run(settings: Settings) -> None:
                 tasks.create_task(step)
             for step in (link_shopper(demo), ensure_champion(demo, RECOMMENDER)) if personal else ():
                 tasks.create_task(step)
+        await fill_calendar(demo)
         await show(demo, personal)
 
 

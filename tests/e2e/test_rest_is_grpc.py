@@ -78,6 +78,28 @@ VALID: list[tuple[str, str, Json]] = [
     ("DELETE /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
     ("POST /recommendations:preview", "staff", {"slot": {"id": "home", "size": 1}}),
     ("GET /exposures", "staff", {"user_id": UUID}),
+    (
+        "POST /calendar/entries",
+        "staff",
+        {"entry": {"id": "{}-day", "kind": "CALENDAR_ENTRY_KIND_HOLIDAY", "first_date": "2012-01-02"}, "request_id": "{}-day"},
+    ),
+    ("GET /calendar/entries/{id}", "staff", {"id": "{}-day"}),
+    ("PATCH /calendar/entries/{entry.id}", "staff", {"entry": {"id": "{}-day", "name": "x"}, "update_mask": "name"}),
+    ("GET /calendar/entries", "staff", {"page_size": 1, "kind": "CALENDAR_ENTRY_KIND_HOLIDAY"}),
+    ("DELETE /calendar/entries/{id}", "staff", {"id": "{}-day"}),
+    (
+        "POST /calendar/entries:import",
+        "staff",
+        {"format": "CALENDAR_FILE_FORMAT_CSV", "content": "kind,first_date\nholiday,2012-13-01\n", "validate_only": True},
+    ),
+    ("POST /calendar/holidays:import", "staff", {"country_code": "GB", "first_year": 2012, "validate_only": True}),
+    (
+        "PATCH /reorder/policies/{policy.product_id}",
+        "staff",
+        {"policy": {"product_id": "{}-1", "lead_time_days": 3}, "update_mask": "lead_time_days"},
+    ),
+    ("GET /reorder/policies", "staff", {"page_size": 1}),
+    ("DELETE /reorder/policies/{product_id}", "staff", {"product_id": "{}-1"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
     (
         "POST /jobs/training/{model}",
@@ -144,6 +166,11 @@ INVALID: list[tuple[str, str, Json]] = [
     # There is neither a model nor a registry.
     ("GET /forecasts/sales", "staff", {"granularity": "GRANULARITY_WEEK", "levels": [50, 95], "product_id": "22423", "history_days": 0}),
     ("GET /forecasts/sales", "staff", {"horizon_days": 183, "levels": [0]}),
+    ("POST /forecasts/sales:query", "staff", {"scenario": {"price_changes": [{"change_percent": 5}], "closed_dates": ["2011-12-24"]}}),
+    ("GET /reorder/suggestions", "staff", {"only_due": True}),
+    ("GET /reorder/backtest", "staff", {"lead_time_days": 7}),
+    ("PATCH /calendar/entries/{entry.id}", "staff", {"entry": {"id": "nothing", "name": "x"}, "update_mask": "name"}),
+    ("PATCH /reorder/policies/{policy.product_id}", "staff", {"policy": {"product_id": "x"}, "update_mask": "lead_time_days"}),
     ("GET /forecasts/sales/explanation", "staff", {"country": "France"}),
     ("GET /forecasts/series", "staff", {"level": "SERIES_LEVEL_PRODUCT", "prefix": "22"}),
     ("GET /forecasts/series", "staff", {"page_token": "nonsense"}),
@@ -218,7 +245,7 @@ def test_a_service_that_does_not_run_is_named(shop_without_services: Shop, bindi
 
 def test_every_binding_is_compared_with_grpc() -> None:
     compared = {name for name, _, _ in [*VALID, *INVALID]} | {"POST /products:import"}
-    denied_only = {"DELETE /users/me", "GET /products:watch", "GET /jobs/{id}:watch"}
+    denied_only = {"DELETE /users/me", "GET /products:watch", "GET /forecasts/sales:batch", "GET /jobs/{id}:watch"}
     assert {binding.name for binding in bindings()} - compared == denied_only
 
 
