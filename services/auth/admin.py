@@ -14,7 +14,7 @@ from mesh.identity import Role
 from mesh.interceptors.validation import violations
 from mesh.settings import MeshSettings, read
 from services.auth.common_passwords import check_password
-from services.auth.domain import EmailTaken, KeyStillNeeded, email_address
+from services.auth.domain import EmailTaken, KeyStillNeeded, UnknownSigningKey, email_address
 from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
 from services.auth.passwords import Passwords
 from services.auth.repository.users import UserRepository
@@ -119,5 +119,5 @@ if __name__ == "__main__":
         asyncio.run(main(_parse_arguments(sys.argv[1:])))
     except StatusError as error:
         sys.exit(f"{error.message[0].upper()}{error.message[1:]}.")
-    except (WrongSealingSecret, KeyStillNeeded) as error:
+    except (WrongSealingSecret, KeyStillNeeded, UnknownSigningKey) as error:
         sys.exit(str(error))

@@ -165,6 +165,13 @@ class LastAdmin(FailedPrecondition):
         super().__init__(reason="LAST_ADMIN", message="this is the last admin; make another user an admin first")
 
 
+class UnknownSigningKey(Exception):
+    """There is no signing key with an id. No caller of the service names keys: it is an operator's error."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no signing key '{id}'.")
+
+
 class KeyStillNeeded(Exception):
     """A rotation would delete a key while tokens that it signed are still valid."""
 

@@ -88,7 +88,7 @@ class SigningKeys:
         await self._repository.reseal([self._seal(self._unseal(key)) for key in await self._repository.pair()])
 
     async def drop(self, id: str) -> None:
-        """Makes all tokens that a key has signed invalid at once, and replaces the key. Raises `NotFound`."""
+        """Makes all tokens that a key has signed invalid at once, and replaces the key. Raises `UnknownSigningKey`."""
         await self.replenish()
         await self._repository.drop(id)
         await self.replenish()

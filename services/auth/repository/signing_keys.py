@@ -7,8 +7,7 @@ from sqlalchemy import and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database
-from mesh.errors import NotFound
-from services.auth.domain import KEY_AFTERLIFE, KeyStillNeeded, SealedKey
+from services.auth.domain import KEY_AFTERLIFE, KeyStillNeeded, SealedKey, UnknownSigningKey
 from services.auth.repository.revocations import revoke
 from services.auth.tables import signing_keys
 
@@ -59,11 +58,14 @@ class SigningKeyRepository:
                 await transaction.execute(_RESEAL, key_id=key.id, sealed_private_key=key.sealed_private_key)
 
     async def drop(self, id: str) -> None:
-        """Deletes a key, and revokes all tokens that it has signed, and those that a thief signs from now on. Raises `NotFound`."""
+        """Deletes a key, and revokes all tokens that it has signed, and those that a thief signs from now on.
+
+        Raises `UnknownSigningKey`.
+        """
         async with self._database.begin() as transaction:
             await transaction.execute(_LOCK)
             if not await transaction.execute(_DELETE, id=id):
-                raise NotFound("signing key", id)
+                raise UnknownSigningKey(id)
             # By then, every service has read the list of keys again.
             await revoke(transaction, [id], datetime.now(UTC) + KEY_AFTERLIFE)
 
