@@ -51,7 +51,7 @@ class Admission:
 
     @contextmanager
     def upload(self, exchange: Exchange) -> Iterator[None]:
-        """The reading of a body, for the length of a `with` block."""
+        """A wait for the client's body, for the length of a `with` block."""
         self.connections.uploading.add(exchange.peer)
         try:
             yield

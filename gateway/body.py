@@ -173,6 +173,7 @@ class RequestBody:
                 raise GatewayError(idle_status(idle_seconds or 0))
             event, self._receiving = self._receiving.result(), None
             if event["type"] == "http.disconnect":
+                self.unread = False
                 raise ClientDisconnected
             self.unread = event.get("more_body", False)
             yield event.get("body", b"")

@@ -66,10 +66,14 @@ class Connections:
         """Closes connections until cancelled: those with slow headers, and those beyond the limits."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            # Copies, as the look is another thread's.
-            closed = await asyncio.to_thread(self._look, frozenset(self.busy), frozenset(self.uploading))
-            if closed:
-                log.warning("connections closed", **closed)
+            try:
+                # Copies, as the look is another thread's.
+                closed = await asyncio.to_thread(self._look, frozenset(self.busy), frozenset(self.uploading))
+            except Exception:
+                log.exception("connections not watched")
+            else:
+                if closed:
+                    log.warning("connections closed", **closed)
 
     def _look(self, busy: frozenset[Peer], uploading: frozenset[Peer]) -> dict[str, int]:
         """Closes connections, and returns how many by reason."""

@@ -86,7 +86,8 @@ class Transcoder:
         else:
             await self._serve_unbound(exchange, path, scope, receive)
         if exchange.body.unread:
-            await exchange.body.linger()
+            with self._admission.upload(exchange):
+                await exchange.body.linger()
 
     async def _serve_unbound(self, exchange: Exchange, path: str, scope: Scope, receive: Receive) -> None:
         """A request that no binding serves."""
