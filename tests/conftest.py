@@ -1,5 +1,6 @@
 """What every test can ask for: the engines."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     return worker_count()
+
+
+def pytest_xdist_setupnodes() -> None:
+    # The workers share the cores, where the threads of a matrix product would only wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
