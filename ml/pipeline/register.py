@@ -24,12 +24,13 @@ from ml.pipeline import parameters, tracking
 from ml.pipeline.checkout import code_commit
 from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
+from ml.pipeline.lease import LeaseLost, check_lease
 from ml.pipeline.progress import reporter
 from ml.pipeline.registration import PROMOTION_REASON, TIMEOUT_SECONDS, Registration
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
 from ml.registry import champion as registry
-from ml.registry.client import RegistryClient, RegistryUnavailable, registered_name
+from ml.registry.client import ChampionChanged, RegistryClient, RegistryUnavailable, registered_name
 from ml.registry.errors import InvalidArtifact
 from ml.registry.judgement import Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
@@ -63,7 +64,9 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
 
     folder: where the earlier stages have run
 
-    Raises `RegistryUnavailable`, or MLflow's `MlflowException`, while MLflow or its store cannot be reached.
+    A champion that was promoted meanwhile is compared with as well, before anything replaces it.
+
+    Raises `RegistryUnavailable`, or MLflow's `MlflowException`, while MLflow or its store cannot be reached, and `LeaseLost`.
     """
     report = reporter(f"register_{model}", settings)
     data, saved, name = folder / "data" / "clean", folder / "registered" / model, registered_name(model)
@@ -71,12 +74,21 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
     dataset = Dataset.model_validate_json((data / "dataset.json").read_bytes())
     metrics = read_metrics(folder / "metrics" / f"{model}.json", model)
     report("comparing with the baselines and the champion")
+    own_scores = read_scores(folder / "scores" / f"{model}_scores.json")
+
+    def judge(champion: ModelVersion | None) -> Judgement:
+        champion_metrics, notes = _champion_metrics(champion, dataset.sha256, trainer, data)
+        scores = own_scores, _champion_scores(settings.mlflow_url, champion, dataset.sha256, model)
+        limited = dataset.sha256 == params.gate.limits_of
+        rules, noise = params.gate.rules(model), params.gate.noise
+        judgement = gate.judge(rules, metrics, champion_metrics, noise=noise, limited=limited, scores=scores)
+        age = [gate.check_age(dataset.through_date, champion.provenance.data_through_date)] if champion else []
+        # Only what forbids the promotion is recorded of it.
+        failed = [check for check in age if not check.passed]
+        return judgement.model_copy(update={"checks": (*judgement.checks, *failed), "notes": (*notes, *judgement.notes)})
+
     champion = asyncio.run(_champion(settings.mlflow_url, name))
-    champion_metrics, notes = _champion_metrics(champion, dataset.sha256, trainer, data)
-    scores = read_scores(folder / "scores" / f"{model}_scores.json"), _champion_scores(settings.mlflow_url, champion, dataset.sha256, model)
-    limited = dataset.sha256 == params.gate.limits_of
-    judgement = gate.judge(params.gate.rules(model), metrics, champion_metrics, noise=params.gate.noise, limited=limited, scores=scores)
-    judgement = judgement.model_copy(update={"notes": (*notes, *judgement.notes)})
+    judgement = judge(champion)
     report("fitting on all history")
     trainer.refit(data, params.hyperparameters(model)).save(saved)
     trainer.load(saved).check()
@@ -90,8 +102,18 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
         lineage=read_lineage(folder, dataset, settings),
     )
     report("registering in MLflow")
-    number = tracking.register(settings.mlflow_url, name, provenance, saved, _attachments(folder, model), draw_plots(folder, model))
-    version = asyncio.run(_promote_if_passed(settings.mlflow_url, name, number, judgement))
+    attachments, figures = _attachments(folder, model), draw_plots(folder, model)
+    number = tracking.register(settings.mlflow_url, name, provenance, saved, attachments, figures, lambda: check_lease(settings))
+    while True:
+        check_lease(settings)
+        try:
+            version = asyncio.run(_promote_if_passed(settings.mlflow_url, name, number, judgement, champion))
+            break
+        except ChampionChanged:
+            champion = asyncio.run(_champion(settings.mlflow_url, name))
+            judgement = judge(champion)
+            provenance = provenance.model_copy(update={"gate": judgement})
+            tracking.record_gate(settings.mlflow_url, name, number, provenance)
     report(f"version {number} {'is the champion' if judgement.passed else 'did not pass the gate and stays a challenger'}")
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
@@ -128,7 +150,7 @@ def main() -> None:
     model = parser.parse_args().model
     try:
         registration = register(Path(), model, trainer_of(model), Settings())
-    except (MlflowException, InvalidArtifact, RegistryUnavailable) as error:
+    except (MlflowException, InvalidArtifact, LeaseLost, RegistryUnavailable) as error:
         sys.exit(f"The {model} was not registered: {error}")
     Path("registered", f"{model}.json").write_text(registration.model_dump_json(indent=1) + "\n")
     for note in registration.provenance.gate.notes:
@@ -183,10 +205,13 @@ async def _champion(url: str, name: str) -> ModelVersion | None:
         return await RegistryClient(client, url, name).champion()
 
 
-async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement) -> ModelVersion:
+async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement, champion: ModelVersion | None) -> ModelVersion:
+    """champion: the one that was judged against. Raises `ChampionChanged` if there is another by now."""
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         versions = RegistryClient(client, url, name)
-        return await (versions.promote(number, PROMOTION_REASON) if judgement.passed else versions.get(number))
+        if not judgement.passed:
+            return await versions.get(number)
+        return await versions.promote(number, PROMOTION_REASON, expected_champion=champion.number if champion else "")
 
 
 if __name__ == "__main__":

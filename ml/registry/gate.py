@@ -1,6 +1,7 @@
 """The gate: decides from its metrics whether a newly trained model is promoted."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel
@@ -51,6 +52,12 @@ def judge(
         *(check for rule in measured if limited for check in _against_limits(rule, metrics)),
     ]
     return Judgement(checks=tuple(checks), notes=tuple(_missing(rules, metrics, champion)))
+
+
+def check_age(data_through: date, champion_data_through: date) -> Check:
+    """Whether the data of a recipe ends no earlier than the champion's: of two trainings, the one that ends last may have begun first."""
+    days = (data_through - champion_data_through).days
+    return Check(name="days from the end of the champion's data to that of this data", passed=days >= 0, measured=days, required=0)
 
 
 def _missing(rules: Sequence[Rule], metrics: Mapping[str, float], champion: Mapping[str, float] | None) -> Iterator[str]:

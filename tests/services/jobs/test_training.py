@@ -23,6 +23,7 @@ from tests.ml.workspace import RECIPES, Workspace
 from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import WAIT_SECONDS, Staff
 from tests.services.jobs.workers import WorkerProcess
+from tests.services.waiting import eventually
 
 MODEL = "hashiramart-recommender"
 Workers = Callable[..., WorkerProcess]
@@ -148,6 +149,23 @@ def test_a_killed_workers_training_ends_with_it_and_the_next_trains_once(
     with worker():
         job = staff.wait_for_end(id)
     assert (job.state, job.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 1), job
+    assert versions(mlflow) == {job.training_result.model_version: id}
+
+
+def test_a_paused_workers_training_ends_with_its_lease_and_the_next_trains_once(
+    staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow
+) -> None:
+    id = submitted()
+    with worker() as first, ExitStack() as pause:
+        staff.wait(id, lambda job: bool(job.stage) and bool(training_processes(id)))
+        pause.enter_context(first.paused())
+        eventually(lambda: not training_processes(id))
+        assert not versions(mlflow)
+        with worker():
+            eventually(lambda: bool(training_processes(id)))
+            pause.close()
+            job = staff.wait_for_end(id)
+        assert (job.state, job.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 1), job
     assert versions(mlflow) == {job.training_result.model_version: id}
 
 
