@@ -18,10 +18,10 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
 from services.forecaster.closures import Closures
-from services.forecaster.domain import select_series, series_key
 from services.forecaster.product_names import ProductNames
 from services.forecaster.scenarios import write_scenario
 from services.forecaster.scope_errors import scope_errors
+from services.forecaster.series import select_series, series_key
 from services.models import ModelServicer
 
 Context = grpc.aio.ServicerContext[Message, Message]
