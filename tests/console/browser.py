@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from stack.console import FOLDER
 
@@ -54,12 +54,12 @@ class Console:
     def settle(self, heading: str) -> None:
         """Waits until the page with this heading has nothing more to load."""
         self.page.get_by_role("heading", level=1, name=heading).wait_for()
-        self.page.wait_for_function("document.querySelectorAll('[aria-busy=true]').length === 0")
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=TIMEOUT_MS)
 
     def sign_in(self, email: str, password: str) -> None:
         self.page.goto(f"{self.url}/console/")
         self.page.get_by_label("E-mail").fill(email)
-        self.page.get_by_label("Password", exact=True).fill(password)
+        self.page.locator("input[autocomplete=current-password]").fill(password)
         self.page.get_by_role("button", name="Sign in").click()
         self.settle("Products")
 
