@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -38,7 +39,8 @@ def test_a_change_on_any_service_is_in_the_list_of_audit_events(stack: Stack) ->
     product = {"id": "mug", "name": "A mug", "price_cents": 100, "stock": 1}
     assert call(stack, boss, "POST", "/products", product).status_code == httpx.codes.CREATED
     assert call(stack, boss, "DELETE", "/products/mug").is_success
-    deadline, events = time.monotonic() + 30, []
+    deadline = time.monotonic() + 30
+    events: list[dict[str, Any]] = []
     while not events:
         assert time.monotonic() < deadline
         events = call(stack, boss, "GET", "/audit-events?resource=products/mug").raise_for_status().json()["events"]
