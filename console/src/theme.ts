@@ -7,7 +7,7 @@ const teal: MantineColorsTuple = [
 export const theme = createTheme({
   colors: { brand: teal },
   primaryColor: "brand",
-  primaryShade: { light: 6, dark: 5 },
+  primaryShade: 6,
   autoContrast: true,
   luminanceThreshold: 0.35,
   defaultRadius: "md",
