@@ -12,9 +12,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from hashiramart.access.v1 import access_pb2
+from hashiramart.forecaster.v1 import calendar_pb2, reorder_pb2
 from tests.e2e.shop import Json, Outcome, Shop, service_name
 from tests.e2e.stack import own_stack, running
-from tests.gateway.corpus import Binding, bindings, is_unary
+from tests.gateway import corpus
+from tests.gateway.corpus import CONTRACTS, Binding, is_unary
 
 # The roles that may not call a method, by its access.
 DENIED_ROLES = {
@@ -27,6 +29,7 @@ DENIED_ROLES = {
     access_pb2.ACCESS_ADMIN: ["nobody", "customer", "staff"],
 }
 UUID = "3f6b1f8e-7f86-4d3b-9a35-3e9be8c54b2f"
+BINDINGS = corpus.bindings((*CONTRACTS, calendar_pb2, reorder_pb2))
 # Calls with responses, in this order; `{}` stands for a word that differs between REST and gRPC.
 VALID: list[tuple[str, str, Json]] = [
     ("POST /users", "nobody", {"email": "{}@example.com", "password": "correct horse battery", "display_name": "Ann 🕯️"}),
@@ -96,7 +99,7 @@ VALID: list[tuple[str, str, Json]] = [
     (
         "PATCH /reorder/policies/{policy.product_id}",
         "staff",
-        {"policy": {"product_id": "{}-1", "lead_time_days": 3}, "update_mask": "lead_time_days"},
+        {"policy": {"product_id": "{}-1", "lead_time_days": 3}, "update_mask": "leadTimeDays"},
     ),
     ("GET /reorder/policies", "staff", {"page_size": 1}),
     ("DELETE /reorder/policies/{product_id}", "staff", {"product_id": "{}-1"}),
@@ -170,7 +173,7 @@ INVALID: list[tuple[str, str, Json]] = [
     ("GET /reorder/suggestions", "staff", {"only_due": True}),
     ("GET /reorder/backtest", "staff", {"lead_time_days": 7}),
     ("PATCH /calendar/entries/{entry.id}", "staff", {"entry": {"id": "nothing", "name": "x"}, "update_mask": "name"}),
-    ("PATCH /reorder/policies/{policy.product_id}", "staff", {"policy": {"product_id": "x"}, "update_mask": "lead_time_days"}),
+    ("PATCH /reorder/policies/{policy.product_id}", "staff", {"policy": {"product_id": "x"}, "update_mask": "leadTimeDays"}),
     ("GET /forecasts/sales/explanation", "staff", {"country": "France"}),
     ("GET /forecasts/series", "staff", {"level": "SERIES_LEVEL_PRODUCT", "prefix": "22"}),
     ("GET /forecasts/series", "staff", {"page_token": "nonsense"}),
@@ -185,7 +188,7 @@ INVALID: list[tuple[str, str, Json]] = [
 VARYING = re.compile(r"^(id|recommendation_id|etag|access_token|refresh_token|next_page_token|.*_time)$")
 
 
-@pytest.mark.parametrize("binding", [each for each in bindings() if not each.method.server_streaming], ids=lambda each: each.name)
+@pytest.mark.parametrize("binding", [each for each in BINDINGS if not each.method.server_streaming], ids=lambda each: each.name)
 def test_access_is_denied_the_same(shop: Shop, binding: Binding) -> None:
     for role in DENIED_ROLES[binding.method.GetOptions().Extensions[access_pb2.access]]:
         by_rest, by_grpc = in_both_ways(shop, binding, role, minimal_request(binding))
@@ -235,7 +238,7 @@ def shop_without_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.mark.parametrize(
-    "binding", [each for each in bindings() if service_name(each.method) != "auth" and is_unary(each)], ids=lambda each: each.name
+    "binding", [each for each in BINDINGS if service_name(each.method) != "auth" and is_unary(each)], ids=lambda each: each.name
 )
 def test_a_service_that_does_not_run_is_named(shop_without_services: Shop, binding: Binding) -> None:
     by_rest = shop_without_services.by_rest(binding, "admin", minimal_request(binding))
@@ -246,7 +249,7 @@ def test_a_service_that_does_not_run_is_named(shop_without_services: Shop, bindi
 def test_every_binding_is_compared_with_grpc() -> None:
     compared = {name for name, _, _ in [*VALID, *INVALID]} | {"POST /products:import"}
     denied_only = {"DELETE /users/me", "GET /products:watch", "GET /forecasts/sales:batch", "GET /jobs/{id}:watch"}
-    assert {binding.name for binding in bindings()} - compared == denied_only
+    assert {binding.name for binding in BINDINGS} - compared == denied_only
 
 
 def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) -> tuple[Outcome, Outcome]:
@@ -254,7 +257,7 @@ def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) ->
 
 
 def binding_of(name: str) -> Binding:
-    return next(binding for binding in bindings() if binding.name == name)
+    return next(binding for binding in BINDINGS if binding.name == name)
 
 
 def message(binding: Binding, content: Json) -> Message:

@@ -1,7 +1,7 @@
 """Requests for every binding of the contracts: valid ones of every shape, and odd ones."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -44,9 +44,10 @@ class Binding(NamedTuple):
         return [part.partition("}")[0] for part in self.path.split("{")[1:]]
 
 
-def bindings() -> list[Binding]:
+def bindings(contracts: Sequence[Any] = CONTRACTS) -> list[Binding]:
+    """The bindings of contracts: by default of those that the referee serves."""
     found: list[Binding] = []
-    for contract in CONTRACTS:
+    for contract in contracts:
         for service in contract.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 rule = method.GetOptions().Extensions[annotations_pb2.http]
