@@ -37,7 +37,7 @@ function columns({ history, points, ...sales }: ForecastSalesResponse): uPlot.Al
   const before: Line = history.map(() => null);
   const after: Line = points.map(() => null);
   // The forecast begins at the last day of the history, so that the line has no gap.
-  const joint = history.at(-1)?.value;
+  const joint = history.at(-1)?.date === points[0]?.date ? undefined : history.at(-1)?.value;
   if (before.length && joint !== undefined) before[before.length - 1] = joint;
   const bands = levels({ history, points, ...sales }).flatMap((level) => {
     const of = (end: "lower" | "upper"): Line => [...before, ...points.map(({ bands }) => bands.find((band) => band.level === level)?.[end] ?? null)];

@@ -209,7 +209,7 @@ function Explanation({ asked, metric, currency }: { asked: { horizon_days: numbe
 function Values({ sales }: { sales: ForecastSalesResponse }) {
   return (
     <Card title="The forecast in numbers" flush>
-      <Table.ScrollContainer minWidth={380} mah={420} tabIndex={0} role="region" aria-label="The forecast in numbers">
+      <Table.ScrollContainer minWidth={380} mah={420} type="native" tabIndex={0} role="region" aria-label="The forecast in numbers">
         <Table verticalSpacing="xs" horizontalSpacing="md" stickyHeader>
           <Table.Thead>
             <Table.Tr>

@@ -190,7 +190,7 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
       }
     >
       {shown.length ? (
-        <Table.ScrollContainer minWidth={320} mah={560} tabIndex={0} role="region" aria-label="Metrics">
+        <Table.ScrollContainer minWidth={320} mah={560} type="native" tabIndex={0} role="region" aria-label="Metrics">
           <Table verticalSpacing={6} horizontalSpacing="md" stickyHeader>
             <Table.Thead>
               <Table.Tr>
