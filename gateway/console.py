@@ -45,7 +45,7 @@ _MISSING = """<!doctype html><html lang="en"><title>The console is not built · 
 <p><a href="/docs">The API's documentation</a> needs no build.</p></html>"""
 
 
-class Session(BaseModel):
+class ConsoleSession(BaseModel):
     """A signed-in console: the access token, which the page keeps in memory alone."""
 
     access_token: str
@@ -168,7 +168,7 @@ _Cookie = Annotated[str, Depends(_refresh_token)]
 
 
 def _signed_in(request: Request, token: auth_pb2.Token) -> Response:
-    body = Session(access_token=token.access_token, expires_in=token.expires_in)
+    body = ConsoleSession(access_token=token.access_token, expires_in=token.expires_in)
     response = JSONResponse(body.model_dump(), headers={"cache-control": "no-store"})
     encrypted = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
     response.set_cookie(
