@@ -161,6 +161,8 @@ def parameters(made: Message, random: Random, outer: str = "") -> Iterator[tuple
         name = outer + (field.name if random.random() < 0.5 else field.json_name)
         if isinstance(value, FieldMask) and not value.paths:
             continue  # grpc-gateway reads an empty string as a mask of one empty path.
+        if field.message_type and field.is_repeated:
+            continue  # A query has no place for a list of messages.
         if field.message_type and not isinstance(value, (Timestamp, FieldMask)):
             yield from parameters(value, random, f"{name}.")
         else:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.app import offline_document
 from gateway.settings import ROOT
+from tests.gateway.access_tokens import unsigned_token
 from tests.gateway.examples import Example, examples
 from tests.gateway.referee import Backend
 
@@ -19,7 +20,7 @@ EXAMPLES = list(examples(DOCUMENT))
 def test_an_example_is_a_request_that_keeps_the_rules(backend: tuple[Backend, str], example: Example) -> None:
     service, url = backend
     service.responses, service.error, service.calls = [], None, []
-    headers = {"content-type": example.content_type} if example.content_type else {}
+    headers = {"authorization": unsigned_token()} | ({"content-type": example.content_type} if example.content_type else {})
     response = httpx.request(example.http_method, url + example.target, content=example.body, headers=headers, timeout=20)
     assert response.status_code in (200, 201), response.text
     (call,) = service.calls
@@ -32,6 +33,6 @@ def test_an_example_is_a_request_that_keeps_the_rules(backend: tuple[Backend, st
 def test_the_example_of_an_answer_is_what_the_gateway_writes(backend: tuple[Backend, str]) -> None:
     """Field by field, so that no example has what an answer would not."""
     _, url = backend
-    answered = httpx.post(f"{url}/products", json={"name": "Mug"}, timeout=20).json()
+    answered = httpx.post(f"{url}/products", json={"name": "Mug"}, headers={"authorization": unsigned_token()}, timeout=20).json()
     documented = DOCUMENT["paths"]["/products"]["post"]["responses"]["201"]["content"]["application/json"]["example"]
     assert list(json.loads(json.dumps(documented))) == list(answered)

@@ -14,10 +14,10 @@ import pytest
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.jobs.v1 import jobs_pb2
+from lake.landing.landing import land
 from mesh import channel
 from mesh.identity import RemoteKeys
 from mesh.settings import MeshSettings
-from lake.landing.landing import land
 from tests.engines.hadoop import Hdfs, Yarn
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres

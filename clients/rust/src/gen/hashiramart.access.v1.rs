@@ -7,7 +7,7 @@ pub enum Access {
     Unspecified = 0,
     /// Anyone, signed in or not. A token sent with the call does not have to be valid.
     Public = 1,
-    /// Any signed-in user, with any role. Services are not users.
+    /// Any signed-in user, with any role. Visitors, services and external systems are not users.
     User = 2,
     /// Users with the role `staff` or `admin`.
     Staff = 3,
@@ -17,6 +17,10 @@ pub enum Access {
     Service = 5,
     /// Users with the role `staff` or `admin`, and the services of the mesh.
     StaffOrService = 6,
+    /// Visitors and any signed-in user.
+    Shopper = 7,
+    /// Visitors, any signed-in user, and external systems, as far as their permissions go.
+    ShopperOrSystem = 8,
 }
 impl Access {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -32,6 +36,8 @@ impl Access {
             Self::Admin => "ACCESS_ADMIN",
             Self::Service => "ACCESS_SERVICE",
             Self::StaffOrService => "ACCESS_STAFF_OR_SERVICE",
+            Self::Shopper => "ACCESS_SHOPPER",
+            Self::ShopperOrSystem => "ACCESS_SHOPPER_OR_SYSTEM",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -44,6 +50,8 @@ impl Access {
             "ACCESS_ADMIN" => Some(Self::Admin),
             "ACCESS_SERVICE" => Some(Self::Service),
             "ACCESS_STAFF_OR_SERVICE" => Some(Self::StaffOrService),
+            "ACCESS_SHOPPER" => Some(Self::Shopper),
+            "ACCESS_SHOPPER_OR_SYSTEM" => Some(Self::ShopperOrSystem),
             _ => None,
         }
     }
@@ -100,6 +108,12 @@ pub enum ErrorReason {
     /// UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
     /// deleted. Get a new one with the refresh token, or sign in.
     TokenRevoked = 21,
+    /// RESOURCE_EXHAUSTED: the caller's address or subject has sent too many requests. Retry after the delay. Returned by the gateway.
+    RateLimited = 22,
+    /// RESOURCE_EXHAUSTED: the caller's address or subject has too many streams open. Close some. Returned by the gateway.
+    TooManyStreams = 23,
+    /// UNAVAILABLE: the gateway has as many requests or bodies in hand as it can. Retry after the delay. Returned by the gateway.
+    Overloaded = 24,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -130,6 +144,9 @@ impl ErrorReason {
             Self::UnsupportedCurrency => "UNSUPPORTED_CURRENCY",
             Self::DatabaseBusy => "DATABASE_BUSY",
             Self::TokenRevoked => "TOKEN_REVOKED",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::TooManyStreams => "TOO_MANY_STREAMS",
+            Self::Overloaded => "OVERLOADED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -157,6 +174,9 @@ impl ErrorReason {
             "UNSUPPORTED_CURRENCY" => Some(Self::UnsupportedCurrency),
             "DATABASE_BUSY" => Some(Self::DatabaseBusy),
             "TOKEN_REVOKED" => Some(Self::TokenRevoked),
+            "RATE_LIMITED" => Some(Self::RateLimited),
+            "TOO_MANY_STREAMS" => Some(Self::TooManyStreams),
+            "OVERLOADED" => Some(Self::Overloaded),
             _ => None,
         }
     }

@@ -61,7 +61,7 @@ pub struct SigningKey {
 /// Requests a token. Which fields are required depends on `grant_type`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IssueTokenRequest {
-    /// `password`, `refresh_token` or `client_credentials`.
+    /// `password`, `refresh_token`, `client_credentials` or `anonymous`.
     #[prost(string, tag = "1")]
     pub grant_type: ::prost::alloc::string::String,
     /// The e-mail address, for the grant `password`.
@@ -82,6 +82,9 @@ pub struct IssueTokenRequest {
     /// Accepted for compatibility with OAuth 2.0 and ignored: a token's scope follows from the role.
     #[prost(string, tag = "7")]
     pub scope: ::prost::alloc::string::String,
+    /// The refresh token of a visitor who signs in with the grant `password`: the visitor's events become the user's, within seconds.
+    #[prost(string, tag = "8")]
+    pub visitor_token: ::prost::alloc::string::String,
 }
 /// An access token, and the refresh token for the next one.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -98,7 +101,7 @@ pub struct Token {
     /// Valid for one exchange for the next pair of tokens. Empty for services.
     #[prost(string, tag = "4")]
     pub refresh_token: ::prost::alloc::string::String,
-    /// The role that the token carries: `customer`, `staff`, `admin` or `service`.
+    /// The role that the token carries: `visitor`, `customer`, `staff`, `admin`, `service` or `system`.
     #[prost(string, tag = "5")]
     pub scope: ::prost::alloc::string::String,
 }
@@ -134,9 +137,13 @@ pub struct CreateUserRequest {
     /// The name to show for the user. Up to 100 characters, no control characters.
     #[prost(string, tag = "3")]
     pub display_name: ::prost::alloc::string::String,
-    /// Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    /// Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128
+    /// printable ASCII characters. In REST also the header `Idempotency-Key`.
     #[prost(string, tag = "4")]
     pub request_id: ::prost::alloc::string::String,
+    /// The refresh token of the visitor who signs up: the visitor's events become the user's, within seconds.
+    #[prost(string, tag = "5")]
+    pub visitor_token: ::prost::alloc::string::String,
 }
 /// Requests the caller's own profile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -227,7 +234,7 @@ pub struct AuditEvent {
     /// Who called: a user's id or a service's name. Empty for a caller who was not signed in.
     #[prost(string, tag = "3")]
     pub subject: ::prost::alloc::string::String,
-    /// The caller's role: `customer`, `staff`, `admin`, `service` or `anonymous`.
+    /// The caller's role: `visitor`, `customer`, `staff`, `admin`, `service`, `system` or `anonymous`.
     #[prost(string, tag = "4")]
     pub role: ::prost::alloc::string::String,
     /// The RPC, such as `hashiramart.auth.v1.AuthService.UpdateUser`.
@@ -245,7 +252,7 @@ pub struct AuditEvent {
     /// The address of the client.
     #[prost(string, tag = "9")]
     pub client_address: ::prost::alloc::string::String,
-    /// The id of the request, which its log lines carry as well.
+    /// The id of the call, which its log lines carry as well: the metadata `x-request-id`, not the field `request_id` of a write.
     #[prost(string, tag = "10")]
     pub request_id: ::prost::alloc::string::String,
     /// How many such calls this event stands for: refusals that repeat within a second are one event, with the request id of the first.
@@ -538,7 +545,12 @@ pub mod auth_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Issues an access token in exchange for a password, a refresh token, or a service's secret.
+        /// Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+        ///
+        /// With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+        /// visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+        /// `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+        /// minutes are the most.
         ///
         /// The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
         /// for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
@@ -1136,6 +1148,10 @@ pub enum ErrorReason {
     TooManyMails = 17,
     /// FAILED_PRECONDITION: this installation sends no mail.
     MailNotConfigured = 18,
+    /// RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry.
+    TooManyVisitors = 19,
+    /// INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out.
+    InvalidVisitorToken = 20,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1163,6 +1179,8 @@ impl ErrorReason {
             Self::InvalidMailToken => "INVALID_MAIL_TOKEN",
             Self::TooManyMails => "TOO_MANY_MAILS",
             Self::MailNotConfigured => "MAIL_NOT_CONFIGURED",
+            Self::TooManyVisitors => "TOO_MANY_VISITORS",
+            Self::InvalidVisitorToken => "INVALID_VISITOR_TOKEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1187,6 +1205,8 @@ impl ErrorReason {
             "INVALID_MAIL_TOKEN" => Some(Self::InvalidMailToken),
             "TOO_MANY_MAILS" => Some(Self::TooManyMails),
             "MAIL_NOT_CONFIGURED" => Some(Self::MailNotConfigured),
+            "TOO_MANY_VISITORS" => Some(Self::TooManyVisitors),
+            "INVALID_VISITOR_TOKEN" => Some(Self::InvalidVisitorToken),
             _ => None,
         }
     }

@@ -333,7 +333,7 @@ pub struct ListJobsRequest {
     /// The maximum number of jobs to return. 0 means 25; values above 100 are reduced to 100.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// The `next_page_token` of the previous page. The other fields must stay the same.
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
     /// Only jobs of this kind. Unspecified means all.
@@ -349,7 +349,7 @@ pub struct ListJobsResponse {
     /// The jobs, newest first.
     #[prost(message, repeated, tag = "1")]
     pub jobs: ::prost::alloc::vec::Vec<Job>,
-    /// The token of the next page. Empty on the last page.
+    /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
@@ -379,7 +379,7 @@ pub struct ListJobLogLinesRequest {
     /// The maximum number of lines to return. 0 means 500; values above 5,000 are reduced to 5,000.
     #[prost(int32, tag = "2")]
     pub page_size: i32,
-    /// The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`.
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
     /// The number of the last log line that the caller has: only those after it are listed. 0 means all lines.
@@ -392,7 +392,7 @@ pub struct ListJobLogLinesResponse {
     /// The lines, oldest first.
     #[prost(message, repeated, tag = "1")]
     pub log_lines: ::prost::alloc::vec::Vec<LogLine>,
-    /// The token of the next page. Empty when there are no more lines for now, also while the job runs.
+    /// The `page_token` of the next page. Empty when there are no more lines for now, also while the job runs.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
@@ -400,7 +400,7 @@ pub struct ListJobLogLinesResponse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum JobKind {
-    /// Unspecified.
+    /// Not specified.
     Unspecified = 0,
     /// Cleans raw data.
     Etl = 1,
@@ -433,7 +433,7 @@ impl JobKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum JobState {
-    /// Unspecified.
+    /// Not specified.
     Unspecified = 0,
     /// Waits for a worker, or for the next attempt while an engine is unavailable.
     Queued = 1,
@@ -810,7 +810,7 @@ pub struct RejectedLine {
 /// The figures of a month of sales.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MonthQuality {
-    /// The month, `YYYY-MM`.
+    /// The month, `YYYY-MM`, of days in the shop's time zone.
     #[prost(string, tag = "1")]
     pub month: ::prost::alloc::string::String,
     /// Sale lines by day with sales.
@@ -822,7 +822,7 @@ pub struct MonthQuality {
     /// The share of sale lines without a customer, from 0 to 1.
     #[prost(double, tag = "4")]
     pub missing_customer_share: f64,
-    /// The median price of one unit, over sale lines, in the shop's currency.
+    /// The median price of one unit, over sale lines, in units of the shop's currency, such as pounds.
     #[prost(double, tag = "5")]
     pub median_price: f64,
     /// Sale lines by invoice.
@@ -854,7 +854,7 @@ pub struct QualityFinding {
 /// The quality of the published data.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DataQuality {
-    /// The hash of the data.
+    /// The SHA-256 of the content of the clean data.
     #[prost(string, tag = "1")]
     pub data_hash: ::prost::alloc::string::String,
     /// The job that published it.
@@ -877,7 +877,7 @@ pub struct ListRawFilesRequest {
     /// The maximum number of files to return. 0 means 25; values above 100 are reduced to 100.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// The `next_page_token` of the previous page. The other fields must stay the same.
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
 }
@@ -887,7 +887,7 @@ pub struct ListRawFilesResponse {
     /// The files.
     #[prost(message, repeated, tag = "1")]
     pub raw_files: ::prost::alloc::vec::Vec<RawFile>,
-    /// Where the next page begins. Empty on the last.
+    /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
@@ -945,7 +945,7 @@ pub struct ListRejectedLinesRequest {
     /// The maximum number of lines to return. 0 means 25; values above 100 are reduced to 100.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// The `next_page_token` of the previous page. The other fields must stay the same.
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
     /// Only lines of files with this name. Empty means all.
@@ -964,7 +964,7 @@ pub struct ListRejectedLinesResponse {
     /// The lines.
     #[prost(message, repeated, tag = "1")]
     pub rejected_lines: ::prost::alloc::vec::Vec<RejectedLine>,
-    /// Where the next page begins. Empty on the last.
+    /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
     /// The time zone of the days, an IANA name such as `Europe/London`: days are those of the shop.

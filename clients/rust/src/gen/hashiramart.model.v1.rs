@@ -167,7 +167,7 @@ pub struct RollbackModelRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ModelKind {
-    /// Not stated.
+    /// Not specified.
     Unspecified = 0,
     /// Recommends products.
     Recommender = 1,
@@ -200,7 +200,7 @@ impl ModelKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Recipe {
-    /// Not stated.
+    /// Not specified.
     Unspecified = 0,
     /// Trains within a minute or two, for trying things out.
     Quick = 1,

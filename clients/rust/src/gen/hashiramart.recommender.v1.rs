@@ -12,6 +12,18 @@ pub enum ErrorReason {
     CustomerNotFound = 2,
     /// UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry.
     CatalogUnavailable = 3,
+    /// PERMISSION_DENIED: the external system lacks the permission that the call needs.
+    PermissionMissing = 4,
+    /// NOT_FOUND: there is no such slot.
+    SlotNotFound = 5,
+    /// NOT_FOUND: there is no such rule.
+    RuleNotFound = 6,
+    /// ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change.
+    StaleEtag = 7,
+    /// FAILED_PRECONDITION: a rule concerns the slot. Delete it first.
+    SlotInUse = 8,
+    /// FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first.
+    LimitReached = 9,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -24,6 +36,12 @@ impl ErrorReason {
             Self::ProductNotFound => "PRODUCT_NOT_FOUND",
             Self::CustomerNotFound => "CUSTOMER_NOT_FOUND",
             Self::CatalogUnavailable => "CATALOG_UNAVAILABLE",
+            Self::PermissionMissing => "PERMISSION_MISSING",
+            Self::SlotNotFound => "SLOT_NOT_FOUND",
+            Self::RuleNotFound => "RULE_NOT_FOUND",
+            Self::StaleEtag => "STALE_ETAG",
+            Self::SlotInUse => "SLOT_IN_USE",
+            Self::LimitReached => "LIMIT_REACHED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -33,6 +51,308 @@ impl ErrorReason {
             "PRODUCT_NOT_FOUND" => Some(Self::ProductNotFound),
             "CUSTOMER_NOT_FOUND" => Some(Self::CustomerNotFound),
             "CATALOG_UNAVAILABLE" => Some(Self::CatalogUnavailable),
+            "PERMISSION_MISSING" => Some(Self::PermissionMissing),
+            "SLOT_NOT_FOUND" => Some(Self::SlotNotFound),
+            "RULE_NOT_FOUND" => Some(Self::RuleNotFound),
+            "STALE_ETAG" => Some(Self::StaleEtag),
+            "SLOT_IN_USE" => Some(Self::SlotInUse),
+            "LIMIT_REACHED" => Some(Self::LimitReached),
+            _ => None,
+        }
+    }
+}
+/// A place in the shop where a list is shown.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Slot {
+    /// The slot's id, chosen by the shop, such as `home`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// What it shows.
+    #[prost(enumeration = "SlotSource", tag = "2")]
+    pub source: i32,
+    /// The number of products of a page whose request does not say. 0 means 10.
+    #[prost(int32, tag = "3")]
+    pub size: i32,
+    /// The most products of one category on a page, which is shorter if there are not enough categories; pinned products count too, but are never
+    /// left out. 0 means any number.
+    #[prost(int32, tag = "4")]
+    pub max_per_category: i32,
+    /// The probability, from 0 to 1, with which a position shows one of the products that would have followed the page in place of its own, so that
+    /// is learnt how they do. Never that of a pin. Exposures have the propensities.
+    #[prost(double, tag = "5")]
+    pub exploration_share: f64,
+    /// When the slot was last written.
+    #[prost(message, optional, tag = "6")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Identifies this version of the slot. Send it back with a change, so that no concurrent change is lost.
+    #[prost(string, tag = "7")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// Whom a rule concerns: those who fulfil all of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Audience {
+    /// The kind of shoppers.
+    #[prost(enumeration = "ShopperKind", tag = "1")]
+    pub shoppers: i32,
+    /// Shoppers whose request names one of these as its `country`. Empty for all.
+    #[prost(string, repeated, tag = "2")]
+    pub countries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A merchandiser's rule on lists of recommendations. It names a product or a category.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rule {
+    /// The rule's id, chosen by the shop, such as `spring-teas`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The slot that it concerns. Empty for all lists of recommendations to shoppers.
+    #[prost(string, tag = "2")]
+    pub slot: ::prost::alloc::string::String,
+    /// What it does.
+    #[prost(enumeration = "RuleAction", tag = "3")]
+    pub action: i32,
+    /// The product that it concerns.
+    #[prost(string, tag = "4")]
+    pub product_id: ::prost::alloc::string::String,
+    /// The category that it concerns, spelled exactly so. Not for a pin.
+    #[prost(string, tag = "5")]
+    pub category: ::prost::alloc::string::String,
+    /// The position of a pin, counted from 1.
+    #[prost(int32, tag = "6")]
+    pub position: i32,
+    /// The strength of a boost or bury. 0 means 2.
+    #[prost(double, tag = "7")]
+    pub strength: f64,
+    /// When it begins to hold. Unset means at once.
+    #[prost(message, optional, tag = "8")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ceases to hold. Unset means never.
+    #[prost(message, optional, tag = "9")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whom it concerns. Unset means everybody.
+    #[prost(message, optional, tag = "10")]
+    pub audience: ::core::option::Option<Audience>,
+    /// When the rule was last written.
+    #[prost(message, optional, tag = "11")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Identifies this version of the rule. Send it back with a change, so that no concurrent change is lost.
+    #[prost(string, tag = "12")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The request of ListSlots.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSlotsRequest {
+    /// The maximum number of slots to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of slots.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSlotsResponse {
+    /// The slots, by id.
+    #[prost(message, repeated, tag = "1")]
+    pub slots: ::prost::alloc::vec::Vec<Slot>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of GetSlot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSlotRequest {
+    /// The slot's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of ReplaceSlot.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplaceSlotRequest {
+    /// The slot as it is to be. A stale `etag` is rejected; an empty one is not checked.
+    #[prost(message, optional, tag = "1")]
+    pub slot: ::core::option::Option<Slot>,
+}
+/// The request of DeleteSlot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSlotRequest {
+    /// The slot's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of ListRules.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRulesRequest {
+    /// The maximum number of rules to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of rules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRulesResponse {
+    /// The rules, by id.
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of GetRule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRuleRequest {
+    /// The rule's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of ReplaceRule.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplaceRuleRequest {
+    /// The rule as it is to be. A stale `etag` is rejected; an empty one is not checked.
+    #[prost(message, optional, tag = "1")]
+    pub rule: ::core::option::Option<Rule>,
+}
+/// The request of DeleteRule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteRuleRequest {
+    /// The rule's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of PreviewRecommendations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewRecommendationsRequest {
+    /// The slot as it is to be, whether it was written already or not.
+    #[prost(message, optional, tag = "1")]
+    pub slot: ::core::option::Option<Slot>,
+    /// Rules that are to hold besides those that were written, or in place of those with the same id.
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// The customer of the sales history for whom the list is made. Empty for a new visitor.
+    #[prost(string, tag = "3")]
+    pub customer_number: ::prost::alloc::string::String,
+    /// The shopper's country.
+    #[prost(string, tag = "4")]
+    pub country: ::prost::alloc::string::String,
+    /// The product of a slot of similar products.
+    #[prost(string, tag = "5")]
+    pub product_id: ::prost::alloc::string::String,
+    /// The time for which the list is made. Unset means now.
+    #[prost(message, optional, tag = "6")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a slot shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SlotSource {
+    /// Not stated: personal recommendations.
+    Unspecified = 0,
+    /// Personal recommendations.
+    Personal = 1,
+    /// What currently sells best, in the shopper's country if the request names one.
+    Popular = 2,
+    /// Products similar to the `product_id` of the request.
+    Similar = 3,
+}
+impl SlotSource {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SLOT_SOURCE_UNSPECIFIED",
+            Self::Personal => "SLOT_SOURCE_PERSONAL",
+            Self::Popular => "SLOT_SOURCE_POPULAR",
+            Self::Similar => "SLOT_SOURCE_SIMILAR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SLOT_SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SLOT_SOURCE_PERSONAL" => Some(Self::Personal),
+            "SLOT_SOURCE_POPULAR" => Some(Self::Popular),
+            "SLOT_SOURCE_SIMILAR" => Some(Self::Similar),
+            _ => None,
+        }
+    }
+}
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RuleAction {
+    /// Not stated.
+    Unspecified = 0,
+    /// Shows a product at a position. Of two pins at one position, the one whose id comes first has it, the other one the next.
+    Pin = 1,
+    /// Divides the ranks of products by `strength`.
+    Boost = 2,
+    /// Multiplies the ranks of products by `strength`.
+    Bury = 3,
+    /// Leaves products out.
+    Exclude = 4,
+}
+impl RuleAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RULE_ACTION_UNSPECIFIED",
+            Self::Pin => "RULE_ACTION_PIN",
+            Self::Boost => "RULE_ACTION_BOOST",
+            Self::Bury => "RULE_ACTION_BURY",
+            Self::Exclude => "RULE_ACTION_EXCLUDE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RULE_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "RULE_ACTION_PIN" => Some(Self::Pin),
+            "RULE_ACTION_BOOST" => Some(Self::Boost),
+            "RULE_ACTION_BURY" => Some(Self::Bury),
+            "RULE_ACTION_EXCLUDE" => Some(Self::Exclude),
+            _ => None,
+        }
+    }
+}
+/// Which shoppers a rule concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShopperKind {
+    /// Not stated: all.
+    Unspecified = 0,
+    /// Visitors, who have not signed in.
+    Visitors = 1,
+    /// Visitors of whom no event is known.
+    NewVisitors = 2,
+    /// Users, who have signed in.
+    Users = 3,
+}
+impl ShopperKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHOPPER_KIND_UNSPECIFIED",
+            Self::Visitors => "SHOPPER_KIND_VISITORS",
+            Self::NewVisitors => "SHOPPER_KIND_NEW_VISITORS",
+            Self::Users => "SHOPPER_KIND_USERS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHOPPER_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHOPPER_KIND_VISITORS" => Some(Self::Visitors),
+            "SHOPPER_KIND_NEW_VISITORS" => Some(Self::NewVisitors),
+            "SHOPPER_KIND_USERS" => Some(Self::Users),
             _ => None,
         }
     }
@@ -59,7 +379,8 @@ pub struct Recommendation {
     /// The position in the list, counted from 1 across all pages.
     #[prost(int32, tag = "2")]
     pub rank: i32,
-    /// The strength of the recommendation. Comparable within one list only; does not increase with the rank.
+    /// The strength of the recommendation. Comparable within one list only; does not increase with the rank, unless rules or exploration have
+    /// moved products.
     #[prost(double, tag = "3")]
     pub score: f64,
     /// The generator that proposed the product.
@@ -68,6 +389,12 @@ pub struct Recommendation {
     /// The reason for the recommendation.
     #[prost(message, optional, tag = "5")]
     pub reason: ::core::option::Option<Reason>,
+    /// The merchandising rule that moved the product. Empty for none.
+    #[prost(string, tag = "6")]
+    pub rule_id: ::prost::alloc::string::String,
+    /// Whether the product took the place of another one, so that is learnt how it does.
+    #[prost(bool, tag = "7")]
+    pub is_explored: bool,
 }
 /// The request of ListRecommendations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -99,6 +426,16 @@ pub struct ListRecommendationsRequest {
     /// Whether products that the customer has bought before are included. Unset means true: this shop's customers buy again.
     #[prost(bool, optional, tag = "9")]
     pub include_purchased: ::core::option::Option<bool>,
+    /// The slot where the list will be shown, such as `home`. Empty for nowhere in particular.
+    #[prost(string, tag = "10")]
+    pub slot: ::prost::alloc::string::String,
+    /// The product to which those of a slot of similar products are similar.
+    #[prost(string, tag = "11")]
+    pub product_id: ::prost::alloc::string::String,
+    /// The shopper's country, spelled as in the sales history: for what is popular, and for rules that concern some countries only. If empty,
+    /// the customer's country in the sales history.
+    #[prost(string, tag = "12")]
+    pub country: ::prost::alloc::string::String,
 }
 /// A page of recommendations. A list ends after 500.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -121,6 +458,10 @@ pub struct ListRecommendationsResponse {
     /// The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop.
     #[prost(string, tag = "6")]
     pub time_zone: ::prost::alloc::string::String,
+    /// Identifies this page of a list: events that follow from it carry it, so that it is known what the list has led to. Empty if the
+    /// caller is not known.
+    #[prost(string, tag = "7")]
+    pub recommendation_id: ::prost::alloc::string::String,
 }
 /// The request of ListSimilarProducts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -234,7 +575,7 @@ pub struct ListCustomerPurchasesResponse {
     pub time_zone: ::prost::alloc::string::String,
 }
 /// Something that a user did with a product.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
     /// The event's id, chosen by the caller: an event that is sent again with the same id is recorded once. Up to 64 letters, digits, `.`, `_`
     /// and `-`. If empty, an id is generated, and the event is recorded again each time it is sent.
@@ -246,21 +587,45 @@ pub struct Event {
     /// The product's id.
     #[prost(string, tag = "3")]
     pub product_id: ::prost::alloc::string::String,
-    /// The number of pieces bought or put into the basket. 0 means 1.
+    /// The number of pieces bought, given back or put into the basket. 0 means 1.
     #[prost(int32, tag = "4")]
     pub quantity: i32,
-    /// When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks.
+    /// When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks: such an
+    /// event is recorded as of now.
     #[prost(message, optional, tag = "5")]
     pub event_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The user's id. Left empty when an event is recorded: it is the caller.
+    /// The id of the user or visitor. Shoppers leave it empty: it is the caller. Order systems say whose event it is by this id or by the
+    /// number in the sales history; staff who give neither record an event of their own.
     #[prost(string, tag = "6")]
     pub user_id: ::prost::alloc::string::String,
-    /// The user's number in the sales history at the time, if there was one.
+    /// The user's number in the sales history at the time, if there was one. Only order systems and staff may send it.
     #[prost(string, tag = "7")]
     pub customer_number: ::prost::alloc::string::String,
     /// The model version whose list led to the event: for an impression and what followed from it. May be empty.
     #[prost(string, tag = "8")]
     pub model_version: ::prost::alloc::string::String,
+    /// The `recommendation_id` of the list that led to the event. May be empty.
+    #[prost(string, tag = "9")]
+    pub recommendation_id: ::prost::alloc::string::String,
+    /// Where the list was shown, such as `home`. May be empty.
+    #[prost(string, tag = "10")]
+    pub slot: ::prost::alloc::string::String,
+    /// The `rank` of the product in the list. 0 means unknown.
+    #[prost(int32, tag = "11")]
+    pub position: i32,
+    /// The number of the order, of a purchase or return. A product is recorded once per order as bought and once as given back, whether the
+    /// shopper, an order system or both report it; what an order system says takes the place of what the shopper said.
+    #[prost(string, tag = "12")]
+    pub order_id: ::prost::alloc::string::String,
+    /// The price of a piece as sold, in minor units of the shop's currency.
+    #[prost(int32, optional, tag = "13")]
+    pub unit_price_cents: ::core::option::Option<i32>,
+    /// Whatever else the shop wants to know of the event: up to 16 entries. Nothing that identifies a person belongs here.
+    #[prost(map = "string, string", tag = "14")]
+    pub context: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// The request of RecordEvents.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -279,7 +644,7 @@ pub struct RecordEventsResponse {
     /// The number of events that this request recorded.
     #[prost(int32, tag = "1")]
     pub recorded_count: i32,
-    /// The number of events that had been recorded before with the same id.
+    /// The number of events that had been recorded before, with the same id or as the same line of an order.
     #[prost(int32, tag = "2")]
     pub duplicate_count: i32,
 }
@@ -311,6 +676,89 @@ pub struct ListEventsResponse {
     /// The ids of the users who were forgotten between the start and the end of this page: copies of their events have to be deleted.
     #[prost(string, repeated, tag = "4")]
     pub forgotten_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The request of HandOverVisitor.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandOverVisitorRequest {
+    /// The visitor's id.
+    #[prost(string, tag = "1")]
+    pub visitor_id: ::prost::alloc::string::String,
+    /// The id of the user who gets the events.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    /// The user's number in the sales history. Empty for none.
+    #[prost(string, tag = "3")]
+    pub customer_number: ::prost::alloc::string::String,
+}
+/// A product of a list.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExposedProduct {
+    /// The product's id.
+    #[prost(string, tag = "1")]
+    pub product_id: ::prost::alloc::string::String,
+    /// The position in the list, counted from 1.
+    #[prost(int32, tag = "2")]
+    pub position: i32,
+    /// The probability with which this product took this position, given all that the list was made from: 1 unless the slot explores.
+    #[prost(double, tag = "3")]
+    pub propensity: f64,
+    /// The merchandising rule that moved the product. Empty for none.
+    #[prost(string, tag = "4")]
+    pub rule_id: ::prost::alloc::string::String,
+    /// What the shopper did with it from this list, in no order.
+    #[prost(enumeration = "EventKind", repeated, tag = "5")]
+    pub event_kinds: ::prost::alloc::vec::Vec<i32>,
+}
+/// A list that was made for a shopper.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Exposure {
+    /// The `recommendation_id` of the list.
+    #[prost(string, tag = "1")]
+    pub recommendation_id: ::prost::alloc::string::String,
+    /// The id of the user or visitor.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Where the list was shown. Empty if the request did not say.
+    #[prost(string, tag = "3")]
+    pub slot: ::prost::alloc::string::String,
+    /// The version of the model that made the list. Empty without a model.
+    #[prost(string, tag = "4")]
+    pub model_version: ::prost::alloc::string::String,
+    /// How the list was made.
+    #[prost(enumeration = "FallbackStep", tag = "5")]
+    pub fallback_step: i32,
+    /// When the list was made.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The products, in the order of their positions.
+    #[prost(message, repeated, tag = "7")]
+    pub products: ::prost::alloc::vec::Vec<ExposedProduct>,
+}
+/// The request of ListExposures.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExposuresRequest {
+    /// The maximum number of lists to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only lists for this user or visitor.
+    #[prost(string, tag = "3")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Only lists in this slot.
+    #[prost(string, tag = "4")]
+    pub slot: ::prost::alloc::string::String,
+}
+/// A page of exposures.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExposuresResponse {
+    /// The lists, latest first.
+    #[prost(message, repeated, tag = "1")]
+    pub exposures: ::prost::alloc::vec::Vec<Exposure>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// The request of ForgetUser.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -508,6 +956,16 @@ pub enum EventKind {
     Purchase = 3,
     /// The user was shown it, as a recommendation or in a list.
     Impression = 4,
+    /// The user followed a recommendation of it.
+    Click = 5,
+    /// The user took it out of the basket.
+    RemoveFromCart = 6,
+    /// The user put it on a list for later.
+    Wishlist = 7,
+    /// The user does not want to see it: it leaves their lists, until they put it into the basket, on the wishlist, or buy it.
+    Dismiss = 8,
+    /// The user gave it back.
+    Return = 9,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -521,6 +979,11 @@ impl EventKind {
             Self::Cart => "EVENT_KIND_CART",
             Self::Purchase => "EVENT_KIND_PURCHASE",
             Self::Impression => "EVENT_KIND_IMPRESSION",
+            Self::Click => "EVENT_KIND_CLICK",
+            Self::RemoveFromCart => "EVENT_KIND_REMOVE_FROM_CART",
+            Self::Wishlist => "EVENT_KIND_WISHLIST",
+            Self::Dismiss => "EVENT_KIND_DISMISS",
+            Self::Return => "EVENT_KIND_RETURN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -531,6 +994,11 @@ impl EventKind {
             "EVENT_KIND_CART" => Some(Self::Cart),
             "EVENT_KIND_PURCHASE" => Some(Self::Purchase),
             "EVENT_KIND_IMPRESSION" => Some(Self::Impression),
+            "EVENT_KIND_CLICK" => Some(Self::Click),
+            "EVENT_KIND_REMOVE_FROM_CART" => Some(Self::RemoveFromCart),
+            "EVENT_KIND_WISHLIST" => Some(Self::Wishlist),
+            "EVENT_KIND_DISMISS" => Some(Self::Dismiss),
+            "EVENT_KIND_RETURN" => Some(Self::Return),
             _ => None,
         }
     }
@@ -630,9 +1098,9 @@ pub mod recommender_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+        /// Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
         ///
-        /// Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+        /// Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
         pub async fn list_recommendations(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRecommendationsRequest>,
@@ -786,8 +1254,277 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-        /// to the raw zone, for the next training.
+        /// Lists the slots, by id.
+        pub async fn list_slots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSlotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSlotsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ListSlots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ListSlots",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a slot. Returns NOT_FOUND if there is no such slot.
+        pub async fn get_slot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSlotRequest>,
+        ) -> std::result::Result<tonic::Response<super::Slot>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/GetSlot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "GetSlot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a slot or replaces it. All replicas answer by it within two seconds.
+        ///
+        /// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        pub async fn replace_slot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaceSlotRequest>,
+        ) -> std::result::Result<tonic::Response<super::Slot>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ReplaceSlot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ReplaceSlot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+        pub async fn delete_slot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSlotRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/DeleteSlot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "DeleteSlot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the merchandising rules, by id.
+        pub async fn list_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ListRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ListRules",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a rule. Returns NOT_FOUND if there is no such rule.
+        pub async fn get_rule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRuleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Rule>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/GetRule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "GetRule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a rule or replaces it. All replicas answer by it within two seconds.
+        ///
+        /// Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+        /// stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+        pub async fn replace_rule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaceRuleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Rule>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ReplaceRule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ReplaceRule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a rule. One that does not exist is no error.
+        pub async fn delete_rule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteRuleRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/DeleteRule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "DeleteRule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+        ///
+        /// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        pub async fn preview_recommendations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewRecommendationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecommendationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "PreviewRecommendations",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+        ///
+        /// The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+        /// what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+        /// shoppers. The next ETL exports what counts to the raw zone, for the next training.
+        ///
+        /// All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+        /// systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+        /// had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+        /// that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+        ///
+        /// Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
         pub async fn record_events(
             &mut self,
             request: impl tonic::IntoRequest<super::RecordEventsRequest>,
@@ -850,7 +1587,69 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+        /// Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+        ///
+        /// Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+        pub async fn hand_over_visitor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HandOverVisitorRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/HandOverVisitor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "HandOverVisitor",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+        /// shopper did with them.
+        ///
+        /// A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+        pub async fn list_exposures(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExposuresRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExposuresResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ListExposures",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ListExposures",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
         ///
         /// Succeeds for a user without events. Not bound to REST: it is for services.
         pub async fn forget_user(

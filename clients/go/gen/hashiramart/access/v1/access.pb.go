@@ -31,7 +31,7 @@ const (
 	Access_ACCESS_UNSPECIFIED Access = 0
 	// Anyone, signed in or not. A token sent with the call does not have to be valid.
 	Access_ACCESS_PUBLIC Access = 1
-	// Any signed-in user, with any role. Services are not users.
+	// Any signed-in user, with any role. Visitors, services and external systems are not users.
 	Access_ACCESS_USER Access = 2
 	// Users with the role `staff` or `admin`.
 	Access_ACCESS_STAFF Access = 3
@@ -41,6 +41,10 @@ const (
 	Access_ACCESS_SERVICE Access = 5
 	// Users with the role `staff` or `admin`, and the services of the mesh.
 	Access_ACCESS_STAFF_OR_SERVICE Access = 6
+	// Visitors and any signed-in user.
+	Access_ACCESS_SHOPPER Access = 7
+	// Visitors, any signed-in user, and external systems, as far as their permissions go.
+	Access_ACCESS_SHOPPER_OR_SYSTEM Access = 8
 )
 
 // Enum value maps for Access.
@@ -53,15 +57,19 @@ var (
 		4: "ACCESS_ADMIN",
 		5: "ACCESS_SERVICE",
 		6: "ACCESS_STAFF_OR_SERVICE",
+		7: "ACCESS_SHOPPER",
+		8: "ACCESS_SHOPPER_OR_SYSTEM",
 	}
 	Access_value = map[string]int32{
-		"ACCESS_UNSPECIFIED":      0,
-		"ACCESS_PUBLIC":           1,
-		"ACCESS_USER":             2,
-		"ACCESS_STAFF":            3,
-		"ACCESS_ADMIN":            4,
-		"ACCESS_SERVICE":          5,
-		"ACCESS_STAFF_OR_SERVICE": 6,
+		"ACCESS_UNSPECIFIED":       0,
+		"ACCESS_PUBLIC":            1,
+		"ACCESS_USER":              2,
+		"ACCESS_STAFF":             3,
+		"ACCESS_ADMIN":             4,
+		"ACCESS_SERVICE":           5,
+		"ACCESS_STAFF_OR_SERVICE":  6,
+		"ACCESS_SHOPPER":           7,
+		"ACCESS_SHOPPER_OR_SYSTEM": 8,
 	}
 )
 
@@ -96,7 +104,7 @@ var File_hashiramart_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_hashiramart_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\"hashiramart/access/v1/access.proto\x12\x15hashiramart.access.v1*\x99\x01\n" +
+	"\"hashiramart/access/v1/access.proto\x12\x15hashiramart.access.v1*\xcb\x01\n" +
 	"\x06Access\x12\x16\n" +
 	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rACCESS_PUBLIC\x10\x01\x12\x0f\n" +
@@ -104,7 +112,9 @@ const file_hashiramart_access_v1_access_proto_rawDesc = "" +
 	"\fACCESS_STAFF\x10\x03\x12\x10\n" +
 	"\fACCESS_ADMIN\x10\x04\x12\x12\n" +
 	"\x0eACCESS_SERVICE\x10\x05\x12\x1b\n" +
-	"\x17ACCESS_STAFF_OR_SERVICE\x10\x06B\xce\x01\n" +
+	"\x17ACCESS_STAFF_OR_SERVICE\x10\x06\x12\x12\n" +
+	"\x0eACCESS_SHOPPER\x10\a\x12\x1c\n" +
+	"\x18ACCESS_SHOPPER_OR_SYSTEM\x10\bB\xce\x01\n" +
 	"\x19com.hashiramart.access.v1B\vAccessProtoP\x01Z.hashiramart/gen/hashiramart/access/v1;accessv1\xa2\x02\x03HAX\xaa\x02\x15Hashiramart.Access.V1\xca\x02\x15Hashiramart\\Access\\V1\xe2\x02!Hashiramart\\Access\\V1\\GPBMetadata\xea\x02\x17Hashiramart::Access::V1b\x06proto3"
 
 var (

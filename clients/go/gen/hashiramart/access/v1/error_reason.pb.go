@@ -73,6 +73,12 @@ const (
 	// UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
 	// deleted. Get a new one with the refresh token, or sign in.
 	ErrorReason_TOKEN_REVOKED ErrorReason = 21
+	// RESOURCE_EXHAUSTED: the caller's address or subject has sent too many requests. Retry after the delay. Returned by the gateway.
+	ErrorReason_RATE_LIMITED ErrorReason = 22
+	// RESOURCE_EXHAUSTED: the caller's address or subject has too many streams open. Close some. Returned by the gateway.
+	ErrorReason_TOO_MANY_STREAMS ErrorReason = 23
+	// UNAVAILABLE: the gateway has as many requests or bodies in hand as it can. Retry after the delay. Returned by the gateway.
+	ErrorReason_OVERLOADED ErrorReason = 24
 )
 
 // Enum value maps for ErrorReason.
@@ -100,6 +106,9 @@ var (
 		19: "UNSUPPORTED_CURRENCY",
 		20: "DATABASE_BUSY",
 		21: "TOKEN_REVOKED",
+		22: "RATE_LIMITED",
+		23: "TOO_MANY_STREAMS",
+		24: "OVERLOADED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -124,6 +133,9 @@ var (
 		"UNSUPPORTED_CURRENCY":     19,
 		"DATABASE_BUSY":            20,
 		"TOKEN_REVOKED":            21,
+		"RATE_LIMITED":             22,
+		"TOO_MANY_STREAMS":         23,
+		"OVERLOADED":               24,
 	}
 )
 
@@ -158,7 +170,7 @@ var File_hashiramart_access_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_access_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"(hashiramart/access/v1/error_reason.proto\x12\x15hashiramart.access.v1*\xf0\x03\n" +
+	"(hashiramart/access/v1/error_reason.proto\x12\x15hashiramart.access.v1*\xa8\x04\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fINVALID_REQUEST\x10\x01\x12\x15\n" +
@@ -182,7 +194,11 @@ const file_hashiramart_access_v1_error_reason_proto_rawDesc = "" +
 	"\x0fNOT_IMPLEMENTED\x10\x12\x12\x18\n" +
 	"\x14UNSUPPORTED_CURRENCY\x10\x13\x12\x11\n" +
 	"\rDATABASE_BUSY\x10\x14\x12\x11\n" +
-	"\rTOKEN_REVOKED\x10\x15B\xd3\x01\n" +
+	"\rTOKEN_REVOKED\x10\x15\x12\x10\n" +
+	"\fRATE_LIMITED\x10\x16\x12\x14\n" +
+	"\x10TOO_MANY_STREAMS\x10\x17\x12\x0e\n" +
+	"\n" +
+	"OVERLOADED\x10\x18B\xd3\x01\n" +
 	"\x19com.hashiramart.access.v1B\x10ErrorReasonProtoP\x01Z.hashiramart/gen/hashiramart/access/v1;accessv1\xa2\x02\x03HAX\xaa\x02\x15Hashiramart.Access.V1\xca\x02\x15Hashiramart\\Access\\V1\xe2\x02!Hashiramart\\Access\\V1\\GPBMetadata\xea\x02\x17Hashiramart::Access::V1b\x06proto3"
 
 var (

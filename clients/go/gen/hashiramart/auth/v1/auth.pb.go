@@ -313,7 +313,7 @@ func (x *SigningKey) GetY() string {
 // Requests a token. Which fields are required depends on `grant_type`.
 type IssueTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `password`, `refresh_token` or `client_credentials`.
+	// `password`, `refresh_token`, `client_credentials` or `anonymous`.
 	GrantType string `protobuf:"bytes,1,opt,name=grant_type,json=grantType,proto3" json:"grant_type,omitempty"`
 	// The e-mail address, for the grant `password`.
 	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
@@ -326,7 +326,9 @@ type IssueTokenRequest struct {
 	// The service's secret, for the grant `client_credentials`. May also be sent as the password of HTTP Basic authentication.
 	ClientSecret string `protobuf:"bytes,6,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
 	// Accepted for compatibility with OAuth 2.0 and ignored: a token's scope follows from the role.
-	Scope         string `protobuf:"bytes,7,opt,name=scope,proto3" json:"scope,omitempty"`
+	Scope string `protobuf:"bytes,7,opt,name=scope,proto3" json:"scope,omitempty"`
+	// The refresh token of a visitor who signs in with the grant `password`: the visitor's events become the user's, within seconds.
+	VisitorToken  string `protobuf:"bytes,8,opt,name=visitor_token,json=visitorToken,proto3" json:"visitor_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -410,6 +412,13 @@ func (x *IssueTokenRequest) GetScope() string {
 	return ""
 }
 
+func (x *IssueTokenRequest) GetVisitorToken() string {
+	if x != nil {
+		return x.VisitorToken
+	}
+	return ""
+}
+
 // An access token, and the refresh token for the next one.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -421,7 +430,7 @@ type Token struct {
 	ExpiresIn int32 `protobuf:"varint,3,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	// Valid for one exchange for the next pair of tokens. Empty for services.
 	RefreshToken string `protobuf:"bytes,4,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
-	// The role that the token carries: `customer`, `staff`, `admin` or `service`.
+	// The role that the token carries: `visitor`, `customer`, `staff`, `admin`, `service` or `system`.
 	Scope         string `protobuf:"bytes,5,opt,name=scope,proto3" json:"scope,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -639,8 +648,11 @@ type CreateUserRequest struct {
 	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// The name to show for the user. Up to 100 characters, no control characters.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
-	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Makes a retry safe: the same request with the same id, within a day, signs up once, and a repeated one returns the user. Up to 128
+	// printable ASCII characters. In REST also the header `Idempotency-Key`.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The refresh token of the visitor who signs up: the visitor's events become the user's, within seconds.
+	VisitorToken  string `protobuf:"bytes,5,opt,name=visitor_token,json=visitorToken,proto3" json:"visitor_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -699,6 +711,13 @@ func (x *CreateUserRequest) GetDisplayName() string {
 func (x *CreateUserRequest) GetRequestId() string {
 	if x != nil {
 		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetVisitorToken() string {
+	if x != nil {
+		return x.VisitorToken
 	}
 	return ""
 }
@@ -1118,7 +1137,7 @@ type AuditEvent struct {
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
 	// Who called: a user's id or a service's name. Empty for a caller who was not signed in.
 	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
-	// The caller's role: `customer`, `staff`, `admin`, `service` or `anonymous`.
+	// The caller's role: `visitor`, `customer`, `staff`, `admin`, `service`, `system` or `anonymous`.
 	Role string `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`
 	// The RPC, such as `hashiramart.auth.v1.AuthService.UpdateUser`.
 	Rpc string `protobuf:"bytes,5,opt,name=rpc,proto3" json:"rpc,omitempty"`
@@ -1130,7 +1149,7 @@ type AuditEvent struct {
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The address of the client.
 	ClientAddress string `protobuf:"bytes,9,opt,name=client_address,json=clientAddress,proto3" json:"client_address,omitempty"`
-	// The id of the request, which its log lines carry as well.
+	// The id of the call, which its log lines carry as well: the metadata `x-request-id`, not the field `request_id` of a write.
 	RequestId string `protobuf:"bytes,10,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// How many such calls this event stands for: refusals that repeat within a second are one event, with the request id of the first.
 	CallCount     int32 `protobuf:"varint,11,opt,name=call_count,json=callCount,proto3" json:"call_count,omitempty"`
@@ -2106,7 +2125,7 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\x03alg\x18\x04 \x01(\tR\x03alg\x12\x10\n" +
 	"\x03kid\x18\x05 \x01(\tR\x03kid\x12\f\n" +
 	"\x01x\x18\x06 \x01(\tR\x01x\x12\f\n" +
-	"\x01y\x18\a \x01(\tR\x01y\"\xe7\x01\n" +
+	"\x01y\x18\a \x01(\tR\x01y\"\x8c\x02\n" +
 	"\x11IssueTokenRequest\x12\x1d\n" +
 	"\n" +
 	"grant_type\x18\x01 \x01(\tR\tgrantType\x12\x1a\n" +
@@ -2115,7 +2134,8 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\rrefresh_token\x18\x04 \x01(\tR\frefreshToken\x12\x1b\n" +
 	"\tclient_id\x18\x05 \x01(\tR\bclientId\x12#\n" +
 	"\rclient_secret\x18\x06 \x01(\tR\fclientSecret\x12\x14\n" +
-	"\x05scope\x18\a \x01(\tR\x05scope\"\xa3\x01\n" +
+	"\x05scope\x18\a \x01(\tR\x05scope\x12#\n" +
+	"\rvisitor_token\x18\b \x01(\tR\fvisitorToken\"\xa3\x01\n" +
 	"\x05Token\x12!\n" +
 	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12\x1d\n" +
 	"\n" +
@@ -2129,13 +2149,14 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\x0ftoken_type_hint\x18\x02 \x01(\tR\rtokenTypeHint\"\x18\n" +
 	"\x16ListSigningKeysRequest\"N\n" +
 	"\x17ListSigningKeysResponse\x123\n" +
-	"\x04keys\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.SigningKeyR\x04keys\"\x87\x01\n" +
+	"\x04keys\x18\x01 \x03(\v2\x1f.hashiramart.auth.v1.SigningKeyR\x04keys\"\xac\x01\n" +
 	"\x11CreateUserRequest\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12!\n" +
 	"\fdisplay_name\x18\x03 \x01(\tR\vdisplayName\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x04 \x01(\tR\trequestId\"\x17\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\x12#\n" +
+	"\rvisitor_token\x18\x05 \x01(\tR\fvisitorToken\"\x17\n" +
 	"\x15GetCurrentUserRequest\"\xad\x02\n" +
 	"\x18UpdateCurrentUserRequest\x12&\n" +
 	"\fdisplay_name\x18\x01 \x01(\tH\x00R\vdisplayName\x88\x01\x01\x12\x19\n" +

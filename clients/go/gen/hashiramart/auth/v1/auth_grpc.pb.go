@@ -56,7 +56,12 @@ const (
 // within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
 // cannot be reached, the others go on with the revocations that they know.
 type AuthServiceClient interface {
-	// Issues an access token in exchange for a password, a refresh token, or a service's secret.
+	// Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+	//
+	// With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+	// visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+	// `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+	// minutes are the most.
 	//
 	// The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
 	// for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
@@ -367,7 +372,12 @@ func (c *authServiceClient) RecordAuditEvents(ctx context.Context, in *RecordAud
 // within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
 // cannot be reached, the others go on with the revocations that they know.
 type AuthServiceServer interface {
-	// Issues an access token in exchange for a password, a refresh token, or a service's secret.
+	// Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+	//
+	// With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+	// visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+	// `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+	// minutes are the most.
 	//
 	// The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
 	// for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all

@@ -64,6 +64,10 @@ const (
 	ErrorReason_TOO_MANY_MAILS ErrorReason = 17
 	// FAILED_PRECONDITION: this installation sends no mail.
 	ErrorReason_MAIL_NOT_CONFIGURED ErrorReason = 18
+	// RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry.
+	ErrorReason_TOO_MANY_VISITORS ErrorReason = 19
+	// INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out.
+	ErrorReason_INVALID_VISITOR_TOKEN ErrorReason = 20
 )
 
 // Enum value maps for ErrorReason.
@@ -88,6 +92,8 @@ var (
 		16: "INVALID_MAIL_TOKEN",
 		17: "TOO_MANY_MAILS",
 		18: "MAIL_NOT_CONFIGURED",
+		19: "TOO_MANY_VISITORS",
+		20: "INVALID_VISITOR_TOKEN",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -109,6 +115,8 @@ var (
 		"INVALID_MAIL_TOKEN":       16,
 		"TOO_MANY_MAILS":           17,
 		"MAIL_NOT_CONFIGURED":      18,
+		"TOO_MANY_VISITORS":        19,
+		"INVALID_VISITOR_TOKEN":    20,
 	}
 )
 
@@ -143,7 +151,7 @@ var File_hashiramart_auth_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_auth_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xa7\x03\n" +
+	"&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xd9\x03\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_GRANT\x10\x01\x12\x12\n" +
@@ -166,7 +174,9 @@ const file_hashiramart_auth_v1_error_reason_proto_rawDesc = "" +
 	"\x13PASSWORD_TOO_COMMON\x10\x0f\x12\x16\n" +
 	"\x12INVALID_MAIL_TOKEN\x10\x10\x12\x12\n" +
 	"\x0eTOO_MANY_MAILS\x10\x11\x12\x17\n" +
-	"\x13MAIL_NOT_CONFIGURED\x10\x12B\xc5\x01\n" +
+	"\x13MAIL_NOT_CONFIGURED\x10\x12\x12\x15\n" +
+	"\x11TOO_MANY_VISITORS\x10\x13\x12\x19\n" +
+	"\x15INVALID_VISITOR_TOKEN\x10\x14B\xc5\x01\n" +
 	"\x17com.hashiramart.auth.v1B\x10ErrorReasonProtoP\x01Z*hashiramart/gen/hashiramart/auth/v1;authv1\xa2\x02\x03HAX\xaa\x02\x13Hashiramart.Auth.V1\xca\x02\x13Hashiramart\\Auth\\V1\xe2\x02\x1fHashiramart\\Auth\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Auth::V1b\x06proto3"
 
 var (

@@ -30,17 +30,61 @@ const (
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
 	// NOT_FOUND: the model has no such product, category or country.
 	ErrorReason_SERIES_NOT_FOUND ErrorReason = 1
+	// NOT_FOUND: the calendar has no such entry.
+	ErrorReason_CALENDAR_ENTRY_NOT_FOUND ErrorReason = 2
+	// ALREADY_EXISTS: the id of the entry is taken.
+	ErrorReason_CALENDAR_ENTRY_EXISTS ErrorReason = 3
+	// ABORTED: the resource was changed since it was read. Read it again and repeat the change.
+	ErrorReason_STALE_ETAG ErrorReason = 4
+	// FAILED_PRECONDITION: another promotion of the same scope has some of the same days.
+	ErrorReason_PROMOTION_OVERLAPS ErrorReason = 5
+	// FAILED_PRECONDITION: all days of the closure are part of the sales that forecasts follow, so that it cannot change any.
+	ErrorReason_CLOSURE_IN_PAST ErrorReason = 6
+	// INVALID_ARGUMENT: the file of entries cannot be read as a whole.
+	ErrorReason_CALENDAR_FILE_INVALID ErrorReason = 7
+	// INVALID_ARGUMENT: there is no calendar of holidays for this country or subdivision.
+	ErrorReason_COUNTRY_UNKNOWN ErrorReason = 8
+	// UNAVAILABLE: the service has not read its calendar yet, without which a forecast might ignore a closure.
+	ErrorReason_CALENDAR_UNAVAILABLE ErrorReason = 9
+	// NOT_FOUND: the product has no policy of its own.
+	ErrorReason_REORDER_POLICY_NOT_FOUND ErrorReason = 10
+	// UNAVAILABLE: the catalogue, which has the stock, cannot be reached.
+	ErrorReason_STOCK_UNAVAILABLE ErrorReason = 11
+	// FAILED_PRECONDITION: a product of the scenario was never sold, so that nothing is known of what a price would do.
+	ErrorReason_NO_SALES_HISTORY ErrorReason = 12
 )
 
 // Enum value maps for ErrorReason.
 var (
 	ErrorReason_name = map[int32]string{
-		0: "ERROR_REASON_UNSPECIFIED",
-		1: "SERIES_NOT_FOUND",
+		0:  "ERROR_REASON_UNSPECIFIED",
+		1:  "SERIES_NOT_FOUND",
+		2:  "CALENDAR_ENTRY_NOT_FOUND",
+		3:  "CALENDAR_ENTRY_EXISTS",
+		4:  "STALE_ETAG",
+		5:  "PROMOTION_OVERLAPS",
+		6:  "CLOSURE_IN_PAST",
+		7:  "CALENDAR_FILE_INVALID",
+		8:  "COUNTRY_UNKNOWN",
+		9:  "CALENDAR_UNAVAILABLE",
+		10: "REORDER_POLICY_NOT_FOUND",
+		11: "STOCK_UNAVAILABLE",
+		12: "NO_SALES_HISTORY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
 		"SERIES_NOT_FOUND":         1,
+		"CALENDAR_ENTRY_NOT_FOUND": 2,
+		"CALENDAR_ENTRY_EXISTS":    3,
+		"STALE_ETAG":               4,
+		"PROMOTION_OVERLAPS":       5,
+		"CLOSURE_IN_PAST":          6,
+		"CALENDAR_FILE_INVALID":    7,
+		"COUNTRY_UNKNOWN":          8,
+		"CALENDAR_UNAVAILABLE":     9,
+		"REORDER_POLICY_NOT_FOUND": 10,
+		"STOCK_UNAVAILABLE":        11,
+		"NO_SALES_HISTORY":         12,
 	}
 )
 
@@ -75,10 +119,23 @@ var File_hashiramart_forecaster_v1_error_reason_proto protoreflect.FileDescripto
 
 const file_hashiramart_forecaster_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/forecaster/v1/error_reason.proto\x12\x19hashiramart.forecaster.v1*A\n" +
+	",hashiramart/forecaster/v1/error_reason.proto\x12\x19hashiramart.forecaster.v1*\xcc\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
-	"\x10SERIES_NOT_FOUND\x10\x01B\xef\x01\n" +
+	"\x10SERIES_NOT_FOUND\x10\x01\x12\x1c\n" +
+	"\x18CALENDAR_ENTRY_NOT_FOUND\x10\x02\x12\x19\n" +
+	"\x15CALENDAR_ENTRY_EXISTS\x10\x03\x12\x0e\n" +
+	"\n" +
+	"STALE_ETAG\x10\x04\x12\x16\n" +
+	"\x12PROMOTION_OVERLAPS\x10\x05\x12\x13\n" +
+	"\x0fCLOSURE_IN_PAST\x10\x06\x12\x19\n" +
+	"\x15CALENDAR_FILE_INVALID\x10\a\x12\x13\n" +
+	"\x0fCOUNTRY_UNKNOWN\x10\b\x12\x18\n" +
+	"\x14CALENDAR_UNAVAILABLE\x10\t\x12\x1c\n" +
+	"\x18REORDER_POLICY_NOT_FOUND\x10\n" +
+	"\x12\x15\n" +
+	"\x11STOCK_UNAVAILABLE\x10\v\x12\x14\n" +
+	"\x10NO_SALES_HISTORY\x10\fB\xef\x01\n" +
 	"\x1dcom.hashiramart.forecaster.v1B\x10ErrorReasonProtoP\x01Z6hashiramart/gen/hashiramart/forecaster/v1;forecasterv1\xa2\x02\x03HFX\xaa\x02\x19Hashiramart.Forecaster.V1\xca\x02\x19Hashiramart\\Forecaster\\V1\xe2\x02%Hashiramart\\Forecaster\\V1\\GPBMetadata\xea\x02\x1bHashiramart::Forecaster::V1b\x06proto3"
 
 var (

@@ -438,9 +438,9 @@ type ForecastSalesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The horizon in days: 1 to 182. 0 means 28. A last week or month that extends beyond the horizon covers only the days within it.
 	HorizonDays int32 `protobuf:"varint,1,opt,name=horizon_days,json=horizonDays,proto3" json:"horizon_days,omitempty"`
-	// The length of a period.
+	// The length of a period. Unspecified means days.
 	Granularity Granularity `protobuf:"varint,2,opt,name=granularity,proto3,enum=hashiramart.forecaster.v1.Granularity" json:"granularity,omitempty"`
-	// The measure.
+	// The measure. Unspecified means units.
 	Metric Metric `protobuf:"varint,3,opt,name=metric,proto3,enum=hashiramart.forecaster.v1.Metric" json:"metric,omitempty"`
 	// The series.
 	//
@@ -453,7 +453,9 @@ type ForecastSalesRequest struct {
 	// The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95.
 	Levels []int32 `protobuf:"varint,7,rep,packed,name=levels,proto3" json:"levels,omitempty"`
 	// The number of days of history to return: up to 739. Unset means 56.
-	HistoryDays   *int32 `protobuf:"varint,8,opt,name=history_days,json=historyDays,proto3,oneof" json:"history_days,omitempty"`
+	HistoryDays *int32 `protobuf:"varint,8,opt,name=history_days,json=historyDays,proto3,oneof" json:"history_days,omitempty"`
+	// What if. Unset means the forecast alone.
+	Scenario      *Scenario `protobuf:"bytes,9,opt,name=scenario,proto3" json:"scenario,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -557,6 +559,13 @@ func (x *ForecastSalesRequest) GetHistoryDays() int32 {
 	return 0
 }
 
+func (x *ForecastSalesRequest) GetScenario() *Scenario {
+	if x != nil {
+		return x.Scenario
+	}
+	return nil
+}
+
 type isForecastSalesRequest_Scope interface {
 	isForecastSalesRequest_Scope()
 }
@@ -582,6 +591,389 @@ func (*ForecastSalesRequest_Category) isForecastSalesRequest_Scope() {}
 
 func (*ForecastSalesRequest_Country) isForecastSalesRequest_Scope() {}
 
+// What if: prices, promotions and closures that are not, or not yet, decided on. They come on top of the calendar.
+type Scenario struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Changes of price, for good or for some days.
+	PriceChanges []*ScenarioPrice `protobuf:"bytes,1,rep,name=price_changes,json=priceChanges,proto3" json:"price_changes,omitempty"`
+	// Promotions: discounts for some days.
+	Promotions []*ScenarioPromotion `protobuf:"bytes,2,rep,name=promotions,proto3" json:"promotions,omitempty"`
+	// Days on which the shop is closed, `YYYY-MM-DD`.
+	ClosedDates   []string `protobuf:"bytes,3,rep,name=closed_dates,json=closedDates,proto3" json:"closed_dates,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Scenario) Reset() {
+	*x = Scenario{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Scenario) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Scenario) ProtoMessage() {}
+
+func (x *Scenario) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Scenario.ProtoReflect.Descriptor instead.
+func (*Scenario) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Scenario) GetPriceChanges() []*ScenarioPrice {
+	if x != nil {
+		return x.PriceChanges
+	}
+	return nil
+}
+
+func (x *Scenario) GetPromotions() []*ScenarioPromotion {
+	if x != nil {
+		return x.Promotions
+	}
+	return nil
+}
+
+func (x *Scenario) GetClosedDates() []string {
+	if x != nil {
+		return x.ClosedDates
+	}
+	return nil
+}
+
+// A change of price. At most one of `product_id` and `category` is set; without any, all prices change.
+type ScenarioPrice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A product.
+	ProductId string `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// A category.
+	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
+	// The change in percent: -90 to 300. A price up by a twentieth is 5.
+	ChangePercent float64 `protobuf:"fixed64,3,opt,name=change_percent,json=changePercent,proto3" json:"change_percent,omitempty"`
+	// The first day, `YYYY-MM-DD`. Empty means the first of the forecast.
+	FirstDate string `protobuf:"bytes,4,opt,name=first_date,json=firstDate,proto3" json:"first_date,omitempty"`
+	// The last day, `YYYY-MM-DD`. Empty means the last of the forecast.
+	LastDate      string `protobuf:"bytes,5,opt,name=last_date,json=lastDate,proto3" json:"last_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScenarioPrice) Reset() {
+	*x = ScenarioPrice{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScenarioPrice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScenarioPrice) ProtoMessage() {}
+
+func (x *ScenarioPrice) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScenarioPrice.ProtoReflect.Descriptor instead.
+func (*ScenarioPrice) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScenarioPrice) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ScenarioPrice) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ScenarioPrice) GetChangePercent() float64 {
+	if x != nil {
+		return x.ChangePercent
+	}
+	return 0
+}
+
+func (x *ScenarioPrice) GetFirstDate() string {
+	if x != nil {
+		return x.FirstDate
+	}
+	return ""
+}
+
+func (x *ScenarioPrice) GetLastDate() string {
+	if x != nil {
+		return x.LastDate
+	}
+	return ""
+}
+
+// A promotion. At most one of `product_id` and `category` is set; without any, it is for everything.
+type ScenarioPromotion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A product.
+	ProductId string `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// A category.
+	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
+	// The discount in percent of the price: more than 0, at most 90.
+	DiscountPercent float64 `protobuf:"fixed64,3,opt,name=discount_percent,json=discountPercent,proto3" json:"discount_percent,omitempty"`
+	// The first day, `YYYY-MM-DD`.
+	FirstDate string `protobuf:"bytes,4,opt,name=first_date,json=firstDate,proto3" json:"first_date,omitempty"`
+	// The last day, `YYYY-MM-DD`.
+	LastDate      string `protobuf:"bytes,5,opt,name=last_date,json=lastDate,proto3" json:"last_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScenarioPromotion) Reset() {
+	*x = ScenarioPromotion{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScenarioPromotion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScenarioPromotion) ProtoMessage() {}
+
+func (x *ScenarioPromotion) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScenarioPromotion.ProtoReflect.Descriptor instead.
+func (*ScenarioPromotion) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ScenarioPromotion) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ScenarioPromotion) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ScenarioPromotion) GetDiscountPercent() float64 {
+	if x != nil {
+		return x.DiscountPercent
+	}
+	return 0
+}
+
+func (x *ScenarioPromotion) GetFirstDate() string {
+	if x != nil {
+		return x.FirstDate
+	}
+	return ""
+}
+
+func (x *ScenarioPromotion) GetLastDate() string {
+	if x != nil {
+		return x.LastDate
+	}
+	return ""
+}
+
+// A difference between a scenario and the forecast without it, over the horizon.
+type ScenarioDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The difference of the means.
+	Mean float64 `protobuf:"fixed64,1,opt,name=mean,proto3" json:"mean,omitempty"`
+	// The lower end of the range in which the effect of the prices lies in 95 of 100 cases.
+	Lower float64 `protobuf:"fixed64,2,opt,name=lower,proto3" json:"lower,omitempty"`
+	// The upper end.
+	Upper         float64 `protobuf:"fixed64,3,opt,name=upper,proto3" json:"upper,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScenarioDifference) Reset() {
+	*x = ScenarioDifference{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScenarioDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScenarioDifference) ProtoMessage() {}
+
+func (x *ScenarioDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScenarioDifference.ProtoReflect.Descriptor instead.
+func (*ScenarioDifference) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ScenarioDifference) GetMean() float64 {
+	if x != nil {
+		return x.Mean
+	}
+	return 0
+}
+
+func (x *ScenarioDifference) GetLower() float64 {
+	if x != nil {
+		return x.Lower
+	}
+	return 0
+}
+
+func (x *ScenarioDifference) GetUpper() float64 {
+	if x != nil {
+		return x.Upper
+	}
+	return 0
+}
+
+// The forecast of a scenario.
+type ScenarioForecast struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The forecast, period by period. Means add up as those without the scenario do.
+	Points []*ForecastPoint `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// The difference in units.
+	Units *ScenarioDifference `protobuf:"bytes,2,opt,name=units,proto3" json:"units,omitempty"`
+	// The difference in revenue, in units of the currency.
+	Revenue *ScenarioDifference `protobuf:"bytes,3,opt,name=revenue,proto3" json:"revenue,omitempty"`
+	// The number of products whose price changes.
+	ChangedProductCount int32 `protobuf:"varint,4,opt,name=changed_product_count,json=changedProductCount,proto3" json:"changed_product_count,omitempty"`
+	// How many of them would have a price, relative to their usual one, that no week of their sales has seen.
+	UnseenProductCount int32 `protobuf:"varint,5,opt,name=unseen_product_count,json=unseenProductCount,proto3" json:"unseen_product_count,omitempty"`
+	// What to make of it, in English: how far the scenario lies outside of what the data has seen, and what is left out.
+	Statement     string `protobuf:"bytes,6,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScenarioForecast) Reset() {
+	*x = ScenarioForecast{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScenarioForecast) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScenarioForecast) ProtoMessage() {}
+
+func (x *ScenarioForecast) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScenarioForecast.ProtoReflect.Descriptor instead.
+func (*ScenarioForecast) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ScenarioForecast) GetPoints() []*ForecastPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *ScenarioForecast) GetUnits() *ScenarioDifference {
+	if x != nil {
+		return x.Units
+	}
+	return nil
+}
+
+func (x *ScenarioForecast) GetRevenue() *ScenarioDifference {
+	if x != nil {
+		return x.Revenue
+	}
+	return nil
+}
+
+func (x *ScenarioForecast) GetChangedProductCount() int32 {
+	if x != nil {
+		return x.ChangedProductCount
+	}
+	return 0
+}
+
+func (x *ScenarioForecast) GetUnseenProductCount() int32 {
+	if x != nil {
+		return x.UnseenProductCount
+	}
+	return 0
+}
+
+func (x *ScenarioForecast) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
 // A prediction interval.
 type Band struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -597,7 +989,7 @@ type Band struct {
 
 func (x *Band) Reset() {
 	*x = Band{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[4]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +1001,7 @@ func (x *Band) String() string {
 func (*Band) ProtoMessage() {}
 
 func (x *Band) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[4]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +1014,7 @@ func (x *Band) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Band.ProtoReflect.Descriptor instead.
 func (*Band) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{4}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Band) GetLevel() int32 {
@@ -665,7 +1057,7 @@ type ForecastPoint struct {
 
 func (x *ForecastPoint) Reset() {
 	*x = ForecastPoint{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[5]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +1069,7 @@ func (x *ForecastPoint) String() string {
 func (*ForecastPoint) ProtoMessage() {}
 
 func (x *ForecastPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[5]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +1082,7 @@ func (x *ForecastPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForecastPoint.ProtoReflect.Descriptor instead.
 func (*ForecastPoint) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{5}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ForecastPoint) GetDate() string {
@@ -743,7 +1135,7 @@ type HistoryPoint struct {
 
 func (x *HistoryPoint) Reset() {
 	*x = HistoryPoint{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[6]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +1147,7 @@ func (x *HistoryPoint) String() string {
 func (*HistoryPoint) ProtoMessage() {}
 
 func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[6]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +1160,7 @@ func (x *HistoryPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryPoint.ProtoReflect.Descriptor instead.
 func (*HistoryPoint) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{6}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HistoryPoint) GetDate() string {
@@ -810,14 +1202,18 @@ type ForecastSalesResponse struct {
 	// The currency of revenue, three capital letters (ISO 4217). Empty for units.
 	CurrencyCode string `protobuf:"bytes,7,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
 	// The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop.
-	TimeZone      string `protobuf:"bytes,8,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	TimeZone string `protobuf:"bytes,8,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The days within the horizon on which the shop is closed by its calendar, `YYYY-MM-DD`. They are forecast as zero.
+	ClosedDates []string `protobuf:"bytes,9,rep,name=closed_dates,json=closedDates,proto3" json:"closed_dates,omitempty"`
+	// The forecast of the scenario, if there is one.
+	Scenario      *ScenarioForecast `protobuf:"bytes,10,opt,name=scenario,proto3" json:"scenario,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ForecastSalesResponse) Reset() {
 	*x = ForecastSalesResponse{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[7]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +1225,7 @@ func (x *ForecastSalesResponse) String() string {
 func (*ForecastSalesResponse) ProtoMessage() {}
 
 func (x *ForecastSalesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[7]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +1238,7 @@ func (x *ForecastSalesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForecastSalesResponse.ProtoReflect.Descriptor instead.
 func (*ForecastSalesResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{7}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ForecastSalesResponse) GetPoints() []*ForecastPoint {
@@ -901,12 +1297,199 @@ func (x *ForecastSalesResponse) GetTimeZone() string {
 	return ""
 }
 
+func (x *ForecastSalesResponse) GetClosedDates() []string {
+	if x != nil {
+		return x.ClosedDates
+	}
+	return nil
+}
+
+func (x *ForecastSalesResponse) GetScenario() *ScenarioForecast {
+	if x != nil {
+		return x.Scenario
+	}
+	return nil
+}
+
+// The request of BatchForecastSales.
+type BatchForecastSalesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The level of the series. Unspecified means products.
+	Level SeriesLevel `protobuf:"varint,1,opt,name=level,proto3,enum=hashiramart.forecaster.v1.SeriesLevel" json:"level,omitempty"`
+	// Only the products of this category, spelled exactly so. Empty means all.
+	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
+	// The horizon in days: 1 to 182. 0 means 28.
+	HorizonDays int32 `protobuf:"varint,3,opt,name=horizon_days,json=horizonDays,proto3" json:"horizon_days,omitempty"`
+	// The length of a period. Unspecified means days.
+	Granularity Granularity `protobuf:"varint,4,opt,name=granularity,proto3,enum=hashiramart.forecaster.v1.Granularity" json:"granularity,omitempty"`
+	// The measure. Unspecified means units.
+	Metric Metric `protobuf:"varint,5,opt,name=metric,proto3,enum=hashiramart.forecaster.v1.Metric" json:"metric,omitempty"`
+	// The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95.
+	Levels        []int32 `protobuf:"varint,6,rep,packed,name=levels,proto3" json:"levels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchForecastSalesRequest) Reset() {
+	*x = BatchForecastSalesRequest{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchForecastSalesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchForecastSalesRequest) ProtoMessage() {}
+
+func (x *BatchForecastSalesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchForecastSalesRequest.ProtoReflect.Descriptor instead.
+func (*BatchForecastSalesRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *BatchForecastSalesRequest) GetLevel() SeriesLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SeriesLevel_SERIES_LEVEL_UNSPECIFIED
+}
+
+func (x *BatchForecastSalesRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *BatchForecastSalesRequest) GetHorizonDays() int32 {
+	if x != nil {
+		return x.HorizonDays
+	}
+	return 0
+}
+
+func (x *BatchForecastSalesRequest) GetGranularity() Granularity {
+	if x != nil {
+		return x.Granularity
+	}
+	return Granularity_GRANULARITY_UNSPECIFIED
+}
+
+func (x *BatchForecastSalesRequest) GetMetric() Metric {
+	if x != nil {
+		return x.Metric
+	}
+	return Metric_METRIC_UNSPECIFIED
+}
+
+func (x *BatchForecastSalesRequest) GetLevels() []int32 {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+// The forecast of one of many series.
+type BatchForecastSalesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The level.
+	Level SeriesLevel `protobuf:"varint,1,opt,name=level,proto3,enum=hashiramart.forecaster.v1.SeriesLevel" json:"level,omitempty"`
+	// The series: a category, a country or a product's id. Empty for the shop.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The forecast, period by period.
+	Points []*ForecastPoint `protobuf:"bytes,3,rep,name=points,proto3" json:"points,omitempty"`
+	// The version of the model.
+	ModelVersion string `protobuf:"bytes,4,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
+	// The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop.
+	TimeZone      string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchForecastSalesResponse) Reset() {
+	*x = BatchForecastSalesResponse{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchForecastSalesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchForecastSalesResponse) ProtoMessage() {}
+
+func (x *BatchForecastSalesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchForecastSalesResponse.ProtoReflect.Descriptor instead.
+func (*BatchForecastSalesResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *BatchForecastSalesResponse) GetLevel() SeriesLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SeriesLevel_SERIES_LEVEL_UNSPECIFIED
+}
+
+func (x *BatchForecastSalesResponse) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *BatchForecastSalesResponse) GetPoints() []*ForecastPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *BatchForecastSalesResponse) GetModelVersion() string {
+	if x != nil {
+		return x.ModelVersion
+	}
+	return ""
+}
+
+func (x *BatchForecastSalesResponse) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 // The request of ExplainForecast. The fields are those of ForecastSalesRequest; explanations are by day.
 type ExplainForecastRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The horizon in days: 1 to 182. 0 means 28.
 	HorizonDays int32 `protobuf:"varint,1,opt,name=horizon_days,json=horizonDays,proto3" json:"horizon_days,omitempty"`
-	// The measure.
+	// The measure. Unspecified means units.
 	Metric Metric `protobuf:"varint,2,opt,name=metric,proto3,enum=hashiramart.forecaster.v1.Metric" json:"metric,omitempty"`
 	// The series.
 	//
@@ -922,7 +1505,7 @@ type ExplainForecastRequest struct {
 
 func (x *ExplainForecastRequest) Reset() {
 	*x = ExplainForecastRequest{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[8]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1517,7 @@ func (x *ExplainForecastRequest) String() string {
 func (*ExplainForecastRequest) ProtoMessage() {}
 
 func (x *ExplainForecastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[8]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1530,7 @@ func (x *ExplainForecastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainForecastRequest.ProtoReflect.Descriptor instead.
 func (*ExplainForecastRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{8}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExplainForecastRequest) GetHorizonDays() int32 {
@@ -1038,7 +1621,7 @@ type Contribution struct {
 
 func (x *Contribution) Reset() {
 	*x = Contribution{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[9]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1050,7 +1633,7 @@ func (x *Contribution) String() string {
 func (*Contribution) ProtoMessage() {}
 
 func (x *Contribution) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[9]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1063,7 +1646,7 @@ func (x *Contribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contribution.ProtoReflect.Descriptor instead.
 func (*Contribution) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{9}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Contribution) GetFeature() string {
@@ -1104,7 +1687,7 @@ type DayExplanation struct {
 
 func (x *DayExplanation) Reset() {
 	*x = DayExplanation{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[10]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1699,7 @@ func (x *DayExplanation) String() string {
 func (*DayExplanation) ProtoMessage() {}
 
 func (x *DayExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[10]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1712,7 @@ func (x *DayExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayExplanation.ProtoReflect.Descriptor instead.
 func (*DayExplanation) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{10}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DayExplanation) GetDate() string {
@@ -1177,7 +1760,7 @@ type ExplainForecastResponse struct {
 
 func (x *ExplainForecastResponse) Reset() {
 	*x = ExplainForecastResponse{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[11]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1772,7 @@ func (x *ExplainForecastResponse) String() string {
 func (*ExplainForecastResponse) ProtoMessage() {}
 
 func (x *ExplainForecastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[11]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1785,7 @@ func (x *ExplainForecastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainForecastResponse.ProtoReflect.Descriptor instead.
 func (*ExplainForecastResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{11}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExplainForecastResponse) GetExplanations() []*DayExplanation {
@@ -1236,7 +1819,7 @@ func (x *ExplainForecastResponse) GetTimeZone() string {
 // The request of GetBacktest. At most one of `product_id`, `category` and `country` is set; without any, the series is the whole shop.
 type GetBacktestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The measure.
+	// The measure. Unspecified means units.
 	Metric Metric `protobuf:"varint,1,opt,name=metric,proto3,enum=hashiramart.forecaster.v1.Metric" json:"metric,omitempty"`
 	// The series.
 	//
@@ -1252,7 +1835,7 @@ type GetBacktestRequest struct {
 
 func (x *GetBacktestRequest) Reset() {
 	*x = GetBacktestRequest{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[12]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1264,7 +1847,7 @@ func (x *GetBacktestRequest) String() string {
 func (*GetBacktestRequest) ProtoMessage() {}
 
 func (x *GetBacktestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[12]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1277,7 +1860,7 @@ func (x *GetBacktestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacktestRequest.ProtoReflect.Descriptor instead.
 func (*GetBacktestRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{12}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetBacktestRequest) GetMetric() Metric {
@@ -1359,7 +1942,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[13]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1954,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[13]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1967,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{13}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Coverage) GetLevel() int32 {
@@ -1422,7 +2005,7 @@ type BacktestPoint struct {
 
 func (x *BacktestPoint) Reset() {
 	*x = BacktestPoint{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +2017,7 @@ func (x *BacktestPoint) String() string {
 func (*BacktestPoint) ProtoMessage() {}
 
 func (x *BacktestPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +2030,7 @@ func (x *BacktestPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacktestPoint.ProtoReflect.Descriptor instead.
 func (*BacktestPoint) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{14}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BacktestPoint) GetDate() string {
@@ -1516,7 +2099,7 @@ type Backtest struct {
 
 func (x *Backtest) Reset() {
 	*x = Backtest{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +2111,7 @@ func (x *Backtest) String() string {
 func (*Backtest) ProtoMessage() {}
 
 func (x *Backtest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +2124,7 @@ func (x *Backtest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backtest.ProtoReflect.Descriptor instead.
 func (*Backtest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{15}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Backtest) GetMase() float64 {
@@ -1616,7 +2199,7 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12*\n" +
 	"\x11data_through_date\x18\x03 \x01(\tR\x0fdataThroughDate\x12#\n" +
 	"\rmodel_version\x18\x04 \x01(\tR\fmodelVersion\x12\x1b\n" +
-	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\"\xf3\x02\n" +
+	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\"\xb4\x03\n" +
 	"\x14ForecastSalesRequest\x12!\n" +
 	"\fhorizon_days\x18\x01 \x01(\x05R\vhorizonDays\x12H\n" +
 	"\vgranularity\x18\x02 \x01(\x0e2&.hashiramart.forecaster.v1.GranularityR\vgranularity\x129\n" +
@@ -1626,9 +2209,43 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\bcategory\x18\x05 \x01(\tH\x00R\bcategory\x12\x1a\n" +
 	"\acountry\x18\x06 \x01(\tH\x00R\acountry\x12\x16\n" +
 	"\x06levels\x18\a \x03(\x05R\x06levels\x12&\n" +
-	"\fhistory_days\x18\b \x01(\x05H\x01R\vhistoryDays\x88\x01\x01B\a\n" +
+	"\fhistory_days\x18\b \x01(\x05H\x01R\vhistoryDays\x88\x01\x01\x12?\n" +
+	"\bscenario\x18\t \x01(\v2#.hashiramart.forecaster.v1.ScenarioR\bscenarioB\a\n" +
 	"\x05scopeB\x0f\n" +
-	"\r_history_days\"H\n" +
+	"\r_history_days\"\xca\x01\n" +
+	"\bScenario\x12M\n" +
+	"\rprice_changes\x18\x01 \x03(\v2(.hashiramart.forecaster.v1.ScenarioPriceR\fpriceChanges\x12L\n" +
+	"\n" +
+	"promotions\x18\x02 \x03(\v2,.hashiramart.forecaster.v1.ScenarioPromotionR\n" +
+	"promotions\x12!\n" +
+	"\fclosed_dates\x18\x03 \x03(\tR\vclosedDates\"\xad\x01\n" +
+	"\rScenarioPrice\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\tR\tproductId\x12\x1a\n" +
+	"\bcategory\x18\x02 \x01(\tR\bcategory\x12%\n" +
+	"\x0echange_percent\x18\x03 \x01(\x01R\rchangePercent\x12\x1d\n" +
+	"\n" +
+	"first_date\x18\x04 \x01(\tR\tfirstDate\x12\x1b\n" +
+	"\tlast_date\x18\x05 \x01(\tR\blastDate\"\xb5\x01\n" +
+	"\x11ScenarioPromotion\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\tR\tproductId\x12\x1a\n" +
+	"\bcategory\x18\x02 \x01(\tR\bcategory\x12)\n" +
+	"\x10discount_percent\x18\x03 \x01(\x01R\x0fdiscountPercent\x12\x1d\n" +
+	"\n" +
+	"first_date\x18\x04 \x01(\tR\tfirstDate\x12\x1b\n" +
+	"\tlast_date\x18\x05 \x01(\tR\blastDate\"T\n" +
+	"\x12ScenarioDifference\x12\x12\n" +
+	"\x04mean\x18\x01 \x01(\x01R\x04mean\x12\x14\n" +
+	"\x05lower\x18\x02 \x01(\x01R\x05lower\x12\x14\n" +
+	"\x05upper\x18\x03 \x01(\x01R\x05upper\"\xe6\x02\n" +
+	"\x10ScenarioForecast\x12@\n" +
+	"\x06points\x18\x01 \x03(\v2(.hashiramart.forecaster.v1.ForecastPointR\x06points\x12C\n" +
+	"\x05units\x18\x02 \x01(\v2-.hashiramart.forecaster.v1.ScenarioDifferenceR\x05units\x12G\n" +
+	"\arevenue\x18\x03 \x01(\v2-.hashiramart.forecaster.v1.ScenarioDifferenceR\arevenue\x122\n" +
+	"\x15changed_product_count\x18\x04 \x01(\x05R\x13changedProductCount\x120\n" +
+	"\x14unseen_product_count\x18\x05 \x01(\x05R\x12unseenProductCount\x12\x1c\n" +
+	"\tstatement\x18\x06 \x01(\tR\tstatement\"H\n" +
 	"\x04Band\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\x05R\x05level\x12\x14\n" +
 	"\x05lower\x18\x02 \x01(\x01R\x05lower\x12\x14\n" +
@@ -1642,7 +2259,7 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\fHistoryPoint\x12\x12\n" +
 	"\x04date\x18\x01 \x01(\tR\x04date\x12\x1b\n" +
 	"\tday_count\x18\x02 \x01(\x05R\bdayCount\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\x01R\x05value\"\xb4\x03\n" +
+	"\x05value\x18\x03 \x01(\x01R\x05value\"\xa0\x04\n" +
 	"\x15ForecastSalesResponse\x12@\n" +
 	"\x06points\x18\x01 \x03(\v2(.hashiramart.forecaster.v1.ForecastPointR\x06points\x12A\n" +
 	"\ahistory\x18\x02 \x03(\v2'.hashiramart.forecaster.v1.HistoryPointR\ahistory\x12*\n" +
@@ -1651,7 +2268,23 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\x06metric\x18\x05 \x01(\x0e2!.hashiramart.forecaster.v1.MetricR\x06metric\x12H\n" +
 	"\vgranularity\x18\x06 \x01(\x0e2&.hashiramart.forecaster.v1.GranularityR\vgranularity\x12#\n" +
 	"\rcurrency_code\x18\a \x01(\tR\fcurrencyCode\x12\x1b\n" +
-	"\ttime_zone\x18\b \x01(\tR\btimeZone\"\xda\x01\n" +
+	"\ttime_zone\x18\b \x01(\tR\btimeZone\x12!\n" +
+	"\fclosed_dates\x18\t \x03(\tR\vclosedDates\x12G\n" +
+	"\bscenario\x18\n" +
+	" \x01(\v2+.hashiramart.forecaster.v1.ScenarioForecastR\bscenario\"\xb5\x02\n" +
+	"\x19BatchForecastSalesRequest\x12<\n" +
+	"\x05level\x18\x01 \x01(\x0e2&.hashiramart.forecaster.v1.SeriesLevelR\x05level\x12\x1a\n" +
+	"\bcategory\x18\x02 \x01(\tR\bcategory\x12!\n" +
+	"\fhorizon_days\x18\x03 \x01(\x05R\vhorizonDays\x12H\n" +
+	"\vgranularity\x18\x04 \x01(\x0e2&.hashiramart.forecaster.v1.GranularityR\vgranularity\x129\n" +
+	"\x06metric\x18\x05 \x01(\x0e2!.hashiramart.forecaster.v1.MetricR\x06metric\x12\x16\n" +
+	"\x06levels\x18\x06 \x03(\x05R\x06levels\"\xf0\x01\n" +
+	"\x1aBatchForecastSalesResponse\x12<\n" +
+	"\x05level\x18\x01 \x01(\x0e2&.hashiramart.forecaster.v1.SeriesLevelR\x05level\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12@\n" +
+	"\x06points\x18\x03 \x03(\v2(.hashiramart.forecaster.v1.ForecastPointR\x06points\x12#\n" +
+	"\rmodel_version\x18\x04 \x01(\tR\fmodelVersion\x12\x1b\n" +
+	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\"\xda\x01\n" +
 	"\x16ExplainForecastRequest\x12!\n" +
 	"\fhorizon_days\x18\x01 \x01(\x05R\vhorizonDays\x129\n" +
 	"\x06metric\x18\x02 \x01(\x0e2!.hashiramart.forecaster.v1.MetricR\x06metric\x12\x1f\n" +
@@ -1717,10 +2350,11 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\x11SERIES_LEVEL_SHOP\x10\x01\x12\x19\n" +
 	"\x15SERIES_LEVEL_CATEGORY\x10\x02\x12\x18\n" +
 	"\x14SERIES_LEVEL_COUNTRY\x10\x03\x12\x18\n" +
-	"\x14SERIES_LEVEL_PRODUCT\x10\x042\xf3\x06\n" +
+	"\x14SERIES_LEVEL_PRODUCT\x10\x042\xfe\a\n" +
 	"\x11ForecasterService\x12\x86\x01\n" +
 	"\x12ListForecastSeries\x124.hashiramart.forecaster.v1.ListForecastSeriesRequest\x1a5.hashiramart.forecaster.v1.ListForecastSeriesResponse\"\x03\x90\x02\x01\x12w\n" +
-	"\rForecastSales\x12/.hashiramart.forecaster.v1.ForecastSalesRequest\x1a0.hashiramart.forecaster.v1.ForecastSalesResponse\"\x03\x90\x02\x01\x12}\n" +
+	"\rForecastSales\x12/.hashiramart.forecaster.v1.ForecastSalesRequest\x1a0.hashiramart.forecaster.v1.ForecastSalesResponse\"\x03\x90\x02\x01\x12\x88\x01\n" +
+	"\x12BatchForecastSales\x124.hashiramart.forecaster.v1.BatchForecastSalesRequest\x1a5.hashiramart.forecaster.v1.BatchForecastSalesResponse\"\x03\x90\x02\x010\x01\x12}\n" +
 	"\x0fExplainForecast\x121.hashiramart.forecaster.v1.ExplainForecastRequest\x1a2.hashiramart.forecaster.v1.ExplainForecastResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\vGetBacktest\x12-.hashiramart.forecaster.v1.GetBacktestRequest\x1a#.hashiramart.forecaster.v1.Backtest\"\x03\x90\x02\x01\x12S\n" +
 	"\bGetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"\x03\x90\x02\x01\x12d\n" +
@@ -1743,7 +2377,7 @@ func file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_forecaster_v1_forecaster_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_hashiramart_forecaster_v1_forecaster_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hashiramart_forecaster_v1_forecaster_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_hashiramart_forecaster_v1_forecaster_proto_goTypes = []any{
 	(Metric)(0),                        // 0: hashiramart.forecaster.v1.Metric
 	(Granularity)(0),                   // 1: hashiramart.forecaster.v1.Granularity
@@ -1752,24 +2386,31 @@ var file_hashiramart_forecaster_v1_forecaster_proto_goTypes = []any{
 	(*ListForecastSeriesRequest)(nil),  // 4: hashiramart.forecaster.v1.ListForecastSeriesRequest
 	(*ListForecastSeriesResponse)(nil), // 5: hashiramart.forecaster.v1.ListForecastSeriesResponse
 	(*ForecastSalesRequest)(nil),       // 6: hashiramart.forecaster.v1.ForecastSalesRequest
-	(*Band)(nil),                       // 7: hashiramart.forecaster.v1.Band
-	(*ForecastPoint)(nil),              // 8: hashiramart.forecaster.v1.ForecastPoint
-	(*HistoryPoint)(nil),               // 9: hashiramart.forecaster.v1.HistoryPoint
-	(*ForecastSalesResponse)(nil),      // 10: hashiramart.forecaster.v1.ForecastSalesResponse
-	(*ExplainForecastRequest)(nil),     // 11: hashiramart.forecaster.v1.ExplainForecastRequest
-	(*Contribution)(nil),               // 12: hashiramart.forecaster.v1.Contribution
-	(*DayExplanation)(nil),             // 13: hashiramart.forecaster.v1.DayExplanation
-	(*ExplainForecastResponse)(nil),    // 14: hashiramart.forecaster.v1.ExplainForecastResponse
-	(*GetBacktestRequest)(nil),         // 15: hashiramart.forecaster.v1.GetBacktestRequest
-	(*Coverage)(nil),                   // 16: hashiramart.forecaster.v1.Coverage
-	(*BacktestPoint)(nil),              // 17: hashiramart.forecaster.v1.BacktestPoint
-	(*Backtest)(nil),                   // 18: hashiramart.forecaster.v1.Backtest
-	(*v1.GetModelRequest)(nil),         // 19: hashiramart.model.v1.GetModelRequest
-	(*v1.ListModelsRequest)(nil),       // 20: hashiramart.model.v1.ListModelsRequest
-	(*v1.PromoteModelRequest)(nil),     // 21: hashiramart.model.v1.PromoteModelRequest
-	(*v1.RollbackModelRequest)(nil),    // 22: hashiramart.model.v1.RollbackModelRequest
-	(*v1.Model)(nil),                   // 23: hashiramart.model.v1.Model
-	(*v1.ListModelsResponse)(nil),      // 24: hashiramart.model.v1.ListModelsResponse
+	(*Scenario)(nil),                   // 7: hashiramart.forecaster.v1.Scenario
+	(*ScenarioPrice)(nil),              // 8: hashiramart.forecaster.v1.ScenarioPrice
+	(*ScenarioPromotion)(nil),          // 9: hashiramart.forecaster.v1.ScenarioPromotion
+	(*ScenarioDifference)(nil),         // 10: hashiramart.forecaster.v1.ScenarioDifference
+	(*ScenarioForecast)(nil),           // 11: hashiramart.forecaster.v1.ScenarioForecast
+	(*Band)(nil),                       // 12: hashiramart.forecaster.v1.Band
+	(*ForecastPoint)(nil),              // 13: hashiramart.forecaster.v1.ForecastPoint
+	(*HistoryPoint)(nil),               // 14: hashiramart.forecaster.v1.HistoryPoint
+	(*ForecastSalesResponse)(nil),      // 15: hashiramart.forecaster.v1.ForecastSalesResponse
+	(*BatchForecastSalesRequest)(nil),  // 16: hashiramart.forecaster.v1.BatchForecastSalesRequest
+	(*BatchForecastSalesResponse)(nil), // 17: hashiramart.forecaster.v1.BatchForecastSalesResponse
+	(*ExplainForecastRequest)(nil),     // 18: hashiramart.forecaster.v1.ExplainForecastRequest
+	(*Contribution)(nil),               // 19: hashiramart.forecaster.v1.Contribution
+	(*DayExplanation)(nil),             // 20: hashiramart.forecaster.v1.DayExplanation
+	(*ExplainForecastResponse)(nil),    // 21: hashiramart.forecaster.v1.ExplainForecastResponse
+	(*GetBacktestRequest)(nil),         // 22: hashiramart.forecaster.v1.GetBacktestRequest
+	(*Coverage)(nil),                   // 23: hashiramart.forecaster.v1.Coverage
+	(*BacktestPoint)(nil),              // 24: hashiramart.forecaster.v1.BacktestPoint
+	(*Backtest)(nil),                   // 25: hashiramart.forecaster.v1.Backtest
+	(*v1.GetModelRequest)(nil),         // 26: hashiramart.model.v1.GetModelRequest
+	(*v1.ListModelsRequest)(nil),       // 27: hashiramart.model.v1.ListModelsRequest
+	(*v1.PromoteModelRequest)(nil),     // 28: hashiramart.model.v1.PromoteModelRequest
+	(*v1.RollbackModelRequest)(nil),    // 29: hashiramart.model.v1.RollbackModelRequest
+	(*v1.Model)(nil),                   // 30: hashiramart.model.v1.Model
+	(*v1.ListModelsResponse)(nil),      // 31: hashiramart.model.v1.ListModelsResponse
 }
 var file_hashiramart_forecaster_v1_forecaster_proto_depIdxs = []int32{
 	2,  // 0: hashiramart.forecaster.v1.ForecastSeries.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
@@ -1777,39 +2418,53 @@ var file_hashiramart_forecaster_v1_forecaster_proto_depIdxs = []int32{
 	3,  // 2: hashiramart.forecaster.v1.ListForecastSeriesResponse.series:type_name -> hashiramart.forecaster.v1.ForecastSeries
 	1,  // 3: hashiramart.forecaster.v1.ForecastSalesRequest.granularity:type_name -> hashiramart.forecaster.v1.Granularity
 	0,  // 4: hashiramart.forecaster.v1.ForecastSalesRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	7,  // 5: hashiramart.forecaster.v1.ForecastPoint.bands:type_name -> hashiramart.forecaster.v1.Band
-	8,  // 6: hashiramart.forecaster.v1.ForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
-	9,  // 7: hashiramart.forecaster.v1.ForecastSalesResponse.history:type_name -> hashiramart.forecaster.v1.HistoryPoint
-	0,  // 8: hashiramart.forecaster.v1.ForecastSalesResponse.metric:type_name -> hashiramart.forecaster.v1.Metric
-	1,  // 9: hashiramart.forecaster.v1.ForecastSalesResponse.granularity:type_name -> hashiramart.forecaster.v1.Granularity
-	0,  // 10: hashiramart.forecaster.v1.ExplainForecastRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	12, // 11: hashiramart.forecaster.v1.DayExplanation.contributions:type_name -> hashiramart.forecaster.v1.Contribution
-	13, // 12: hashiramart.forecaster.v1.ExplainForecastResponse.explanations:type_name -> hashiramart.forecaster.v1.DayExplanation
-	0,  // 13: hashiramart.forecaster.v1.GetBacktestRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	7,  // 14: hashiramart.forecaster.v1.BacktestPoint.bands:type_name -> hashiramart.forecaster.v1.Band
-	16, // 15: hashiramart.forecaster.v1.Backtest.coverage:type_name -> hashiramart.forecaster.v1.Coverage
-	17, // 16: hashiramart.forecaster.v1.Backtest.points:type_name -> hashiramart.forecaster.v1.BacktestPoint
-	4,  // 17: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:input_type -> hashiramart.forecaster.v1.ListForecastSeriesRequest
-	6,  // 18: hashiramart.forecaster.v1.ForecasterService.ForecastSales:input_type -> hashiramart.forecaster.v1.ForecastSalesRequest
-	11, // 19: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:input_type -> hashiramart.forecaster.v1.ExplainForecastRequest
-	15, // 20: hashiramart.forecaster.v1.ForecasterService.GetBacktest:input_type -> hashiramart.forecaster.v1.GetBacktestRequest
-	19, // 21: hashiramart.forecaster.v1.ForecasterService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
-	20, // 22: hashiramart.forecaster.v1.ForecasterService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
-	21, // 23: hashiramart.forecaster.v1.ForecasterService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
-	22, // 24: hashiramart.forecaster.v1.ForecasterService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
-	5,  // 25: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:output_type -> hashiramart.forecaster.v1.ListForecastSeriesResponse
-	10, // 26: hashiramart.forecaster.v1.ForecasterService.ForecastSales:output_type -> hashiramart.forecaster.v1.ForecastSalesResponse
-	14, // 27: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:output_type -> hashiramart.forecaster.v1.ExplainForecastResponse
-	18, // 28: hashiramart.forecaster.v1.ForecasterService.GetBacktest:output_type -> hashiramart.forecaster.v1.Backtest
-	23, // 29: hashiramart.forecaster.v1.ForecasterService.GetModel:output_type -> hashiramart.model.v1.Model
-	24, // 30: hashiramart.forecaster.v1.ForecasterService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
-	23, // 31: hashiramart.forecaster.v1.ForecasterService.PromoteModel:output_type -> hashiramart.model.v1.Model
-	23, // 32: hashiramart.forecaster.v1.ForecasterService.RollbackModel:output_type -> hashiramart.model.v1.Model
-	25, // [25:33] is the sub-list for method output_type
-	17, // [17:25] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	7,  // 5: hashiramart.forecaster.v1.ForecastSalesRequest.scenario:type_name -> hashiramart.forecaster.v1.Scenario
+	8,  // 6: hashiramart.forecaster.v1.Scenario.price_changes:type_name -> hashiramart.forecaster.v1.ScenarioPrice
+	9,  // 7: hashiramart.forecaster.v1.Scenario.promotions:type_name -> hashiramart.forecaster.v1.ScenarioPromotion
+	13, // 8: hashiramart.forecaster.v1.ScenarioForecast.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
+	10, // 9: hashiramart.forecaster.v1.ScenarioForecast.units:type_name -> hashiramart.forecaster.v1.ScenarioDifference
+	10, // 10: hashiramart.forecaster.v1.ScenarioForecast.revenue:type_name -> hashiramart.forecaster.v1.ScenarioDifference
+	12, // 11: hashiramart.forecaster.v1.ForecastPoint.bands:type_name -> hashiramart.forecaster.v1.Band
+	13, // 12: hashiramart.forecaster.v1.ForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
+	14, // 13: hashiramart.forecaster.v1.ForecastSalesResponse.history:type_name -> hashiramart.forecaster.v1.HistoryPoint
+	0,  // 14: hashiramart.forecaster.v1.ForecastSalesResponse.metric:type_name -> hashiramart.forecaster.v1.Metric
+	1,  // 15: hashiramart.forecaster.v1.ForecastSalesResponse.granularity:type_name -> hashiramart.forecaster.v1.Granularity
+	11, // 16: hashiramart.forecaster.v1.ForecastSalesResponse.scenario:type_name -> hashiramart.forecaster.v1.ScenarioForecast
+	2,  // 17: hashiramart.forecaster.v1.BatchForecastSalesRequest.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
+	1,  // 18: hashiramart.forecaster.v1.BatchForecastSalesRequest.granularity:type_name -> hashiramart.forecaster.v1.Granularity
+	0,  // 19: hashiramart.forecaster.v1.BatchForecastSalesRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
+	2,  // 20: hashiramart.forecaster.v1.BatchForecastSalesResponse.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
+	13, // 21: hashiramart.forecaster.v1.BatchForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
+	0,  // 22: hashiramart.forecaster.v1.ExplainForecastRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
+	19, // 23: hashiramart.forecaster.v1.DayExplanation.contributions:type_name -> hashiramart.forecaster.v1.Contribution
+	20, // 24: hashiramart.forecaster.v1.ExplainForecastResponse.explanations:type_name -> hashiramart.forecaster.v1.DayExplanation
+	0,  // 25: hashiramart.forecaster.v1.GetBacktestRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
+	12, // 26: hashiramart.forecaster.v1.BacktestPoint.bands:type_name -> hashiramart.forecaster.v1.Band
+	23, // 27: hashiramart.forecaster.v1.Backtest.coverage:type_name -> hashiramart.forecaster.v1.Coverage
+	24, // 28: hashiramart.forecaster.v1.Backtest.points:type_name -> hashiramart.forecaster.v1.BacktestPoint
+	4,  // 29: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:input_type -> hashiramart.forecaster.v1.ListForecastSeriesRequest
+	6,  // 30: hashiramart.forecaster.v1.ForecasterService.ForecastSales:input_type -> hashiramart.forecaster.v1.ForecastSalesRequest
+	16, // 31: hashiramart.forecaster.v1.ForecasterService.BatchForecastSales:input_type -> hashiramart.forecaster.v1.BatchForecastSalesRequest
+	18, // 32: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:input_type -> hashiramart.forecaster.v1.ExplainForecastRequest
+	22, // 33: hashiramart.forecaster.v1.ForecasterService.GetBacktest:input_type -> hashiramart.forecaster.v1.GetBacktestRequest
+	26, // 34: hashiramart.forecaster.v1.ForecasterService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
+	27, // 35: hashiramart.forecaster.v1.ForecasterService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
+	28, // 36: hashiramart.forecaster.v1.ForecasterService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
+	29, // 37: hashiramart.forecaster.v1.ForecasterService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
+	5,  // 38: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:output_type -> hashiramart.forecaster.v1.ListForecastSeriesResponse
+	15, // 39: hashiramart.forecaster.v1.ForecasterService.ForecastSales:output_type -> hashiramart.forecaster.v1.ForecastSalesResponse
+	17, // 40: hashiramart.forecaster.v1.ForecasterService.BatchForecastSales:output_type -> hashiramart.forecaster.v1.BatchForecastSalesResponse
+	21, // 41: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:output_type -> hashiramart.forecaster.v1.ExplainForecastResponse
+	25, // 42: hashiramart.forecaster.v1.ForecasterService.GetBacktest:output_type -> hashiramart.forecaster.v1.Backtest
+	30, // 43: hashiramart.forecaster.v1.ForecasterService.GetModel:output_type -> hashiramart.model.v1.Model
+	31, // 44: hashiramart.forecaster.v1.ForecasterService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
+	30, // 45: hashiramart.forecaster.v1.ForecasterService.PromoteModel:output_type -> hashiramart.model.v1.Model
+	30, // 46: hashiramart.forecaster.v1.ForecasterService.RollbackModel:output_type -> hashiramart.model.v1.Model
+	38, // [38:47] is the sub-list for method output_type
+	29, // [29:38] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_forecaster_v1_forecaster_proto_init() }
@@ -1822,24 +2477,24 @@ func file_hashiramart_forecaster_v1_forecaster_proto_init() {
 		(*ForecastSalesRequest_Category)(nil),
 		(*ForecastSalesRequest_Country)(nil),
 	}
-	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[8].OneofWrappers = []any{
+	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15].OneofWrappers = []any{
 		(*ExplainForecastRequest_ProductId)(nil),
 		(*ExplainForecastRequest_Category)(nil),
 		(*ExplainForecastRequest_Country)(nil),
 	}
-	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[12].OneofWrappers = []any{
+	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19].OneofWrappers = []any{
 		(*GetBacktestRequest_ProductId)(nil),
 		(*GetBacktestRequest_Category)(nil),
 		(*GetBacktestRequest_Country)(nil),
 	}
-	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15].OneofWrappers = []any{}
+	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_forecaster_v1_forecaster_proto_rawDesc), len(file_hashiramart_forecaster_v1_forecaster_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   16,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

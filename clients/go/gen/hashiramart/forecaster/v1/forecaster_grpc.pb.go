@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ForecasterService_ListForecastSeries_FullMethodName = "/hashiramart.forecaster.v1.ForecasterService/ListForecastSeries"
 	ForecasterService_ForecastSales_FullMethodName      = "/hashiramart.forecaster.v1.ForecasterService/ForecastSales"
+	ForecasterService_BatchForecastSales_FullMethodName = "/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales"
 	ForecasterService_ExplainForecast_FullMethodName    = "/hashiramart.forecaster.v1.ForecasterService/ExplainForecast"
 	ForecasterService_GetBacktest_FullMethodName        = "/hashiramart.forecaster.v1.ForecasterService/GetBacktest"
 	ForecasterService_GetModel_FullMethodName           = "/hashiramart.forecaster.v1.ForecasterService/GetModel"
@@ -47,10 +48,18 @@ type ForecasterServiceClient interface {
 	//
 	// Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
 	ListForecastSeries(ctx context.Context, in *ListForecastSeriesRequest, opts ...grpc.CallOption) (*ListForecastSeriesResponse, error)
-	// Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+	// Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+	// the shop is closed by its calendar (`CalendarService`) are zero.
 	//
-	// Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+	// With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+	//
+	// Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+	// `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
 	ForecastSales(ctx context.Context, in *ForecastSalesRequest, opts ...grpc.CallOption) (*ForecastSalesResponse, error)
+	// Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+	//
+	// Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+	BatchForecastSales(ctx context.Context, in *BatchForecastSalesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BatchForecastSalesResponse], error)
 	// Explains a forecast day by day: what raised and what lowered it, and by how much.
 	//
 	// Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
@@ -103,6 +112,25 @@ func (c *forecasterServiceClient) ForecastSales(ctx context.Context, in *Forecas
 	}
 	return out, nil
 }
+
+func (c *forecasterServiceClient) BatchForecastSales(ctx context.Context, in *BatchForecastSalesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BatchForecastSalesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ForecasterService_ServiceDesc.Streams[0], ForecasterService_BatchForecastSales_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[BatchForecastSalesRequest, BatchForecastSalesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ForecasterService_BatchForecastSalesClient = grpc.ServerStreamingClient[BatchForecastSalesResponse]
 
 func (c *forecasterServiceClient) ExplainForecast(ctx context.Context, in *ExplainForecastRequest, opts ...grpc.CallOption) (*ExplainForecastResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -179,10 +207,18 @@ type ForecasterServiceServer interface {
 	//
 	// Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
 	ListForecastSeries(context.Context, *ListForecastSeriesRequest) (*ListForecastSeriesResponse, error)
-	// Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+	// Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+	// the shop is closed by its calendar (`CalendarService`) are zero.
 	//
-	// Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+	// With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+	//
+	// Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+	// `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
 	ForecastSales(context.Context, *ForecastSalesRequest) (*ForecastSalesResponse, error)
+	// Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+	//
+	// Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+	BatchForecastSales(*BatchForecastSalesRequest, grpc.ServerStreamingServer[BatchForecastSalesResponse]) error
 	// Explains a forecast day by day: what raised and what lowered it, and by how much.
 	//
 	// Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
@@ -221,6 +257,9 @@ func (UnimplementedForecasterServiceServer) ListForecastSeries(context.Context, 
 }
 func (UnimplementedForecasterServiceServer) ForecastSales(context.Context, *ForecastSalesRequest) (*ForecastSalesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForecastSales not implemented")
+}
+func (UnimplementedForecasterServiceServer) BatchForecastSales(*BatchForecastSalesRequest, grpc.ServerStreamingServer[BatchForecastSalesResponse]) error {
+	return status.Error(codes.Unimplemented, "method BatchForecastSales not implemented")
 }
 func (UnimplementedForecasterServiceServer) ExplainForecast(context.Context, *ExplainForecastRequest) (*ExplainForecastResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainForecast not implemented")
@@ -296,6 +335,17 @@ func _ForecasterService_ForecastSales_Handler(srv interface{}, ctx context.Conte
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _ForecasterService_BatchForecastSales_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(BatchForecastSalesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ForecasterServiceServer).BatchForecastSales(m, &grpc.GenericServerStream[BatchForecastSalesRequest, BatchForecastSalesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ForecasterService_BatchForecastSalesServer = grpc.ServerStreamingServer[BatchForecastSalesResponse]
 
 func _ForecasterService_ExplainForecast_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainForecastRequest)
@@ -445,6 +495,12 @@ var ForecasterService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ForecasterService_RollbackModel_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "BatchForecastSales",
+			Handler:       _ForecasterService_BatchForecastSales_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "hashiramart/forecaster/v1/forecaster.proto",
 }

@@ -29,7 +29,7 @@ const (
 type JobKind int32
 
 const (
-	// Unspecified.
+	// Not specified.
 	JobKind_JOB_KIND_UNSPECIFIED JobKind = 0
 	// Cleans raw data.
 	JobKind_JOB_KIND_ETL JobKind = 1
@@ -82,7 +82,7 @@ func (JobKind) EnumDescriptor() ([]byte, []int) {
 type JobState int32
 
 const (
-	// Unspecified.
+	// Not specified.
 	JobState_JOB_STATE_UNSPECIFIED JobState = 0
 	// Waits for a worker, or for the next attempt while an engine is unavailable.
 	JobState_JOB_STATE_QUEUED JobState = 1
@@ -1198,7 +1198,7 @@ type ListJobsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The maximum number of jobs to return. 0 means 25; values above 100 are reduced to 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The `next_page_token` of the previous page. The other fields must stay the same.
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only jobs of this kind. Unspecified means all.
 	Kind JobKind `protobuf:"varint,3,opt,name=kind,proto3,enum=hashiramart.jobs.v1.JobKind" json:"kind,omitempty"`
@@ -1271,7 +1271,7 @@ type ListJobsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The jobs, newest first.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
-	// The token of the next page. Empty on the last page.
+	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1429,7 +1429,7 @@ type ListJobLogLinesRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The maximum number of lines to return. 0 means 500; values above 5,000 are reduced to 5,000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`.
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// The number of the last log line that the caller has: only those after it are listed. 0 means all lines.
 	AfterNumber   int32 `protobuf:"varint,4,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
@@ -1500,7 +1500,7 @@ type ListJobLogLinesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lines, oldest first.
 	LogLines []*LogLine `protobuf:"bytes,1,rep,name=log_lines,json=logLines,proto3" json:"log_lines,omitempty"`
-	// The token of the next page. Empty when there are no more lines for now, also while the job runs.
+	// The `page_token` of the next page. Empty when there are no more lines for now, also while the job runs.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

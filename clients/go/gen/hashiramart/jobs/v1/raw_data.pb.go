@@ -216,7 +216,7 @@ func (x *RejectedLine) GetDate() string {
 // The figures of a month of sales.
 type MonthQuality struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The month, `YYYY-MM`.
+	// The month, `YYYY-MM`, of days in the shop's time zone.
 	Month string `protobuf:"bytes,1,opt,name=month,proto3" json:"month,omitempty"`
 	// Sale lines by day with sales.
 	LinesPerDay float64 `protobuf:"fixed64,2,opt,name=lines_per_day,json=linesPerDay,proto3" json:"lines_per_day,omitempty"`
@@ -224,7 +224,7 @@ type MonthQuality struct {
 	RejectShare float64 `protobuf:"fixed64,3,opt,name=reject_share,json=rejectShare,proto3" json:"reject_share,omitempty"`
 	// The share of sale lines without a customer, from 0 to 1.
 	MissingCustomerShare float64 `protobuf:"fixed64,4,opt,name=missing_customer_share,json=missingCustomerShare,proto3" json:"missing_customer_share,omitempty"`
-	// The median price of one unit, over sale lines, in the shop's currency.
+	// The median price of one unit, over sale lines, in units of the shop's currency, such as pounds.
 	MedianPrice float64 `protobuf:"fixed64,5,opt,name=median_price,json=medianPrice,proto3" json:"median_price,omitempty"`
 	// Sale lines by invoice.
 	BasketSize float64 `protobuf:"fixed64,6,opt,name=basket_size,json=basketSize,proto3" json:"basket_size,omitempty"`
@@ -398,7 +398,7 @@ func (x *QualityFinding) GetLimit() float64 {
 // The quality of the published data.
 type DataQuality struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The hash of the data.
+	// The SHA-256 of the content of the clean data.
 	DataHash string `protobuf:"bytes,1,opt,name=data_hash,json=dataHash,proto3" json:"data_hash,omitempty"`
 	// The job that published it.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -510,7 +510,7 @@ type ListRawFilesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The maximum number of files to return. 0 means 25; values above 100 are reduced to 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The `next_page_token` of the previous page. The other fields must stay the same.
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -565,7 +565,7 @@ type ListRawFilesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The files.
 	RawFiles []*RawFile `protobuf:"bytes,1,rep,name=raw_files,json=rawFiles,proto3" json:"raw_files,omitempty"`
-	// Where the next page begins. Empty on the last.
+	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -839,7 +839,7 @@ type ListRejectedLinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The maximum number of lines to return. 0 means 25; values above 100 are reduced to 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// The `next_page_token` of the previous page. The other fields must stay the same.
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only lines of files with this name. Empty means all.
 	File string `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
@@ -921,7 +921,7 @@ type ListRejectedLinesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The lines.
 	RejectedLines []*RejectedLine `protobuf:"bytes,1,rep,name=rejected_lines,json=rejectedLines,proto3" json:"rejected_lines,omitempty"`
-	// Where the next page begins. Empty on the last.
+	// The `page_token` of the next page. Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// The time zone of the days, an IANA name such as `Europe/London`: days are those of the shop.
 	TimeZone      string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`

@@ -28,7 +28,7 @@ const (
 type ModelKind int32
 
 const (
-	// Not stated.
+	// Not specified.
 	ModelKind_MODEL_KIND_UNSPECIFIED ModelKind = 0
 	// Recommends products.
 	ModelKind_MODEL_KIND_RECOMMENDER ModelKind = 1
@@ -81,7 +81,7 @@ func (ModelKind) EnumDescriptor() ([]byte, []int) {
 type Recipe int32
 
 const (
-	// Not stated.
+	// Not specified.
 	Recipe_RECIPE_UNSPECIFIED Recipe = 0
 	// Trains within a minute or two, for trying things out.
 	Recipe_RECIPE_QUICK Recipe = 1

@@ -34,6 +34,18 @@ const (
 	ErrorReason_CUSTOMER_NOT_FOUND ErrorReason = 2
 	// UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry.
 	ErrorReason_CATALOG_UNAVAILABLE ErrorReason = 3
+	// PERMISSION_DENIED: the external system lacks the permission that the call needs.
+	ErrorReason_PERMISSION_MISSING ErrorReason = 4
+	// NOT_FOUND: there is no such slot.
+	ErrorReason_SLOT_NOT_FOUND ErrorReason = 5
+	// NOT_FOUND: there is no such rule.
+	ErrorReason_RULE_NOT_FOUND ErrorReason = 6
+	// ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change.
+	ErrorReason_STALE_ETAG ErrorReason = 7
+	// FAILED_PRECONDITION: a rule concerns the slot. Delete it first.
+	ErrorReason_SLOT_IN_USE ErrorReason = 8
+	// FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first.
+	ErrorReason_LIMIT_REACHED ErrorReason = 9
 )
 
 // Enum value maps for ErrorReason.
@@ -43,12 +55,24 @@ var (
 		1: "PRODUCT_NOT_FOUND",
 		2: "CUSTOMER_NOT_FOUND",
 		3: "CATALOG_UNAVAILABLE",
+		4: "PERMISSION_MISSING",
+		5: "SLOT_NOT_FOUND",
+		6: "RULE_NOT_FOUND",
+		7: "STALE_ETAG",
+		8: "SLOT_IN_USE",
+		9: "LIMIT_REACHED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
 		"PRODUCT_NOT_FOUND":        1,
 		"CUSTOMER_NOT_FOUND":       2,
 		"CATALOG_UNAVAILABLE":      3,
+		"PERMISSION_MISSING":       4,
+		"SLOT_NOT_FOUND":           5,
+		"RULE_NOT_FOUND":           6,
+		"STALE_ETAG":               7,
+		"SLOT_IN_USE":              8,
+		"LIMIT_REACHED":            9,
 	}
 )
 
@@ -83,12 +107,19 @@ var File_hashiramart_recommender_v1_error_reason_proto protoreflect.FileDescript
 
 const file_hashiramart_recommender_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*s\n" +
+	"-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xe7\x01\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n" +
 	"\x12CUSTOMER_NOT_FOUND\x10\x02\x12\x17\n" +
-	"\x13CATALOG_UNAVAILABLE\x10\x03B\xf6\x01\n" +
+	"\x13CATALOG_UNAVAILABLE\x10\x03\x12\x16\n" +
+	"\x12PERMISSION_MISSING\x10\x04\x12\x12\n" +
+	"\x0eSLOT_NOT_FOUND\x10\x05\x12\x12\n" +
+	"\x0eRULE_NOT_FOUND\x10\x06\x12\x0e\n" +
+	"\n" +
+	"STALE_ETAG\x10\a\x12\x0f\n" +
+	"\vSLOT_IN_USE\x10\b\x12\x11\n" +
+	"\rLIMIT_REACHED\x10\tB\xf6\x01\n" +
 	"\x1ecom.hashiramart.recommender.v1B\x10ErrorReasonProtoP\x01Z8hashiramart/gen/hashiramart/recommender/v1;recommenderv1\xa2\x02\x03HRX\xaa\x02\x1aHashiramart.Recommender.V1\xca\x02\x1aHashiramart\\Recommender\\V1\xe2\x02&Hashiramart\\Recommender\\V1\\GPBMetadata\xea\x02\x1cHashiramart::Recommender::V1b\x06proto3"
 
 var (

@@ -276,6 +276,16 @@ const (
 	EventKind_EVENT_KIND_PURCHASE EventKind = 3
 	// The user was shown it, as a recommendation or in a list.
 	EventKind_EVENT_KIND_IMPRESSION EventKind = 4
+	// The user followed a recommendation of it.
+	EventKind_EVENT_KIND_CLICK EventKind = 5
+	// The user took it out of the basket.
+	EventKind_EVENT_KIND_REMOVE_FROM_CART EventKind = 6
+	// The user put it on a list for later.
+	EventKind_EVENT_KIND_WISHLIST EventKind = 7
+	// The user does not want to see it: it leaves their lists, until they put it into the basket, on the wishlist, or buy it.
+	EventKind_EVENT_KIND_DISMISS EventKind = 8
+	// The user gave it back.
+	EventKind_EVENT_KIND_RETURN EventKind = 9
 )
 
 // Enum value maps for EventKind.
@@ -286,13 +296,23 @@ var (
 		2: "EVENT_KIND_CART",
 		3: "EVENT_KIND_PURCHASE",
 		4: "EVENT_KIND_IMPRESSION",
+		5: "EVENT_KIND_CLICK",
+		6: "EVENT_KIND_REMOVE_FROM_CART",
+		7: "EVENT_KIND_WISHLIST",
+		8: "EVENT_KIND_DISMISS",
+		9: "EVENT_KIND_RETURN",
 	}
 	EventKind_value = map[string]int32{
-		"EVENT_KIND_UNSPECIFIED": 0,
-		"EVENT_KIND_VIEW":        1,
-		"EVENT_KIND_CART":        2,
-		"EVENT_KIND_PURCHASE":    3,
-		"EVENT_KIND_IMPRESSION":  4,
+		"EVENT_KIND_UNSPECIFIED":      0,
+		"EVENT_KIND_VIEW":             1,
+		"EVENT_KIND_CART":             2,
+		"EVENT_KIND_PURCHASE":         3,
+		"EVENT_KIND_IMPRESSION":       4,
+		"EVENT_KIND_CLICK":            5,
+		"EVENT_KIND_REMOVE_FROM_CART": 6,
+		"EVENT_KIND_WISHLIST":         7,
+		"EVENT_KIND_DISMISS":          8,
+		"EVENT_KIND_RETURN":           9,
 	}
 )
 
@@ -394,12 +414,17 @@ type Recommendation struct {
 	Product *v1.Product `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
 	// The position in the list, counted from 1 across all pages.
 	Rank int32 `protobuf:"varint,2,opt,name=rank,proto3" json:"rank,omitempty"`
-	// The strength of the recommendation. Comparable within one list only; does not increase with the rank.
+	// The strength of the recommendation. Comparable within one list only; does not increase with the rank, unless rules or exploration have
+	// moved products.
 	Score float64 `protobuf:"fixed64,3,opt,name=score,proto3" json:"score,omitempty"`
 	// The generator that proposed the product.
 	Source Source `protobuf:"varint,4,opt,name=source,proto3,enum=hashiramart.recommender.v1.Source" json:"source,omitempty"`
 	// The reason for the recommendation.
-	Reason        *Reason `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason *Reason `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The merchandising rule that moved the product. Empty for none.
+	RuleId string `protobuf:"bytes,6,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// Whether the product took the place of another one, so that is learnt how it does.
+	IsExplored    bool `protobuf:"varint,7,opt,name=is_explored,json=isExplored,proto3" json:"is_explored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +494,20 @@ func (x *Recommendation) GetReason() *Reason {
 	return nil
 }
 
+func (x *Recommendation) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *Recommendation) GetIsExplored() bool {
+	if x != nil {
+		return x.IsExplored
+	}
+	return false
+}
+
 // The request of ListRecommendations.
 type ListRecommendationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -490,8 +529,15 @@ type ListRecommendationsRequest struct {
 	BasketIds []string `protobuf:"bytes,8,rep,name=basket_ids,json=basketIds,proto3" json:"basket_ids,omitempty"`
 	// Whether products that the customer has bought before are included. Unset means true: this shop's customers buy again.
 	IncludePurchased *bool `protobuf:"varint,9,opt,name=include_purchased,json=includePurchased,proto3,oneof" json:"include_purchased,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The slot where the list will be shown, such as `home`. Empty for nowhere in particular.
+	Slot string `protobuf:"bytes,10,opt,name=slot,proto3" json:"slot,omitempty"`
+	// The product to which those of a slot of similar products are similar.
+	ProductId string `protobuf:"bytes,11,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// The shopper's country, spelled as in the sales history: for what is popular, and for rules that concern some countries only. If empty,
+	// the customer's country in the sales history.
+	Country       string `protobuf:"bytes,12,opt,name=country,proto3" json:"country,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRecommendationsRequest) Reset() {
@@ -587,6 +633,27 @@ func (x *ListRecommendationsRequest) GetIncludePurchased() bool {
 	return false
 }
 
+func (x *ListRecommendationsRequest) GetSlot() string {
+	if x != nil {
+		return x.Slot
+	}
+	return ""
+}
+
+func (x *ListRecommendationsRequest) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ListRecommendationsRequest) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
 // A page of recommendations. A list ends after 500.
 type ListRecommendationsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -601,9 +668,12 @@ type ListRecommendationsResponse struct {
 	// The last day of the sales that the model was trained on, `YYYY-MM-DD`. Empty without a model.
 	DataThroughDate string `protobuf:"bytes,5,opt,name=data_through_date,json=dataThroughDate,proto3" json:"data_through_date,omitempty"`
 	// The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop.
-	TimeZone      string `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TimeZone string `protobuf:"bytes,6,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Identifies this page of a list: events that follow from it carry it, so that it is known what the list has led to. Empty if the
+	// caller is not known.
+	RecommendationId string `protobuf:"bytes,7,opt,name=recommendation_id,json=recommendationId,proto3" json:"recommendation_id,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ListRecommendationsResponse) Reset() {
@@ -674,6 +744,13 @@ func (x *ListRecommendationsResponse) GetDataThroughDate() string {
 func (x *ListRecommendationsResponse) GetTimeZone() string {
 	if x != nil {
 		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *ListRecommendationsResponse) GetRecommendationId() string {
+	if x != nil {
+		return x.RecommendationId
 	}
 	return ""
 }
@@ -1171,16 +1248,31 @@ type Event struct {
 	Kind EventKind `protobuf:"varint,2,opt,name=kind,proto3,enum=hashiramart.recommender.v1.EventKind" json:"kind,omitempty"`
 	// The product's id.
 	ProductId string `protobuf:"bytes,3,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
-	// The number of pieces bought or put into the basket. 0 means 1.
+	// The number of pieces bought, given back or put into the basket. 0 means 1.
 	Quantity int32 `protobuf:"varint,4,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	// When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks.
+	// When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks: such an
+	// event is recorded as of now.
 	EventTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=event_time,json=eventTime,proto3" json:"event_time,omitempty"`
-	// The user's id. Left empty when an event is recorded: it is the caller.
+	// The id of the user or visitor. Shoppers leave it empty: it is the caller. Order systems say whose event it is by this id or by the
+	// number in the sales history; staff who give neither record an event of their own.
 	UserId string `protobuf:"bytes,6,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// The user's number in the sales history at the time, if there was one.
+	// The user's number in the sales history at the time, if there was one. Only order systems and staff may send it.
 	CustomerNumber string `protobuf:"bytes,7,opt,name=customer_number,json=customerNumber,proto3" json:"customer_number,omitempty"`
 	// The model version whose list led to the event: for an impression and what followed from it. May be empty.
-	ModelVersion  string `protobuf:"bytes,8,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
+	ModelVersion string `protobuf:"bytes,8,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
+	// The `recommendation_id` of the list that led to the event. May be empty.
+	RecommendationId string `protobuf:"bytes,9,opt,name=recommendation_id,json=recommendationId,proto3" json:"recommendation_id,omitempty"`
+	// Where the list was shown, such as `home`. May be empty.
+	Slot string `protobuf:"bytes,10,opt,name=slot,proto3" json:"slot,omitempty"`
+	// The `rank` of the product in the list. 0 means unknown.
+	Position int32 `protobuf:"varint,11,opt,name=position,proto3" json:"position,omitempty"`
+	// The number of the order, of a purchase or return. A product is recorded once per order as bought and once as given back, whether the
+	// shopper, an order system or both report it; what an order system says takes the place of what the shopper said.
+	OrderId string `protobuf:"bytes,12,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The price of a piece as sold, in minor units of the shop's currency.
+	UnitPriceCents *int32 `protobuf:"varint,13,opt,name=unit_price_cents,json=unitPriceCents,proto3,oneof" json:"unit_price_cents,omitempty"`
+	// Whatever else the shop wants to know of the event: up to 16 entries. Nothing that identifies a person belongs here.
+	Context       map[string]string `protobuf:"bytes,14,rep,name=context,proto3" json:"context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1271,6 +1363,48 @@ func (x *Event) GetModelVersion() string {
 	return ""
 }
 
+func (x *Event) GetRecommendationId() string {
+	if x != nil {
+		return x.RecommendationId
+	}
+	return ""
+}
+
+func (x *Event) GetSlot() string {
+	if x != nil {
+		return x.Slot
+	}
+	return ""
+}
+
+func (x *Event) GetPosition() int32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Event) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Event) GetUnitPriceCents() int32 {
+	if x != nil && x.UnitPriceCents != nil {
+		return *x.UnitPriceCents
+	}
+	return 0
+}
+
+func (x *Event) GetContext() map[string]string {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
 // The request of RecordEvents.
 type RecordEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1332,7 +1466,7 @@ type RecordEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number of events that this request recorded.
 	RecordedCount int32 `protobuf:"varint,1,opt,name=recorded_count,json=recordedCount,proto3" json:"recorded_count,omitempty"`
-	// The number of events that had been recorded before with the same id.
+	// The number of events that had been recorded before, with the same id or as the same line of an order.
 	DuplicateCount int32 `protobuf:"varint,2,opt,name=duplicate_count,json=duplicateCount,proto3" json:"duplicate_count,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -1519,6 +1653,380 @@ func (x *ListEventsResponse) GetForgottenUserIds() []string {
 	return nil
 }
 
+// The request of HandOverVisitor.
+type HandOverVisitorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The visitor's id.
+	VisitorId string `protobuf:"bytes,1,opt,name=visitor_id,json=visitorId,proto3" json:"visitor_id,omitempty"`
+	// The id of the user who gets the events.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// The user's number in the sales history. Empty for none.
+	CustomerNumber string `protobuf:"bytes,3,opt,name=customer_number,json=customerNumber,proto3" json:"customer_number,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *HandOverVisitorRequest) Reset() {
+	*x = HandOverVisitorRequest{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandOverVisitorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandOverVisitorRequest) ProtoMessage() {}
+
+func (x *HandOverVisitorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandOverVisitorRequest.ProtoReflect.Descriptor instead.
+func (*HandOverVisitorRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HandOverVisitorRequest) GetVisitorId() string {
+	if x != nil {
+		return x.VisitorId
+	}
+	return ""
+}
+
+func (x *HandOverVisitorRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *HandOverVisitorRequest) GetCustomerNumber() string {
+	if x != nil {
+		return x.CustomerNumber
+	}
+	return ""
+}
+
+// A product of a list.
+type ExposedProduct struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The product's id.
+	ProductId string `protobuf:"bytes,1,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	// The position in the list, counted from 1.
+	Position int32 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The probability with which this product took this position, given all that the list was made from: 1 unless the slot explores.
+	Propensity float64 `protobuf:"fixed64,3,opt,name=propensity,proto3" json:"propensity,omitempty"`
+	// The merchandising rule that moved the product. Empty for none.
+	RuleId string `protobuf:"bytes,4,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
+	// What the shopper did with it from this list, in no order.
+	EventKinds    []EventKind `protobuf:"varint,5,rep,packed,name=event_kinds,json=eventKinds,proto3,enum=hashiramart.recommender.v1.EventKind" json:"event_kinds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExposedProduct) Reset() {
+	*x = ExposedProduct{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExposedProduct) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExposedProduct) ProtoMessage() {}
+
+func (x *ExposedProduct) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExposedProduct.ProtoReflect.Descriptor instead.
+func (*ExposedProduct) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ExposedProduct) GetProductId() string {
+	if x != nil {
+		return x.ProductId
+	}
+	return ""
+}
+
+func (x *ExposedProduct) GetPosition() int32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ExposedProduct) GetPropensity() float64 {
+	if x != nil {
+		return x.Propensity
+	}
+	return 0
+}
+
+func (x *ExposedProduct) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
+}
+
+func (x *ExposedProduct) GetEventKinds() []EventKind {
+	if x != nil {
+		return x.EventKinds
+	}
+	return nil
+}
+
+// A list that was made for a shopper.
+type Exposure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The `recommendation_id` of the list.
+	RecommendationId string `protobuf:"bytes,1,opt,name=recommendation_id,json=recommendationId,proto3" json:"recommendation_id,omitempty"`
+	// The id of the user or visitor.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Where the list was shown. Empty if the request did not say.
+	Slot string `protobuf:"bytes,3,opt,name=slot,proto3" json:"slot,omitempty"`
+	// The version of the model that made the list. Empty without a model.
+	ModelVersion string `protobuf:"bytes,4,opt,name=model_version,json=modelVersion,proto3" json:"model_version,omitempty"`
+	// How the list was made.
+	FallbackStep FallbackStep `protobuf:"varint,5,opt,name=fallback_step,json=fallbackStep,proto3,enum=hashiramart.recommender.v1.FallbackStep" json:"fallback_step,omitempty"`
+	// When the list was made.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The products, in the order of their positions.
+	Products      []*ExposedProduct `protobuf:"bytes,7,rep,name=products,proto3" json:"products,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Exposure) Reset() {
+	*x = Exposure{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Exposure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Exposure) ProtoMessage() {}
+
+func (x *Exposure) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Exposure.ProtoReflect.Descriptor instead.
+func (*Exposure) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Exposure) GetRecommendationId() string {
+	if x != nil {
+		return x.RecommendationId
+	}
+	return ""
+}
+
+func (x *Exposure) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Exposure) GetSlot() string {
+	if x != nil {
+		return x.Slot
+	}
+	return ""
+}
+
+func (x *Exposure) GetModelVersion() string {
+	if x != nil {
+		return x.ModelVersion
+	}
+	return ""
+}
+
+func (x *Exposure) GetFallbackStep() FallbackStep {
+	if x != nil {
+		return x.FallbackStep
+	}
+	return FallbackStep_FALLBACK_STEP_UNSPECIFIED
+}
+
+func (x *Exposure) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Exposure) GetProducts() []*ExposedProduct {
+	if x != nil {
+		return x.Products
+	}
+	return nil
+}
+
+// The request of ListExposures.
+type ListExposuresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of lists to return. 0 means 25; values above 100 are reduced to 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only lists for this user or visitor.
+	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Only lists in this slot.
+	Slot          string `protobuf:"bytes,4,opt,name=slot,proto3" json:"slot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExposuresRequest) Reset() {
+	*x = ListExposuresRequest{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExposuresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExposuresRequest) ProtoMessage() {}
+
+func (x *ListExposuresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExposuresRequest.ProtoReflect.Descriptor instead.
+func (*ListExposuresRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListExposuresRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListExposuresRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListExposuresRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListExposuresRequest) GetSlot() string {
+	if x != nil {
+		return x.Slot
+	}
+	return ""
+}
+
+// A page of exposures.
+type ListExposuresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lists, latest first.
+	Exposures []*Exposure `protobuf:"bytes,1,rep,name=exposures,proto3" json:"exposures,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExposuresResponse) Reset() {
+	*x = ListExposuresResponse{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExposuresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExposuresResponse) ProtoMessage() {}
+
+func (x *ListExposuresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExposuresResponse.ProtoReflect.Descriptor instead.
+func (*ListExposuresResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListExposuresResponse) GetExposures() []*Exposure {
+	if x != nil {
+		return x.Exposures
+	}
+	return nil
+}
+
+func (x *ListExposuresResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // The request of ForgetUser.
 type ForgetUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1530,7 +2038,7 @@ type ForgetUserRequest struct {
 
 func (x *ForgetUserRequest) Reset() {
 	*x = ForgetUserRequest{}
-	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +2050,7 @@ func (x *ForgetUserRequest) String() string {
 func (*ForgetUserRequest) ProtoMessage() {}
 
 func (x *ForgetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[15]
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +2063,7 @@ func (x *ForgetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetUserRequest.ProtoReflect.Descriptor instead.
 func (*ForgetUserRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{15}
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ForgetUserRequest) GetUserId() string {
@@ -1569,18 +2077,21 @@ var File_hashiramart_recommender_v1_recommender_proto protoreflect.FileDescripto
 
 const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\"y\n" +
+	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"y\n" +
 	"\x06Reason\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2&.hashiramart.recommender.v1.ReasonKindR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
 	"\vproduct_ids\x18\x03 \x03(\tR\n" +
-	"productIds\"\xed\x01\n" +
+	"productIds\"\xa7\x02\n" +
 	"\x0eRecommendation\x129\n" +
 	"\aproduct\x18\x01 \x01(\v2\x1f.hashiramart.catalog.v1.ProductR\aproduct\x12\x12\n" +
 	"\x04rank\x18\x02 \x01(\x05R\x04rank\x12\x14\n" +
 	"\x05score\x18\x03 \x01(\x01R\x05score\x12:\n" +
 	"\x06source\x18\x04 \x01(\x0e2\".hashiramart.recommender.v1.SourceR\x06source\x12:\n" +
-	"\x06reason\x18\x05 \x01(\v2\".hashiramart.recommender.v1.ReasonR\x06reason\"\xc8\x03\n" +
+	"\x06reason\x18\x05 \x01(\v2\".hashiramart.recommender.v1.ReasonR\x06reason\x12\x17\n" +
+	"\arule_id\x18\x06 \x01(\tR\x06ruleId\x12\x1f\n" +
+	"\vis_explored\x18\a \x01(\bR\n" +
+	"isExplored\"\x95\x04\n" +
 	"\x1aListRecommendationsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1593,17 +2104,23 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"excludeIds\x12\x1d\n" +
 	"\n" +
 	"basket_ids\x18\b \x03(\tR\tbasketIds\x120\n" +
-	"\x11include_purchased\x18\t \x01(\bH\x02R\x10includePurchased\x88\x01\x01B\x12\n" +
+	"\x11include_purchased\x18\t \x01(\bH\x02R\x10includePurchased\x88\x01\x01\x12\x12\n" +
+	"\x04slot\x18\n" +
+	" \x01(\tR\x04slot\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\v \x01(\tR\tproductId\x12\x18\n" +
+	"\acountry\x18\f \x01(\tR\acountryB\x12\n" +
 	"\x10_min_price_centsB\x12\n" +
 	"\x10_max_price_centsB\x14\n" +
-	"\x12_include_purchased\"\xd8\x02\n" +
+	"\x12_include_purchased\"\x85\x03\n" +
 	"\x1bListRecommendationsResponse\x12T\n" +
 	"\x0frecommendations\x18\x01 \x03(\v2*.hashiramart.recommender.v1.RecommendationR\x0frecommendations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
 	"\rmodel_version\x18\x03 \x01(\tR\fmodelVersion\x12M\n" +
 	"\rfallback_step\x18\x04 \x01(\x0e2(.hashiramart.recommender.v1.FallbackStepR\ffallbackStep\x12*\n" +
 	"\x11data_through_date\x18\x05 \x01(\tR\x0fdataThroughDate\x12\x1b\n" +
-	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\"\xc1\x01\n" +
+	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\x12+\n" +
+	"\x11recommendation_id\x18\a \x01(\tR\x10recommendationId\"\xc1\x01\n" +
 	"\x1aListSimilarProductsRequest\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tR\tproductId\x12\x1b\n" +
@@ -1650,7 +2167,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x1dListCustomerPurchasesResponse\x12B\n" +
 	"\tpurchases\x18\x01 \x03(\v2$.hashiramart.recommender.v1.PurchaseR\tpurchases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1b\n" +
-	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xaf\x02\n" +
+	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\"\xf1\x04\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\x04kind\x18\x02 \x01(\x0e2%.hashiramart.recommender.v1.EventKindR\x04kind\x12\x1d\n" +
@@ -1661,7 +2178,18 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"event_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\teventTime\x12\x17\n" +
 	"\auser_id\x18\x06 \x01(\tR\x06userId\x12'\n" +
 	"\x0fcustomer_number\x18\a \x01(\tR\x0ecustomerNumber\x12#\n" +
-	"\rmodel_version\x18\b \x01(\tR\fmodelVersion\"o\n" +
+	"\rmodel_version\x18\b \x01(\tR\fmodelVersion\x12+\n" +
+	"\x11recommendation_id\x18\t \x01(\tR\x10recommendationId\x12\x12\n" +
+	"\x04slot\x18\n" +
+	" \x01(\tR\x04slot\x12\x1a\n" +
+	"\bposition\x18\v \x01(\x05R\bposition\x12\x19\n" +
+	"\border_id\x18\f \x01(\tR\aorderId\x12-\n" +
+	"\x10unit_price_cents\x18\r \x01(\x05H\x00R\x0eunitPriceCents\x88\x01\x01\x12H\n" +
+	"\acontext\x18\x0e \x03(\v2..hashiramart.recommender.v1.Event.ContextEntryR\acontext\x1a:\n" +
+	"\fContextEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x13\n" +
+	"\x11_unit_price_cents\"o\n" +
 	"\x13RecordEventsRequest\x129\n" +
 	"\x06events\x18\x01 \x03(\v2!.hashiramart.recommender.v1.EventR\x06events\x12\x1d\n" +
 	"\n" +
@@ -1679,7 +2207,40 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
 	"end_number\x18\x03 \x01(\x03R\tendNumber\x12,\n" +
-	"\x12forgotten_user_ids\x18\x04 \x03(\tR\x10forgottenUserIds\",\n" +
+	"\x12forgotten_user_ids\x18\x04 \x03(\tR\x10forgottenUserIds\"y\n" +
+	"\x16HandOverVisitorRequest\x12\x1d\n" +
+	"\n" +
+	"visitor_id\x18\x01 \x01(\tR\tvisitorId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12'\n" +
+	"\x0fcustomer_number\x18\x03 \x01(\tR\x0ecustomerNumber\"\xcc\x01\n" +
+	"\x0eExposedProduct\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x01 \x01(\tR\tproductId\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x05R\bposition\x12\x1e\n" +
+	"\n" +
+	"propensity\x18\x03 \x01(\x01R\n" +
+	"propensity\x12\x17\n" +
+	"\arule_id\x18\x04 \x01(\tR\x06ruleId\x12F\n" +
+	"\vevent_kinds\x18\x05 \x03(\x0e2%.hashiramart.recommender.v1.EventKindR\n" +
+	"eventKinds\"\xdd\x02\n" +
+	"\bExposure\x12+\n" +
+	"\x11recommendation_id\x18\x01 \x01(\tR\x10recommendationId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04slot\x18\x03 \x01(\tR\x04slot\x12#\n" +
+	"\rmodel_version\x18\x04 \x01(\tR\fmodelVersion\x12M\n" +
+	"\rfallback_step\x18\x05 \x01(\x0e2(.hashiramart.recommender.v1.FallbackStepR\ffallbackStep\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12F\n" +
+	"\bproducts\x18\a \x03(\v2*.hashiramart.recommender.v1.ExposedProductR\bproducts\"\x7f\n" +
+	"\x14ListExposuresRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x12\n" +
+	"\x04slot\x18\x04 \x01(\tR\x04slot\"\x83\x01\n" +
+	"\x15ListExposuresResponse\x12B\n" +
+	"\texposures\x18\x01 \x03(\v2$.hashiramart.recommender.v1.ExposureR\texposures\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n" +
 	"\x11ForgetUserRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId*\xf7\x01\n" +
 	"\fFallbackStep\x12\x1d\n" +
@@ -1714,22 +2275,40 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x12REASON_KIND_SEASON\x10\b\x12\x17\n" +
 	"\x13REASON_KIND_SIMILAR\x10\t\x12\x1a\n" +
 	"\x16REASON_KIND_IN_CATALOG\x10\n" +
-	"*\x85\x01\n" +
+	"*\x84\x02\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fEVENT_KIND_VIEW\x10\x01\x12\x13\n" +
 	"\x0fEVENT_KIND_CART\x10\x02\x12\x17\n" +
 	"\x13EVENT_KIND_PURCHASE\x10\x03\x12\x19\n" +
-	"\x15EVENT_KIND_IMPRESSION\x10\x042\xa6\v\n" +
+	"\x15EVENT_KIND_IMPRESSION\x10\x04\x12\x14\n" +
+	"\x10EVENT_KIND_CLICK\x10\x05\x12\x1f\n" +
+	"\x1bEVENT_KIND_REMOVE_FROM_CART\x10\x06\x12\x17\n" +
+	"\x13EVENT_KIND_WISHLIST\x10\a\x12\x16\n" +
+	"\x12EVENT_KIND_DISMISS\x10\b\x12\x15\n" +
+	"\x11EVENT_KIND_RETURN\x10\t2\xb3\x14\n" +
 	"\x12RecommenderService\x12\x8b\x01\n" +
 	"\x13ListRecommendations\x126.hashiramart.recommender.v1.ListRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListSimilarProducts\x126.hashiramart.recommender.v1.ListSimilarProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListPopularProducts\x126.hashiramart.recommender.v1.ListPopularProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x9b\x01\n" +
 	"\x1bListCustomerRecommendations\x12>.hashiramart.recommender.v1.ListCustomerRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x91\x01\n" +
-	"\x15ListCustomerPurchases\x128.hashiramart.recommender.v1.ListCustomerPurchasesRequest\x1a9.hashiramart.recommender.v1.ListCustomerPurchasesResponse\"\x03\x90\x02\x01\x12q\n" +
+	"\x15ListCustomerPurchases\x128.hashiramart.recommender.v1.ListCustomerPurchasesRequest\x1a9.hashiramart.recommender.v1.ListCustomerPurchasesResponse\"\x03\x90\x02\x01\x12m\n" +
+	"\tListSlots\x12,.hashiramart.recommender.v1.ListSlotsRequest\x1a-.hashiramart.recommender.v1.ListSlotsResponse\"\x03\x90\x02\x01\x12\\\n" +
+	"\aGetSlot\x12*.hashiramart.recommender.v1.GetSlotRequest\x1a .hashiramart.recommender.v1.Slot\"\x03\x90\x02\x01\x12d\n" +
+	"\vReplaceSlot\x12..hashiramart.recommender.v1.ReplaceSlotRequest\x1a .hashiramart.recommender.v1.Slot\"\x03\x90\x02\x02\x12X\n" +
+	"\n" +
+	"DeleteSlot\x12-.hashiramart.recommender.v1.DeleteSlotRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12m\n" +
+	"\tListRules\x12,.hashiramart.recommender.v1.ListRulesRequest\x1a-.hashiramart.recommender.v1.ListRulesResponse\"\x03\x90\x02\x01\x12\\\n" +
+	"\aGetRule\x12*.hashiramart.recommender.v1.GetRuleRequest\x1a .hashiramart.recommender.v1.Rule\"\x03\x90\x02\x01\x12d\n" +
+	"\vReplaceRule\x12..hashiramart.recommender.v1.ReplaceRuleRequest\x1a .hashiramart.recommender.v1.Rule\"\x03\x90\x02\x02\x12X\n" +
+	"\n" +
+	"DeleteRule\x12-.hashiramart.recommender.v1.DeleteRuleRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12\x91\x01\n" +
+	"\x16PreviewRecommendations\x129.hashiramart.recommender.v1.PreviewRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x02\x12q\n" +
 	"\fRecordEvents\x12/.hashiramart.recommender.v1.RecordEventsRequest\x1a0.hashiramart.recommender.v1.RecordEventsResponse\x12p\n" +
 	"\n" +
-	"ListEvents\x12-.hashiramart.recommender.v1.ListEventsRequest\x1a..hashiramart.recommender.v1.ListEventsResponse\"\x03\x90\x02\x01\x12X\n" +
+	"ListEvents\x12-.hashiramart.recommender.v1.ListEventsRequest\x1a..hashiramart.recommender.v1.ListEventsResponse\"\x03\x90\x02\x01\x12b\n" +
+	"\x0fHandOverVisitor\x122.hashiramart.recommender.v1.HandOverVisitorRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12y\n" +
+	"\rListExposures\x120.hashiramart.recommender.v1.ListExposuresRequest\x1a1.hashiramart.recommender.v1.ListExposuresResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\n" +
 	"ForgetUser\x12-.hashiramart.recommender.v1.ForgetUserRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12S\n" +
 	"\bGetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"\x03\x90\x02\x01\x12d\n" +
@@ -1752,7 +2331,7 @@ func file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hashiramart_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_hashiramart_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_hashiramart_recommender_v1_recommender_proto_goTypes = []any{
 	(FallbackStep)(0),                          // 0: hashiramart.recommender.v1.FallbackStep
 	(Source)(0),                                // 1: hashiramart.recommender.v1.Source
@@ -1773,64 +2352,111 @@ var file_hashiramart_recommender_v1_recommender_proto_goTypes = []any{
 	(*RecordEventsResponse)(nil),               // 16: hashiramart.recommender.v1.RecordEventsResponse
 	(*ListEventsRequest)(nil),                  // 17: hashiramart.recommender.v1.ListEventsRequest
 	(*ListEventsResponse)(nil),                 // 18: hashiramart.recommender.v1.ListEventsResponse
-	(*ForgetUserRequest)(nil),                  // 19: hashiramart.recommender.v1.ForgetUserRequest
-	(*v1.Product)(nil),                         // 20: hashiramart.catalog.v1.Product
-	(v1.Availability)(0),                       // 21: hashiramart.catalog.v1.Availability
-	(*timestamppb.Timestamp)(nil),              // 22: google.protobuf.Timestamp
-	(*v11.GetModelRequest)(nil),                // 23: hashiramart.model.v1.GetModelRequest
-	(*v11.ListModelsRequest)(nil),              // 24: hashiramart.model.v1.ListModelsRequest
-	(*v11.PromoteModelRequest)(nil),            // 25: hashiramart.model.v1.PromoteModelRequest
-	(*v11.RollbackModelRequest)(nil),           // 26: hashiramart.model.v1.RollbackModelRequest
-	(*emptypb.Empty)(nil),                      // 27: google.protobuf.Empty
-	(*v11.Model)(nil),                          // 28: hashiramart.model.v1.Model
-	(*v11.ListModelsResponse)(nil),             // 29: hashiramart.model.v1.ListModelsResponse
+	(*HandOverVisitorRequest)(nil),             // 19: hashiramart.recommender.v1.HandOverVisitorRequest
+	(*ExposedProduct)(nil),                     // 20: hashiramart.recommender.v1.ExposedProduct
+	(*Exposure)(nil),                           // 21: hashiramart.recommender.v1.Exposure
+	(*ListExposuresRequest)(nil),               // 22: hashiramart.recommender.v1.ListExposuresRequest
+	(*ListExposuresResponse)(nil),              // 23: hashiramart.recommender.v1.ListExposuresResponse
+	(*ForgetUserRequest)(nil),                  // 24: hashiramart.recommender.v1.ForgetUserRequest
+	nil,                                        // 25: hashiramart.recommender.v1.Event.ContextEntry
+	(*v1.Product)(nil),                         // 26: hashiramart.catalog.v1.Product
+	(v1.Availability)(0),                       // 27: hashiramart.catalog.v1.Availability
+	(*timestamppb.Timestamp)(nil),              // 28: google.protobuf.Timestamp
+	(*ListSlotsRequest)(nil),                   // 29: hashiramart.recommender.v1.ListSlotsRequest
+	(*GetSlotRequest)(nil),                     // 30: hashiramart.recommender.v1.GetSlotRequest
+	(*ReplaceSlotRequest)(nil),                 // 31: hashiramart.recommender.v1.ReplaceSlotRequest
+	(*DeleteSlotRequest)(nil),                  // 32: hashiramart.recommender.v1.DeleteSlotRequest
+	(*ListRulesRequest)(nil),                   // 33: hashiramart.recommender.v1.ListRulesRequest
+	(*GetRuleRequest)(nil),                     // 34: hashiramart.recommender.v1.GetRuleRequest
+	(*ReplaceRuleRequest)(nil),                 // 35: hashiramart.recommender.v1.ReplaceRuleRequest
+	(*DeleteRuleRequest)(nil),                  // 36: hashiramart.recommender.v1.DeleteRuleRequest
+	(*PreviewRecommendationsRequest)(nil),      // 37: hashiramart.recommender.v1.PreviewRecommendationsRequest
+	(*v11.GetModelRequest)(nil),                // 38: hashiramart.model.v1.GetModelRequest
+	(*v11.ListModelsRequest)(nil),              // 39: hashiramart.model.v1.ListModelsRequest
+	(*v11.PromoteModelRequest)(nil),            // 40: hashiramart.model.v1.PromoteModelRequest
+	(*v11.RollbackModelRequest)(nil),           // 41: hashiramart.model.v1.RollbackModelRequest
+	(*ListSlotsResponse)(nil),                  // 42: hashiramart.recommender.v1.ListSlotsResponse
+	(*Slot)(nil),                               // 43: hashiramart.recommender.v1.Slot
+	(*emptypb.Empty)(nil),                      // 44: google.protobuf.Empty
+	(*ListRulesResponse)(nil),                  // 45: hashiramart.recommender.v1.ListRulesResponse
+	(*Rule)(nil),                               // 46: hashiramart.recommender.v1.Rule
+	(*v11.Model)(nil),                          // 47: hashiramart.model.v1.Model
+	(*v11.ListModelsResponse)(nil),             // 48: hashiramart.model.v1.ListModelsResponse
 }
 var file_hashiramart_recommender_v1_recommender_proto_depIdxs = []int32{
 	2,  // 0: hashiramart.recommender.v1.Reason.kind:type_name -> hashiramart.recommender.v1.ReasonKind
-	20, // 1: hashiramart.recommender.v1.Recommendation.product:type_name -> hashiramart.catalog.v1.Product
+	26, // 1: hashiramart.recommender.v1.Recommendation.product:type_name -> hashiramart.catalog.v1.Product
 	1,  // 2: hashiramart.recommender.v1.Recommendation.source:type_name -> hashiramart.recommender.v1.Source
 	4,  // 3: hashiramart.recommender.v1.Recommendation.reason:type_name -> hashiramart.recommender.v1.Reason
-	21, // 4: hashiramart.recommender.v1.ListRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	27, // 4: hashiramart.recommender.v1.ListRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
 	5,  // 5: hashiramart.recommender.v1.ListRecommendationsResponse.recommendations:type_name -> hashiramart.recommender.v1.Recommendation
 	0,  // 6: hashiramart.recommender.v1.ListRecommendationsResponse.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
-	21, // 7: hashiramart.recommender.v1.ListSimilarProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	21, // 8: hashiramart.recommender.v1.ListPopularProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	21, // 9: hashiramart.recommender.v1.ListCustomerRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	20, // 10: hashiramart.recommender.v1.Purchase.product:type_name -> hashiramart.catalog.v1.Product
+	27, // 7: hashiramart.recommender.v1.ListSimilarProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	27, // 8: hashiramart.recommender.v1.ListPopularProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	27, // 9: hashiramart.recommender.v1.ListCustomerRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	26, // 10: hashiramart.recommender.v1.Purchase.product:type_name -> hashiramart.catalog.v1.Product
 	12, // 11: hashiramart.recommender.v1.ListCustomerPurchasesResponse.purchases:type_name -> hashiramart.recommender.v1.Purchase
 	3,  // 12: hashiramart.recommender.v1.Event.kind:type_name -> hashiramart.recommender.v1.EventKind
-	22, // 13: hashiramart.recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	14, // 14: hashiramart.recommender.v1.RecordEventsRequest.events:type_name -> hashiramart.recommender.v1.Event
-	14, // 15: hashiramart.recommender.v1.ListEventsResponse.events:type_name -> hashiramart.recommender.v1.Event
-	6,  // 16: hashiramart.recommender.v1.RecommenderService.ListRecommendations:input_type -> hashiramart.recommender.v1.ListRecommendationsRequest
-	8,  // 17: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:input_type -> hashiramart.recommender.v1.ListSimilarProductsRequest
-	9,  // 18: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:input_type -> hashiramart.recommender.v1.ListPopularProductsRequest
-	10, // 19: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:input_type -> hashiramart.recommender.v1.ListCustomerRecommendationsRequest
-	11, // 20: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:input_type -> hashiramart.recommender.v1.ListCustomerPurchasesRequest
-	15, // 21: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
-	17, // 22: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
-	19, // 23: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
-	23, // 24: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
-	24, // 25: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
-	25, // 26: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
-	26, // 27: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
-	7,  // 28: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 29: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 30: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 31: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	13, // 32: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
-	16, // 33: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
-	18, // 34: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
-	27, // 35: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
-	28, // 36: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
-	29, // 37: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
-	28, // 38: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
-	28, // 39: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
-	28, // [28:40] is the sub-list for method output_type
-	16, // [16:28] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	28, // 13: hashiramart.recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	25, // 14: hashiramart.recommender.v1.Event.context:type_name -> hashiramart.recommender.v1.Event.ContextEntry
+	14, // 15: hashiramart.recommender.v1.RecordEventsRequest.events:type_name -> hashiramart.recommender.v1.Event
+	14, // 16: hashiramart.recommender.v1.ListEventsResponse.events:type_name -> hashiramart.recommender.v1.Event
+	3,  // 17: hashiramart.recommender.v1.ExposedProduct.event_kinds:type_name -> hashiramart.recommender.v1.EventKind
+	0,  // 18: hashiramart.recommender.v1.Exposure.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
+	28, // 19: hashiramart.recommender.v1.Exposure.create_time:type_name -> google.protobuf.Timestamp
+	20, // 20: hashiramart.recommender.v1.Exposure.products:type_name -> hashiramart.recommender.v1.ExposedProduct
+	21, // 21: hashiramart.recommender.v1.ListExposuresResponse.exposures:type_name -> hashiramart.recommender.v1.Exposure
+	6,  // 22: hashiramart.recommender.v1.RecommenderService.ListRecommendations:input_type -> hashiramart.recommender.v1.ListRecommendationsRequest
+	8,  // 23: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:input_type -> hashiramart.recommender.v1.ListSimilarProductsRequest
+	9,  // 24: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:input_type -> hashiramart.recommender.v1.ListPopularProductsRequest
+	10, // 25: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:input_type -> hashiramart.recommender.v1.ListCustomerRecommendationsRequest
+	11, // 26: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:input_type -> hashiramart.recommender.v1.ListCustomerPurchasesRequest
+	29, // 27: hashiramart.recommender.v1.RecommenderService.ListSlots:input_type -> hashiramart.recommender.v1.ListSlotsRequest
+	30, // 28: hashiramart.recommender.v1.RecommenderService.GetSlot:input_type -> hashiramart.recommender.v1.GetSlotRequest
+	31, // 29: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:input_type -> hashiramart.recommender.v1.ReplaceSlotRequest
+	32, // 30: hashiramart.recommender.v1.RecommenderService.DeleteSlot:input_type -> hashiramart.recommender.v1.DeleteSlotRequest
+	33, // 31: hashiramart.recommender.v1.RecommenderService.ListRules:input_type -> hashiramart.recommender.v1.ListRulesRequest
+	34, // 32: hashiramart.recommender.v1.RecommenderService.GetRule:input_type -> hashiramart.recommender.v1.GetRuleRequest
+	35, // 33: hashiramart.recommender.v1.RecommenderService.ReplaceRule:input_type -> hashiramart.recommender.v1.ReplaceRuleRequest
+	36, // 34: hashiramart.recommender.v1.RecommenderService.DeleteRule:input_type -> hashiramart.recommender.v1.DeleteRuleRequest
+	37, // 35: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:input_type -> hashiramart.recommender.v1.PreviewRecommendationsRequest
+	15, // 36: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
+	17, // 37: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
+	19, // 38: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
+	22, // 39: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
+	24, // 40: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
+	38, // 41: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
+	39, // 42: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
+	40, // 43: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
+	41, // 44: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
+	7,  // 45: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 46: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 47: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 48: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	13, // 49: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
+	42, // 50: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
+	43, // 51: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
+	43, // 52: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
+	44, // 53: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
+	45, // 54: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
+	46, // 55: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
+	46, // 56: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
+	44, // 57: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
+	7,  // 58: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	16, // 59: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
+	18, // 60: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
+	44, // 61: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
+	23, // 62: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
+	44, // 63: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
+	47, // 64: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
+	48, // 65: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
+	47, // 66: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
+	47, // 67: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
+	45, // [45:68] is the sub-list for method output_type
+	22, // [22:45] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_recommender_v1_recommender_proto_init() }
@@ -1838,15 +2464,17 @@ func file_hashiramart_recommender_v1_recommender_proto_init() {
 	if File_hashiramart_recommender_v1_recommender_proto != nil {
 		return
 	}
+	file_hashiramart_recommender_v1_merchandising_proto_init()
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[6].OneofWrappers = []any{}
+	file_hashiramart_recommender_v1_recommender_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_recommender_v1_recommender_proto_rawDesc), len(file_hashiramart_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   16,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

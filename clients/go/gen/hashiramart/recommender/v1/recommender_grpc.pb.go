@@ -28,8 +28,19 @@ const (
 	RecommenderService_ListPopularProducts_FullMethodName         = "/hashiramart.recommender.v1.RecommenderService/ListPopularProducts"
 	RecommenderService_ListCustomerRecommendations_FullMethodName = "/hashiramart.recommender.v1.RecommenderService/ListCustomerRecommendations"
 	RecommenderService_ListCustomerPurchases_FullMethodName       = "/hashiramart.recommender.v1.RecommenderService/ListCustomerPurchases"
+	RecommenderService_ListSlots_FullMethodName                   = "/hashiramart.recommender.v1.RecommenderService/ListSlots"
+	RecommenderService_GetSlot_FullMethodName                     = "/hashiramart.recommender.v1.RecommenderService/GetSlot"
+	RecommenderService_ReplaceSlot_FullMethodName                 = "/hashiramart.recommender.v1.RecommenderService/ReplaceSlot"
+	RecommenderService_DeleteSlot_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/DeleteSlot"
+	RecommenderService_ListRules_FullMethodName                   = "/hashiramart.recommender.v1.RecommenderService/ListRules"
+	RecommenderService_GetRule_FullMethodName                     = "/hashiramart.recommender.v1.RecommenderService/GetRule"
+	RecommenderService_ReplaceRule_FullMethodName                 = "/hashiramart.recommender.v1.RecommenderService/ReplaceRule"
+	RecommenderService_DeleteRule_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/DeleteRule"
+	RecommenderService_PreviewRecommendations_FullMethodName      = "/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations"
 	RecommenderService_RecordEvents_FullMethodName                = "/hashiramart.recommender.v1.RecommenderService/RecordEvents"
 	RecommenderService_ListEvents_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ListEvents"
+	RecommenderService_HandOverVisitor_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/HandOverVisitor"
+	RecommenderService_ListExposures_FullMethodName               = "/hashiramart.recommender.v1.RecommenderService/ListExposures"
 	RecommenderService_ForgetUser_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ForgetUser"
 	RecommenderService_GetModel_FullMethodName                    = "/hashiramart.recommender.v1.RecommenderService/GetModel"
 	RecommenderService_ListModels_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ListModels"
@@ -46,9 +57,9 @@ const (
 // There is always an answer: a customer with a history is served by the ranker, anyone else by the best fallback step that is
 // possible (see FallbackStep). A product that was deleted or sold out disappears from the lists within a second.
 type RecommenderServiceClient interface {
-	// Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+	// Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 	//
-	// Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+	// Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
 	ListRecommendations(ctx context.Context, in *ListRecommendationsRequest, opts ...grpc.CallOption) (*ListRecommendationsResponse, error)
 	// Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 	//
@@ -62,15 +73,59 @@ type RecommenderServiceClient interface {
 	ListCustomerRecommendations(ctx context.Context, in *ListCustomerRecommendationsRequest, opts ...grpc.CallOption) (*ListRecommendationsResponse, error)
 	// Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer.
 	ListCustomerPurchases(ctx context.Context, in *ListCustomerPurchasesRequest, opts ...grpc.CallOption) (*ListCustomerPurchasesResponse, error)
-	// Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-	// to the raw zone, for the next training.
+	// Lists the slots, by id.
+	ListSlots(ctx context.Context, in *ListSlotsRequest, opts ...grpc.CallOption) (*ListSlotsResponse, error)
+	// Gets a slot. Returns NOT_FOUND if there is no such slot.
+	GetSlot(ctx context.Context, in *GetSlotRequest, opts ...grpc.CallOption) (*Slot, error)
+	// Creates a slot or replaces it. All replicas answer by it within two seconds.
+	//
+	// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+	ReplaceSlot(ctx context.Context, in *ReplaceSlotRequest, opts ...grpc.CallOption) (*Slot, error)
+	// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+	DeleteSlot(ctx context.Context, in *DeleteSlotRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists the merchandising rules, by id.
+	ListRules(ctx context.Context, in *ListRulesRequest, opts ...grpc.CallOption) (*ListRulesResponse, error)
+	// Gets a rule. Returns NOT_FOUND if there is no such rule.
+	GetRule(ctx context.Context, in *GetRuleRequest, opts ...grpc.CallOption) (*Rule, error)
+	// Creates a rule or replaces it. All replicas answer by it within two seconds.
+	//
+	// Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+	// stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+	ReplaceRule(ctx context.Context, in *ReplaceRuleRequest, opts ...grpc.CallOption) (*Rule, error)
+	// Deletes a rule. One that does not exist is no error.
+	DeleteRule(ctx context.Context, in *DeleteRuleRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+	//
+	// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+	PreviewRecommendations(ctx context.Context, in *PreviewRecommendationsRequest, opts ...grpc.CallOption) (*ListRecommendationsResponse, error)
+	// Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+	//
+	// The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+	// what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+	// shoppers. The next ETL exports what counts to the raw zone, for the next training.
+	//
+	// All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+	// systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+	// had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+	// that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+	//
+	// Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
 	RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error)
 	// Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
 	// meanwhile. To get those that were recorded since, list again with `after_number`.
 	//
 	// Not bound to REST: it is for services.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
-	// Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+	// Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+	//
+	// Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+	HandOverVisitor(ctx context.Context, in *HandOverVisitorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+	// shopper did with them.
+	//
+	// A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+	ListExposures(ctx context.Context, in *ListExposuresRequest, opts ...grpc.CallOption) (*ListExposuresResponse, error)
+	// Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 	//
 	// Succeeds for a user without events. Not bound to REST: it is for services.
 	ForgetUser(ctx context.Context, in *ForgetUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
@@ -149,6 +204,96 @@ func (c *recommenderServiceClient) ListCustomerPurchases(ctx context.Context, in
 	return out, nil
 }
 
+func (c *recommenderServiceClient) ListSlots(ctx context.Context, in *ListSlotsRequest, opts ...grpc.CallOption) (*ListSlotsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSlotsResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListSlots_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) GetSlot(ctx context.Context, in *GetSlotRequest, opts ...grpc.CallOption) (*Slot, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Slot)
+	err := c.cc.Invoke(ctx, RecommenderService_GetSlot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ReplaceSlot(ctx context.Context, in *ReplaceSlotRequest, opts ...grpc.CallOption) (*Slot, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Slot)
+	err := c.cc.Invoke(ctx, RecommenderService_ReplaceSlot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) DeleteSlot(ctx context.Context, in *DeleteSlotRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RecommenderService_DeleteSlot_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ListRules(ctx context.Context, in *ListRulesRequest, opts ...grpc.CallOption) (*ListRulesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRulesResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListRules_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) GetRule(ctx context.Context, in *GetRuleRequest, opts ...grpc.CallOption) (*Rule, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Rule)
+	err := c.cc.Invoke(ctx, RecommenderService_GetRule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ReplaceRule(ctx context.Context, in *ReplaceRuleRequest, opts ...grpc.CallOption) (*Rule, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Rule)
+	err := c.cc.Invoke(ctx, RecommenderService_ReplaceRule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) DeleteRule(ctx context.Context, in *DeleteRuleRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RecommenderService_DeleteRule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) PreviewRecommendations(ctx context.Context, in *PreviewRecommendationsRequest, opts ...grpc.CallOption) (*ListRecommendationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRecommendationsResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_PreviewRecommendations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recommenderServiceClient) RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordEventsResponse)
@@ -163,6 +308,26 @@ func (c *recommenderServiceClient) ListEvents(ctx context.Context, in *ListEvent
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListEventsResponse)
 	err := c.cc.Invoke(ctx, RecommenderService_ListEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) HandOverVisitor(ctx context.Context, in *HandOverVisitorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RecommenderService_HandOverVisitor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ListExposures(ctx context.Context, in *ListExposuresRequest, opts ...grpc.CallOption) (*ListExposuresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListExposuresResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListExposures_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -228,9 +393,9 @@ func (c *recommenderServiceClient) RollbackModel(ctx context.Context, in *v1.Rol
 // There is always an answer: a customer with a history is served by the ranker, anyone else by the best fallback step that is
 // possible (see FallbackStep). A product that was deleted or sold out disappears from the lists within a second.
 type RecommenderServiceServer interface {
-	// Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+	// Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
 	//
-	// Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+	// Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
 	ListRecommendations(context.Context, *ListRecommendationsRequest) (*ListRecommendationsResponse, error)
 	// Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 	//
@@ -244,15 +409,59 @@ type RecommenderServiceServer interface {
 	ListCustomerRecommendations(context.Context, *ListCustomerRecommendationsRequest) (*ListRecommendationsResponse, error)
 	// Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer.
 	ListCustomerPurchases(context.Context, *ListCustomerPurchasesRequest) (*ListCustomerPurchasesResponse, error)
-	// Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-	// to the raw zone, for the next training.
+	// Lists the slots, by id.
+	ListSlots(context.Context, *ListSlotsRequest) (*ListSlotsResponse, error)
+	// Gets a slot. Returns NOT_FOUND if there is no such slot.
+	GetSlot(context.Context, *GetSlotRequest) (*Slot, error)
+	// Creates a slot or replaces it. All replicas answer by it within two seconds.
+	//
+	// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+	ReplaceSlot(context.Context, *ReplaceSlotRequest) (*Slot, error)
+	// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+	DeleteSlot(context.Context, *DeleteSlotRequest) (*emptypb.Empty, error)
+	// Lists the merchandising rules, by id.
+	ListRules(context.Context, *ListRulesRequest) (*ListRulesResponse, error)
+	// Gets a rule. Returns NOT_FOUND if there is no such rule.
+	GetRule(context.Context, *GetRuleRequest) (*Rule, error)
+	// Creates a rule or replaces it. All replicas answer by it within two seconds.
+	//
+	// Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+	// stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+	ReplaceRule(context.Context, *ReplaceRuleRequest) (*Rule, error)
+	// Deletes a rule. One that does not exist is no error.
+	DeleteRule(context.Context, *DeleteRuleRequest) (*emptypb.Empty, error)
+	// Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+	//
+	// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+	PreviewRecommendations(context.Context, *PreviewRecommendationsRequest) (*ListRecommendationsResponse, error)
+	// Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+	//
+	// The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+	// what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+	// shoppers. The next ETL exports what counts to the raw zone, for the next training.
+	//
+	// All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+	// systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+	// had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+	// that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+	//
+	// Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
 	RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error)
 	// Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
 	// meanwhile. To get those that were recorded since, list again with `after_number`.
 	//
 	// Not bound to REST: it is for services.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
-	// Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+	// Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+	//
+	// Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+	HandOverVisitor(context.Context, *HandOverVisitorRequest) (*emptypb.Empty, error)
+	// Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+	// shopper did with them.
+	//
+	// A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+	ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error)
+	// Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 	//
 	// Succeeds for a user without events. Not bound to REST: it is for services.
 	ForgetUser(context.Context, *ForgetUserRequest) (*emptypb.Empty, error)
@@ -296,11 +505,44 @@ func (UnimplementedRecommenderServiceServer) ListCustomerRecommendations(context
 func (UnimplementedRecommenderServiceServer) ListCustomerPurchases(context.Context, *ListCustomerPurchasesRequest) (*ListCustomerPurchasesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCustomerPurchases not implemented")
 }
+func (UnimplementedRecommenderServiceServer) ListSlots(context.Context, *ListSlotsRequest) (*ListSlotsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSlots not implemented")
+}
+func (UnimplementedRecommenderServiceServer) GetSlot(context.Context, *GetSlotRequest) (*Slot, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSlot not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ReplaceSlot(context.Context, *ReplaceSlotRequest) (*Slot, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplaceSlot not implemented")
+}
+func (UnimplementedRecommenderServiceServer) DeleteSlot(context.Context, *DeleteSlotRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteSlot not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListRules(context.Context, *ListRulesRequest) (*ListRulesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRules not implemented")
+}
+func (UnimplementedRecommenderServiceServer) GetRule(context.Context, *GetRuleRequest) (*Rule, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRule not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ReplaceRule(context.Context, *ReplaceRuleRequest) (*Rule, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplaceRule not implemented")
+}
+func (UnimplementedRecommenderServiceServer) DeleteRule(context.Context, *DeleteRuleRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteRule not implemented")
+}
+func (UnimplementedRecommenderServiceServer) PreviewRecommendations(context.Context, *PreviewRecommendationsRequest) (*ListRecommendationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewRecommendations not implemented")
+}
 func (UnimplementedRecommenderServiceServer) RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordEvents not implemented")
 }
 func (UnimplementedRecommenderServiceServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
+}
+func (UnimplementedRecommenderServiceServer) HandOverVisitor(context.Context, *HandOverVisitorRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method HandOverVisitor not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListExposures not implemented")
 }
 func (UnimplementedRecommenderServiceServer) ForgetUser(context.Context, *ForgetUserRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForgetUser not implemented")
@@ -428,6 +670,168 @@ func _RecommenderService_ListCustomerPurchases_Handler(srv interface{}, ctx cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListSlots_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSlotsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListSlots(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListSlots_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListSlots(ctx, req.(*ListSlotsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_GetSlot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSlotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).GetSlot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_GetSlot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).GetSlot(ctx, req.(*GetSlotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ReplaceSlot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplaceSlotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ReplaceSlot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ReplaceSlot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ReplaceSlot(ctx, req.(*ReplaceSlotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_DeleteSlot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteSlotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).DeleteSlot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_DeleteSlot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).DeleteSlot(ctx, req.(*DeleteSlotRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ListRules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRulesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListRules(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListRules_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListRules(ctx, req.(*ListRulesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_GetRule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRuleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).GetRule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_GetRule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).GetRule(ctx, req.(*GetRuleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ReplaceRule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplaceRuleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ReplaceRule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ReplaceRule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ReplaceRule(ctx, req.(*ReplaceRuleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_DeleteRule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteRuleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).DeleteRule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_DeleteRule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).DeleteRule(ctx, req.(*DeleteRuleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_PreviewRecommendations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewRecommendationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).PreviewRecommendations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_PreviewRecommendations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).PreviewRecommendations(ctx, req.(*PreviewRecommendationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_RecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordEventsRequest)
 	if err := dec(in); err != nil {
@@ -460,6 +864,42 @@ func _RecommenderService_ListEvents_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RecommenderServiceServer).ListEvents(ctx, req.(*ListEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_HandOverVisitor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HandOverVisitorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).HandOverVisitor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_HandOverVisitor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).HandOverVisitor(ctx, req.(*HandOverVisitorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ListExposures_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListExposuresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListExposures(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListExposures_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListExposures(ctx, req.(*ListExposuresRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -582,12 +1022,56 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RecommenderService_ListCustomerPurchases_Handler,
 		},
 		{
+			MethodName: "ListSlots",
+			Handler:    _RecommenderService_ListSlots_Handler,
+		},
+		{
+			MethodName: "GetSlot",
+			Handler:    _RecommenderService_GetSlot_Handler,
+		},
+		{
+			MethodName: "ReplaceSlot",
+			Handler:    _RecommenderService_ReplaceSlot_Handler,
+		},
+		{
+			MethodName: "DeleteSlot",
+			Handler:    _RecommenderService_DeleteSlot_Handler,
+		},
+		{
+			MethodName: "ListRules",
+			Handler:    _RecommenderService_ListRules_Handler,
+		},
+		{
+			MethodName: "GetRule",
+			Handler:    _RecommenderService_GetRule_Handler,
+		},
+		{
+			MethodName: "ReplaceRule",
+			Handler:    _RecommenderService_ReplaceRule_Handler,
+		},
+		{
+			MethodName: "DeleteRule",
+			Handler:    _RecommenderService_DeleteRule_Handler,
+		},
+		{
+			MethodName: "PreviewRecommendations",
+			Handler:    _RecommenderService_PreviewRecommendations_Handler,
+		},
+		{
 			MethodName: "RecordEvents",
 			Handler:    _RecommenderService_RecordEvents_Handler,
 		},
 		{
 			MethodName: "ListEvents",
 			Handler:    _RecommenderService_ListEvents_Handler,
+		},
+		{
+			MethodName: "HandOverVisitor",
+			Handler:    _RecommenderService_HandOverVisitor_Handler,
+		},
+		{
+			MethodName: "ListExposures",
+			Handler:    _RecommenderService_ListExposures_Handler,
 		},
 		{
 			MethodName: "ForgetUser",

@@ -11,7 +11,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/access/v1/access.proto.
  */
 export const file_hashiramart_access_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("CiJoYXNoaXJhbWFydC9hY2Nlc3MvdjEvYWNjZXNzLnByb3RvEhVoYXNoaXJhbWFydC5hY2Nlc3MudjEqmQEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESDwoLQUNDRVNTX1VTRVIQAhIQCgxBQ0NFU1NfU1RBRkYQAxIQCgxBQ0NFU1NfQURNSU4QBBISCg5BQ0NFU1NfU0VSVklDRRAFEhsKF0FDQ0VTU19TVEFGRl9PUl9TRVJWSUNFEAZiBnByb3RvMw");
+  fileDesc("CiJoYXNoaXJhbWFydC9hY2Nlc3MvdjEvYWNjZXNzLnByb3RvEhVoYXNoaXJhbWFydC5hY2Nlc3MudjEqywEKBkFjY2VzcxIWChJBQ0NFU1NfVU5TUEVDSUZJRUQQABIRCg1BQ0NFU1NfUFVCTElDEAESDwoLQUNDRVNTX1VTRVIQAhIQCgxBQ0NFU1NfU1RBRkYQAxIQCgxBQ0NFU1NfQURNSU4QBBISCg5BQ0NFU1NfU0VSVklDRRAFEhsKF0FDQ0VTU19TVEFGRl9PUl9TRVJWSUNFEAYSEgoOQUNDRVNTX1NIT1BQRVIQBxIcChhBQ0NFU1NfU0hPUFBFUl9PUl9TWVNURU0QCGIGcHJvdG8z");
 
 /**
  * Who may call an RPC. A method without this option may be called by admins only.
@@ -34,7 +34,7 @@ export enum Access {
   PUBLIC = 1,
 
   /**
-   * Any signed-in user, with any role. Services are not users.
+   * Any signed-in user, with any role. Visitors, services and external systems are not users.
    *
    * @generated from enum value: ACCESS_USER = 2;
    */
@@ -67,6 +67,20 @@ export enum Access {
    * @generated from enum value: ACCESS_STAFF_OR_SERVICE = 6;
    */
   STAFF_OR_SERVICE = 6,
+
+  /**
+   * Visitors and any signed-in user.
+   *
+   * @generated from enum value: ACCESS_SHOPPER = 7;
+   */
+  SHOPPER = 7,
+
+  /**
+   * Visitors, any signed-in user, and external systems, as far as their permissions go.
+   *
+   * @generated from enum value: ACCESS_SHOPPER_OR_SYSTEM = 8;
+   */
+  SHOPPER_OR_SYSTEM = 8,
 }
 
 /**

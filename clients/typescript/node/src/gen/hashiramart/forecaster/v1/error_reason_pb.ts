@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/forecaster/v1/error_reason.proto.
  */
 export const file_hashiramart_forecaster_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CixoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL2Vycm9yX3JlYXNvbi5wcm90bxIZaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MSpBCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIUChBTRVJJRVNfTk9UX0ZPVU5EEAFiBnByb3RvMw");
+  fileDesc("CixoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL2Vycm9yX3JlYXNvbi5wcm90bxIZaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MSrMAgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASFAoQU0VSSUVTX05PVF9GT1VORBABEhwKGENBTEVOREFSX0VOVFJZX05PVF9GT1VORBACEhkKFUNBTEVOREFSX0VOVFJZX0VYSVNUUxADEg4KClNUQUxFX0VUQUcQBBIWChJQUk9NT1RJT05fT1ZFUkxBUFMQBRITCg9DTE9TVVJFX0lOX1BBU1QQBhIZChVDQUxFTkRBUl9GSUxFX0lOVkFMSUQQBxITCg9DT1VOVFJZX1VOS05PV04QCBIYChRDQUxFTkRBUl9VTkFWQUlMQUJMRRAJEhwKGFJFT1JERVJfUE9MSUNZX05PVF9GT1VORBAKEhUKEVNUT0NLX1VOQVZBSUxBQkxFEAsSFAoQTk9fU0FMRVNfSElTVE9SWRAMYgZwcm90bzM");
 
 /**
  * Why a call to the forecaster failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -31,6 +31,83 @@ export enum ErrorReason {
    * @generated from enum value: SERIES_NOT_FOUND = 1;
    */
   SERIES_NOT_FOUND = 1,
+
+  /**
+   * NOT_FOUND: the calendar has no such entry.
+   *
+   * @generated from enum value: CALENDAR_ENTRY_NOT_FOUND = 2;
+   */
+  CALENDAR_ENTRY_NOT_FOUND = 2,
+
+  /**
+   * ALREADY_EXISTS: the id of the entry is taken.
+   *
+   * @generated from enum value: CALENDAR_ENTRY_EXISTS = 3;
+   */
+  CALENDAR_ENTRY_EXISTS = 3,
+
+  /**
+   * ABORTED: the resource was changed since it was read. Read it again and repeat the change.
+   *
+   * @generated from enum value: STALE_ETAG = 4;
+   */
+  STALE_ETAG = 4,
+
+  /**
+   * FAILED_PRECONDITION: another promotion of the same scope has some of the same days.
+   *
+   * @generated from enum value: PROMOTION_OVERLAPS = 5;
+   */
+  PROMOTION_OVERLAPS = 5,
+
+  /**
+   * FAILED_PRECONDITION: all days of the closure are part of the sales that forecasts follow, so that it cannot change any.
+   *
+   * @generated from enum value: CLOSURE_IN_PAST = 6;
+   */
+  CLOSURE_IN_PAST = 6,
+
+  /**
+   * INVALID_ARGUMENT: the file of entries cannot be read as a whole.
+   *
+   * @generated from enum value: CALENDAR_FILE_INVALID = 7;
+   */
+  CALENDAR_FILE_INVALID = 7,
+
+  /**
+   * INVALID_ARGUMENT: there is no calendar of holidays for this country or subdivision.
+   *
+   * @generated from enum value: COUNTRY_UNKNOWN = 8;
+   */
+  COUNTRY_UNKNOWN = 8,
+
+  /**
+   * UNAVAILABLE: the service has not read its calendar yet, without which a forecast might ignore a closure.
+   *
+   * @generated from enum value: CALENDAR_UNAVAILABLE = 9;
+   */
+  CALENDAR_UNAVAILABLE = 9,
+
+  /**
+   * NOT_FOUND: the product has no policy of its own.
+   *
+   * @generated from enum value: REORDER_POLICY_NOT_FOUND = 10;
+   */
+  REORDER_POLICY_NOT_FOUND = 10,
+
+  /**
+   * UNAVAILABLE: the catalogue, which has the stock, cannot be reached.
+   *
+   * @generated from enum value: STOCK_UNAVAILABLE = 11;
+   */
+  STOCK_UNAVAILABLE = 11,
+
+  /**
+   * FAILED_PRECONDITION: a product of the scenario was never sold, so that nothing is known of what a price would do.
+   *
+   * @generated from enum value: NO_SALES_HISTORY = 12;
+   */
+  NO_SALES_HISTORY = 12,
 }
 
 /**

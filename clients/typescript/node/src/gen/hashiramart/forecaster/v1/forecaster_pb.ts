@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hashiramart/forecaster/v1/forecaster.proto.
  */
 export const file_hashiramart_forecaster_v1_forecaster: GenFile = /*@__PURE__*/
-  fileDesc("CipoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL2ZvcmVjYXN0ZXIucHJvdG8SGWhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEiiQEKDkZvcmVjYXN0U2VyaWVzEjUKBWxldmVsGAEgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TZXJpZXNMZXZlbBILCgNrZXkYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpmaXJzdF9kYXRlGAQgASgJEhEKCWxhc3RfZGF0ZRgFIAEoCSKJAQoZTGlzdEZvcmVjYXN0U2VyaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRI1CgVsZXZlbBgDIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSDgoGcHJlZml4GAQgASgJIrUBChpMaXN0Rm9yZWNhc3RTZXJpZXNSZXNwb25zZRI5CgZzZXJpZXMYASADKAsyKS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2VyaWVzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIZChFkYXRhX3Rocm91Z2hfZGF0ZRgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEhEKCXRpbWVfem9uZRgFIAEoCSKeAgoURm9yZWNhc3RTYWxlc1JlcXVlc3QSFAoMaG9yaXpvbl9kYXlzGAEgASgFEjsKC2dyYW51bGFyaXR5GAIgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYAyABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAQgASgJSAASEgoIY2F0ZWdvcnkYBSABKAlIABIRCgdjb3VudHJ5GAYgASgJSAASDgoGbGV2ZWxzGAcgAygFEhkKDGhpc3RvcnlfZGF5cxgIIAEoBUgBiAEBQgcKBXNjb3BlQg8KDV9oaXN0b3J5X2RheXMiMwoEQmFuZBINCgVsZXZlbBgBIAEoBRINCgVsb3dlchgCIAEoARINCgV1cHBlchgDIAEoASJ+Cg1Gb3JlY2FzdFBvaW50EgwKBGRhdGUYASABKAkSEQoJZGF5X2NvdW50GAIgASgFEgwKBG1lYW4YAyABKAESDgoGbWVkaWFuGAQgASgBEi4KBWJhbmRzGAUgAygLMh8uaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYW5kIj4KDEhpc3RvcnlQb2ludBIMCgRkYXRlGAEgASgJEhEKCWRheV9jb3VudBgCIAEoBRINCgV2YWx1ZRgDIAEoASLXAgoVRm9yZWNhc3RTYWxlc1Jlc3BvbnNlEjgKBnBvaW50cxgBIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RQb2ludBI4CgdoaXN0b3J5GAIgAygLMicuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5IaXN0b3J5UG9pbnQSGQoRZGF0YV90aHJvdWdoX2RhdGUYAyABKAkSFQoNbW9kZWxfdmVyc2lvbhgEIAEoCRIxCgZtZXRyaWMYBSABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxI7CgtncmFudWxhcml0eRgGIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuR3JhbnVsYXJpdHkSFQoNY3VycmVuY3lfY29kZRgHIAEoCRIRCgl0aW1lX3pvbmUYCCABKAkipwEKFkV4cGxhaW5Gb3JlY2FzdFJlcXVlc3QSFAoMaG9yaXpvbl9kYXlzGAEgASgFEjEKBm1ldHJpYxgCIAEoDjIhLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuTWV0cmljEhQKCnByb2R1Y3RfaWQYAyABKAlIABISCghjYXRlZ29yeRgEIAEoCUgAEhEKB2NvdW50cnkYBSABKAlIAEIHCgVzY29wZSI9CgxDb250cmlidXRpb24SDwoHZmVhdHVyZRgBIAEoCRIMCgR0ZXh0GAIgASgJEg4KBmFtb3VudBgDIAEoASJ+Cg5EYXlFeHBsYW5hdGlvbhIMCgRkYXRlGAEgASgJEgwKBG1lYW4YAiABKAESEAoIYmFzZWxpbmUYAyABKAESPgoNY29udHJpYnV0aW9ucxgEIAMoCzInLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQ29udHJpYnV0aW9uIp8BChdFeHBsYWluRm9yZWNhc3RSZXNwb25zZRI/CgxleHBsYW5hdGlvbnMYASADKAsyKS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkRheUV4cGxhbmF0aW9uEhkKEWRhdGFfdGhyb3VnaF9kYXRlGAIgASgJEhUKDW1vZGVsX3ZlcnNpb24YAyABKAkSEQoJdGltZV96b25lGAQgASgJIo0BChJHZXRCYWNrdGVzdFJlcXVlc3QSMQoGbWV0cmljGAEgASgOMiEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5NZXRyaWMSFAoKcHJvZHVjdF9pZBgCIAEoCUgAEhIKCGNhdGVnb3J5GAMgASgJSAASEQoHY291bnRyeRgEIAEoCUgAQgcKBXNjb3BlIisKCENvdmVyYWdlEg0KBWxldmVsGAEgASgFEhAKCG1lYXN1cmVkGAIgASgBIpABCg1CYWNrdGVzdFBvaW50EgwKBGRhdGUYASABKAkSEwoLb3JpZ2luX2RhdGUYAiABKAkSDgoGYWN0dWFsGAMgASgBEgwKBG1lYW4YBCABKAESDgoGbWVkaWFuGAUgASgBEi4KBWJhbmRzGAYgAygLMh8uaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYW5kIvsBCghCYWNrdGVzdBIRCgRtYXNlGAEgASgBSACIAQESEgoFcm1zc2UYAiABKAFIAYgBARIRCgRiaWFzGAMgASgBSAKIAQESNQoIY292ZXJhZ2UYBCADKAsyIy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkNvdmVyYWdlEjgKBnBvaW50cxgFIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQmFja3Rlc3RQb2ludBIVCg1tb2RlbF92ZXJzaW9uGAYgASgJEhEKCXRpbWVfem9uZRgHIAEoCUIHCgVfbWFzZUIICgZfcm1zc2VCBwoFX2JpYXMqRgoGTWV0cmljEhYKEk1FVFJJQ19VTlNQRUNJRklFRBAAEhAKDE1FVFJJQ19VTklUUxABEhIKDk1FVFJJQ19SRVZFTlVFEAIqbAoLR3JhbnVsYXJpdHkSGwoXR1JBTlVMQVJJVFlfVU5TUEVDSUZJRUQQABITCg9HUkFOVUxBUklUWV9EQVkQARIUChBHUkFOVUxBUklUWV9XRUVLEAISFQoRR1JBTlVMQVJJVFlfTU9OVEgQAyqRAQoLU2VyaWVzTGV2ZWwSHAoYU0VSSUVTX0xFVkVMX1VOU1BFQ0lGSUVEEAASFQoRU0VSSUVTX0xFVkVMX1NIT1AQARIZChVTRVJJRVNfTEVWRUxfQ0FURUdPUlkQAhIYChRTRVJJRVNfTEVWRUxfQ09VTlRSWRADEhgKFFNFUklFU19MRVZFTF9QUk9EVUNUEAQy8wYKEUZvcmVjYXN0ZXJTZXJ2aWNlEoYBChJMaXN0Rm9yZWNhc3RTZXJpZXMSNC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RGb3JlY2FzdFNlcmllc1JlcXVlc3QaNS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RGb3JlY2FzdFNlcmllc1Jlc3BvbnNlIgOQAgESdwoNRm9yZWNhc3RTYWxlcxIvLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RTYWxlc1JlcXVlc3QaMC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2FsZXNSZXNwb25zZSIDkAIBEn0KD0V4cGxhaW5Gb3JlY2FzdBIxLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRXhwbGFpbkZvcmVjYXN0UmVxdWVzdBoyLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRXhwbGFpbkZvcmVjYXN0UmVzcG9uc2UiA5ACARJmCgtHZXRCYWNrdGVzdBItLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuR2V0QmFja3Rlc3RSZXF1ZXN0GiMuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYWNrdGVzdCIDkAIBElMKCEdldE1vZGVsEiUuaGFzaGlyYW1hcnQubW9kZWwudjEuR2V0TW9kZWxSZXF1ZXN0GhsuaGFzaGlyYW1hcnQubW9kZWwudjEuTW9kZWwiA5ACARJkCgpMaXN0TW9kZWxzEicuaGFzaGlyYW1hcnQubW9kZWwudjEuTGlzdE1vZGVsc1JlcXVlc3QaKC5oYXNoaXJhbWFydC5tb2RlbC52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACARJbCgxQcm9tb3RlTW9kZWwSKS5oYXNoaXJhbWFydC5tb2RlbC52MS5Qcm9tb3RlTW9kZWxSZXF1ZXN0GhsuaGFzaGlyYW1hcnQubW9kZWwudjEuTW9kZWwiA5ACAhJdCg1Sb2xsYmFja01vZGVsEiouaGFzaGlyYW1hcnQubW9kZWwudjEuUm9sbGJhY2tNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAICYgZwcm90bzM", [file_hashiramart_model_v1_model]);
+  fileDesc("CipoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL2ZvcmVjYXN0ZXIucHJvdG8SGWhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEiiQEKDkZvcmVjYXN0U2VyaWVzEjUKBWxldmVsGAEgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TZXJpZXNMZXZlbBILCgNrZXkYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpmaXJzdF9kYXRlGAQgASgJEhEKCWxhc3RfZGF0ZRgFIAEoCSKJAQoZTGlzdEZvcmVjYXN0U2VyaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRI1CgVsZXZlbBgDIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSDgoGcHJlZml4GAQgASgJIrUBChpMaXN0Rm9yZWNhc3RTZXJpZXNSZXNwb25zZRI5CgZzZXJpZXMYASADKAsyKS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2VyaWVzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIZChFkYXRhX3Rocm91Z2hfZGF0ZRgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEhEKCXRpbWVfem9uZRgFIAEoCSLVAgoURm9yZWNhc3RTYWxlc1JlcXVlc3QSFAoMaG9yaXpvbl9kYXlzGAEgASgFEjsKC2dyYW51bGFyaXR5GAIgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYAyABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAQgASgJSAASEgoIY2F0ZWdvcnkYBSABKAlIABIRCgdjb3VudHJ5GAYgASgJSAASDgoGbGV2ZWxzGAcgAygFEhkKDGhpc3RvcnlfZGF5cxgIIAEoBUgBiAEBEjUKCHNjZW5hcmlvGAkgASgLMiMuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TY2VuYXJpb0IHCgVzY29wZUIPCg1faGlzdG9yeV9kYXlzIqMBCghTY2VuYXJpbxI/Cg1wcmljZV9jaGFuZ2VzGAEgAygLMiguaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TY2VuYXJpb1ByaWNlEkAKCnByb21vdGlvbnMYAiADKAsyLC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNjZW5hcmlvUHJvbW90aW9uEhQKDGNsb3NlZF9kYXRlcxgDIAMoCSJ0Cg1TY2VuYXJpb1ByaWNlEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSFgoOY2hhbmdlX3BlcmNlbnQYAyABKAESEgoKZmlyc3RfZGF0ZRgEIAEoCRIRCglsYXN0X2RhdGUYBSABKAkiegoRU2NlbmFyaW9Qcm9tb3Rpb24SEgoKcHJvZHVjdF9pZBgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIYChBkaXNjb3VudF9wZXJjZW50GAMgASgBEhIKCmZpcnN0X2RhdGUYBCABKAkSEQoJbGFzdF9kYXRlGAUgASgJIkAKElNjZW5hcmlvRGlmZmVyZW5jZRIMCgRtZWFuGAEgASgBEg0KBWxvd2VyGAIgASgBEg0KBXVwcGVyGAMgASgBIpoCChBTY2VuYXJpb0ZvcmVjYXN0EjgKBnBvaW50cxgBIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RQb2ludBI8CgV1bml0cxgCIAEoCzItLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2NlbmFyaW9EaWZmZXJlbmNlEj4KB3JldmVudWUYAyABKAsyLS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNjZW5hcmlvRGlmZmVyZW5jZRIdChVjaGFuZ2VkX3Byb2R1Y3RfY291bnQYBCABKAUSHAoUdW5zZWVuX3Byb2R1Y3RfY291bnQYBSABKAUSEQoJc3RhdGVtZW50GAYgASgJIjMKBEJhbmQSDQoFbGV2ZWwYASABKAUSDQoFbG93ZXIYAiABKAESDQoFdXBwZXIYAyABKAEifgoNRm9yZWNhc3RQb2ludBIMCgRkYXRlGAEgASgJEhEKCWRheV9jb3VudBgCIAEoBRIMCgRtZWFuGAMgASgBEg4KBm1lZGlhbhgEIAEoARIuCgViYW5kcxgFIAMoCzIfLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQmFuZCI+CgxIaXN0b3J5UG9pbnQSDAoEZGF0ZRgBIAEoCRIRCglkYXlfY291bnQYAiABKAUSDQoFdmFsdWUYAyABKAEirAMKFUZvcmVjYXN0U2FsZXNSZXNwb25zZRI4CgZwb2ludHMYASADKAsyKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0UG9pbnQSOAoHaGlzdG9yeRgCIAMoCzInLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuSGlzdG9yeVBvaW50EhkKEWRhdGFfdGhyb3VnaF9kYXRlGAMgASgJEhUKDW1vZGVsX3ZlcnNpb24YBCABKAkSMQoGbWV0cmljGAUgASgOMiEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5NZXRyaWMSOwoLZ3JhbnVsYXJpdHkYBiABKA4yJi5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkdyYW51bGFyaXR5EhUKDWN1cnJlbmN5X2NvZGUYByABKAkSEQoJdGltZV96b25lGAggASgJEhQKDGNsb3NlZF9kYXRlcxgJIAMoCRI9CghzY2VuYXJpbxgKIAEoCzIrLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2NlbmFyaW9Gb3JlY2FzdCL6AQoZQmF0Y2hGb3JlY2FzdFNhbGVzUmVxdWVzdBI1CgVsZXZlbBgBIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSEAoIY2F0ZWdvcnkYAiABKAkSFAoMaG9yaXpvbl9kYXlzGAMgASgFEjsKC2dyYW51bGFyaXR5GAQgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYBSABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIOCgZsZXZlbHMYBiADKAUixAEKGkJhdGNoRm9yZWNhc3RTYWxlc1Jlc3BvbnNlEjUKBWxldmVsGAEgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TZXJpZXNMZXZlbBILCgNrZXkYAiABKAkSOAoGcG9pbnRzGAMgAygLMiguaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Gb3JlY2FzdFBvaW50EhUKDW1vZGVsX3ZlcnNpb24YBCABKAkSEQoJdGltZV96b25lGAUgASgJIqcBChZFeHBsYWluRm9yZWNhc3RSZXF1ZXN0EhQKDGhvcml6b25fZGF5cxgBIAEoBRIxCgZtZXRyaWMYAiABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAMgASgJSAASEgoIY2F0ZWdvcnkYBCABKAlIABIRCgdjb3VudHJ5GAUgASgJSABCBwoFc2NvcGUiPQoMQ29udHJpYnV0aW9uEg8KB2ZlYXR1cmUYASABKAkSDAoEdGV4dBgCIAEoCRIOCgZhbW91bnQYAyABKAEifgoORGF5RXhwbGFuYXRpb24SDAoEZGF0ZRgBIAEoCRIMCgRtZWFuGAIgASgBEhAKCGJhc2VsaW5lGAMgASgBEj4KDWNvbnRyaWJ1dGlvbnMYBCADKAsyJy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkNvbnRyaWJ1dGlvbiKfAQoXRXhwbGFpbkZvcmVjYXN0UmVzcG9uc2USPwoMZXhwbGFuYXRpb25zGAEgAygLMikuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5EYXlFeHBsYW5hdGlvbhIZChFkYXRhX3Rocm91Z2hfZGF0ZRgCIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAMgASgJEhEKCXRpbWVfem9uZRgEIAEoCSKNAQoSR2V0QmFja3Rlc3RSZXF1ZXN0EjEKBm1ldHJpYxgBIAEoDjIhLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuTWV0cmljEhQKCnByb2R1Y3RfaWQYAiABKAlIABISCghjYXRlZ29yeRgDIAEoCUgAEhEKB2NvdW50cnkYBCABKAlIAEIHCgVzY29wZSIrCghDb3ZlcmFnZRINCgVsZXZlbBgBIAEoBRIQCghtZWFzdXJlZBgCIAEoASKQAQoNQmFja3Rlc3RQb2ludBIMCgRkYXRlGAEgASgJEhMKC29yaWdpbl9kYXRlGAIgASgJEg4KBmFjdHVhbBgDIAEoARIMCgRtZWFuGAQgASgBEg4KBm1lZGlhbhgFIAEoARIuCgViYW5kcxgGIAMoCzIfLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQmFuZCL7AQoIQmFja3Rlc3QSEQoEbWFzZRgBIAEoAUgAiAEBEhIKBXJtc3NlGAIgASgBSAGIAQESEQoEYmlhcxgDIAEoAUgCiAEBEjUKCGNvdmVyYWdlGAQgAygLMiMuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Db3ZlcmFnZRI4CgZwb2ludHMYBSADKAsyKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhY2t0ZXN0UG9pbnQSFQoNbW9kZWxfdmVyc2lvbhgGIAEoCRIRCgl0aW1lX3pvbmUYByABKAlCBwoFX21hc2VCCAoGX3Jtc3NlQgcKBV9iaWFzKkYKBk1ldHJpYxIWChJNRVRSSUNfVU5TUEVDSUZJRUQQABIQCgxNRVRSSUNfVU5JVFMQARISCg5NRVRSSUNfUkVWRU5VRRACKmwKC0dyYW51bGFyaXR5EhsKF0dSQU5VTEFSSVRZX1VOU1BFQ0lGSUVEEAASEwoPR1JBTlVMQVJJVFlfREFZEAESFAoQR1JBTlVMQVJJVFlfV0VFSxACEhUKEUdSQU5VTEFSSVRZX01PTlRIEAMqkQEKC1Nlcmllc0xldmVsEhwKGFNFUklFU19MRVZFTF9VTlNQRUNJRklFRBAAEhUKEVNFUklFU19MRVZFTF9TSE9QEAESGQoVU0VSSUVTX0xFVkVMX0NBVEVHT1JZEAISGAoUU0VSSUVTX0xFVkVMX0NPVU5UUlkQAxIYChRTRVJJRVNfTEVWRUxfUFJPRFVDVBAEMv4HChFGb3JlY2FzdGVyU2VydmljZRKGAQoSTGlzdEZvcmVjYXN0U2VyaWVzEjQuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0Rm9yZWNhc3RTZXJpZXNSZXF1ZXN0GjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0Rm9yZWNhc3RTZXJpZXNSZXNwb25zZSIDkAIBEncKDUZvcmVjYXN0U2FsZXMSLy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2FsZXNSZXF1ZXN0GjAuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Gb3JlY2FzdFNhbGVzUmVzcG9uc2UiA5ACARKIAQoSQmF0Y2hGb3JlY2FzdFNhbGVzEjQuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYXRjaEZvcmVjYXN0U2FsZXNSZXF1ZXN0GjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYXRjaEZvcmVjYXN0U2FsZXNSZXNwb25zZSIDkAIBMAESfQoPRXhwbGFpbkZvcmVjYXN0EjEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5FeHBsYWluRm9yZWNhc3RSZXF1ZXN0GjIuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5FeHBsYWluRm9yZWNhc3RSZXNwb25zZSIDkAIBEmYKC0dldEJhY2t0ZXN0Ei0uaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HZXRCYWNrdGVzdFJlcXVlc3QaIy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhY2t0ZXN0IgOQAgESUwoIR2V0TW9kZWwSJS5oYXNoaXJhbWFydC5tb2RlbC52MS5HZXRNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAIBEmQKCkxpc3RNb2RlbHMSJy5oYXNoaXJhbWFydC5tb2RlbC52MS5MaXN0TW9kZWxzUmVxdWVzdBooLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBElsKDFByb21vdGVNb2RlbBIpLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLlByb21vdGVNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAICEl0KDVJvbGxiYWNrTW9kZWwSKi5oYXNoaXJhbWFydC5tb2RlbC52MS5Sb2xsYmFja01vZGVsUmVxdWVzdBobLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLk1vZGVsIgOQAgJiBnByb3RvMw", [file_hashiramart_model_v1_model]);
 
 /**
  * A series that can be forecast.
@@ -171,14 +171,14 @@ export type ForecastSalesRequest = Message<"hashiramart.forecaster.v1.ForecastSa
   horizonDays: number;
 
   /**
-   * The length of a period.
+   * The length of a period. Unspecified means days.
    *
    * @generated from field: hashiramart.forecaster.v1.Granularity granularity = 2;
    */
   granularity: Granularity;
 
   /**
-   * The measure.
+   * The measure. Unspecified means units.
    *
    * @generated from field: hashiramart.forecaster.v1.Metric metric = 3;
    */
@@ -228,6 +228,13 @@ export type ForecastSalesRequest = Message<"hashiramart.forecaster.v1.ForecastSa
    * @generated from field: optional int32 history_days = 8;
    */
   historyDays?: number | undefined;
+
+  /**
+   * What if. Unset means the forecast alone.
+   *
+   * @generated from field: hashiramart.forecaster.v1.Scenario scenario = 9;
+   */
+  scenario?: Scenario | undefined;
 };
 
 /**
@@ -236,6 +243,230 @@ export type ForecastSalesRequest = Message<"hashiramart.forecaster.v1.ForecastSa
  */
 export const ForecastSalesRequestSchema: GenMessage<ForecastSalesRequest> = /*@__PURE__*/
   messageDesc(file_hashiramart_forecaster_v1_forecaster, 3);
+
+/**
+ * What if: prices, promotions and closures that are not, or not yet, decided on. They come on top of the calendar.
+ *
+ * @generated from message hashiramart.forecaster.v1.Scenario
+ */
+export type Scenario = Message<"hashiramart.forecaster.v1.Scenario"> & {
+  /**
+   * Changes of price, for good or for some days.
+   *
+   * @generated from field: repeated hashiramart.forecaster.v1.ScenarioPrice price_changes = 1;
+   */
+  priceChanges: ScenarioPrice[];
+
+  /**
+   * Promotions: discounts for some days.
+   *
+   * @generated from field: repeated hashiramart.forecaster.v1.ScenarioPromotion promotions = 2;
+   */
+  promotions: ScenarioPromotion[];
+
+  /**
+   * Days on which the shop is closed, `YYYY-MM-DD`.
+   *
+   * @generated from field: repeated string closed_dates = 3;
+   */
+  closedDates: string[];
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.Scenario.
+ * Use `create(ScenarioSchema)` to create a new message.
+ */
+export const ScenarioSchema: GenMessage<Scenario> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 4);
+
+/**
+ * A change of price. At most one of `product_id` and `category` is set; without any, all prices change.
+ *
+ * @generated from message hashiramart.forecaster.v1.ScenarioPrice
+ */
+export type ScenarioPrice = Message<"hashiramart.forecaster.v1.ScenarioPrice"> & {
+  /**
+   * A product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * A category.
+   *
+   * @generated from field: string category = 2;
+   */
+  category: string;
+
+  /**
+   * The change in percent: -90 to 300. A price up by a twentieth is 5.
+   *
+   * @generated from field: double change_percent = 3;
+   */
+  changePercent: number;
+
+  /**
+   * The first day, `YYYY-MM-DD`. Empty means the first of the forecast.
+   *
+   * @generated from field: string first_date = 4;
+   */
+  firstDate: string;
+
+  /**
+   * The last day, `YYYY-MM-DD`. Empty means the last of the forecast.
+   *
+   * @generated from field: string last_date = 5;
+   */
+  lastDate: string;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.ScenarioPrice.
+ * Use `create(ScenarioPriceSchema)` to create a new message.
+ */
+export const ScenarioPriceSchema: GenMessage<ScenarioPrice> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 5);
+
+/**
+ * A promotion. At most one of `product_id` and `category` is set; without any, it is for everything.
+ *
+ * @generated from message hashiramart.forecaster.v1.ScenarioPromotion
+ */
+export type ScenarioPromotion = Message<"hashiramart.forecaster.v1.ScenarioPromotion"> & {
+  /**
+   * A product.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * A category.
+   *
+   * @generated from field: string category = 2;
+   */
+  category: string;
+
+  /**
+   * The discount in percent of the price: more than 0, at most 90.
+   *
+   * @generated from field: double discount_percent = 3;
+   */
+  discountPercent: number;
+
+  /**
+   * The first day, `YYYY-MM-DD`.
+   *
+   * @generated from field: string first_date = 4;
+   */
+  firstDate: string;
+
+  /**
+   * The last day, `YYYY-MM-DD`.
+   *
+   * @generated from field: string last_date = 5;
+   */
+  lastDate: string;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.ScenarioPromotion.
+ * Use `create(ScenarioPromotionSchema)` to create a new message.
+ */
+export const ScenarioPromotionSchema: GenMessage<ScenarioPromotion> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 6);
+
+/**
+ * A difference between a scenario and the forecast without it, over the horizon.
+ *
+ * @generated from message hashiramart.forecaster.v1.ScenarioDifference
+ */
+export type ScenarioDifference = Message<"hashiramart.forecaster.v1.ScenarioDifference"> & {
+  /**
+   * The difference of the means.
+   *
+   * @generated from field: double mean = 1;
+   */
+  mean: number;
+
+  /**
+   * The lower end of the range in which the effect of the prices lies in 95 of 100 cases.
+   *
+   * @generated from field: double lower = 2;
+   */
+  lower: number;
+
+  /**
+   * The upper end.
+   *
+   * @generated from field: double upper = 3;
+   */
+  upper: number;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.ScenarioDifference.
+ * Use `create(ScenarioDifferenceSchema)` to create a new message.
+ */
+export const ScenarioDifferenceSchema: GenMessage<ScenarioDifference> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 7);
+
+/**
+ * The forecast of a scenario.
+ *
+ * @generated from message hashiramart.forecaster.v1.ScenarioForecast
+ */
+export type ScenarioForecast = Message<"hashiramart.forecaster.v1.ScenarioForecast"> & {
+  /**
+   * The forecast, period by period. Means add up as those without the scenario do.
+   *
+   * @generated from field: repeated hashiramart.forecaster.v1.ForecastPoint points = 1;
+   */
+  points: ForecastPoint[];
+
+  /**
+   * The difference in units.
+   *
+   * @generated from field: hashiramart.forecaster.v1.ScenarioDifference units = 2;
+   */
+  units?: ScenarioDifference | undefined;
+
+  /**
+   * The difference in revenue, in units of the currency.
+   *
+   * @generated from field: hashiramart.forecaster.v1.ScenarioDifference revenue = 3;
+   */
+  revenue?: ScenarioDifference | undefined;
+
+  /**
+   * The number of products whose price changes.
+   *
+   * @generated from field: int32 changed_product_count = 4;
+   */
+  changedProductCount: number;
+
+  /**
+   * How many of them would have a price, relative to their usual one, that no week of their sales has seen.
+   *
+   * @generated from field: int32 unseen_product_count = 5;
+   */
+  unseenProductCount: number;
+
+  /**
+   * What to make of it, in English: how far the scenario lies outside of what the data has seen, and what is left out.
+   *
+   * @generated from field: string statement = 6;
+   */
+  statement: string;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.ScenarioForecast.
+ * Use `create(ScenarioForecastSchema)` to create a new message.
+ */
+export const ScenarioForecastSchema: GenMessage<ScenarioForecast> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 8);
 
 /**
  * A prediction interval.
@@ -270,7 +501,7 @@ export type Band = Message<"hashiramart.forecaster.v1.Band"> & {
  * Use `create(BandSchema)` to create a new message.
  */
 export const BandSchema: GenMessage<Band> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 4);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 9);
 
 /**
  * The forecast of one period.
@@ -319,7 +550,7 @@ export type ForecastPoint = Message<"hashiramart.forecaster.v1.ForecastPoint"> &
  * Use `create(ForecastPointSchema)` to create a new message.
  */
 export const ForecastPointSchema: GenMessage<ForecastPoint> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 5);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 10);
 
 /**
  * The actual sales of one period.
@@ -354,7 +585,7 @@ export type HistoryPoint = Message<"hashiramart.forecaster.v1.HistoryPoint"> & {
  * Use `create(HistoryPointSchema)` to create a new message.
  */
 export const HistoryPointSchema: GenMessage<HistoryPoint> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 6);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 11);
 
 /**
  * The response of ForecastSales.
@@ -417,6 +648,20 @@ export type ForecastSalesResponse = Message<"hashiramart.forecaster.v1.ForecastS
    * @generated from field: string time_zone = 8;
    */
   timeZone: string;
+
+  /**
+   * The days within the horizon on which the shop is closed by its calendar, `YYYY-MM-DD`. They are forecast as zero.
+   *
+   * @generated from field: repeated string closed_dates = 9;
+   */
+  closedDates: string[];
+
+  /**
+   * The forecast of the scenario, if there is one.
+   *
+   * @generated from field: hashiramart.forecaster.v1.ScenarioForecast scenario = 10;
+   */
+  scenario?: ScenarioForecast | undefined;
 };
 
 /**
@@ -424,7 +669,112 @@ export type ForecastSalesResponse = Message<"hashiramart.forecaster.v1.ForecastS
  * Use `create(ForecastSalesResponseSchema)` to create a new message.
  */
 export const ForecastSalesResponseSchema: GenMessage<ForecastSalesResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 7);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 12);
+
+/**
+ * The request of BatchForecastSales.
+ *
+ * @generated from message hashiramart.forecaster.v1.BatchForecastSalesRequest
+ */
+export type BatchForecastSalesRequest = Message<"hashiramart.forecaster.v1.BatchForecastSalesRequest"> & {
+  /**
+   * The level of the series. Unspecified means products.
+   *
+   * @generated from field: hashiramart.forecaster.v1.SeriesLevel level = 1;
+   */
+  level: SeriesLevel;
+
+  /**
+   * Only the products of this category, spelled exactly so. Empty means all.
+   *
+   * @generated from field: string category = 2;
+   */
+  category: string;
+
+  /**
+   * The horizon in days: 1 to 182. 0 means 28.
+   *
+   * @generated from field: int32 horizon_days = 3;
+   */
+  horizonDays: number;
+
+  /**
+   * The length of a period. Unspecified means days.
+   *
+   * @generated from field: hashiramart.forecaster.v1.Granularity granularity = 4;
+   */
+  granularity: Granularity;
+
+  /**
+   * The measure. Unspecified means units.
+   *
+   * @generated from field: hashiramart.forecaster.v1.Metric metric = 5;
+   */
+  metric: Metric;
+
+  /**
+   * The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95.
+   *
+   * @generated from field: repeated int32 levels = 6;
+   */
+  levels: number[];
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.BatchForecastSalesRequest.
+ * Use `create(BatchForecastSalesRequestSchema)` to create a new message.
+ */
+export const BatchForecastSalesRequestSchema: GenMessage<BatchForecastSalesRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 13);
+
+/**
+ * The forecast of one of many series.
+ *
+ * @generated from message hashiramart.forecaster.v1.BatchForecastSalesResponse
+ */
+export type BatchForecastSalesResponse = Message<"hashiramart.forecaster.v1.BatchForecastSalesResponse"> & {
+  /**
+   * The level.
+   *
+   * @generated from field: hashiramart.forecaster.v1.SeriesLevel level = 1;
+   */
+  level: SeriesLevel;
+
+  /**
+   * The series: a category, a country or a product's id. Empty for the shop.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * The forecast, period by period.
+   *
+   * @generated from field: repeated hashiramart.forecaster.v1.ForecastPoint points = 3;
+   */
+  points: ForecastPoint[];
+
+  /**
+   * The version of the model.
+   *
+   * @generated from field: string model_version = 4;
+   */
+  modelVersion: string;
+
+  /**
+   * The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop.
+   *
+   * @generated from field: string time_zone = 5;
+   */
+  timeZone: string;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.BatchForecastSalesResponse.
+ * Use `create(BatchForecastSalesResponseSchema)` to create a new message.
+ */
+export const BatchForecastSalesResponseSchema: GenMessage<BatchForecastSalesResponse> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 14);
 
 /**
  * The request of ExplainForecast. The fields are those of ForecastSalesRequest; explanations are by day.
@@ -440,7 +790,7 @@ export type ExplainForecastRequest = Message<"hashiramart.forecaster.v1.ExplainF
   horizonDays: number;
 
   /**
-   * The measure.
+   * The measure. Unspecified means units.
    *
    * @generated from field: hashiramart.forecaster.v1.Metric metric = 2;
    */
@@ -483,7 +833,7 @@ export type ExplainForecastRequest = Message<"hashiramart.forecaster.v1.ExplainF
  * Use `create(ExplainForecastRequestSchema)` to create a new message.
  */
 export const ExplainForecastRequestSchema: GenMessage<ExplainForecastRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 8);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 15);
 
 /**
  * How much a feature raised or lowered a forecast.
@@ -518,7 +868,7 @@ export type Contribution = Message<"hashiramart.forecaster.v1.Contribution"> & {
  * Use `create(ContributionSchema)` to create a new message.
  */
 export const ContributionSchema: GenMessage<Contribution> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 9);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 16);
 
 /**
  * The explanation of one day's forecast: `baseline` and all contributions add up to `mean`.
@@ -560,7 +910,7 @@ export type DayExplanation = Message<"hashiramart.forecaster.v1.DayExplanation">
  * Use `create(DayExplanationSchema)` to create a new message.
  */
 export const DayExplanationSchema: GenMessage<DayExplanation> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 10);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 17);
 
 /**
  * The response of ExplainForecast.
@@ -602,7 +952,7 @@ export type ExplainForecastResponse = Message<"hashiramart.forecaster.v1.Explain
  * Use `create(ExplainForecastResponseSchema)` to create a new message.
  */
 export const ExplainForecastResponseSchema: GenMessage<ExplainForecastResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 11);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 18);
 
 /**
  * The request of GetBacktest. At most one of `product_id`, `category` and `country` is set; without any, the series is the whole shop.
@@ -611,7 +961,7 @@ export const ExplainForecastResponseSchema: GenMessage<ExplainForecastResponse> 
  */
 export type GetBacktestRequest = Message<"hashiramart.forecaster.v1.GetBacktestRequest"> & {
   /**
-   * The measure.
+   * The measure. Unspecified means units.
    *
    * @generated from field: hashiramart.forecaster.v1.Metric metric = 1;
    */
@@ -654,7 +1004,7 @@ export type GetBacktestRequest = Message<"hashiramart.forecaster.v1.GetBacktestR
  * Use `create(GetBacktestRequestSchema)` to create a new message.
  */
 export const GetBacktestRequestSchema: GenMessage<GetBacktestRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 12);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 19);
 
 /**
  * The coverage of a band: how often the actual sales fell into it.
@@ -682,7 +1032,7 @@ export type Coverage = Message<"hashiramart.forecaster.v1.Coverage"> & {
  * Use `create(CoverageSchema)` to create a new message.
  */
 export const CoverageSchema: GenMessage<Coverage> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 13);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 20);
 
 /**
  * One day of the backtest: the forecast and the actual sales.
@@ -738,7 +1088,7 @@ export type BacktestPoint = Message<"hashiramart.forecaster.v1.BacktestPoint"> &
  * Use `create(BacktestPointSchema)` to create a new message.
  */
 export const BacktestPointSchema: GenMessage<BacktestPoint> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 14);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 21);
 
 /**
  * How accurate the forecasts of the past twelve weeks were.
@@ -802,7 +1152,7 @@ export type Backtest = Message<"hashiramart.forecaster.v1.Backtest"> & {
  * Use `create(BacktestSchema)` to create a new message.
  */
 export const BacktestSchema: GenMessage<Backtest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 15);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 22);
 
 /**
  * The measure that is forecast.
@@ -951,9 +1301,13 @@ export const ForecasterService: GenService<{
     output: typeof ListForecastSeriesResponseSchema;
   },
   /**
-   * Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+   * Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+   * the shop is closed by its calendar (`CalendarService`) are zero.
    *
-   * Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+   * With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+   *
+   * Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+   * `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
    *
    * @generated from rpc hashiramart.forecaster.v1.ForecasterService.ForecastSales
    */
@@ -961,6 +1315,18 @@ export const ForecasterService: GenService<{
     methodKind: "unary";
     input: typeof ForecastSalesRequestSchema;
     output: typeof ForecastSalesResponseSchema;
+  },
+  /**
+   * Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+   *
+   * Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+   *
+   * @generated from rpc hashiramart.forecaster.v1.ForecasterService.BatchForecastSales
+   */
+  batchForecastSales: {
+    methodKind: "server_streaming";
+    input: typeof BatchForecastSalesRequestSchema;
+    output: typeof BatchForecastSalesResponseSchema;
   },
   /**
    * Explains a forecast day by day: what raised and what lowered it, and by how much.

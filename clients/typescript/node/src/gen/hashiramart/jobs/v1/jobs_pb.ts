@@ -619,7 +619,7 @@ export type ListJobsRequest = Message<"hashiramart.jobs.v1.ListJobsRequest"> & {
   pageSize: number;
 
   /**
-   * The `next_page_token` of the previous page. The other fields must stay the same.
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
    *
    * @generated from field: string page_token = 2;
    */
@@ -661,7 +661,7 @@ export type ListJobsResponse = Message<"hashiramart.jobs.v1.ListJobsResponse"> &
   jobs: Job[];
 
   /**
-   * The token of the next page. Empty on the last page.
+   * The `page_token` of the next page. Empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -745,7 +745,7 @@ export type ListJobLogLinesRequest = Message<"hashiramart.jobs.v1.ListJobLogLine
   pageSize: number;
 
   /**
-   * The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`.
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
    *
    * @generated from field: string page_token = 3;
    */
@@ -780,7 +780,7 @@ export type ListJobLogLinesResponse = Message<"hashiramart.jobs.v1.ListJobLogLin
   logLines: LogLine[];
 
   /**
-   * The token of the next page. Empty when there are no more lines for now, also while the job runs.
+   * The `page_token` of the next page. Empty when there are no more lines for now, also while the job runs.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -801,7 +801,7 @@ export const ListJobLogLinesResponseSchema: GenMessage<ListJobLogLinesResponse> 
  */
 export enum JobKind {
   /**
-   * Unspecified.
+   * Not specified.
    *
    * @generated from enum value: JOB_KIND_UNSPECIFIED = 0;
    */
@@ -835,7 +835,7 @@ export const JobKindSchema: GenEnum<JobKind> = /*@__PURE__*/
  */
 export enum JobState {
   /**
-   * Unspecified.
+   * Not specified.
    *
    * @generated from enum value: JOB_STATE_UNSPECIFIED = 0;
    */

@@ -142,7 +142,7 @@ export const RejectedLineSchema: GenMessage<RejectedLine> = /*@__PURE__*/
  */
 export type MonthQuality = Message<"hashiramart.jobs.v1.MonthQuality"> & {
   /**
-   * The month, `YYYY-MM`.
+   * The month, `YYYY-MM`, of days in the shop's time zone.
    *
    * @generated from field: string month = 1;
    */
@@ -170,7 +170,7 @@ export type MonthQuality = Message<"hashiramart.jobs.v1.MonthQuality"> & {
   missingCustomerShare: number;
 
   /**
-   * The median price of one unit, over sale lines, in the shop's currency.
+   * The median price of one unit, over sale lines, in units of the shop's currency, such as pounds.
    *
    * @generated from field: double median_price = 5;
    */
@@ -254,7 +254,7 @@ export const QualityFindingSchema: GenMessage<QualityFinding> = /*@__PURE__*/
  */
 export type DataQuality = Message<"hashiramart.jobs.v1.DataQuality"> & {
   /**
-   * The hash of the data.
+   * The SHA-256 of the content of the clean data.
    *
    * @generated from field: string data_hash = 1;
    */
@@ -317,7 +317,7 @@ export type ListRawFilesRequest = Message<"hashiramart.jobs.v1.ListRawFilesReque
   pageSize: number;
 
   /**
-   * The `next_page_token` of the previous page. The other fields must stay the same.
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
    *
    * @generated from field: string page_token = 2;
    */
@@ -345,7 +345,7 @@ export type ListRawFilesResponse = Message<"hashiramart.jobs.v1.ListRawFilesResp
   rawFiles: RawFile[];
 
   /**
-   * Where the next page begins. Empty on the last.
+   * The `page_token` of the next page. Empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -499,7 +499,7 @@ export type ListRejectedLinesRequest = Message<"hashiramart.jobs.v1.ListRejected
   pageSize: number;
 
   /**
-   * The `next_page_token` of the previous page. The other fields must stay the same.
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
    *
    * @generated from field: string page_token = 2;
    */
@@ -548,7 +548,7 @@ export type ListRejectedLinesResponse = Message<"hashiramart.jobs.v1.ListRejecte
   rejectedLines: RejectedLine[];
 
   /**
-   * Where the next page begins. Empty on the last.
+   * The `page_token` of the next page. Empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */

@@ -451,7 +451,7 @@ export const RollbackModelRequestSchema: GenMessage<RollbackModelRequest> = /*@_
  */
 export enum ModelKind {
   /**
-   * Not stated.
+   * Not specified.
    *
    * @generated from enum value: MODEL_KIND_UNSPECIFIED = 0;
    */
@@ -485,7 +485,7 @@ export const ModelKindSchema: GenEnum<ModelKind> = /*@__PURE__*/
  */
 export enum Recipe {
   /**
-   * Not stated.
+   * Not specified.
    *
    * @generated from enum value: RECIPE_UNSPECIFIED = 0;
    */

@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/recommender/v1/error_reason.proto.
  */
 export const file_hashiramart_recommender_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Ci1oYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9lcnJvcl9yZWFzb24ucHJvdG8SGmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxKnMKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVBST0RVQ1RfTk9UX0ZPVU5EEAESFgoSQ1VTVE9NRVJfTk9UX0ZPVU5EEAISFwoTQ0FUQUxPR19VTkFWQUlMQUJMRRADYgZwcm90bzM");
+  fileDesc("Ci1oYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9lcnJvcl9yZWFzb24ucHJvdG8SGmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxKucBCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFQUk9EVUNUX05PVF9GT1VORBABEhYKEkNVU1RPTUVSX05PVF9GT1VORBACEhcKE0NBVEFMT0dfVU5BVkFJTEFCTEUQAxIWChJQRVJNSVNTSU9OX01JU1NJTkcQBBISCg5TTE9UX05PVF9GT1VORBAFEhIKDlJVTEVfTk9UX0ZPVU5EEAYSDgoKU1RBTEVfRVRBRxAHEg8KC1NMT1RfSU5fVVNFEAgSEQoNTElNSVRfUkVBQ0hFRBAJYgZwcm90bzM");
 
 /**
  * Why a call to the recommender failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -45,6 +45,48 @@ export enum ErrorReason {
    * @generated from enum value: CATALOG_UNAVAILABLE = 3;
    */
   CATALOG_UNAVAILABLE = 3,
+
+  /**
+   * PERMISSION_DENIED: the external system lacks the permission that the call needs.
+   *
+   * @generated from enum value: PERMISSION_MISSING = 4;
+   */
+  PERMISSION_MISSING = 4,
+
+  /**
+   * NOT_FOUND: there is no such slot.
+   *
+   * @generated from enum value: SLOT_NOT_FOUND = 5;
+   */
+  SLOT_NOT_FOUND = 5,
+
+  /**
+   * NOT_FOUND: there is no such rule.
+   *
+   * @generated from enum value: RULE_NOT_FOUND = 6;
+   */
+  RULE_NOT_FOUND = 6,
+
+  /**
+   * ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change.
+   *
+   * @generated from enum value: STALE_ETAG = 7;
+   */
+  STALE_ETAG = 7,
+
+  /**
+   * FAILED_PRECONDITION: a rule concerns the slot. Delete it first.
+   *
+   * @generated from enum value: SLOT_IN_USE = 8;
+   */
+  SLOT_IN_USE = 8,
+
+  /**
+   * FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first.
+   *
+   * @generated from enum value: LIMIT_REACHED = 9;
+   */
+  LIMIT_REACHED = 9,
 }
 
 /**

@@ -12,13 +12,15 @@ import type { Availability, Product } from "../../catalog/v1/catalog_pb.js";
 import { file_hashiramart_catalog_v1_catalog } from "../../catalog/v1/catalog_pb.js";
 import type { GetModelRequestSchema, ListModelsRequestSchema, ListModelsResponseSchema, ModelSchema, PromoteModelRequestSchema, RollbackModelRequestSchema } from "../../model/v1/model_pb.js";
 import { file_hashiramart_model_v1_model } from "../../model/v1/model_pb.js";
+import type { DeleteRuleRequestSchema, DeleteSlotRequestSchema, GetRuleRequestSchema, GetSlotRequestSchema, ListRulesRequestSchema, ListRulesResponseSchema, ListSlotsRequestSchema, ListSlotsResponseSchema, PreviewRecommendationsRequestSchema, ReplaceRuleRequestSchema, ReplaceSlotRequestSchema, RuleSchema, SlotSchema } from "./merchandising_pb.js";
+import { file_hashiramart_recommender_v1_merchandising } from "./merchandising_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hashiramart/recommender/v1/recommender.proto.
  */
 export const file_hashiramart_recommender_v1_recommender: GenFile = /*@__PURE__*/
-  fileDesc("CixoYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9yZWNvbW1lbmRlci5wcm90bxIaaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEiYQoGUmVhc29uEjQKBGtpbmQYASABKA4yJi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SZWFzb25LaW5kEgwKBHRleHQYAiABKAkSEwoLcHJvZHVjdF9pZHMYAyADKAkixwEKDlJlY29tbWVuZGF0aW9uEjAKB3Byb2R1Y3QYASABKAsyHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSDAoEcmFuaxgCIAEoBRINCgVzY29yZRgDIAEoARIyCgZzb3VyY2UYBCABKA4yIi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Tb3VyY2USMgoGcmVhc29uGAUgASgLMiIuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUmVhc29uItQCChpMaXN0UmVjb21tZW5kYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRI6CgxhdmFpbGFiaWxpdHkYBCABKA4yJC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkF2YWlsYWJpbGl0eRIcCg9taW5fcHJpY2VfY2VudHMYBSABKAVIAIgBARIcCg9tYXhfcHJpY2VfY2VudHMYBiABKAVIAYgBARITCgtleGNsdWRlX2lkcxgHIAMoCRISCgpiYXNrZXRfaWRzGAggAygJEh4KEWluY2x1ZGVfcHVyY2hhc2VkGAkgASgISAKIAQFCEgoQX21pbl9wcmljZV9jZW50c0ISChBfbWF4X3ByaWNlX2NlbnRzQhQKEl9pbmNsdWRlX3B1cmNoYXNlZCKBAgobTGlzdFJlY29tbWVuZGF0aW9uc1Jlc3BvbnNlEkMKD3JlY29tbWVuZGF0aW9ucxgBIAMoCzIqLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLlJlY29tbWVuZGF0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAMgASgJEj8KDWZhbGxiYWNrX3N0ZXAYBCABKA4yKC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5GYWxsYmFja1N0ZXASGQoRZGF0YV90aHJvdWdoX2RhdGUYBSABKAkSEQoJdGltZV96b25lGAYgASgJIpMBChpMaXN0U2ltaWxhclByb2R1Y3RzUmVxdWVzdBISCgpwcm9kdWN0X2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEjoKDGF2YWlsYWJpbGl0eRgEIAEoDjIkLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQXZhaWxhYmlsaXR5IqIBChpMaXN0UG9wdWxhclByb2R1Y3RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIPCgdjb3VudHJ5GAQgASgJEjoKDGF2YWlsYWJpbGl0eRgFIAEoDjIkLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQXZhaWxhYmlsaXR5IvUCCiJMaXN0Q3VzdG9tZXJSZWNvbW1lbmRhdGlvbnNSZXF1ZXN0EhcKD2N1c3RvbWVyX251bWJlchgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCRIQCghjYXRlZ29yeRgEIAEoCRI6CgxhdmFpbGFiaWxpdHkYBSABKA4yJC5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLkF2YWlsYWJpbGl0eRIcCg9taW5fcHJpY2VfY2VudHMYBiABKAVIAIgBARIcCg9tYXhfcHJpY2VfY2VudHMYByABKAVIAYgBARITCgtleGNsdWRlX2lkcxgIIAMoCRISCgpiYXNrZXRfaWRzGAkgAygJEh4KEWluY2x1ZGVfcHVyY2hhc2VkGAogASgISAKIAQFCEgoQX21pbl9wcmljZV9jZW50c0ISChBfbWF4X3ByaWNlX2NlbnRzQhQKEl9pbmNsdWRlX3B1cmNoYXNlZCJeChxMaXN0Q3VzdG9tZXJQdXJjaGFzZXNSZXF1ZXN0EhcKD2N1c3RvbWVyX251bWJlchgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJ5CghQdXJjaGFzZRISCgpwcm9kdWN0X2lkGAEgASgJEjAKB3Byb2R1Y3QYAiABKAsyHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSFQoNcHVyY2hhc2VfZGF0ZRgDIAEoCRIQCghxdWFudGl0eRgEIAEoBSKEAQodTGlzdEN1c3RvbWVyUHVyY2hhc2VzUmVzcG9uc2USNwoJcHVyY2hhc2VzGAEgAygLMiQuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUHVyY2hhc2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCSLfAQoFRXZlbnQSCgoCaWQYASABKAkSMwoEa2luZBgCIAEoDjIlLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkV2ZW50S2luZBISCgpwcm9kdWN0X2lkGAMgASgJEhAKCHF1YW50aXR5GAQgASgFEi4KCmV2ZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3VzZXJfaWQYBiABKAkSFwoPY3VzdG9tZXJfbnVtYmVyGAcgASgJEhUKDW1vZGVsX3ZlcnNpb24YCCABKAkiXAoTUmVjb3JkRXZlbnRzUmVxdWVzdBIxCgZldmVudHMYASADKAsyIS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FdmVudBISCgpyZXF1ZXN0X2lkGAIgASgJIkcKFFJlY29yZEV2ZW50c1Jlc3BvbnNlEhYKDnJlY29yZGVkX2NvdW50GAEgASgFEhcKD2R1cGxpY2F0ZV9jb3VudBgCIAEoBSJQChFMaXN0RXZlbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIUCgxhZnRlcl9udW1iZXIYAyABKAMikAEKEkxpc3RFdmVudHNSZXNwb25zZRIxCgZldmVudHMYASADKAsyIS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEgoKZW5kX251bWJlchgDIAEoAxIaChJmb3Jnb3R0ZW5fdXNlcl9pZHMYBCADKAkiJAoRRm9yZ2V0VXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSr3AQoMRmFsbGJhY2tTdGVwEh0KGUZBTExCQUNLX1NURVBfVU5TUEVDSUZJRUQQABIYChRGQUxMQkFDS19TVEVQX1JBTktFUhABEhcKE0ZBTExCQUNLX1NURVBfQkxFTkQQAhIYChRGQUxMQkFDS19TVEVQX0JBU0tFVBADEiQKIEZBTExCQUNLX1NURVBfQ09VTlRSWV9QT1BVTEFSSVRZEAQSHAoYRkFMTEJBQ0tfU1RFUF9QT1BVTEFSSVRZEAUSGQoVRkFMTEJBQ0tfU1RFUF9DQVRBTE9HEAYSHAoYRkFMTEJBQ0tfU1RFUF9TSU1JTEFSSVRZEAcq0gEKBlNvdXJjZRIWChJTT1VSQ0VfVU5TUEVDSUZJRUQQABIYChRTT1VSQ0VfT1dOX1BVUkNIQVNFUxABEhQKEFNPVVJDRV9JVEVNX0lURU0QAhIZChVTT1VSQ0VfTEFURU5UX0ZBQ1RPUlMQAxIVChFTT1VSQ0VfUE9QVUxBUklUWRAEEhYKElNPVVJDRV9ORVdfQVJSSVZBTBAFEhEKDVNPVVJDRV9TRUFTT04QBhIPCgtTT1VSQ0VfTkFNRRAHEhIKDlNPVVJDRV9DQVRBTE9HEAgq1wIKClJlYXNvbktpbmQSGwoXUkVBU09OX0tJTkRfVU5TUEVDSUZJRUQQABIdChlSRUFTT05fS0lORF9CT1VHSFRfQkVGT1JFEAESIgoeUkVBU09OX0tJTkRfQkVDQVVTRV9ZT1VfQk9VR0hUEAISIQodUkVBU09OX0tJTkRfQkVDQVVTRV9PRl9CQVNLRVQQAxIfChtSRUFTT05fS0lORF9CT1VHSFRfVE9HRVRIRVIQBBIXChNSRUFTT05fS0lORF9QT1BVTEFSEAUSIgoeUkVBU09OX0tJTkRfUE9QVUxBUl9JTl9DT1VOVFJZEAYSGwoXUkVBU09OX0tJTkRfTkVXX0FSUklWQUwQBxIWChJSRUFTT05fS0lORF9TRUFTT04QCBIXChNSRUFTT05fS0lORF9TSU1JTEFSEAkSGgoWUkVBU09OX0tJTkRfSU5fQ0FUQUxPRxAKKoUBCglFdmVudEtpbmQSGgoWRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhMKD0VWRU5UX0tJTkRfVklFVxABEhMKD0VWRU5UX0tJTkRfQ0FSVBACEhcKE0VWRU5UX0tJTkRfUFVSQ0hBU0UQAxIZChVFVkVOVF9LSU5EX0lNUFJFU1NJT04QBDKmCwoSUmVjb21tZW5kZXJTZXJ2aWNlEosBChNMaXN0UmVjb21tZW5kYXRpb25zEjYuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFJlY29tbWVuZGF0aW9uc1JlcXVlc3QaNy5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0UmVjb21tZW5kYXRpb25zUmVzcG9uc2UiA5ACARKLAQoTTGlzdFNpbWlsYXJQcm9kdWN0cxI2Lmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RTaW1pbGFyUHJvZHVjdHNSZXF1ZXN0GjcuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFJlY29tbWVuZGF0aW9uc1Jlc3BvbnNlIgOQAgESiwEKE0xpc3RQb3B1bGFyUHJvZHVjdHMSNi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0UG9wdWxhclByb2R1Y3RzUmVxdWVzdBo3Lmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RSZWNvbW1lbmRhdGlvbnNSZXNwb25zZSIDkAIBEpsBChtMaXN0Q3VzdG9tZXJSZWNvbW1lbmRhdGlvbnMSPi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0Q3VzdG9tZXJSZWNvbW1lbmRhdGlvbnNSZXF1ZXN0GjcuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFJlY29tbWVuZGF0aW9uc1Jlc3BvbnNlIgOQAgESkQEKFUxpc3RDdXN0b21lclB1cmNoYXNlcxI4Lmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RDdXN0b21lclB1cmNoYXNlc1JlcXVlc3QaOS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0Q3VzdG9tZXJQdXJjaGFzZXNSZXNwb25zZSIDkAIBEnEKDFJlY29yZEV2ZW50cxIvLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLlJlY29yZEV2ZW50c1JlcXVlc3QaMC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SZWNvcmRFdmVudHNSZXNwb25zZRJwCgpMaXN0RXZlbnRzEi0uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdEV2ZW50c1JlcXVlc3QaLi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0RXZlbnRzUmVzcG9uc2UiA5ACARJYCgpGb3JnZXRVc2VyEi0uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRm9yZ2V0VXNlclJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAhJTCghHZXRNb2RlbBIlLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLkdldE1vZGVsUmVxdWVzdBobLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLk1vZGVsIgOQAgESZAoKTGlzdE1vZGVscxInLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiguaGFzaGlyYW1hcnQubW9kZWwudjEuTGlzdE1vZGVsc1Jlc3BvbnNlIgOQAgESWwoMUHJvbW90ZU1vZGVsEikuaGFzaGlyYW1hcnQubW9kZWwudjEuUHJvbW90ZU1vZGVsUmVxdWVzdBobLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLk1vZGVsIgOQAgISXQoNUm9sbGJhY2tNb2RlbBIqLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLlJvbGxiYWNrTW9kZWxSZXF1ZXN0GhsuaGFzaGlyYW1hcnQubW9kZWwudjEuTW9kZWwiA5ACAmIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_hashiramart_catalog_v1_catalog, file_hashiramart_model_v1_model]);
+  fileDesc("CixoYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9yZWNvbW1lbmRlci5wcm90bxIaaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEiYQoGUmVhc29uEjQKBGtpbmQYASABKA4yJi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SZWFzb25LaW5kEgwKBHRleHQYAiABKAkSEwoLcHJvZHVjdF9pZHMYAyADKAki7QEKDlJlY29tbWVuZGF0aW9uEjAKB3Byb2R1Y3QYASABKAsyHy5oYXNoaXJhbWFydC5jYXRhbG9nLnYxLlByb2R1Y3QSDAoEcmFuaxgCIAEoBRINCgVzY29yZRgDIAEoARIyCgZzb3VyY2UYBCABKA4yIi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Tb3VyY2USMgoGcmVhc29uGAUgASgLMiIuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUmVhc29uEg8KB3J1bGVfaWQYBiABKAkSEwoLaXNfZXhwbG9yZWQYByABKAgihwMKGkxpc3RSZWNvbW1lbmRhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCGNhdGVnb3J5GAMgASgJEjoKDGF2YWlsYWJpbGl0eRgEIAEoDjIkLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQXZhaWxhYmlsaXR5EhwKD21pbl9wcmljZV9jZW50cxgFIAEoBUgAiAEBEhwKD21heF9wcmljZV9jZW50cxgGIAEoBUgBiAEBEhMKC2V4Y2x1ZGVfaWRzGAcgAygJEhIKCmJhc2tldF9pZHMYCCADKAkSHgoRaW5jbHVkZV9wdXJjaGFzZWQYCSABKAhIAogBARIMCgRzbG90GAogASgJEhIKCnByb2R1Y3RfaWQYCyABKAkSDwoHY291bnRyeRgMIAEoCUISChBfbWluX3ByaWNlX2NlbnRzQhIKEF9tYXhfcHJpY2VfY2VudHNCFAoSX2luY2x1ZGVfcHVyY2hhc2VkIpwCChtMaXN0UmVjb21tZW5kYXRpb25zUmVzcG9uc2USQwoPcmVjb21tZW5kYXRpb25zGAEgAygLMiouaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUmVjb21tZW5kYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhUKDW1vZGVsX3ZlcnNpb24YAyABKAkSPwoNZmFsbGJhY2tfc3RlcBgEIAEoDjIoLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkZhbGxiYWNrU3RlcBIZChFkYXRhX3Rocm91Z2hfZGF0ZRgFIAEoCRIRCgl0aW1lX3pvbmUYBiABKAkSGQoRcmVjb21tZW5kYXRpb25faWQYByABKAkikwEKGkxpc3RTaW1pbGFyUHJvZHVjdHNSZXF1ZXN0EhIKCnByb2R1Y3RfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSOgoMYXZhaWxhYmlsaXR5GAQgASgOMiQuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5BdmFpbGFiaWxpdHkiogEKGkxpc3RQb3B1bGFyUHJvZHVjdHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhAKCGNhdGVnb3J5GAMgASgJEg8KB2NvdW50cnkYBCABKAkSOgoMYXZhaWxhYmlsaXR5GAUgASgOMiQuaGFzaGlyYW1hcnQuY2F0YWxvZy52MS5BdmFpbGFiaWxpdHki9QIKIkxpc3RDdXN0b21lclJlY29tbWVuZGF0aW9uc1JlcXVlc3QSFwoPY3VzdG9tZXJfbnVtYmVyGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEhAKCGNhdGVnb3J5GAQgASgJEjoKDGF2YWlsYWJpbGl0eRgFIAEoDjIkLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuQXZhaWxhYmlsaXR5EhwKD21pbl9wcmljZV9jZW50cxgGIAEoBUgAiAEBEhwKD21heF9wcmljZV9jZW50cxgHIAEoBUgBiAEBEhMKC2V4Y2x1ZGVfaWRzGAggAygJEhIKCmJhc2tldF9pZHMYCSADKAkSHgoRaW5jbHVkZV9wdXJjaGFzZWQYCiABKAhIAogBAUISChBfbWluX3ByaWNlX2NlbnRzQhIKEF9tYXhfcHJpY2VfY2VudHNCFAoSX2luY2x1ZGVfcHVyY2hhc2VkIl4KHExpc3RDdXN0b21lclB1cmNoYXNlc1JlcXVlc3QSFwoPY3VzdG9tZXJfbnVtYmVyGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJInkKCFB1cmNoYXNlEhIKCnByb2R1Y3RfaWQYASABKAkSMAoHcHJvZHVjdBgCIAEoCzIfLmhhc2hpcmFtYXJ0LmNhdGFsb2cudjEuUHJvZHVjdBIVCg1wdXJjaGFzZV9kYXRlGAMgASgJEhAKCHF1YW50aXR5GAQgASgFIoQBCh1MaXN0Q3VzdG9tZXJQdXJjaGFzZXNSZXNwb25zZRI3CglwdXJjaGFzZXMYASADKAsyJC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5QdXJjaGFzZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSEQoJdGltZV96b25lGAMgASgJItEDCgVFdmVudBIKCgJpZBgBIAEoCRIzCgRraW5kGAIgASgOMiUuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXZlbnRLaW5kEhIKCnByb2R1Y3RfaWQYAyABKAkSEAoIcXVhbnRpdHkYBCABKAUSLgoKZXZlbnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdXNlcl9pZBgGIAEoCRIXCg9jdXN0b21lcl9udW1iZXIYByABKAkSFQoNbW9kZWxfdmVyc2lvbhgIIAEoCRIZChFyZWNvbW1lbmRhdGlvbl9pZBgJIAEoCRIMCgRzbG90GAogASgJEhAKCHBvc2l0aW9uGAsgASgFEhAKCG9yZGVyX2lkGAwgASgJEh0KEHVuaXRfcHJpY2VfY2VudHMYDSABKAVIAIgBARI/Cgdjb250ZXh0GA4gAygLMi4uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXZlbnQuQ29udGV4dEVudHJ5Gi4KDENvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhMKEV91bml0X3ByaWNlX2NlbnRzIlwKE1JlY29yZEV2ZW50c1JlcXVlc3QSMQoGZXZlbnRzGAEgAygLMiEuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXZlbnQSEgoKcmVxdWVzdF9pZBgCIAEoCSJHChRSZWNvcmRFdmVudHNSZXNwb25zZRIWCg5yZWNvcmRlZF9jb3VudBgBIAEoBRIXCg9kdXBsaWNhdGVfY291bnQYAiABKAUiUAoRTGlzdEV2ZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSFAoMYWZ0ZXJfbnVtYmVyGAMgASgDIpABChJMaXN0RXZlbnRzUmVzcG9uc2USMQoGZXZlbnRzGAEgAygLMiEuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhIKCmVuZF9udW1iZXIYAyABKAMSGgoSZm9yZ290dGVuX3VzZXJfaWRzGAQgAygJIlYKFkhhbmRPdmVyVmlzaXRvclJlcXVlc3QSEgoKdmlzaXRvcl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhcKD2N1c3RvbWVyX251bWJlchgDIAEoCSKXAQoORXhwb3NlZFByb2R1Y3QSEgoKcHJvZHVjdF9pZBgBIAEoCRIQCghwb3NpdGlvbhgCIAEoBRISCgpwcm9wZW5zaXR5GAMgASgBEg8KB3J1bGVfaWQYBCABKAkSOgoLZXZlbnRfa2luZHMYBSADKA4yJS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FdmVudEtpbmQiiwIKCEV4cG9zdXJlEhkKEXJlY29tbWVuZGF0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSDAoEc2xvdBgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEj8KDWZhbGxiYWNrX3N0ZXAYBSABKA4yKC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5GYWxsYmFja1N0ZXASLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjwKCHByb2R1Y3RzGAcgAygLMiouaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXhwb3NlZFByb2R1Y3QiXAoUTGlzdEV4cG9zdXJlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHdXNlcl9pZBgDIAEoCRIMCgRzbG90GAQgASgJImkKFUxpc3RFeHBvc3VyZXNSZXNwb25zZRI3CglleHBvc3VyZXMYASADKAsyJC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBvc3VyZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiJAoRRm9yZ2V0VXNlclJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSr3AQoMRmFsbGJhY2tTdGVwEh0KGUZBTExCQUNLX1NURVBfVU5TUEVDSUZJRUQQABIYChRGQUxMQkFDS19TVEVQX1JBTktFUhABEhcKE0ZBTExCQUNLX1NURVBfQkxFTkQQAhIYChRGQUxMQkFDS19TVEVQX0JBU0tFVBADEiQKIEZBTExCQUNLX1NURVBfQ09VTlRSWV9QT1BVTEFSSVRZEAQSHAoYRkFMTEJBQ0tfU1RFUF9QT1BVTEFSSVRZEAUSGQoVRkFMTEJBQ0tfU1RFUF9DQVRBTE9HEAYSHAoYRkFMTEJBQ0tfU1RFUF9TSU1JTEFSSVRZEAcq0gEKBlNvdXJjZRIWChJTT1VSQ0VfVU5TUEVDSUZJRUQQABIYChRTT1VSQ0VfT1dOX1BVUkNIQVNFUxABEhQKEFNPVVJDRV9JVEVNX0lURU0QAhIZChVTT1VSQ0VfTEFURU5UX0ZBQ1RPUlMQAxIVChFTT1VSQ0VfUE9QVUxBUklUWRAEEhYKElNPVVJDRV9ORVdfQVJSSVZBTBAFEhEKDVNPVVJDRV9TRUFTT04QBhIPCgtTT1VSQ0VfTkFNRRAHEhIKDlNPVVJDRV9DQVRBTE9HEAgq1wIKClJlYXNvbktpbmQSGwoXUkVBU09OX0tJTkRfVU5TUEVDSUZJRUQQABIdChlSRUFTT05fS0lORF9CT1VHSFRfQkVGT1JFEAESIgoeUkVBU09OX0tJTkRfQkVDQVVTRV9ZT1VfQk9VR0hUEAISIQodUkVBU09OX0tJTkRfQkVDQVVTRV9PRl9CQVNLRVQQAxIfChtSRUFTT05fS0lORF9CT1VHSFRfVE9HRVRIRVIQBBIXChNSRUFTT05fS0lORF9QT1BVTEFSEAUSIgoeUkVBU09OX0tJTkRfUE9QVUxBUl9JTl9DT1VOVFJZEAYSGwoXUkVBU09OX0tJTkRfTkVXX0FSUklWQUwQBxIWChJSRUFTT05fS0lORF9TRUFTT04QCBIXChNSRUFTT05fS0lORF9TSU1JTEFSEAkSGgoWUkVBU09OX0tJTkRfSU5fQ0FUQUxPRxAKKoQCCglFdmVudEtpbmQSGgoWRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhMKD0VWRU5UX0tJTkRfVklFVxABEhMKD0VWRU5UX0tJTkRfQ0FSVBACEhcKE0VWRU5UX0tJTkRfUFVSQ0hBU0UQAxIZChVFVkVOVF9LSU5EX0lNUFJFU1NJT04QBBIUChBFVkVOVF9LSU5EX0NMSUNLEAUSHwobRVZFTlRfS0lORF9SRU1PVkVfRlJPTV9DQVJUEAYSFwoTRVZFTlRfS0lORF9XSVNITElTVBAHEhYKEkVWRU5UX0tJTkRfRElTTUlTUxAIEhUKEUVWRU5UX0tJTkRfUkVUVVJOEAkysxQKElJlY29tbWVuZGVyU2VydmljZRKLAQoTTGlzdFJlY29tbWVuZGF0aW9ucxI2Lmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RSZWNvbW1lbmRhdGlvbnNSZXF1ZXN0GjcuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFJlY29tbWVuZGF0aW9uc1Jlc3BvbnNlIgOQAgESiwEKE0xpc3RTaW1pbGFyUHJvZHVjdHMSNi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0U2ltaWxhclByb2R1Y3RzUmVxdWVzdBo3Lmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RSZWNvbW1lbmRhdGlvbnNSZXNwb25zZSIDkAIBEosBChNMaXN0UG9wdWxhclByb2R1Y3RzEjYuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFBvcHVsYXJQcm9kdWN0c1JlcXVlc3QaNy5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0UmVjb21tZW5kYXRpb25zUmVzcG9uc2UiA5ACARKbAQobTGlzdEN1c3RvbWVyUmVjb21tZW5kYXRpb25zEj4uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdEN1c3RvbWVyUmVjb21tZW5kYXRpb25zUmVxdWVzdBo3Lmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RSZWNvbW1lbmRhdGlvbnNSZXNwb25zZSIDkAIBEpEBChVMaXN0Q3VzdG9tZXJQdXJjaGFzZXMSOC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0Q3VzdG9tZXJQdXJjaGFzZXNSZXF1ZXN0GjkuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdEN1c3RvbWVyUHVyY2hhc2VzUmVzcG9uc2UiA5ACARJtCglMaXN0U2xvdHMSLC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0U2xvdHNSZXF1ZXN0Gi0uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFNsb3RzUmVzcG9uc2UiA5ACARJcCgdHZXRTbG90EiouaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuR2V0U2xvdFJlcXVlc3QaIC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5TbG90IgOQAgESZAoLUmVwbGFjZVNsb3QSLi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SZXBsYWNlU2xvdFJlcXVlc3QaIC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5TbG90IgOQAgISWAoKRGVsZXRlU2xvdBItLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkRlbGV0ZVNsb3RSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgOQAgISbQoJTGlzdFJ1bGVzEiwuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdFJ1bGVzUmVxdWVzdBotLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RSdWxlc1Jlc3BvbnNlIgOQAgESXAoHR2V0UnVsZRIqLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkdldFJ1bGVSZXF1ZXN0GiAuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUnVsZSIDkAIBEmQKC1JlcGxhY2VSdWxlEi4uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUmVwbGFjZVJ1bGVSZXF1ZXN0GiAuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUnVsZSIDkAICElgKCkRlbGV0ZVJ1bGUSLS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5EZWxldGVSdWxlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIDkAICEpEBChZQcmV2aWV3UmVjb21tZW5kYXRpb25zEjkuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUHJldmlld1JlY29tbWVuZGF0aW9uc1JlcXVlc3QaNy5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0UmVjb21tZW5kYXRpb25zUmVzcG9uc2UiA5ACAhJxCgxSZWNvcmRFdmVudHMSLy5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SZWNvcmRFdmVudHNSZXF1ZXN0GjAuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuUmVjb3JkRXZlbnRzUmVzcG9uc2UScAoKTGlzdEV2ZW50cxItLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RFdmVudHNSZXF1ZXN0Gi4uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTGlzdEV2ZW50c1Jlc3BvbnNlIgOQAgESYgoPSGFuZE92ZXJWaXNpdG9yEjIuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuSGFuZE92ZXJWaXNpdG9yUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIDkAICEnkKDUxpc3RFeHBvc3VyZXMSMC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5MaXN0RXhwb3N1cmVzUmVxdWVzdBoxLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkxpc3RFeHBvc3VyZXNSZXNwb25zZSIDkAIBElgKCkZvcmdldFVzZXISLS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Gb3JnZXRVc2VyUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIDkAICElMKCEdldE1vZGVsEiUuaGFzaGlyYW1hcnQubW9kZWwudjEuR2V0TW9kZWxSZXF1ZXN0GhsuaGFzaGlyYW1hcnQubW9kZWwudjEuTW9kZWwiA5ACARJkCgpMaXN0TW9kZWxzEicuaGFzaGlyYW1hcnQubW9kZWwudjEuTGlzdE1vZGVsc1JlcXVlc3QaKC5oYXNoaXJhbWFydC5tb2RlbC52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACARJbCgxQcm9tb3RlTW9kZWwSKS5oYXNoaXJhbWFydC5tb2RlbC52MS5Qcm9tb3RlTW9kZWxSZXF1ZXN0GhsuaGFzaGlyYW1hcnQubW9kZWwudjEuTW9kZWwiA5ACAhJdCg1Sb2xsYmFja01vZGVsEiouaGFzaGlyYW1hcnQubW9kZWwudjEuUm9sbGJhY2tNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAICYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_hashiramart_catalog_v1_catalog, file_hashiramart_model_v1_model, file_hashiramart_recommender_v1_merchandising]);
 
 /**
  * Why a product was recommended. The products that it names are those that the score came from.
@@ -76,7 +78,8 @@ export type Recommendation = Message<"hashiramart.recommender.v1.Recommendation"
   rank: number;
 
   /**
-   * The strength of the recommendation. Comparable within one list only; does not increase with the rank.
+   * The strength of the recommendation. Comparable within one list only; does not increase with the rank, unless rules or exploration have
+   * moved products.
    *
    * @generated from field: double score = 3;
    */
@@ -95,6 +98,20 @@ export type Recommendation = Message<"hashiramart.recommender.v1.Recommendation"
    * @generated from field: hashiramart.recommender.v1.Reason reason = 5;
    */
   reason?: Reason | undefined;
+
+  /**
+   * The merchandising rule that moved the product. Empty for none.
+   *
+   * @generated from field: string rule_id = 6;
+   */
+  ruleId: string;
+
+  /**
+   * Whether the product took the place of another one, so that is learnt how it does.
+   *
+   * @generated from field: bool is_explored = 7;
+   */
+  isExplored: boolean;
 };
 
 /**
@@ -172,6 +189,28 @@ export type ListRecommendationsRequest = Message<"hashiramart.recommender.v1.Lis
    * @generated from field: optional bool include_purchased = 9;
    */
   includePurchased?: boolean | undefined;
+
+  /**
+   * The slot where the list will be shown, such as `home`. Empty for nowhere in particular.
+   *
+   * @generated from field: string slot = 10;
+   */
+  slot: string;
+
+  /**
+   * The product to which those of a slot of similar products are similar.
+   *
+   * @generated from field: string product_id = 11;
+   */
+  productId: string;
+
+  /**
+   * The shopper's country, spelled as in the sales history: for what is popular, and for rules that concern some countries only. If empty,
+   * the customer's country in the sales history.
+   *
+   * @generated from field: string country = 12;
+   */
+  country: string;
 };
 
 /**
@@ -228,6 +267,14 @@ export type ListRecommendationsResponse = Message<"hashiramart.recommender.v1.Li
    * @generated from field: string time_zone = 6;
    */
   timeZone: string;
+
+  /**
+   * Identifies this page of a list: events that follow from it carry it, so that it is known what the list has led to. Empty if the
+   * caller is not known.
+   *
+   * @generated from field: string recommendation_id = 7;
+   */
+  recommendationId: string;
 };
 
 /**
@@ -553,28 +600,30 @@ export type Event = Message<"hashiramart.recommender.v1.Event"> & {
   productId: string;
 
   /**
-   * The number of pieces bought or put into the basket. 0 means 1.
+   * The number of pieces bought, given back or put into the basket. 0 means 1.
    *
    * @generated from field: int32 quantity = 4;
    */
   quantity: number;
 
   /**
-   * When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks.
+   * When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks: such an
+   * event is recorded as of now.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 5;
    */
   eventTime?: Timestamp | undefined;
 
   /**
-   * The user's id. Left empty when an event is recorded: it is the caller.
+   * The id of the user or visitor. Shoppers leave it empty: it is the caller. Order systems say whose event it is by this id or by the
+   * number in the sales history; staff who give neither record an event of their own.
    *
    * @generated from field: string user_id = 6;
    */
   userId: string;
 
   /**
-   * The user's number in the sales history at the time, if there was one.
+   * The user's number in the sales history at the time, if there was one. Only order systems and staff may send it.
    *
    * @generated from field: string customer_number = 7;
    */
@@ -586,6 +635,49 @@ export type Event = Message<"hashiramart.recommender.v1.Event"> & {
    * @generated from field: string model_version = 8;
    */
   modelVersion: string;
+
+  /**
+   * The `recommendation_id` of the list that led to the event. May be empty.
+   *
+   * @generated from field: string recommendation_id = 9;
+   */
+  recommendationId: string;
+
+  /**
+   * Where the list was shown, such as `home`. May be empty.
+   *
+   * @generated from field: string slot = 10;
+   */
+  slot: string;
+
+  /**
+   * The `rank` of the product in the list. 0 means unknown.
+   *
+   * @generated from field: int32 position = 11;
+   */
+  position: number;
+
+  /**
+   * The number of the order, of a purchase or return. A product is recorded once per order as bought and once as given back, whether the
+   * shopper, an order system or both report it; what an order system says takes the place of what the shopper said.
+   *
+   * @generated from field: string order_id = 12;
+   */
+  orderId: string;
+
+  /**
+   * The price of a piece as sold, in minor units of the shop's currency.
+   *
+   * @generated from field: optional int32 unit_price_cents = 13;
+   */
+  unitPriceCents?: number | undefined;
+
+  /**
+   * Whatever else the shop wants to know of the event: up to 16 entries. Nothing that identifies a person belongs here.
+   *
+   * @generated from field: map<string, string> context = 14;
+   */
+  context: { [key: string]: string };
 };
 
 /**
@@ -638,7 +730,7 @@ export type RecordEventsResponse = Message<"hashiramart.recommender.v1.RecordEve
   recordedCount: number;
 
   /**
-   * The number of events that had been recorded before with the same id.
+   * The number of events that had been recorded before, with the same id or as the same line of an order.
    *
    * @generated from field: int32 duplicate_count = 2;
    */
@@ -730,6 +822,223 @@ export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PUR
   messageDesc(file_hashiramart_recommender_v1_recommender, 14);
 
 /**
+ * The request of HandOverVisitor.
+ *
+ * @generated from message hashiramart.recommender.v1.HandOverVisitorRequest
+ */
+export type HandOverVisitorRequest = Message<"hashiramart.recommender.v1.HandOverVisitorRequest"> & {
+  /**
+   * The visitor's id.
+   *
+   * @generated from field: string visitor_id = 1;
+   */
+  visitorId: string;
+
+  /**
+   * The id of the user who gets the events.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * The user's number in the sales history. Empty for none.
+   *
+   * @generated from field: string customer_number = 3;
+   */
+  customerNumber: string;
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.HandOverVisitorRequest.
+ * Use `create(HandOverVisitorRequestSchema)` to create a new message.
+ */
+export const HandOverVisitorRequestSchema: GenMessage<HandOverVisitorRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_recommender, 15);
+
+/**
+ * A product of a list.
+ *
+ * @generated from message hashiramart.recommender.v1.ExposedProduct
+ */
+export type ExposedProduct = Message<"hashiramart.recommender.v1.ExposedProduct"> & {
+  /**
+   * The product's id.
+   *
+   * @generated from field: string product_id = 1;
+   */
+  productId: string;
+
+  /**
+   * The position in the list, counted from 1.
+   *
+   * @generated from field: int32 position = 2;
+   */
+  position: number;
+
+  /**
+   * The probability with which this product took this position, given all that the list was made from: 1 unless the slot explores.
+   *
+   * @generated from field: double propensity = 3;
+   */
+  propensity: number;
+
+  /**
+   * The merchandising rule that moved the product. Empty for none.
+   *
+   * @generated from field: string rule_id = 4;
+   */
+  ruleId: string;
+
+  /**
+   * What the shopper did with it from this list, in no order.
+   *
+   * @generated from field: repeated hashiramart.recommender.v1.EventKind event_kinds = 5;
+   */
+  eventKinds: EventKind[];
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.ExposedProduct.
+ * Use `create(ExposedProductSchema)` to create a new message.
+ */
+export const ExposedProductSchema: GenMessage<ExposedProduct> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_recommender, 16);
+
+/**
+ * A list that was made for a shopper.
+ *
+ * @generated from message hashiramart.recommender.v1.Exposure
+ */
+export type Exposure = Message<"hashiramart.recommender.v1.Exposure"> & {
+  /**
+   * The `recommendation_id` of the list.
+   *
+   * @generated from field: string recommendation_id = 1;
+   */
+  recommendationId: string;
+
+  /**
+   * The id of the user or visitor.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * Where the list was shown. Empty if the request did not say.
+   *
+   * @generated from field: string slot = 3;
+   */
+  slot: string;
+
+  /**
+   * The version of the model that made the list. Empty without a model.
+   *
+   * @generated from field: string model_version = 4;
+   */
+  modelVersion: string;
+
+  /**
+   * How the list was made.
+   *
+   * @generated from field: hashiramart.recommender.v1.FallbackStep fallback_step = 5;
+   */
+  fallbackStep: FallbackStep;
+
+  /**
+   * When the list was made.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The products, in the order of their positions.
+   *
+   * @generated from field: repeated hashiramart.recommender.v1.ExposedProduct products = 7;
+   */
+  products: ExposedProduct[];
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.Exposure.
+ * Use `create(ExposureSchema)` to create a new message.
+ */
+export const ExposureSchema: GenMessage<Exposure> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_recommender, 17);
+
+/**
+ * The request of ListExposures.
+ *
+ * @generated from message hashiramart.recommender.v1.ListExposuresRequest
+ */
+export type ListExposuresRequest = Message<"hashiramart.recommender.v1.ListExposuresRequest"> & {
+  /**
+   * The maximum number of lists to return. 0 means 25; values above 100 are reduced to 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only lists for this user or visitor.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+
+  /**
+   * Only lists in this slot.
+   *
+   * @generated from field: string slot = 4;
+   */
+  slot: string;
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.ListExposuresRequest.
+ * Use `create(ListExposuresRequestSchema)` to create a new message.
+ */
+export const ListExposuresRequestSchema: GenMessage<ListExposuresRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_recommender, 18);
+
+/**
+ * A page of exposures.
+ *
+ * @generated from message hashiramart.recommender.v1.ListExposuresResponse
+ */
+export type ListExposuresResponse = Message<"hashiramart.recommender.v1.ListExposuresResponse"> & {
+  /**
+   * The lists, latest first.
+   *
+   * @generated from field: repeated hashiramart.recommender.v1.Exposure exposures = 1;
+   */
+  exposures: Exposure[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.ListExposuresResponse.
+ * Use `create(ListExposuresResponseSchema)` to create a new message.
+ */
+export const ListExposuresResponseSchema: GenMessage<ListExposuresResponse> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_recommender, 19);
+
+/**
  * The request of ForgetUser.
  *
  * @generated from message hashiramart.recommender.v1.ForgetUserRequest
@@ -748,7 +1057,7 @@ export type ForgetUserRequest = Message<"hashiramart.recommender.v1.ForgetUserRe
  * Use `create(ForgetUserRequestSchema)` to create a new message.
  */
 export const ForgetUserRequestSchema: GenMessage<ForgetUserRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_recommender_v1_recommender, 15);
+  messageDesc(file_hashiramart_recommender_v1_recommender, 20);
 
 /**
  * How a list was made. The recommender takes the first of these steps that what is known of the customer allows.
@@ -1025,6 +1334,41 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_IMPRESSION = 4;
    */
   IMPRESSION = 4,
+
+  /**
+   * The user followed a recommendation of it.
+   *
+   * @generated from enum value: EVENT_KIND_CLICK = 5;
+   */
+  CLICK = 5,
+
+  /**
+   * The user took it out of the basket.
+   *
+   * @generated from enum value: EVENT_KIND_REMOVE_FROM_CART = 6;
+   */
+  REMOVE_FROM_CART = 6,
+
+  /**
+   * The user put it on a list for later.
+   *
+   * @generated from enum value: EVENT_KIND_WISHLIST = 7;
+   */
+  WISHLIST = 7,
+
+  /**
+   * The user does not want to see it: it leaves their lists, until they put it into the basket, on the wishlist, or buy it.
+   *
+   * @generated from enum value: EVENT_KIND_DISMISS = 8;
+   */
+  DISMISS = 8,
+
+  /**
+   * The user gave it back.
+   *
+   * @generated from enum value: EVENT_KIND_RETURN = 9;
+   */
+  RETURN = 9,
 }
 
 /**
@@ -1043,9 +1387,9 @@ export const EventKindSchema: GenEnum<EventKind> = /*@__PURE__*/
  */
 export const RecommenderService: GenService<{
   /**
-   * Recommends products to the caller. Long lists of products to leave out have room in the body of the POST.
+   * Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
    *
-   * Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+   * Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
    *
    * @generated from rpc hashiramart.recommender.v1.RecommenderService.ListRecommendations
    */
@@ -1099,8 +1443,115 @@ export const RecommenderService: GenService<{
     output: typeof ListCustomerPurchasesResponseSchema;
   },
   /**
-   * Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-   * to the raw zone, for the next training.
+   * Lists the slots, by id.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.ListSlots
+   */
+  listSlots: {
+    methodKind: "unary";
+    input: typeof ListSlotsRequestSchema;
+    output: typeof ListSlotsResponseSchema;
+  },
+  /**
+   * Gets a slot. Returns NOT_FOUND if there is no such slot.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.GetSlot
+   */
+  getSlot: {
+    methodKind: "unary";
+    input: typeof GetSlotRequestSchema;
+    output: typeof SlotSchema;
+  },
+  /**
+   * Creates a slot or replaces it. All replicas answer by it within two seconds.
+   *
+   * Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.ReplaceSlot
+   */
+  replaceSlot: {
+    methodKind: "unary";
+    input: typeof ReplaceSlotRequestSchema;
+    output: typeof SlotSchema;
+  },
+  /**
+   * Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.DeleteSlot
+   */
+  deleteSlot: {
+    methodKind: "unary";
+    input: typeof DeleteSlotRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Lists the merchandising rules, by id.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.ListRules
+   */
+  listRules: {
+    methodKind: "unary";
+    input: typeof ListRulesRequestSchema;
+    output: typeof ListRulesResponseSchema;
+  },
+  /**
+   * Gets a rule. Returns NOT_FOUND if there is no such rule.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.GetRule
+   */
+  getRule: {
+    methodKind: "unary";
+    input: typeof GetRuleRequestSchema;
+    output: typeof RuleSchema;
+  },
+  /**
+   * Creates a rule or replaces it. All replicas answer by it within two seconds.
+   *
+   * Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+   * stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.ReplaceRule
+   */
+  replaceRule: {
+    methodKind: "unary";
+    input: typeof ReplaceRuleRequestSchema;
+    output: typeof RuleSchema;
+  },
+  /**
+   * Deletes a rule. One that does not exist is no error.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.DeleteRule
+   */
+  deleteRule: {
+    methodKind: "unary";
+    input: typeof DeleteRuleRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+   *
+   * Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.PreviewRecommendations
+   */
+  previewRecommendations: {
+    methodKind: "unary";
+    input: typeof PreviewRecommendationsRequestSchema;
+    output: typeof ListRecommendationsResponseSchema;
+  },
+  /**
+   * Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+   *
+   * The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+   * what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+   * shoppers. The next ETL exports what counts to the raw zone, for the next training.
+   *
+   * All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+   * systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+   * had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+   * that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+   *
+   * Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
    *
    * @generated from rpc hashiramart.recommender.v1.RecommenderService.RecordEvents
    */
@@ -1123,7 +1574,32 @@ export const RecommenderService: GenService<{
     output: typeof ListEventsResponseSchema;
   },
   /**
-   * Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+   * Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+   *
+   * Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.HandOverVisitor
+   */
+  handOverVisitor: {
+    methodKind: "unary";
+    input: typeof HandOverVisitorRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+   * shopper did with them.
+   *
+   * A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+   *
+   * @generated from rpc hashiramart.recommender.v1.RecommenderService.ListExposures
+   */
+  listExposures: {
+    methodKind: "unary";
+    input: typeof ListExposuresRequestSchema;
+    output: typeof ListExposuresResponseSchema;
+  },
+  /**
+   * Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
    *
    * Succeeds for a user without events. Not bound to REST: it is for services.
    *
