@@ -42,7 +42,8 @@ class _OpenConnection(NamedTuple):
     sent_ms: int
     """How long ago data was last sent; for a connection without a response so far, how long ago it was opened."""
     is_reading_headers: bool
-    """Whether the next request has begun, and its headers are not complete."""
+    """Whether the next request has begun, and its headers are not complete. One that begins within milliseconds of the response
+    before is not seen: it has the time of an idle connection."""
     is_calling: bool
     """Whether a request has been read, and its response is not complete."""
 

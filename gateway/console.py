@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import grpc
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
@@ -86,15 +86,14 @@ def _add_pages(routes: APIRouter, folder: Path) -> None:
     @routes.get("/")
     async def get_root(request: Request) -> Response:
         if "text/html" not in request.headers.get("accept", ""):
-            raise GatewayError(error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", "nothing is at /", path="/"))
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         return RedirectResponse(f"{PATH}/", HTTPStatus.TEMPORARY_REDIRECT)
 
     @routes.get(f"{PATH}/assets/{{name}}")
     async def get_asset(name: str) -> Response:
         file = folder / "assets" / name
         if not file.is_file():
-            path = f"{PATH}/assets/{name[:200]}"
-            raise GatewayError(error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {path}", path=path))
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         # Its name has a hash of its content.
         return FileResponse(file, headers={"cache-control": "public, max-age=31536000, immutable"})
 

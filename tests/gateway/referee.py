@@ -163,6 +163,8 @@ def gateways() -> Iterator[Gateways]:
     theirs, ours = (f"127.0.0.1:{free_port()}" for _ in range(2))
     referee = [str(programs.build() / "gateway"), f"-listen={theirs}", f"-backend={address}"]
     settings = {f"GATEWAY_{service.upper()}_ADDRESS": address for service in SERVICES} | {"GATEWAY_LISTEN": ours, "GATEWAY_WORKERS": "1"}
+    # One subject makes all calls, as fast as it can.
+    settings["GATEWAY_REQUESTS_PER_SUBJECT"] = "0"
     with serving(referee, theirs), serving([sys.executable, "-m", "gateway"], ours, settings):
         both = Gateways(backend, theirs, ours)
         yield both

@@ -22,6 +22,7 @@ from gateway.settings import ROOT
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.jobs.v1 import jobs_pb2
+from tests.gateway.access_tokens import unsigned_token
 from tests.gateway.referee import Backend
 
 # npm fetches packages.
@@ -158,9 +159,11 @@ def test_it_knows_an_error_by_its_reason(environment: dict[str, str], package: P
 def test_it_sends_rows_as_lines(environment: dict[str, str], package: Path, backend: tuple[Backend, str]) -> None:
     service, url = backend
     service.responses, service.error, service.calls = [catalog_pb2.ImportProductsResponse(row_count=2, failed_count=1)], None, []
-    assert (
-        output(environment, package, url, 'console.log(await shop.importProducts([{ id: "a", name: "A" }, { id: "b", name: "B" }]));') == 1
-    )
+    program = f"""
+        client.setConfig({{ headers: {{ authorization: "{unsigned_token()}" }} }});
+        console.log(await shop.importProducts([{{ id: "a", name: "A" }}, {{ id: "b", name: "B" }}]));
+    """
+    assert output(environment, package, url, program) == 1
     assert [row.product.name for row in service.calls[0].requests] == ["A", "B"]  # type: ignore[attr-defined]
 
 
