@@ -102,6 +102,7 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] |
         swagger_ui_oauth2_redirect_url=None,
         # The document has its own servers, whichever prefix it is asked for under.
         root_path_in_servers=False,
+        redirect_slashes=False,
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
     _document(app, contract)

@@ -64,6 +64,7 @@ IN_BODIES = [
     Difference({"enum"}, is_json_string, "an unknown name of an enum is an error, not ignored"),
     Difference({"google.protobuf.Timestamp"}, lambda text: ",5Z" in text, "RFC 3339 has no comma in a time"),
     Difference({"google.protobuf.FieldMask"}, lambda text: text == '" "', "what cannot be the name of a field is an error at once"),
+    Difference({"double"}, lambda text: text == "-0", "a whole number that is zero has no sign"),
 ]
 IN_QUERIES = [
     Difference({"string", "repeated string"}, lambda text: text == "%00", "PostgreSQL cannot store U+0000"),
