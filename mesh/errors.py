@@ -1,7 +1,6 @@
 """The errors with which calls end."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import grpc
@@ -13,13 +12,10 @@ DOMAIN = "hashiramart"
 # 8 KiB of trailers, and end a call that has more with another status.
 _MAX_MESSAGE_BYTES = 512
 _MAX_STATUS_BYTES = 4500
-# Of one value in the metadata, of which an error has a few.
-_MAX_VALUE_BYTES = 256
 # The longest path or description of a violation, in characters; both may quote the request.
 _MAX_QUOTE = 200
 # For the type of the list, and the number of the violations that are not on it.
 _RESERVED_BYTES = 128
-_PLACEHOLDER = re.compile(r"\{(\w+):?([^{}]*)\}")
 _OMITTED_VIOLATIONS = "omitted_violations"
 
 
@@ -32,27 +28,16 @@ class FieldViolation(NamedTuple):
 
 
 class StatusError(Exception):
-    """The call ends with this status. `reason` is one of the `ErrorReason`s of the contracts, and belongs to this code alone.
-
-    The message is a template, such as "there is no {resource} '{id}'". Its values are given by name, and are sent as the metadata of
-    `ErrorInfo` as well, so that programs need not parse the message.
-    """
+    """The call ends with this status. `reason` is one of the `ErrorReason`s of the contracts."""
 
     code: ClassVar[grpc.StatusCode]
 
     def __init__(
-        self,
-        reason: str,
-        message: str,
-        *,
-        violations: Sequence[FieldViolation] = (),
-        retry_after_seconds: float | None = None,
-        **metadata: object,
+        self, reason: str, message: str, *, violations: Sequence[FieldViolation] = (), retry_after_seconds: float | None = None
     ) -> None:
-        self.message = _fill(message, metadata)
-        super().__init__(self.message)
+        super().__init__(message)
         self.reason = reason
-        self.metadata = {key: str(value) for key, value in metadata.items()}
+        self.message = message
         self.violations = tuple(violations)
         self.retry_after_seconds = retry_after_seconds
 
@@ -63,33 +48,12 @@ class InvalidArgument(StatusError):
     code = grpc.StatusCode.INVALID_ARGUMENT
 
     def __init__(
-        self,
-        message: str,
-        *,
-        field: str | None = None,
-        violations: Sequence[FieldViolation] = (),
-        reason: str = "INVALID_REQUEST",
-        **metadata: object,
+        self, message: str, *, field: str | None = None, violations: Sequence[FieldViolation] = (), reason: str = "INVALID_REQUEST"
     ) -> None:
-        """field: the field that `message` is about, which saves a violation. It is in the metadata, or else that of the first violation."""
-        if wrong_field := field or (violations[0].field if violations else ""):
-            metadata["field"] = wrong_field
-        super().__init__(reason, message, violations=violations, retry_after_seconds=None, **metadata)
+        """field: the field that `message` is about, which saves a violation"""
         if field is not None:
-            self.violations = (FieldViolation(field, self.message), *self.violations)
-
-
-class UnsupportedCurrency(InvalidArgument):
-    """A request names another currency than the shop's."""
-
-    def __init__(self, field: str, currency_code: str, shop_currency: str) -> None:
-        super().__init__(
-            "the shop's currency is {shop_currency}, not '{currency_code}'",
-            field=field,
-            reason="UNSUPPORTED_CURRENCY",
-            currency_code=currency_code,
-            shop_currency=shop_currency,
-        )
+            violations = (FieldViolation(field, message), *violations)
+        super().__init__(reason, message, violations=violations)
 
 
 class NotFound(StatusError):
@@ -98,7 +62,7 @@ class NotFound(StatusError):
     code = grpc.StatusCode.NOT_FOUND
 
     def __init__(self, resource: str, id: str) -> None:
-        super().__init__(f"{_constant_case(resource)}_NOT_FOUND", "there is no {resource} '{id}'", resource=resource, id=id)
+        super().__init__(f"{_constant_case(resource)}_NOT_FOUND", f"there is no {resource} '{id}'")
 
 
 class AlreadyExists(StatusError):
@@ -107,7 +71,7 @@ class AlreadyExists(StatusError):
     code = grpc.StatusCode.ALREADY_EXISTS
 
     def __init__(self, resource: str, id: str) -> None:
-        super().__init__(f"{_constant_case(resource)}_EXISTS", "there is already a {resource} '{id}'", resource=resource, id=id)
+        super().__init__(f"{_constant_case(resource)}_EXISTS", f"there is already a {resource} '{id}'")
 
 
 class FailedPrecondition(StatusError):
@@ -145,6 +109,9 @@ class ResourceExhausted(StatusError):
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
+    def __init__(self, reason: str, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(reason, message, retry_after_seconds=retry_after_seconds)
+
 
 class DeadlineExceeded(StatusError):
     """The deadline passed before the call was complete."""
@@ -163,8 +130,8 @@ class Unavailable(StatusError):
 
     code = grpc.StatusCode.UNAVAILABLE
 
-    def __init__(self, reason: str, message: str, *, retry_after_seconds: float = 1, **metadata: object) -> None:
-        super().__init__(reason, message, violations=(), retry_after_seconds=retry_after_seconds, **metadata)
+    def __init__(self, reason: str, message: str, retry_after_seconds: float = 1) -> None:
+        super().__init__(reason, message, retry_after_seconds=retry_after_seconds)
 
 
 def status(error: StatusError) -> status_pb2.Status:
@@ -174,10 +141,9 @@ def status(error: StatusError) -> status_pb2.Status:
     the metadata of `ErrorInfo`, as `omitted_violations`.
     """
     number: int = error.code.value[0]
-    response = status_pb2.Status(code=number, message=_cut(error.message, _MAX_MESSAGE_BYTES))
-    metadata = {key: _cut(value, _MAX_VALUE_BYTES) for key, value in error.metadata.items()}
+    response = status_pb2.Status(code=number, message=_cut(error.message))
     info = response.details.add()
-    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
     if error.retry_after_seconds is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
@@ -185,15 +151,10 @@ def status(error: StatusError) -> status_pb2.Status:
     if error.violations:
         listed = _bad_request(error.violations, _MAX_STATUS_BYTES - response.ByteSize())
         if omitted := len(error.violations) - len(listed.field_violations):
-            metadata[_OMITTED_VIOLATIONS] = str(omitted)
+            metadata = {_OMITTED_VIOLATIONS: str(omitted)}
             info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
         response.details.add().Pack(listed)
     return response
-
-
-def _fill(template: str, values: Mapping[str, object]) -> str:
-    """The text of a template. Other braces than those of its values stay: a message may quote some."""
-    return _PLACEHOLDER.sub(lambda found: format(values[found[1]], found[2]) if found[1] in values else found[0], template)
 
 
 def _bad_request(violations: Sequence[FieldViolation], size: int) -> error_details_pb2.BadRequest:
@@ -215,10 +176,9 @@ def _abbreviate(text: str) -> str:
     return text if len(text) <= _MAX_QUOTE else f"{text[: _MAX_QUOTE - 1]}…"
 
 
-def _cut(text: str, size: int) -> str:
-    """The text, or as much of it as fits into so many bytes of UTF-8, with an ellipsis."""
-    encoded = text.encode()
-    return text if len(encoded) <= size else f"{encoded[: size - 3].decode(errors='ignore')}…"
+def _cut(message: str) -> str:
+    encoded = message.encode()
+    return message if len(encoded) <= _MAX_MESSAGE_BYTES else f"{encoded[: _MAX_MESSAGE_BYTES - 3].decode(errors='ignore')}…"
 
 
 def _constant_case(resource: str) -> str:

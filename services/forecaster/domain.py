@@ -1,4 +1,4 @@
-"""Rules of the service: defaults of a forecast, and which contributions of an explanation are named."""
+"""Defaults of a forecast, and the rule by which the contributions of an explanation are cut."""
 
 from collections.abc import Sequence
 

@@ -73,8 +73,7 @@ class Stack:
             if ready and int(lines[name]["pid"]) != pid:
                 return
             assert time.monotonic() < deadline, f"{name} is not restarted: {[line[0] for line in lines.values()]}"
-            # Each look starts a Python, which takes from what the processes need to start.
-            time.sleep(1)
+            time.sleep(0.2)
 
     def _status(self) -> list[re.Match[str]]:
         return list(

@@ -21,8 +21,7 @@ from ml.registry.client import RegistryClient, registered_name
 from stack.settings import ROOT
 from tests.concurrent_calls import concurrent_calls
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
-from tests.e2e.walk import OF_MODELS, OF_THE_LAKE, walk
-from tests.gateway.examples import examples
+from tests.e2e.walk import OF_MODELS, walk
 
 DEMO_SECONDS = 1800
 # How long a service may take to serve a model after its promotion.
@@ -134,7 +133,7 @@ def test_a_second_demo_changes_nothing(stack: Stack) -> None:
 async def promote(url: str, model: str, number: str) -> None:
     """Promotes a version as a training does, in the registry only."""
     async with httpx.AsyncClient(timeout=30) as client:
-        await RegistryClient(client, url, registered_name(model)).promote(number, "for a test")
+        await RegistryClient(client, url, registered_name(model)).promote(number)
 
 
 @pytest.mark.parametrize("model, path", [("recommender", "/recommendations/me"), ("forecaster", "/forecasts/sales")])
@@ -145,10 +144,9 @@ def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_r
     mlflow, name = MlflowClient(url), registered_name(model)
     first = mlflow.get_model_version_by_alias(name, "champion")
     # The same model under another number stands for a newly trained one.
-    tags = {tag: value for tag, value in first.tags.items() if tag != "promotion"}
+    tags = {tag: value for tag, value in first.tags.items() if tag != "promote_time"}
     second = str(mlflow.create_model_version(name, str(first.source), first.run_id, tags).version)
     with signed_in(stack, "STAFF") as staff, signed_in(stack, "ADMIN") as admin:
-        rollback = {"expected_champion_version": second, "reason": "for a test"}
 
         def ask() -> str:
             return str(staff.get(path).raise_for_status().json()["model_version"])
@@ -158,23 +156,12 @@ def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_r
             deadline = time.monotonic() + SWAP_SECONDS
             while ask() != second:
                 assert time.monotonic() < deadline, f"version {second} is not served"
-            assert admin.post(f"/models/{model}:rollback", json=rollback).raise_for_status().json()["version"] == str(first.version)
+            assert admin.post(f"/models/{model}:rollback", json={}).raise_for_status().json()["version"] == str(first.version)
             assert ask() == str(first.version)
     assert set(versions) == {str(first.version), second}
-
-
-def test_the_examples_of_all_reads_work(stack: Stack) -> None:
-    # The demo cannot know beforehand which ids its users and jobs get.
-    unknown = ("/users/{id}", "/jobs/{id}")
-    with signed_in(stack, "ADMIN") as admin:
-        for example in filter(lambda each: each.is_read, examples(admin.get("/openapi.json").json())):
-            headers = {"content-type": example.content_type} if example.content_type else {}
-            with admin.stream(example.http_method, f"/v1{example.target}", content=example.body, headers=headers) as response:
-                first = next(response.iter_lines(), "")
-                assert response.status_code == (404 if example.path.startswith(unknown) else 200), (example, first)
 
 
 @pytest.mark.parametrize("who", ["SHOPPER", "ADMIN"])
 def test_responses_about_models_conform_to_the_document_without_server_errors(stack: Stack, who: str) -> None:
     with signed_in(stack, who) as client:
-        walk(stack, client.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", f"{OF_MODELS}|{OF_THE_LAKE}")
+        walk(stack, client.headers["authorization"].removeprefix("Bearer "), "--include-path-regex", OF_MODELS)

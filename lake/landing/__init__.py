@@ -1,1 +1,0 @@
-"""Landing: what shops export becomes raw files of one form, which Spark reads."""

@@ -1,1 +1,0 @@
-"""Landing: what is read of the files that shops export."""

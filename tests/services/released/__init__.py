@@ -1,1 +1,0 @@
-"""The tables that the last released version uses."""
