@@ -13,12 +13,13 @@ MODEL ?= recommender
 BACKUP ?= hashiramart-backup.tar.gz
 # Values reach the commands through the environment, as they were typed: no quote, blank or dollar sign in them is the shell's.
 export SALES_FILE = $(value FILE)
+export SALES_MAPPING = $(value MAPPING)
 export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
 
-.PHONY: help setup demo up down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
-  lock certs grpcurl clean env rotate backup restore test-compose test-cold
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
+  lock clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -32,6 +33,12 @@ demo: setup ## set up a whole shop: raw sales, clean data, models, products, acc
 up: setup ## start engines, services and gateway, and print their addresses; S="auth gateway" starts these and what they need
 	@$(BIN)/python -m stack up $(S)
 
+console: setup ## serve the console for development, against the running stack
+	@$(BIN)/python -m stack.console dev
+
+console-build: setup ## build the console, which `make up` does too, if it is missing or stale
+	@$(BIN)/python -m stack.console
+
 down: ## stop them; their data stays
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m stack down
 
@@ -44,8 +51,8 @@ logs: setup ## follow the logs; S=catalog follows one alone
 admin: setup ## create an admin: make admin EMAIL=boss@example.com, then type a password
 	@$(BIN)/python -m stack run auth $(BIN)/python -m services.auth.admin create-admin --email "$$ACCOUNT_EMAIL"
 
-land: setup ## put raw sales into HDFS: the demo's, or FILE=sales.csv
-	@$(BIN)/python -m stack land "$$SALES_FILE"
+land: setup ## put raw sales into HDFS: the demo's, or FILE=sales.csv MAPPING=shop.yaml
+	@$(BIN)/python -m stack land "$$SALES_FILE" $${SALES_MAPPING:+"$$SALES_MAPPING"}
 
 etl: setup ## clean the raw data on YARN and show progress: make etl EMAIL=boss@example.com, then type the password
 	@$(BIN)/python -m stack run jobs $(BIN)/python -m services.jobs.terminal --email "$$ACCOUNT_EMAIL"
@@ -110,6 +117,14 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
 
+clients: setup ## generate and build the clients in Go, Java, Rust and TypeScript, and Python's wheel; says which it skipped and why
+	@$(BIN)/python -m clients.build
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir .local/clients clients/python
+	@echo "Python: built, in .local/clients"
+
+test-clients: setup ## test that the client of each language does the same, without TLS and with it
+	@$(BIN)/pytest --verbose --tb short -rs -m clients tests/clients/test_conformance.py
+
 bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine
 	@$(BIN)/python -m benchmarks
 
@@ -137,4 +152,5 @@ certs: setup ## issue certificates for TLS between services, in .local/certs; RE
 	@$(BIN)/python -m mesh.certificates $(if $(RENEW),--renew)
 
 clean: down ## remove data, logs, secrets and the environment: everything that is not in git
-	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local .venv data models registered .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis clients/java/gen clients/java/target \
+	  clients/typescript/*/dist clients/typescript/*/node_modules console/dist console/node_modules console/src/gen

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from benchmarks import answering, end_to_end, etl, gateways, learning, programs
+from benchmarks import answering, end_to_end, etl, gateways, learning, programs, strangers
 from benchmarks.measure import Sample, cpu_ratio, throughput_ratio, typical
 
 RESULTS = programs.ROOT / ".local" / "bench"
@@ -51,6 +51,8 @@ def main() -> None:
     ]
     for comparison in comparisons:
         _show(comparison)
+    waits = strangers.compare(built, core, other_core)
+    strangers.show(waits)
     cleanings = etl.compare()
     etl.show(cleanings)
     with answering.running() as demo:
@@ -62,7 +64,7 @@ def main() -> None:
     file = RESULTS / f"{began:%Y%m%dT%H%M%SZ}.json"
     requests = {comparison.title: comparison.samples for comparison in comparisons}
     models = {answering.TITLE: asdict(answers), learning.TITLE: learnt}
-    file.write_text(json.dumps(_with_names({"machine": machine, **requests, etl.TITLE: cleanings, **models})))
+    file.write_text(json.dumps(_with_names({"machine": machine, **requests, strangers.TITLE: waits, etl.TITLE: cleanings, **models})))
     print(f"\nsamples: {file}")
 
 

@@ -147,6 +147,7 @@ def _running(folder: Path) -> Iterator[RunningCatalog]:
         "CATALOG_DATABASE_URL": url,
         "CATALOG_LISTEN": f"127.0.0.1:{catalog_port}",
         "CATALOG_SECRET": secret,
+        "CATALOG_SERVICE_SECRET": secret,
         "MESH_AUTH_ADDRESS": f"127.0.0.1:{auth_port}",
         "MESH_LOG_LEVEL": "warning",
     }

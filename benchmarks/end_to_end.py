@@ -36,7 +36,7 @@ def compare(programs: Path, core: int, other_core: int) -> dict[str, dict[str, l
     with ExitStack() as running:
         url = running.enter_context(_filled_database(other_core))
         service = [sys.executable, "-m", "services.catalog"]
-        secret = {"CATALOG_SECRET": secrets.token_hex()}
+        secret = {"CATALOG_SECRET": secrets.token_hex(), "CATALOG_SERVICE_SECRET": secrets.token_hex()}
         catalog_pid = running.enter_context(
             serving(service, catalog, {"CATALOG_LISTEN": catalog, "CATALOG_DATABASE_URL": url, "MESH_LOG_LEVEL": "warning"} | secret, core)
         )

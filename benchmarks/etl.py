@@ -21,8 +21,8 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.programs import ROOT
+from lake.landing.landing import land
 from services.jobs import package
-from spark.land import land
 from stack.engines import hadoop, spark
 from tests.engines.hadoop import Hdfs, Yarn
 from tests.engines.stores import Minio

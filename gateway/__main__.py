@@ -1,6 +1,7 @@
 """Serves the gateway."""
 
 import multiprocessing
+import resource
 import sys
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from mesh.settings import MeshSettings, read
 
 # The largest request line and headers together.
 MAX_HEADER_BYTES = 64 * 1024
+# The descriptors of a worker besides its connections.
+_OTHER_DESCRIPTORS = 256
 
 
 def main() -> None:
@@ -36,8 +39,19 @@ def main() -> None:
         _serve(settings, mesh)
 
 
+def _allow_connections(count: int) -> None:
+    """Raises the limit of open files, which workers inherit, as far as this process may."""
+    limit, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + _OTHER_DESCRIPTORS
+    if maximum != resource.RLIM_INFINITY and needed > maximum:
+        sys.exit(f"GATEWAY_MAX_CONNECTIONS is {count}, which takes {needed} open files, and the system allows {maximum} (ulimit -Hn)")
+    if limit != resource.RLIM_INFINITY and needed > limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, maximum))
+
+
 def _serve(settings: Settings, mesh: MeshSettings) -> None:
     host, _, port = settings.listen.rpartition(":")
+    _allow_connections(settings.max_connections)
     Granian(
         "gateway",
         address=host,
@@ -48,6 +62,7 @@ def _serve(settings: Settings, mesh: MeshSettings) -> None:
         # A thread of its own for HTTP takes a fifth less CPU than HTTP on the event loop's thread.
         runtime_mode=RuntimeModes.mt,
         http=HTTPModes.http1,
+        backpressure=settings.max_connections,
         # The server has one deadline for the next request to begin and for its headers to be complete (hyperium/hyper#3828).
         http1_settings=HTTP1Settings(max_buffer_size=MAX_HEADER_BYTES, header_read_timeout=round(settings.keep_alive_seconds * 1000)),
         websockets=False,

@@ -1,5 +1,6 @@
 """Builds the gateway: the transcoder for the contracts' paths around a FastAPI app for the gateway's own."""
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -17,11 +18,15 @@ from fastapi_swagger import patch_fastapi
 from starlette.exceptions import HTTPException
 from starlette.types import Lifespan
 
-from gateway import errors
+from gateway import console, errors
+from gateway.admission import Admission
 from gateway.asgi import AsgiApp
+from gateway.connections import Connections
 from gateway.contract import Contract
+from gateway.cors import open_to
 from gateway.errors import GatewayError
 from gateway.openapi import document
+from gateway.rules import Json
 from gateway.settings import Settings
 from gateway.status import MeshStatus, Services
 from gateway.streams import TimeLimits
@@ -31,7 +36,9 @@ from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
 _ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
-_DOCUMENTED_ERRORS = {"responses": {"default": {"description": "The call failed.", "content": _ERROR_CONTENT}}}
+# How much of a path an error quotes, in characters.
+_MAX_QUOTE = 200
+_FAILED = {"description": "The call failed.", "content": _ERROR_CONTENT}
 
 
 def worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
@@ -47,18 +54,28 @@ def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp
     services = {method.service.full_name: method.service for method in contract.methods}
     channels = {name: open_channel(settings.address(name), service, mesh) for name, service in services.items()}
 
+    connections = Connections(
+        int(settings.listen.rpartition(":")[2]), settings.max_connections, settings.max_connections_per_address, settings.trusted_proxies
+    )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watch = asyncio.create_task(connections.watch())
         # What exists now lives as long as the process, so that the garbage collector need not visit it.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 100)
         yield
+        watch.cancel()
         for channel in channels.values():
             await channel.close(grace=mesh.grace_seconds)
 
     limits = TimeLimits(mesh.deadline_seconds, mesh.stream_idle_seconds, settings.heartbeat_seconds)
-    return Transcoder(_pages(contract, Services(contract, channels), lifespan), contract, channels, limits, settings.trusted_proxies)
+    pages = _pages(contract, Services(contract, channels), lifespan)
+    tokens = console.TokenClient(channels[console.AUTH_SERVICE], settings.trusted_proxies)
+    pages.include_router(console.router(settings.console, tokens))
+    app = Transcoder(pages, contract, channels, limits, Admission(connections, settings), settings.trusted_proxies)
+    return open_to(settings.cors_origins, app, credentials=settings.cors_credentials) if settings.cors_origins else app
 
 
 def offline_document(descriptors: bytes) -> dict[str, Any]:
@@ -83,26 +100,35 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] |
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # The document has its own servers, whichever prefix it is asked for under.
+        root_path_in_servers=False,
+        redirect_slashes=False,
     )
     patch_fastapi(app, redirect_from_root_to_docs=False)
     _document(app, contract)
     for error in (HTTPException, GatewayError, grpc.aio.AioRpcError):
         app.add_exception_handler(error, _error_response)
 
-    @app.get("/healthz", operation_id="Gateway_GetHealth", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS)
+    @app.get("/healthz", operation_id="Gateway_GetHealth", tags=["Gateway"], openapi_extra=_page_description({"status": "ok"}))
     async def get_health() -> dict[str, str]:
         """Returns 200 while the gateway itself is up."""
         return {"status": "ok"}
 
-    @app.get(
-        "/status", operation_id="Gateway_GetStatus", tags=["Gateway"], openapi_extra=_DOCUMENTED_ERRORS | {"security": [{"token": []}]}
-    )
+    example = {"version": app.version, "services": [{"name": "auth", "up": True, "version": app.version}]}
+    described = _page_description(example) | {"security": [{"token": []}]}
+
+    @app.get("/status", operation_id="Gateway_GetStatus", tags=["Gateway"], openapi_extra=described)
     async def get_status(request: Request) -> MeshStatus:
         """Returns which services are up. Who may call: staff and admins."""
         await services.require_staff(request.headers.get("authorization", ""))
         return await services.status(app.version)
 
     return app
+
+
+def _page_description(example: Json) -> Json:
+    """What the document says of a page beyond its types: an example of its answer, and its errors."""
+    return {"responses": {"200": {"content": {"application/json": {"example": example}}}, "default": _FAILED}}
 
 
 def _document(app: FastAPI, contract: Contract) -> None:
@@ -125,7 +151,8 @@ async def _error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, (GatewayError, grpc.aio.AioRpcError)):
         status = errors.status_of(error, "auth")
     elif isinstance(error, HTTPException) and error.status_code == 404:
-        status = errors.error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {request.url.path}")
+        path = request.url.path[:_MAX_QUOTE]
+        status = errors.error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {path}", path=path)
     elif isinstance(error, HTTPException) and error.status_code == 405:
         status = errors.method_not_allowed(request.method)
         headers = dict(error.headers or {})

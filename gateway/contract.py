@@ -1,5 +1,6 @@
 """The contracts' services, and the bindings of HTTP to their RPCs."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,11 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2
 
 from gateway.path_template import PathTemplate
+from hashiramart.access.v1 import access_pb2
 
 OUR_PACKAGES = "hashiramart."
+# The last part of a package that has a version: `hashiramart.catalog.v1` (buf's PACKAGE_VERSION_SUFFIX).
+_VERSION = re.compile(r"v[1-9][0-9]*(?:(?:alpha|beta)[1-9][0-9]*)?")
 FIELD_MASK = "google.protobuf.FieldMask"
 # What a path can fill besides scalars: messages whose JSON is one string.
 TEXT_MESSAGES = {
@@ -49,6 +53,11 @@ class Method:
         return f"/{self.service.full_name}/{self.descriptor.name}"
 
     @property
+    def needs_token(self) -> bool:
+        """Whether it refuses callers without a token."""
+        return self.options.options.Extensions[access_pb2.access] != access_pb2.ACCESS_PUBLIC
+
+    @property
     def creates(self) -> bool:
         """Whether it creates a resource, as its name says."""
         return self.descriptor.name.startswith(("Create", "Submit"))
@@ -67,6 +76,21 @@ class Binding:
     @cached_property
     def rule(self) -> str:
         return f"{self.http_method} {self.template.text}"
+
+    @cached_property
+    def version(self) -> str:
+        """The version of its package, such as `v1`; empty if the package has none."""
+        last = self.method.descriptor.containing_service.file.package.rpartition(".")[2]
+        return last if _VERSION.fullmatch(last) else ""
+
+    @cached_property
+    def content_field(self) -> str | None:
+        """The field of bytes that takes the body as it is, whatever its content type."""
+        field = self.method.descriptor.input_type.fields_by_name.get(self.body)
+        is_content = (
+            field is not None and field.type == FieldDescriptor.TYPE_BYTES and not field.is_repeated and not self.method.client_streaming
+        )
+        return self.body if is_content else None
 
     @cached_property
     def mask_field(self) -> str | None:

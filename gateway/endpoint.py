@@ -12,6 +12,7 @@ from google.rpc.status_pb2 import Status
 
 from gateway import errors, oauth
 from gateway.asgi import JSON_HEADERS, HttpResponse
+from gateway.body_limits import max_body
 from gateway.contract import Binding, Contract, Method
 from gateway.json_parser import parse_json, parse_json_line
 from gateway.malformed import MalformedRequest
@@ -33,6 +34,9 @@ class Endpoint:
         self.client_streaming = method.client_streaming
         self.server_streaming = method.server_streaming
         self.rpc = _rpc(method, channel)
+        self.needs_token = method.needs_token
+        self.max_body = max_body(binding) if binding.body else 0
+        self.takes_any_type = bool(binding.content_field)
         self.is_token = method.full_name == oauth.TOKEN_RPC
         self.service = method.service.full_name.split(".")[1]
         self.encode = encoder(response)
@@ -42,6 +46,7 @@ class Endpoint:
         self._query = None if binding.body == "*" else QueryReader(request, _filled_elsewhere(binding))
         self._form = QueryReader(request) if self.is_token else None
         self._body = _body_filler(binding)
+        self._content_field = binding.content_field
         request_id = request.fields_by_name.get("request_id")
         self._has_request_id = request_id is not None and request_id.type == FieldDescriptor.TYPE_STRING
         self._status_field = _status_field(request)
@@ -52,7 +57,9 @@ class Endpoint:
         """The RPC's request. Raises MalformedRequest."""
         request = self._new_request()
         value = None
-        if self._body:
+        if self._content_field:
+            setattr(request, self._content_field, body)
+        elif self._body:
             value = parse_json(body)
             self._fill_body(request, value)
         self._fill_rest(request, segments, query, idempotency_key)
@@ -88,14 +95,14 @@ class Endpoint:
         self._fill_rest(request, segments, query, "")
         return request.SerializeToString()
 
-    def response(self, raw: bytes) -> HttpResponse:
-        """The HTTP response for the RPC's response."""
+    def response(self, raw: bytes, prefix: str) -> HttpResponse:
+        """The HTTP response for the RPC's response. The prefix is what precedes the paths of the request, and so of the response."""
         headers = [*JSON_HEADERS, *oauth.NO_STORE] if self.is_token else JSON_HEADERS
         if not self.binding.method.creates:
             return HttpResponse(200, headers, self.encode(raw))
         message = self._parse(raw)
         if self._location:
-            headers = [*headers, (b"location", _resource_path(message, self._location))]
+            headers = [*headers, (b"location", prefix.encode() + _resource_path(message, self._location))]
         return HttpResponse(201, headers, orjson.dumps(self._write(message)))
 
     def error_response(self, status: Status) -> HttpResponse:

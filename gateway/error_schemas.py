@@ -1,11 +1,13 @@
 """Errors in the OpenAPI document: their schemas, and the responses of each RPC with the reasons that the contract states."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import grpc
+import orjson
 
 from gateway import errors, oauth
+from gateway.components import Components, reference
 from gateway.contract import OUR_PACKAGES, Binding, Contract, Method
 from gateway.rules import Json
 from hashiramart.access.v1 import access_pb2
@@ -17,6 +19,7 @@ _ANY = {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "DE
 # Reasons that no call of an RPC has, and those that only a call with a body has.
 _OF_OTHER_PATHS = {"PATH_NOT_FOUND", "METHOD_NOT_ALLOWED"}
 _OF_BODIES = {"REQUEST_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"}
+_OF_STREAMS = {"TOO_MANY_STREAMS"}
 _CODE = re.compile(r"\b(" + "|".join(code.name for code in grpc.StatusCode) + r")\b")
 _REASON_CODE = re.compile(r"\b([A-Z_]+): ")
 _QUOTED = re.compile(r"`([A-Z][A-Z_]+)`")
@@ -33,64 +36,53 @@ _VIOLATION: Json = {
 
 
 class ErrorSchemas:
-    """The errors of a contract."""
+    """The errors of a contract. Their schemas are among the components: one for each set of reasons that a response may have."""
 
-    def __init__(self, contract: Contract, comments: Mapping[str, str]) -> None:
+    def __init__(self, contract: Contract, comments: Mapping[str, str], components: Components) -> None:
         self._comments = comments
+        self._components = components
         self._reasons = {name: comment for file in contract.files.file for name, comment in self._package_reasons(file.package, contract)}
-
-    def components(self) -> Json:
-        """The schemas of errors, by name."""
-        names = list(dict.fromkeys(name.rpartition(".")[2] for name in self._reasons))
-        details = ("ErrorInfo", "BadRequest", "RetryInfo")
-        union = {"oneOf": [_reference(name) for name in details], "discriminator": {
-            "propertyName": "@type", "mapping": {_TYPE + name: f"#/components/schemas/{name}" for name in details},
-        }}  # fmt: skip
-        return {
-            "ErrorReason": {"type": "string", "description": "Why a call failed, as a stable name for programs.", "enum": names},
-            "ErrorInfo": _detail("ErrorInfo", "The reason of an error.", {
-                "reason": _reference("ErrorReason"),
-                "domain": {"type": "string"},
-                "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-            }),
-            "BadRequest": _detail(
-                "BadRequest", "Each invalid field of the request.", {"field_violations": {"type": "array", "items": _VIOLATION}}
-            ),
-            "RetryInfo": _detail("RetryInfo", "The delay after which to try again.", {
-                "retry_delay": {"type": ["string", "null"], "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$"},
-            }),
-            "Status": {
-                "type": "object",
-                "description": "Why a call failed.",
-                "required": ["code", "message", "details"],
-                "properties": {
-                    "code": {"type": "integer", "minimum": 0, "maximum": 16, "description": "The gRPC status code."},
-                    "message": {"type": "string", "description": "A message for people."},
-                    "details": {"type": "array", "items": union},
-                },
-            },
-            "OAuthError": {
-                "type": "object",
-                "description": "Why no token was issued (RFC 6749, section 5.2).",
-                "required": ["error", "error_description"],
-                "properties": {"error": {"type": "string", "enum": list(oauth.ERROR_CODES)}, "error_description": {"type": "string"}},
-            },
-        }  # fmt: skip
+        self._named: dict[tuple[str, ...], Json] = {}
+        self._add_common()
 
     def responses(self, binding: Binding) -> Json:
         """The error responses of a binding by HTTP status, `default` for all others."""
-        method = binding.method
-        schema = "OAuthError" if method.full_name == oauth.TOKEN_RPC else "Status"
+        is_token = binding.method.full_name == oauth.TOKEN_RPC
         by_status: dict[int, list[str]] = {}
-        for name, comment in self._of(binding):
-            for code in sorted(self._codes(method) & set(_REASON_CODE.findall(comment))):
-                reason = name.rpartition(".")[2]
-                reasons = by_status.setdefault(errors.http_status(grpc.StatusCode[code], reason), [])
-                reasons += [reason] if reason not in reasons else []
-        described = {
-            str(status): _response(", ".join(f"`{reason}`" for reason in by_status[status]), schema) for status in sorted(by_status)
-        }
-        return described | {"default": _response("The call failed.", schema)}
+        for code, reason in self._errors(binding):
+            http_status, value = _oauth_error(code, reason) if is_token else (errors.http_status(code, reason), reason)
+            values = by_status.setdefault(http_status, [])
+            values += [value] if value not in values else []
+        described = {str(status): self._response(binding, str(status), values) for status, values in sorted(by_status.items())}
+        others = oauth.ERROR_CODES if is_token else dict.fromkeys(name.rpartition(".")[2] for name, _ in self._of(binding))
+        return described | {"default": self._response(binding, "", list(others))}
+
+    def _add_common(self) -> None:
+        names = list(dict.fromkeys(name.rpartition(".")[2] for name in self._reasons))
+        self._components.add("ErrorReason", _enum(names) | {"description": "Why a call failed, as a stable name for programs."})
+        self._components.add("ErrorInfo", _info(reference("ErrorReason")))
+        violations = {"field_violations": {"type": "array", "items": _VIOLATION}}
+        self._components.add("BadRequest", _detail("BadRequest", "Each invalid field of the request.", violations))
+        delay = {"retry_delay": {"type": ["string", "null"], "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$"}}
+        self._components.add("RetryInfo", _detail("RetryInfo", "The delay after which to try again.", delay))
+        self._components.add("Status", _status(reference("ErrorInfo")))
+
+    def _response(self, binding: Binding, http_status: str, values: list[str]) -> Json:
+        """The response with one of these values: reasons of a status or, from the token endpoint, codes of OAuth.
+
+        Its schema is called by its service and its HTTP status, `CatalogError404`, or `Error404` if all services have its reasons.
+        """
+        is_token = binding.method.full_name == oauth.TOKEN_RPC
+        key = ("OAuth" if is_token else "", http_status, *values)
+        if key not in self._named:
+            is_common = all(f"{_COMMON}.ErrorReason.{value}" in self._reasons for value in values)
+            owner = "OAuth" if is_token else "" if is_common else binding.method.service.name.removesuffix("Service")
+            name = f"{owner}Error{http_status}"
+            if name in self._components.schemas:
+                name = f"{binding.method.service.name.removesuffix('Service')}{binding.method.descriptor.name}Error{http_status}"
+            self._named[key] = self._components.add(name, _oauth_status(values) if is_token else _status(_info(_enum(values))))
+        description = ", ".join(f"`{value}`" for value in values) if http_status else "The call failed otherwise."
+        return {"description": description, "content": {"application/json": {"schema": self._named[key]}}}
 
     def _package_reasons(self, package: str, contract: Contract) -> Iterator[tuple[str, str]]:
         for file in contract.files.file:
@@ -102,34 +94,79 @@ class ErrorSchemas:
                         name = f"{package}.ErrorReason.{value.name}"
                         yield name, self._comments.get(name, "")
 
+    def _errors(self, binding: Binding) -> Iterator[tuple[grpc.StatusCode, str]]:
+        """The codes that the contract states for an RPC, each with its reasons."""
+        is_stream = binding.method.client_streaming or binding.method.server_streaming
+        other = _OF_OTHER_PATHS | (set() if binding.body else _OF_BODIES) | (set() if is_stream else _OF_STREAMS)
+        codes = self._codes(binding.method)
+        for name, comment in self._of(binding):
+            reason = name.rpartition(".")[2]
+            for code in sorted(codes & set(_REASON_CODE.findall(comment))) if reason not in other else ():
+                yield grpc.StatusCode[code], reason
+
     def _of(self, binding: Binding) -> Iterator[tuple[str, str]]:
         """The reasons with which an RPC may end, with their comments: the common ones, its packages', and those that its comment names."""
         method = binding.method
-        other = _OF_OTHER_PATHS if binding.body else _OF_OTHER_PATHS | _OF_BODIES
         kinds = (method.service, method.descriptor.input_type, method.descriptor.output_type)
         packages = {kind.full_name.rpartition(".")[0] for kind in kinds} | {_COMMON}
         quoted = set(_QUOTED.findall(self._comment(method)))
         for name, comment in self._reasons.items():
             package, _, reason = name.replace(".ErrorReason.", "/").partition("/")
-            if (package in packages or reason in quoted) and reason not in other:
+            if package in packages or reason in quoted:
                 yield name, comment
 
     def _codes(self, method: Method) -> set[str]:
         access = method.options.options.Extensions[access_pb2.access]
         signed_in: set[str] = set() if access == access_pb2.ACCESS_PUBLIC else {"UNAUTHENTICATED"}
-        restricted: set[str] = set() if access in (access_pb2.ACCESS_PUBLIC, access_pb2.ACCESS_USER) else {"PERMISSION_DENIED"}
+        restricted: set[str] = set() if access in (access_pb2.ACCESS_PUBLIC, access_pb2.ACCESS_SHOPPER) else {"PERMISSION_DENIED"}
         return _ANY | signed_in | restricted | set(_CODE.findall(self._comment(method)))
 
     def _comment(self, method: Method) -> str:
         return self._comments.get(method.descriptor.full_name, "")
 
 
-def _reference(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
+def _status(info: Json) -> Json:
+    """The schema of a status, whose details may have this schema of its reason."""
+    details = {"type": "array", "items": {"oneOf": [info, reference("BadRequest"), reference("RetryInfo")]}}
+    return {
+        "type": "object",
+        "description": "Why a call failed.",
+        "required": ["code", "message", "details"],
+        "properties": {
+            "code": {"type": "integer", "minimum": 0, "maximum": 16, "description": "The gRPC status code."},
+            "message": {"type": "string", "description": "A message for people."},
+            "details": details,
+        },
+    }
 
 
-def _response(description: str, schema: str) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": _reference(schema)}}}
+def _oauth_status(codes: Iterable[str]) -> Json:
+    """The schema of an error in OAuth's terms with one of these codes."""
+    return {
+        "type": "object",
+        "description": "Why no token was issued (RFC 6749, section 5.2).",
+        "required": ["error", "error_description"],
+        "properties": {"error": _enum(codes), "error_description": {"type": "string"}},
+    }
+
+
+def _oauth_error(code: grpc.StatusCode, reason: str) -> tuple[int, str]:
+    """The HTTP status of an error at the token endpoint, and OAuth's code for it."""
+    response = oauth.error_response(errors.error_status(code, reason, ""))
+    return response.status, orjson.loads(response.body)["error"]
+
+
+def _info(reason: Json) -> Json:
+    """The schema of the detail that has an error's reason."""
+    return _detail("ErrorInfo", "The reason of an error.", {
+        "reason": reason,
+        "domain": {"type": "string"},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+    })  # fmt: skip
+
+
+def _enum(values: Iterable[str]) -> Json:
+    return {"type": "string", "enum": list(values)}
 
 
 def _detail(name: str, description: str, properties: Json) -> Json:

@@ -43,7 +43,7 @@ _GRPC_ERRORS = {
     grpc.StatusCode.DEADLINE_EXCEEDED: ("DEADLINE_EXCEEDED", "{service} did not answer in time"),
     grpc.StatusCode.UNIMPLEMENTED: ("NOT_IMPLEMENTED", "{service} does not implement this call"),
     grpc.StatusCode.RESOURCE_EXHAUSTED: ("REQUEST_TOO_LARGE", "the request is larger than {service} accepts"),
-    grpc.StatusCode.CANCELLED: ("CANCELLED", "the call was cancelled"),
+    grpc.StatusCode.CANCELLED: ("CANCELLED", "{service} cancelled the call"),
 }
 
 _Detail = TypeVar("_Detail", ErrorInfo, RetryInfo)
@@ -57,25 +57,29 @@ class GatewayError(Exception):
         self.status = status
 
 
-def error_status(code: grpc.StatusCode, reason: str, message: str) -> Status:
-    """A status with its reason, and after UNAVAILABLE with the delay after which to try again."""
+def error_status(code: grpc.StatusCode, reason: str, message: str, *, retry_seconds: int = 0, **metadata: str) -> Status:
+    """A status with its reason and, if there is one, the delay after which to try again: after UNAVAILABLE always.
+
+    The metadata has what the message says by key, so that programs need not parse it.
+    """
     status = Status(code=code.value[0], message=message)
-    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN))
-    if code is grpc.StatusCode.UNAVAILABLE:
+    status.details.add().Pack(ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata))
+    if retry_seconds or code is grpc.StatusCode.UNAVAILABLE:
         retry = RetryInfo()
-        retry.retry_delay.FromSeconds(RETRY_SECONDS)
+        retry.retry_delay.FromSeconds(retry_seconds or RETRY_SECONDS)
         status.details.add().Pack(retry)
     return status
 
 
 def malformed_status(error: MalformedRequest) -> Status:
     """The status for a request that cannot be read."""
-    message = f"{error.field}: {error.problem}" if error.field else error.problem
-    status = error_status(grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", message)
-    if error.field:
-        violations = BadRequest()
-        violations.field_violations.add(field=error.field, description=error.problem)
-        status.details.add().Pack(violations)
+    code, reason = grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST"
+    if not error.field:
+        return error_status(code, reason, error.problem)
+    status = error_status(code, reason, f"{error.field}: {error.problem}", field=error.field)
+    violations = BadRequest()
+    violations.field_violations.add(field=error.field, description=error.problem)
+    status.details.add().Pack(violations)
     return status
 
 
@@ -86,12 +90,19 @@ def internal_status() -> Status:
 
 def idle_status(seconds: float) -> Status:
     """The status for a stream or a body that paused for too long."""
-    return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", f"nothing was received for {seconds:g} seconds")
+    message = f"nothing was received for {seconds:g} seconds"
+    return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message, seconds=f"{seconds:g}")
+
+
+def slow_status(size: int, seconds: float) -> Status:
+    """The status for a body that comes too slowly."""
+    message = f"the body is too slow: {size} bytes in {seconds:.0f} seconds"
+    return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message, bytes=str(size), seconds=f"{seconds:.0f}")
 
 
 def method_not_allowed(method: str) -> Status:
     """The status for an HTTP method that a path does not have."""
-    return error_status(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"this path does not accept {method}")
+    return error_status(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"this path does not accept {method}", method=method)
 
 
 def rpc_status(error: grpc.aio.AioRpcError, service: str) -> Status:
@@ -105,7 +116,7 @@ def rpc_status(error: grpc.aio.AioRpcError, service: str) -> Status:
                 break
     if code in _GRPC_ERRORS:
         reason, message = _GRPC_ERRORS[code]
-        return error_status(code, reason, message.format(service=service))
+        return error_status(code, reason, message.format(service=service), service=service)
     if code in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
         return internal_status()
     return Status(code=code.value[0], message=error.details() or "")

@@ -8,6 +8,7 @@ import grpc
 
 from gateway.asgi import Event, Headers, HttpResponse, Receive, Scope, Send
 from gateway.body import RequestBody
+from gateway.connections import Peer
 from gateway.errors import GatewayError, error_status
 from gateway.malformed import MalformedRequest
 from mesh.client_address import Networks, nearest_untrusted, parse_address
@@ -21,6 +22,8 @@ _MAX_TIMEOUT_SECONDS = 365 * 24 * 3600.0
 _SECONDS_PER_UNIT = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 # Headers with one value: of two, a proxy in front may have checked the other.
 _SINGLE_HEADERS = (b"authorization", b"idempotency-key", b"content-type", b"grpc-timeout")
+_UNPRINTABLE = re.compile(rb"[^ -~]")
+_MAX_USER_AGENT = 200
 # The longest of a forwarded header: services accept 8 KiB of metadata, and answer more with a status of gRPC's own.
 _MAX_FORWARDED = 4096
 _PRINTABLE = re.compile(rb"[ -~]*")
@@ -46,6 +49,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: Networks) -> None:
         self._send = send
         self.method: str = scope["method"]
+        self.peer: Peer = scope["client"]
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._repeated_headers = len(self.headers) < len(scope["headers"])
@@ -55,7 +59,11 @@ class Exchange:
         self.origin = _origin(self.headers)
         self.status = 0
         """The HTTP status of the response, or 0 before it has begun."""
+        self.rate_headers: Headers = []
+        """What the response says of its caller's limits."""
         self.disconnected = False
+        self.prefix = ""
+        """The version before the path, such as `/v1`, which the paths in a response repeat; empty if there is none."""
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -81,6 +89,9 @@ class Exchange:
     def metadata(self) -> grpc.aio.Metadata:
         """The metadata of the RPC. Raises MalformedRequest for a header that gRPC cannot carry."""
         pairs = [(REQUEST_ID, self.origin.request_id), (TRACEPARENT, self.origin.traceparent), ("x-forwarded-for", self.client)]
+        if agent := self.headers.get(b"user-agent"):
+            # As grpc-gateway names it; gRPC's own header is that of this program.
+            pairs.append(("grpcgateway-user-agent", _UNPRINTABLE.sub(b"?", agent[:_MAX_USER_AGENT]).decode()))
         for key, name in _FORWARDED:
             if value := self.headers.get(key):
                 if not _PRINTABLE.fullmatch(value):
@@ -115,7 +126,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
 
     def _common_headers(self) -> Headers:
-        headers = [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        headers = [(b"x-request-id", self.origin.request_id.encode()), (b"x-content-type-options", b"nosniff"), *self.rate_headers]
         if self.body.unread:
             headers.append((b"connection", b"close"))
         return headers

@@ -4,15 +4,18 @@ import re
 from collections.abc import Iterator
 from itertools import chain, count
 
+from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway import oauth
 from gateway.comments import comments
+from gateway.components import Components
 from gateway.contract import TEXT_MESSAGES, Binding, Contract, fields_on_path
 from gateway.error_schemas import ErrorSchemas
+from gateway.examples import Examples
 from gateway.path_template import PathVariable
-from gateway.rules import Json, is_required
-from gateway.schemas import WELL_KNOWN, RequestSchemas, Schemas
+from gateway.rules import Json, behaviors, is_required
+from gateway.schemas import WELL_KNOWN, AnswerSchemas, RequestSchemas
 from hashiramart.access.v1 import access_pb2
 
 _INTRODUCTION = """Products, sign-in, recommendations and sales forecasts.
@@ -25,43 +28,7 @@ _TOKEN_SCHEME: Json = {
     "description": "An access token of `POST /auth/token`.",
     "flows": {"password": {"tokenUrl": "/auth/token", "refreshUrl": "/auth/token", "scopes": {}}},
 }
-_SERVERS = [{"url": "/"}]
-# An example of a field, by its name. Products, customers and versions exist in the demo.
-_UUID_EXAMPLE = "3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a"
-# Parameters that are not required and yet have an example.
-_SHOWN_PARAMETERS = {"page_size", "product_id", "horizon_days"}
-# What an example of a change leaves as it is.
-_NOT_CHANGED = {"id", "email", "password", "customer_number"}
-_EXAMPLES: Json = {
-    "id": "85123A",
-    "product_id": "85123A",
-    "product.id": "85123A",
-    "ids": ["85123A", "22423"],
-    "customer_number": "14911",
-    "version": "1",
-    "model": "recommender",
-    "page_size": 10,
-    "horizon_days": 28,
-    "username": "customer@example.com",
-    "email": "new.customer@example.com",
-    "grant_type": "password",
-    "password": "correct horse battery staple",
-    "display_name": "Ann",
-    "name": "White hanging heart",
-    "category": "Home",
-    "price_cents": 295,
-    "stock": 12,
-    "token": "a-refresh-token",
-    "events": [{"kind": "EVENT_KIND_VIEW", "product_id": "85123A"}],
-}
-_ACCESS = {
-    access_pb2.ACCESS_PUBLIC: "anybody",
-    access_pb2.ACCESS_USER: "any signed-in user",
-    access_pb2.ACCESS_STAFF: "staff and admins",
-    access_pb2.ACCESS_ADMIN: "admins",
-    access_pb2.ACCESS_SERVICE: "services",
-    access_pb2.ACCESS_STAFF_OR_SERVICE: "staff, admins and services",
-}
+_BARE_SERVER = {"url": "/", "description": "The same calls without a version."}
 
 
 def document(contract: Contract, version: str) -> Json:
@@ -73,25 +40,31 @@ class _Document:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._comments = comments(contract.files.file)
-        self._errors = ErrorSchemas(contract, self._comments)
-        self._answers = Schemas(self._comments, self._errors.components())
+        self._examples = Examples(self._comments)
+        self._components = Components()
+        self._errors = ErrorSchemas(contract, self._comments, self._components)
+        self._answers = AnswerSchemas(self._comments, self._components)
         for binding in contract.bindings:
             self._answers.message_schema(binding.method.descriptor.output_type)
-        self._requests = RequestSchemas(self._comments, self._answers)
+        self._requests = RequestSchemas(self._comments, self._components)
 
     def document(self, version: str) -> Json:
         services = {binding.method.service.full_name: binding.method.service for binding in self._contract.bindings}
         return {
             "openapi": "3.1.0",
             "info": {"title": "HashiraMart", "version": version, "description": _INTRODUCTION, "license": _LICENSE},
-            "servers": _SERVERS,
+            "servers": [*({"url": f"/{version}"} for version in self._versions()), _BARE_SERVER],
             "tags": [{"name": _tag(name), "description": self._comments.get(name, "")} for name in services],
             "paths": self._paths(),
             "components": {
-                "schemas": self._answers.components,
+                "schemas": self._components.schemas,
                 "securitySchemes": {"token": _TOKEN_SCHEME},
             },
         }
+
+    def _versions(self) -> list[str]:
+        """The versions under which all paths are served."""
+        return list(dict.fromkeys(binding.version for binding in self._contract.bindings if binding.version))
 
     def _paths(self) -> dict[str, Json]:
         paths: dict[str, Json] = {}
@@ -114,7 +87,7 @@ class _Document:
         operation: Json = {
             "tags": [_tag(method.service.full_name)],
             "summary": comment.partition("\n")[0].partition(". ")[0].rstrip("."),
-            "description": f"{comment}\n\nWho may call: {_ACCESS[access]}.".strip(),
+            "description": f"{comment}\n\nWho may call: {self._callers(access)}".strip(),
             "parameters": [*self._path_parameters(binding, names), *self._query_parameters(binding), *self._header_parameters(binding)],
             "responses": self._responses(binding),
         }
@@ -122,7 +95,15 @@ class _Document:
             operation["requestBody"] = body
         if access != access_pb2.ACCESS_PUBLIC:
             operation["security"] = [{"token": []}]
+        elif method.full_name != oauth.TOKEN_RPC:
+            # A caller who is known may see more.
+            operation["security"] = [{}, {"token": []}]
         return operation
+
+    def _callers(self, access: access_pb2.Access.ValueType) -> str:
+        """Who has an access, as its comment says."""
+        comment = self._comments[f"{access_pb2.Access.DESCRIPTOR.full_name}.{access_pb2.Access.Name(access)}"]
+        return comment[0].lower() + comment[1:]
 
     def _path_parameters(self, binding: Binding, names: list[str]) -> Iterator[Json]:
         for (variable, _), name in zip(_wildcards(binding), names, strict=True):
@@ -151,35 +132,36 @@ class _Document:
         schema = {key: value for key, value in schema.items() if key != "description"}
         description = self._comments.get(field.full_name, "")
         parameter = {"name": name, "in": place, "required": required, "description": description, "schema": schema}
-        if schema.get("format") == "uuid":
-            parameter["example"] = _UUID_EXAMPLE
-        elif name in _EXAMPLES and (required or name in _SHOWN_PARAMETERS):
-            parameter["example"] = _EXAMPLES[name]
-        return parameter
+        example = self._examples.parameter(field, required=required)
+        return parameter if example is None else parameter | {"example": example}
 
     def _body(self, binding: Binding) -> Json | None:
         if not binding.body:
             return None
         request = binding.method.descriptor.input_type
         field = request.fields_by_name.get(binding.body)
+        if binding.content_field and field:
+            media = {"schema": {"type": "string", "format": "binary"}, "example": "the content of a file"}
+            binary: Json = {"application/octet-stream": media}
+            return {"description": self._comments.get(field.full_name, ""), "required": is_required(field), "content": binary}
         schema = self._body_schema(binding, field)
         description = self._comments.get(field.full_name if field else request.full_name, "")
         if binding.method.client_streaming:
             # As OpenAPI 3.2 has it, the schema of a sequence describes all its items as a list.
             description = f"{description}\n\nOne item per line.".strip()
-            content: Json = {"application/x-ndjson": {"schema": {"type": "array", "items": schema}}}
-            return {"description": description, "required": True, "content": content}
-        content = {"application/json": {"schema": schema} | self._example(binding, schema)}
+            lines: Json = {"schema": {"type": "array", "items": schema}, "example": [self._body_example(binding, field)]}
+            return {"description": description, "required": True, "content": {"application/x-ndjson": lines}}
+        media = {"schema": schema, "example": self._body_example(binding, field)}
+        content: Json = {"application/json": media}
         if binding.method.full_name == oauth.TOKEN_RPC:
-            content["application/x-www-form-urlencoded"] = {"schema": schema}
+            content["application/x-www-form-urlencoded"] = media
         required = binding.http_method != "PATCH" and any(is_required(f) for f in request.fields)
         return {"description": description, "required": required, "content": content}
 
     def _body_schema(self, binding: Binding, field: FieldDescriptor | None) -> Json:
         """field: the one that the body fills, or None for the whole request"""
         request = binding.method.descriptor.input_type
-        prefix = f"{field.name}." if field else ""
-        in_path = frozenset(variable.field_path.removeprefix(prefix) for variable in binding.template.variables)
+        in_path = _in_path(binding, field)
         name = request.name.removesuffix("Request")
         if field is None:
             return self._requests.named_schema(f"{name}Body", request, in_path) if in_path else self._requests.message_schema(request)
@@ -188,22 +170,22 @@ class _Document:
             return self._requests.named_schema(f"{field.message_type.name}Patch", field.message_type, in_path, partial=True)
         return self._requests.type_schema(field)
 
-    def _example(self, binding: Binding, schema: Json) -> Json:
-        """An example of a body: its required fields and those that have one, if all that is required has."""
-        body = self._requests.components.get(schema.get("$ref", "").rpartition("/")[2], {})
-        properties = body.get("properties", {})
-        left_out = _NOT_CHANGED if binding.http_method == "PATCH" else {"id"}
-        example = {name: _EXAMPLES[name] for name in properties if name in _EXAMPLES and name not in left_out}
-        return {"example": example} if set(body.get("required", ())) <= set(example) else {}
+    def _body_example(self, binding: Binding, field: FieldDescriptor | None) -> Json:
+        message = field.message_type if field and field.message_type else binding.method.descriptor.input_type
+        excluded = _in_path(binding, field)
+        if binding.method.creates:
+            # The service chooses the id of what is new.
+            excluded |= {each.name for each in message.fields if field_behavior_pb2.IMMUTABLE in behaviors(each)}
+        make = self._examples.change if binding.http_method == "PATCH" else self._examples.request
+        return make(message, excluded)
 
     def _responses(self, binding: Binding) -> Json:
         method = binding.method
         schema = self._answers.message_schema(method.descriptor.output_type)
         description = self._comments.get(method.descriptor.output_type.full_name) or "An empty object."
-        content = {"application/json": {"schema": schema}}
-        if method.server_streaming:
-            content = {"text/event-stream": {"schema": schema}, "application/x-ndjson": {"schema": schema}}
-        success: Json = {"description": description, "content": content}
+        media = {"schema": schema, "example": self._examples.answer(method.descriptor.output_type)}
+        types = ("text/event-stream", "application/x-ndjson") if method.server_streaming else ("application/json",)
+        success: Json = {"description": description, "content": dict.fromkeys(types, media)}
         if method.creates and self._contract.location(method):
             success["headers"] = {"Location": {"description": "The path of the resource.", "schema": {"type": "string"}}}
         return {"201" if method.creates else "200": success} | self._errors.responses(binding)
@@ -213,11 +195,19 @@ def _tag(service: str) -> str:
     return service.rpartition(".")[2]
 
 
+def _in_path(binding: Binding, field: FieldDescriptor | None) -> frozenset[str]:
+    """The fields of the body that the path fills. field: the one that the body fills, or None for the whole request"""
+    prefix = f"{field.name}." if field else ""
+    return frozenset(variable.field_path.removeprefix(prefix) for variable in binding.template.variables)
+
+
 def _wildcards(binding: Binding) -> list[tuple[PathVariable, str]]:
     """The wildcards of a path: the variable that each belongs to, and a name for it."""
     named: list[tuple[PathVariable, str]] = []
     for variable in binding.template.variables:
         name = variable.field_path.rpartition(".")[2]
+        if name in [other for _, other in named]:
+            name = variable.field_path.replace(".", "_")
         wildcards = [segment for segment in binding.template.segments[variable.start : variable.end] if segment in ("*", "**")]
         named += [(variable, name if len(wildcards) == 1 else f"{name}_{number + 1}") for number in range(len(wildcards))]
     return named
@@ -242,10 +232,11 @@ def _leaves(message: Descriptor, prefix: str, excluded: set[str], outer: frozens
 
 
 def _operation_id(binding: Binding, used: set[str]) -> str:
-    """The RPC's name; of a further binding of an RPC, with the variables of its path or, if need be, a number."""
+    """The RPC's name; of a further binding of an RPC, with its verb, the variables of its path or, if need be, a number."""
     name = f"{_tag(binding.method.service.full_name)}_{binding.method.descriptor.name}"
     variables = (part.capitalize() for variable in binding.template.variables for part in re.split(r"[._]", variable.field_path))
-    candidates = chain((name, name + "".join(variables)), (f"{name}{number}" for number in count(2)))
+    further = binding.template.verb.capitalize() or "".join(variables)
+    candidates = chain((name, name + further), (f"{name}{number}" for number in count(2)))
     return next(candidate for candidate in candidates if _camel_case(candidate) not in used)
 
 

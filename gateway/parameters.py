@@ -75,8 +75,7 @@ class QueryReader:
         names = [field.name for field in fields]
         if any(".".join(names[:end]) in self._excluded for end in range(1, len(names) + 1)):
             return None
-        setter = _setter(fields)
-        return (".".join(names), setter) if setter else None
+        return ".".join(names), _setter(fields) or _refuse_message
 
 
 def path_filler(binding: Binding) -> PathFiller:
@@ -122,6 +121,10 @@ def _setter(fields: list[FieldDescriptor]) -> Setter | None:
         put(message, texts)
 
     return put_inside
+
+
+def _refuse_message(_message: Any, _texts: list[str]) -> None:
+    raise MalformedRequest("expected one of its fields, as in name.field")
 
 
 def _value_setter(field: FieldDescriptor) -> Setter:

@@ -28,6 +28,21 @@ def is_required(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.REQUIRED in behaviors(field)
 
 
+def example(field: FieldDescriptor) -> Any:
+    """The example that the contract gives of a field's value: of a list, all of its items' examples. None if there is none."""
+    values = examples(field_rules(field).repeated.items if field.is_repeated else field_rules(field))
+    if field.enum_type:
+        values = [field.enum_type.values_by_number[number].name for number in values]
+    return (values or None) if field.is_repeated else next(iter(values), None)
+
+
+def examples(rules: validate_pb2.FieldRules) -> list[Any]:
+    """The examples of single values that rules have, as JSON has them: an integer of 64 bits is text."""
+    kind = rules.WhichOneof("type")
+    values = list(getattr(getattr(rules, kind), "example", ())) if kind else []
+    return list(map(str, values)) if kind and kind.endswith("64") else values
+
+
 def is_empty_allowed(field: FieldDescriptor) -> bool:
     """Whether the rules of a field do not apply to its empty value."""
     return not field.is_repeated and field_rules(field).ignore == validate_pb2.IGNORE_IF_ZERO_VALUE

@@ -1,14 +1,17 @@
 """The contracts' messages as JSON Schema."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from buf.validate import validate_pb2
+from gateway.components import Components, reference
 from gateway.rules import (
     Json,
     behaviors,
+    example,
     field_rules,
     is_empty_allowed,
     is_required,
@@ -51,27 +54,22 @@ WELL_KNOWN: dict[str, Json] = {
     "google.protobuf.UInt32Value": _UINT32,
     "google.protobuf.Int64Value": _INT64,
     "google.protobuf.UInt64Value": _UINT64,
-    "google.rpc.Status": {"$ref": "#/components/schemas/Status"},
+    "google.rpc.Status": reference("Status"),
 }
 
 
-class Schemas:
-    """Makes schemas of what is answered, and collects in `components` those that others refer to.
+class Schemas(ABC):
+    """Makes schemas of messages, in one direction, and puts those that others refer to among the components."""
 
-    A field outside of a oneof is always written, and so is required. A message that is nothing but a oneof is a union.
-    """
-
-    def __init__(self, comments: Mapping[str, str], components: Json) -> None:
-        """components: the schemas that are there already, by name"""
-        self.components = components
+    def __init__(self, comments: Mapping[str, str], components: Components) -> None:
         self._comments = comments
-        self._names: dict[str, str] = {}
+        self._components = components
 
     def message_schema(self, message: Descriptor) -> Json:
         """The schema of a message, by reference unless it is well-known."""
-        if known := WELL_KNOWN.get(message.full_name):
+        if (known := WELL_KNOWN.get(message.full_name)) is not None:
             return dict(known)
-        return self._reference(message)
+        return self._components.refer(message, self._suffix(message), lambda: self.object_schema(message))
 
     def object_schema(self, message: Descriptor, excluded: frozenset[str] = frozenset()) -> Json:
         """The schema of a message's fields, without the excluded ones."""
@@ -112,27 +110,21 @@ class Schemas:
             return {"type": "array", "items": items} | list_keywords(rules)
         return self.message_schema(kind) if kind else self._single(field, rules)
 
-    def _reference(self, kind: Descriptor | EnumDescriptor) -> Json:
-        if kind.full_name not in self._names:
-            name = self._name(kind)
-            self._names[kind.full_name] = name
-            self.components[name] = {}  # A message may contain its own type.
-            self.components[name].update(self.object_schema(kind) if isinstance(kind, Descriptor) else self._enum(kind))
-        return {"$ref": f"#/components/schemas/{self._names[kind.full_name]}"}
+    @abstractmethod
+    def _suffix(self, message: Descriptor) -> str:
+        """What the name of a message's schema ends in."""
 
-    def _name(self, kind: Descriptor | EnumDescriptor) -> str:
-        """A name that is free."""
-        name = kind.full_name.rpartition(".")[2]
-        return f"{kind.full_name.split('.')[1]}.{name}" if name in self.components else name
-
+    @abstractmethod
     def _has(self, field: FieldDescriptor) -> bool:
-        return field_behavior_pb2.INPUT_ONLY not in behaviors(field)
+        """Whether messages in this direction have the field."""
 
+    @abstractmethod
     def _requires(self, field: FieldDescriptor) -> bool:
-        return field.containing_oneof is None
+        """Whether messages in this direction always have the field."""
 
+    @abstractmethod
     def _is_union(self, message: Descriptor) -> bool:
-        return len(message.oneofs) == 1 and len(message.oneofs[0].fields) == len(message.fields) > 1
+        """Whether a message is nothing but one of its fields."""
 
     def _alternative(self, field: FieldDescriptor) -> Json:
         """The object that has just this field of a oneof."""
@@ -150,11 +142,14 @@ class Schemas:
         schema = self.field_schema(field)
         if comment := self._comments.get(field.full_name):
             schema["description"] = comment
+        if (value := example(field)) is not None:
+            schema["examples"] = [value]
         return schema
 
     def _single(self, field: FieldDescriptor, rules: validate_pb2.FieldRules) -> Json:
         if field.enum_type:
-            return self._reference(field.enum_type) if field.enum_type.full_name != NULL_ENUM else {"type": "null"}
+            enum = field.enum_type
+            return self._components.refer(enum, "", lambda: self._enum(enum)) if enum.full_name != NULL_ENUM else {"type": "null"}
         schema = dict(_SCALARS[field.type])
         if field.type == FieldDescriptor.TYPE_STRING:
             schema |= string_keywords(rules)
@@ -163,28 +158,44 @@ class Schemas:
         return schema
 
 
-class RequestSchemas(Schemas):
-    """Makes schemas of what is sent: without the fields that only answers have, and with those required that the contract requires."""
+class AnswerSchemas(Schemas):
+    """Makes schemas of what is answered.
 
-    def __init__(self, comments: Mapping[str, str], answers: Schemas) -> None:
-        """answers: the schemas of all that is answered, so that a message that is sent as well gets another name"""
-        super().__init__(comments, answers.components)
-        self._answers = answers
+    A field outside of a oneof is always written, and so is required. A message that is nothing but a oneof is a union.
+    """
+
+    def _suffix(self, message: Descriptor) -> str:
+        return ""
+
+    def _has(self, field: FieldDescriptor) -> bool:
+        return field_behavior_pb2.INPUT_ONLY not in behaviors(field)
+
+    def _requires(self, field: FieldDescriptor) -> bool:
+        return field.containing_oneof is None
+
+    def _is_union(self, message: Descriptor) -> bool:
+        return len(message.oneofs) == 1 and len(message.oneofs[0].fields) == len(message.fields) > 1
+
+
+class RequestSchemas(Schemas):
+    """Makes schemas of what is sent: without the fields that only answers have, and with those required that the contract requires.
+
+    The schemas of all answers are among the components already, so that a message that is sent as well gets a name of its own.
+    """
+
+    def __init__(self, comments: Mapping[str, str], components: Components) -> None:
+        super().__init__(comments, components)
+        self._answered = components.kinds()
 
     def named_schema(self, name: str, message: Descriptor, excluded: frozenset[str] = frozenset(), *, partial: bool = False) -> Json:
         """The schema of a message without the excluded fields under a name of its own; of a partial one, nothing is required."""
         schema = self.object_schema(message, excluded)
         if partial:
             schema.pop("required", None)
-        self.components[name] = schema
-        return {"$ref": f"#/components/schemas/{name}"}
+        return self._components.add(name, schema)
 
-    def _reference(self, kind: Descriptor | EnumDescriptor) -> Json:
-        return super()._reference(kind) if isinstance(kind, Descriptor) else self._answers._reference(kind)
-
-    def _name(self, kind: Descriptor | EnumDescriptor) -> str:
-        name = super()._name(kind)
-        return f"{kind.name}Input" if kind.full_name in self._answers._names else name
+    def _suffix(self, message: Descriptor) -> str:
+        return "Input" if message.full_name in self._answered else ""
 
     def _has(self, field: FieldDescriptor) -> bool:
         return field_behavior_pb2.OUTPUT_ONLY not in behaviors(field)

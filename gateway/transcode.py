@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gateway import errors
+from gateway.admission import Admission
 from gateway.asgi import AsgiApp, HttpResponse, Receive, Scope, Send
 from gateway.body import ClientDisconnected
 from gateway.contract import Contract
@@ -22,6 +23,7 @@ from gateway.malformed import MalformedRequest
 from gateway.metrics import request_metrics
 from gateway.routes import Routes
 from gateway.streams import TimeLimits, collect_request_stream, send_response_stream
+from gateway.tokens import require_token
 from mesh import telemetry
 from mesh.client_address import Networks
 
@@ -39,7 +41,8 @@ class Transcoder:
         contract: Contract,
         channels: Mapping[str, grpc.aio.Channel],
         limits: TimeLimits,
-        trusted_proxies: Networks = (),
+        admission: Admission,
+        trusted_proxies: Networks,
     ) -> None:
         self._app = app
         self._routes = Routes(contract.bindings)
@@ -47,6 +50,7 @@ class Transcoder:
             binding: Endpoint(binding, contract, channels[binding.method.service.full_name]) for binding in contract.bindings
         }
         self._limits = limits
+        self._admission = admission
         self._watch = DisconnectWatch()
         self._metrics = request_metrics()
         self._tracer = telemetry.tracer()
@@ -56,11 +60,19 @@ class Transcoder:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        busy, peer = self._admission.connections.busy, scope["client"]
+        busy.add(peer)
+        try:
+            await self._respond(scope, receive, send)
+        finally:
+            busy.discard(peer)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["raw_path"].decode("latin-1")
         exchange = Exchange(scope, receive, send, self._trusted_proxies)
         telemetry.enter(exchange.origin)
         if found := self._routes.find("GET" if exchange.method == "HEAD" else exchange.method, path):
-            binding, segments = found
+            binding, segments, exchange.prefix = found
             endpoint = self._endpoints[binding]
             began = time.perf_counter()
             if self._tracer:
@@ -74,12 +86,13 @@ class Transcoder:
         else:
             await self._serve_unbound(exchange, path, scope, receive)
         if exchange.body.unread:
-            await exchange.body.linger()
+            with self._admission.upload(exchange):
+                await exchange.body.linger()
 
     async def _serve_unbound(self, exchange: Exchange, path: str, scope: Scope, receive: Receive) -> None:
         """A request that no binding serves."""
         with suppress(ClientDisconnected):
-            await exchange.body.discard()
+            await self._discard(exchange)
             try:
                 exchange.check_headers()
             except MalformedRequest as error:
@@ -90,6 +103,8 @@ class Transcoder:
             else:
                 # HEAD of a page is its GET without the body, which the exchange leaves out.
                 scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
+                # The pages have no version, and are found under each, as everything in the document is.
+                scope["root_path"] = self._routes.version_of(path)
                 await self._app(scope, receive, exchange.send_event)
 
     async def _serve_traced(self, exchange: Exchange, endpoint: Endpoint, segments: list[str], tracer: Tracer) -> None:
@@ -105,13 +120,18 @@ class Transcoder:
 
     async def _serve(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
         try:
+            self._admission.check(exchange)
             exchange.check_headers()
-            if endpoint.server_streaming:
-                await send_response_stream(exchange, endpoint, await _request(exchange, endpoint, segments), self._limits)
-            elif endpoint.client_streaming:
-                await exchange.send(endpoint.response(await collect_request_stream(exchange, endpoint, segments, self._limits)))
+            if endpoint.needs_token and exchange.body.unread:
+                await self._require_token(exchange)
+            if endpoint.server_streaming or endpoint.client_streaming:
+                with self._admission.stream(exchange):
+                    await self._stream(exchange, endpoint, segments)
             else:
-                await exchange.send(endpoint.response(await self._call(exchange, endpoint, await _request(exchange, endpoint, segments))))
+                raw = await self._call(exchange, endpoint, await self._request(exchange, endpoint, segments))
+                await exchange.send(endpoint.response(raw, exchange.prefix))
+            if endpoint.needs_token:
+                self._admission.accept(exchange)
         except ClientDisconnected:
             return
         except (MalformedRequest, GatewayError, grpc.aio.AioRpcError) as error:
@@ -121,6 +141,45 @@ class Transcoder:
             if exchange.status:
                 raise
             await exchange.send(endpoint.error_response(errors.internal_status()))
+        finally:
+            exchange.body.release()
+
+    async def _stream(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> None:
+        if endpoint.server_streaming:
+            await send_response_stream(exchange, endpoint, await self._request(exchange, endpoint, segments), self._limits)
+        else:
+            raw = await collect_request_stream(exchange, endpoint, segments, self._limits)
+            await exchange.send(endpoint.response(raw, exchange.prefix))
+
+    async def _request(self, exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
+        """The request of an RPC that takes one. Raises MalformedRequest, GatewayError and ClientDisconnected."""
+        if not endpoint.binding.body:
+            await self._discard(exchange)
+            return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
+        content_type = exchange.header(b"content-type").lower()
+        is_form = content_type.startswith(_FORM)
+        if not endpoint.takes_any_type and (content_type.startswith("multipart/") or (is_form and not endpoint.is_token)):
+            await self._discard(exchange)
+            message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
+            raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
+        with self._admission.upload(exchange):
+            body = await exchange.body.read(endpoint.max_body, self._admission.bodies)
+        if endpoint.is_token:
+            return endpoint.token_request(body, is_form, exchange.header(b"authorization"))
+        return endpoint.request(segments, exchange.query, body, exchange.header(b"idempotency-key"))
+
+    async def _require_token(self, exchange: Exchange) -> None:
+        """Raises GatewayError before the body is read if no service would accept the call."""
+        try:
+            require_token(exchange.headers.get(b"authorization", b""))
+        except GatewayError:
+            await self._discard(exchange)
+            raise
+
+    async def _discard(self, exchange: Exchange) -> None:
+        if exchange.body.unread:
+            with self._admission.upload(exchange):
+                await exchange.body.discard()
 
     async def _call(self, exchange: Exchange, endpoint: Endpoint, request: bytes) -> bytes:
         timeout = exchange.timeout()
@@ -135,23 +194,6 @@ class Transcoder:
         finally:
             self._watch.end(call)
         return raw
-
-
-async def _request(exchange: Exchange, endpoint: Endpoint, segments: list[str]) -> bytes:
-    """The request of an RPC that takes one. Raises MalformedRequest, GatewayError and ClientDisconnected."""
-    if not endpoint.binding.body:
-        await exchange.body.discard()
-        return endpoint.request(segments, exchange.query, b"", exchange.header(b"idempotency-key"))
-    content_type = exchange.header(b"content-type").lower()
-    is_form = content_type.startswith(_FORM)
-    if content_type.startswith("multipart/") or (is_form and not endpoint.is_token):
-        await exchange.body.discard()
-        message = "this path accepts JSON" + (" and URL-encoded forms" if endpoint.is_token else "")
-        raise GatewayError(errors.error_status(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_MEDIA_TYPE", message))
-    body = await exchange.body.read()
-    if endpoint.is_token:
-        return endpoint.token_request(body, is_form, exchange.header(b"authorization"))
-    return endpoint.request(segments, exchange.query, body, exchange.header(b"idempotency-key"))
 
 
 def _other_method(method: str, allowed: set[str]) -> HttpResponse:

@@ -22,7 +22,7 @@ INTERACTIONS = {
     CUSTOMER_NUMBER: "string",
     PRODUCT_ID: "string",
     DATE: "date",
-    # Where the customer bought from. Null where only a live event reports the purchase.
+    # Where the customer bought from. Null where only a live event reports the purchase, or the sales do not name countries.
     COUNTRY: "string",
     # Units, exact duplicates of a line counted once.
     QUANTITY: "bigint",

@@ -26,3 +26,11 @@ class PublishConflict(LakeError):
 
 class InvalidCleanData(LakeError):
     """The clean data is missing, or is not what its manifest says."""
+
+
+class UnreadableFile(LakeError):
+    """A raw file is not a complete file of sales."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        self.message = f"{name} {fault}."
+        super().__init__(self.message)

@@ -8,6 +8,8 @@ from typing import Self
 
 from pydantic import BaseModel
 
+from lake.line_rules import ONLINE_RETAIL, FileKey, LineRules
+from lake.quality import MonthFigures, QualityWarning, find_warnings
 from lake.schemas import MONTHLY, TABLES
 
 MANIFEST_KEY, DATASET_KEY = "clean/_MANIFEST.json", "clean/_DATASET.json"
@@ -65,6 +67,8 @@ class Month(BaseModel, frozen=True):
     days: tuple[date, date] | None
     """The first and the last day with a sale line."""
     tables: dict[str, Content]
+    figures: MonthFigures | None = None
+    """What was measured of the sales; None for a month without sales, or one that was published before there were figures."""
 
     def check(self) -> None:
         """Compares the rows written with the lines read; a difference is a bug of the ETL and raises `AssertionError`."""
@@ -83,6 +87,8 @@ class CleaningRules(BaseModel, frozen=True):
     """The earliest date of a sale."""
     future_days: int = 1
     """How many days after its file was landed a sale may be dated."""
+    time_zone: str = "UTC"
+    """The shop's time zone, in which a recorded event has its day: an IANA name."""
 
 
 class SourceFile(BaseModel, frozen=True):
@@ -97,6 +103,13 @@ class SourceFile(BaseModel, frozen=True):
     months: tuple[str, ...]
     extra_columns: tuple[str, ...]
     """Columns of the header that the ETL does not use."""
+    rules: LineRules = ONLINE_RETAIL
+    """What decided which of its lines are sales."""
+
+    @property
+    def key(self) -> FileKey:
+        """What tells the file, as it was judged, from others."""
+        return self.sha256, self.rules
 
 
 class Events(BaseModel, frozen=True):
@@ -132,6 +145,10 @@ class Manifest(BaseModel, frozen=True):
     def has_same_data(self, other: Self) -> bool:
         """Whether two manifests describe the same data, made of the same files, whichever runs wrote them."""
         return self.model_dump(exclude=RUN_FIELDS) == other.model_dump(exclude=RUN_FIELDS)
+
+    def warnings(self) -> tuple[QualityWarning, ...]:
+        """The months that differ from the months before them."""
+        return find_warnings({month.month: month.figures for month in self.months if month.figures is not None})
 
     def contents(self, table: str) -> dict[str, Content]:
         """The contents of a table by month; products have one, under the empty string."""

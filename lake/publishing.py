@@ -1,6 +1,7 @@
 """Publishing: one conditional write of the manifest replaces the clean data as a whole."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lake.bucket import Bucket, StoredObject
 from lake.errors import ObjectChanged, PublishConflict
@@ -11,6 +12,8 @@ from lake.schemas import TABLES
 HISTORY = "clean/_manifests"
 # Readers may still be reading what these name, the current one included.
 KEPT_MANIFESTS = 10
+# A run that began longer ago has ended, whether it published or not.
+LONGEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ def read_publication(bucket: Bucket) -> Publication | None:
 def publish(bucket: Bucket, manifest: Manifest, replaces: Publication | None) -> None:
     """Publishes a manifest: before, readers see all of the earlier data, afterwards all of this.
 
-    Then removes every file that none of the last ten manifests names, including unpublished files of runs still working:
-    those runs fail with `PublishConflict`.
+    Then removes the files that none of the last ten manifests names: of runs that have published, and of those that began more than a day
+    before, which have ended. Younger ones may still be writing.
 
     replaces: what was published when the run began
 
@@ -56,13 +59,20 @@ def write_dataset(bucket: Bucket, dataset: Dataset) -> None:
 
 
 def _remove_unnamed_files(bucket: Bucket, manifest: Manifest) -> None:
-    """Removes manifests beyond the last ten, and the files that no remaining one names."""
+    """Removes manifests beyond the last ten, and the files that no remaining one names, but for those of young runs."""
     history = sorted(bucket.byte_counts(HISTORY))
+    published = {key.rpartition("/")[2].removesuffix(".json") for key in history}
+    oldest = f"{manifest.create_time - LONGEST_RUN:%Y%m%dT%H%M%S}"
     expired, recent = history[: 1 - KEPT_MANIFESTS], history[1 - KEPT_MANIFESTS :]
     named = manifest.keys()
     for key in recent:
         if stored := bucket.read(key):
             named |= Manifest.model_validate_json(stored.content).keys()
     folders = {table.folder for table in TABLES.values()}
-    files = [key for folder in folders for key in bucket.byte_counts(folder)]
-    bucket.remove([*expired, *(key for key in files if key not in named)])
+    unnamed = [key for folder in folders for key in bucket.byte_counts(folder) if key not in named]
+    bucket.remove([*expired, *(key for key in unnamed if (run := _run_id(key)) < oldest or run in published)])
+
+
+def _run_id(key: str) -> str:
+    """The run that wrote a file; empty for a file of no run."""
+    return key.partition("/run=")[2].partition("/")[0]

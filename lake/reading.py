@@ -10,9 +10,12 @@ from pydantic import ValidationError
 from lake.bucket import Bucket
 from lake.errors import InvalidCleanData
 from lake.manifest import DATASET_KEY, MANIFEST_KEY, Content, Dataset, Manifest
+from lake.schemas import TABLES
 
 # The tables that the models learn from.
 MODEL_TABLES = ("interactions", "daily_sales", "products")
+# The Arrow types of these tables' SQL types.
+ARROW_TYPES = {"string": pa.string(), "date": pa.date32(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64()}
 # How long a publication under way may take to write the second of its two objects.
 PUBLISH_SECONDS = 30
 POLL_SECONDS = 0.5
@@ -41,13 +44,13 @@ def read_published(bucket: Bucket, publish_seconds: float = PUBLISH_SECONDS) -> 
 
 
 def read_table(bucket: Bucket, manifest: Manifest, table: str) -> pa.Table:
-    """All rows of a table, month after month, each in the order in which it is stored.
+    """All rows of a table, month after month, each in the order in which it is stored. A shop without customers has no interactions.
 
     Raises `InvalidCleanData` if a file is missing or not what the manifest says, and `StoreError`.
     """
     contents = manifest.contents(table)
     if not contents:
-        raise InvalidCleanData(f"The clean data has no {table}.")
+        return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in TABLES[table].columns.items()]).empty_table()
     return pa.concat_tables([_read_content(bucket, contents[month]) for month in sorted(contents)])
 
 

@@ -9,7 +9,7 @@ from lake.columns import DAILY_SALES, INTERACTIONS
 SCHEMA_VERSION = 1
 # To be raised whenever the same raw lines may become other rows of the same columns: every month is then cleaned again, and data whose
 # rows stay equal keeps its hash.
-CLEANING_VERSION = 2
+CLEANING_VERSION = 3
 # The largest quantity that an event of the recommender's contract may have.
 MAX_QUANTITY = 1_000_000
 # The largest price in pounds that the catalogue's `price_cents` holds.
@@ -48,6 +48,8 @@ REJECTS = {
     "number": "bigint",
     "reason": "string",
     "line": "string",
+    # Null where the line has no date of a sale.
+    "date": "date",
 }
 """`quarantine/sales`: one row per rejected line."""
 

@@ -1,6 +1,7 @@
 """A service's pool of connections to PostgreSQL."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -26,11 +27,19 @@ Verb = Callable[[Connection, str, list[object]], Awaitable[T]]
 
 _PING_SECONDS = 0.8
 _CLOSE_SECONDS = 5
+# How long a transaction may be idle between two statements: its process hangs, and other transactions wait for its locks.
+_IDLE_SECONDS = 10
+# How long either side keeps a connection whose other side acknowledges nothing: it is gone without a word.
+_LOST_SECONDS = 10
 # A listening connection that is silent for so long is probed: it may be broken without a word.
 _PROBE_SECONDS = 10
 
 # All that asyncpg raises. `InternalClientError`: PostgreSQL closed the connection while it was idle, and it does not know yet.
 _ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# One of two transactions that wait for each other, or whose results depend on their order; and one that has waited too long. It is rolled
+# back, and may be repeated.
+_CONFLICTS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 # What PostgreSQL, or a pooler in front of it, raises when it is starting, stopping, full or too slow.
 _OUTAGES = (
@@ -57,10 +66,10 @@ async def connect(url: str, settings: MeshSettings, direct_url: str | None = Non
         # The server cancels a statement that takes too long; the client gives up a second later if the server does not answer at all.
         command_timeout=settings.database_statement_seconds + 1,
         # Behind a pooler, a session's settings and prepared statements are shared with other clients.
-        server_settings={} if pooler else {"statement_timeout": f"{settings.database_statement_seconds:g}s", "jit": "off"},
+        server_settings={} if pooler else _limits(settings) | {"tcp_user_timeout": str(_LOST_SECONDS * 1000)},
         statement_cache_size=0 if pooler else 1000,
         connection_class=_Connection,
-        init=_set_json_codec,
+        init=_prepare,
     )
     return Database(pool, url, direct_url or (None if pooler else url), settings)
 
@@ -127,6 +136,9 @@ class Database(Executor):
         self._url = url
         self._direct_url = direct_url
         self._settings = settings
+        # With a pooler, a session's settings are those of each transaction.
+        local = _limits(settings) if settings.database_pooler else {}
+        self._begin_text = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{value}'" for name, value in local.items())])
         self._probe: asyncpg.Connection | None = None
         _POOL.labels("idle").set_function(pool.get_idle_size)
         _POOL.labels("busy").set_function(lambda: pool.get_size() - pool.get_idle_size())
@@ -150,16 +162,16 @@ class Database(Executor):
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
         """A transaction: committed at the end of the block, rolled back if the block raises."""
-        connection, transaction = await self._begin()
+        connection = await self._begin()
         try:
             try:
                 yield Transaction(connection)
             except BaseException:
                 if not _is_lost(connection):
-                    await transaction.rollback()
+                    await connection.execute("ROLLBACK")
                 raise
             try:
-                await transaction.commit()
+                await connection.execute("COMMIT")
             except _ERRORS as error:
                 _raise_status_error(error, connection)
                 raise
@@ -207,6 +219,15 @@ class Database(Executor):
             connection.terminate()
 
     async def _run(self, verb: "Verb[T]", statement: Executable, parameters: Mapping[str, object]) -> "T":
+        try:
+            return await self._run_once(verb, statement, parameters)
+        except Unavailable as error:
+            # The statement was rolled back as a whole, so that it can be repeated. One that has waited for a lock would wait again.
+            if not isinstance(error.__cause__, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+                raise
+        return await self._run_once(verb, statement, parameters)
+
+    async def _run_once(self, verb: "Verb[T]", statement: Executable, parameters: Mapping[str, object]) -> "T":
         if self._settings.database_pooler:
             # A statement is prepared and run by two messages. Outside of a transaction, the pooler may change the session in between.
             async with self.begin() as transaction:
@@ -227,13 +248,12 @@ class Database(Executor):
         finally:
             await self._pool.release(connection)
 
-    async def _begin(self) -> tuple[Connection, asyncpg.transaction.Transaction]:
+    async def _begin(self) -> Connection:
         connection = await self._acquire()
-        transaction = connection.transaction()
         try:
             # A pooler accepts a client before it has a connection to PostgreSQL.
             async with asyncio.timeout(self._settings.database_connect_seconds):
-                await transaction.start()
+                await connection.execute(self._begin_text)
         except BaseException as error:
             lost = _is_lost(connection)
             if not lost:
@@ -244,7 +264,7 @@ class Database(Executor):
             if isinstance(error, _ERRORS):
                 raise _unavailable() from error
             raise
-        return connection, transaction
+        return connection
 
     async def _acquire(self) -> Connection:
         try:
@@ -259,7 +279,21 @@ class _Connection(asyncpg.Connection):
         return ""
 
 
-async def _set_json_codec(connection: asyncpg.Connection) -> None:
+def _limits(settings: MeshSettings) -> dict[str, str]:
+    """The settings of a session, or of each transaction behind a pooler."""
+    return {
+        "statement_timeout": f"{settings.database_statement_seconds:g}s",
+        "lock_timeout": f"{settings.database_lock_seconds:g}s",
+        "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS}s",
+        "jit": "off",
+    }
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    # asyncpg has no public way to its socket.
+    endpoint = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    if endpoint.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
+        endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _LOST_SECONDS * 1000)
     async with connection.transaction():
         # SQLAlchemy's processors have serialized the values already.
         await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=orjson.loads)
@@ -296,6 +330,8 @@ def _raise_status_error(error: Exception, connection: "Connection | asyncpg.Conn
     """Raises the `StatusError` that an error of asyncpg amounts to; returns if it is a bug."""
     if isinstance(error, asyncpg.InternalClientError):
         connection.terminate()
+    if isinstance(error, _CONFLICTS):
+        raise Unavailable("DATABASE_BUSY", "the call was in conflict with a concurrent one; retry it") from error
     if isinstance(error, _OUTAGES) or _is_lost(connection):
         raise _unavailable() from error
     if isinstance(error, asyncpg.CharacterNotInRepertoireError | asyncpg.UntranslatableCharacterError):

@@ -1,6 +1,7 @@
 """The errors with which calls end."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 import grpc
@@ -12,10 +13,13 @@ DOMAIN = "hashiramart"
 # 8 KiB of trailers, and end a call that has more with another status.
 _MAX_MESSAGE_BYTES = 512
 _MAX_STATUS_BYTES = 4500
+# Of one value in the metadata, of which an error has a few.
+_MAX_VALUE_BYTES = 256
 # The longest path or description of a violation, in characters; both may quote the request.
 _MAX_QUOTE = 200
 # For the type of the list, and the number of the violations that are not on it.
 _RESERVED_BYTES = 128
+_PLACEHOLDER = re.compile(r"\{(\w+):?([^{}]*)\}")
 _OMITTED_VIOLATIONS = "omitted_violations"
 
 
@@ -28,16 +32,27 @@ class FieldViolation(NamedTuple):
 
 
 class StatusError(Exception):
-    """The call ends with this status. `reason` is one of the `ErrorReason`s of the contracts."""
+    """The call ends with this status. `reason` is one of the `ErrorReason`s of the contracts, and belongs to this code alone.
+
+    The message is a template, such as "there is no {resource} '{id}'". Its values are given by name, and are sent as the metadata of
+    `ErrorInfo` as well, so that programs need not parse the message.
+    """
 
     code: ClassVar[grpc.StatusCode]
 
     def __init__(
-        self, reason: str, message: str, *, violations: Sequence[FieldViolation] = (), retry_after_seconds: float | None = None
+        self,
+        reason: str,
+        message: str,
+        *,
+        violations: Sequence[FieldViolation] = (),
+        retry_after_seconds: float | None = None,
+        **metadata: object,
     ) -> None:
-        super().__init__(message)
+        self.message = _fill(message, metadata)
+        super().__init__(self.message)
         self.reason = reason
-        self.message = message
+        self.metadata = {key: str(value) for key, value in metadata.items()}
         self.violations = tuple(violations)
         self.retry_after_seconds = retry_after_seconds
 
@@ -48,12 +63,33 @@ class InvalidArgument(StatusError):
     code = grpc.StatusCode.INVALID_ARGUMENT
 
     def __init__(
-        self, message: str, *, field: str | None = None, violations: Sequence[FieldViolation] = (), reason: str = "INVALID_REQUEST"
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        violations: Sequence[FieldViolation] = (),
+        reason: str = "INVALID_REQUEST",
+        **metadata: object,
     ) -> None:
-        """field: the field that `message` is about, which saves a violation"""
+        """field: the field that `message` is about, which saves a violation. It is in the metadata, or else that of the first violation."""
+        if wrong_field := field or (violations[0].field if violations else ""):
+            metadata["field"] = wrong_field
+        super().__init__(reason, message, violations=violations, retry_after_seconds=None, **metadata)
         if field is not None:
-            violations = (FieldViolation(field, message), *violations)
-        super().__init__(reason, message, violations=violations)
+            self.violations = (FieldViolation(field, self.message), *self.violations)
+
+
+class UnsupportedCurrency(InvalidArgument):
+    """A request names another currency than the shop's."""
+
+    def __init__(self, field: str, currency_code: str, shop_currency: str) -> None:
+        super().__init__(
+            "the shop's currency is {shop_currency}, not '{currency_code}'",
+            field=field,
+            reason="UNSUPPORTED_CURRENCY",
+            currency_code=currency_code,
+            shop_currency=shop_currency,
+        )
 
 
 class NotFound(StatusError):
@@ -62,7 +98,7 @@ class NotFound(StatusError):
     code = grpc.StatusCode.NOT_FOUND
 
     def __init__(self, resource: str, id: str) -> None:
-        super().__init__(f"{_constant_case(resource)}_NOT_FOUND", f"there is no {resource} '{id}'")
+        super().__init__(f"{_constant_case(resource)}_NOT_FOUND", "there is no {resource} '{id}'", resource=resource, id=id)
 
 
 class AlreadyExists(StatusError):
@@ -71,7 +107,7 @@ class AlreadyExists(StatusError):
     code = grpc.StatusCode.ALREADY_EXISTS
 
     def __init__(self, resource: str, id: str) -> None:
-        super().__init__(f"{_constant_case(resource)}_EXISTS", f"there is already a {resource} '{id}'")
+        super().__init__(f"{_constant_case(resource)}_EXISTS", "there is already a {resource} '{id}'", resource=resource, id=id)
 
 
 class FailedPrecondition(StatusError):
@@ -109,9 +145,6 @@ class ResourceExhausted(StatusError):
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
-    def __init__(self, reason: str, message: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(reason, message, retry_after_seconds=retry_after_seconds)
-
 
 class DeadlineExceeded(StatusError):
     """The deadline passed before the call was complete."""
@@ -130,8 +163,8 @@ class Unavailable(StatusError):
 
     code = grpc.StatusCode.UNAVAILABLE
 
-    def __init__(self, reason: str, message: str, retry_after_seconds: float = 1) -> None:
-        super().__init__(reason, message, retry_after_seconds=retry_after_seconds)
+    def __init__(self, reason: str, message: str, *, retry_after_seconds: float = 1, **metadata: object) -> None:
+        super().__init__(reason, message, violations=(), retry_after_seconds=retry_after_seconds, **metadata)
 
 
 def status(error: StatusError) -> status_pb2.Status:
@@ -141,9 +174,10 @@ def status(error: StatusError) -> status_pb2.Status:
     the metadata of `ErrorInfo`, as `omitted_violations`.
     """
     number: int = error.code.value[0]
-    response = status_pb2.Status(code=number, message=_cut(error.message))
+    response = status_pb2.Status(code=number, message=_cut(error.message, _MAX_MESSAGE_BYTES))
+    metadata = {key: _cut(value, _MAX_VALUE_BYTES) for key, value in error.metadata.items()}
     info = response.details.add()
-    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
     if error.retry_after_seconds is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
@@ -151,10 +185,15 @@ def status(error: StatusError) -> status_pb2.Status:
     if error.violations:
         listed = _bad_request(error.violations, _MAX_STATUS_BYTES - response.ByteSize())
         if omitted := len(error.violations) - len(listed.field_violations):
-            metadata = {_OMITTED_VIOLATIONS: str(omitted)}
+            metadata[_OMITTED_VIOLATIONS] = str(omitted)
             info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
         response.details.add().Pack(listed)
     return response
+
+
+def _fill(template: str, values: Mapping[str, object]) -> str:
+    """The text of a template. Other braces than those of its values stay: a message may quote some."""
+    return _PLACEHOLDER.sub(lambda found: format(values[found[1]], found[2]) if found[1] in values else found[0], template)
 
 
 def _bad_request(violations: Sequence[FieldViolation], size: int) -> error_details_pb2.BadRequest:
@@ -176,9 +215,10 @@ def _abbreviate(text: str) -> str:
     return text if len(text) <= _MAX_QUOTE else f"{text[: _MAX_QUOTE - 1]}…"
 
 
-def _cut(message: str) -> str:
-    encoded = message.encode()
-    return message if len(encoded) <= _MAX_MESSAGE_BYTES else f"{encoded[: _MAX_MESSAGE_BYTES - 3].decode(errors='ignore')}…"
+def _cut(text: str, size: int) -> str:
+    """The text, or as much of it as fits into so many bytes of UTF-8, with an ellipsis."""
+    encoded = text.encode()
+    return text if len(encoded) <= size else f"{encoded[: size - 3].decode(errors='ignore')}…"
 
 
 def _constant_case(resource: str) -> str:

@@ -1,6 +1,7 @@
 """Who is calling: a verified token, or a service's certificate."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from jwt.algorithms import ECAlgorithm
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from mesh.errors import Unauthenticated, Unavailable
+from mesh.revocations import RevokedTokens
 
 # A certificate identifies the caller only if the call says so. A gateway presents its certificate with every call that it forwards, and
 # an anonymous user's calls must not become a service's.
@@ -36,13 +38,21 @@ _log = structlog.get_logger(__name__)
 
 
 class Role(StrEnum):
-    """The role of a caller. An admin may do all that staff may; a service is not a user."""
+    """The role of a caller. An admin may do all that staff may; a visitor, a service and an external system are not users."""
 
     ANONYMOUS = "anonymous"
+    VISITOR = "visitor"
     CUSTOMER = "customer"
     STAFF = "staff"
     ADMIN = "admin"
     SERVICE = "service"
+    SYSTEM = "system"
+
+
+class Permission(StrEnum):
+    """What an external system may be allowed to do."""
+
+    WRITE_EVENTS = "events.write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +60,22 @@ class Caller:
     """Who makes a call."""
 
     subject: str
-    """A user's id, a service's name, or nothing."""
+    """The id of a user or visitor, the name of a service or system, or nothing."""
     role: Role
     customer_number: str | None = None
     """The user's key in the sales history, if an admin has set it."""
     token: str | None = field(default=None, repr=False)
     """The verified token, which calls made for this caller carry as well."""
+    sign_in_id: str = ""
+    """The sign-in that the token belongs to, if it is a user's."""
+    key_id: str = ""
+    """The key that signed the token."""
+    issue_time: float = 0
+    """When the token was issued, in Unix time."""
+    permissions: frozenset[str] = frozenset()
+    """Those of an external system."""
+    expire_time: float = math.inf
+    """When the token expires; never, if a certificate identifies the caller."""
 
 
 ANONYMOUS = Caller(subject="", role=Role.ANONYMOUS)
@@ -84,25 +104,33 @@ class Keys(Protocol):
 class TokenVerifier:
     """Verifies access tokens (JWT, RFC 7519), and caches the result."""
 
-    def __init__(self, issuer: str, audience: str, keys: Keys) -> None:
+    def __init__(self, issuer: str, audience: str, keys: Keys, revoked: RevokedTokens | None = None) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._revoked = revoked or RevokedTokens()
         # To verify a signature takes 100 µs, and every call of a caller carries the same token.
-        self._verified: dict[str, tuple[Caller, float]] = {}
+        self._verified: dict[str, Caller] = {}
 
     async def verify(self, token: str) -> Caller:
         """The caller to whom the token was issued. Raises `Unauthenticated`, or `Unavailable` if the keys cannot be read."""
-        known = self._verified.get(token)
-        if known is not None and time.time() < known[1]:
-            return known[0]
-        caller, expiry = await self._verify(token)
-        if len(self._verified) >= _VERIFIED_MAX:
-            del self._verified[next(iter(self._verified))]
-        self._verified[token] = (caller, expiry)
+        caller = self._verified.get(token)
+        if caller is None:
+            caller = await self._verify(token)
+            if len(self._verified) >= _VERIFIED_MAX:
+                del self._verified[next(iter(self._verified))]
+            self._verified[token] = caller
+        self.check(caller)
         return caller
 
-    async def _verify(self, token: str) -> tuple[Caller, float]:
+    def check(self, caller: Caller) -> None:
+        """Raises `Unauthenticated` if the token of a caller has expired or was revoked since it was verified."""
+        if time.time() >= caller.expire_time:
+            raise _expiry_error()
+        if self._revoked.include(caller.issue_time, caller.subject, caller.sign_in_id, caller.key_id):
+            raise Unauthenticated("TOKEN_REVOKED", "the access token was revoked; get a new one")
+
+    async def _verify(self, token: str) -> Caller:
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             key = await self._keys.key(kid) if isinstance(kid, str) else None
@@ -118,14 +146,24 @@ class TokenVerifier:
                 options={"require": ["iss", "aud", "sub", "iat", "exp", "jti", "role"]},
             )
             customer_number = claims.get("customer_number")
-            caller = Caller(claims["sub"], Role(claims["role"]), str(customer_number) if customer_number else None, token)
+            caller = Caller(
+                subject=claims["sub"],
+                role=Role(claims["role"]),
+                customer_number=str(customer_number) if customer_number else None,
+                token=token,
+                sign_in_id=str(claims.get("sid", "")),
+                key_id=str(kid),
+                issue_time=float(claims["iat"]),
+                permissions=frozenset(claims.get("permissions", ())),
+                expire_time=claims["exp"] + _LEEWAY_SECONDS,
+            )
         except jwt.ExpiredSignatureError:
-            raise Unauthenticated("TOKEN_EXPIRED", "the access token has expired") from None
+            raise _expiry_error() from None
         except (jwt.InvalidTokenError, ValueError):
             raise _invalid() from None
         if caller.role is Role.ANONYMOUS or not caller.subject:
             raise _invalid()
-        return caller, claims["exp"] + _LEEWAY_SECONDS
+        return caller
 
 
 class RemoteKeys:
@@ -208,6 +246,10 @@ async def caller_proof() -> Sequence[tuple[str, str]]:
 async def certificate_proof() -> Sequence[tuple[str, str]]:
     """The metadata of calls of a service whose certificate identifies it."""
     return ((PROOF, CERTIFICATE),)
+
+
+def _expiry_error() -> Unauthenticated:
+    return Unauthenticated("TOKEN_EXPIRED", "the access token has expired")
 
 
 def _invalid() -> Unauthenticated:

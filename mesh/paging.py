@@ -37,13 +37,12 @@ class PageTokens:
     secret: the same for all replicas of the service
     """
 
-    def __init__(self, secret: bytes, lifetime_seconds: int = LIFETIME_SECONDS) -> None:
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._lifetime_seconds = lifetime_seconds
 
     def write(self, request: Message, place: Place) -> str:
         """The token of the page after `place` in the list that `request` asks for."""
-        expiry = int(time.time()) + self._lifetime_seconds
+        expiry = int(time.time()) + LIFETIME_SECONDS
         content = json.dumps([expiry, *map(_to_json, place)], separators=(",", ":")).encode()
         return urlsafe_b64encode(self._signature(request, content) + content).decode().rstrip("=")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import grpc.aio
 import structlog
@@ -32,7 +33,7 @@ async def run_periodically(work: Callable[[], Awaitable[object]], interval_secon
             failure = ""
         except _OUTAGES as error:
             if failure != (failure := _description(error)):
-                _log.warning("periodic work failed", work=work.__qualname__, error=failure)
+                _log.warning("periodic work failed", work=_name(work), error=failure)
         await _wait(wake, interval_seconds)
 
 
@@ -42,6 +43,10 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         pass
+
+
+def _name(work: Callable[[], Awaitable[object]]) -> str:
+    return (work.func if isinstance(work, partial) else work).__qualname__
 
 
 def _description(error: Unavailable | grpc.aio.AioRpcError) -> str:

@@ -18,9 +18,11 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from mesh.audit import AuditTrail
 from mesh.health import Check, HealthServicer
 from mesh.identity import TokenVerifier
 from mesh.interceptors.access import with_access
+from mesh.interceptors.audit import with_audit
 from mesh.interceptors.errors import with_errors
 from mesh.interceptors.telemetry import with_telemetry
 from mesh.interceptors.validation import with_validation
@@ -81,11 +83,16 @@ class Server(grpc.aio.Server):
     too, to anybody.
     """
 
-    def __init__(self, listen: str, settings: MeshSettings, verifier: TokenVerifier, checks: Sequence[Check] = ()) -> None:
-        """checks: its services are healthy while all of these pass"""
+    def __init__(
+        self, listen: str, settings: MeshSettings, verifier: TokenVerifier, checks: Sequence[Check] = (), trail: AuditTrail | None = None
+    ) -> None:
+        """checks: its services are healthy while all of these pass
+        trail: gets an audit event for each call that changes something or is refused
+        """
         self._listen = listen
         self._settings = settings
         self._verifier = verifier
+        self._trail = trail
         self._streams = Streams()
         self._health = HealthServicer(self._streams, checks)
         self._services: list[str] = []
@@ -165,6 +172,8 @@ class Server(grpc.aio.Server):
         handler = with_access(handler, method, self._verifier)
         if method_handler.response_streaming:
             handler = self._streams.endable(handler)
+        if self._trail:
+            handler = with_audit(handler, method, self._trail, self._settings.trusted_proxies)
         handler = with_errors(handler, method)
         kind = method_handler.request_streaming, method_handler.response_streaming
         return _METHOD_HANDLERS[kind](with_telemetry(handler, method))

@@ -2,8 +2,10 @@
 
 import os
 import sys
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, FilePath, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsError
@@ -49,6 +51,15 @@ def read(settings: type[S], prefix: str | None = None) -> S:
         sys.exit(f"{str(error).capitalize()} of {prefix}...: it has to be JSON.")
 
 
+class ShopSettings(EnvironmentSettings, env_prefix="SHOP_"):
+    """What all services have to know of the shop, read from the environment as `SHOP_...`. Set both before the first data arrives."""
+
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
+    """The shop's one currency, ISO 4217. Prices and revenue are in its minor units; another currency in a request is refused."""
+    time_zone: ZoneInfo = ZoneInfo("UTC")
+    """The shop's time zone, by its IANA name, such as `Europe/London`. Days are days in this zone."""
+
+
 class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=True):
     """Read from the environment as `MESH_...`. Times are in seconds, addresses are `host:port`."""
 
@@ -70,6 +81,9 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     plaintext_allowed: bool = False
     """Whether to serve and call other hosts than the loopback without TLS. For private networks only, such as containers on one host."""
 
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    """The networks of proxies whose `x-forwarded-for` is believed: the gateway's."""
+
     deadline_seconds: float = 10
     """The deadline of a unary call whose caller sets none."""
     stream_idle_seconds: float = 300
@@ -87,6 +101,8 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     """The timeout for opening a connection."""
     database_statement_seconds: float = 5
     """The timeout of a statement."""
+    database_lock_seconds: float = 3
+    """How long a statement waits for a lock that another transaction holds."""
     database_pooler: bool = False
     """Whether the database is behind a pooler in transaction mode (PgBouncer, Supabase, Neon), which keeps no session state."""
 

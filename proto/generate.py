@@ -2,7 +2,7 @@
 
 From those follows clients/openapi.json, the REST API for generators of clients.
 
-python proto/generate.py           write gen/ and clients/openapi.json
+python proto/generate.py           write third_party/, gen/ and clients/openapi.json
 python proto/generate.py --check   say what is stale, and exit 1 if anything is
 """
 
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "proto"
 GENERATED = ROOT / "gen"
 OPENAPI = ROOT / "clients" / "openapi.json"
-# The .proto files of others that ours import; buf reads them as a second module.
-IMPORTS = ROOT / ".local" / "proto"
+# The .proto files of others that ours import. They are committed, so that the contracts build wherever they are copied to.
+IMPORTS = ROOT / "third_party"
 # The rules' schema, and what `go mod download` says of its content.
 VALIDATE = "github.com/bufbuild/protovalidate@v1.2.2"
 VALIDATE_SUM = "h1:2H/9/Kr97etSRqW3IJjTTb09z+zutkK2GDhDRbOnqr4="
@@ -33,7 +33,7 @@ VALIDATE_SUM = "h1:2H/9/Kr97etSRqW3IJjTTb09z+zutkK2GDhDRbOnqr4="
 def gather_imports() -> None:
     """Copies the .proto files that ours import to `IMPORTS`: Google's from their wheel, the validation rules from their Go module."""
     site_packages = Path(sysconfig.get_path("purelib"))
-    for name in ("api/annotations", "api/field_behavior", "api/http", "rpc/status"):
+    for name in ("api/annotations", "api/field_behavior", "api/http", "rpc/error_details", "rpc/status"):
         source = Path("google") / f"{name}.proto"
         (IMPORTS / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(site_packages / source, IMPORTS / source)
@@ -101,7 +101,8 @@ def differences(left: Path, right: Path) -> list[str]:
 
 
 def main() -> None:
-    gather_imports()
+    if "--check" not in sys.argv[1:]:
+        gather_imports()
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
         generate(fresh)

@@ -2,16 +2,17 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import reduce
-from urllib.parse import unquote
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from lake.line_rules import PRODUCT_ID_PATTERN, LineRules
+from lake.raw_file import BYTE_ORDER_MARK, RawFile
 from lake.schemas import (
     COUNTRY,
     CUSTOMER_ID,
@@ -26,14 +27,17 @@ from lake.schemas import (
     SALE,
     STOCK_CODE,
 )
-from spark.raw_file import BYTE_ORDER_MARK, RawFile
+from spark.partitioning import BUCKET, MONTH
+from spark.raw_zone import escape_path
 from spark.sheets import Block, Stretch
 
 # The position of a line: its file, the block of the file that one task reads, and its place among the lines of that task.
 PATH, BLOCK, INDEX = "path", "block", "index"
 # The raw line and its reject reason; both null for a sale line.
 LINE, REASON = "line", "reason"
-DATE, MONTH = "date", "month"
+DATE = "date"
+# What the rules of a line's file say of it.
+IS_SALE, IS_RETURN, IS_PRODUCT = "is_sale", "is_return", "is_product"
 # The first day that is too late for a sale of the line's file.
 END = "end"
 # The file's name and the line number in it, counted from 1.
@@ -49,8 +53,6 @@ HEADER = "header"
 CORRUPT = "corrupt"
 # The reject reason of a line that has another number of fields than the header.
 COLUMNS = "columns"
-# What Hadoop reads as a pattern in a path.
-PATTERN_CHARACTERS = "\\[]{}*?"
 # The parser fails on a line of more than 20,480 fields; one of fewer bytes cannot have so many.
 LINE_BYTES = 20_000
 # What may surround a field besides spaces: a no-break space, and the byte order mark of a file that was appended to another.
@@ -62,27 +64,40 @@ def raw_lines(spark: SparkSession, files: Sequence[RawFile], future_days: int) -
 
     future_days: how many days after its file was landed a sale may be dated; a later run must not judge a line differently
     """
-    alike: dict[tuple[tuple[str, ...], date], list[RawFile]] = defaultdict(list)
+    alike: dict[tuple[tuple[str, ...], LineRules, date], list[RawFile]] = defaultdict(list)
     for file in files:
-        alike[file.header, file.landing_date].append(file)
+        alike[file.header, file.rules, file.landing_date].append(file)
     frames = (
-        parse_fields(_text_lines(spark, group), header).withColumn(END, F.lit(landed + timedelta(days=future_days + 1)))
-        for (header, landed), group in alike.items()
+        parse_fields(_text_lines(spark, group), header, rules).withColumn(END, F.lit(landed + timedelta(days=future_days + 1)))
+        for (header, rules, landed), group in alike.items()
     )
     return reduce(DataFrame.unionByName, frames)
 
 
-def parse_fields(lines: DataFrame, header: Sequence[str]) -> DataFrame:
-    """One row per line, with its eight fields as trimmed text; a line that does not have the header's number of fields is corrupt."""
+def parse_fields(lines: DataFrame, header: Sequence[str], rules: LineRules) -> DataFrame:
+    """One row per line, with its eight fields as trimmed text, and what the rules of its file say of them.
+
+    A line that does not have the header's number of fields is corrupt. A column that the file does not have is null.
+    """
     names = {column: f"field_{place}" for place, column in enumerate(header)}
     # Columns that are not used may have the same name, or none.
     schema = ", ".join([*(f"field_{place} string" for place in range(len(header))), f"{CORRUPT} string"])
     parsable = F.when(F.octet_length(LINE) <= LINE_BYTES, F.ltrim(LINE, F.lit(BYTE_ORDER_MARK)))
     record = F.from_csv(parsable, schema, {"escape": '"', "columnNameOfCorruptRecord": CORRUPT})
-    fields = [F.trim(F.col(f"record.{names[column]}"), F.lit(BLANKS)).alias(column) for column in RAW_COLUMNS]
+    texts = {name: F.trim(F.col(f"record.{field}"), F.lit(BLANKS)) for name, field in names.items()}
+    fields = [texts.get(column, F.lit(None).cast("string")).alias(column) for column in RAW_COLUMNS if column != STOCK_CODE]
+    code = F.upper(texts[STOCK_CODE]) if rules.upper_case else texts[STOCK_CODE]
     # Spark parses an empty line as a record of nulls, not as a corrupt one.
     corrupt = F.col("record").isNull() | F.col(f"record.{CORRUPT}").isNotNull() | (F.col(LINE) == "")
-    return lines.withColumn("record", record).select(PATH, BLOCK, INDEX, LINE, corrupt.alias(CORRUPT), *fields)
+    return lines.withColumn("record", record).select(
+        *(PATH, BLOCK, INDEX, LINE),
+        corrupt.alias(CORRUPT),
+        *fields,
+        code.alias(STOCK_CODE),
+        _matches(texts[INVOICE], rules.sale_invoice).alias(IS_SALE),
+        _is_return(texts, rules).alias(IS_RETURN),
+        (_matches(code, rules.product) & ~F.upper(code).isin([word.upper() for word in rules.not_products])).alias(IS_PRODUCT),
+    )
 
 
 def classify_lines(lines: DataFrame, first_date: date) -> DataFrame:
@@ -98,19 +113,19 @@ def classify_lines(lines: DataFrame, first_date: date) -> DataFrame:
         LINE,
         CORRUPT,
         F.col(INVOICE).alias("invoice"),
-        F.upper(STOCK_CODE).alias("product_id"),
+        F.col(STOCK_CODE).alias("product_id"),
         F.coalesce(DESCRIPTION, F.lit("")).alias("description"),
         _whole_number(F.col(QUANTITY)).try_cast("int").alias("quantity"),
         F.col(INVOICE_DATE).try_cast("timestamp_ntz").alias("time"),
         F.col(PRICE).try_cast("decimal(12,4)").alias("price"),
         F.nullif(_whole_number(F.col(CUSTOMER_ID)), F.lit("")).alias("customer_number"),
         F.coalesce(COUNTRY, F.lit("")).alias("country"),
-        END,
+        *(END, IS_SALE, IS_RETURN, IS_PRODUCT),
     )
     is_possible = (F.col("time") >= F.lit(first_date)) & (F.col("time") < F.col(END))
     possible = typed.withColumn("time", F.when(is_possible, F.col("time"))).drop(END)
     dated = possible.withColumn(DATE, F.to_date("time")).withColumn(REASON, _reject_reason())
-    return dated.withColumn(LINE, F.when(F.col(REASON).isNotNull(), F.col(LINE))).drop(CORRUPT)
+    return dated.withColumn(LINE, F.when(F.col(REASON).isNotNull(), F.col(LINE))).drop(CORRUPT, IS_SALE, IS_RETURN, IS_PRODUCT)
 
 
 def tallies(lines: DataFrame) -> DataFrame:
@@ -155,15 +170,18 @@ def mark_repeats(lines: DataFrame, overlap: Sequence[date]) -> DataFrame:
 
 
 def sales(lines: DataFrame) -> DataFrame:
-    """One row per sale line that is no repeat, with its month and the number of its copy."""
-    same = Window.partitionBy(MONTH, *SALE).orderBy("time")
-    unique = lines.where(F.col(REASON).isNull() & ~F.col(REPEATED)).select(*SALE, MONTH)
-    return unique.withColumn("copy", F.row_number().over(same))
+    """One row per sale line that is no repeat, with its month and the number of its copy.
+
+    lines: with the bucket of `partition_by_month`, by invoice
+    """
+    same = Window.partitionBy(MONTH, BUCKET, *SALE).orderBy("time")
+    unique = lines.where(F.col(REASON).isNull() & ~F.col(REPEATED)).select(*SALE, MONTH, BUCKET)
+    return unique.withColumn("copy", F.row_number().over(same)).drop(BUCKET)
 
 
 def rejects(lines: DataFrame) -> DataFrame:
-    """One row per rejected line that is no repeat: its file, line number, reject reason, the raw line and its month."""
-    return lines.where(F.col(REASON).isNotNull() & ~F.col(REPEATED)).select(FILE, NUMBER, REASON, LINE, MONTH)
+    """One row per rejected line that is no repeat: its file, line number, reject reason, the raw line, its day and its month."""
+    return lines.where(F.col(REASON).isNotNull() & ~F.col(REPEATED)).select(FILE, NUMBER, REASON, LINE, DATE, MONTH)
 
 
 def month_of(date: Column) -> Column:
@@ -173,7 +191,7 @@ def month_of(date: Column) -> Column:
 
 def _text_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
     """One row per line of the files: its position and the line."""
-    paths = [_escape_path(part.path) for file in files for part in file.parts]
+    paths = [escape_path(part.path) for file in files for part in file.parts]
     return spark.read.text(paths, lineSep="\n").select(
         F.input_file_name().alias(PATH),
         F.input_file_block_start().alias(BLOCK),
@@ -187,15 +205,27 @@ def _reject_reason() -> Column:
     rules = {
         ENCODING: F.is_valid_utf8(LINE),
         COLUMNS: ~F.col(CORRUPT),
-        HEADER: ~F.coalesce(F.col("invoice").contains(INVOICE) & F.col("product_id").contains(STOCK_CODE.upper()), F.lit(False)),
-        "invoice": F.col("invoice").rlike(r"^\d{6}$"),
+        HEADER: ~F.coalesce(F.col("invoice").contains(INVOICE) & F.upper("product_id").contains(STOCK_CODE.upper()), F.lit(False)),
+        "invoice": F.col(IS_SALE),
+        "return": ~F.col(IS_RETURN),
         "quantity": F.col("quantity").between(1, MAX_QUANTITY),
         "price": (F.col("price") > 0) & (F.col("price") <= F.lit(Decimal(MAX_PRICE))),
-        "stock_code": F.col("product_id").rlike(r"^\d{5}[A-Z]*$"),
+        "stock_code": F.col(IS_PRODUCT) & _matches(F.col("product_id"), PRODUCT_ID_PATTERN),
         "date": F.col("time").isNotNull(),
     }
     # A field that could not be parsed makes its rule null, which counts as broken.
     return F.coalesce(*(F.when(~F.coalesce(rule, F.lit(False)), F.lit(name)) for name, rule in rules.items()))
+
+
+def _matches(text: Column, pattern: str) -> Column:
+    return text.rlike(rf"\A(?:{pattern})\z")
+
+
+def _is_return(texts: Mapping[str, Column], rules: LineRules) -> Column:
+    """Whether the column that marks returns says so."""
+    if not rules.return_column:
+        return F.lit(False)
+    return F.coalesce(F.upper(texts[rules.return_column]).isin([word.upper() for word in rules.return_values]), F.lit(False))
 
 
 def _whole_number(text: Column) -> Column:
@@ -215,8 +245,3 @@ def _mark_later_copies(lines: DataFrame) -> DataFrame:
     # This one shuffle serves both windows.
     shuffled = lines.repartition("invoice", "time").withColumn(COPY, F.row_number().over(copies))
     return shuffled.withColumn(REPEATED, F.row_number().over(sheets) > 1).drop(COPY)
-
-
-def _escape_path(address: str) -> str:
-    """An address as a path in which Hadoop takes no character for a pattern."""
-    return "".join(f"\\{letter}" if letter in PATTERN_CHARACTERS else letter for letter in unquote(address))

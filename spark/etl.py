@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from urllib3.exceptions import HTTPError
 
 from lake.bucket import Bucket, connect
-from lake.errors import PublishConflict, StoreUnavailable
+from lake.errors import PublishConflict, StoreUnavailable, UnreadableFile
 from lake.manifest import CleaningRules, Manifest
 from lake.results import write_result
 from lake.schemas import CLEANING_VERSION
@@ -45,6 +45,8 @@ class EtlArguments(BaseSettings, env_prefix="ETL_", cli_kebab_case=True, cli_imp
     reject_share: float = Field(0.1, gt=0, le=1, description="The largest share of a file's lines that may be rejected.")
     first_date: date = Field(date(2000, 1, 1), description="The earliest date of a sale; an earlier one is a reject.")
     future_days: int = Field(1, ge=0, le=36_500, description="How many days after its file was landed a sale may be dated.")
+    time_zone: str = Field("UTC", description="The shop's time zone, in which an event has its day: an IANA name.")
+    hold_on_warnings: bool = Field(False, description="Do not publish data that differs from the months before by more than is usual.")
     code_commit: str = Field("", description="The commit of the code, for the manifest.")
 
 
@@ -63,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
         if failure is error:
             return 1
         raise
+    for warning in manifest.warnings():
+        log.warning("data quality", month=warning.month, measure=warning.measure, message=warning.sentence())
     result = summarize(manifest, published)
     log.info("succeeded", **result)
     write_result(bucket, job.job_id, {"etl": result})
@@ -81,7 +85,8 @@ def run(job: EtlArguments, bucket: Bucket) -> tuple[Manifest, bool]:
         through_date=job.through_date,
         full=job.full,
         reject_share=job.reject_share,
-        rules=CleaningRules(version=CLEANING_VERSION, first_date=job.first_date, future_days=job.future_days),
+        hold_on_warnings=job.hold_on_warnings,
+        rules=CleaningRules(version=CLEANING_VERSION, first_date=job.first_date, future_days=job.future_days, time_zone=job.time_zone),
     )
     spark = create_session(f"etl {job.job_id}", job.store_url, job.region)
     try:
@@ -110,6 +115,8 @@ def etl_error(error: Exception) -> EtlError:
     """Any error of a run as one with a reason and a message for the user."""
     if isinstance(error, EtlError):
         return error
+    if isinstance(error, UnreadableFile):
+        return EtlError("RAW_FILE_UNREADABLE", error.message)
     if isinstance(error, PublishConflict):
         return EtlError("APPLICATION_FAILED", str(error))
     of_spark = isinstance(error, (Py4JJavaError, PySparkException)) and any(fault in str(error) for fault in NETWORK_FAULTS)

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
+from lake.errors import UnreadableFile
 from lake.manifest import Counts, SourceFile
+from lake.raw_file import RawFile
 from spark.cleaning import COLUMNS, ENCODING, UNDATED
-from spark.errors import TooManyRejects, UnreadableFile
-from spark.raw_file import RawFile
+from spark.errors import TooManyRejects
 from spark.sheets import Tally
 
 
@@ -26,6 +27,7 @@ def count_file(file: RawFile, tallies: Iterable[Tally]) -> SourceFile:
         refused=dict(sorted(rejects.items())),
         months=tuple(sorted({month_of_day(tally.date) for tally in lines})),
         extra_columns=tuple(file.extra_columns),
+        rules=file.rules,
     )
 
 

@@ -55,7 +55,7 @@ def _names(sales: DataFrame) -> DataFrame:
 def _prices(sales: DataFrame) -> DataFrame:
     """One row per product: the median price of its lines in the 90 days up to its last sale."""
     last = sales.groupBy("product_id").agg(F.max("time").alias("last"))
-    recent = sales.join(F.broadcast(last), "product_id").where(F.datediff("last", "time") < RECENT_DAYS)
+    recent = sales.join(last, "product_id").where(F.datediff("last", "time") < RECENT_DAYS)
     median = F.round(F.expr("percentile(price, 0.5)") * 100)
     return recent.groupBy("product_id").agg(F.greatest(median, F.lit(1)).cast("int").alias("price_cents"))
 

@@ -2,28 +2,69 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from urllib.parse import unquote
 
 from py4j.java_gateway import JavaObject
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from spark.errors import UnreadableFile
-from spark.raw_file import EVENTS, ORIGINAL, SALES, Part, RawFile, parse_header
+from lake.errors import UnreadableFile
+from lake.line_rules import ONLINE_RETAIL, LineRules
+from lake.raw_file import EVENTS, OPTIONAL_COLUMNS, ORIGINAL, SALES, Part, RawFile, parse_header
+from spark.content_hash import PATH, content_hash, file_sums
 
 # Enough for any header or `_ORIGINAL.json`, and a bound on what is read of a foreign file that has no line ends.
 TEXT_BYTES = 1024 * 1024
+PART_NAME = re.compile(r"part-(\d+)\.csv")
+# What Hadoop reads as a pattern in a path.
+PATTERN_CHARACTERS = "\\[]{}*?"
 INGEST_DATE = re.compile(r"/ingest_date=(\d{4}-\d\d-\d\d)/")
 
 
 def sales_files(spark: SparkSession, root: str) -> list[RawFile]:
-    """The files of sales below the root, in the order in which they were landed; equal content counts once."""
+    """The files of sales below the root, in the order in which they were landed; equal content counts once.
+
+    Files that were not landed are read by a Spark job, which finds their hashes.
+    """
+    found = list(RawZone(spark, f"{root}/{SALES}").sales_files())
+    hashes = _content_hashes(spark, [file for file in found if not file.sha256])
     files: dict[str, RawFile] = {}
-    for file in RawZone(spark, f"{root}/{SALES}").sales_files():
-        files.setdefault(file.sha256, file)
+    for file in found:
+        whole = file if file.sha256 else replace(file, sha256=hashes[file.parts[0].path])
+        files.setdefault(whole.sha256, whole)
     return list(files.values())
+
+
+@contextmanager
+def unpacking_errors(files: Sequence[RawFile]) -> Iterator[None]:
+    """Translates Spark's error for a damaged file into `UnreadableFile`."""
+    try:
+        yield
+    except (Py4JJavaError, PySparkException) as error:
+        packed = (file for file in files if file.parts[0].path.endswith(".gz"))
+        if damaged := [file.name for file in packed if "FAILED_READ_FILE" in str(error) and file.parts[0].path in str(error)]:
+            raise UnreadableFile(damaged[0], "is cut off or damaged: it cannot be unpacked") from error
+        raise
+
+
+def escape_path(address: str) -> str:
+    """An address as a path in which Hadoop takes no character for a pattern."""
+    return "".join(f"\\{letter}" if letter in PATTERN_CHARACTERS else letter for letter in unquote(address))
+
+
+def _content_hashes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, str]:
+    """The hash of each file's lines, by address."""
+    if not files:
+        return {}
+    lines = spark.read.text([escape_path(file.parts[0].path) for file in files], lineSep="\n")
+    with unpacking_errors(files):
+        return {row[PATH]: content_hash(row) for row in file_sums(lines, F.input_file_name()).collect()}
 
 
 def event_files(spark: SparkSession, root: str) -> dict[str, str]:
@@ -44,7 +85,7 @@ class RawZone:
         self._file_system = self._root.getFileSystem(self._hadoop)
 
     def sales_files(self) -> Iterator[RawFile]:
-        """The files of sales. A folder with `_ORIGINAL.json` is one landed file; any other file is taken as it is."""
+        """The files of sales. A folder with `_ORIGINAL.json` is one landed file; any other file is taken as it is, without a hash."""
         return self._sales_files(self._root)
 
     def file_states(self) -> Iterator[tuple[str, str]]:
@@ -79,22 +120,22 @@ class RawZone:
 
     def _read_landed_file(self, folder: JavaObject, original_path: JavaObject) -> RawFile:
         original = json.loads(self._read_beginning(original_path))
-        name, stored = original["name"], {status.getPath().getName(): _address(status.getPath()) for status in self._children(folder)}
-        if lost := [part["name"] for part in original["parts"] if part["name"] not in stored]:
-            raise UnreadableFile(name, f"is not whole: {', '.join(lost)} is missing in {_address(folder)}")
-        parts = tuple(Part(stored[part["name"]], part["first_line"]) for part in original["parts"])
-        status = self._file_system.getFileStatus(original_path)
-        return RawFile(name, original["sha256"], parse_header(name, original["header"]), parts, _landing_date(status))
+        name = original["name"]
+        paths = [status.getPath() for status in self._children(folder)]
+        parts = tuple(Part(_address(path), int(part[1])) for path in paths if (part := PART_NAME.fullmatch(str(path.getName()))))
+        # Earlier landings listed the parts.
+        expected = original["part_count"] if "part_count" in original else len(original["parts"])
+        if len(parts) != expected:
+            raise UnreadableFile(name, f"is not whole: {_address(folder)} has {len(parts)} of its {expected} parts")
+        rules = LineRules.model_validate(original["rules"]) if "rules" in original else ONLINE_RETAIL
+        header = parse_header(name, original["header"], OPTIONAL_COLUMNS)
+        landed = _landing_date(self._file_system.getFileStatus(original_path))
+        return RawFile(name, original["sha256"], header, parts, landed, rules)
 
     def _read_foreign_file(self, status: JavaObject) -> RawFile:
         path = status.getPath()
         name = str(path.getName())
-        stream = self._file_system.open(path)
-        try:
-            sha256 = str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
-        finally:
-            stream.close()
-        return RawFile(name, sha256, parse_header(name, self._first_line(name, path)), (Part(_address(path), 1),), _landing_date(status))
+        return RawFile(name, "", parse_header(name, self._first_line(name, path)), (Part(_address(path), 1),), _landing_date(status))
 
     def _first_line(self, name: str, path: JavaObject) -> str:
         codec = self._jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(self._hadoop).getCodec(path)

@@ -9,17 +9,20 @@ from functools import partial, reduce
 from typing import Any
 
 import structlog
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake.bucket import Bucket
+from lake.columns import CUSTOMER_NUMBER, PRODUCT_ID
+from lake.line_rules import FileKey
 from lake.manifest import CleaningRules, Content, Counts, Events, Manifest, Month, SourceFile
 from lake.publishing import publish, read_publication, write_dataset
+from lake.quality import MonthFigures
+from lake.raw_file import RawFile
 from lake.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
 from spark.cleaning import (
-    MONTH,
+    FILE,
+    NUMBER,
     REASON,
     REPEATED,
     assign_sheets,
@@ -32,17 +35,23 @@ from spark.cleaning import (
     tallies,
 )
 from spark.daily_sales import daily_sales
-from spark.errors import NoRawData, UnreadableFile
+from spark.errors import DataQualityHeld, NoRawData
 from spark.interactions import interactions, purchases_in_events, purchases_in_sales
 from spark.line_counts import check_rejects, count_file, counts_by_month, month_of_day, sale_days
+from spark.partitioning import BUCKET, MONTH, partition_by_month
 from spark.products import products, read_taxonomy
-from spark.raw_file import RawFile
-from spark.raw_zone import event_files, sales_files
+from spark.quality import baseline_months, measure, months_to_measure
+from spark.raw_zone import event_files, sales_files, unpacking_errors
 from spark.sheets import Block, Tally, find_stretches, overlapping_days, unsorted_blocks
 from spark.tables import FilesByMonth, RunTables
 
 Days = Mapping[str, tuple[date, date]]
 """The first and the last day with a sale line, by month."""
+
+RowCounts = Mapping[str, int]
+"""About how many rows a table has, by month."""
+# The invoice of a sale line.
+INVOICE = "invoice"
 
 log = structlog.get_logger()
 
@@ -63,14 +72,16 @@ class RunSpec:
     reject_share: float
     """The largest share of a file's lines that may be rejected."""
     rules: CleaningRules
+    hold_on_warnings: bool = False
+    """Whether data that differs from the months before by more than is usual is not published."""
 
 
 @dataclass(frozen=True)
 class CleanedMonths:
     """The months whose sales and rejects were written again, and the files that were read for it."""
 
-    sources: Mapping[str, SourceFile]
-    """The new files by SHA-256."""
+    sources: Mapping[FileKey, SourceFile]
+    """The new files."""
     counts: Mapping[str, Counts]
     """The line counts by month."""
     days: Days
@@ -90,7 +101,7 @@ class EtlRun:
         is_base = published is not None and (published.schema_version, published.rules) == (SCHEMA_VERSION, spec.rules)
         self._base = published if is_base else None
         self._base_months = {month.month: month for month in self._base.months} if self._base is not None else {}
-        self._base_files = {file.sha256: file for file in self._base.raw_files} if self._base is not None else {}
+        self._base_files = {file.key: file for file in self._base.raw_files} if self._base is not None else {}
 
     def publish(self) -> tuple[Manifest, bool]:
         """Writes what has changed and publishes it.
@@ -111,6 +122,7 @@ class EtlRun:
             self._tables.remove_written()
             write_dataset(self._bucket, self._published.manifest.dataset())
             return self._published.manifest, False
+        self._check_quality(manifest)
         self._stage("publishing")
         publish(self._bucket, manifest, self._published)
         return manifest, True
@@ -119,7 +131,7 @@ class EtlRun:
         """Whether the published data is already made of these files."""
         through_date = self._spec.through_date or base.through_date
         same_events = base.events.files == event_states and (not event_states or base.events.through_date == through_date)
-        return not self._spec.full and same_events and {file.sha256 for file in files} == self._base_files.keys()
+        return not self._spec.full and same_events and {file.key for file in files} == self._base_files.keys()
 
     def _write_changes(self, files: Sequence[RawFile], event_states: Mapping[str, str]) -> Manifest:
         """Writes the tables of the months that have changed, and returns the manifest of the data as it then is."""
@@ -133,17 +145,20 @@ class EtlRun:
         sale_files = {**sale_files, **self._tables.list_written("sales")}
 
         events = self._included_events(event_states, last_date)
-        rewritten = self._write_derived_tables(sale_files, set(cleaned.counts), events, last_date)
+        row_counts = {name: month.counts.lines_in for name, month in untouched.items()}
+        row_counts |= {name: counts.lines_in for name, counts in cleaned.counts.items()}
+        rewritten = self._write_derived_tables(sale_files, set(cleaned.counts), events, last_date, row_counts)
         self._stage("checking the written files")
-        contents = self._tables.read_contents()
-        months = self._merge_months(cleaned.counts, days, events, rewritten, contents)
+        contents, figures = _run_concurrently(self._tables.read_contents, partial(self._measure, sale_files, cleaned.counts))
+        merged = self._merge_months(cleaned.counts, days, events, rewritten, contents)
+        months = [month.model_copy(update={"figures": figures.get(month.month)}) for month in merged]
         return Manifest(
             schema_version=SCHEMA_VERSION,
             run_id=self._spec.run_id,
             job_id=self._spec.job_id,
             code_commit=self._spec.code_commit,
             create_time=self._spec.create_time,
-            raw_files=tuple(cleaned.sources.get(file.sha256) or self._base_files[file.sha256] for file in files),
+            raw_files=tuple(cleaned.sources.get(file.key) or self._base_files[file.key] for file in files),
             events=events,
             counts=Counts.total(month.counts for month in months),
             first_date=min(first for first, _ in days.values()),
@@ -176,20 +191,44 @@ class EtlRun:
                 months.append(month)
         return months
 
+    def _check_quality(self, manifest: Manifest) -> None:
+        """Raises `DataQualityHeld` for warnings that the published data does not have, if the run has to; its files are removed."""
+        if self._published is None or not self._spec.hold_on_warnings:
+            return
+        known = {(warning.month, warning.measure) for warning in self._published.manifest.warnings()}
+        if new := [warning for warning in manifest.warnings() if (warning.month, warning.measure) not in known]:
+            self._tables.remove_written()
+            raise DataQualityHeld(new)
+
+    def _measure(self, sale_files: FilesByMonth, counts: Mapping[str, Counts]) -> dict[str, MonthFigures]:
+        """The figures of each month with sales, measured where the cleaned months may have changed them.
+
+        counts: the line counts of the cleaned months
+        """
+        self._stage("measuring the data's quality")
+        base = {name: month.figures for name, month in self._base_months.items() if name in sale_files and month.figures is not None}
+        measured = months_to_measure(sale_files, base, counts)
+        if not measured:
+            return base
+        sold = self._tables.read("sales", sale_files, baseline_months(sale_files, measured))
+        described = self._tables.read("products", self._tables.list_written("products"), [""])
+        all_counts = {name: counts[name] if name in counts else self._base_months[name].counts for name in measured}
+        return base | measure(sold, described, all_counts, min(sale_files))
+
     def _clean(self, files: Sequence[RawFile]) -> CleanedMonths:
         """Writes the sales and rejects of the months that new or removed files touch, from all files with lines in those months."""
         self._stage("reading raw files")
         known = {} if self._spec.full else self._base_files
-        new = [file for file in files if file.sha256 not in known]
+        new = [file for file in files if file.key not in known]
         new_frames, new_tallies = self._inspect(new)
-        sources = {file.sha256: count_file(file, new_tallies) for file in new}
+        sources = {file.key: count_file(file, new_tallies) for file in new}
         for source in sources.values():
             check_rejects(source, self._spec.reject_share)
-        removed = known.keys() - {file.sha256 for file in files}
-        months = {month for source in [*sources.values(), *(known[sha256] for sha256 in removed)] for month in source.months}
+        removed = known.keys() - {file.key for file in files}
+        months = {month for source in [*sources.values(), *(known[key] for key in removed)] for month in source.months}
         if self._spec.full:
             months |= self._base_months.keys()
-        older = [file for file in files if file.sha256 in known and months.intersection(known[file.sha256].months)]
+        older = [file for file in files if file.key in known and months.intersection(known[file.key].months)]
         older_frames, older_tallies = self._inspect(older)
         frames, counted = [*new_frames, *older_frames], [*new_tallies, *older_tallies]
         read = [file for file in files if file in new or file in older]
@@ -212,7 +251,8 @@ class EtlRun:
         marked = mark_repeats(assign_sheets(lines, stretches).where(F.col(MONTH).isin(*months)), sorted(overlap))
         repeats = marked.where(REPEATED).groupBy(MONTH, REASON).count().collect() if overlap else []
         counts = counts_by_month(files, counted, {(row[MONTH], row[REASON]): row["count"] for row in repeats}, months)
-        _run_concurrently(partial(self._write_sales, marked), partial(self._write_rejects, marked))
+        row_counts = {month: count.lines_in for month, count in counts.items()}
+        _run_concurrently(partial(self._write_sales, marked, row_counts), partial(self._write_rejects, marked, row_counts))
         return counts
 
     def _inspect(self, files: Sequence[RawFile]) -> tuple[list[DataFrame], list[Tally]]:
@@ -221,13 +261,8 @@ class EtlRun:
             return [], []
         rules = self._spec.rules
         lines = classify_lines(raw_lines(self._spark, files, rules.future_days), rules.first_date).persist()
-        try:
+        with unpacking_errors(files):
             return [lines], [Tally(*row) for row in tallies(lines).collect()]
-        except (Py4JJavaError, PySparkException) as error:
-            packed = (file for file in files if file.parts[0].path.endswith(".gz"))
-            if damaged := [file.name for file in packed if "FAILED_READ_FILE" in str(error) and file.parts[0].path in str(error)]:
-                raise UnreadableFile(damaged[0], "is cut off or damaged: it cannot be unpacked") from error
-            raise
 
     def _find_jumps(self, lines: DataFrame, counted: Sequence[Tally]) -> dict[Block, list[int]]:
         """The places of the lines at which the clock goes back within a block, in order."""
@@ -242,46 +277,46 @@ class EtlRun:
         if not event_states:
             return Events()
         through_date = self._spec.through_date or last_date
-        purchases = purchases_in_events(self._read_events(event_states), through_date)
+        purchases = purchases_in_events(self._read_events(event_states), through_date, self._spec.rules.time_zone)
         months = sorted(row[MONTH] for row in purchases.select(MONTH).distinct().collect())
         return Events(through_date=through_date, files=dict(event_states), months=tuple(months))
 
     def _write_derived_tables(
-        self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, last_date: date
+        self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, last_date: date, row_counts: RowCounts
     ) -> dict[str, set[str]]:
         """Writes the tables that are made of the sales; returns the months that the run has rewritten of each monthly table."""
         interaction_months, daily_months, _ = _run_concurrently(
-            partial(self._write_interactions, sale_files, cleaned_months, events),
-            partial(self._write_daily_sales, sale_files, cleaned_months, last_date),
+            partial(self._write_interactions, sale_files, cleaned_months, events, row_counts),
+            partial(self._write_daily_sales, sale_files, cleaned_months, last_date, row_counts),
             partial(self._write_products, sale_files),
         )
         return {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interaction_months, "daily_sales": daily_months}
 
-    def _write_sales(self, lines: DataFrame) -> None:
+    def _write_sales(self, lines: DataFrame, row_counts: RowCounts) -> None:
         self._stage("writing sales")
-        self._tables.write("sales", sales(lines.repartition(MONTH)))
+        self._tables.write("sales", sales(partition_by_month(lines, row_counts, INVOICE)))
 
-    def _write_rejects(self, lines: DataFrame) -> None:
+    def _write_rejects(self, lines: DataFrame, row_counts: RowCounts) -> None:
         self._stage("writing rejects")
-        self._tables.write("rejects", rejects(lines).repartition(MONTH))
+        self._tables.write("rejects", partition_by_month(rejects(lines), row_counts, FILE, NUMBER).drop(BUCKET))
 
     def _write_products(self, sale_files: FilesByMonth) -> None:
         self._stage("describing products")
         self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), read_taxonomy()))
 
-    def _write_interactions(self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events) -> set[str]:
+    def _write_interactions(self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, row_counts: RowCounts) -> set[str]:
         """Writes the interactions of the cleaned months, and of those with events if the events have changed; returns these months."""
         self._stage("summing interactions")
         base = Events() if self._base is None else self._base.events
         months = cleaned_months if events == base else cleaned_months.union(base.months, events.months)
-        purchases = purchases_in_sales(self._tables.read("sales", sale_files, months).repartition(MONTH))
+        purchases = purchases_in_sales(self._tables.read("sales", sale_files, months))
         if events.through_date is not None:
-            recorded = purchases_in_events(self._read_events(events.files), events.through_date).where(F.col(MONTH).isin(*months))
-            purchases = purchases.unionByName(recorded).repartition(MONTH)
-        self._tables.write("interactions", interactions(purchases))
+            recorded = purchases_in_events(self._read_events(events.files), events.through_date, self._spec.rules.time_zone)
+            purchases = purchases.unionByName(recorded.where(F.col(MONTH).isin(*months)))
+        self._tables.write("interactions", interactions(partition_by_month(purchases, row_counts, CUSTOMER_NUMBER)))
         return months
 
-    def _write_daily_sales(self, sale_files: FilesByMonth, cleaned_months: set[str], last_date: date) -> set[str]:
+    def _write_daily_sales(self, sale_files: FilesByMonth, cleaned_months: set[str], last_date: date, row_counts: RowCounts) -> set[str]:
         """Writes the daily sales of the cleaned months, and of those of the old and the new last day if it moved; returns these months.
 
         The last day may be incomplete and has no daily sales: the old one becomes complete when a later one follows.
@@ -290,7 +325,8 @@ class EtlRun:
         months = cleaned_months
         if self._base is not None and self._base.through_date != last_date:
             months = cleaned_months | {month_of_day(self._base.through_date), month_of_day(last_date)}
-        self._tables.write("daily_sales", daily_sales(self._tables.read("sales", sale_files, months).repartition(MONTH), last_date))
+        sold = partition_by_month(self._tables.read("sales", sale_files, months), row_counts, PRODUCT_ID)
+        self._tables.write("daily_sales", daily_sales(sold, last_date))
         return months
 
     def _read_events(self, addresses: Mapping[str, str]) -> DataFrame:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
-from spark.errors import UnreadableFile
-from spark.raw_file import RawFile
+from lake.errors import UnreadableFile
+from lake.raw_file import RawFile
 
 # A file with more jumps is not sorted by time at all. It is one sheet, since nothing shows where an export begins.
 MAX_JUMPS = 50

@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame, SparkSession
 from lake.bucket import Bucket
 from lake.manifest import Content, DataFile
 from lake.schemas import MONTHLY, TABLES, ddl
-from spark.cleaning import MONTH
 from spark.content_hash import TABLE, content_hash, content_sums
+from spark.partitioning import MONTH
 
 FilesByMonth = Mapping[str, Sequence[DataFile]]
 """The files of a table by month; a table that is not stored by month has all of them under the empty string."""
@@ -24,7 +24,7 @@ class RunTables:
         self._run_id = run_id
 
     def write(self, name: str, frame: DataFrame) -> None:
-        """Writes the rows of a table: one file per month, if the frame has each month in one partition, or one file in all."""
+        """Writes the rows of a table: one file per month and partition that has rows of it, or one file in all."""
         order = TABLES[name].order
         address = self._address(self._folder(name))
         if name in MONTHLY:

@@ -5,7 +5,7 @@ python -m stack down                      stops all processes
 python -m stack status                    prints the state of each process
 python -m stack logs [process ...]        follows the logs
 python -m stack demo                      starts all processes, and fills the shop with demo data, models and users
-python -m stack land <file>               lands a file of raw sales in HDFS
+python -m stack land <file> [mapping]     lands a file of raw sales in HDFS
 python -m stack run <process> <command>   runs a command with the settings and secrets of a process
 python -m stack train <command>           runs a command of the training pipeline, such as `dvc repro`
 python -m stack install                   installs the programs of all engines
@@ -13,14 +13,14 @@ python -m stack install                   installs the programs of all engines
 
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import load_dotenv
 from pydantic import ValidationError
 
-from stack import training
+from stack import console, training
 from stack.engines import jars, minio
 from stack.processes import control
 from stack.processes.definitions import object_store_of, processes
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> None:
             _install_engines()
         case ["up", *names]:
             with _lock(settings.stack_folder):
+                _build_console(names)
                 control.up(processes(settings), names, supervisor)
         case ["down"]:
             with _lock(settings.stack_folder):
@@ -49,8 +50,9 @@ def main(arguments: list[str]) -> None:
             control.status(processes(settings), supervisor)
         case ["logs", *names]:
             control.logs(supervisor, names)
-        case ["land", file]:
-            control.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file])
+        case ["land", file, *mapping] if len(mapping) < 2:
+            options = ["--mapping", *mapping] if mapping else []
+            control.run(processes(settings), "jobs-worker", [sys.executable, "-m", "spark.land", file, *options])
         case ["run", name, *command] if command:
             control.run(processes(settings), name, command)
         case ["train", *command] if command:
@@ -90,8 +92,15 @@ def _install_engines() -> None:
         install()
 
 
+def _build_console(names: Sequence[str]) -> None:
+    """Builds the console if the gateway is to be started. Without it, the stack goes on."""
+    if (not names or "gateway" in names) and (problem := console.build()):
+        print(f"The console is not built: {problem}. `make console-build` tries again.", flush=True)
+
+
 def _demo(settings: Settings, supervisor: Supervisor) -> None:
     with _lock(settings.stack_folder):
+        _build_console([])
         control.up(processes(settings), [], supervisor)
     # A separate program, as its imports are slow.
     control.execute([sys.executable, "-m", "stack.demo"], {})

@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, ShopSettings
 from ml.pipeline.settings import Settings as PipelineSettings
 from services.auth.settings import Settings as AuthSettings
 from services.catalog.settings import Settings as CatalogSettings
@@ -55,6 +55,7 @@ SECTIONS = (
         StackSettings,
     ),
     Section("Services, gateway and jobs worker", "Read by each of them. Times are in seconds, addresses are `host:port`.", MeshSettings),
+    Section("Shop", "Read by each service that needs them.", ShopSettings),
     Section("Gateway", "`python -m gateway`", GatewaySettings),
     Section("Auth", "`python -m services.auth`", AuthSettings),
     Section("Catalog", "`python -m services.catalog`", CatalogSettings),
@@ -91,7 +92,7 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(default, Path):
         return _path(default)
-    value = to_jsonable_python(default)
+    value = to_jsonable_python(default, fallback=str)
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 

@@ -2,7 +2,7 @@
 
     python3 -m stack.install          the Python environment: .venv, from the locked requirements
     python3 -m stack.install grpcurl  grpcurl, into .local/tools/bin
-    python3 -m stack.install tests    the other programs of the tests: grpcurl, curl, nginx, pgbouncer
+    python3 -m stack.install tests    the other programs of the tests: grpcurl, chromium, curl, nginx, pgbouncer
 
 The engines' modules install their programs with the functions here. Runs before any package is installed, so it imports only the standard
 library. It can be interrupted at any time and run again.
@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / ".local" / "tools"
 VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements"
+# The client for Python, with the command line.
+CLIENT = ROOT / "clients" / "python"
 # Programs that take long to build, shared by all checkouts of a user.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hashiramart"
 # The environment takes about 1 GB, and the downloads for it as much again.
@@ -39,7 +41,8 @@ def install_environment() -> None:
     stamp = VENV / "installed"
     # The system's interpreter, also when this runs in the environment that is to be replaced.
     python = str(Path(sys.executable).resolve())
-    expected = f"{python}\n{hashlib.sha256((REQUIREMENTS / 'dev.txt').read_bytes()).hexdigest()}\n"
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (REQUIREMENTS / "dev.txt", CLIENT / "pyproject.toml")]
+    expected = "\n".join((python, *digests, ""))
     installed = stamp.read_text() if stamp.exists() else ""
     if installed == expected:
         return
@@ -54,7 +57,7 @@ def install_environment() -> None:
         run("make .venv", [uv, "venv", "--quiet", "--clear", "--python", python, str(VENV)])
     target = ["--python", str(VENV / "bin" / "python")]
     run("install the Python packages", [uv, "pip", "sync", *target, "--require-hashes", str(REQUIREMENTS / "dev.txt")])
-    project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    project = ["--no-deps", "--no-build-isolation", "--editable", str(ROOT), "--editable", str(CLIENT)]
     run("install the project itself", [uv, "pip", "install", "--quiet", *target, *project])
     stamp.write_text(expected)
 
@@ -79,7 +82,7 @@ def go() -> str:
 def install_test_programs() -> None:
     """Installs the programs that tests run, unless they are there."""
     path = f"{os.environ['PATH']}:/usr/sbin"
-    missing = [name for name in ("curl", "nginx", "pgbouncer") if shutil.which(name, path=path) is None]
+    missing = [name for name in ("chromium", "curl", "nginx", "pgbouncer") if shutil.which(name, path=path) is None]
     install_packages(*missing)
     started = [name for name in ("nginx", "pgbouncer") if name in missing]
     if started and Path("/run/systemd/system").exists():

@@ -16,7 +16,9 @@ class Settings(BaseSettings, frozen=True, env_ignore_empty=True, use_attribute_d
     stack_folder: Annotated[Path, AfterValidator(Path.absolute)] = ROOT / ".local"
     """The folder of data, logs and secrets."""
     postgres_url: str | None = None
-    """The URL of a PostgreSQL database to use. Without it, the stack runs its own server."""
+    """The URL of a PostgreSQL database to use, as its owner, who may create roles. Without it, the stack runs its own server."""
+    postgres_direct_url: str | None = None
+    """The URL of PostgreSQL itself, if `POSTGRES_URL` is that of a pooler in transaction mode."""
 
     object_store: Literal["minio", "seaweedfs"] = "minio"
     """The S3 store that the stack runs, unless `S3_ENDPOINT` is set."""
@@ -40,8 +42,15 @@ class Settings(BaseSettings, frozen=True, env_ignore_empty=True, use_attribute_d
     yarn_memory_mb: int = 6144
     """The memory of all applications on the stack's YARN together."""
 
+    shop_currency: str = "GBP"
+    """The shop's currency: by default, that of the demo's sales."""
+    shop_time_zone: str = "Europe/London"
+    """The shop's time zone: by default, that of the demo's sales."""
+
     demo_file: Path = ROOT / "datasets" / "online_retail_ii.csv.gz"
     """The raw sales for the demo."""
+    demo_mapping: Path | None = None
+    """The mapping file for the demo's raw sales; without one, columns and rules are found by a look at the file."""
 
     postgres_port: int = 54320
     """PostgreSQL."""

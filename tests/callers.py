@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey, generate_private_key
@@ -21,19 +22,25 @@ class Issuer:
     async def key(self, kid: str) -> EllipticCurvePublicKey | None:
         return self._private.public_key() if kid == self._id else None
 
-    def token(self, role: Role, subject: str, customer_number: str = "") -> str:
+    def token(
+        self, role: Role, subject: str, customer_number: str = "", lifetime_seconds: int = 900, permissions: Sequence[str] = ()
+    ) -> str:
         now = int(time.time())
-        claims = {
+        claims: dict[str, object] = {
             "iss": self._settings.jwt_issuer,
             "aud": self._settings.jwt_audience,
             "iat": now,
-            "exp": now + 900,
+            "exp": now + lifetime_seconds,
             "jti": str(uuid.uuid4()),
         }
+        if permissions:
+            claims["permissions"] = list(permissions)
         if customer_number:
             claims["customer_number"] = customer_number
         return jwt.encode(claims | {"sub": subject, "role": role}, self._private, algorithm="ES256", headers={"kid": self._id})
 
-    def metadata(self, role: Role, subject: str = "ann", customer_number: str = "") -> tuple[tuple[str, str], ...]:
+    def metadata(
+        self, role: Role, subject: str = "ann", customer_number: str = "", permissions: Sequence[str] = ()
+    ) -> tuple[tuple[str, str], ...]:
         """The metadata of calls of this caller."""
-        return (("authorization", f"Bearer {self.token(role, subject, customer_number)}"),)
+        return (("authorization", f"Bearer {self.token(role, subject, customer_number, permissions=permissions)}"),)

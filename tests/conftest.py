@@ -1,11 +1,15 @@
 """What every test can ask for: the engines."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
+from tests.distribution import UnitScheduling, unit_number, worker_count
 from tests.engines.hadoop import Hdfs, Yarn
 from tests.engines.mlflow import Mlflow
 from tests.engines.postgres import PgBouncer, Postgres
@@ -25,6 +29,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if ENGINES.intersection(fixtures) or STACKS.intersection(item.path.parents):
             item.add_marker("engine")
+    items.sort(key=lambda item: unit_number(item.nodeid))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return worker_count()
+
+
+def pytest_xdist_setupnodes() -> None:
+    # The workers share the cores, where the threads of a matrix product would only wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return UnitScheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

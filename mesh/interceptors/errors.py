@@ -75,7 +75,7 @@ def _internal_status() -> status_pb2.Status:
     request_id = origin.request_id if origin else ""
     number: int = grpc.StatusCode.INTERNAL.value[0]
     response = status_pb2.Status(code=number, message=f"an internal error, logged under the request id '{request_id}'")
-    response.details.add().Pack(error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN))
+    response.details.add().Pack(error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN, metadata={"request_id": request_id}))
     response.details.add().Pack(error_details_pb2.RequestInfo(request_id=request_id))
     return response
 

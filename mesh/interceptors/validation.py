@@ -20,7 +20,7 @@ from mesh.interceptors.handler import Answer, Body, Context, Handler, Metadata
 def violations(message: Message) -> list[FieldViolation]:
     """The rules of its contract that a message breaks."""
     return [
-        FieldViolation(_path(found.proto.field), found.proto.message or found.proto.rule_id)
+        FieldViolation(_named_path(found.proto.field, found.proto.rule_id), found.proto.message or found.proto.rule_id)
         for found in protovalidate.collect_violations(message)
     ]
 
@@ -67,7 +67,7 @@ def _behaviour(method_handler: grpc.RpcMethodHandler[Message, Message], method: 
 
 def _not_implemented(method: MethodDescriptor) -> Handler:
     async def abort(_body: Body, _context: Context, _metadata: Metadata) -> Answer:
-        raise Unimplemented("NOT_IMPLEMENTED", f"{method.full_name} is not served here")
+        raise Unimplemented("NOT_IMPLEMENTED", "{method} is not served here", method=method.full_name)
 
     return abort
 
@@ -84,13 +84,21 @@ def _message(body: bytes, deserialize: Callable[[bytes], Message]) -> Message:
         raise InvalidArgument("the request is not a message of this method", reason="MALFORMED_REQUEST") from None
     if found := violations(message):
         first = found[0]
-        raise InvalidArgument(f"{first.field}: {first.description}" if first.field else first.description, violations=found)
+        if not first.field:
+            raise InvalidArgument(first.description, violations=found)
+        raise InvalidArgument("{field}: {violation}", violations=found, violation=first.description)
     return message
 
 
 async def _messages(bodies: AsyncIterable[bytes], deserialize: Callable[[bytes], Message]) -> AsyncIterator[Message]:
     async for body in bodies:
         yield _message(body, deserialize)
+
+
+def _named_path(path: protovalidate.FieldPathPb | None, rule_id: str) -> str:
+    """The path of the field that breaks a rule. A rule on a message is named by the path of the field that it concerns: `product.name`."""
+    outer = _path(path)
+    return rule_id if outer and rule_id.startswith(f"{outer}.") else outer
 
 
 def _path(path: protovalidate.FieldPathPb | None) -> str:

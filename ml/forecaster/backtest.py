@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +19,12 @@ import pyarrow.csv as pa_csv
 
 from ml.forecaster import baselines
 from ml.forecaster.arrays import Floats, overall_mean
-from ml.forecaster.direct import fit
-from ml.forecaster.features import Features
+from ml.forecaster.automatic import forecast_panel
 from ml.forecaster.hyperparameters import Hyperparameters
 from ml.forecaster.metrics import SCORED_LEVELS, panel_scores
 from ml.forecaster.panel import Frequency, Panel
 from ml.forecaster.panel_errors import InvalidPanel
 from ml.forecaster.panel_file import Layout, read_panel
-from ml.forecaster.quantiles import interpolate
-from ml.forecaster.sampling import Rows, Sampling
 
 HYPERPARAMETERS = Hyperparameters(rows=120_000, span=800, rounds=120, rate=0.08, leaves=31, seed=1)
 # The steps of history before the first window that a model needs.
@@ -38,35 +36,30 @@ def main(arguments: list[str]) -> None:
     """Reads the panel, forecasts the windows, writes the forecasts and prints the scores."""
     options = _parser().parse_args(arguments)
     try:
-        _check_output(options.out)
+        for file in filter(None, (options.out, options.report)):
+            _check_output(file)
         layout = Layout(options.frequency, options.season, options.known, options.static, _parse_closed(options.shut))
         panel = read_panel(options.panel, layout)
         origins = _window_origins(panel, options.horizon, options.windows, str(options.panel))
     except InvalidPanel as error:
         sys.exit(str(error))
+    if panel.season >= origins[0]:
+        print(f"{options.panel}: no season of {panel.season} steps fits into {origins[0]}, so there is none.", file=sys.stderr)
+        panel = replace(panel, season=1)
     if options.frequency is None:
         print(f"{options.panel}: found steps of one {panel.frequency}; --frequency sets another.", file=sys.stderr)
-    tables, scores, naive_scores = [], [], []
+    tables, scores, naive_scores, windows = [], [], [], []
     for number, origin in enumerate(origins, start=1):
         known = panel.before(origin, options.horizon)
-        mean, quantiles = _forecast(known, options.horizon, _reporter(number, len(origins)))
+        mean, quantiles, choices = forecast_panel(known, HYPERPARAMETERS, _reporter(number, len(origins)))
+        windows.append({"origin": _origin_text(known), **choices})
         tables.append(_predictions(known, mean, quantiles))
         scores.append(_score_window(panel, origin, mean, quantiles))
         naive_scores.append(_score_window(panel, origin, *baselines.seasonal_naive(known, SCORED_LEVELS)))
     pa_csv.write_csv(pa.concat_tables(tables), options.out)
+    if options.report is not None:
+        options.report.write_text(json.dumps({"frequency": panel.frequency, "season": panel.season, "windows": windows}, indent=2) + "\n")
     print(json.dumps({**_average(scores), "frequency": panel.frequency, "seasonal_naive": _average(naive_scores)}, indent=2))
-
-
-def _forecast(panel: Panel, horizon: int, report: Callable[[str], None]) -> tuple[Floats, Floats]:
-    """The mean of the steps to come, shape (n, H), and their quantiles at SCORED_LEVELS, shape (n, H, 11)."""
-    count, features = len(panel.names), Features(panel)
-    sampling = Sampling(horizon, near=horizon, weights=np.ones(count))
-    models = fit(features, sampling, HYPERPARAMETERS, min(2 * horizon, panel.length // 3), report).final
-    report("forecasting")
-    series, step = (indices.ravel() for indices in np.meshgrid(np.arange(count), np.arange(1, horizon + 1), indexing="ij"))
-    forecast = models.forecast(features, Rows(series, np.full_like(series, panel.length), step))
-    quantiles = interpolate(forecast.quantiles, SCORED_LEVELS)
-    return forecast.mean.reshape(count, horizon), quantiles.reshape(count, horizon, len(SCORED_LEVELS))
 
 
 def _score_window(panel: Panel, origin: int, mean: Floats, quantiles: Floats) -> dict[str, float]:
@@ -107,7 +100,7 @@ def _origin_text(panel: Panel) -> str:
 def _window_origins(panel: Panel, horizon: int, windows: int, path: str) -> list[int]:
     """The origins of the windows, in order. Raises `InvalidPanel` for a panel that is too short."""
     first = panel.length - horizon * windows
-    needed = max(MIN_LENGTHS.get(panel.frequency, MIN_LENGTH), panel.season + 1)
+    needed = MIN_LENGTHS.get(panel.frequency, MIN_LENGTH)
     if first < needed:
         raise InvalidPanel(
             f"{path} has {panel.length} steps: {windows} windows of {horizon} leave {max(first, 0)} before the first, "
@@ -148,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--static", nargs="+", default=[], help="columns that do not change within a series")
     parser.add_argument("--shut", help="a column, and its value that marks a step as closed, such as open=0")
     parser.add_argument("--out", type=Path, required=True, help="the CSV file to write")
+    parser.add_argument("--report", type=Path, help="a JSON file to write: what was chosen for each window, and the errors that decided it")
     return parser
 
 

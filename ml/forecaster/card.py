@@ -62,7 +62,8 @@ def write_card(shop: Shop, hyperparameters: Mapping[str, Any], scores: Mapping[s
         last=shop.first_day + shop.day_count - 1,
         products=len(shop.products),
         categories=len(shop.categories),
-        countries=len(shop.countries),
+        # A shop whose sales name no countries has one without a name.
+        countries=sum(map(bool, shop.countries)),
         recipe=", ".join(f"{name} {value}" for name, value in hyperparameters.items()),
         titles=" | ".join(PANEL_SCORES.values()),
         rows="\n".join(_panel_rows(scores)),

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.forecaster.arrays import Booleans, Integers
+from ml.forecaster.arrays import Booleans, Floats, Integers
 from ml.forecaster.holidays import days_from_easter
 from ml.forecaster.periods import WEEK, weekdays
 
@@ -11,6 +11,24 @@ from ml.forecaster.periods import WEEK, weekdays
 CLOSED_WEEKS = 8
 # A holiday is expected again once it was observed in so many years.
 MIN_YEARS = 2
+# A run of steps without any sale is a closure if it is less likely than this by chance.
+MAX_CHANCE = 1e-4
+
+
+def idle_steps(values: Floats) -> Booleans:
+    """The steps on which no series sold anything although, by how often each sells, that is no chance, shape (T,).
+
+    values: shape (n, T); NaN is unknown
+    """
+    known, sold = ~np.isnan(values), np.nan_to_num(values) != 0
+    idle: Booleans = ~sold.any(axis=0) & known.any(axis=0)
+    share = 1 - sold.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    # The logarithm of the chance that all known series rest, summed over each run of such steps.
+    chance = np.where(known, np.log(np.maximum(share, 1e-12))[:, None], 0.0).sum(axis=0)
+    run = np.cumsum(np.diff(idle, prepend=False) != 0)
+    total = np.bincount(run, np.where(idle, chance, 0.0))
+    closed: Booleans = idle & (total[run] < np.log(MAX_CHANCE))
+    return closed
 
 
 def weekly_closures(idle: Booleans, times: NDArray[np.datetime64]) -> Booleans:

@@ -26,12 +26,14 @@ from ml.forecaster.shop_scores import (
     product_panel,
     scope_scores,
     scored_products,
+    series_scores,
     window_origins,
     window_scores,
 )
 from ml.forecaster.train import DATA, MODEL, PARAMETERS, artifact_facts, chosen_recipe, fit_before
 
 METRICS_FILE, PLOTS, CARD = Path("metrics/forecaster.json"), Path("plots/forecaster"), Path("cards/forecaster.md")
+SCORES = Path("scores/forecaster_scores.json")
 PLOT_COLUMNS = ("window", "date", "actual", "mean", "median", "lower_80", "upper_80")
 
 Row = Sequence[object]
@@ -64,29 +66,36 @@ def run_stage(report: Callable[[str], None]) -> None:
     """Scores the chosen recipe, and writes metrics, plots and the model card. The model of the last window is the trained one."""
     shop, (name, hyperparameters) = read_shop(DATA), chosen_recipe(PARAMETERS)
     try:
-        scores, rows = _evaluate(_Evaluation(shop, hyperparameters, name == "full", report))
+        scores, rows, by_series = _evaluate(_Evaluation(shop, hyperparameters, name == "full", report))
     except HistoryTooShort as error:
         sys.exit(f"forecaster: {error}")
     _write(scores, rows, write_card(shop, hyperparameters, scores))
+    SCORES.parent.mkdir(exist_ok=True)
+    SCORES.write_text(json.dumps(by_series) + "\n")
 
 
-def _evaluate(evaluation: _Evaluation) -> tuple[dict[str, float], list[Row]]:
-    """The scores, as `test.mase`, and the rows of the plot. Raises `HistoryTooShort`."""
+def _evaluate(evaluation: _Evaluation) -> tuple[dict[str, float], list[Row], dict[str, dict[str, float]]]:
+    """The scores, as `test.mase`, the rows of the plot, and the scores by product. Raises `HistoryTooShort`."""
     scores: dict[str, float] = {}
+    by_series: dict[str, dict[str, float]] = {}
     rows: list[Row] = []
     windows = window_origins(evaluation.shop)
     for window in windows if evaluation.thorough else ["test"]:
-        averages, plotted = _evaluate_windows(evaluation, window, windows[window])
+        averages, plotted, single = _evaluate_windows(evaluation, window, windows[window])
+        by_series |= {f"{window}.{name}": values for name, values in single.items()}
         scores |= {f"{window}.{name}": round(value, 6) for name, value in averages.items()}
         rows += plotted
-    return scores, rows
+    return scores, rows, by_series
 
 
-def _evaluate_windows(evaluation: _Evaluation, name: str, origins: Sequence[int]) -> tuple[dict[str, float], list[Row]]:
-    """The average scores of three windows, and the rows of the plot."""
+def _evaluate_windows(
+    evaluation: _Evaluation, name: str, origins: Sequence[int]
+) -> tuple[dict[str, float], list[Row], dict[str, dict[str, float]]]:
+    """The average scores of three windows, the rows of the plot, and the MASE of each product in each window."""
     shop, hyperparameters = evaluation.shop, evaluation.hyperparameters
     products = scored_products(shop, origins[0])
     scores, rows = [], []
+    by_series: dict[str, dict[str, float]] = {"mase": {}, "sql": {}}
     for origin in origins:
         evaluation.report(f"measuring in the {name} window from {shop.first_day + origin}")
         trained = origin == shop.day_count - WINDOW
@@ -96,7 +105,10 @@ def _evaluate_windows(evaluation: _Evaluation, name: str, origins: Sequence[int]
         found = _scores_with_baselines(shop, forecaster, products, origin, thorough=evaluation.thorough)
         scores.append(found | (scope_scores(forecaster, known) if evaluation.thorough else {}))
         rows += _plot_rows(name, forecaster, known)
-    return average_scores(scores), rows
+        panel = product_panel(shop, products, origin)
+        for score, values in series_scores(shop, products, panel, product_forecasts(forecaster, panel.names)).items():
+            by_series[score] |= {f"{product} {origin}": round(value, 6) for product, value in values.items()}
+    return average_scores(scores), rows, by_series
 
 
 def _scores_with_baselines(shop: Shop, forecaster: Forecaster, products: Sequence[int], origin: int, *, thorough: bool) -> dict[str, float]:

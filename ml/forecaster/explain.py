@@ -49,7 +49,7 @@ def explain(series: Series, features: Features, models: Direct, horizon_days: in
             parts = [Contribution(*cause, float(amount)) for cause, amount in zip(causes, amounts[day], strict=True) if amount]
         else:
             # A mean of zero has no logarithm: one cause takes the whole amount.
-            closed = features.closed[0, features.panel.length + day]
+            closed = features.closed[0, features.panel.length + day] or (series.factors is not None and series.factors[day] == 0)
             parts = [Contribution(*(SHUT if closed else BLEND), -float(baseline[day]))]
         parts.sort(key=lambda part: -abs(part.amount))
         when = series.through + timedelta(days=day + 1)

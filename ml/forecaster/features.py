@@ -91,6 +91,18 @@ class Features:
         blend = RECENT_WEIGHT * np.where(np.isnan(recent), longer, recent) + (1 - RECENT_WEIGHT) * longer
         return np.where(overall > 0, np.fmax(blend, MIN_LEVEL_SHARE * overall), self.context.starts[series])
 
+    @property
+    def cycle(self) -> int:
+        """The length of the longer cycle, in steps: a year, or a week of hours."""
+        return self._lookback.cycle
+
+    def last_cycle(self, series: Integers, origin: Integers, step: Integers) -> tuple[Floats, Floats]:
+        """The values one cycle before the targets, and the change of the level since then, shape (rows,) each; NaN if unknown."""
+        short = self._lookback.level[0]
+        position = self._cycle_position(origin, step)
+        then = positive_or_nan(self._means.mean(series, origin - self.cycle - short, origin - self.cycle))
+        return self._values_at(series, position[:, None])[:, 0], self._means.mean(series, origin - short, origin) / then
+
     def smoothed_level(self, series: Integers, origin: Integers, step: Integers) -> Floats:
         """The forecasts of exponential smoothing, shape (rows,); the level for a series that has not started."""
         started = self.first[series] < origin

@@ -27,7 +27,7 @@ AGGREGATE_ROWS_SHARE = 1 / 3
 MIN_DAYS = HELD_BACK + WINDOW
 
 
-class HistoryTooShort(Exception):
+class HistoryTooShort(ValueError):
     """There are too few days of sales to learn from. The text is for people."""
 
 

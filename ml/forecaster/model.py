@@ -12,10 +12,12 @@ import lightgbm as lgb
 import numpy as np
 
 from ml.forecaster.accuracy import HELD_BACK, WINDOW, backtest_series
+from ml.forecaster.arrays import Floats
 from ml.forecaster.direct import Calibration, Direct
 from ml.forecaster.explain import explain, series_features
 from ml.forecaster.forecasts import (
     METRICS,
+    UNITS_METRIC,
     Backtest,
     Explanation,
     Granularity,
@@ -80,28 +82,54 @@ class Forecaster:
         """Everything that there is a forecast for."""
         return tuple(self._indices)
 
+    def products_in(self, category: str) -> list[str]:
+        """The products of a category, by name. Raises `ScopeNotFound`."""
+        self.series(Scope("category", category), UNITS_METRIC)
+        index, tables = self._facts["categories"].index(category), self._tables
+        codes = tables.category[2 * tables.aggregate_count :]
+        return [name for name, code in zip(self._facts["products"], codes.tolist(), strict=True) if code == index]
+
     def forecast(
-        self, scope: Scope, metric: Metric, horizon_days: int, granularity: Granularity = "day", levels: tuple[int, ...] = (80, 95)
+        self,
+        scope: Scope,
+        metric: Metric,
+        horizon_days: int,
+        granularity: Granularity = "day",
+        levels: tuple[int, ...] = (80, 95),
+        factors: Floats | None = None,
     ) -> list[Point]:
         """The forecast of the next `horizon_days`, 1 to 182, by period. Raises `ScopeNotFound`.
 
         levels: of the intervals, in percent, 1 to 99
+        factors: what each day of the forecast is multiplied by, such as 0 for a closed day, shape (HORIZON,); by default 1
         """
-        return self._series(scope, metric).forecast_points(horizon_days, granularity, levels)
+        return self.series(scope, metric, factors).forecast_points(horizon_days, granularity, levels)
 
     def history(self, scope: Scope, metric: Metric, days: int, granularity: Granularity = "day") -> list[HistoryPoint]:
         """The sales of the last days, by period; fewer if the history is shorter. Raises `ScopeNotFound`."""
-        return self._series(scope, metric).history_points(days, granularity)
+        return self.series(scope, metric).history_points(days, granularity)
 
-    def explain(self, scope: Scope, metric: Metric, horizon_days: int) -> list[Explanation]:
-        """Why the means of the next `horizon_days` are what they are. Raises `ScopeNotFound`."""
-        series = self._series(scope, metric)
+    def sales_days(self, scope: Scope) -> tuple[date, date] | None:
+        """The first and the last day with sales; None without any. Raises `ScopeNotFound`."""
+        days = np.flatnonzero(self.series(scope, UNITS_METRIC).history)
+        return (self._day(days[0]), self._day(days[-1])) if days.size else None
+
+    def explain(self, scope: Scope, metric: Metric, horizon_days: int, factors: Floats | None = None) -> list[Explanation]:
+        """Why the means of the next `horizon_days` are what they are. Raises `ScopeNotFound`. factors: as of `forecast`"""
+        series = self.series(scope, metric, factors)
         features = series_features(series, self.first_date, len(self._facts["categories"]), HORIZON)
         return explain(series, features, self._models[PRODUCTS if series.is_product else AGGREGATES], horizon_days)
 
     def backtest(self, scope: Scope, metric: Metric) -> Backtest:
         """The accuracy of the forecasts of the last twelve weeks. Raises `ScopeNotFound`."""
-        return backtest_series(self._series(scope, metric))
+        return backtest_series(self.series(scope, metric))
+
+    def series(self, scope: Scope, metric: Metric, factors: Floats | None = None) -> Series:
+        """The series of a scope. Raises `ScopeNotFound`. factors: as of `forecast`"""
+        index = self._indices.get(scope)
+        if index is None:
+            raise ScopeNotFound(f"{scope.kind} {scope.name}")
+        return Series(self._tables, index, metric, self.through, factors)
 
     def save(self, folder: Path) -> None:
         """Writes the forecaster as an artifact, with examples of its answers."""
@@ -134,11 +162,8 @@ class Forecaster:
         ]
         return dict(zip(_EXAMPLE_ARRAYS, (np.array(weeks), np.array(reasons)), strict=True))
 
-    def _series(self, scope: Scope, metric: Metric) -> Series:
-        index = self._indices.get(scope)
-        if index is None:
-            raise ScopeNotFound(f"{scope.kind} {scope.name}")
-        return Series(self._tables, index, metric, self.through)
+    def _day(self, index: int) -> date:
+        return self.first_date + timedelta(days=int(index))
 
 
 def _agree(answers: np.ndarray, expected: np.ndarray) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.forecaster.arrays import Booleans, Floats, Integers
-from ml.forecaster.closures import weekly_closures
+from ml.forecaster.closures import idle_steps, weekly_closures
 
 
 class Frequency(StrEnum):
@@ -57,12 +57,16 @@ class Panel:
         return replace(self, times=self.times[:end], values=self.values[:, :origin], closed=self.closed[:, :end], covariates=covariates)
 
     def closures(self) -> Booleans:
-        """Whether each series is closed, shape (n, T + H): as known in advance and, for daily panels, as the history shows.
+        """Whether each series is closed, shape (n, T + H): as known in advance and, unless steps are hours, as the history shows.
 
-        A past day on which the whole panel sold nothing was closed. A day to come is if its weekday had no sale for eight weeks.
+        Past steps on which the whole panel sold nothing were closed, unless so little sells that this happens by chance. A day to come is
+        closed if its weekday had no sale for eight weeks.
         """
-        if self.frequency is not Frequency.DAY:
+        if self.frequency is Frequency.HOUR:
             return self.closed
-        idle = ~np.nansum(np.abs(self.values), axis=0).astype(bool)
-        closed: Booleans = self.closed | np.concatenate([idle, weekly_closures(idle, self.times)[self.length :]])
+        past = idle_steps(self.values)
+        to_come = np.zeros(self.horizon, dtype=bool)
+        if self.frequency is Frequency.DAY:
+            to_come = weekly_closures(~np.nansum(np.abs(self.values), axis=0).astype(bool), self.times)[self.length :]
+        closed: Booleans = self.closed | np.concatenate([past, to_come])
         return closed

@@ -15,6 +15,8 @@ from ml.forecaster.panel_errors import InvalidPanel, check_rows
 from ml.forecaster.panel_times import read_calendar
 
 SERIES, TIME, VALUE = "series", "time", "value"
+# A covariate of this name that is 0 says that the shelf was empty: what was sold is a lower bound of the demand.
+IN_STOCK = "in_stock"
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ def read_panel(path: Path, layout: Layout) -> Panel:
     values = _to_numbers(path, table, VALUE)
     check_rows(path, VALUE, np.isinf(values), "is not finite")
     check_rows(path, VALUE, values < 0, "is negative, which no demand is")
+    covariates = {name: _fill(_to_numbers(path, table, name), cells) for name in layout.covariates}
+    filled = _fill(values, cells)
     return Panel(
         names=names,
         times=calendar.times,
-        values=_fill(values, cells),
+        values=_demand(filled, covariates.pop(IN_STOCK)) if IN_STOCK in covariates else filled,
         closed=_read_closures(path, table, layout.closed, cells),
-        covariates={name: _fill(_to_numbers(path, table, name), cells) for name in layout.covariates},
+        covariates=covariates,
         static={name: _read_attribute(path, table, name, series, len(names)) for name in layout.static},
         frequency=calendar.frequency,
         season=layout.season,
@@ -95,6 +99,17 @@ def _fill(values: Floats, cells: _Cells) -> Floats:
     filled = np.full(cells.shape, np.nan)
     filled[cells.series, cells.step] = values
     return filled
+
+
+def _demand(sold: Floats, in_stock: Floats) -> Floats:
+    """What was sold, unknown where the shelf was empty, unless that lower bound is above the average of the steps in stock before.
+
+    sold, in_stock: shape (n, T)
+    """
+    full = (in_stock != 0) & ~np.isnan(sold)
+    total, count = (np.cumsum(np.where(full, each, 0.0), axis=1) for each in (sold, np.ones_like(sold)))
+    usual = total / np.maximum(count, 1)
+    return np.where(full | ((sold > usual) & (count > 0)), sold, np.nan)
 
 
 def _encode(path: Path, table: pa.Table, name: str) -> tuple[tuple[str, ...], Integers]:

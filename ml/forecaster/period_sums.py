@@ -47,7 +47,7 @@ def measure_errors(actual: Floats, mean: Floats, quantiles: Floats, group: Integ
         shape = (len(actual), blocks, length)
         used = slice(0, blocks * length)
         error = (actual - mean)[:, used].reshape(shape).sum(axis=2)
-        deviation = np.sqrt((_deviations(quantiles)[:, used] ** 2).reshape(shape).sum(axis=2))
+        deviation = np.sqrt((daily_deviations(quantiles)[:, used] ** 2).reshape(shape).sum(axis=2))
         for code in range(len(errors)):
             counted = (group == code)[:, None] & (deviation > 0) & ~np.isnan(error)
             if counted.any():
@@ -65,16 +65,24 @@ def sum_periods(mean: Floats, quantiles: Floats, starts: Integers, errors: Float
     """
     ends = np.append(starts[1:], len(mean))
     total = np.add.reduceat(mean, starts)
-    deviation = np.sqrt(np.add.reduceat(_deviations(quantiles) ** 2, starts))
+    deviation = np.sqrt(np.add.reduceat(daily_deviations(quantiles) ** 2, starts))
     # Few periods differ in length, so errors are interpolated once for each length.
     lengths, index = np.unique(ends - starts, return_inverse=True)
-    by_length = np.array([np.interp(lengths, LENGTHS, column) for column in errors.T]).T
-    stored = np.array([normal_score(level) for level in ERROR_LEVELS])
-    wanted = np.array([normal_score(level) for level in levels])
-    relative = np.array([np.interp(wanted, stored, row) for row in by_length])
+    relative = relative_errors(errors, lengths, levels)
     return PeriodSums(total, np.maximum(total[:, None] + deviation[:, None] * relative[index], 0.0))
 
 
-def _deviations(quantiles: Floats) -> Floats:
+def relative_errors(errors: Floats, lengths: Integers, levels: tuple[float, ...]) -> Floats:
+    """The quantiles of the errors of sums of so many days, in units of their standard deviation, shape (lengths, levels).
+
+    errors: of one group, as from `measure_errors`, shape (LENGTHS, ERROR_LEVELS)
+    """
+    by_length = np.array([np.interp(lengths, LENGTHS, column) for column in errors.T]).T
+    stored = np.array([normal_score(level) for level in ERROR_LEVELS])
+    wanted = np.array([normal_score(level) for level in levels])
+    return np.array([np.interp(wanted, stored, row) for row in by_length])
+
+
+def daily_deviations(quantiles: Floats) -> Floats:
     """The standard deviation of each day, as if it were normal between its outer deciles, shape (..., d)."""
     return (quantiles[..., UPPER_DECILE] - quantiles[..., LOWER_DECILE]) / (2 * normal_score(0.9))

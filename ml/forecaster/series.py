@@ -18,12 +18,14 @@ class Series:
 
     index: of the scope in `tables`
     through: the last day of the history
+    factors: what the forecast of each day to come is multiplied by, such as 0 for a closed day, shape (HORIZON,); by default 1
     """
 
-    def __init__(self, tables: Tables, index: int, metric: Metric, through: date) -> None:
+    def __init__(self, tables: Tables, index: int, metric: Metric, through: date, factors: Floats | None = None) -> None:
         aggregates = tables.aggregate_count
         self.tables = tables
         self.through = through
+        self.factors = factors
         self.is_product = index >= aggregates
         self.index = index
         # Products have a series of units only: their revenue is units times price.
@@ -49,13 +51,13 @@ class Series:
         """The mean of each day to come, shape (HORIZON,)."""
         means = self.tables.mean_units if self._metric == UNITS_METRIC else self.tables.mean_revenue
         mean: Floats = means[self.index]
-        return mean
+        return mean if self.factors is None else mean * self.factors
 
     @property
     def quantiles(self) -> Floats:
         """The quantiles of each day to come, shape (HORIZON, 7)."""
         quantiles: Floats = self.tables.quantiles[self.row].astype(np.float64) * self.price
-        return quantiles
+        return quantiles if self.factors is None else quantiles * self.factors[:, None]
 
     def forecast_points(self, horizon_days: int, granularity: Granularity, levels: tuple[int, ...]) -> list[Point]:
         """The forecast of the next days, by period. levels: of the intervals, in percent"""

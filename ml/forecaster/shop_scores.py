@@ -81,6 +81,18 @@ def window_scores(shop: Shop, products: Sequence[int], panel: Panel, forecasts: 
     return {name: scores[name] for name in ("mase", "sql", "cov80", "cov95")} | {"total_rmsse": scores["rmsse_total"]}
 
 
+def series_scores(shop: Shop, products: Sequence[int], panel: Panel, forecasts: Forecasts) -> dict[str, dict[str, float]]:
+    """MASE and SQL of each product, by its id, that can be scored in one window. Arguments as of `window_scores`"""
+    actual = shop.units[products, panel.length : panel.length + WINDOW]
+    scale, (_, quantiles) = metrics.seasonal_scale(panel.values, WEEK), forecasts
+    found: dict[str, dict[str, float]] = {"mase": {}, "sql": {}}
+    for row in np.flatnonzero(~np.isnan(scale)):
+        own, scored, unit = actual[[row]], quantiles[[row]], scale[[row]]
+        found["mase"][panel.names[row]] = metrics.mase(own, scored[:, :, metrics.SCORED_LEVELS.index(0.5)], unit)
+        found["sql"][panel.names[row]] = metrics.scaled_quantile_loss(own, scored[:, :, 1:-1], unit)
+    return found
+
+
 def scope_scores(forecaster: Forecaster, shop: Shop) -> dict[str, float]:
     """The scores of every scope in one window, averaged by metric and kind of scope, as `units.product.mase`.
 

@@ -18,10 +18,11 @@ from typing import NoReturn
 import httpx
 
 from ml.pipeline.checkout import code_commit, copy_pipeline, run_dvc
+from ml.pipeline.lease import LeaseLost
 from ml.pipeline.parameters import RecipeName
 from ml.pipeline.registration import Registration, find_registration
 from ml.pipeline.settings import Settings
-from ml.registry.client import RegistryUnavailable
+from ml.registry.client import ChampionChanged, RegistryUnavailable
 
 TIMEOUT_SECONDS = 10
 # A shell adds this to the number of the signal that ended a process.
@@ -78,6 +79,9 @@ def main() -> None:
             registrations.update(zip(missing, train(Path.cwd(), arguments.recipe, missing), strict=True))
     except RegistryUnavailable:
         _exit_unreachable("MLflow")
+    except (ChampionChanged, LeaseLost) as error:
+        print(f"the model was not promoted: {error!r}", file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)
     except subprocess.CalledProcessError as error:
         if engine := unreachable_engine(settings):
             _exit_unreachable(engine)

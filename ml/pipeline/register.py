@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
 
 import httpx
@@ -23,15 +24,15 @@ from ml.pipeline import parameters, tracking
 from ml.pipeline.checkout import code_commit
 from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
-from ml.pipeline.parameters import Parameters
+from ml.pipeline.lease import LeaseLost, check_lease
 from ml.pipeline.progress import reporter
-from ml.pipeline.registration import TIMEOUT_SECONDS, Registration
+from ml.pipeline.registration import PROMOTION_REASON, TIMEOUT_SECONDS, Registration
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
 from ml.registry import champion as registry
-from ml.registry.client import RegistryClient, RegistryUnavailable, registered_name
+from ml.registry.client import ChampionChanged, RegistryClient, RegistryUnavailable, registered_name
 from ml.registry.errors import InvalidArtifact
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
 
 
@@ -63,7 +64,9 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
 
     folder: where the earlier stages have run
 
-    Raises `RegistryUnavailable`, or MLflow's `MlflowException`, while MLflow or its store cannot be reached.
+    A champion that was promoted meanwhile is compared with as well, before anything replaces it.
+
+    Raises `RegistryUnavailable`, or MLflow's `MlflowException`, while MLflow or its store cannot be reached, and `LeaseLost`.
     """
     report = reporter(f"register_{model}", settings)
     data, saved, name = folder / "data" / "clean", folder / "registered" / model, registered_name(model)
@@ -71,9 +74,21 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
     dataset = Dataset.model_validate_json((data / "dataset.json").read_bytes())
     metrics = read_metrics(folder / "metrics" / f"{model}.json", model)
     report("comparing with the baselines and the champion")
+    own_scores = read_scores(folder / "scores" / f"{model}_scores.json")
+
+    def judge(champion: ModelVersion | None) -> Judgement:
+        champion_metrics, notes = _champion_metrics(champion, dataset.sha256, trainer, data)
+        scores = own_scores, _champion_scores(settings.mlflow_url, champion, dataset.sha256, model)
+        limited = dataset.sha256 == params.gate.limits_of
+        rules, noise = params.gate.rules(model), params.gate.noise
+        judgement = gate.judge(rules, metrics, champion_metrics, noise=noise, limited=limited, scores=scores)
+        age = [gate.check_age(dataset.through_date, champion.provenance.data_through_date)] if champion else []
+        # Only what forbids the promotion is recorded of it.
+        failed = [check for check in age if not check.passed]
+        return judgement.model_copy(update={"checks": (*judgement.checks, *failed), "notes": (*notes, *judgement.notes)})
+
     champion = asyncio.run(_champion(settings.mlflow_url, name))
-    champion_metrics = None if champion is None else _champion_metrics(champion, dataset.sha256, trainer, data)
-    judgement = _judge(params, model, metrics, champion_metrics, dataset.sha256)
+    judgement = judge(champion)
     report("fitting on all history")
     trainer.refit(data, params.hyperparameters(model)).save(saved)
     trainer.load(saved).check()
@@ -87,8 +102,18 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
         lineage=read_lineage(folder, dataset, settings),
     )
     report("registering in MLflow")
-    number = tracking.register(settings.mlflow_url, name, provenance, saved, _attachments(folder, model), draw_plots(folder, model))
-    version = asyncio.run(_promote_if_passed(settings.mlflow_url, name, number, judgement))
+    attachments, figures = _attachments(folder, model), draw_plots(folder, model)
+    number = tracking.register(settings.mlflow_url, name, provenance, saved, attachments, figures, lambda: check_lease(settings))
+    while True:
+        check_lease(settings)
+        try:
+            version = asyncio.run(_promote_if_passed(settings.mlflow_url, name, number, judgement, champion))
+            break
+        except ChampionChanged:
+            champion = asyncio.run(_champion(settings.mlflow_url, name))
+            judgement = judge(champion)
+            provenance = provenance.model_copy(update={"gate": judgement})
+            tracking.record_gate(settings.mlflow_url, name, number, provenance)
     report(f"version {number} {'is the champion' if judgement.passed else 'did not pass the gate and stays a challenger'}")
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
@@ -96,6 +121,12 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
 def read_metrics(file: Path, model: str) -> dict[str, float]:
     """Reads the metrics that the evaluation wrote, without the model's name before each."""
     return {name.removeprefix(f"{model}."): float(value) for name, value in tracking.flatten(json.loads(file.read_text()))}
+
+
+def read_scores(file: Path) -> gate.ScoresById:
+    """Reads the scores by user or series that the evaluation wrote; none without a file."""
+    scores: gate.ScoresById = json.loads(file.read_text()) if file.exists() else {}
+    return scores
 
 
 def read_lineage(folder: Path, dataset: Dataset, settings: Settings) -> Lineage:
@@ -119,30 +150,53 @@ def main() -> None:
     model = parser.parse_args().model
     try:
         registration = register(Path(), model, trainer_of(model), Settings())
-    except (MlflowException, InvalidArtifact, RegistryUnavailable) as error:
+    except (MlflowException, InvalidArtifact, LeaseLost, RegistryUnavailable) as error:
         sys.exit(f"The {model} was not registered: {error}")
     Path("registered", f"{model}.json").write_text(registration.model_dump_json(indent=1) + "\n")
+    for note in registration.provenance.gate.notes:
+        print(f"note    {note}")
     for check in registration.provenance.gate.checks:
         print(f"{'passed' if check.passed else 'FAILED'}  {check.name}: {check.measured:.4f}, required {check.required:.4f}")
 
 
-def _judge(
-    params: Parameters, model: str, metrics: Mapping[str, float], champion_metrics: Mapping[str, float] | None, data_hash: str
-) -> Judgement:
-    limited = data_hash == params.gate.limits_of
-    return gate.judge(params.gate.rules(model), metrics, champion_metrics, noise=params.gate.noise, limited=limited)
+def _champion_metrics(
+    champion: ModelVersion | None, data_hash: str, trainer: Trainer, data: Path
+) -> tuple[Mapping[str, float] | None, tuple[str, ...]]:
+    """The metrics of the champion's recipe on this data: recorded if it was judged on it, else measured.
 
-
-def _champion_metrics(champion: ModelVersion, data_hash: str, trainer: Trainer, data: Path) -> Mapping[str, float]:
-    """The metrics of the champion's recipe on this data: recorded if it was judged on it, else measured."""
+    A recipe that today's code cannot fit, such as one of another format, is not compared: None, with a note that says so.
+    """
+    if champion is None:
+        return None, ()
     if champion.provenance.lineage.data_hash == data_hash:
-        return champion.provenance.metrics
-    return trainer.measure(data, champion.provenance.parameters)
+        return champion.provenance.metrics, ()
+    try:
+        return trainer.measure(data, champion.provenance.parameters), ()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        note = f"the recipe of version {champion.number}, the champion, cannot be fitted by this code, and is not compared: {reason}"
+        return None, (note,)
+
+
+def _champion_scores(url: str, champion: ModelVersion | None, data_hash: str, model: str) -> gate.ScoresById:
+    """The champion's scores by user or series, kept with its version; none if it was judged on other data or has none."""
+    if champion is None or champion.provenance.lineage.data_hash != data_hash:
+        return {}
+    with TemporaryDirectory() as folder:
+        return read_scores(tracking.download(url, champion.run_id, f"{model}_scores.json", Path(folder)))
 
 
 def _attachments(folder: Path, model: str) -> list[Path]:
     """The files and folders that are logged beside the model, if they exist."""
-    names = (f"metrics/{model}.json", f"plots/{model}", f"cards/{model}.md", "params.yaml", "dvc.lock", "data/clean/dataset.json")
+    names = (
+        f"scores/{model}_scores.json",
+        f"metrics/{model}.json",
+        f"plots/{model}",
+        f"cards/{model}.md",
+        "params.yaml",
+        "dvc.lock",
+        "data/clean/dataset.json",
+    )
     return [path for path in map(folder.joinpath, names) if path.exists()]
 
 
@@ -151,10 +205,13 @@ async def _champion(url: str, name: str) -> ModelVersion | None:
         return await RegistryClient(client, url, name).champion()
 
 
-async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement) -> ModelVersion:
+async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement, champion: ModelVersion | None) -> ModelVersion:
+    """champion: the one that was judged against. Raises `ChampionChanged` if there is another by now."""
     async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
         versions = RegistryClient(client, url, name)
-        return await (versions.promote(number) if judgement.passed else versions.get(number))
+        if not judgement.passed:
+            return await versions.get(number)
+        return await versions.promote(number, PROMOTION_REASON, expected_champion=champion.number if champion else "")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,14 @@ import asyncio
 import httpx
 from pydantic import BaseModel
 
+from ml.pipeline.lease import check_lease
 from ml.pipeline.settings import Settings
 from ml.registry.client import RegistryClient, registered_name
+from ml.registry.gate import check_age
 from ml.registry.version import CHALLENGER, Provenance
 
+# What a training gives as the reason of its promotion.
+PROMOTION_REASON = "trained, and passed the gate"
 # Between two bytes of a response: MLflow reads its tables.
 TIMEOUT_SECONDS = 30
 
@@ -25,7 +29,7 @@ class Registration(BaseModel, frozen=True):
 def find_registration(model: str, settings: Settings) -> Registration | None:
     """Returns what was registered for the same job by an earlier attempt, or None; completes a promotion that was interrupted.
 
-    Raises `RegistryUnavailable`.
+    Raises `RegistryUnavailable`, `LeaseLost`, and `ChampionChanged` if another version was promoted meanwhile.
     """
     return asyncio.run(_find_registration(model, settings))
 
@@ -36,7 +40,14 @@ async def _find_registration(model: str, settings: Settings) -> Registration | N
         version = await registry.of_job(settings.job_id) if settings.job_id else None
         if version is None:
             return None
-        # A version stays the challenger until the last step of its promotion.
-        if version.provenance.gate.passed and CHALLENGER in version.aliases:
-            version = await registry.promote(version.number)
+        # The earlier attempt may have ended at any moment between the registration and the last step of the promotion.
+        if version.provenance.gate.passed and (CHALLENGER in version.aliases or not version.was_promoted):
+            champion, provenance = await registry.champion(), version.provenance
+            if champion and not (age := check_age(provenance.data_through_date, champion.provenance.data_through_date)).passed:
+                gate = provenance.gate.model_copy(update={"checks": (*provenance.gate.checks, age)})
+                judged = provenance.model_copy(update={"gate": gate})
+                return Registration(version=version.number, run_id=version.run_id, promoted=False, provenance=judged)
+            check_lease(settings)
+            expected = champion.number if champion else ""
+            version = await registry.promote(version.number, PROMOTION_REASON, expected_champion=expected)
         return Registration(version=version.number, run_id=version.run_id, promoted=version.was_promoted, provenance=version.provenance)

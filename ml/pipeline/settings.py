@@ -18,6 +18,8 @@ class Settings(BaseSettings, env_prefix="PIPELINE_", frozen=True, env_ignore_emp
     """The URL of MLflow."""
     job_id: str = ""
     """The job that trains, or empty."""
+    lease: Path | None = None
+    """The file in which a job's worker keeps the end of its lease, in seconds of the machine's uptime."""
     code_commit: str = ""
     """The commit of the code where there is no git checkout."""
     progress: Path | None = None

@@ -1,6 +1,6 @@
 """Logging of a training to MLflow, as a run and a model version."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,20 @@ RUN_TAGS = ("data_hash", "dvc_revision", "code_commit", "job_id", "etl_job_id", 
 
 
 def register(
-    url: str, model: str, provenance: Provenance, artifact: Path, attachments: Iterable[Path], figures: Iterable[PlotFigure] = ()
+    url: str,
+    model: str,
+    provenance: Provenance,
+    artifact: Path,
+    attachments: Iterable[Path],
+    figures: Iterable[PlotFigure] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> str:
     """Logs a training as a run, registers its model as the challenger, and returns the version's number.
 
     artifact: the model's folder
     attachments: files and folders to log beside it: metrics, plots, the model card, `dvc.lock`
     figures: the drawn plots
+    check: called when everything is stored, before the version is created; may raise to leave it at that
 
     Raises `MlflowException` when MLflow or its store cannot be reached; a failed run may remain, but no version.
     """
@@ -44,11 +51,25 @@ def register(
         client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id)
+    check()
     _ensure_registered(client, model)
     source = f"{run.info.artifact_uri}/{ARTIFACT}"
     version = client.create_model_version(model, source, run_id, provenance.tags(), await_creation_for=0)
     client.set_registered_model_alias(model, CHALLENGER, version.version)
     return str(version.version)
+
+
+def record_gate(url: str, model: str, number: str, provenance: Provenance) -> None:
+    """Replaces the gate's decision on a version, which was judged again."""
+    MlflowClient(url).set_model_version_tag(model, number, "gate", provenance.tags()["gate"])
+
+
+def download(url: str, run_id: str, name: str, folder: Path) -> Path:
+    """Downloads a file that was logged beside a model; returns its path, where there is nothing if the run has no such file."""
+    client = MlflowClient(url)
+    if any(entry.path == name for entry in client.list_artifacts(run_id)):
+        client.download_artifacts(run_id, name, str(folder))
+    return folder / name
 
 
 def flatten(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:

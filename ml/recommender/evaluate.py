@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -32,7 +32,9 @@ K, LENGTH = 20, 300
 # A plot has room for so many features.
 PLOTTED_FEATURES = 20
 METRICS, PLOTS, CARD = Path("metrics/recommender.json"), Path("plots/recommender"), Path("cards/recommender.md")
+SCORES = Path("scores/recommender_scores.json")
 Purchased = dict[str, set[str]]
+Value = TypeVar("Value")
 
 
 def measure(folder: Path, hyperparameters: Mapping[str, Any]) -> dict[str, float]:
@@ -48,6 +50,11 @@ def window_metrics(recommender: Recommender, data: TrainingData) -> dict[str, fl
     The variants: `all` products; `new` ones, which the customer has not bought before; `no_history`, customers who buy for the first time.
     A product counts once, and only if it was sold before the cutoff. Of a variant without customers there is only their count.
     """
+    return measure_window(recommender, data)[0]
+
+
+def measure_window(recommender: Recommender, data: TrainingData) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """The metrics of `window_metrics`, and the NDCG of each customer by variant, as `all.ndcg_at_20`."""
     truth = _purchases_by_variant(recommender, data)
     # Sums of floating-point numbers depend on how many threads share them, and such short ones are slower with several.
     with threadpool_limits(1):
@@ -67,7 +74,11 @@ def window_metrics(recommender: Recommender, data: TrainingData) -> dict[str, fl
         bought = truth[baseline.split(".")[0]]
         if bought:
             values |= _prefix(baseline, metrics.scores(ids, bought, size, K))
-    return values
+    by_customer = {
+        f"{variant}.ndcg_at_{K}": {one: round(metrics.ndcg(lists[variant][one], products, K), 6) for one, products in bought.items()}
+        for variant, bought in truth.items()
+    }
+    return values, by_customer
 
 
 def run_stage(report: Callable[[str], None]) -> None:
@@ -75,13 +86,16 @@ def run_stage(report: Callable[[str], None]) -> None:
     data, (recipe, hyperparameters) = read_data(DATA), read_recipe(PARAMETERS)
     recommender = Recommender.load(MODEL)
     report(f"measuring in the test window from {recommender.cutoff}")
-    values = _prefix("test", window_metrics(recommender, data))
+    found, by_customer = measure_window(recommender, data)
+    values, scores = _prefix("test", found), _prefix("test", by_customer)
     if recipe == "full":
         report(f"measuring in the validation window from {data.validation_date}")
         before = fit_before(data, data.validation_date, RecommenderHyperparameters.model_validate(hyperparameters))
-        values |= _prefix("validation", window_metrics(before, data))
-    for folder in (METRICS.parent, PLOTS, CARD.parent):
+        found, by_customer = measure_window(before, data)
+        values, scores = values | _prefix("validation", found), scores | _prefix("validation", by_customer)
+    for folder in (METRICS.parent, PLOTS, CARD.parent, SCORES.parent):
         folder.mkdir(parents=True, exist_ok=True)
+    SCORES.write_text(json.dumps(scores) + "\n")
     METRICS.write_text(json.dumps(_prefix("recommender", values), indent=1) + "\n")
     _write_plots(recommender, values)
     CARD.write_text(write_card(data, recommender.cutoff, hyperparameters, values, k=K, length=LENGTH))
@@ -167,7 +181,7 @@ def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[obj
         csv.writer(file, lineterminator="\n").writerows([columns, *rows])
 
 
-def _prefix(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
+def _prefix(prefix: str, values: Mapping[str, Value]) -> dict[str, Value]:
     return {f"{prefix}.{name}": value for name, value in values.items()}
 
 

@@ -117,6 +117,7 @@ def country_sums(history: PurchaseHistory, weights: Floats) -> Floats:
     country = history.country[history.customer]
     has_country = country != UNKNOWN
     sums = np.zeros((len(history.countries), len(history.product_ids)), np.float32)
+    weights = weights * repeat_weights(history)
     np.add.at(sums, (country[has_country], history.product[has_country]), weights[has_country])
     sums[customers < COUNTRY_CUSTOMERS] = 0
     return sums
@@ -134,6 +135,7 @@ def cold_start_scores(history: PurchaseHistory, age: Floats) -> Floats:
     """Popularity among all purchases and among first baskets, in equal parts. Shape (products,)."""
     # Entries are sorted by customer and day, so a customer's first entry is of the first day.
     in_first_basket = history.day == history.day[history.starts[:-1]][history.customer]
+    # A first basket has each product once.
     first_weights = decay(age[in_first_basket], FIRST_BASKET_HALF_LIFE)
     first_baskets = np.bincount(history.product[in_first_basket], first_weights, len(history.product_ids))
     return _relative(_normalize(_product_sums(history, decay(age, POPULARITY_HALF_LIFE))) + _normalize(first_baskets))
@@ -142,12 +144,28 @@ def cold_start_scores(history: PurchaseHistory, age: Floats) -> Floats:
 def season_scores(history: PurchaseHistory, age: Floats) -> Floats:
     """Popularity in the window that began one year before the cutoff. Shape (products,)."""
     in_season = (age <= YEAR) & (age > YEAR - WINDOW)
-    return _relative(np.log1p(np.bincount(history.product[in_season], minlength=len(history.product_ids))))
+    return _relative(np.log1p(_product_sums(history, in_season.astype(np.float32))))
+
+
+def repeat_weights(history: PurchaseHistory) -> Floats:
+    """The weight of each entry as one of several purchases of a product by the same customer, shape (entries,).
+
+    The n-th last counts 1/n², so that however often one customer buys, that is less than two customers.
+    """
+    # Entries are sorted by customer and day: a stable sort by customer and product keeps the days in order.
+    order = np.lexsort((history.product, history.customer))[::-1]
+    customer, product = history.customer[order], history.product[order]
+    begins = np.append(True, (customer[1:] != customer[:-1]) | (product[1:] != product[:-1]))
+    position = np.arange(len(order))
+    number = 1 + position - np.maximum.accumulate(np.where(begins, position, 0))
+    weights = np.empty(len(order), np.float32)
+    weights[order] = 1 / number**2
+    return weights
 
 
 def _product_sums(history: PurchaseHistory, weights: Floats) -> np.ndarray:
-    """The sums of the entries' weights. Shape (products,)."""
-    return np.bincount(history.product, weights, len(history.product_ids))
+    """The sums of the entries' weights, repeated purchases less. Shape (products,)."""
+    return np.bincount(history.product, weights * repeat_weights(history), len(history.product_ids))
 
 
 def _normalize(counts: np.ndarray) -> np.ndarray:

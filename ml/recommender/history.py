@@ -60,6 +60,8 @@ class PurchaseHistory:
     def products_bought(self, first: int, end: int) -> dict[str, Ids]:
         """The distinct product ids that each customer bought from day `first` to the day before `end`, by customer number."""
         inside = (self.day >= first) & (self.day < end)
+        if not inside.any():
+            return {}
         pairs = np.unique(np.column_stack((self.customer[inside], self.product[inside])), axis=0)
         customers, starts = np.unique(pairs[:, 0], return_index=True)
         products = np.split(self.product_ids[pairs[:, 1]], starts[1:])

@@ -8,7 +8,7 @@ from ml.recommender.hyperparameters import RecommenderHyperparameters
 
 # Above this number of products, inverting a products × products matrix costs too much, and the random walk replaces EASE.
 EASE_PRODUCTS = 10_000
-WALK_ALPHA, WALK_BETA, WALK_BLOCK = 0.7, 0.3, 1_000
+WALK_POWERS, WALK_BLOCK = (0.7, 0.7, 0.3), 1_000
 
 
 def fit_item_item(purchases: sparse.csr_array, hyperparameters: RecommenderHyperparameters) -> sparse.csr_array:
@@ -17,28 +17,32 @@ def fit_item_item(purchases: sparse.csr_array, hyperparameters: RecommenderHyper
     purchases: binary, customers × products
     """
     if purchases.shape[1] <= EASE_PRODUCTS:
-        return ease(purchases, hyperparameters)
+        return ease(purchases, hyperparameters.ease_penalty, hyperparameters.item_neighbours)
     return random_walk(purchases, hyperparameters.item_neighbours)
 
 
-def ease(purchases: sparse.csr_array, hyperparameters: RecommenderHyperparameters) -> sparse.csr_array:
+def ease(purchases: sparse.csr_array, penalty: float, neighbours: int) -> sparse.csr_array:
     """The item-item matrix of EASE (Steck, 2019), cut to the strongest neighbours of each product. Products × products."""
     gram = (purchases.T @ purchases).toarray()
-    gram[np.diag_indices_from(gram)] += hyperparameters.ease_penalty
+    gram[np.diag_indices_from(gram)] += penalty
     factor, _ = linalg.lapack.spotrf(gram, lower=1, overwrite_a=1)
     inverse, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0
-    return _largest_magnitudes(weights, hyperparameters.item_neighbours)
+    return _largest_magnitudes(weights, neighbours)
 
 
-def random_walk(purchases: sparse.csr_array, neighbours: int) -> sparse.csr_array:
-    """The item-item matrix of RP3beta (Paudel et al., 2017): random steps from product to customer to product. Products × products."""
+def random_walk(purchases: sparse.csr_array, neighbours: int, powers: tuple[float, float, float] = WALK_POWERS) -> sparse.csr_array:
+    """The item-item matrix of RP3beta (Paudel et al., 2017): random steps from product to customer to product. Products × products.
+
+    powers: by which the steps divide by the number of the product's buyers, of the buyer's products, and of the target's buyers
+    """
+    of_product, of_buyer, of_target = powers
     buyer_count = np.maximum(purchases.sum(axis=0), 1)
     product_count = np.maximum(purchases.sum(axis=1), 1)
-    to_customers = sparse.diags_array(buyer_count**-WALK_ALPHA) @ purchases.T
-    to_products = sparse.diags_array(product_count**-WALK_ALPHA) @ purchases @ sparse.diags_array(buyer_count**-WALK_BETA)
+    to_customers = sparse.diags_array(buyer_count**-of_product) @ purchases.T
+    to_products = sparse.diags_array(product_count**-of_buyer) @ purchases @ sparse.diags_array(buyer_count**-of_target)
     # In blocks, since the whole matrix would not fit into memory before each row is cut to its neighbours.
     blocks = []
     for start in range(0, purchases.shape[1], WALK_BLOCK):

@@ -1,6 +1,7 @@
 """Training: fits the recommender on the days before the test window, or on all history."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -102,5 +103,7 @@ def refit(folder: Path, hyperparameters: Mapping[str, Any]) -> Recommender:
 def run_stage(report: Callable[[str], None]) -> None:
     """Fits the selected recipe on the days before the test window, and saves the model."""
     data, (_, hyperparameters) = read_data(DATA), read_recipe(PARAMETERS)
+    if not len(data.interactions):
+        sys.exit("The sales name no customers: there is nothing that a recommender could learn from.")
     report(f"fitting on the days before {data.test_date}")
     fit_before(data, data.test_date, RecommenderHyperparameters.model_validate(hyperparameters)).save(MODEL)

@@ -22,6 +22,8 @@ from ml.registry.version import ModelVersion
 _SERVED = "served.json"
 # An invalid artifact is tried again after this time: the object store may have been repaired.
 _RETRY_SECONDS = 60.0
+# While the registry cannot be read, it is asked less and less often, at last at this interval.
+_LONGEST_WAIT_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
 
@@ -76,21 +78,20 @@ class Champion(Generic[M]):
                 await self._serve(version)
         except FileNotFoundError:
             return
-        except (InvalidArtifact, ValidationError) as error:
+        except (InvalidArtifact, OSError, ValidationError) as error:
             _log.error("the last model cannot be restored", reason=str(error))
 
     async def watch(self) -> None:
-        """Polls the registry until cancelled. After an error the present model stays."""
+        """Polls the registry until cancelled. After an error, of whatever kind, the present model stays, and the waits become longer."""
+        wait = self._poll_seconds
         while True:
             try:
                 await self.refresh()
-                self._last_error = ""
-            except (InvalidArtifact, RegistryUnavailable, OSError) as error:
-                # Logged once, not at every poll.
-                if str(error) != self._last_error:
-                    self._last_error = str(error)
-                    _log.error("the champion cannot be loaded", reason=self._last_error)
-            await asyncio.sleep(self._poll_seconds)
+                self._last_error, wait = "", self._poll_seconds
+            except Exception as error:  # noqa: BLE001 a model is served meanwhile, which nothing that the registry holds may end
+                wait = max(self._poll_seconds, min(2 * wait, _LONGEST_WAIT_SECONDS))
+                self._report(error)
+            await asyncio.sleep(wait)
 
     async def refresh(self) -> None:
         """Swaps in the champion if another version is served. After `RegistryUnavailable` or `InvalidArtifact` the present model stays."""
@@ -107,24 +108,41 @@ class Champion(Generic[M]):
                 self._invalid = champion.provenance.artifact_sha256, time.monotonic() + _RETRY_SECONDS
                 raise
 
-    async def promote(self, number: str, *, force: bool = False) -> ModelVersion:
-        """Makes a version the champion and serves it.
+    async def promote(self, number: str, reason: str, *, promoted_by: str, expected_champion: str, force: bool = False) -> ModelVersion:
+        """Makes a version the champion and serves it; the arguments are those of `RegistryClient.promote`.
 
-        Raises `VersionNotFound`, `RegistryUnavailable`, `GateNotPassed` unless forced, and `InvalidArtifact` if the version cannot
-        be served; then nothing changes.
+        Raises whatever that raises, and `InvalidArtifact` if the version cannot be served; then nothing changes.
         """
         async with self._swap:
             await self._load_version(await self._registry.get(number))
-            promoted = await self._registry.promote(number, force=force)
+            promoted = await self._registry.promote(
+                number, reason, promoted_by=promoted_by, expected_champion=expected_champion, force=force
+            )
             await self._serve(promoted)
             return promoted
 
-    async def rollback(self) -> ModelVersion:
-        """Makes the previous champion the champion again. Raises `NoPreviousVersion`, and whatever `promote` raises."""
-        return await self.promote((await self._registry.previous()).number, force=True)
+    async def roll_back(self, reason: str, *, promoted_by: str, expected_champion: str) -> ModelVersion:
+        """Replaces the champion by the one before it and serves that; the arguments are those of `RegistryClient.roll_back`.
+
+        Raises whatever that raises, and `InvalidArtifact` if the version cannot be served; then nothing changes.
+        """
+        async with self._swap:
+            await self._load_version(await self._registry.rollback_target(expected_champion))
+            champion = await self._registry.roll_back(reason, promoted_by=promoted_by, expected_champion=expected_champion)
+            await self._serve(champion)
+            return champion
+
+    def _report(self, error: Exception) -> None:
+        """Logs an error once, not at every poll; one that is not the registry's with its traceback."""
+        before, self._last_error = self._last_error, str(error) or repr(error)
+        if before != self._last_error:
+            unexpected = not isinstance(error, (InvalidArtifact, RegistryUnavailable, OSError))
+            _log.error("the champion cannot be loaded", reason=self._last_error, exc_info=error if unexpected else None)
 
     async def _serve(self, version: ModelVersion) -> None:
-        """Swaps in a version, and deletes all artifacts but this one and the one before."""
+        """Swaps in a version unless it is served, and deletes all artifacts but this one and the one before."""
+        if self._serving and version.same(self._serving.version):
+            return
         model = await self._load_version(version)
         before, self._serving = self._serving, ServedModel(version, model)
         _replace(self._folder / _SERVED, version.model_dump_json(indent=1))

@@ -7,18 +7,24 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from ml.registry.answers import Done, ErrorAnswer, Numbered, OneModel, OneVersion, StoredFiles, VersionAnswer, Versions
 from ml.registry.errors import InvalidArtifact
-from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Provenance
+from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Promotion, Provenance
 
-_PROMOTE_TIME = "promote_time"
+# The tag of a version that holds its promotion as JSON.
+_PROMOTION = "promotion"
+# How many champions back a rollback can go.
+_EARLIER_VERSIONS_KEPT = 20
 # MLflow answers with the second for an alias that is not set.
 _NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+A = TypeVar("A", bound=BaseModel)
 
 
 def registered_name(model: str) -> str:
@@ -27,7 +33,7 @@ def registered_name(model: str) -> str:
 
 
 class RegistryUnavailable(Exception):
-    """MLflow, or the object store behind it, cannot be reached."""
+    """MLflow, or the object store behind it, cannot be reached, or does not answer as its API does."""
 
 
 class VersionNotFound(Exception):
@@ -38,8 +44,21 @@ class GateNotPassed(Exception):
     """The version did not pass the gate."""
 
 
+class RolledBack(Exception):
+    """The champion replaced the version by a rollback."""
+
+
 class NoPreviousVersion(Exception):
     """No version was champion before the present one."""
+
+
+class ChampionChanged(Exception):
+    """The champion is not the version that was expected."""
+
+    def __init__(self, number: str) -> None:
+        """number: of the champion; empty if there is none"""
+        super().__init__(number)
+        self.number = number
 
 
 class VersionPage(NamedTuple):
@@ -53,8 +72,8 @@ class VersionPage(NamedTuple):
 class RegistryClient:
     """The versions of one model in the registry of an MLflow server.
 
-    Every method raises `RegistryUnavailable` if a call fails or times out, and `InvalidArtifact` for a version that was not
-    registered by this pipeline.
+    Every method raises `RegistryUnavailable` if a call fails, times out or has an answer of another form, and `InvalidArtifact` for a
+    version that was not registered by this pipeline, or whose tags were changed since. Whatever MLflow answers, nothing else is raised.
 
     client: its timeouts apply to each call
     url: the address of MLflow, such as `http://127.0.0.1:5000`
@@ -64,123 +83,200 @@ class RegistryClient:
     def __init__(self, client: httpx.AsyncClient, url: str, model: str) -> None:
         self._client = client
         self._url = url.rstrip("/")
-        self._model = model
+        self.model = model
 
     async def champion(self) -> ModelVersion | None:
         """The version that services are to answer from, or None before the first promotion."""
         return await self._by_alias(CHAMPION)
 
-    async def previous(self) -> ModelVersion:
-        """The version that was champion before the present one. Raises `NoPreviousVersion`."""
-        previous = await self._by_alias(PREVIOUS)
-        if previous is None:
-            raise NoPreviousVersion
-        return previous
-
     async def get(self, number: str) -> ModelVersion:
         """The version of this number. Raises `VersionNotFound`."""
-        answer = await self._call("GET", "model-versions/get", params={"name": self._model, "version": number})
+        answer = await self._get("model-versions/get", OneVersion, {"name": self.model, "version": number})
         if answer is None:
             raise VersionNotFound(number)
-        return self._version(answer["model_version"])
+        return self._version(answer.model_version)
 
     async def of_job(self, job_id: str) -> ModelVersion | None:
         """The version that a training job registered, or None."""
-        query = {"filter": f"name='{self._model}' AND tags.job_id='{job_id}'", "max_results": 1}
-        answer = await self._call("GET", "model-versions/search", params=query) or {}
-        found = answer.get("model_versions", ())
+        query = {"filter": f"name='{self.model}' AND tags.job_id='{job_id}'", "max_results": 1}
+        answer = await self._get("model-versions/search", Versions, query)
         # The result of a search has no aliases.
-        return await self.get(str(found[0]["version"])) if found else None
+        return await self.get(answer.model_versions[0].version) if answer and answer.model_versions else None
 
     async def page(self, size: int, token: str = "") -> VersionPage:
         """At most `size` versions, newest first. token: `next_token` of the page before"""
-        query = {"filter": f"name='{self._model}'", "order_by": "version_number DESC", "max_results": size}
-        answer = await self._call("GET", "model-versions/search", params=query | ({"page_token": token} if token else {})) or {}
+        query = {"filter": f"name='{self.model}'", "order_by": "version_number DESC", "max_results": size}
+        answer = await self._get("model-versions/search", Versions, query | ({"page_token": token} if token else {})) or Versions()
         # The result of a search has no aliases.
         aliases = await self._aliases()
         versions = []
-        for fields in answer.get("model_versions", ()):
+        for found in answer.model_versions:
             # Versions that somebody else registered under the name are left out.
             with suppress(InvalidArtifact):
-                versions.append(self._version({**fields, "aliases": aliases.get(str(fields["version"]), ())}))
-        return VersionPage(versions, answer.get("next_page_token", ""))
+                versions.append(self._version(found.model_copy(update={"aliases": aliases.get(found.version, ())})))
+        return VersionPage(versions, answer.next_page_token)
 
-    async def promote(self, number: str, *, force: bool = False) -> ModelVersion:
-        """Makes a version the champion, and the present champion the previous version.
+    async def promote(
+        self, number: str, reason: str, *, promoted_by: str = "", expected_champion: str | None = None, force: bool = False
+    ) -> ModelVersion:
+        """Makes a version the champion. Changes nothing if it is that already.
 
-        Raises `VersionNotFound`, and `GateNotPassed` unless forced.
+        promoted_by: a user's id; empty for a training
+        expected_champion: the number of the champion before the call, empty if there is none; None means any
+
+        MLflow has no conditional write: of two processes that promote within the same milliseconds, the later one wins.
+
+        Raises `VersionNotFound`, `ChampionChanged`, and unless forced `GateNotPassed` and `RolledBack`.
         """
         version, champion = await self.get(number), await self.champion()
+        if champion and champion.number == number:
+            return await self._end_challenge(version)
+        replaced = champion.number if champion else ""
+        if expected_champion not in (None, replaced):
+            raise ChampionChanged(replaced)
         if not (force or version.provenance.gate.passed):
             raise GateNotPassed(number)
-        if champion and champion.number == number:
-            return version
-        # An interruption never leaves the model without a champion: the alias moves in one call, after everything it depends on.
-        if champion:
-            await self._set_alias(PREVIOUS, champion.number)
-        tag = {"name": self._model, "version": number, "key": _PROMOTE_TIME, "value": datetime.now(UTC).isoformat()}
-        await self._call("POST", "model-versions/set-tag", json=tag)
-        await self._set_alias(CHAMPION, number)
-        if CHALLENGER in version.aliases:
-            await self._call("DELETE", "registered-models/alias", json={"name": self._model, "alias": CHALLENGER})
-        return await self.get(number)
+        if champion and champion.was_rolled_back_from(number) and not force:
+            raise RolledBack(number)
+        before = (champion.number, *(champion.promotion.earlier_versions if champion.promotion else ())) if champion else ()
+        earlier = tuple(each for each in before if each != number)[:_EARLIER_VERSIONS_KEPT]
+        return await self._make_champion(version, reason, promoted_by, replaced, earlier, rollback=False)
+
+    async def rollback_target(self, expected_champion: str) -> ModelVersion:
+        """The version that `roll_back` makes the champion, or the champion if it was rolled back to already.
+
+        Raises `ChampionChanged`, `NoPreviousVersion`, and `VersionNotFound` if the version was deleted.
+        """
+        return await self._rollback_target(await self.champion(), expected_champion)
+
+    async def roll_back(self, reason: str, *, promoted_by: str, expected_champion: str) -> ModelVersion:
+        """Replaces the champion by the one before it. Changes nothing if the expected champion was rolled back already.
+
+        Raises what `rollback_target` raises.
+        """
+        champion = await self.champion()
+        target = await self._rollback_target(champion, expected_champion)
+        if champion is None or champion.promotion is None or champion.number == target.number:
+            return target
+        earlier = champion.promotion.earlier_versions[1:]
+        return await self._make_champion(target, reason, promoted_by, champion.number, earlier, rollback=True)
 
     async def download(self, version: ModelVersion, folder: Path) -> None:
         """Downloads the files of a version's artifact to a folder."""
         root = f"{self._url}/api/2.0/mlflow-artifacts/artifacts"
         try:
             listed = await self._client.get(root, params={"path": version.artifact_path})
-            for entry in listed.raise_for_status().json().get("files", ()):
+            for entry in StoredFiles.model_validate_json(listed.raise_for_status().content).files:
                 # Only the last part of a path: the server cannot have a file written outside of the folder.
-                name = PurePosixPath(entry["path"]).name
+                name = PurePosixPath(entry.path).name
                 with (folder / name).open("wb") as file:
                     async with self._client.stream("GET", f"{root}/{quote(version.artifact_path)}/{quote(name)}") as response:
                         async for chunk in response.raise_for_status().aiter_bytes():
                             file.write(chunk)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValidationError) as error:
             raise RegistryUnavailable(f"The artifact of version {version.number} cannot be fetched: {error}.") from error
 
+    async def _rollback_target(self, champion: ModelVersion | None, expected_champion: str) -> ModelVersion:
+        if champion and champion.was_rolled_back_from(expected_champion):
+            return champion
+        if champion is None or champion.number != expected_champion:
+            raise ChampionChanged(champion.number if champion else "")
+        if champion.promotion is None or not champion.promotion.earlier_versions:
+            raise NoPreviousVersion
+        return await self.get(champion.promotion.earlier_versions[0])
+
+    async def _make_champion(
+        self, version: ModelVersion, reason: str, promoted_by: str, replaced: str, earlier: tuple[str, ...], *, rollback: bool
+    ) -> ModelVersion:
+        promotion = Promotion(
+            time=datetime.now(UTC),
+            reason=reason,
+            promoted_by=promoted_by,
+            replaced_version=replaced,
+            rollback=rollback,
+            earlier_versions=earlier,
+        )
+        # An interruption never leaves the model without a champion: the alias moves in one call, after everything it depends on.
+        tag = {"name": self.model, "version": version.number, "key": _PROMOTION, "value": promotion.model_dump_json()}
+        await self._change("POST", "model-versions/set-tag", tag)
+        if earlier:
+            await self._set_alias(PREVIOUS, earlier[0])
+        await self._set_alias(CHAMPION, version.number)
+        if not earlier:
+            await self._delete_alias(PREVIOUS)
+        return await self._end_challenge(version)
+
+    async def _end_challenge(self, version: ModelVersion) -> ModelVersion:
+        """The champion after its promotion, of which this is the last step."""
+        if CHALLENGER in version.aliases:
+            await self._delete_alias(CHALLENGER)
+        return await self.get(version.number)
+
     async def _by_alias(self, alias: str) -> ModelVersion | None:
-        answer = await self._call("GET", "registered-models/alias", params={"name": self._model, "alias": alias})
-        return None if answer is None else self._version(answer["model_version"])
+        answer = await self._get("registered-models/alias", OneVersion, {"name": self.model, "alias": alias})
+        return None if answer is None else self._version(answer.model_version)
 
     async def _aliases(self) -> Mapping[str, list[str]]:
         """The aliases of each version that has any, by its number."""
-        answer = await self._call("GET", "registered-models/get", params={"name": self._model}) or {}
+        answer = await self._get("registered-models/get", OneModel, {"name": self.model}) or OneModel()
         aliases: dict[str, list[str]] = {}
-        for entry in answer.get("registered_model", {}).get("aliases", ()):
-            aliases.setdefault(str(entry["version"]), []).append(entry["alias"])
+        for entry in answer.registered_model.aliases:
+            aliases.setdefault(entry.version, []).append(entry.alias)
         return aliases
 
     async def _set_alias(self, alias: str, number: str) -> None:
-        await self._call("POST", "registered-models/alias", json={"name": self._model, "alias": alias, "version": number})
+        await self._change("POST", "registered-models/alias", {"name": self.model, "alias": alias, "version": number})
 
-    async def _call(self, method: str, path: str, **content: Any) -> dict[str, Any] | None:
-        """MLflow's answer, or None if a GET finds nothing of that name."""
+    async def _delete_alias(self, alias: str) -> None:
+        await self._change("DELETE", "registered-models/alias", {"name": self.model, "alias": alias})
+
+    async def _get(self, path: str, form: type[A], parameters: Mapping[str, Any]) -> A | None:
+        """MLflow's answer, or None if it finds nothing of that name."""
+        return await self._call("GET", path, form, params=parameters)
+
+    async def _change(self, method: str, path: str, content: Mapping[str, Any]) -> None:
+        await self._call(method, path, Done, json=content)
+
+    async def _call(self, method: str, path: str, form: type[A], **content: Any) -> A | None:
         try:
             response = await self._client.request(method, f"{self._url}/api/2.0/mlflow/{path}", **content)
-            if method == "GET" and response.is_client_error and response.json().get("error_code") in _NOT_FOUND:
+            is_refused = method == "GET" and response.is_client_error
+            if is_refused and ErrorAnswer.model_validate_json(response.content).error_code in _NOT_FOUND:
                 return None
-            answer: dict[str, Any] = response.raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as error:
+            return form.model_validate_json(response.raise_for_status().content)
+        except httpx.HTTPError as error:
             raise RegistryUnavailable(f"MLflow at {self._url} cannot be reached: {error}.") from error
-        return answer
+        except ValidationError as error:
+            raise RegistryUnavailable(f"MLflow at {self._url} answers {path} with something else: {_first(error)}.") from error
 
-    def _version(self, fields: Mapping[str, Any]) -> ModelVersion:
+    def _version(self, found: Numbered) -> ModelVersion:
         """A version as MLflow describes it."""
-        tags = {tag["key"]: tag["value"] for tag in fields.get("tags", ())}
-        path = fields["source"].removeprefix("mlflow-artifacts:").lstrip("/")
         try:
+            fields = VersionAnswer.model_validate(found.model_dump())
+            tags = {tag.key: tag.value for tag in fields.tags}
             provenance = Provenance.from_tags(tags)
-        except (KeyError, ValidationError) as error:
-            raise InvalidArtifact(f"Version {fields['version']} of {self._model} in MLflow was not registered by this pipeline.") from error
+        except ValidationError as error:
+            text = f"Version {found.version} of {self.model} in MLflow was not registered by this pipeline: {_first(error)}."
+            raise InvalidArtifact(text) from error
+        try:
+            promotion = Promotion.model_validate_json(tags[_PROMOTION]) if _PROMOTION in tags else None
+        except ValidationError as error:
+            text = f"The tag {_PROMOTION} of version {found.version} of {self.model} in MLflow was changed: {_first(error)}."
+            raise InvalidArtifact(text) from error
+        path = fields.source.removeprefix("mlflow-artifacts:").lstrip("/")
         return ModelVersion(
-            number=str(fields["version"]),
-            aliases=tuple(sorted(fields.get("aliases", ()))),
-            create_time=datetime.fromtimestamp(int(fields["creation_timestamp"]) / 1000, UTC),
-            promote_time=datetime.fromisoformat(tags[_PROMOTE_TIME]) if _PROMOTE_TIME in tags else None,
-            run_id=fields["run_id"],
-            run_url=f"{self._url}/#/experiments/{path.partition('/')[0]}/runs/{fields['run_id']}",
+            number=fields.version,
+            aliases=tuple(sorted(fields.aliases)),
+            create_time=fields.creation_timestamp,
+            promotion=promotion,
+            run_id=fields.run_id,
+            run_url=f"{self._url}/#/experiments/{path.partition('/')[0]}/runs/{fields.run_id}",
             artifact_path=path,
             provenance=provenance,
         )
+
+
+def _first(error: ValidationError) -> str:
+    """The first fault that was found, with its place."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']}"

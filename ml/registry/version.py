@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, StringConstraints, TypeAdapter
 
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _JSON = TypeAdapter[object](object)
@@ -32,8 +32,8 @@ class Lineage(BaseModel, frozen=True):
 class Provenance(BaseModel, frozen=True):
     """What is recorded of a model when it is registered."""
 
-    artifact_sha256: str
-    """The digest of the artifact (`ml.registry.artifact.digest`)."""
+    artifact_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """The digest of the artifact (`ml.registry.artifact.digest`), which also names its folder on disk."""
     recipe: str
     parameters: Mapping[str, Any]
     data_through_date: date
@@ -49,9 +49,23 @@ class Provenance(BaseModel, frozen=True):
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str]) -> Self:
-        """Reads the provenance back from `tags()`. Raises `KeyError` or pydantic's `ValidationError` for tags of another origin."""
-        fields = {**tags, **{name: _JSON.validate_json(tags[name]) for name in _JSON_TAGS}}
+        """Reads the provenance back from `tags()`. Raises pydantic's `ValidationError` for tags of another origin."""
+        fields = {**tags, **{name: _JSON.validate_json(tags[name]) for name in _JSON_TAGS if name in tags}}
         return cls.model_validate({**fields, "lineage": fields})
+
+
+class Promotion(BaseModel, frozen=True):
+    """How a version became the champion."""
+
+    time: AwareDatetime
+    reason: str
+    promoted_by: str
+    """A user's id; empty if the version's training promoted it."""
+    replaced_version: str
+    """The champion until then; empty if there was none."""
+    rollback: bool
+    earlier_versions: tuple[str, ...]
+    """The champions before it, latest first: those that rollbacks go back to, one after the other."""
 
 
 class ModelVersion(BaseModel, frozen=True):
@@ -61,8 +75,8 @@ class ModelVersion(BaseModel, frozen=True):
     aliases: tuple[str, ...]
     """Those of CHAMPION, CHALLENGER and PREVIOUS that point to this version."""
     create_time: datetime
-    promote_time: datetime | None
-    """When it last became the champion."""
+    promotion: Promotion | None = None
+    """How it last became the champion; None if it never did."""
     run_id: str
     run_url: str
     """The page of the run in MLflow."""
@@ -74,9 +88,13 @@ class ModelVersion(BaseModel, frozen=True):
     def was_promoted(self) -> bool:
         """Whether it has ever been the champion.
 
-        During a promotion `promote_time` is set before the aliases move, so a version that is still the challenger does not count.
+        The promotion is recorded before the aliases move, so a version that is still the challenger does not count.
         """
-        return CHAMPION in self.aliases or (self.promote_time is not None and CHALLENGER not in self.aliases)
+        return CHAMPION in self.aliases or (self.promotion is not None and CHALLENGER not in self.aliases)
+
+    def was_rolled_back_from(self, number: str) -> bool:
+        """Whether it is the champion because of a rollback from the version of this number."""
+        return self.promotion is not None and self.promotion.rollback and self.promotion.replaced_version == number
 
     def same(self, other: "ModelVersion") -> bool:
         """Whether both are the same version: a new MLflow counts from 1 again, so the number alone does not identify a model."""

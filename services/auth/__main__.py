@@ -1,7 +1,9 @@
 """Serves auth: `python -m services.auth`."""
 
 import sys
+from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 
 import grpc.aio
 import uvloop
@@ -9,42 +11,55 @@ import uvloop
 from hashiramart.auth.v1 import auth_pb2_grpc
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh import channel, database, telemetry
-from mesh.database import Database
+from mesh.audit import AuditTrail
 from mesh.errors import Unavailable
 from mesh.identity import TokenVerifier
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
+from mesh.revocations import RevokedTokens
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, read
 from services.auth.accounts import Accounts
 from services.auth.credentials import Credentials
 from services.auth.forgetting import DeletedUsers
 from services.auth.grants import Grants
-from services.auth.keys import SigningKeys, WrongSealingSecret
+from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
+from services.auth.mail import Postman, post
 from services.auth.passwords import Passwords
+from services.auth.recovery import Recovery
 from services.auth.repository.attempts import AttemptRepository
+from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.forgettings import ForgettingRepository
+from services.auth.repository.handovers import HandoverRepository
+from services.auth.repository.mail import MailRepository, Purpose
+from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
-from services.auth.repository.signing_keys import SigningKeyRepository
 from services.auth.repository.users import UserRepository
 from services.auth.servicer import AuthServicer
 from services.auth.settings import Settings
 from services.auth.tokens import TokenIssuer
+from services.auth.visitors import Handovers, Visitors
 
 _FORGET_SECONDS = 2
 _HOUSEKEEPING_SECONDS = 60
+_REVOCATION_SECONDS = 1
+_MAIL_SECONDS = 2
 
 
 async def main() -> None:
     settings, mesh = read(Settings), read(MeshSettings)
     telemetry.start("auth", mesh)
     async with await database.connect(str(settings.database_url), mesh) as postgres:
-        keys = SigningKeys(SigningKeyRepository(postgres), settings.secret.get_secret_value())
+        keys = signing_keys(postgres, settings)
         issuer = TokenIssuer(mesh.jwt_issuer, mesh.jwt_audience, keys)
         sign_ins = SignInRepository(postgres, settings.sign_in_idle, settings.sign_in_lifetime)
-        attempts = AttemptRepository(postgres)
-        servicer = _servicer(settings, postgres, attempts, sign_ins, keys, issuer)
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys), [postgres.ping])
+        users, attempts = UserRepository(postgres), AttemptRepository(postgres)
+        revoked = RevokedTokens()
+        verifier, revocations = TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys, revoked), RevocationRepository(postgres, revoked)
+        mails, audit_events = MailRepository(postgres), AuditEventRepository(postgres)
+        trail, handovers = AuditTrail(audit_events.record), HandoverRepository(postgres)
+        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations, mails, handovers)
+        server = Server(settings.listen, mesh, verifier, [postgres.ping], trail)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
         with suppress(Unavailable):
@@ -52,33 +67,60 @@ async def main() -> None:
         async with _recommender(settings, mesh, issuer) as recommender:
             await serve(
                 server,
+                trail.run(),
+                run_periodically(revocations.read, _REVOCATION_SECONDS),
+                run_periodically(mails.delete_expired, _HOUSEKEEPING_SECONDS),
+                *_mail_tasks(settings, mails),
+                run_periodically(revocations.delete_expired, _HOUSEKEEPING_SECONDS),
+                run_periodically(partial(audit_events.delete_expired, settings.audit_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(DeletedUsers(ForgettingRepository(postgres), recommender).forget, _FORGET_SECONDS),
+                run_periodically(Handovers(handovers, recommender).carry_out, _FORGET_SECONDS),
                 run_periodically(keys.replenish, _HOUSEKEEPING_SECONDS),
                 run_periodically(sign_ins.delete_expired, _HOUSEKEEPING_SECONDS),
                 run_periodically(attempts.delete_expired, _HOUSEKEEPING_SECONDS),
+                run_periodically(users.delete_expired_requests, _HOUSEKEEPING_SECONDS),
             )
 
 
 def _servicer(
     settings: Settings,
-    postgres: Database,
+    mesh: MeshSettings,
+    users: UserRepository,
     attempts: AttemptRepository,
     sign_ins: SignInRepository,
     keys: SigningKeys,
     issuer: TokenIssuer,
+    audit_events: AuditEventRepository,
+    revocations: RevocationRepository,
+    mails: MailRepository,
+    handovers: HandoverRepository,
 ) -> AuthServicer:
-    users = UserRepository(postgres)
+    secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
-    credentials = Credentials(users, attempts, passwords)
+    credentials = Credentials(users, sign_ins, attempts, passwords)
     service_secrets = {name: secret.get_secret_value() for name, secret in settings.service_secrets.items()}
     return AuthServicer(
-        Grants(credentials, sign_ins, issuer, service_secrets),
+        Grants(credentials, sign_ins, issuer, service_secrets, settings.system_permissions),
+        Visitors(attempts, handovers, issuer, secret),
         Accounts(users, attempts, passwords, credentials),
         users,
+        sign_ins,
+        Recovery(users, mails, attempts, passwords, sends_mail=post(settings) is not None),
         keys,
-        PageTokens(settings.secret.get_secret_value().encode()),
-        settings.trusted_proxies,
+        PageTokens(secret),
+        mesh.trusted_proxies,
+        secret,
+        audit_events,
+        revocations,
     )
+
+
+def _mail_tasks(settings: Settings, mails: MailRepository) -> list[Coroutine[None, None, None]]:
+    """Sends mail in the background, if this installation does."""
+    if (way := post(settings)) is None:
+        return []
+    links = {Purpose.RESET_PASSWORD: settings.recovery_link, Purpose.VERIFY_EMAIL: settings.verify_email_link}
+    return [run_periodically(Postman(mails, way, settings.mail_sender, links).send_due, _MAIL_SECONDS)]
 
 
 def _recommender(settings: Settings, mesh: MeshSettings, issuer: TokenIssuer) -> grpc.aio.Channel:

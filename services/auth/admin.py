@@ -9,14 +9,14 @@ from secrets import token_urlsafe
 
 from hashiramart.auth.v1 import auth_pb2
 from mesh import database
-from mesh.errors import StatusError
+from mesh.errors import InvalidArgument, StatusError
 from mesh.identity import Role
 from mesh.interceptors.validation import violations
 from mesh.settings import MeshSettings, read
-from services.auth.domain import EmailTaken, KeyStillNeeded, email_address
-from services.auth.keys import SigningKeys, WrongSealingSecret
+from services.auth.common_passwords import check_password
+from services.auth.domain import EmailTaken, KeyStillNeeded, UnknownSigningKey, email_address
+from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
 from services.auth.passwords import Passwords
-from services.auth.repository.signing_keys import SigningKeyRepository
 from services.auth.repository.users import UserRepository
 from services.auth.settings import Settings
 
@@ -26,6 +26,10 @@ _GENERATED_PASSWORD_BYTES = 18
 async def create_admin(users: UserRepository, email: str, password: str) -> None:
     """Creates a user who is an admin."""
     email = email_address(email)
+    try:
+        check_password(password, email)
+    except InvalidArgument as error:
+        sys.exit(f"Invalid password: {error.message}.")
     if wrong := violations(auth_pb2.CreateUserRequest(email=email, password=password)):
         sys.exit(f"Invalid {wrong[0].field}: {wrong[0].description}.")
     try:
@@ -50,11 +54,28 @@ async def rotate_keys(keys: SigningKeys) -> None:
     print("The next key signs from now on. Tokens signed by the previous key remain valid.", file=sys.stderr)
 
 
+async def reseal(keys: SigningKeys) -> None:
+    """Seals the keys with AUTH_SECRET, some of which are sealed with AUTH_PREVIOUS_SECRET."""
+    await keys.reseal()
+    print("All keys are sealed with AUTH_SECRET. AUTH_PREVIOUS_SECRET is no longer needed.", file=sys.stderr)
+
+
+async def drop_key(keys: SigningKeys, id: str) -> None:
+    """Makes the tokens that a key has signed invalid, such as those of a stolen key."""
+    await keys.drop(id)
+    print(f"The key {id} is gone. All services refuse its tokens within seconds; clients get new ones.", file=sys.stderr)
+
+
 async def main(arguments: argparse.Namespace) -> None:
     settings, mesh = read(Settings), read(MeshSettings)
     async with await database.connect(str(settings.database_url), mesh) as postgres:
+        keys = signing_keys(postgres, settings)
         if arguments.command == "rotate-keys":
-            await rotate_keys(SigningKeys(SigningKeyRepository(postgres), settings.secret.get_secret_value()))
+            await rotate_keys(keys)
+        elif arguments.command == "reseal":
+            await reseal(keys)
+        elif arguments.command == "drop-key":
+            await drop_key(keys, arguments.id)
         elif arguments.promote:
             await promote(UserRepository(postgres), arguments.email)
         else:
@@ -74,6 +95,9 @@ def _parse_arguments(command_line: list[str]) -> argparse.Namespace:
     method = create.add_mutually_exclusive_group()
     method.add_argument("--generate-password", action="store_true", help="generate a password and print it")
     method.add_argument("--promote", action="store_true", help="make an existing user an admin")
+    commands.add_parser("reseal", help="seal the signing keys with AUTH_SECRET after a change from AUTH_PREVIOUS_SECRET")
+    drop = commands.add_parser("drop-key", help="refuse all tokens that a signing key has signed, at once: for a key that was stolen")
+    drop.add_argument("id", help="the key's id: `kid` in the header of tokens and in /.well-known/jwks.json")
     commands.add_parser("rotate-keys", help="make the next key sign; no user is signed out")
     return parser.parse_args(command_line)
 
@@ -95,5 +119,5 @@ if __name__ == "__main__":
         asyncio.run(main(_parse_arguments(sys.argv[1:])))
     except StatusError as error:
         sys.exit(f"{error.message[0].upper()}{error.message[1:]}.")
-    except (WrongSealingSecret, KeyStillNeeded) as error:
+    except (WrongSealingSecret, KeyStillNeeded, UnknownSigningKey) as error:
         sys.exit(str(error))

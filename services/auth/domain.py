@@ -7,10 +7,15 @@ from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
+from mesh.client_address import ClientAddress
 from mesh.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, StatusError, Unauthenticated
 from mesh.identity import Role
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
+# How long after a sign-in the user may do what cannot be undone.
+RECENT_SIGN_IN = timedelta(minutes=10)
+# Of the name by which a program calls itself, in characters.
+MAX_USER_AGENT = 200
 # A key that signed is needed until its last token expires. The minute is for replicas, which notice a rotation some seconds late, and
 # for clocks that differ.
 KEY_AFTERLIFE = ACCESS_TOKEN_LIFETIME + timedelta(minutes=1)
@@ -27,6 +32,7 @@ class User:
     customer_number: str | None
     disabled: bool
     password_hash: str = field(repr=False)
+    verified_email: str | None
     version: int
     create_time: datetime
     update_time: datetime
@@ -37,9 +43,23 @@ class User:
         return self.role is Role.ADMIN and not self.disabled
 
     @property
+    def claims(self) -> tuple[object, ...]:
+        """What access tokens say of the user, and whether there are any: tokens issued before a change of it are revoked."""
+        return self.role, self.customer_number, self.disabled
+
+    @property
     def etag(self) -> str:
         """Identifies this version of the user."""
         return str(self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a call comes from."""
+
+    address: ClientAddress
+    user_agent: str
+    """The program as it calls itself, cut to `MAX_USER_AGENT` characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +90,7 @@ def email_address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise InvalidArgument(f"not a valid e-mail address: {error}", field="email") from None
+        raise InvalidArgument("not a valid e-mail address: {problem}", field="email", problem=error) from None
 
 
 def comparison_key(text: str) -> str:
@@ -89,7 +109,28 @@ class CallerGone(Unauthenticated):
     """The caller's account was deleted or disabled after the access token was issued."""
 
     def __init__(self) -> None:
-        super().__init__(reason="USER_NOT_FOUND", message="the account was deleted or disabled")
+        super().__init__(reason="USER_GONE", message="the account was deleted or disabled")
+
+
+class InvalidMailToken(InvalidArgument):
+    """The token of a mail is not valid."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is unknown, used or expired", field="token", reason="INVALID_MAIL_TOKEN")
+
+
+class MailNotConfigured(FailedPrecondition):
+    """No mail is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="MAIL_NOT_CONFIGURED", message="this installation sends no mail")
+
+
+class SignInNotRecent(PermissionDenied):
+    """What cannot be undone takes a recent sign-in."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="SIGN_IN_NOT_RECENT", message="this cannot be undone: sign in again, and retry within 10 minutes")
 
 
 class WrongPassword(PermissionDenied):
@@ -122,6 +163,13 @@ class LastAdmin(FailedPrecondition):
 
     def __init__(self) -> None:
         super().__init__(reason="LAST_ADMIN", message="this is the last admin; make another user an admin first")
+
+
+class UnknownSigningKey(Exception):
+    """There is no signing key with an id. No caller of the service names keys: it is an operator's error."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no signing key '{id}'.")
 
 
 class KeyStillNeeded(Exception):

@@ -3,18 +3,18 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 import structlog
 
-from mesh.client_address import ClientAddress
 from mesh.errors import Unauthenticated
 from mesh.identity import Role
 from services.auth.credentials import Credentials
-from services.auth.domain import InvalidGrant, User
+from services.auth.domain import Client, InvalidGrant, User
 from services.auth.refresh_tokens import RefreshToken
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.tokens import TokenIssuer
@@ -29,49 +29,61 @@ class IssuedTokens(NamedTuple):
     role: Role
     refresh_token: str = ""
     """Empty for a service, which has its secret."""
+    user: User | None = None
+    """The user who has signed in."""
 
 
 class Grants:
     """Exchanges valid grants for tokens, and revokes refresh tokens.
 
     service_secrets: the secret of each service, by its name
+    permissions: those of each external system, by its name
     """
 
     def __init__(
-        self, credentials: Credentials, sign_ins: SignInRepository, issuer: TokenIssuer, service_secrets: Mapping[str, str]
+        self,
+        credentials: Credentials,
+        sign_ins: SignInRepository,
+        issuer: TokenIssuer,
+        service_secrets: Mapping[str, str],
+        permissions: Mapping[str, Collection[str]],
     ) -> None:
         self._credentials = credentials
         self._sign_ins = sign_ins
         self._issuer = issuer
         self._service_secrets = {name: _digest(secret) for name, secret in service_secrets.items()}
+        self._permissions = permissions
 
-    async def exchange_password(self, email: str, password: str, address: ClientAddress) -> IssuedTokens:
+    async def exchange_password(self, email: str, password: str, client: Client) -> IssuedTokens:
         """Signs a user in. Raises `InvalidGrant`, `TooManySignIns` or `ResourceExhausted`."""
-        user = await self._credentials.verify(email, password, address)
+        begin = time.time()
+        user = await self._credentials.verify(email, password, client.address)
         token = RefreshToken.new()
-        if user is None or not await self._sign_ins.begin(user, token):
+        if user is None or not await self._sign_ins.begin(user, token, client):
             raise InvalidGrant
         _log.info("signed in", user_id=str(user.id))
-        return await self._issue(user, token)
+        return await self._issue(user, token, begin)
 
     async def exchange_refresh_token(self, text: str) -> IssuedTokens:
         """Continues a sign-in. A refresh token that is spent or expired ends it instead, and raises `InvalidGrant`."""
         spent = RefreshToken.parse(text)
         if spent is None:
             raise InvalidGrant
-        fresh = spent.next()
+        begin, fresh = time.time(), spent.next()
         user = await self._sign_ins.exchange(spent, fresh)
         if user is None:
             if owner_id := await self._sign_ins.end(spent):
                 _log.warning("sign-in ended by an expired or spent refresh token", user_id=str(owner_id))
             raise InvalidGrant
-        return await self._issue(user, fresh)
+        return await self._issue(user, fresh, begin)
 
     async def exchange_client_credentials(self, name: str, secret: str) -> IssuedTokens:
-        """Authenticates a service. Raises `Unauthenticated`."""
+        """Authenticates a service or an external system. Raises `Unauthenticated`."""
         if not hmac.compare_digest(self._service_secrets.get(name, b""), _digest(secret)):
             _log.warning("invalid client credentials", client_id=name)
             raise Unauthenticated("INVALID_CLIENT", "no service has this client id and secret")
+        if name in self._permissions:
+            return IssuedTokens(await self._issuer.system_token(name, self._permissions[name]), Role.SYSTEM)
         return IssuedTokens(await self._issuer.service_token(name), Role.SERVICE)
 
     async def revoke(self, text: str) -> None:
@@ -79,8 +91,9 @@ class Grants:
         if token := RefreshToken.parse(text):
             await self._sign_ins.end(token)
 
-    async def _issue(self, user: User, token: RefreshToken) -> IssuedTokens:
-        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id), user.role, token.text)
+    async def _issue(self, user: User, token: RefreshToken, begin: float) -> IssuedTokens:
+        """begin: a time before the user was read, so that a change since then revokes the token"""
+        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id, begin), user.role, token.text, user)
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_bytes, token_urlsafe
 
@@ -12,9 +13,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
+from mesh.database import Database
 from mesh.errors import Unavailable
 from services.auth.domain import SealedKey
 from services.auth.repository.signing_keys import SigningKeyRepository
+from services.auth.settings import Settings
 
 _CACHE_SECONDS = 5
 _KEY_ID_BYTES = 12
@@ -47,9 +50,11 @@ class SigningKeys:
     token that it signed has expired. After that, a new key replaces it.
     """
 
-    def __init__(self, repository: SigningKeyRepository, secret: str) -> None:
+    def __init__(self, repository: SigningKeyRepository, secret: str, previous_secret: str = "") -> None:
+        """previous_secret: with which keys may still be sealed, while the secret is being changed"""
         self._repository = repository
-        self._cipher = AESGCM(HKDF(SHA256(), length=32, salt=None, info=b"hashiramart auth signing keys").derive(secret.encode()))
+        self._cipher = _cipher(secret)
+        self._ciphers = [self._cipher, *([_cipher(previous_secret)] if previous_secret else [])]
         self._pair: list[SigningKey] = []
         self._stale_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -78,6 +83,16 @@ class SigningKeys:
         await self.replenish()
         await self._repository.rotate()
 
+    async def reseal(self) -> None:
+        """Seals all keys with the current secret. Raises `WrongSealingSecret` if one is sealed with neither."""
+        await self._repository.reseal([self._seal(self._unseal(key)) for key in await self._repository.pair()])
+
+    async def drop(self, id: str) -> None:
+        """Makes all tokens that a key has signed invalid at once, and replaces the key. Raises `UnknownSigningKey`."""
+        await self.replenish()
+        await self._repository.drop(id)
+        await self.replenish()
+
     async def _read(self) -> None:
         try:
             sealed = await self._repository.pair()
@@ -92,16 +107,27 @@ class SigningKeys:
         self._stale_at = time.monotonic() + _CACHE_SECONDS
 
     def _create(self) -> SealedKey:
-        id = token_urlsafe(_KEY_ID_BYTES)
-        plain = generate_private_key(SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return self._seal(SigningKey(token_urlsafe(_KEY_ID_BYTES), generate_private_key(SECP256R1())))
+
+    def _seal(self, key: SigningKey) -> SealedKey:
+        plain = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         nonce = token_bytes(_NONCE_BYTES)
-        return SealedKey(id, nonce + self._cipher.encrypt(nonce, plain, id.encode()))
+        return SealedKey(key.id, nonce + self._cipher.encrypt(nonce, plain, key.id.encode()))
 
     def _unseal(self, key: SealedKey) -> SigningKey:
         nonce, content = key.sealed_private_key[:_NONCE_BYTES], key.sealed_private_key[_NONCE_BYTES:]
-        try:
-            private = load_der_private_key(self._cipher.decrypt(nonce, content, key.id.encode()), password=None)
-        except InvalidTag:
-            raise WrongSealingSecret from None
-        assert isinstance(private, EllipticCurvePrivateKey)  # noqa: S101 created by `_create`
-        return SigningKey(key.id, private)
+        for cipher in self._ciphers:
+            with suppress(InvalidTag):
+                private = load_der_private_key(cipher.decrypt(nonce, content, key.id.encode()), password=None)
+                assert isinstance(private, EllipticCurvePrivateKey)  # noqa: S101 created by `_create`
+                return SigningKey(key.id, private)
+        raise WrongSealingSecret
+
+
+def signing_keys(database: Database, settings: Settings) -> SigningKeys:
+    """The keys in the database, sealed as the settings say."""
+    return SigningKeys(SigningKeyRepository(database), settings.secret.get_secret_value(), settings.previous_secret.get_secret_value())
+
+
+def _cipher(secret: str) -> AESGCM:
+    return AESGCM(HKDF(SHA256(), length=32, salt=None, info=b"hashiramart auth signing keys").derive(secret.encode()))

@@ -1,22 +1,26 @@
 """Users, tokens and keys as the contract's messages, and requests as the domain's changes."""
 
+from datetime import datetime
 from typing import TypedDict
+from uuid import UUID
 
+from asyncpg import Record
+from google.protobuf.timestamp_pb2 import Timestamp
 from jwt.algorithms import ECAlgorithm
 
 from hashiramart.auth.v1 import auth_pb2
-from mesh.errors import FieldViolation, InvalidArgument
+from mesh.audit import AuditEvent
+from mesh.errors import InvalidArgument
+from mesh.field_masks import ALL, check_paths, masked_fields
 from mesh.identity import Role
-from mesh.timestamps import timestamp
+from mesh.timestamps import timestamp, to_datetime
 from services.auth.domain import ACCESS_TOKEN_LIFETIME, ProfileUpdate, User
 from services.auth.grants import IssuedTokens
 from services.auth.keys import SigningKey
 
 _ROLES = {auth_pb2.ROLE_CUSTOMER: Role.CUSTOMER, auth_pb2.ROLE_STAFF: Role.STAFF, auth_pb2.ROLE_ADMIN: Role.ADMIN}
 _ROLE_NUMBERS = {role: number for number, role in _ROLES.items()}
-_EDITABLE_FIELDS = ("display_name", "role", "customer_number", "disabled")
-# REST puts every key of the body into the mask. These two identify the user and the version, and are not changed.
-_IDENTIFYING_FIELDS = ("id", "etag")
+_PROFILE_FIELDS = {"display_name", "email", "password"}
 
 
 class UserChanges(TypedDict, total=False):
@@ -39,7 +43,40 @@ def user_message(user: User) -> auth_pb2.User:
         create_time=timestamp(user.create_time),
         update_time=timestamp(user.update_time),
         etag=user.etag,
+        email_verified=user.verified_email == user.email,
     )
+
+
+def sign_in_message(row: Record, current: UUID) -> auth_pb2.SignIn:
+    """current: the id of the sign-in that the call belongs to"""
+    return auth_pb2.SignIn(
+        id=str(row["id"]),
+        create_time=timestamp(row["create_time"]),
+        use_time=timestamp(row["use_time"]),
+        expire_time=timestamp(row["expire_time"]),
+        client_address=row["address"],
+        user_agent=row["user_agent"],
+        is_current=row["id"] == current,
+    )
+
+
+def audit_event_message(row: Record) -> auth_pb2.AuditEvent:
+    """The event in a row of the table."""
+    return auth_pb2.AuditEvent(**{**row, "id": str(row["id"]), "event_time": timestamp(row["event_time"])})
+
+
+def audit_event(message: auth_pb2.AuditEvent) -> AuditEvent:
+    """The event that a service reports. Raises `InvalidArgument` for a time that no event can have."""
+    fields = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+    own = {"id": UUID(message.id), "event_time": _time("event_time", message.event_time), "is_refusal": False}
+    return AuditEvent(**(fields | own))
+
+
+def audit_filters(request: auth_pb2.ListAuditEventsRequest) -> dict[str, object]:
+    """What the list is limited to, by column."""
+    texts = {name: getattr(request, name) for name in ("subject", "resource", "rpc", "code") if getattr(request, name)}
+    times = {name: _time(name, getattr(request, name)) for name in ("start_time", "end_time") if request.HasField(name)}
+    return texts | times
 
 
 def token_message(tokens: IssuedTokens) -> auth_pb2.Token:
@@ -63,17 +100,24 @@ def role_filter(request: auth_pb2.ListUsersRequest) -> Role | None:
 
 
 def profile_update(request: auth_pb2.UpdateCurrentUserRequest) -> ProfileUpdate:
+    """The fields that the mask names, with their new values; without a mask, those that are set. Raises `InvalidArgument`."""
+    check_paths(request.update_mask, _PROFILE_FIELDS)
+    paths = set(request.update_mask.paths) or {field.name for field, _ in request.ListFields()}
+    masked = _PROFILE_FIELDS if ALL in paths else paths & _PROFILE_FIELDS
+    for name in ("email", "password"):
+        if name in masked and not request.HasField(name):
+            raise InvalidArgument("the new {field} is missing", field=name)
     return ProfileUpdate(
-        display_name=request.display_name if request.HasField("display_name") else None,
-        email=request.email if request.HasField("email") else None,
-        password=request.password if request.HasField("password") else None,
+        display_name=request.display_name if "display_name" in masked else None,
+        email=request.email if "email" in masked else None,
+        password=request.password if "password" in masked else None,
         current_password=request.current_password,
     )
 
 
 def user_changes(request: auth_pb2.UpdateUserRequest) -> UserChanges:
     """The fields that the mask names, with their new values; without a mask, those that are set. Raises `InvalidArgument`."""
-    user, paths = request.user, _mask(request)
+    user, paths = request.user, masked_fields(request.user, request.update_mask)
     changes: UserChanges = {}
     if "display_name" in paths:
         changes["display_name"] = user.display_name
@@ -88,13 +132,8 @@ def user_changes(request: auth_pb2.UpdateUserRequest) -> UserChanges:
     return changes
 
 
-def _mask(request: auth_pb2.UpdateUserRequest) -> set[str]:
-    paths = set(request.update_mask.paths) or {field.name for field, _ in request.user.ListFields() if field.name in _EDITABLE_FIELDS}
-    if "*" in paths:
-        paths = paths - {"*"} | set(_EDITABLE_FIELDS)
-    if others := sorted(paths - {*_EDITABLE_FIELDS, *_IDENTIFYING_FIELDS}):
-        raise InvalidArgument(
-            "update_mask names fields that cannot be changed",
-            violations=[FieldViolation("update_mask", f"'{path}' is not a field that can be changed") for path in others],
-        )
-    return paths
+def _time(field: str, value: Timestamp) -> datetime:
+    try:
+        return to_datetime(value)
+    except ValueError:
+        raise InvalidArgument("{field} is not a time of the years 1 to 9999", field=field) from None

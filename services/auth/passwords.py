@@ -3,6 +3,7 @@
 import asyncio
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ _HASHER = PasswordHasher(time_cost=3, memory_cost=12 * 1024, parallelism=1)
 _MAX_THREADS = 4
 # A hash takes some 25 ms of a core, so that a caller who gets a slot has a response within about a second.
 _SLOTS_PER_THREAD = 32
+# One of so many parts of the slots is the most for one account, so that nobody fills all of them.
+_SHARE = 8
 _RETRY_SECONDS = 1
 
 
@@ -28,18 +31,27 @@ class Passwords:
         threads = min(os.cpu_count() or 1, _MAX_THREADS)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._free_slots = threads * _SLOTS_PER_THREAD
+        self._max_held = self._free_slots // _SHARE
+        self._held_slots: Counter[str] = Counter()
         self._dummy_hash = _HASHER.hash(token_urlsafe())
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """A slot for hashing within a `with` block. Raises `ResourceExhausted` if too many wait already: a late response helps nobody."""
-        if not self._free_slots:
-            raise ResourceExhausted("SIGN_IN_BUSY", "too many passwords are being checked; try again in a moment", _RETRY_SECONDS)
+    def slot(self, *holders: str) -> Iterator[None]:
+        """A slot for hashing within a `with` block. Raises `ResourceExhausted` if too many wait already: a late response helps nobody.
+
+        holders: for whom it is; one of them holds at most an eighth of all slots
+        """
+        if not self._free_slots or any(self._held_slots[holder] >= self._max_held for holder in holders):
+            raise ResourceExhausted(
+                "SIGN_IN_BUSY", "too many passwords are being checked; try again in a moment", retry_after_seconds=_RETRY_SECONDS
+            )
         self._free_slots -= 1
+        self._held_slots.update(holders)
         try:
             yield
         finally:
             self._free_slots += 1
+            self._held_slots -= Counter(holders)
 
     async def hash(self, password: str) -> str:
         """The hash to store."""

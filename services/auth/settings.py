@@ -1,11 +1,12 @@
 """Configuration of the auth service."""
 
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, PostgresDsn, SecretStr
 
+from mesh.identity import Permission
 from mesh.settings import EnvironmentSettings
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
@@ -23,13 +24,37 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
 
     secret: _Secret
     """Seals the signing keys in the database, and authenticates page tokens. The same for all replicas."""
+    previous_secret: SecretStr = SecretStr("")
+    """The secret before, while it is being changed: keys that are sealed with it are still read. `reseal` seals them anew."""
     service_secrets: dict[str, _Secret]
     """The secret of each service that may ask for a token, by its name, as JSON: {"catalog": "..."}."""
+
+    system_permissions: dict[str, frozenset[Permission]] = Field(default_factory=dict)
+    """The permissions of the external systems among them, as JSON: {"till": ["events.write"]}. All others are the mesh's own."""
 
     sign_in_idle: timedelta = timedelta(days=30)
     """After how long without use a sign-in expires."""
     sign_in_lifetime: timedelta = timedelta(days=90)
     """After how long a sign-in expires in any case."""
 
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-    """The networks of proxies whose `x-forwarded-for` is believed: the gateway's."""
+    smtp_host: str | None = None
+    """The SMTP server that takes mail. Without it and `mail_folder`, no mail is sent, and no password can be reset by mail."""
+    smtp_port: int = 587
+    """The port of the SMTP server."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is secured: by STARTTLS, by TLS from the start, or not at all (in a private network)."""
+    smtp_user: str = ""
+    """The user at the SMTP server. Empty for none."""
+    smtp_password: SecretStr = SecretStr("")
+    """The user's password at the SMTP server."""
+    mail_folder: Path | None = None
+    """A folder to which mails are written, in place of an SMTP server."""
+    mail_sender: str = "no-reply@localhost"
+    """The sender of mails."""
+    recovery_link: str = "{token}"
+    """The address of the page that sets a new password. It contains `{token}`, such as `https://shop.example.com/reset#{token}`."""
+    verify_email_link: str = "{token}"
+    """The address of the page that verifies an e-mail address. It contains `{token}`."""
+
+    audit_retention: timedelta = timedelta(days=365)
+    """For how long audit events are kept."""

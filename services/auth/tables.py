@@ -16,6 +16,8 @@ from sqlalchemy import (
     func,
 )
 
+from mesh.idempotency import IdempotentRequests
+
 metadata = MetaData(schema="auth", naming_convention={"uq": "%(table_name)s_%(column_0_name)s_key"})
 
 users = Table(
@@ -32,6 +34,8 @@ users = Table(
     Column("customer_number", Text, unique=True),
     Column("disabled", Boolean, nullable=False, server_default="false"),
     Column("password_hash", Text, nullable=False),
+    # The address at which the user has shown to receive mail; another than `email` if that was changed since.
+    Column("verified_email", Text),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -51,6 +55,13 @@ sign_ins = Table(
     # Postponed whenever the refresh token is exchanged, but never beyond `end_time`.
     Column("expire_time", DateTime(timezone=True), nullable=False),
     Column("end_time", DateTime(timezone=True), nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # When the refresh token was exchanged last.
+    Column("use_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Where the user signed in: the address, the network that counts for limits, and the program; empty for sign-ins of an older version.
+    Column("address", Text, nullable=False, server_default=""),
+    Column("network", Text, nullable=False, server_default=""),
+    Column("user_agent", Text, nullable=False, server_default=""),
     Index("sign_ins_by_user", "user_id"),
     Index("sign_ins_by_expire_time", "expire_time"),
 )
@@ -77,6 +88,62 @@ signing_keys = Table(
     Column("retire_time", DateTime(timezone=True)),
 )
 
+# Mail to be sent. The token of a mail is made when it is sent, and only its digest is stored.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("next_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("outbox_by_next_time", "next_time"),
+)
+
+# The tokens of mails that were sent.
+mail_tokens = Table(
+    "mail_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("expire_time", DateTime(timezone=True), nullable=False),
+    Index("mail_tokens_by_user", "user_id"),
+    Index("mail_tokens_by_expire_time", "expire_time"),
+)
+
+# Access tokens that are no longer valid, by user or sign-in, until the last of them would have expired.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("not_before_time", DateTime(timezone=True), nullable=False),
+    Index("revocations_by_time", "not_before_time"),
+)
+
+# Calls that changed something or were refused, of all services.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("event_time", DateTime(timezone=True), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("rpc", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("client_address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("call_count", Integer, nullable=False),
+    Index("audit_events_by_time", "event_time", "id"),
+    Index("audit_events_by_subject", "subject", "event_time", "id"),
+    Index("audit_events_by_resource", "resource", "event_time", "id"),
+)
+
 # Deleted users whose events the recommender has not deleted yet.
 forgettings = Table(
     "forgettings",
@@ -86,3 +153,19 @@ forgettings = Table(
     Column("next_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index("forgettings_by_next_time", "next_time"),
 )
+
+# Visitors whose events the recommender has not made a user's yet.
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("visitor_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("customer_number", Text, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("handovers_by_next_time", "next_time"),
+)
+
+# Requests to create or update a user, with the user: what is answered is the user as of now, and goes with it.
+requests = IdempotentRequests(metadata, Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE")))
+Index("requests_by_user", requests.table.c.user_id)

@@ -1,7 +1,8 @@
 """Access tokens: JSON Web Tokens, which every service verifies by itself."""
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from secrets import token_urlsafe
 from uuid import UUID
 
@@ -22,27 +23,37 @@ class TokenIssuer:
         self._audience = audience
         self._keys = keys
 
-    async def user_token(self, user: User, sign_in_id: UUID) -> str:
-        """A token for a user, which names the sign-in that it belongs to."""
+    async def user_token(self, user: User, sign_in_id: UUID, issue_time: float) -> str:
+        """A token for a user, which names the sign-in that it belongs to.
+
+        issue_time: in Unix time, with a fraction: a revocation in the same second has to be earlier or later
+        """
         claims = {"sub": str(user.id), "role": user.role.value, "sid": str(sign_in_id)}
         if user.customer_number:
             claims["customer_number"] = user.customer_number
-        return await self._sign(claims)
+        return await self._sign(claims, issue_time)
+
+    async def visitor_token(self, visitor_id: UUID) -> str:
+        """A token for a visitor."""
+        return await self._sign({"sub": str(visitor_id), "role": Role.VISITOR.value}, time.time())
 
     async def service_token(self, name: str) -> str:
         """A token for a service."""
-        return await self._sign({"sub": name, "role": Role.SERVICE.value})
+        return await self._sign({"sub": name, "role": Role.SERVICE.value}, time.time())
+
+    async def system_token(self, name: str, permissions: Collection[str]) -> str:
+        """A token for an external system, which names its permissions."""
+        return await self._sign({"sub": name, "role": Role.SYSTEM.value, "permissions": sorted(permissions)}, time.time())
 
     async def proof(self) -> Sequence[tuple[str, str]]:
         """The metadata that authenticates auth to the services that it calls."""
         return [("authorization", f"Bearer {await self.service_token('auth')}")]
 
-    async def _sign(self, claims: dict[str, str]) -> str:
+    async def _sign(self, claims: Mapping[str, object], issue_time: float) -> str:
         key, _ = await self._keys.pair()
-        now = int(time.time())
-        expiry = now + int(ACCESS_TOKEN_LIFETIME.total_seconds())
-        common = {"iss": self._issuer, "aud": self._audience, "iat": now, "exp": expiry, "jti": token_urlsafe(_TOKEN_ID_BYTES)}
-        return jwt.encode(common | claims, key.private, algorithm="ES256", headers={"kid": key.id})
+        expiry = math.ceil(issue_time + ACCESS_TOKEN_LIFETIME.total_seconds())
+        common = {"iss": self._issuer, "aud": self._audience, "iat": issue_time, "exp": expiry, "jti": token_urlsafe(_TOKEN_ID_BYTES)}
+        return jwt.encode({**common, **claims}, key.private, algorithm="ES256", headers={"kid": key.id})
 
 
 def sign_in_id(access_token: str) -> UUID:

@@ -64,13 +64,20 @@ class Product(NamedTuple):
     def undelete(self, etag: str) -> Self:
         """A copy that is not deleted. Raises `FailedPrecondition` if the product is not deleted, `Aborted` if `etag` is stale."""
         if not self.delete_time:
-            raise FailedPrecondition("PRODUCT_NOT_DELETED", f"product '{self.id}' is not deleted")
+            raise FailedPrecondition("PRODUCT_NOT_DELETED", "product '{id}' is not deleted", id=self.id)
         self._check_etag(etag)
         return self._replace(delete_time=None)
 
     def _check_etag(self, etag: str) -> None:
         if etag and etag != self.etag:
-            raise Aborted("STALE_ETAG", f"product '{self.id}' was changed since it was read")
+            raise Aborted("STALE_ETAG", "product '{id}' was changed since it was read", id=self.id)
+
+
+class Category(NamedTuple):
+    """A category, and how many products a list of categories counts in it."""
+
+    name: str
+    product_count: int
 
 
 class ProductTexts(NamedTuple):
@@ -151,7 +158,7 @@ def parse_order(order_by: str) -> SortOrder:
     keys = [_parse_key(part) for part in order_by.split(",")]
     fields = [key.field for key in keys]
     if len(set(fields)) < len(fields):
-        raise InvalidArgument(f"order_by names a field twice: '{order_by}'", field="order_by")
+        raise InvalidArgument("order_by names a field twice: '{order_by}'", field="order_by", order_by=order_by)
     if "id" not in fields:
         # In the direction of the key before it, so that one index serves both directions.
         keys.append(SortKey("id", keys[-1].descending))
@@ -164,4 +171,9 @@ def _parse_key(part: str) -> SortKey:
             return SortKey(field, descending=False)
         case [field, "desc"] if field in _SORT_FIELDS:
             return SortKey(field, descending=True)
-    raise InvalidArgument(f"order_by takes {', '.join(_SORT_FIELDS)}, each with or without 'desc', not '{part.strip()}'", field="order_by")
+    raise InvalidArgument(
+        "order_by takes {fields}, each with or without 'desc', not '{key}'",
+        field="order_by",
+        fields=", ".join(_SORT_FIELDS),
+        key=part.strip(),
+    )

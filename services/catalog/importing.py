@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable
 from google.rpc import error_details_pb2, status_pb2
 
 from hashiramart.catalog.v1 import catalog_pb2
-from mesh.errors import FieldViolation, OutOfRange
+from mesh.errors import FieldViolation, OutOfRange, UnsupportedCurrency
 from mesh.interceptors.validation import violations
 from services.catalog.domain import ProductDetails
 from services.catalog.messages import product_details
@@ -30,14 +30,20 @@ class ProductImport:
         # The ids that this file has created or updated: another row for one of them does not count as another product.
         self._written: set[str] = set()
         self._listed_bytes = 0
+        self._validate_only = False
 
     async def run(self, rows: AsyncIterable[catalog_pb2.ImportProductsRequest]) -> catalog_pb2.ImportProductsResponse:
-        """Imports all rows, and reports on them. Raises `OutOfRange` if there are too many, after importing those up to the limit."""
+        """Imports all rows, or only validates them, and reports on them.
+
+        Raises `OutOfRange` if there are too many, after importing those up to the limit.
+        """
         async for row in rows:
             if self._report.row_count == _MAX_ROWS:
                 await self._write_batch()
-                raise OutOfRange("IMPORT_TOO_LONG", f"a file may have {_MAX_ROWS:,} rows; those up to the limit were imported")
+                raise OutOfRange("IMPORT_TOO_LONG", "a file may have {limit:,} rows; only those were read", limit=_MAX_ROWS)
             self._report.row_count += 1
+            if self._report.row_count == 1:
+                self._validate_only = row.validate_only
             self._add(row)
             if len(self._batch) == _BATCH_SIZE:
                 await self._write_batch()
@@ -53,7 +59,10 @@ class ProductImport:
         elif violation := _first_violation(product):
             self._fail(product.id, violation.field, "INVALID_REQUEST", violation.description)
         else:
-            self._batch[product.id] = product_details(product, self._currency)
+            try:
+                self._batch[product.id] = product_details(product, self._currency)
+            except UnsupportedCurrency as error:
+                self._fail(product.id, "currency_code", error.reason, error.message)
 
     def _fail(self, id: str, field: str, reason: str, message: str) -> None:
         report = self._report
@@ -72,8 +81,9 @@ class ProductImport:
     async def _write_batch(self) -> None:
         if not self._batch:
             return
-        created, updated = await self._products.upsert(self._batch)
-        self._report.created_count += len(created)
+        write = self._products.compare if self._validate_only else self._products.upsert
+        created, updated = await write(self._batch)
+        self._report.created_count += sum(id not in self._written for id in created)
         self._report.updated_count += sum(id not in self._written for id in updated)
         self._written.update(created, updated)
         self._batch.clear()

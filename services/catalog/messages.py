@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 
 from hashiramart.catalog.v1 import catalog_pb2
-from mesh.errors import InvalidArgument
+from mesh.errors import InvalidArgument, UnsupportedCurrency
+from mesh.field_masks import masked_fields
 from mesh.timestamps import timestamp, write_timestamp
 from services.catalog.domain import NEWEST_FIRST, SHORTEST_NAME_FIRST, Product, ProductDetails, ProductQuery, parse_order
 
-# REST puts every key of the body into the mask. The etag says which version to change, and is not changed itself.
-_MASK_FIELDS = {*ProductDetails._fields, "etag"}
+# What a list is filtered by, where the request asks for some of the products only.
+_IN_STOCK = {catalog_pb2.AVAILABILITY_IN_STOCK: True, catalog_pb2.AVAILABILITY_SOLD_OUT: False}
 
 
 def product_message(product: Product) -> catalog_pb2.Product:
@@ -48,22 +49,31 @@ def bookmark_message(token: str) -> catalog_pb2.ProductChange:
 
 
 def product_details(message: catalog_pb2.Product, currency: str) -> ProductDetails:
-    """The editable fields of a message, with `currency` where it names none."""
+    """The editable fields of a message. Raises `UnsupportedCurrency` if it names another currency than the shop's."""
+    if message.currency_code not in ("", currency):
+        raise UnsupportedCurrency("product.currency_code", message.currency_code, currency)
     return ProductDetails(
         name=message.name,
         description=message.description,
         category=message.category,
         price_cents=message.price_cents,
-        currency_code=message.currency_code or currency,
+        currency_code=currency,
         stock=message.stock,
     )
+
+
+def is_in_stock(availability: catalog_pb2.Availability.ValueType) -> bool | None:
+    """Whether only products that are in stock are asked for, or only those that are sold out; None for both."""
+    return _IN_STOCK.get(availability)
 
 
 def product_query(request: catalog_pb2.ListProductsRequest) -> ProductQuery:
     """The filters and the order of a list. Raises `InvalidArgument`."""
     filters: dict[str, str | int | bool] = {
-        field: getattr(request, field) for field in ("in_stock", "min_price_cents", "max_price_cents") if request.HasField(field)
+        field: getattr(request, field) for field in ("min_price_cents", "max_price_cents") if request.HasField(field)
     }
+    if (in_stock := is_in_stock(request.availability)) is not None:
+        filters["in_stock"] = in_stock
     if request.category:
         filters["category"] = request.category
     default = SHORTEST_NAME_FIRST if request.search else NEWEST_FIRST
@@ -72,17 +82,8 @@ def product_query(request: catalog_pb2.ListProductsRequest) -> ProductQuery:
 
 def changed_details(request: catalog_pb2.UpdateProductRequest, currency: str) -> dict[str, object]:
     """The fields that the mask names, with their new values; without a mask, those that are set. Raises `InvalidArgument`."""
-    mask = _mask(request)
-    details = {field: value for field, value in product_details(request.product, currency)._asdict().items() if field in mask}
+    masked = masked_fields(request.product, request.update_mask)
+    details = {field: value for field, value in product_details(request.product, currency)._asdict().items() if field in masked}
     if details.get("name") == "":
         raise InvalidArgument("name must not be empty", field="product.name")
     return details
-
-
-def _mask(request: catalog_pb2.UpdateProductRequest) -> set[str]:
-    paths = set(request.update_mask.paths)
-    if "*" in paths:
-        return set(ProductDetails._fields)
-    for path in paths - _MASK_FIELDS:
-        raise InvalidArgument(f"update_mask names '{path}', which is not a field that can be changed", field="update_mask")
-    return paths or {field for field in ProductDetails._fields if getattr(request.product, field)}

@@ -2,28 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from mesh.errors import NotFound, PermissionDenied
+from mesh.field_masks import check_fixed_fields
 from mesh.idempotency import idempotent_request
 from mesh.identity import Role, caller
 from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
-from services.catalog.domain import ProductPage
+from services.catalog.domain import Product, ProductPage
 from services.catalog.feed import ChangeFeed
 from services.catalog.importing import ProductImport
 from services.catalog.messages import (
     bookmark_message,
     change_message,
     changed_details,
+    is_in_stock,
     product_details,
     product_message,
     product_query,
     write_product,
 )
+from services.catalog.repository.categories import CategoryRepository
 from services.catalog.repository.lists import ProductListRepository
 from services.catalog.repository.products import ProductRepository
 from services.catalog.search import Search
@@ -32,6 +36,7 @@ from services.catalog.words import words
 Context = grpc.aio.ServicerContext[Message, Message]
 
 _BOOKMARK_SECONDS = 15
+_DEFAULT_CATEGORIES, _MAX_CATEGORIES = 100, 1000
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
@@ -41,6 +46,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self,
         products: ProductRepository,
         lists: ProductListRepository,
+        categories: CategoryRepository,
         search: Search,
         feed: ChangeFeed,
         page_tokens: PageTokens,
@@ -48,6 +54,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     ) -> None:
         self._products = products
         self._lists = lists
+        self._categories = categories
         self._search = search
         self._feed = feed
         self._page_tokens = page_tokens
@@ -91,25 +98,41 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
                 write_product(product, response.products.add())
         return response
 
+    async def ListCategories(self, request: catalog_pb2.ListCategoriesRequest, context: Context) -> catalog_pb2.ListCategoriesResponse:
+        place = self._page_tokens.read(request)
+        size = page_size(request.page_size, _DEFAULT_CATEGORIES, _MAX_CATEGORIES)
+        after = str(place[0]) if place else ""
+        found = await self._categories.page(after, size + 1, is_in_stock(request.availability))
+        return catalog_pb2.ListCategoriesResponse(
+            categories=(catalog_pb2.Category(**category._asdict()) for category in found[:size]),
+            next_page_token=self._page_tokens.write(request, (found[size - 1].name,)) if len(found) > size else "",
+        )
+
     async def CreateProduct(self, request: catalog_pb2.CreateProductRequest, context: Context) -> catalog_pb2.Product:
         id, details = request.product.id or new_id(), product_details(request.product, self._currency)
-        return product_message(await self._products.create(id, details, idempotent_request(request)))
+        return await self._products.create(id, details, idempotent_request(request))
 
     async def ReplaceProduct(self, request: catalog_pb2.ReplaceProductRequest, context: Context) -> catalog_pb2.Product:
         id, etag = request.product.id, request.product.etag
         details = product_details(request.product, self._currency)._asdict()
-        return product_message(await self._products.update(id, lambda product, _: product.update(etag, **details)))
+        return await self._products.update(id, lambda product, _: product.update(etag, **details), idempotent_request(request))
 
     async def UpdateProduct(self, request: catalog_pb2.UpdateProductRequest, context: Context) -> catalog_pb2.Product:
-        id, etag = request.product.id, request.product.etag
+        sent = request.product
         details = changed_details(request, self._currency)
-        return product_message(await self._products.update(id, lambda product, _: product.update(etag, **details)))
+
+        def apply(product: Product, _now: datetime) -> Product:
+            updated = product.update(sent.etag, **details)
+            check_fixed_fields("product", sent, request.update_mask, product_message(product))
+            return updated
+
+        return await self._products.update(sent.id, apply, idempotent_request(request))
 
     async def DeleteProduct(self, request: catalog_pb2.DeleteProductRequest, context: Context) -> catalog_pb2.Product:
-        return product_message(await self._products.update(request.id, lambda product, now: product.delete(request.etag, now)))
+        return await self._products.update(request.id, lambda product, now: product.delete(request.etag, now), idempotent_request(request))
 
     async def UndeleteProduct(self, request: catalog_pb2.UndeleteProductRequest, context: Context) -> catalog_pb2.Product:
-        return product_message(await self._products.update(request.id, lambda product, _: product.undelete(request.etag)))
+        return await self._products.update(request.id, lambda product, _: product.undelete(request.etag), idempotent_request(request))
 
     async def ImportProducts(
         self, request_iterator: AsyncIterator[catalog_pb2.ImportProductsRequest], context: Context

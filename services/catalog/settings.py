@@ -19,5 +19,5 @@ class Settings(EnvironmentSettings, env_prefix="CATALOG_"):
 
     secret: Annotated[SecretStr, Field(min_length=32)]
     """Authenticates page tokens. The same for all replicas."""
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
-    """The currency of products that name none, ISO 4217."""
+    service_secret: Annotated[SecretStr, Field(min_length=32)]
+    """The secret by which the service authenticates to auth."""

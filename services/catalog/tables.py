@@ -80,5 +80,7 @@ change_log = Table(
     Column("secret", LargeBinary, nullable=False),
 )
 
-# Requests to create a product, with the number of the change that created it.
-requests = IdempotentRequests(metadata, Column("change_number", BigInteger))
+# Requests to write a product, with their responses.
+requests = IdempotentRequests(metadata, Column("answer", LargeBinary))
+# Written by the version before; the next migration drops it.
+requests.table.append_column(Column("change_number", BigInteger))

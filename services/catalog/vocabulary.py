@@ -42,7 +42,11 @@ class Vocabulary:
     async def correct(self, asked: list[str], doubtful: Iterable[str]) -> list[str]:
         """The words that were asked for, with each doubtful one that no product has replaced by the closest that one has."""
         unused = await self._unused_words(doubtful)
-        candidates = {word: self._closest(word) for word in unused}
+        candidates: dict[str, list[str]] = {}
+        for word in unused:
+            candidates[word] = self._closest(word)
+            # A search may have many words, and other calls must not wait for all of them.
+            await asyncio.sleep(0)
         unused_candidates = await self._unused_words({candidate for found in candidates.values() for candidate in found})
         return [next((found for found in candidates.get(word, ()) if found not in unused_candidates), word) for word in asked]
 

@@ -1,38 +1,66 @@
 """Serves the forecaster: `python -m services.forecaster`."""
 
+from functools import partial
+
 import httpx
 import uvloop
 
-from hashiramart.auth.v1 import auth_pb2
-from hashiramart.forecaster.v1 import forecaster_pb2_grpc
-from mesh import channel, telemetry
-from mesh.identity import RemoteKeys, TokenVerifier
+from hashiramart.catalog.v1 import catalog_pb2
+from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
+from mesh import channel, database, telemetry
+from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
-from mesh.server import Server, serve
-from mesh.settings import MeshSettings, read
+from mesh.periodic import run_periodically
+from mesh.server import Server, background, serve
+from mesh.settings import MeshSettings, ShopSettings, read
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
+from services.forecaster.calendar_messages import entry_message
+from services.forecaster.calendar_repository import CalendarRepository
+from services.forecaster.calendar_servicer import CalendarServicer
+from services.forecaster.closures import Closures
+from services.forecaster.product_names import ProductNames
+from services.forecaster.reorder_repository import ReorderPolicyRepository
+from services.forecaster.reorder_servicer import ReorderServicer, policy_message
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.settings import Settings
+from services.forecaster.stock import Stock
 
 # To connect to MLflow, and between two chunks of its response.
 _REGISTRY_TIMEOUT_SECONDS = 10
+_HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
-    settings, mesh = read(Settings), read(MeshSettings)
+    settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("forecaster", mesh)
-    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
-    async with auth, httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client:
+    auth = AuthClient("forecaster", settings.service_secret.get_secret_value(), mesh)
+    catalog = channel.connect(settings.catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], mesh)
+    direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
+    async with (
+        auth,
+        catalog,
+        httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client,
+        await database.connect(str(settings.database_url), mesh, direct_url) as postgres,
+    ):
         registry = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
         champion = Champion(registry, settings.model_folder, Forecaster.load, settings.poll_seconds)
-        await champion.restore()
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
-        servicer = ForecasterServicer(registry, champion, page_tokens, settings.currency)
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)))
+        time_zone = shop.time_zone.key
+        entries = CalendarRepository(postgres, partial(entry_message, time_zone=time_zone))
+        closures = Closures(entries, postgres)
+        servicer = ForecasterServicer(registry, champion, page_tokens, ProductNames(catalog), shop, closures)
+        calendar = CalendarServicer(entries, page_tokens, time_zone, servicer.data_through, closures.refresh)
+        policies = ReorderPolicyRepository(postgres, policy_message)
+        reorder = ReorderServicer(policies, Stock(catalog), closures, page_tokens, time_zone, lambda: servicer.serving)
+        server = Server(settings.listen, mesh, auth.verifier, trail=auth.trail)
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
-        await serve(server, champion.watch())
+        calendar_pb2_grpc.add_CalendarServiceServicer_to_server(calendar, server)
+        reorder_pb2_grpc.add_ReorderServiceServicer_to_server(reorder, server)
+        async with background(closures.run()):
+            await champion.restore()
+            await serve(server, auth.run(), champion.watch(), run_periodically(entries.delete_expired_requests, _HOUSEKEEPING_SECONDS))
 
 
 if __name__ == "__main__":

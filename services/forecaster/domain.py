@@ -1,4 +1,4 @@
-"""Defaults of a forecast, and the rule by which the contributions of an explanation are cut."""
+"""Rules of the service: defaults of a forecast, and which contributions of an explanation are named."""
 
 from collections.abc import Sequence
 

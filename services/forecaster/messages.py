@@ -5,6 +5,7 @@ The `write_...` functions fill a response in place: to build the bands of half a
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 from hashiramart.forecaster.v1 import forecaster_pb2
 from ml.forecaster.forecasts import (
@@ -26,6 +27,12 @@ from services.forecaster.domain import DEFAULT_HISTORY_DAYS, DEFAULT_HORIZON_DAY
 # The requests that select a series, by fields of the same names.
 SeriesRequest = forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest | forecaster_pb2.GetBacktestRequest
 
+_LEVELS: Mapping[ScopeKind, forecaster_pb2.SeriesLevel.ValueType] = {
+    "shop": forecaster_pb2.SERIES_LEVEL_SHOP,
+    "category": forecaster_pb2.SERIES_LEVEL_CATEGORY,
+    "country": forecaster_pb2.SERIES_LEVEL_COUNTRY,
+    "product": forecaster_pb2.SERIES_LEVEL_PRODUCT,
+}
 _SCOPE_KINDS: Mapping[str, ScopeKind] = {"product_id": "product", "category": "category", "country": "country"}
 _GRANULARITIES: Mapping[int, Granularity] = {forecaster_pb2.GRANULARITY_WEEK: "week", forecaster_pb2.GRANULARITY_MONTH: "month"}
 # What the contributions that are too small to be named are summed up in.
@@ -38,17 +45,24 @@ def scope(request: SeriesRequest) -> Scope:
     return Scope(_SCOPE_KINDS[field], getattr(request, field)) if field else Scope()
 
 
-def metric(request: SeriesRequest) -> Metric:
+def scope_kind(request: forecaster_pb2.ListForecastSeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> ScopeKind | None:
+    """The kind of the series; None if it is not stated."""
+    return next((kind for kind, level in _LEVELS.items() if level == request.level), None)
+
+
+def metric(request: SeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Metric:
     """Revenue or units; units by default."""
     return REVENUE_METRIC if request.metric == forecaster_pb2.METRIC_REVENUE else UNITS_METRIC
 
 
-def granularity(request: forecaster_pb2.ForecastSalesRequest) -> Granularity:
+def granularity(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Granularity:
     """The length of a period; a day by default."""
     return _GRANULARITIES.get(request.granularity, "day")
 
 
-def horizon_days(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest) -> int:
+def horizon_days(
+    request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest | forecaster_pb2.ExplainForecastRequest,
+) -> int:
     """How many days to forecast."""
     return request.horizon_days or DEFAULT_HORIZON_DAYS
 
@@ -58,12 +72,31 @@ def history_days(request: forecaster_pb2.ForecastSalesRequest) -> int:
     return request.history_days if request.HasField("history_days") else DEFAULT_HISTORY_DAYS
 
 
-def levels(request: forecaster_pb2.ForecastSalesRequest) -> tuple[int, ...]:
+def levels(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest) -> tuple[int, ...]:
     """The levels of the bands in percent, narrowest first."""
     return tuple(sorted(request.levels)) or DEFAULT_LEVELS
 
 
-def write_points(points: Iterable[Point], response: forecaster_pb2.ForecastSalesResponse) -> None:
+def series_message(scope: Scope, product_names: Mapping[str, str], days: tuple[date, date] | None) -> forecaster_pb2.ForecastSeries:
+    """A series.
+
+    product_names: by the ids of products
+    days: the first and the last one with sales
+    """
+    name = product_names.get(scope.name, "") if scope.kind == "product" else scope.name
+    first, last = (day.isoformat() for day in days) if days else ("", "")
+    return forecaster_pb2.ForecastSeries(level=_LEVELS[scope.kind], key=scope.name, name=name, first_date=first, last_date=last)
+
+
+def batch_message(scope: Scope, version: str, time_zone: str) -> forecaster_pb2.BatchForecastSalesResponse:
+    """The forecast of one of many series, without its points. time_zone: of the days, an IANA name"""
+    return forecaster_pb2.BatchForecastSalesResponse(level=_LEVELS[scope.kind], key=scope.name, model_version=version, time_zone=time_zone)
+
+
+def write_points(
+    points: Iterable[Point],
+    response: forecaster_pb2.ForecastSalesResponse | forecaster_pb2.BatchForecastSalesResponse | forecaster_pb2.ScenarioForecast,
+) -> None:
     """Adds the forecast, period by period."""
     for point in points:
         message = response.points.add(date=point.date.isoformat(), day_count=point.day_count, mean=point.mean, median=point.median)
@@ -83,14 +116,15 @@ def write_explanations(explanations: Iterable[Explanation], response: forecaster
         _write_contributions(day.contributions, message)
 
 
-def backtest_message(backtest: Backtest, version: str) -> forecaster_pb2.Backtest:
-    """The backtest of a model version."""
+def backtest_message(backtest: Backtest, version: str, time_zone: str) -> forecaster_pb2.Backtest:
+    """The backtest of a model version. time_zone: of the days, an IANA name"""
     message = forecaster_pb2.Backtest(
         mase=_none_if_nan(backtest.mase),
         rmsse=_none_if_nan(backtest.rmsse),
         bias=_none_if_nan(backtest.bias),
         coverage=(forecaster_pb2.Coverage(level=level, measured=share) for level, share in sorted(backtest.coverage.items())),
         model_version=version,
+        time_zone=time_zone,
     )
     for day in backtest.days:
         _write_backtest_point(day, message.points.add())

@@ -1,20 +1,27 @@
 """The RPCs of the forecaster service."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from datetime import date
 
 import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
-from mesh.errors import NotFound
-from mesh.paging import PageTokens
-from ml.forecaster.forecasts import ScopeNotFound
+from mesh.errors import InvalidArgument
+from mesh.paging import PageTokens, page_size
+from mesh.settings import ShopSettings
+from ml.forecaster.forecasts import Scope
 from ml.forecaster.model import Forecaster
+from ml.forecaster.scenario import Scenarios
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
+from services.forecaster.closures import Closures
+from services.forecaster.product_names import ProductNames
+from services.forecaster.scenarios import write_scenario
+from services.forecaster.scope_errors import scope_errors
+from services.forecaster.series import select_series, series_key
 from services.models import ModelServicer
 
 Context = grpc.aio.ServicerContext[Message, Message]
@@ -23,10 +30,40 @@ Context = grpc.aio.ServicerContext[Message, Message]
 class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.ForecasterServiceServicer):
     """Forecasts, explanations and backtests of the champion."""
 
-    def __init__(self, registry: RegistryClient, champion: Champion[Forecaster], page_tokens: PageTokens, currency: str) -> None:
-        """currency: in which revenue is counted, ISO 4217"""
-        super().__init__(registry, champion, page_tokens)
-        self._currency = currency
+    def __init__(
+        self,
+        registry: RegistryClient,
+        champion: Champion[Forecaster],
+        page_tokens: PageTokens,
+        product_names: ProductNames,
+        shop: ShopSettings,
+        closures: Closures,
+    ) -> None:
+        super().__init__(registry, champion, page_tokens, shop.time_zone.key)
+        self._product_names = product_names
+        self._currency = shop.currency
+        self._closures = closures
+        self._scenarios: tuple[Forecaster, asyncio.Task[Scenarios]] | None = None
+
+    def data_through(self) -> date | None:
+        """The last day of the sales that the served model knows; None while there is none."""
+        return self._champion.serving.model.through if self._champion.serving else None
+
+    async def ListForecastSeries(
+        self, request: forecaster_pb2.ListForecastSeriesRequest, context: Context
+    ) -> forecaster_pb2.ListForecastSeriesResponse:
+        place, size = self._page_tokens.read(request), page_size(request.page_size)
+        version, model = self.serving
+        following = select_series(model.scopes, messages.scope_kind(request), request.prefix, place)
+        page = following[:size]
+        names = await self._product_names.read([scope.name for scope in page if scope.kind == "product"])
+        return forecaster_pb2.ListForecastSeriesResponse(
+            series=(messages.series_message(scope, names, model.sales_days(scope)) for scope in page),
+            next_page_token=self._page_tokens.write(request, series_key(page[-1])) if len(following) > size else "",
+            data_through_date=model.through.isoformat(),
+            model_version=version.number,
+            time_zone=self._time_zone,
+        )
 
     async def ForecastSales(self, request: forecaster_pb2.ForecastSalesRequest, context: Context) -> forecaster_pb2.ForecastSalesResponse:
         version, model = self.serving
@@ -37,36 +74,68 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             metric=request.metric or forecaster_pb2.METRIC_UNITS,
             granularity=request.granularity or forecaster_pb2.GRANULARITY_DAY,
             currency_code=self._currency if request.metric == forecaster_pb2.METRIC_REVENUE else "",
+            time_zone=self._time_zone,
+            closed_dates=(day.isoformat() for day in self._closures.days(model.through, messages.horizon_days(request))),
         )
         # The model holds its forecasts ready: to read one takes less than a millisecond, which is not worth a thread.
-        with _scope_errors():
-            points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request))
+        with scope_errors():
+            factors = self._closures.factors(model.through)
+            points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request), factors)
             messages.write_points(points, response)
             messages.write_history(model.history(scope, metric, messages.history_days(request), granularity), response)
+        if request.HasField("scenario"):
+            await asyncio.to_thread(write_scenario, request, model, await self._scenarios_of(model), factors, response)
         return response
+
+    async def BatchForecastSales(
+        self, request: forecaster_pb2.BatchForecastSalesRequest, context: Context
+    ) -> AsyncIterator[forecaster_pb2.BatchForecastSalesResponse]:
+        version, model = self.serving
+        metric, granularity, levels = messages.metric(request), messages.granularity(request), messages.levels(request)
+        factors = self._closures.factors(model.through)
+        for scope in self._batch_scopes(model, request):
+            response = messages.batch_message(scope, version.number, self._time_zone)
+            messages.write_points(model.forecast(scope, metric, messages.horizon_days(request), granularity, levels, factors), response)
+            yield response
 
     async def ExplainForecast(
         self, request: forecaster_pb2.ExplainForecastRequest, context: Context
     ) -> forecaster_pb2.ExplainForecastResponse:
         version, model = self.serving
-        response = forecaster_pb2.ExplainForecastResponse(data_through_date=model.through.isoformat(), model_version=version.number)
-        with _scope_errors():
+        response = forecaster_pb2.ExplainForecastResponse(
+            data_through_date=model.through.isoformat(), model_version=version.number, time_zone=self._time_zone
+        )
+        with scope_errors():
             explanations = await asyncio.to_thread(
-                model.explain, messages.scope(request), messages.metric(request), messages.horizon_days(request)
+                model.explain,
+                messages.scope(request),
+                messages.metric(request),
+                messages.horizon_days(request),
+                self._closures.factors(model.through),
             )
         messages.write_explanations(explanations, response)
         return response
 
+    async def _scenarios_of(self, model: Forecaster) -> Scenarios:
+        """The scenarios of the served model, which are prepared when the first one is asked for."""
+        if self._scenarios is None or self._scenarios[0] is not model:
+            self._scenarios = model, asyncio.create_task(asyncio.to_thread(Scenarios, model))
+        # A caller who gives up does not end it for the others.
+        return await asyncio.shield(self._scenarios[1])
+
+    @staticmethod
+    def _batch_scopes(model: Forecaster, request: forecaster_pb2.BatchForecastSalesRequest) -> list[Scope]:
+        """The series of a batch, by key. Raises `InvalidArgument`, `NotFound`."""
+        kind = messages.scope_kind(request) or "product"
+        if not request.category:
+            return select_series(model.scopes, kind, "", None)
+        if kind != "product":
+            raise InvalidArgument("a category has products, and no series of another level", field="category")
+        with scope_errors():
+            return [Scope("product", name) for name in sorted(model.products_in(request.category))]
+
     async def GetBacktest(self, request: forecaster_pb2.GetBacktestRequest, context: Context) -> forecaster_pb2.Backtest:
         version, model = self.serving
-        with _scope_errors():
-            return messages.backtest_message(model.backtest(messages.scope(request), messages.metric(request)), version.number)
-
-
-@contextmanager
-def _scope_errors() -> Iterator[None]:
-    """Translates the model's error for an unknown series into that of a call."""
-    try:
-        yield
-    except ScopeNotFound as error:
-        raise NotFound("series", str(error)) from None
+        with scope_errors():
+            backtest = model.backtest(messages.scope(request), messages.metric(request))
+        return messages.backtest_message(backtest, version.number, self._time_zone)

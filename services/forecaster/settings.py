@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PostgresDsn, SecretStr
 
 from mesh.settings import EnvironmentSettings
 
@@ -13,6 +13,12 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
 
     listen: str = "127.0.0.1:50054"
     """The address to listen on."""
+    database_url: PostgresDsn
+    """The URL of the PostgreSQL database."""
+    database_direct_url: PostgresDsn | None = None
+    """The URL of PostgreSQL itself where `database_url` leads to a pooler. Without it, the service polls for changes of the calendar."""
+    catalog_address: str = "127.0.0.1:50052"
+    """The address of the catalog service, which has the names of products."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
     model_folder: Path
@@ -22,5 +28,5 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
 
     secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs page tokens: the same for all replicas."""
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "GBP"
-    """The currency of the sales, ISO 4217."""
+    service_secret: Annotated[SecretStr, Field(min_length=32)]
+    """The secret by which the service authenticates to auth."""

@@ -2,16 +2,19 @@
 
 import uvloop
 
-from hashiramart.auth.v1 import auth_pb2
-from hashiramart.jobs.v1 import jobs_pb2_grpc
-from mesh import channel, database, telemetry
-from mesh.identity import RemoteKeys, TokenVerifier
+from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc
+from lake.bucket import connect
+from mesh import database, telemetry
+from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, serve
-from mesh.settings import MeshSettings, read
+from mesh.settings import MeshSettings, ShopSettings, read
+from services.jobs.clean_data import CleanData
 from services.jobs.feed import JobFeed
 from services.jobs.logs import LogRepository
+from services.jobs.raw_data_servicer import RawDataServicer
+from services.jobs.raw_files import RawFiles
 from services.jobs.repository import JobRepository
 from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
@@ -20,17 +23,23 @@ HOUSEKEEPING_SECONDS = 600
 
 
 async def main() -> None:
-    settings, mesh = read(Settings), read(MeshSettings)
+    settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
     telemetry.start("jobs", mesh)
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
-    auth = channel.connect(mesh.auth_address, auth_pb2.DESCRIPTOR.services_by_name["AuthService"], mesh)
+    auth = AuthClient("jobs", settings.service_secret.get_secret_value(), mesh)
     async with auth, await database.connect(str(settings.database_url), mesh, direct_url) as postgres:
         jobs, logs = JobRepository(postgres), LogRepository(postgres)
         feed = JobFeed(jobs, logs, postgres)
-        servicer = JobsServicer(jobs, logs, feed, PageTokens(settings.secret.get_secret_value().encode()))
-        server = Server(settings.listen, mesh, TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, RemoteKeys(auth)), [postgres.ping])
+        page_tokens = PageTokens(settings.secret.get_secret_value().encode())
+        servicer = JobsServicer(jobs, logs, feed, page_tokens, shop.time_zone.key)
+        raw_files = RawFiles(settings.raw_zone_url, settings.upload_bytes)
+        clean_data = CleanData(connect(settings.store_url, settings.store_region, settings.lake_bucket))
+        raw_data = RawDataServicer(raw_files, clean_data, page_tokens, shop.time_zone.key)
+        server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail)
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
-        await serve(server, feed.run(), run_periodically(jobs.delete_expired, HOUSEKEEPING_SECONDS))
+        raw_data_pb2_grpc.add_RawDataServiceServicer_to_server(raw_data, server)
+        housekeeping = (run_periodically(work, HOUSEKEEPING_SECONDS) for work in (jobs.delete_expired, raw_files.delete_expired_uploads))
+        await serve(server, auth.run(), feed.run(), *housekeeping)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from mesh.errors import Unavailable
 from services.jobs.domain import HELD, Failure, Job, RetryPolicy
 from services.jobs.errors import EngineUnavailable
 from services.jobs.etl import EtlAttempt
-from services.jobs.leases import LeaseRepository
-from services.jobs.training import TrainingAttempt
+from services.jobs.leases import Lease, LeaseRepository
+from services.jobs.training import TrainingAttempt, uptime
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Worker:
 
     async def _work_on(self, job: Job, holder: str) -> None:
         attempt = self._start_attempt(job, holder)
-        renewal = asyncio.create_task(self._keep_renewing(job.id, holder))
+        renewal = asyncio.create_task(self._keep_renewing(attempt, job.id, holder))
         try:
             while await self._advance(attempt, job.id, holder):
                 await asyncio.sleep(self._tick_seconds)
@@ -84,13 +84,14 @@ class Worker:
     async def _advance(self, attempt: Attempt, id: str, holder: str) -> bool:
         """Advances a job by one step; returns whether there is more to do."""
         try:
-            lease = await self._leases.renew(id, holder)
+            lease = await self._renew(attempt, id, holder)
             if lease is None or lease.job.state not in HELD:
                 log.info("job released", job_id=id, state=lease.job.state if lease else "lost")
                 return False
             job = await self._step(attempt, lease.job, lease.now)
             if job != lease.job:
                 await self._leases.save(job, holder)
+                _log_failure(lease.job, job)
         except Unavailable:
             # Without the database nobody else can take the job over.
             log.warning("database unavailable", job_id=id)
@@ -109,9 +110,31 @@ class Worker:
             # Nothing was started, so that other jobs may have their turn.
             return self._policy.retry(job, Failure("ENGINE_UNAVAILABLE", str(error)), now)
 
-    async def _keep_renewing(self, id: str, holder: str) -> None:
+    async def _renew(self, attempt: Attempt, id: str, holder: str) -> Lease | None:
+        # Before the call: the lease ends no earlier than that.
+        end = uptime() + self._lease_seconds
+        lease = await self._leases.renew(id, holder)
+        if lease:
+            attempt.training.extend_lease(end)
+        return lease
+
+    async def _keep_renewing(self, attempt: Attempt, id: str, holder: str) -> None:
         """Renews the lease, as a step may take longer than that."""
         while True:
             await asyncio.sleep(self._lease_seconds / 3)
             with suppress(Unavailable):
-                await self._leases.renew(id, holder)
+                await self._renew(attempt, id, holder)
+
+
+def _log_failure(before: Job, after: Job) -> None:
+    """Logs why the job or its attempt failed, if the step has ended it."""
+    if after.failure_reason and after.state not in HELD and before.state in HELD:
+        log.warning(
+            "attempt failed",
+            job_id=after.id,
+            attempt=after.attempt_count,
+            stage=before.stage,
+            reason=after.failure_reason,
+            error=after.failure_message,
+            state=str(after.state),
+        )

@@ -65,10 +65,17 @@ class ChildProcess:
     async def _read(self) -> None:
         if self._process.stdout is None:
             raise RuntimeError("standard output is a pipe")
-        async for line in self._process.stdout:
+        while line := await _read_line(self._process.stdout):
             text = line.decode(errors="replace").rstrip()
             self._lines.append(text)
             self.last_line = text or self.last_line
             if "Exception" in text or "Error" in text:
                 self.last_error_line = text
         await self._process.wait()
+
+
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
+    """The next line; empty at the end. A line of more than `MAX_LINE_BYTES` is shortened to its end."""
+    while True:
+        with suppress(ValueError):
+            return await stream.readline()

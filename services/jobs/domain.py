@@ -115,9 +115,14 @@ class Job(NamedTuple):
         return self.failure_reason == "ENGINE_UNAVAILABLE" and self.stage in ("", SUBMITTING, STARTING_TRAINING)
 
     def cancel(self, now: datetime) -> Self:
-        """Cancels the job: at once, unless a worker holds it and has to stop first. Raises `FailedPrecondition` if it has ended."""
+        """Cancels the job: at once, unless a worker holds it and has to stop first. Nothing changes if that was done before.
+
+        Raises `FailedPrecondition` if it has ended otherwise.
+        """
+        if self.state in (JobState.CANCELLING, JobState.CANCELLED):
+            return self
         if self.has_ended:
-            raise FailedPrecondition("JOB_ENDED", f"job '{self.id}' has already ended")
+            raise FailedPrecondition("JOB_ENDED", "job '{id}' has already ended: {state}", id=self.id, state=self.state)
         return self._replace(state=JobState.CANCELLING) if self.state in HELD else self.end(JobState.CANCELLED, now)
 
     def fail(self, failure: Failure, now: datetime) -> Self:

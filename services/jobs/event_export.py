@@ -10,17 +10,16 @@ from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
 from services.jobs.raw_zone import RawZoneClient
 
 # In the raw zone. Files whose names begin with `_` are not data.
-FOLDER, PREFIX, EVENTS_FILE, TOKEN_FILE = "events", "export-", "events.json", "_NEXT"
-# A page token is valid for pages of the same size only.
+FOLDER, PREFIX, EVENTS_FILE, END_FILE = "events", "export-", "events.json", "_END"
 PAGE_SIZE = 10_000
 
 
 class EventExport:
     """Exports the events that were recorded since the last export.
 
-    A page of events becomes a folder that holds them and the token of the next page. The folder gets its name by one renaming, which
-    only one exporter can do: no event is lost or duplicated, whichever process dies and whichever continues. The events of users whom
-    a page lists as forgotten are removed from the earlier folders first.
+    A page of events becomes a folder that holds them and the position of its end in the log of events. The folder gets its name by one
+    renaming, which only one exporter can do: no event is lost or duplicated, whichever process dies and whichever continues. The events
+    of users whom a page lists as forgotten are removed from the earlier folders first.
     """
 
     def __init__(self, channel: grpc.aio.Channel, raw_zone: RawZoneClient) -> None:
@@ -34,26 +33,26 @@ class EventExport:
         """
         folders = sorted(await self._raw_zone.list_names(FOLDER))
         number = int(folders[-1].removeprefix(PREFIX)) if folders else 0
-        token = (await self._raw_zone.read_file(f"{FOLDER}/{folders[-1]}/{TOKEN_FILE}")).decode() if folders else ""
+        end = int(await self._raw_zone.read_file(f"{FOLDER}/{folders[-1]}/{END_FILE}")) if folders else 0
         count = 0
         try:
             while True:
-                request = recommender_pb2.ListEventsRequest(page_size=PAGE_SIZE, page_token=token)
+                request = recommender_pb2.ListEventsRequest(page_size=PAGE_SIZE, after_number=end)
                 page = await self._recommender.ListEvents(request)
                 if page.forgotten_user_ids:
                     await self._remove_events({*page.forgotten_user_ids})
                 if page.events or page.forgotten_user_ids:
                     number += 1
                     await self._create_folder(number, page)
-                count, token = count + len(page.events), page.next_page_token
-                if not page.has_more:
+                count, end = count + len(page.events), page.end_number
+                if not page.next_page_token:
                     return f"{count} recorded events were added to the raw zone"
         except grpc.aio.AioRpcError as error:
             return f"{count} recorded events were added to the raw zone; the recommender does not give more: {error.code().name}"
 
     async def _create_folder(self, number: int, page: recommender_pb2.ListEventsResponse) -> None:
         lines = [MessageToJson(event, preserving_proto_field_name=True, indent=None) for event in page.events]
-        files = {EVENTS_FILE: "\n".join(lines).encode(), TOKEN_FILE: page.next_page_token.encode()}
+        files = {EVENTS_FILE: "\n".join(lines).encode(), END_FILE: str(page.end_number).encode()}
         # Numbers of one width, so that the last folder by name is the latest.
         await self._raw_zone.create_folder(f"{FOLDER}/{PREFIX}{number:012}", files)
 

@@ -63,6 +63,12 @@ class LogCollector:
             if part.name in LOG_FILES and part.byte_count > offset:
                 await self._append_file(part.container, part.key, offset, part.content[offset - part.start :])
 
+    def redact(self, text: str) -> str:
+        """A line as the log has it: without secrets, truncated."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[hidden]")
+        return redact(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_LINE_LENGTH]
+
     async def _append_file(self, container: str, key: str, offset: int, written: bytes) -> None:
         offsets = {**await self._known_offsets(), key: offset + len(written)}
         await self._store(_source(container), written.decode(errors="replace").splitlines(), offsets)
@@ -82,13 +88,8 @@ class LogCollector:
         for text in texts:
             # Continuation lines, such as those of a traceback, have no time of their own.
             time = _time(text) or time
-            lines.append(NewLogLine(time, source, self._redact(text)))
+            lines.append(NewLogLine(time, source, self.redact(text)))
         return lines
-
-    def _redact(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[hidden]")
-        return redact(text).replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_LINE_LENGTH]
 
 
 def _source(container: str) -> str:

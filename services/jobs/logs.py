@@ -36,7 +36,12 @@ class LogRepository:
         """
         lines = [LogLine(*row) for row in await self._database.fetch(_LIST, id=job_id, after=after, limit=limit)]
         if after and lines and lines[0].number > after + 1:
-            raise OutOfRange("LOG_EXPIRED", f"the lines after number {after} are no longer kept; the first kept line is {lines[0].number}")
+            raise OutOfRange(
+                "LOG_EXPIRED",
+                "the lines after number {after_number} are no longer kept; the first kept line is {first_number}",
+                after_number=after,
+                first_number=lines[0].number,
+            )
         return lines
 
     async def list_latest_lines(self, job_id: str, after: int, limit: int) -> list[LogLine]:

@@ -7,18 +7,22 @@ from collections.abc import Collection
 from google.protobuf.json_format import ParseDict
 
 from hashiramart.jobs.v1 import jobs_pb2
+from hashiramart.model.v1 import model_pb2
 from mesh.timestamps import timestamp
-from services.jobs.domain import Job, JobKind, JobState, LogLine
+from services.jobs.domain import Job, JobKind, JobSpec, JobState, LogLine
 
 _KINDS = {kind: jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.name}") for kind in JobKind}
 _STATES = {state: jobs_pb2.JobState.Value(f"JOB_STATE_{state.name}") for state in JobState}
+# By their names in the pipeline.
+_MODELS = {"recommender": model_pb2.MODEL_KIND_RECOMMENDER, "forecaster": model_pb2.MODEL_KIND_FORECASTER}
+_RECIPES = {"quick": model_pb2.RECIPE_QUICK, "full": model_pb2.RECIPE_FULL}
+_DEFAULT_RECIPE = "full"
 
 
-def job_message(job: Job) -> jobs_pb2.Job:
+def job_message(job: Job, time_zone: str) -> jobs_pb2.Job:
+    """A job. time_zone: of its days, an IANA name"""
     message = jobs_pb2.Job(
         id=job.id,
-        kind=_KINDS[job.kind],
-        model=job.model,
         state=_STATES[job.state],
         stage=job.stage,
         progress=jobs_pb2.Progress(done_count=job.done_count, total_count=job.total_count),
@@ -29,14 +33,30 @@ def job_message(job: Job) -> jobs_pb2.Job:
         start_time=timestamp(job.start_time) if job.start_time else None,
         end_time=timestamp(job.end_time) if job.end_time else None,
         next_attempt_time=timestamp(job.next_attempt_time) if job.next_attempt_time else None,
+        time_zone=time_zone,
     )
+    if job.kind is JobKind.TRAINING:
+        spec = jobs_pb2.TrainingSpec(model=_MODELS[job.model], recipe=_RECIPES[job.recipe], through_date=job.through_date)
+        message.training_spec.CopyFrom(spec)
+    else:
+        message.etl_spec.CopyFrom(jobs_pb2.EtlSpec(through_date=job.through_date, full=job.full))
     if job.failure_reason:
         message.failure.reason, message.failure.message = job.failure_reason, job.failure_message
     if job.etl is not None:
-        ParseDict(dict(job.etl), message.etl, ignore_unknown_fields=True)
+        ParseDict(dict(job.etl), message.etl_result, ignore_unknown_fields=True)
     if job.training is not None:
-        ParseDict(dict(job.training), message.training, ignore_unknown_fields=True)
+        ParseDict(dict(job.training), message.training_result, ignore_unknown_fields=True)
     return message
+
+
+def etl_spec(request: jobs_pb2.SubmitEtlJobRequest, submitted_by: str) -> JobSpec:
+    return JobSpec(JobKind.ETL, "", "", request.through_date, request.full, submitted_by)
+
+
+def training_spec(request: jobs_pb2.SubmitTrainingJobRequest, submitted_by: str) -> JobSpec:
+    model = next(name for name, number in _MODELS.items() if number == request.model)
+    recipe = next((name for name, number in _RECIPES.items() if number == request.recipe), _DEFAULT_RECIPE)
+    return JobSpec(JobKind.TRAINING, model, recipe, request.through_date, False, submitted_by)
 
 
 def line_message(line: LogLine) -> jobs_pb2.LogLine:

@@ -79,15 +79,17 @@ class JobRepository:
         return [job_from_row(row) for row in await self._database.fetch(_list(frozenset(parameters)), **parameters)]
 
     async def cancel(self, id: str) -> Job:
-        """Cancels a job, or asks its worker to. Raises `NotFound`, and `FailedPrecondition` if the job has ended."""
+        """Cancels a job, or asks its worker to. Raises `NotFound`, and `FailedPrecondition` if the job has ended otherwise."""
         async with self._database.begin() as transaction:
             row = await transaction.fetch_row(_LOCK, id=id)
             if row is None:
                 raise NotFound("job", id)
             now, *fields = row
-            job = job_from_row(fields).cancel(now)
-            await transaction.execute(UPDATE, **update_parameters(job))
-            return job
+            job = job_from_row(fields)
+            cancelled = job.cancel(now)
+            if cancelled != job:
+                await transaction.execute(UPDATE, **update_parameters(cancelled))
+            return cancelled
 
     async def delete_expired(self, request_age: timedelta = RETENTION) -> None:
         """Deletes idempotent requests that are older."""

@@ -24,6 +24,19 @@ class Settings(EnvironmentSettings, env_prefix="JOBS_"):
 
     secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs page tokens; the same for all replicas."""
+    service_secret: Annotated[SecretStr, Field(min_length=32)]
+    """The secret by which the service authenticates to auth."""
+
+    raw_zone_url: str = "webhdfs://hashiramart@127.0.0.1:9870/hashiramart/raw"
+    """The raw zone in HDFS, by its REST API, for uploading, listing and deleting raw files."""
+    upload_bytes: Annotated[int, Field(gt=0)] = 4 * 1024**3
+    """The largest size of an uploaded file, in bytes."""
+    store_url: str = "http://127.0.0.1:9000"
+    """The S3 store. Its keys come from AWS's own variables, or from the file that AWS_SHARED_CREDENTIALS_FILE names."""
+    store_region: str = "us-east-1"
+    """The region of the S3 store."""
+    lake_bucket: str = "lake"
+    """The bucket of the clean data."""
 
 
 class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):

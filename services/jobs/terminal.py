@@ -10,6 +10,7 @@ import grpc.aio
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
 from hashiramart.jobs.v1 import jobs_pb2, jobs_pb2_grpc
+from hashiramart.model.v1 import model_pb2
 from mesh import channel
 from mesh.ids import new_id
 from mesh.settings import MeshSettings, read
@@ -22,6 +23,7 @@ RETRY_SECONDS = 1
 SUCCEEDED = (jobs_pb2.JOB_STATE_SUCCEEDED, jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS)
 
 _CLEAR_LINE = "\r\033[K"
+_MODEL_PREFIX = "MODEL_KIND_"
 
 
 class StaffClient:
@@ -37,7 +39,12 @@ class StaffClient:
         return await self._jobs.SubmitEtlJob(request, metadata=await self._metadata())
 
     async def submit_training(self, model: str, recipe: str, through_date: str) -> jobs_pb2.Job:
-        request = jobs_pb2.SubmitTrainingJobRequest(model=model, recipe=recipe, through_date=through_date, request_id=new_id())
+        request = jobs_pb2.SubmitTrainingJobRequest(
+            model=model_pb2.ModelKind.Value(f"{_MODEL_PREFIX}{model.upper()}"),
+            recipe=model_pb2.Recipe.Value(f"RECIPE_{recipe.upper()}"),
+            through_date=through_date,
+            request_id=new_id(),
+        )
         return await self._jobs.SubmitTrainingJob(request, metadata=await self._metadata())
 
     async def follow(self, id: str) -> AsyncIterator[jobs_pb2.Job]:
@@ -45,7 +52,7 @@ class StaffClient:
         number = 0
         while True:
             try:
-                request = jobs_pb2.WatchJobRequest(id=id, after_log_line=number)
+                request = jobs_pb2.WatchJobRequest(id=id, after_number=number)
                 async for event in self._jobs.WatchJob(request, metadata=await self._metadata()):
                     number = max(number, event.log_line.number)
                     if event.HasField("job"):
@@ -77,11 +84,12 @@ def outcome(job: jobs_pb2.Job) -> str:
         return "The job was cancelled."
     if job.state not in SUCCEEDED:
         return f"The job failed ({job.failure.reason}): {job.failure.message}"
-    etl = job.etl
+    etl, training = job.etl_result, job.training_result
     refused = sum(reject.line_count for reject in etl.rejects)
     lines = f"{etl.row_count:,} lines: {etl.sale_count:,} sales, {etl.duplicate_count:,} duplicates, {refused:,} refused"
     new = "published" if etl.published else "nothing new"
-    promoted = f" Version {job.training.model_version} of the {job.model} is the champion." if job.training.promoted else ""
+    model = model_pb2.ModelKind.Name(job.training_spec.model).removeprefix(_MODEL_PREFIX).lower()
+    promoted = f" Version {training.model_version} of the {model} is the champion." if training.promoted else ""
     return f"Clean data from {etl.first_date} to {etl.through_date}, {new}. {lines}.{promoted}"
 
 

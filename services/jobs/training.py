@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 from ml.registry.client import RegistryClient, RegistryUnavailable
@@ -23,9 +24,21 @@ from services.jobs.progress import ProgressFile
 STAGES = {"get_cleaned_data": "fetching clean data", "train": "training", "evaluate": "evaluating", "register": "registering"}
 
 # In the job's folder.
-_RESULT, _PROGRESS = "result.json", "progress.jsonl"
-# Runs a command, and on SIGTERM kills its whole process group, itself included.
-_KILL_GROUP_ON_TERM = 'trap "kill -KILL 0" TERM; "$@" & wait $!'
+_RESULT, _PROGRESS, _LEASE = "result.json", "progress.jsonl", "lease"
+# Runs a command. Kills its whole process group, itself included, on SIGTERM, and once the lease has ended, whose end the file $0 holds
+# in seconds of the machine's uptime: a paused worker cannot.
+_GUARD = """
+trap "kill -KILL 0" TERM
+while sleep 1; do
+    read -r up rest < /proc/uptime && read -r end < "$0" && [ "${up%%.*}" -lt "${end%%.*}" ] || kill -KILL 0
+done > /dev/null 2>&1 &
+guard=$!
+"$@" & wait $!
+code=$?
+kill $guard
+exit $code
+"""
+_UPTIME = Path("/proc/uptime")
 # A shell reports the signal n that ended a command as exit code 128 + n.
 _FIRST_SIGNAL_CODE = 128
 
@@ -45,20 +58,32 @@ class TrainingPipeline:
         path = f"{python.parent}:{environment.get('PATH', os.defpath)}"
         self._environment = {**environment, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
-    async def start(self, job: Job) -> PipelineRun:
-        """Starts to train. The run ends with its worker, with all the processes that it has started."""
+    async def start(self, job: Job, lease_end: float) -> PipelineRun:
+        """Starts to train. The run ends with its worker or its lease, with all the processes that it has started.
+
+        lease_end: by `uptime()`
+        """
         self.clear(job)
-        folder = self._folder / job.id
+        # Of this run alone: a worker that was paused removes its own afterwards.
+        folder = self._folder / f"{job.id}-{token_hex(4)}"
         folder.mkdir(parents=True)
         command = [str(self._python), "-m", "ml.pipeline", "--recipe", job.recipe, "--result", str(folder / _RESULT), job.model]
-        own = {"PIPELINE_JOB_ID": job.id, progress.VARIABLE: str(folder / _PROGRESS), "TMPDIR": str(folder)}
-        guarded = ("setpriv", "--pdeathsig=TERM", "sh", "-c", _KILL_GROUP_ON_TERM, "training")
+        lease = folder / _LEASE
+        _write_lease(lease, lease_end)
+        own = {
+            "PIPELINE_JOB_ID": job.id,
+            "PIPELINE_LEASE": str(lease),
+            progress.VARIABLE: str(folder / _PROGRESS),
+            "TMPDIR": str(folder),
+        }
+        guarded = ("setpriv", "--pdeathsig=TERM", "sh", "-c", _GUARD, str(lease))
         process = await ChildProcess.start(*guarded, *command, environment={**self._environment, **own}, folder=self._checkout)
         return PipelineRun(process, folder, ProgressFile(folder / _PROGRESS))
 
     def clear(self, job: Job) -> None:
-        """Removes the folder that a killed worker left of the job."""
-        shutil.rmtree(self._folder / job.id, ignore_errors=True)
+        """Removes the folders that killed workers left of the job."""
+        for folder in self._folder.glob(f"{job.id}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class PipelineRun(NamedTuple):
@@ -67,6 +92,10 @@ class PipelineRun(NamedTuple):
     process: ChildProcess
     folder: Path
     progress: ProgressFile
+
+    def extend_lease(self, end: float) -> None:
+        """Lets it go on until then, by `uptime()`."""
+        _write_lease(self.folder / _LEASE, end)
 
     def result(self) -> Mapping[str, Any] | None:
         """The registration that it has written; None if it has not."""
@@ -101,6 +130,13 @@ class TrainingAttempt:
         self._policy = retry_policy
         self._log = log
         self._run: PipelineRun | None = None
+        self._lease_end = 0.0
+
+    def extend_lease(self, end: float) -> None:
+        """Lets the training go on until then, by `uptime()`; without another extension it ends itself."""
+        self._lease_end = end
+        if self._run and self._run.folder.exists():
+            self._run.extend_lease(end)
 
     async def step(self, job: Job, now: datetime) -> Job:
         """Advances the job by one step."""
@@ -109,7 +145,7 @@ class TrainingAttempt:
             if must_stop:
                 self._pipeline.clear(job)
                 return await self._unless_promoted(job, self._policy.stop(job, now), now)
-            self._run = await self._pipeline.start(job)
+            self._run = await self._pipeline.start(job, self._lease_end)
             return job._replace(stage=STARTING_TRAINING, done_count=0, total_count=len(STAGES))
         process = self._run.process
         if must_stop:
@@ -150,9 +186,21 @@ class TrainingAttempt:
         if self._policy.must_stop(job, now):
             return self._policy.stop(job, now)
         if process.exit_code not in range(_FIRST_SIGNAL_CODE):
-            failure = Failure("APPLICATION_FAILED", "the training process was killed, possibly out of memory")
+            failure = Failure("APPLICATION_FAILED", "the training process was killed, out of memory or as its worker lost the lease")
             return self._policy.retry(job, failure, now)
-        return job.fail(Failure("APPLICATION_FAILED", "the training failed; see the log for the error"), now)
+        error = self._log.redact(process.last_error_line or process.last_line or f"exit code {process.exit_code}")
+        return job.fail(Failure("APPLICATION_FAILED", f"the training failed: {error}"), now)
+
+
+def uptime() -> float:
+    """Seconds since the machine was started; goes on while a process is paused."""
+    return float(_UPTIME.read_text().split()[0])
+
+
+def _write_lease(file: Path, end: float) -> None:
+    fresh = file.with_suffix(".fresh")
+    fresh.write_text(f"{end:.2f}\n")
+    fresh.replace(file)
 
 
 def _with_progress(job: Job, file: ProgressFile) -> Job:

@@ -20,7 +20,7 @@ from hashiramart.recommender.v1 import recommender_pb2
 from lake import bucket
 from mesh import channel, database, telemetry
 from mesh.identity import ServiceToken
-from mesh.settings import MeshSettings, read
+from mesh.settings import MeshSettings, ShopSettings, read
 from ml.registry.client import RegistryClient, registered_name
 from services.jobs import package
 from services.jobs.attempts import Attempt, Worker
@@ -77,7 +77,7 @@ async def _build_worker(settings: WorkerSettings, mesh: MeshSettings, resources:
     code = Path(resources.enter_context(tempfile.TemporaryDirectory())) / "code.zip"
     package.pack(code)
     retry_policy = _retry_policy(settings)
-    etl_config = EtlConfig(code, settings.etl_arguments, retry_policy)
+    etl_config = EtlConfig(code, [*settings.etl_arguments, "--time-zone", read(ShopSettings).time_zone.key], retry_policy)
     pipeline = _training_pipeline(settings, environment)
     logs = LogRepository(postgres)
     secrets = [lake.secret_key, *settings.secrets]

@@ -1,13 +1,15 @@
 """Converts recommendations, purchases and events to messages, and requests to domain objects."""
 
-import uuid
-from datetime import datetime
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
-from hashiramart.recommender.v1 import recommender_pb2
-from mesh.errors import FieldViolation, InvalidArgument
-from mesh.identity import Caller
+from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_IN_STOCK, Availability
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2
+from mesh.errors import InvalidArgument
 from mesh.timestamps import timestamp, to_datetime
-from services.recommender.domain import CustomerPurchase, Event, EventKind, RecentActivity, is_in_future
+from services.recommender.arrangement import Arrangement
+from services.recommender.domain import CustomerPurchase, Event, EventKind, ExposedProduct, Exposure, RecentActivity
 from services.recommender.pages import RecommendationPage, RecommendedProduct
 from services.recommender.products import ProductFilter, Products
 
@@ -15,10 +17,12 @@ CustomerRequest = recommender_pb2.ListRecommendationsRequest | recommender_pb2.L
 ListRequest = CustomerRequest | recommender_pb2.ListSimilarProductsRequest | recommender_pb2.ListPopularProductsRequest
 
 
-def list_message(page: RecommendationPage, next_page_token: str) -> recommender_pb2.ListRecommendationsResponse:
-    """A page of recommendations."""
+def list_message(page: RecommendationPage, next_page_token: str, time_zone: str) -> recommender_pb2.ListRecommendationsResponse:
+    """A page of recommendations. time_zone: of the days, an IANA name"""
     message = recommender_pb2.ListRecommendationsResponse(
-        next_page_token=next_page_token, fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{page.step}")
+        next_page_token=next_page_token,
+        fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{page.step}"),
+        time_zone=time_zone,
     )
     if page.served:
         message.model_version = page.served.version.number
@@ -28,6 +32,8 @@ def list_message(page: RecommendationPage, next_page_token: str) -> recommender_
             product=recommended.product,
             rank=rank,
             score=recommended.score,
+            rule_id=recommended.placement.rule_id,
+            is_explored=recommended.placement.is_explored,
             source=recommender_pb2.Source.Value(f"SOURCE_{recommended.source}"),
             reason=_reason_message(recommended),
         )
@@ -48,33 +54,71 @@ def event_message(event: Event) -> recommender_pb2.Event:
     """A recorded event."""
     return recommender_pb2.Event(
         id=event.id,
-        kind=recommender_pb2.EventKind.Value(f"EVENT_KIND_{event.kind.name}"),
+        kind=_kind_value(event.kind),
         product_id=event.product_id,
         quantity=event.quantity,
         event_time=timestamp(event.event_time),
         user_id=event.user_id,
         customer_number=event.customer_number,
         model_version=event.model_version,
+        recommendation_id=event.recommendation_id,
+        slot=event.slot,
+        position=event.position,
+        order_id=event.order_id,
+        unit_price_cents=event.unit_price_cents,
+        context=json.loads(event.context) if event.context else None,
     )
 
 
-def new_events(request: recommender_pb2.RecordEventsRequest, user: Caller, now: datetime) -> list[Event]:
-    """The events to record, with defaults for what the caller left out. Raises `InvalidArgument` for invalid and future times."""
-    events: list[Event] = []
-    violations: list[FieldViolation] = []
-    for index, message in enumerate(request.events):
-        try:
-            events.append(_new_event(message, user, now))
-        except ValueError as error:
-            violations.append(FieldViolation(f"events[{index}].event_time", str(error)))
-    if violations:
-        raise InvalidArgument("event_time must be a valid time that is not in the future", violations=violations)
-    return events
+def exposure(page: RecommendationPage, id: str, user_id: str, slot: str, create_time: datetime) -> Exposure:
+    """The exposure of a shopper to a page of a list."""
+    return Exposure(
+        id,
+        user_id,
+        slot,
+        page.served.version.number if page.served else "",
+        page.step,
+        create_time,
+        page.first_rank,
+        tuple(ExposedProduct(*each.placement[:3]) for each in page.products),
+    )
 
 
-def in_stock(request: ListRequest) -> bool:
-    """Whether products that are sold out are left out, which is the default."""
-    return request.in_stock if request.HasField("in_stock") else True
+def exposure_message(exposure: Exposure, attributions: Mapping[tuple[str, str], Iterable[EventKind]]) -> recommender_pb2.Exposure:
+    """An exposure, with what the shopper did with its products, by list and product."""
+    return recommender_pb2.Exposure(
+        recommendation_id=exposure.id,
+        user_id=exposure.user_id,
+        slot=exposure.slot,
+        model_version=exposure.model_version,
+        fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{exposure.fallback_step}"),
+        create_time=timestamp(exposure.create_time),
+        products=(
+            recommender_pb2.ExposedProduct(
+                product_id=product.product_id,
+                position=position,
+                propensity=product.propensity,
+                rule_id=product.rule_id,
+                event_kinds=(_kind_value(kind) for kind in sorted(attributions.get((exposure.id, product.product_id), ()))),
+            )
+            for position, product in enumerate(exposure.products, exposure.first_position)
+        ),
+    )
+
+
+def preview_time(request: merchandising_pb2.PreviewRecommendationsRequest) -> datetime:
+    """The time for which a list is previewed. Raises `InvalidArgument` if it is not valid."""
+    if not request.HasField("time"):
+        return datetime.now(UTC)
+    try:
+        return to_datetime(request.time)
+    except ValueError:
+        raise InvalidArgument("time is not a valid time", field="time") from None
+
+
+def availability(request: ListRequest) -> Availability.ValueType:
+    """Which products to list by their stock: by default those in stock."""
+    return request.availability or AVAILABILITY_IN_STOCK
 
 
 def include_purchased(request: CustomerRequest) -> bool:
@@ -82,18 +126,19 @@ def include_purchased(request: CustomerRequest) -> bool:
     return request.include_purchased if request.HasField("include_purchased") else True
 
 
-def customer_filter(request: CustomerRequest, activity: RecentActivity) -> ProductFilter:
-    """The filter of a list for a customer: excluded products and those of the basket are left out, and purchases if requested."""
-    excluded_ids = [*request.exclude_ids, *request.basket_ids]
+def customer_filter(request: CustomerRequest, activity: RecentActivity, arrangement: Arrangement) -> ProductFilter:
+    """The filter of a list for a customer: excluded, dismissed and basket products are left out, and purchases if requested."""
+    excluded_ids = [*request.exclude_ids, *request.basket_ids, *activity.dismissed, *arrangement.excluded_ids]
     if not include_purchased(request):
         # The model leaves out the purchases that it knows; these are also those of products that it does not know.
         excluded_ids += (purchase.product_id for purchase in activity.purchases)
     return ProductFilter(
         request.category,
-        in_stock(request),
+        availability(request),
         request.min_price_cents,
         request.max_price_cents if request.HasField("max_price_cents") else None,
         excluded_ids,
+        arrangement.excluded_categories,
     )
 
 
@@ -102,27 +147,5 @@ def _reason_message(recommended: RecommendedProduct) -> recommender_pb2.Reason:
     return recommender_pb2.Reason(kind=kind, text=recommended.text, product_ids=recommended.product_ids)
 
 
-def _new_event(message: recommender_pb2.Event, user: Caller, now: datetime) -> Event:
-    """Raises `ValueError` if the time of the event is invalid."""
-    event_time = _event_time(message, now)
-    if is_in_future(event_time, now):
-        raise ValueError("must not be in the future")
-    return Event(
-        id=message.id or uuid.uuid4().hex,
-        kind=EventKind(recommender_pb2.EventKind.Name(message.kind).removeprefix("EVENT_KIND_").lower()),
-        product_id=message.product_id,
-        quantity=message.quantity or 1,
-        event_time=event_time,
-        user_id=user.subject,
-        customer_number=user.customer_number or "",
-        model_version=message.model_version,
-    )
-
-
-def _event_time(message: recommender_pb2.Event, now: datetime) -> datetime:
-    if not message.HasField("event_time"):
-        return now
-    try:
-        return to_datetime(message.event_time)
-    except ValueError:
-        raise ValueError("is not a valid time") from None
+def _kind_value(kind: EventKind) -> recommender_pb2.EventKind.ValueType:
+    return recommender_pb2.EventKind.Value(f"EVENT_KIND_{kind.name}")

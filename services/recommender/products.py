@@ -1,12 +1,12 @@
 """The products of the catalogue in memory, and which of them a list may show."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashiramart.catalog.v1.catalog_pb2 import Product
+from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_ANY, AVAILABILITY_IN_STOCK, AVAILABILITY_SOLD_OUT, Availability, Product
 
 # The number of a product that the catalogue does not have.
 UNKNOWN = -1
@@ -16,16 +16,24 @@ _COLUMN_COUNT = 3
 _INITIAL_CAPACITY = 1024
 # Stands for the stock of a deleted product.
 _DELETED = -1
+_MAX_STOCK = np.iinfo(np.int32).max
+# The least and the most stock of the products that are listed.
+_STOCK_LIMITS: Mapping[Availability.ValueType, tuple[int, int]] = {
+    AVAILABILITY_IN_STOCK: (1, _MAX_STOCK),
+    AVAILABILITY_SOLD_OUT: (0, 0),
+    AVAILABILITY_ANY: (0, _MAX_STOCK),
+}
 
 
 class ProductFilter(NamedTuple):
     """The conditions on the products of a list."""
 
     category: str = ""
-    in_stock: bool = True
+    availability: Availability.ValueType = AVAILABILITY_IN_STOCK
     min_price_cents: int = 0
     max_price_cents: int | None = None
     excluded_ids: Collection[str] = ()
+    excluded_categories: Collection[str] = ()
 
 
 class Products:
@@ -68,6 +76,15 @@ class Products:
         number = self._numbers.get(id)
         return None if number is None else self._products[number]
 
+    def category(self, id: str) -> str:
+        """The category of a product, empty if it was deleted."""
+        product = self.get(id)
+        return product.category if product else ""
+
+    def has_category(self, category: str) -> bool:
+        """Whether some product has, or had, this category."""
+        return category in self._categories
+
     def name(self, id: str) -> str:
         """The name of a product, or its id if it was deleted."""
         product = self.get(id)
@@ -86,11 +103,15 @@ class Products:
         columns = self._columns[:, : len(self)]
         stock, price = columns[_STOCK], columns[_PRICE]
         mask = np.zeros(len(self) + 1, bool)
-        mask[:-1] = stock > 0 if filter.in_stock else stock > _DELETED
+        least, most = _STOCK_LIMITS[filter.availability]
+        mask[:-1] = (stock >= least) & (stock <= most)
         mask[:-1] &= price >= filter.min_price_cents
         if filter.max_price_cents is not None:
             mask[:-1] &= price <= filter.max_price_cents
         if filter.category:
             mask[:-1] &= columns[_CATEGORY] == self._categories.get(filter.category, UNKNOWN)
+        if filter.excluded_categories:
+            excluded = [self._categories.get(category, UNKNOWN) for category in filter.excluded_categories]
+            mask[:-1] &= ~np.isin(columns[_CATEGORY], excluded)
         mask[self.numbers(filter.excluded_ids)] = False
         return mask

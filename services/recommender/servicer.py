@@ -2,39 +2,51 @@
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import grpc.aio
 import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
-from hashiramart.recommender.v1 import recommender_pb2, recommender_pb2_grpc
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2, recommender_pb2_grpc
 from mesh.errors import NotFound, Unavailable
 from mesh.idempotency import idempotent_request
-from mesh.identity import caller
+from mesh.identity import Caller, Role, caller
+from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.models import ModelServicer
+from services.recommender.arrangement import Arrangement
 from services.recommender.catalog import CatalogFollower
-from services.recommender.domain import Event, merge_purchases, purchase_key, recent_activity
+from services.recommender.domain import Event, RecentActivity, merge_purchases, purchase_key, recent_activity
+from services.recommender.exposure_log import ExposureLog
+from services.recommender.merchandising import Shopper, Slot
+from services.recommender.merchandising_feed import MerchandisingFeed
+from services.recommender.merchandising_servicer import MerchandisingServicer
 from services.recommender.messages import (
     CustomerRequest,
     ListRequest,
+    availability,
     customer_filter,
     event_message,
-    in_stock,
+    exposure,
+    exposure_message,
     include_purchased,
     list_message,
-    new_events,
+    preview_time,
     purchase_message,
 )
+from services.recommender.new_events import EventRules, new_events
 from services.recommender.pages import PageRequest, RecommendationPage
 from services.recommender.products import ProductFilter
-from services.recommender.recommendations import Recommendations, purchase_history
-from services.recommender.repository import EventRepository
+from services.recommender.recommendations import Recommendations, history_start, purchase_history
+from services.recommender.repository.events import EventRepository
+from services.recommender.repository.exposures import ExposureRepository
+from services.recommender.rule_checks import check_rule
 
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +56,12 @@ ListResponse = recommender_pb2.ListRecommendationsResponse
 # How many products and events a page has if the request does not say, and the most events it may have.
 _DEFAULT_LIST_SIZE = 10
 _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE = 1000, 10_000
+# How far back order systems may report before there is a model, which has the sales history.
+_HISTORY_WITHOUT_MODEL = timedelta(days=3650)
+_SHOPPERS = frozenset({Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN})
 
 
-class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.RecommenderServiceServicer):
+class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, recommender_pb2_grpc.RecommenderServiceServicer):
     """Recommends products, and records what users do with them."""
 
     def __init__(
@@ -55,29 +70,72 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         champion: Champion[Recommender],
         catalog: CatalogFollower,
         events: EventRepository,
+        exposures: ExposureRepository,
+        exposure_log: ExposureLog,
+        merchandising: MerchandisingFeed,
         page_tokens: PageTokens,
-        export_tokens: PageTokens,
+        time_zone: ZoneInfo,
+        shopper_orders_count: bool,
     ) -> None:
-        """export_tokens: the page tokens of ListEvents, which live from one export to the next"""
-        super().__init__(registry, champion, page_tokens)
+        """time_zone: the shop's
+        shopper_orders_count: whether purchases and returns that shoppers report count for others
+        """
+        super().__init__(registry, champion, page_tokens, time_zone.key)
+        MerchandisingServicer.__init__(self, merchandising.repository, catalog, page_tokens)
         self._recommendations = Recommendations(champion, catalog)
         self._catalog = catalog
         self._events = events
-        self._export_tokens = export_tokens
+        self._exposures = exposures
+        self._exposure_log = exposure_log
+        self._merchandising = merchandising
+        self._shop_zone = time_zone
+        self._shopper_orders_count = shopper_orders_count
 
     async def ListRecommendations(self, request: recommender_pb2.ListRecommendationsRequest, context: Context) -> ListResponse:
-        user = caller()
-        events = await _latest(self._events.latest_of_user(user.subject))
-        # The sales history has the purchases of a user without a number under the user's id.
-        return await self._list_for_customer(user.customer_number or user.subject, events, request)
+        user, slot = caller(), self._slot(request.slot)
+        events = await _latest(self._events.latest_of_shopper(user.subject, user.customer_number or ""))
+        shopper = Shopper(user.role is Role.VISITOR, is_new=not events, country=request.country)
+        arrangement = self._merchandising.current.arrangement(slot, shopper, datetime.now(UTC))
+        activity = self._recent_activity(events)
+        filter = customer_filter(request, activity, arrangement)
+        size = page_size(request.page_size, slot.size or _DEFAULT_LIST_SIZE)
+        page = await self._recommendations.of_slot(
+            slot,
+            # The sales history has the purchases of a user without a number under the user's id.
+            user.customer_number or user.subject,
+            activity,
+            list(request.basket_ids),
+            PageRequest(filter, self._page_tokens.read(request) or (), size, arrangement),
+            product_id=request.product_id,
+            country=request.country,
+            include_purchased=include_purchased(request),
+        )
+        return self._exposed_response(request, page, request.slot)
+
+    async def PreviewRecommendations(self, request: merchandising_pb2.PreviewRecommendationsRequest, context: Context) -> ListResponse:
+        number, slot = request.customer_number, request.slot
+        written = self._merchandising.current
+        for index, rule in enumerate(request.rules):
+            check_rule(rule, {*written.slots, slot.id}, self._catalog.products, f"rules[{index}]")
+        events = await _latest(self._events.latest_of_customer(number)) if number else []
+        shopper = Shopper(is_visitor=not number, is_new=not number, country=request.country)
+        arrangement = written.with_drafts(request.rules).arrangement(slot, shopper, preview_time(request))
+        activity = self._recent_activity(events)
+        excluded = [*activity.dismissed, *arrangement.excluded_ids]
+        filter = ProductFilter(excluded_ids=excluded, excluded_categories=arrangement.excluded_categories)
+        page_request = PageRequest(filter, (), slot.size or _DEFAULT_LIST_SIZE, arrangement)
+        page = await self._recommendations.of_slot(
+            slot, number, activity, [], page_request, product_id=request.product_id, country=request.country
+        )
+        return list_message(page, "", self._time_zone)
 
     async def ListSimilarProducts(self, request: recommender_pb2.ListSimilarProductsRequest, context: Context) -> ListResponse:
-        filter = ProductFilter(in_stock=in_stock(request), excluded_ids=[request.product_id])
-        return self._response(request, await self._recommendations.similar(request.product_id, self._page_request(request, filter)))
+        filter = ProductFilter(availability=availability(request), excluded_ids=[request.product_id])
+        return self._exposed_response(request, await self._recommendations.similar(request.product_id, self._page_request(request, filter)))
 
     async def ListPopularProducts(self, request: recommender_pb2.ListPopularProductsRequest, context: Context) -> ListResponse:
-        filter = ProductFilter(request.category, in_stock(request))
-        return self._response(request, await self._recommendations.popular(request.country, self._page_request(request, filter)))
+        filter = ProductFilter(request.category, availability(request))
+        return self._exposed_response(request, await self._recommendations.popular(request.country, self._page_request(request, filter)))
 
     async def ListCustomerRecommendations(
         self, request: recommender_pb2.ListCustomerRecommendationsRequest, context: Context
@@ -85,7 +143,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         events = await _latest(self._events.latest_of_customer(request.customer_number))
         if not events and request.customer_number not in self.serving.model.customer_indices:
             raise NotFound("customer", request.customer_number)
-        return await self._list_for_customer(request.customer_number, events, request)
+        return self._response(request, await self._list_for_customer(request.customer_number, events, request))
 
     async def ListCustomerPurchases(
         self, request: recommender_pb2.ListCustomerPurchasesRequest, context: Context
@@ -93,7 +151,7 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         after, size = self._page_tokens.read(request), page_size(request.page_size)
         model, products = self.serving.model, self._catalog.products
         events = await _latest(self._events.latest_of_customer(request.customer_number))
-        recent = recent_activity(events, datetime.now(UTC)).purchases
+        recent = self._recent_activity(events).purchases
         purchases = await asyncio.to_thread(lambda: merge_purchases(purchase_history(model, request.customer_number), recent))
         if not purchases:
             raise NotFound("customer", request.customer_number)
@@ -102,22 +160,39 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         return recommender_pb2.ListCustomerPurchasesResponse(
             purchases=(purchase_message(purchase, products) for purchase in page),
             next_page_token=self._page_tokens.write(request, purchase_key(page[-1])) if len(following) > size else "",
+            time_zone=self._time_zone,
         )
 
     async def RecordEvents(self, request: recommender_pb2.RecordEventsRequest, context: Context) -> recommender_pb2.RecordEventsResponse:
         user = caller()
-        events = new_events(request, user, datetime.now(UTC))
-        recorded = await self._events.record(user.subject, events, idempotent_request(request))
+        events = new_events(request, self._event_rules(user))
+        user_id = "" if user.role is Role.SYSTEM else user.subject
+        recorded = await self._events.record(events, idempotent_request(request), user_id=user_id, is_visitor=user.role is Role.VISITOR)
         return recommender_pb2.RecordEventsResponse(recorded_count=recorded, duplicate_count=len(events) - recorded)
 
     async def ListEvents(self, request: recommender_pb2.ListEventsRequest, context: Context) -> recommender_pb2.ListEventsResponse:
-        after, size = self._export_tokens.read(request), page_size(request.page_size, _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE)
-        page = await self._events.page_after(int(str(after[0])) if after else 0, size)
+        place, size = self._page_tokens.read(request), page_size(request.page_size, _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE)
+        page = await self._events.page_after(int(str(place[0])) if place else request.after_number, size)
         return recommender_pb2.ListEventsResponse(
             events=map(event_message, page.events),
-            next_page_token=self._export_tokens.write(request, (page.through,)),
-            has_more=page.has_more,
+            next_page_token=self._page_tokens.write(request, (page.through,)) if page.has_more else "",
+            end_number=page.through,
             forgotten_user_ids=page.forgotten_user_ids,
+        )
+
+    async def HandOverVisitor(self, request: recommender_pb2.HandOverVisitorRequest, context: Context) -> Empty:
+        await self._events.hand_over(request.visitor_id, request.user_id, request.customer_number)
+        _log.info("visitor handed over", visitor_id=request.visitor_id, user_id=request.user_id)
+        return Empty()
+
+    async def ListExposures(self, request: recommender_pb2.ListExposuresRequest, context: Context) -> recommender_pb2.ListExposuresResponse:
+        place, size = self._page_tokens.read(request), page_size(request.page_size)
+        found = await self._exposures.page(request.user_id, request.slot, str(place[0]) if place else "", size + 1)
+        page = found[:size]
+        attributions = await self._exposures.attributions(page)
+        return recommender_pb2.ListExposuresResponse(
+            exposures=(exposure_message(exposure, attributions) for exposure in page),
+            next_page_token=self._page_tokens.write(request, (page[-1].id,)) if len(found) > size else "",
         )
 
     async def ForgetUser(self, request: recommender_pb2.ForgetUserRequest, context: Context) -> Empty:
@@ -125,22 +200,52 @@ class RecommenderServicer(ModelServicer[Recommender], recommender_pb2_grpc.Recom
         _log.info("user forgotten", user_id=request.user_id)
         return Empty()
 
-    async def _list_for_customer(self, customer_number: str, events: list[Event], request: CustomerRequest) -> ListResponse:
-        activity = recent_activity(events, datetime.now(UTC))
-        page = await self._recommendations.for_customer(
+    async def _list_for_customer(self, customer_number: str, events: list[Event], request: CustomerRequest) -> RecommendationPage:
+        activity = self._recent_activity(events)
+        return await self._recommendations.for_customer(
             customer_number,
             activity,
             list(request.basket_ids),
-            self._page_request(request, customer_filter(request, activity)),
+            self._page_request(request, customer_filter(request, activity, Arrangement())),
             include_purchased=include_purchased(request),
         )
-        return self._response(request, page)
+
+    def _slot(self, id: str) -> Slot:
+        """Raises `NotFound`. A list without a slot, or before the slots were read, is as the model has it."""
+        if not id or not self._merchandising.is_read:
+            return Slot()
+        if (slot := self._merchandising.current.slots.get(id)) is None:
+            raise NotFound("slot", id)
+        return slot
+
+    def _event_rules(self, user: Caller) -> EventRules:
+        serving, catalog = self._champion.serving, self._catalog
+        model_ids = serving.model.product_indices if serving else {}
+
+        def is_product(id: str) -> bool:
+            # Before the catalogue is here, nobody can tell.
+            return not catalog.is_filled or id in model_ids or catalog.products.get(id) is not None
+
+        now = datetime.now(UTC)
+        start = history_start(serving.model, self._shop_zone) if serving else None
+        return EventRules(user, now, is_product, start or now - _HISTORY_WITHOUT_MODEL, self._shopper_orders_count)
+
+    def _recent_activity(self, events: list[Event]) -> RecentActivity:
+        return recent_activity(events, datetime.now(UTC), self._shop_zone)
 
     def _page_request(self, request: ListRequest, filter: ProductFilter) -> PageRequest:
         return PageRequest(filter, self._page_tokens.read(request) or (), page_size(request.page_size, _DEFAULT_LIST_SIZE))
 
     def _response(self, request: ListRequest, page: RecommendationPage) -> ListResponse:
-        return list_message(page, self._page_tokens.write(request, page.end) if page.end else "")
+        return list_message(page, self._page_tokens.write(request, page.end) if page.end else "", self._time_zone)
+
+    def _exposed_response(self, request: ListRequest, page: RecommendationPage, slot: str = "") -> ListResponse:
+        """The response to a shopper, which is logged under a new id, unless there is no token."""
+        response, shopper = self._response(request, page), caller()
+        if shopper.role in _SHOPPERS:
+            response.recommendation_id = new_id()
+            self._exposure_log.add(exposure(page, response.recommendation_id, shopper.subject, slot, datetime.now(UTC)))
+        return response
 
 
 async def _latest(events: Awaitable[list[Event]]) -> list[Event]:

@@ -1,5 +1,6 @@
 """Configuration of the recommender service."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,12 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """The URL of MLflow."""
     model_folder: Path
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
+    shopper_orders_count: bool = False
+    """Whether purchases and returns that shoppers report themselves count for others. For shops without an order system."""
+    exposure_retention: timedelta = timedelta(days=90)
+    """For how long it is kept which lists were shown to whom."""
+    visitor_retention: timedelta = timedelta(days=90)
+    """After how long without a visit the events of a visitor are deleted."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2
     """The interval at which the registry is asked for the champion."""
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from mesh.idempotency import IdempotentRequests
 
@@ -32,14 +34,85 @@ events = Table(
     Column("user_id", Text, nullable=False),
     Column("customer_number", Text, nullable=False),
     Column("model_version", Text, nullable=False),
+    # The list that led to the event, where it was shown, and the product's position in it; empty and 0 if unknown.
+    Column("recommendation_id", Text, nullable=False, server_default=""),
+    Column("slot", Text, nullable=False, server_default=""),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("order_id", Text, nullable=False, server_default=""),
+    Column("unit_price_cents", Integer),
+    # What else the shop wants to know, as JSON; empty for nothing.
+    Column("context", Text, nullable=False, server_default=""),
+    # Whether it is exported, or says something about its own shopper alone.
+    Column("counts_for_others", Boolean, nullable=False, server_default="true"),
     PrimaryKeyConstraint("number"),
     UniqueConstraint("user_id", "id", name="events_by_user_and_id"),
-    CheckConstraint("kind IN ('view', 'cart', 'purchase', 'impression')", name="events_kind_check"),
+    CheckConstraint(
+        "kind IN ('view', 'cart', 'purchase', 'impression', 'click', 'remove_from_cart', 'wishlist', 'dismiss', 'return')",
+        name="events_kind_check",
+    ),
 )
 # A user does not choose what is shown, so an impression says nothing about their taste.
 is_user_action = events.c.kind != "impression"
 Index("events_by_user", "user_id", "number", postgresql_where=is_user_action, _table=events)
 Index("events_by_customer", "customer_number", "number", postgresql_where=is_user_action & (events.c.customer_number != ""), _table=events)
+
+# A product is bought once per order, and given back once. What a shopper says of an order is unique among what the shopper says.
+_counts, _has_order = events.c.counts_for_others, events.c.order_id != ""
+Index("events_by_order", "order_id", "product_id", "kind", unique=True, postgresql_where=_has_order & _counts, _table=events)
+Index(
+    "events_by_user_and_order",
+    "user_id",
+    "order_id",
+    "product_id",
+    "kind",
+    unique=True,
+    postgresql_where=_has_order & ~_counts,
+    _table=events,
+)
+Index("events_by_recommendation", "recommendation_id", postgresql_where=events.c.recommendation_id != "", _table=events)
+
+# Visitors with events, and when they were here last.
+visitors = Table(
+    "visitors",
+    metadata,
+    Column("visitor_id", Text, primary_key=True),
+    Column("visit_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index("visitors_by_visit_time", "visit_time"),
+)
+
+# Lists that were made for users and visitors. Their ids sort by time.
+exposures = Table(
+    "exposures",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("slot", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("fallback_step", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("first_position", Integer, nullable=False),
+    # In the order of their positions: a list of product id, propensity and rule id each.
+    Column("products", JSONB, nullable=False),
+    Index("exposures_by_user", "user_id", "id"),
+    Index("exposures_by_slot", "slot", "id"),
+    Index("exposures_by_time", "create_time"),
+)
+
+# One row: the number of the last change of slots or rules, which the next one locks.
+merchandising = Table("merchandising", metadata, Column("number", BigInteger, nullable=False))
+
+# Slots and rules, as the contract's messages in JSON, with the number of their last change.
+slots, rules = (
+    Table(
+        name,
+        metadata,
+        Column("id", Text, primary_key=True),
+        Column("content", JSONB, nullable=False),
+        Column("number", BigInteger, nullable=False),
+        Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    )
+    for name in ("slots", "rules")
+)
 
 # One row: the last number of the log. A transaction that takes numbers locks it until it ends, so that numbers become visible in order.
 event_log = Table("event_log", metadata, Column("last_number", BigInteger, nullable=False))
@@ -53,8 +126,8 @@ forgotten_users = Table(
     metadata,
     Column("user_id", Text, nullable=False),
     Column("forget_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    # The position in the event log.
-    Column("number", BigInteger, nullable=False),
+    # The position in the event log. Null if a replica of an older version forgot the user, until the log is read.
+    Column("number", BigInteger),
     PrimaryKeyConstraint("user_id"),
     UniqueConstraint("number", name="forgotten_users_by_number"),
 )

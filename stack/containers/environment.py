@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stack import database_roles
+
 FOLDER = Path(__file__).resolve().parents[2] / "compose"
 # The random secrets.
 RANDOM = (
@@ -27,7 +29,7 @@ RANDOM = (
     "MINIO_ROOT_PASSWORD",
 )
 # The services that authenticate to others, and the users of the store.
-CLIENTS = ("recommender", "jobs")
+CLIENTS = ("catalog", "recommender", "forecaster", "jobs")
 USERS = ("spark", "training", "mlflow")
 
 
@@ -75,11 +77,17 @@ class _SecretsFolder:
         self._write(
             "AUTH_SERVICE_SECRETS", json.dumps({client: self._random_secret(f"{client.upper()}_SERVICE_SECRET") for client in CLIENTS})
         )
+        for name in ("AUTH_PREVIOUS_SECRET", "AUTH_SMTP_PASSWORD"):
+            self._write(name, settings.get(name, ""))
         url = (
             settings.get("POSTGRES_URL") or f"postgresql://hashiramart:{self._random_secret('POSTGRES_PASSWORD')}@postgres:5432/hashiramart"
         )
-        self._write("DATABASE_URL", url)
-        self._write("DATABASE_DIRECT_URL", settings.get("POSTGRES_DIRECT_URL") or url)
+        direct_url = settings.get("POSTGRES_DIRECT_URL") or url
+        self._write("ADMIN_DATABASE_URL", direct_url)
+        for role in database_roles.ROLES:
+            password = self._random_secret(database_roles.secret(role))
+            self._write(f"{role.upper()}_DATABASE_URL", database_roles.role_url(url, role, password))
+            self._write(f"{role.upper()}_DATABASE_DIRECT_URL", database_roles.role_url(direct_url, role, password))
         for user in USERS:
             access_key, secret_key = self._key(user, settings)
             # The format of AWS credentials files.

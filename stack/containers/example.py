@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
-from mesh.settings import MeshSettings
+from mesh.settings import MeshSettings, ShopSettings
 from services.auth.settings import Settings as AuthSettings
 from services.catalog.settings import Settings as CatalogSettings
 from services.forecaster.settings import Settings as ForecasterSettings
@@ -28,6 +28,7 @@ WIDTH = 138
 SETTINGS: tuple[type[BaseSettings], ...] = (
     StackSettings,
     MeshSettings,
+    ShopSettings,
     GatewaySettings,
     AuthSettings,
     CatalogSettings,
@@ -53,9 +54,10 @@ HADOOP_FOLDER = (
     "The configuration folder of an HDFS and YARN to use, with write access to /hashiramart and nodes that have Java 17 and Python 3.11. "
     "Without it, the stack runs both."
 )
+POSTGRES = "The URL of a PostgreSQL database to use, as its owner, who may create roles. Without it, the stacks run their own server."
 # Settings that only the containers have, and those with another description or default there.
 OVERRIDES = {
-    "POSTGRES_URL": ("The URL of a PostgreSQL database to use. Without it, the stacks run their own server.", ""),
+    "POSTGRES_URL": (POSTGRES, ""),
     "POSTGRES_DIRECT_URL": ("The URL of PostgreSQL itself, if POSTGRES_URL is that of a pooler.", ""),
     "S3_ENDPOINT": ("The URL of an S3 store to use, where the buckets exist. Without it, the stacks run MinIO.", ""),
     "S3_ACCESS_KEY": ("The access key for S3_ENDPOINT.", ""),
@@ -69,7 +71,7 @@ OVERRIDES = {
     "LANDING_RAW_ROOT": ("The raw zone in HDFS.", "webhdfs://hashiramart@namenode:9870/hashiramart/raw"),
     "JOBS_YARN_URL": ("The ResourceManager's REST API.", "http://resourcemanager:8088"),
     "JOBS_WEBHDFS_URL": ("The NameNode's REST API.", "http://namenode:9870"),
-    "AUTH_TRUSTED_PROXIES": ("The networks of proxies whose `x-forwarded-for` is believed; by default, those of containers.", ""),
+    "MESH_TRUSTED_PROXIES": ("The networks of proxies whose `x-forwarded-for` is believed; by default, those of containers.", ""),
 }
 
 
@@ -104,7 +106,7 @@ def _describe(variable: Variable) -> _Setting:
     default = variable.field.default
     if default in (None, PydanticUndefined, ()):
         return _Setting(variable.description, "")
-    value = to_jsonable_python(default)
+    value = to_jsonable_python(default, fallback=str)
     return _Setting(variable.description, str(value).lower() if isinstance(value, bool) else str(value))
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import httpx
 
 from lake.errors import LakeError
+from stack.demo.calendar import fill_calendar
 from stack.demo.client import RestError, ShopClient
-from stack.demo.context import DemoContext, DemoError
-from stack.demo.data import clean_data, import_products
-from stack.demo.models import MODELS, ensure_champion
+from stack.demo.context import DemoContext, DemoError, say
+from stack.demo.data import clean_data, has_customers, import_products
+from stack.demo.models import FORECASTER, RECOMMENDER, ensure_champion
 from stack.demo.summary import show
 from stack.demo.users import create_users, link_shopper
 from stack.settings import Settings
@@ -40,10 +41,16 @@ async def _run(settings: Settings) -> None:
         demo = DemoContext(settings, shop)
         await create_users(demo)
         await clean_data(demo)
+        personal = await has_customers(demo)
+        if not personal:
+            say("recommender", "is left out: the sales name no customers")
         async with asyncio.TaskGroup() as tasks:
-            for step in (import_products(demo), link_shopper(demo), *(ensure_champion(demo, model) for model in MODELS)):
+            for step in (import_products(demo), ensure_champion(demo, FORECASTER)):
                 tasks.create_task(step)
-        await show(demo)
+            for step in (link_shopper(demo), ensure_champion(demo, RECOMMENDER)) if personal else ():
+                tasks.create_task(step)
+        await fill_calendar(demo)
+        await show(demo, personal)
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:

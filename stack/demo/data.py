@@ -10,24 +10,26 @@ from google.protobuf import json_format
 
 from hashiramart.jobs.v1 import jobs_pb2
 from lake.columns import CATEGORY, NAME, PRICE_CENTS, PRODUCT_ID
-from lake.errors import LakeError
+from lake.errors import LakeError, UnreadableFile
+from lake.landing.landing import content_sha256
+from lake.landing.mapping import InvalidMapping, read_mapping
 from lake.reading import read_published
 from services.jobs.terminal import outcome, progress_line
-from spark.errors import UnreadableFile
-from spark.land import check_file
 from stack.demo.client import Json, RestError
 from stack.demo.context import STAFF, DemoContext, DemoError, say
 
 
 async def clean_data(demo: DemoContext) -> None:
     """Lands the raw sales and cleans them by an ETL job, unless the clean data contains them."""
-    file = demo.settings.demo_file
+    file, mapping_file = demo.settings.demo_file, demo.settings.demo_mapping
     try:
-        _, sha256 = await asyncio.to_thread(check_file, file, lambda *_: None)
-    except UnreadableFile as error:
-        raise DemoError(error.message) from error
+        mapping = read_mapping(mapping_file) if mapping_file is not None else None
+        sha256 = await asyncio.to_thread(content_sha256, file, mapping, lambda *_: None)
+    except (UnreadableFile, InvalidMapping) as error:
+        raise DemoError(str(error)) from error
     if not await _is_clean(demo, sha256):
-        await demo.execute([sys.executable, "-m", "spark.land", str(file)], "jobs-worker")
+        options = ["--mapping", str(mapping_file)] if mapping_file is not None else []
+        await demo.execute([sys.executable, "-m", "spark.land", str(file), *options], "jobs-worker")
         say("data", outcome(await _run_etl(demo)))
     if not await _is_clean(demo, sha256):
         raise DemoError(f"There is no clean data of {file.name}.")
@@ -45,6 +47,12 @@ async def import_products(demo: DemoContext) -> None:
         return
     report = await staff.send_lines("/products:import", map(_product, products))
     say("catalogue", f"{report['created_count']:,} new products, {report['failed_count']:,} left out")
+
+
+async def has_customers(demo: DemoContext) -> bool:
+    """Whether the clean data names customers."""
+    manifest, _ = await asyncio.to_thread(read_published, demo.bucket)
+    return bool(manifest.contents("interactions"))
 
 
 async def _is_clean(demo: DemoContext, sha256: str) -> bool:

@@ -16,7 +16,7 @@ from stack.demo.client import Json, RestError
 from stack.demo.context import STAFF, DemoContext, DemoError, say
 from stack.settings import ROOT
 
-MODELS = ("recommender", "forecaster")
+RECOMMENDER, FORECASTER = "recommender", "forecaster"
 # How long a service may take to serve a model after its promotion.
 SERVING_SECONDS = 60
 # The interval at which the progress of a training is read.

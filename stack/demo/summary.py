@@ -14,10 +14,15 @@ PAGES = {
 }
 
 
-async def show(demo: DemoContext) -> None:
-    """Prints recommendations, a forecast, the web pages and the accounts."""
-    await _show_recommendations(demo)
+async def show(demo: DemoContext, personal: bool) -> None:
+    """Prints recommendations, a forecast, what to reorder, the web pages and the accounts.
+
+    personal: whether the sales name customers, so that there are recommendations
+    """
+    if personal:
+        await _show_recommendations(demo)
     await _show_forecast(demo)
+    await _show_orders(demo)
     print("\nWeb pages:")
     for address, title in _pages(demo):
         print(f"  {address:32}{title}")
@@ -39,6 +44,13 @@ async def _show_forecast(demo: DemoContext) -> None:
     for point in forecast["points"]:
         [band] = point["bands"]
         print(f"  from {point['date']}  {point['mean']:>10,.0f}   {band['level']} % interval: {band['lower']:,.0f} to {band['upper']:,.0f}")
+
+
+async def _show_orders(demo: DemoContext) -> None:
+    response = await (await demo.sign_in(STAFF)).call("GET", "/reorder/suggestions?only_due=true&page_size=5")
+    print("\nTo reorder first, with the default lead time and service level:")
+    for each in response["suggestions"]:
+        print(f"  {each['name']:38.38}{each['quantity']:>6,} units; {each['stock']:,} in stock last {each['cover_days']} days")
 
 
 def _pages(demo: DemoContext) -> Iterator[tuple[str, str]]:

@@ -34,7 +34,9 @@ def create_tables(postgres_url: str, environment: Mapping[str, str]) -> None:
     environment: of the server
     """
     with psycopg.connect(postgres_url) as connection:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+        # PostgreSQL refuses `IF NOT EXISTS` as well to a role that may not create schemas.
+        if connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
+            connection.execute(f"CREATE SCHEMA {SCHEMA}")
         # Alembic writes its version in the same transaction as the tables.
         exists = connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA}.alembic_version"]).fetchone() != (None,)
     if not exists:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from stack import credentials
-from stack.engines import object_store, postgres
+from stack import credentials, database_roles
+from stack.databases import databases_of
+from stack.engines import object_store
 from stack.engines.object_store import ObjectStore
 from stack.processes import engine_processes, service_processes
 from stack.processes.process import Process
@@ -17,14 +18,14 @@ def processes(settings: Settings) -> list[Process]:
     databases = [] if settings.postgres_url else [engine_processes.postgres_process(settings, secrets)]
     stores = [] if settings.s3_endpoint else [engine_processes.store_process(settings, secrets)]
     cluster = [] if settings.hadoop_conf_dir else engine_processes.hadoop_processes(settings)
-    database_url = settings.postgres_url or postgres.url(settings.postgres_port, secrets["POSTGRES_PASSWORD"])
-    backends = service_processes.Backends(settings, secrets, database_url, store)
+    database = databases_of(settings, secrets)
+    backends = service_processes.Backends(settings, secrets, database, store)
     return [
         *databases,
         *stores,
         *cluster,
         engine_processes.history_process(settings, store),
-        engine_processes.mlflow_process(settings, database_url, store, after=_names([*databases, *stores])),
+        engine_processes.mlflow_process(settings, database, store, after=_names([*databases, *stores])),
         *service_processes.services(backends, after=_names(databases)),
         service_processes.worker(backends, after=_names([*stores, *cluster])),
     ]
@@ -43,7 +44,8 @@ def object_store_of(settings: Settings) -> ObjectStore:
 def _load_secrets(settings: Settings) -> dict[str, str]:
     """The stack's secrets by name, generated on the first start."""
     users = [user.secret for user in object_store.users(settings)]
-    names = ("POSTGRES_PASSWORD", *service_processes.SECRETS, "MINIO_ROOT_PASSWORD", *users)
+    roles = map(database_roles.secret, database_roles.ROLES)
+    names = ("POSTGRES_PASSWORD", *roles, *service_processes.SECRETS, "MINIO_ROOT_PASSWORD", *users)
     return credentials.load_or_create(settings.stack_folder / "secrets.env", names)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from stack.databases import Databases
 from stack.engines import hadoop, jars, minio, mlflow, object_store, packages, postgres, seaweedfs, spark
 from stack.engines.object_store import ObjectStore, StoreUser
 from stack.processes import sources
@@ -52,7 +53,9 @@ def history_process(settings: Settings, store: ObjectStore) -> Process:
     )
 
 
-def mlflow_process(settings: Settings, database_url: str, store: ObjectStore, after: tuple[str, ...]) -> Process:
+def mlflow_process(settings: Settings, databases: Databases, store: ObjectStore, after: tuple[str, ...]) -> Process:
+    # It keeps session state, which a pooler does not.
+    database_url = databases.direct_url_of("mlflow")
     environment = mlflow.environment(settings, database_url, store)
     return Process(
         Program("mlflow", mlflow.command(settings), environment | {"PACKAGES_SHA256": sources.packages_digest("mlflow")}),
@@ -61,8 +64,13 @@ def mlflow_process(settings: Settings, database_url: str, store: ObjectStore, af
         ready=partial(http_answers, settings.mlflow_port, "/health"),
         scheme=HTTP,
         after=after,
-        prepare=partial(mlflow.initialise, settings, database_url, store),
+        prepare=partial(_initialise_mlflow, settings, databases, store),
     )
+
+
+def _initialise_mlflow(settings: Settings, databases: Databases, store: ObjectStore) -> None:
+    databases.create_roles()
+    mlflow.initialise(settings, databases.direct_url_of("mlflow"), store)
 
 
 def _minio_process(settings: Settings, password: str, keys: Mapping[StoreUser, str]) -> Process:

@@ -1,15 +1,14 @@
 """The project's own programs as processes: the services, the gateway and the jobs worker."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from stack import training
+from stack.databases import Databases
 from stack.engines import hadoop, jars, object_store, spark
 from stack.engines.object_store import ObjectStore
 from stack.processes import sources
@@ -20,7 +19,7 @@ from stack.settings import ROOT, Settings
 
 HTTP = "http://"
 # The services that call others in their own name. Each authenticates by a secret that auth has too.
-CLIENTS = ("recommender", "jobs")
+CLIENTS = ("catalog", "recommender", "forecaster", "jobs")
 SECRETS = (
     *(f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")),
     *(f"{client.upper()}_SERVICE_SECRET" for client in CLIENTS),
@@ -36,7 +35,7 @@ class Backends:
     settings: Settings
     secrets: Mapping[str, str]
     """The stack's secrets by name."""
-    database_url: str
+    databases: Databases
     store: ObjectStore
 
     @property
@@ -44,8 +43,13 @@ class Backends:
         return f"http://127.0.0.1:{self.settings.mlflow_port}"
 
     @property
-    def auth_address(self) -> str:
-        return f"127.0.0.1:{self.settings.auth_port}"
+    def mesh_environment(self) -> dict[str, str]:
+        """What every process of the mesh reads."""
+        return {
+            "MESH_AUTH_ADDRESS": f"127.0.0.1:{self.settings.auth_port}",
+            "SHOP_CURRENCY": self.settings.shop_currency,
+            "SHOP_TIME_ZONE": self.settings.shop_time_zone,
+        }
 
 
 def services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
@@ -57,7 +61,7 @@ def services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
         _auth(backends, after),
         _catalog(backends, after),
         _recommender(backends, after),
-        _forecaster(backends),
+        _forecaster(backends, after),
         _jobs(backends, after),
     ]
     return [*own, _gateway(backends.settings, own)]
@@ -75,7 +79,7 @@ def worker(backends: Backends, after: tuple[str, ...]) -> Process:
         **_cluster_environment(settings),
         **_worker_environment(backends),
         **object_store.credentials_environment(spark.credentials_file(settings)),
-        "MESH_AUTH_ADDRESS": backends.auth_address,
+        **backends.mesh_environment,
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }
     return Process(
@@ -97,12 +101,14 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
         "AUTH_SECRET": secrets["AUTH_SECRET"],
         "AUTH_SERVICE_SECRETS": json.dumps({client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in CLIENTS}),
         "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        # Unless an SMTP server is set.
+        "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
     }
     return _service_with_tables(backends, "auth", settings.auth_port, environment, after)
 
 
 def _catalog(backends: Backends, after: tuple[str, ...]) -> Process:
-    environment = {"CATALOG_SECRET": backends.secrets["CATALOG_SECRET"]}
+    environment = {name: backends.secrets[name] for name in ("CATALOG_SECRET", "CATALOG_SERVICE_SECRET")}
     return _service_with_tables(backends, "catalog", backends.settings.catalog_port, environment, after)
 
 
@@ -114,6 +120,8 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
         "RECOMMENDER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "RECOMMENDER_MLFLOW_URL": backends.mlflow_url,
         "RECOMMENDER_MODEL_FOLDER": str(settings.data / "recommender"),
+        # The demo has no order system.
+        "RECOMMENDER_SHOPPER_ORDERS_COUNT": "true",
         **MODEL_ENVIRONMENT,
     }
     # It watches the catalogue, with a token of its own from auth.
@@ -121,20 +129,29 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
     return _service_with_tables(backends, "recommender", settings.recommender_port, environment, after, memory_mb=300)
 
 
-def _forecaster(backends: Backends) -> Process:
-    """Depends on no other process: without MLflow, the service serves the model that it has on disk."""
+def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
+    """Depends on no other service: without MLflow it serves the model that it has on disk, without the catalog it names no products."""
     settings = backends.settings
     environment = {
+        "FORECASTER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "FORECASTER_MLFLOW_URL": backends.mlflow_url,
         "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
         "FORECASTER_SECRET": backends.secrets["FORECASTER_SECRET"],
+        "FORECASTER_SERVICE_SECRET": backends.secrets["FORECASTER_SERVICE_SECRET"],
         **MODEL_ENVIRONMENT,
     }
-    return _service(backends, "forecaster", settings.forecaster_port, environment, memory_mb=250)
+    return _service_with_tables(backends, "forecaster", settings.forecaster_port, environment, after, memory_mb=250)
 
 
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
-    environment = {"JOBS_SECRET": backends.secrets["JOBS_SECRET"]}
+    settings, store = backends.settings, backends.store
+    access_key, secret_key = store.keys["training"]
+    environment = {name: backends.secrets[name] for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
+    environment |= {"JOBS_STORE_URL": store.endpoint, "JOBS_STORE_REGION": store.region, "JOBS_LAKE_BUCKET": settings.lake_bucket}
+    # A key that only reads the clean data.
+    environment |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key, "AWS_SESSION_TOKEN": ""}
+    if not settings.hadoop_conf_dir:
+        environment["JOBS_RAW_ZONE_URL"] = hadoop.raw_root(settings)
     return _service_with_tables(backends, "jobs", backends.settings.jobs_port, environment, after)
 
 
@@ -156,8 +173,8 @@ def _service_with_tables(
     backends: Backends, name: str, port: int, environment: Mapping[str, str], after: tuple[str, ...], memory_mb: int = 100
 ) -> Process:
     """A service with tables in PostgreSQL, which are migrated before each start."""
-    environment = {**environment, f"{name.upper()}_DATABASE_URL": backends.database_url}
-    migrate = partial(_migrate, name, environment, backends.settings.logs / f"{name}.log")
+    environment = {**environment, **backends.databases.environment(name)}
+    migrate = partial(backends.databases.migrate, name)
     return _service(backends, name, port, environment, after=after, memory_mb=memory_mb, prepare=migrate)
 
 
@@ -172,7 +189,7 @@ def _service(
     prepare: Action = do_nothing,
 ) -> Process:
     prefix = name.upper()
-    environment = {**environment, f"{prefix}_LISTEN": f"127.0.0.1:{port}", "MESH_AUTH_ADDRESS": backends.auth_address}
+    environment = {**environment, **backends.mesh_environment, f"{prefix}_LISTEN": f"127.0.0.1:{port}"}
     return Process(
         _program(name, f"services.{name}", environment),
         {f"{prefix}_PORT": port},
@@ -204,7 +221,7 @@ def _worker_environment(backends: Backends) -> dict[str, str]:
     """The worker's own settings, but for its cluster."""
     settings, store = backends.settings, backends.store
     return {
-        "JOBS_DATABASE_URL": backends.database_url,
+        "JOBS_DATABASE_URL": backends.databases.url_of("jobs"),
         "JOBS_SPARK_HOME": str(spark.package()),
         "JOBS_HADOOP_JARS": str(jars.DAEMONS),
         "JOBS_SPARK_PROPERTIES": str(spark.submit_configuration(settings)),
@@ -226,10 +243,3 @@ def _commit() -> str:
         return subprocess.run(["git", "rev-parse", "HEAD"], check=False, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     except FileNotFoundError:
         return ""
-
-
-def _migrate(service: str, environment: Mapping[str, str], log: Path) -> None:
-    """Runs the migrations of a service, and appends their output to its log."""
-    command = [sys.executable, "-m", "mesh.migrate", service]
-    with log.open("a") as output:
-        subprocess.run(command, check=True, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.PIPE, text=True)

@@ -97,4 +97,11 @@ def message(type_name: str) -> DescriptorProto:
 
 def comment(file: FileDescriptorProto, *path: int) -> str:
     """The comment before the element at a path of the file's descriptor, empty if there is none."""
-    return next((place.leading_comments.strip() for place in file.source_code_info.location if tuple(place.path) == path), "")
+    return _comments().get((file.name, path), "")
+
+
+@cache
+def _comments() -> dict[tuple[str, tuple[int, ...]], str]:
+    """All comments, by file and path."""
+    locations = ((file.name, location) for file in files() for location in file.source_code_info.location)
+    return {(name, tuple(location.path)): location.leading_comments.strip() for name, location in locations if location.leading_comments}

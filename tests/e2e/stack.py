@@ -73,7 +73,8 @@ class Stack:
             if ready and int(lines[name]["pid"]) != pid:
                 return
             assert time.monotonic() < deadline, f"{name} is not restarted: {[line[0] for line in lines.values()]}"
-            time.sleep(0.2)
+            # Each look starts a Python, which takes from what the processes need to start.
+            time.sleep(1)
 
     def _status(self) -> list[re.Match[str]]:
         return list(

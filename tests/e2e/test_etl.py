@@ -84,9 +84,9 @@ def test_a_job_cleans_a_raw_file_and_streams_its_progress(shop: Shop, first_job:
     assert any(state["progress"] and state["progress"]["total_count"] for state in states)
     assert {"driver", "executor 1"} < {line["source"] for line in lines}
     assert states[-1]["state"] == "JOB_STATE_SUCCEEDED_WITH_REJECTS"
-    etl = states[-1]["etl"]
-    assert (etl["row_count"], etl["sale_count"], etl["published"]) == (11, 10, True)
-    assert etl["rejects"] == [{"reason": "price", "line_count": 1}]
+    etl = states[-1]["etl_result"]
+    assert (etl["row_count"], etl["sale_count"], etl["published"]) == ("11", "10", True)
+    assert etl["rejects"] == [{"reason": "price", "line_count": "1"}]
 
     # A repeated request returns the same job. Watching an ended job yields its last state, also as server-sent events.
     job = submit(shop, {}, "first")
@@ -96,8 +96,8 @@ def test_a_job_cleans_a_raw_file_and_streams_its_progress(shop: Shop, first_job:
 
     # The second job finds nothing new.
     again = wait_for_end(shop, submit(shop, {}, "second")["id"])
-    assert (again["state"], again["etl"]["published"]) == ("JOB_STATE_SUCCEEDED_WITH_REJECTS", False)
-    assert again["etl"]["data_hash"] == etl["data_hash"]
+    assert (again["state"], again["etl_result"]["published"]) == ("JOB_STATE_SUCCEEDED_WITH_REJECTS", False)
+    assert again["etl_result"]["data_hash"] == etl["data_hash"]
 
 
 def test_logs_can_be_read_while_yarn_is_unavailable(stack: Stack, shop: Shop, first_job: list[Json]) -> None:
@@ -128,8 +128,8 @@ def test_a_killed_attempt_leaves_the_published_data_and_is_followed_by_another(
     assert ended["state"] == "JOB_STATE_SUCCEEDED_WITH_REJECTS", ended
     assert ended["attempt_count"] == 2
     assert ended["application_id"] != current["application_id"]
-    assert ended["etl"]["sale_count"] == 20
-    assert ended["etl"]["data_hash"] != last(first_job)["etl"]["data_hash"]
+    assert ended["etl_result"]["sale_count"] == "20"
+    assert ended["etl_result"]["data_hash"] != last(first_job)["etl_result"]["data_hash"]
 
 
 def last(events: list[Json]) -> Json:

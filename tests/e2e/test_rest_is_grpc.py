@@ -12,19 +12,24 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from hashiramart.access.v1 import access_pb2
+from hashiramart.forecaster.v1 import calendar_pb2, reorder_pb2
 from tests.e2e.shop import Json, Outcome, Shop, service_name
 from tests.e2e.stack import own_stack, running
-from tests.gateway.corpus import Binding, bindings, is_unary
+from tests.gateway import corpus
+from tests.gateway.corpus import CONTRACTS, Binding, is_unary
 
 # The roles that may not call a method, by its access.
 DENIED_ROLES = {
     access_pb2.ACCESS_PUBLIC: [],
     access_pb2.ACCESS_USER: ["nobody"],
+    access_pb2.ACCESS_SHOPPER: ["nobody"],
+    access_pb2.ACCESS_SHOPPER_OR_SYSTEM: ["nobody"],
     access_pb2.ACCESS_STAFF: ["nobody", "customer"],
     access_pb2.ACCESS_STAFF_OR_SERVICE: ["nobody", "customer"],
     access_pb2.ACCESS_ADMIN: ["nobody", "customer", "staff"],
 }
 UUID = "3f6b1f8e-7f86-4d3b-9a35-3e9be8c54b2f"
+BINDINGS = corpus.bindings((*CONTRACTS, calendar_pb2, reorder_pb2))
 # Calls with responses, in this order; `{}` stands for a word that differs between REST and gRPC.
 VALID: list[tuple[str, str, Json]] = [
     ("POST /users", "nobody", {"email": "{}@example.com", "password": "correct horse battery", "display_name": "Ann 🕯️"}),
@@ -41,18 +46,69 @@ VALID: list[tuple[str, str, Json]] = [
     ),
     ("POST /products", "staff", {"product": {"id": "{}-2", "name": "Mug"}, "request_id": "{}"}),
     ("GET /products/{id}", "nobody", {"id": "{}-1"}),
-    ("PUT /products/{product.id}", "staff", {"product": {"id": "{}-1", "name": "Heart", "currency_code": "EUR"}}),
+    ("PUT /products/{product.id}", "staff", {"product": {"id": "{}-1", "name": "Heart", "currency_code": "GBP"}}),
     ("PATCH /products/{product.id}", "staff", {"product": {"id": "{}-1", "stock": 7, "name": "x"}, "update_mask": "stock"}),
     ("DELETE /products/{id}", "staff", {"id": "{}-1"}),
     ("POST /products/{id}:undelete", "staff", {"id": "{}-1"}),
-    ("GET /products", "nobody", {"search": "heart {}", "in_stock": True, "max_price_cents": 1000, "order_by": "price_cents desc,name"}),
+    (
+        "GET /products",
+        "nobody",
+        {"search": "heart {}", "availability": "AVAILABILITY_IN_STOCK", "max_price_cents": 1000, "order_by": "price_cents desc,name"},
+    ),
     ("GET /products:batchGet", "nobody", {"ids": ["{}-2", "nothing", "{}-1"]}),
+    ("POST /products:batchGet", "nobody", {"ids": ["{}-2", "nothing", "{}-1"]}),
+    ("GET /categories", "nobody", {"page_size": 1, "availability": "AVAILABILITY_SOLD_OUT"}),
     ("GET /products/{product_id}/similar", "nobody", {"product_id": "{}-1", "page_size": 1}),
-    ("GET /recommendations/popular", "nobody", {"page_size": 1, "in_stock": False}),
-    ("GET /recommendations/me", "customer", {"page_size": 1, "basket_ids": ["{}-1"], "max_price_cents": 1000, "in_stock": False}),
+    ("GET /recommendations/popular", "nobody", {"page_size": 1, "availability": "AVAILABILITY_ANY"}),
+    (
+        "GET /recommendations/me",
+        "customer",
+        {"page_size": 1, "basket_ids": ["{}-1"], "max_price_cents": 1000, "availability": "AVAILABILITY_ANY"},
+    ),
+    ("POST /recommendations/me:query", "customer", {"exclude_ids": ["{}-1"] * 500, "page_size": 1}),
     ("POST /events", "customer", {"events": [{"id": "{}", "kind": "EVENT_KIND_VIEW", "product_id": "{}-1"}], "request_id": "{}"}),
+    ("GET /recommendations/slots", "staff", {"page_size": 1}),
+    ("PUT /recommendations/slots/{slot.id}", "staff", {"slot": {"id": "{}-shelf", "size": 4, "exploration_share": 0.5}}),
+    ("GET /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
+    (
+        "PUT /recommendations/rules/{rule.id}",
+        "staff",
+        {"rule": {"id": "{}-rule", "action": "RULE_ACTION_BOOST", "product_id": "{}-1", "slot": "email"}},
+    ),
+    ("GET /recommendations/rules", "staff", {"page_size": 1}),
+    ("GET /recommendations/rules/{id}", "staff", {"id": "{}-rule"}),
+    ("DELETE /recommendations/rules/{id}", "staff", {"id": "{}-rule"}),
+    ("DELETE /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
+    ("POST /recommendations:preview", "staff", {"slot": {"id": "home", "size": 1}}),
+    ("GET /exposures", "staff", {"user_id": UUID}),
+    (
+        "POST /calendar/entries",
+        "staff",
+        {"entry": {"id": "{}-day", "kind": "CALENDAR_ENTRY_KIND_HOLIDAY", "first_date": "2012-01-02"}, "request_id": "{}-day"},
+    ),
+    ("GET /calendar/entries/{id}", "staff", {"id": "{}-day"}),
+    ("PATCH /calendar/entries/{entry.id}", "staff", {"entry": {"id": "{}-day", "name": "x"}, "update_mask": "name"}),
+    ("GET /calendar/entries", "staff", {"page_size": 1, "kind": "CALENDAR_ENTRY_KIND_HOLIDAY"}),
+    ("DELETE /calendar/entries/{id}", "staff", {"id": "{}-day"}),
+    (
+        "POST /calendar/entries:import",
+        "staff",
+        {"format": "CALENDAR_FILE_FORMAT_CSV", "content": "kind,first_date\nholiday,2012-13-01\n", "validate_only": True},
+    ),
+    ("POST /calendar/holidays:import", "staff", {"country_code": "GB", "first_year": 2012, "validate_only": True}),
+    (
+        "PATCH /reorder/policies/{policy.product_id}",
+        "staff",
+        {"policy": {"product_id": "{}-1", "lead_time_days": 3}, "update_mask": "leadTimeDays"},
+    ),
+    ("GET /reorder/policies", "staff", {"page_size": 1}),
+    ("DELETE /reorder/policies/{product_id}", "staff", {"product_id": "{}-1"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
-    ("POST /jobs/training/{model}", "staff", {"model": "recommender", "recipe": "quick", "request_id": "{}-training"}),
+    (
+        "POST /jobs/training/{model}",
+        "staff",
+        {"model": "MODEL_KIND_RECOMMENDER", "recipe": "RECIPE_QUICK", "request_id": "{}-training"},
+    ),
     ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
 ]
 # Calls that break a rule or name something that does not exist.
@@ -84,17 +140,27 @@ INVALID: list[tuple[str, str, Json]] = [
     ("GET /recommendations/popular", "nobody", {"page_token": "nonsense"}),
     ("GET /recommendations/me", "customer", {"page_size": -1}),
     ("GET /customers/{customer_number}/recommendations", "staff", {"customer_number": "12346"}),
+    ("POST /customers/{customer_number}/recommendations:query", "staff", {"customer_number": "12346", "exclude_ids": ["x"]}),
+    ("POST /recommendations/me:query", "customer", {"exclude_ids": ["not an id"], "basket_ids": ["x"] * 101}),
     ("GET /customers/{customer_number}/purchases", "staff", {"customer_number": "not a number"}),
+    ("GET /recommendations/me", "customer", {"slot": "nowhere"}),
+    ("GET /recommendations/rules/{id}", "staff", {"id": "none"}),
+    (
+        "PUT /recommendations/rules/{rule.id}",
+        "staff",
+        {"rule": {"id": "broken", "action": "RULE_ACTION_PIN", "category": "None", "end_time": "2020-01-01T00:00:00Z"}},
+    ),
     ("POST /events", "customer", {}),
     ("POST /events", "customer", {"events": [{"kind": "EVENT_KIND_VIEW", "product_id": "x", "event_time": "2999-01-01T00:00:00Z"}]}),
     # MLflow does not run.
     ("GET /models/recommender", "staff", {}),
     ("GET /models/recommender/versions", "staff", {}),
     ("GET /models/recommender/versions/{version}", "staff", {"version": "1"}),
-    ("POST /models/recommender:promote", "admin", {"version": "1"}),
-    ("POST /models/recommender:rollback", "admin", {}),
+    ("POST /models/recommender:promote", "admin", {"version": "1", "reason": "it is better"}),
+    ("POST /models/recommender:rollback", "admin", {"expected_champion_version": "1", "reason": "it is worse"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-02-30"}),
-    ("POST /jobs/training/{model}", "staff", {"model": "oracle"}),
+    ("POST /jobs/training/{model}", "staff", {"model": 3}),
+    ("GET /jobs/{id}/logs", "staff", {"id": "nothing", "after_number": -1}),
     ("GET /jobs", "staff", {"page_token": "nonsense"}),
     ("GET /jobs/{id}", "staff", {"id": "nothing"}),
     ("GET /jobs/{id}", "staff", {"id": "no job"}),
@@ -103,19 +169,26 @@ INVALID: list[tuple[str, str, Json]] = [
     # There is neither a model nor a registry.
     ("GET /forecasts/sales", "staff", {"granularity": "GRANULARITY_WEEK", "levels": [50, 95], "product_id": "22423", "history_days": 0}),
     ("GET /forecasts/sales", "staff", {"horizon_days": 183, "levels": [0]}),
+    ("POST /forecasts/sales:query", "staff", {"scenario": {"price_changes": [{"change_percent": 5}], "closed_dates": ["2011-12-24"]}}),
+    ("GET /reorder/suggestions", "staff", {"only_due": True}),
+    ("GET /reorder/backtest", "staff", {"lead_time_days": 7}),
+    ("PATCH /calendar/entries/{entry.id}", "staff", {"entry": {"id": "nothing", "name": "x"}, "update_mask": "name"}),
+    ("PATCH /reorder/policies/{policy.product_id}", "staff", {"policy": {"product_id": "x"}, "update_mask": "leadTimeDays"}),
     ("GET /forecasts/sales/explanation", "staff", {"country": "France"}),
+    ("GET /forecasts/series", "staff", {"level": "SERIES_LEVEL_PRODUCT", "prefix": "22"}),
+    ("GET /forecasts/series", "staff", {"page_token": "nonsense"}),
     ("GET /forecasts/sales/backtest", "staff", {"category": ""}),
     ("GET /models/forecaster", "staff", {}),
     ("GET /models/forecaster/versions/{version}", "staff", {"version": "7"}),
     ("GET /models/forecaster/versions", "staff", {"page_token": "nonsense"}),
-    ("POST /models/forecaster:promote", "admin", {"version": "champion"}),
+    ("POST /models/forecaster:promote", "admin", {"version": "champion", "reason": ""}),
     ("POST /models/forecaster:rollback", "admin", {}),
 ]
 # Fields that differ between two calls that do the same.
-VARYING = re.compile(r"^(id|etag|access_token|refresh_token|next_page_token|.*_time)$")
+VARYING = re.compile(r"^(id|recommendation_id|etag|access_token|refresh_token|next_page_token|.*_time)$")
 
 
-@pytest.mark.parametrize("binding", [each for each in bindings() if not each.method.server_streaming], ids=lambda each: each.name)
+@pytest.mark.parametrize("binding", [each for each in BINDINGS if not each.method.server_streaming], ids=lambda each: each.name)
 def test_access_is_denied_the_same(shop: Shop, binding: Binding) -> None:
     for role in DENIED_ROLES[binding.method.GetOptions().Extensions[access_pb2.access]]:
         by_rest, by_grpc = in_both_ways(shop, binding, role, minimal_request(binding))
@@ -165,7 +238,7 @@ def shop_without_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.mark.parametrize(
-    "binding", [each for each in bindings() if service_name(each.method) != "auth" and is_unary(each)], ids=lambda each: each.name
+    "binding", [each for each in BINDINGS if service_name(each.method) != "auth" and is_unary(each)], ids=lambda each: each.name
 )
 def test_a_service_that_does_not_run_is_named(shop_without_services: Shop, binding: Binding) -> None:
     by_rest = shop_without_services.by_rest(binding, "admin", minimal_request(binding))
@@ -175,8 +248,8 @@ def test_a_service_that_does_not_run_is_named(shop_without_services: Shop, bindi
 
 def test_every_binding_is_compared_with_grpc() -> None:
     compared = {name for name, _, _ in [*VALID, *INVALID]} | {"POST /products:import"}
-    denied_only = {"DELETE /users/me", "GET /products:watch", "GET /jobs/{id}:watch"}
-    assert {binding.name for binding in bindings()} - compared == denied_only
+    denied_only = {"DELETE /users/me", "GET /products:watch", "GET /forecasts/sales:batch", "GET /jobs/{id}:watch"}
+    assert {binding.name for binding in BINDINGS} - compared == denied_only
 
 
 def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) -> tuple[Outcome, Outcome]:
@@ -184,7 +257,7 @@ def in_both_ways(shop: Shop, binding: Binding, role: str, *requests: Message) ->
 
 
 def binding_of(name: str) -> Binding:
-    return next(binding for binding in bindings() if binding.name == name)
+    return next(binding for binding in BINDINGS if binding.name == name)
 
 
 def message(binding: Binding, content: Json) -> Message:
@@ -200,8 +273,8 @@ def minimal_request(binding: Binding) -> Message:
         for name in outer:
             holder = getattr(holder, name)
         field = holder.DESCRIPTOR.fields_by_name[last]
-        assert field.type == FieldDescriptor.TYPE_STRING
-        setattr(holder, last, "recommender" if last == "model" else "7")
+        assert field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_ENUM)
+        setattr(holder, last, "7" if field.type == FieldDescriptor.TYPE_STRING else 1)
     return request
 
 

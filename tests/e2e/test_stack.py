@@ -56,11 +56,19 @@ def test_the_first_calls_of_the_readme_work(stack: Stack, tmp_path: Path) -> Non
     for address, name in (("127.0.0.1:8000", "GATEWAY"), ("127.0.0.1:50051", "AUTH"), ("127.0.0.1:50052", "CATALOG")):
         assert address in script
         script = script.replace(address, f"127.0.0.1:{stack.environment[f'{name}_PORT']}")
-    environment = {**os.environ, **stack.environment, "FILE": str(sales)}
+    user = {"HASHIRAMART_SERVER": stack.rest, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    environment = {**os.environ, **stack.environment, **user, "FILE": str(sales)}
     command = ["bash", "-euo", "pipefail", "-c", script.replace("curl -s", "curl -s --fail-with-body")]
     answer = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    for expected in ('"display_name":"Ann"', '"id":"85123A"', "rpc ListProducts", '"sale_count":10', '"email": "ann@example.com"'):
+    for expected in (
+        '"display_name":"Ann"',
+        '"id":"85123A"',
+        "rpc ListProducts",
+        '"sale_count":"10"',
+        '"email": "ann@example.com"',
+        "PRICE_CENTS",
+    ):
         assert expected in answer.stdout
 
 

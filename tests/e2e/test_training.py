@@ -53,13 +53,13 @@ def test_one_call_cleans_raw_files_and_trains_and_promotes_a_model(stack: Stack,
     assert job["state"] == "JOB_STATE_SUCCEEDED_WITH_REJECTS", job
     assert {"submitting", "writing sales", "training", "evaluating", "registering"} < {state["stage"] for state in states}
     assert {"worker", "driver", "executor 1", "training"} <= {line["source"] for line in lines}
-    trained = job["training"]
+    trained = job["training_result"]
     assert trained["promoted"] and trained["metrics"]["test.mase"] < trained["metrics"]["test.seasonal_naive.mase"]
 
     mlflow = MlflowClient(f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}")
     champion = mlflow.get_model_version_by_alias("hashiramart-forecaster", "champion")
     assert (str(champion.version), champion.run_id) == (trained["model_version"], trained["run_id"])
     tags = champion.tags
-    assert (tags["job_id"], tags["etl_job_id"], tags["data_hash"]) == (id, id, job["etl"]["data_hash"])
+    assert (tags["job_id"], tags["etl_job_id"], tags["data_hash"]) == (id, id, job["etl_result"]["data_hash"])
     assert json.loads(tags["raw_files"])[0].startswith("sales.csv ")
     assert tags["code_commit"]

@@ -1,5 +1,6 @@
-"""PostgreSQL and PgBouncer for tests."""
+"""PostgreSQL and PgBouncer for tests, with the roles that a managed PostgreSQL has."""
 
+import asyncio
 import itertools
 import os
 import secrets
@@ -8,9 +9,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+from mesh.roles import Login, create_roles
+from stack import database_roles
 from stack.engines import postgres
 from tests.engines.engine import Engine
 from tests.engines.ports import free_port
+
+# Owns the databases and creates roles, as the administrator of a managed PostgreSQL, and is no superuser.
+MANAGER = "manager"
 
 
 class Postgres(Engine):
@@ -24,6 +30,9 @@ class Postgres(Engine):
         self.password = secrets.token_urlsafe()
         self._numbers = itertools.count(1)
         postgres.initialise(folder / "data", self.password)
+        create_manager = f"CREATE ROLE {MANAGER} LOGIN CREATEROLE PASSWORD '{self.password}'"
+        single_user = [*postgres.as_ordinary_user(), postgres.binary("postgres"), "--single", "-D", str(folder / "data"), "postgres"]
+        subprocess.run(single_user, input=create_manager, check=True, capture_output=True, text=True, cwd="/")
         # The data need not survive a power failure, so nothing waits for the disk.
         quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         super().__init__(
@@ -35,11 +44,11 @@ class Postgres(Engine):
         self._end(signal.SIGQUIT)
 
     def create_database(self) -> str:
-        """The URL of a new, empty database."""
+        """The URL of a new, empty database, as its owner connects to it."""
         name = f"test_{next(self._numbers)}"
-        command = [postgres.binary("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", postgres.USER, name]
+        command = [postgres.binary("createdb"), "-h", "127.0.0.1", "-p", str(self.port), "-U", postgres.USER, "-O", MANAGER, name]
         subprocess.run(command, env={"PGPASSWORD": self.password}, check=True)
-        return f"postgresql://{postgres.USER}:{self.password}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{MANAGER}:{self.password}@127.0.0.1:{self.port}/{name}"
 
 
 class PgBouncer(Engine):
@@ -62,6 +71,8 @@ class PgBouncer(Engine):
             "unix_socket_dir": "",
             "auth_type": "scram-sha-256",
             "auth_file": users,
+            # Finds the passwords of all other roles in PostgreSQL.
+            "auth_user": postgres.USER,
             "pool_mode": "transaction",
             "ignore_startup_parameters": "extra_float_digits",
             # Seconds until it retries after a failed login to PostgreSQL.
@@ -76,3 +87,11 @@ class PgBouncer(Engine):
     def url(self, postgres_url: str) -> str:
         """The URL of a database of the server through the pooler."""
         return postgres_url.replace(f":{self._server.port}/", f":{self.port}/")
+
+
+def create_service_roles(owner_url: str) -> dict[str, str]:
+    """The URL of each role of the stack in a database, by role, once `mesh.roles` has created it."""
+    urls = {role: database_roles.role_url(owner_url, role, secrets.token_urlsafe()) for role in database_roles.ROLES}
+    services = {service: Login.of(urls[service]) for service in database_roles.SERVICES}
+    asyncio.run(create_roles(owner_url, Login.of(urls["migrator"]), services, {"mlflow": Login.of(urls["mlflow"])}))
+    return urls

@@ -5,15 +5,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
+from benchmarks.servers import serving
 from gateway.contract import Contract
 from tests.engines.ports import free_port
 from tests.gateway.everything import EverythingServer, descriptors
+from tests.gateway.referee import SERVICES, Backend
 from tests.loops import Loop, running_loop
 
 
@@ -61,15 +65,28 @@ def gateway(
     descriptors = folder / "descriptors.binpb"
     descriptors.write_bytes(contract.files.SerializeToString())
     address, listen = f"127.0.0.1:{service.port}", f"127.0.0.1:{free_port()}"
-    settings = settings | {"GATEWAY_LISTEN": listen, "GATEWAY_DESCRIPTORS": str(descriptors), "GATEWAY_HEARTBEAT_SECONDS": "0.3"}
-    settings |= {"GATEWAY_AUTH_ADDRESS": address, "GATEWAY_CATALOG_ADDRESS": address}
-    settings |= {"GATEWAY_TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]', "MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
-    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | settings) as process:
+    own = {"GATEWAY_LISTEN": listen, "GATEWAY_DESCRIPTORS": str(descriptors), "GATEWAY_HEARTBEAT_SECONDS": "0.3"}
+    own |= {"GATEWAY_AUTH_ADDRESS": address, "GATEWAY_CATALOG_ADDRESS": address}
+    own |= {"GATEWAY_TRUSTED_PROXIES": '["10.0.0.0/8", "127.0.0.0/8"]', "MESH_DEADLINE_SECONDS": "5", "MESH_STREAM_IDLE_SECONDS": "2"}
+    with subprocess.Popen([sys.executable, "-m", "gateway"], env=os.environ | own | settings) as process:
         try:
             wait_until_up(f"http://{listen}")
             yield f"http://{listen}", process
         finally:
             process.terminate()
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[tuple[Backend, str]]:
+    """All services in one server, and the URL of a gateway in front of them."""
+    backend = Backend()
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[backend])
+    address, listen = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", f"127.0.0.1:{free_port()}"
+    server.start()
+    settings = {f"GATEWAY_{service.upper()}_ADDRESS": address for service in SERVICES} | {"GATEWAY_LISTEN": listen, "GATEWAY_WORKERS": "1"}
+    with serving([sys.executable, "-m", "gateway"], listen, settings):
+        yield backend, f"http://{listen}/v1"
+    server.stop(grace=None)
 
 
 def wait_until_up(url: str) -> None:

@@ -1,20 +1,21 @@
 """Requests for every binding of the contracts: valid ones of every shape, and odd ones."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from google.api import annotations_pb2
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gateway.contract import fields_on_path
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.forecaster.v1 import forecaster_pb2
@@ -43,9 +44,10 @@ class Binding(NamedTuple):
         return [part.partition("}")[0] for part in self.path.split("{")[1:]]
 
 
-def bindings() -> list[Binding]:
+def bindings(contracts: Sequence[Any] = CONTRACTS) -> list[Binding]:
+    """The bindings of contracts: by default of those that the referee serves."""
     found: list[Binding] = []
-    for contract in CONTRACTS:
+    for contract in contracts:
         for service in contract.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
                 rule = method.GetOptions().Extensions[annotations_pb2.http]
@@ -61,6 +63,7 @@ def is_unary(binding: Binding) -> bool:
 
 TEXTS = ("", "a", "0", "true", "T-light & heart", "a,b", "50% off+more", "é ∂ 🕯️", '"quoted" \\ /', "line\n\ttab", "\x7f\x80", "x" * 300)
 IDENTIFIERS = ("85123A", "a", "0", "-", "a.b_c-d", "two words", "50%", "1+1", "é🕯️", "a:b", "~!@$&'()*,;=")
+INT64 = (0, 1, -1, 2**53 + 1, 2**63 - 1, -(2**63))
 INT32 = (0, 1, -1, 7, 2**31 - 1, -(2**31))
 DOUBLES = (0.0, -0.0, 1.0, -1.5, 0.1, 1e-7, 123456789.125, 1e21, 1.7976931348623157e308, 5e-324, float("nan"), float("inf"), float("-inf"))
 NANOS = (0, 0, 5_000_000, 123_000, 120_000_000, 999_999_999, 1)
@@ -100,6 +103,7 @@ def scalar(field: FieldDescriptor, random: Random) -> Any:
     choices: dict[int, tuple[Any, ...]] = {
         FieldDescriptor.TYPE_STRING: TEXTS,
         FieldDescriptor.TYPE_INT32: INT32,
+        FieldDescriptor.TYPE_INT64: INT64,
         FieldDescriptor.TYPE_DOUBLE: DOUBLES,
         FieldDescriptor.TYPE_BOOL: (True, False),
     }
@@ -111,7 +115,8 @@ def valid_request(binding: Binding, random: Random) -> Request:
     made = message(binding.method.input_type, random)
     path = binding.path
     for variable in binding.variables:
-        path = path.replace(f"{{{variable}}}", quote(random.choice(IDENTIFIERS), safe=""))
+        enum = field_at(binding.method.input_type, variable).enum_type
+        path = path.replace(f"{{{variable}}}", quote(random.choice(enum_texts(enum) if enum else IDENTIFIERS), safe=""))
         clear(made, variable)
     body: bytes | None = None
     if binding.body:
@@ -120,6 +125,16 @@ def valid_request(binding: Binding, random: Random) -> Request:
         made.Clear() if binding.body == "*" else made.ClearField(binding.body)
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in parameters(made, random))
     return Request(binding.http_method, f"{path}?{query}" if query else path, body)
+
+
+def field_at(message: Descriptor, field_path: str) -> FieldDescriptor:
+    """The field that a dotted path leads to."""
+    return fields_on_path(message, field_path)[-1]
+
+
+def enum_texts(enum: EnumDescriptor) -> list[str]:
+    """The values of an enum as a path may have them: names, then numbers."""
+    return [value.name for value in enum.values] + [str(value.number) for value in enum.values]
 
 
 def clear(made: Message, field_path: str) -> None:
@@ -146,6 +161,8 @@ def parameters(made: Message, random: Random, outer: str = "") -> Iterator[tuple
         name = outer + (field.name if random.random() < 0.5 else field.json_name)
         if isinstance(value, FieldMask) and not value.paths:
             continue  # grpc-gateway reads an empty string as a mask of one empty path.
+        if field.message_type and field.is_repeated:
+            continue  # A query has no place for a list of messages.
         if field.message_type and not isinstance(value, (Timestamp, FieldMask)):
             yield from parameters(value, random, f"{name}.")
         else:
@@ -290,6 +307,8 @@ def odd_bodies(binding: Binding) -> Iterator[Odd]:
     request = binding.method.input_type
     content = request if binding.body == "*" else request.fields_by_name[binding.body].message_type
     for field in content.fields if content else ():
+        if field.name in binding.variables:
+            continue  # The path wins.
         for text in ODD_JSON:
             yield Odd(Request(binding.http_method, path, f'{{"{field.name}": {text}}}'.encode()), kind_of(field), text)
 
@@ -320,5 +339,6 @@ _TYPES = {value.number: value.name.removeprefix("TYPE_").lower() for value in Fi
 def plain_path(binding: Binding) -> str:
     path = binding.path
     for variable in binding.variables:
-        path = path.replace(f"{{{variable}}}", "85123A")
+        enum = field_at(binding.method.input_type, variable).enum_type
+        path = path.replace(f"{{{variable}}}", enum.values[1].name if enum else "85123A")
     return path

@@ -21,13 +21,13 @@ from grpc_tools import protoc
 from gateway.contract import Contract
 from gateway.settings import ROOT
 
-PACKAGE = "hashiramart.catalog.everything"
+PACKAGE = "hashiramart.catalog.everything.v1"
 
 
 def compiled(source: Path, folder: Path) -> FileDescriptorSet:
     """The descriptors of a contract and of all that it imports."""
     target = folder / f"{source.stem}.binpb"
-    includes = [source.parent, sysconfig.get_path("purelib"), files("grpc_tools") / "_proto"]
+    includes = [source.parent, sysconfig.get_path("purelib"), files("grpc_tools") / "_proto", ROOT / "proto"]
     options = [f"--descriptor_set_out={target}", "--include_imports", "--include_source_info"]
     assert protoc.main(["protoc", *(f"-I{path}" for path in includes), *options, source.name]) == 0
     return FileDescriptorSet.FromString(target.read_bytes())
@@ -74,7 +74,9 @@ class EverythingServer:
         return GetMessageClass(self._contract.pool.FindMessageTypeByName(full_name))
 
     def _handlers(self) -> dict[str, Any]:
-        unary: dict[str, Any] = dict.fromkeys(("Get", "Post", "Undo", "Replace", "Update"), partial(self._echo, "Everything"))
+        unary: dict[str, Any] = dict.fromkeys(
+            ("Get", "Post", "Undo", "Replace", "Update", "Store", "Guard"), partial(self._echo, "Everything")
+        )
         unary |= {"GetSpecial": self._special, "GetInner": partial(self._echo, "Inner"), "CreateInner": self._create}
         unary |= {"Remove": self._remove, "Fail": self._fail, "Wait": self._wait}
         streams = {"Import": partial(self._import, "ImportRequest"), "ImportStrictly": partial(self._import, "Inner")}

@@ -1,13 +1,15 @@
 """Two gateways in front of one backend: a Go grpc-gateway as the referee, and ours."""
 
 import json
+import pkgutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPException
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import grpc
@@ -18,13 +20,19 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+import hashiramart
 from benchmarks import programs
 from benchmarks.servers import serving
 from tests.engines.ports import free_port
+from tests.gateway.access_tokens import unsigned_token
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 YEAR_SECONDS = 365 * 24 * 3600
 SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs")
+# A method is found by its name once its contract is imported.
+for module in pkgutil.walk_packages(hashiramart.__path__, "hashiramart."):
+    if module.name.endswith("_pb2"):
+        import_module(module.name)
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,10 @@ class Request:
     target: str
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def under(self, prefix: str) -> "Request":
+        """The same request with a prefix before its path."""
+        return replace(self, target=f"{prefix}{self.target}")
 
 
 class Call(NamedTuple):
@@ -125,6 +137,9 @@ class Gateways:
             connection.putrequest(request.http_method, request.target, skip_accept_encoding=True)
             for name, value in request.headers.items():
                 connection.putheader(name, value)
+            if request.body is not None and "Authorization" not in request.headers:
+                # Ours does not read a body without one.
+                connection.putheader("Authorization", unsigned_token())
             if request.body is not None:
                 connection.putheader("Content-Length", str(len(request.body)))
             with suppress(BrokenPipeError):  # A body that is too large may be answered before it has arrived.
@@ -148,6 +163,8 @@ def gateways() -> Iterator[Gateways]:
     theirs, ours = (f"127.0.0.1:{free_port()}" for _ in range(2))
     referee = [str(programs.build() / "gateway"), f"-listen={theirs}", f"-backend={address}"]
     settings = {f"GATEWAY_{service.upper()}_ADDRESS": address for service in SERVICES} | {"GATEWAY_LISTEN": ours, "GATEWAY_WORKERS": "1"}
+    # One subject makes all calls, as fast as it can.
+    settings["GATEWAY_REQUESTS_PER_SUBJECT"] = "0"
     with serving(referee, theirs), serving([sys.executable, "-m", "gateway"], ours, settings):
         both = Gateways(backend, theirs, ours)
         yield both

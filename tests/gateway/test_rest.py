@@ -1,5 +1,6 @@
 """Requests, responses and streams of the gateway, through HTTP."""
 
+import base64
 import gzip
 import json
 import socket
@@ -144,6 +145,14 @@ def test_the_path_wins_over_the_body(client: httpx.Client) -> None:
     assert (response["inner"]["text"], response["inner"]["small"]) == ("path", 3)
 
 
+@pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_body_of_bytes_is_taken_as_it_is(client: httpx.Client, content_type: str) -> None:
+    content = b'\x00\xff{"not": JSON'
+    headers = {"content-type": content_type} if content_type else {}
+    response = client.put("/contents/file?small=3", content=content, headers=headers).json()
+    assert (base64.b64decode(response["data"]), response["text"], response["small"]) == (content, "file", 3)
+
+
 @pytest.mark.parametrize(
     ("query", "body", "mask"),
     [
@@ -212,6 +221,22 @@ def test_grpcs_own_errors_are_replaced_by_ours(client: httpx.Client, code: str, 
     response = client.get(f"/errors/BARE_{code}")
     assert error_of(response) == expected
     assert "10.0.0.7" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "metadata"),
+    [
+        ("GET", "/nowhere", {"path": "/nowhere"}),
+        ("GET", f"/{'a' * 5000}", {"path": f"/{'a' * 199}"}),
+        ("DELETE", "/kinds/week", {"method": "DELETE"}),
+        ("GET", "/everything/a?small=x", {"field": "small"}),
+        ("GET", "/errors/BARE_UNAVAILABLE", {"service": "catalog"}),
+    ],
+)
+def test_what_an_error_says_is_in_its_metadata(client: httpx.Client, method: str, path: str, metadata: dict[str, str]) -> None:
+    status = client.request(method, path).json()
+    assert status["details"][0]["metadata"] == metadata
+    assert all(value in status["message"] for value in metadata.values())
 
 
 def test_an_unknown_path_is_not_found(client: httpx.Client) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 from sqlalchemy import ARRAY, Column, DateTime, Integer, MetaData, Table, Text, any_, bindparam, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -30,6 +31,7 @@ BY_IDS = select(products.c.id).where(products.c.id == any_(bindparam("ids", type
 SELL = update(products).where(products.c.id == bindparam("sold")).values(stock=products.c.stock - 1)
 COUNT = select(func.count()).select_from(products)
 ONE = select(literal(1))
+STOCK = select(products.c.stock).where(products.c.id == bindparam("id"))
 SLOW = select(func.pg_sleep(bindparam("seconds")))
 
 
@@ -213,3 +215,93 @@ async def test_notifications_arrive_until_the_connection_is_lost(database: Datab
 async def test_listening_needs_more_than_a_pooler(settings: MeshSettings, url: str) -> None:
     async with await connect(url, settings.model_copy(update={"database_pooler": True})) as database:
         assert not database.can_listen
+
+
+async def test_a_statement_waits_for_a_lock_for_a_limited_time(database: Database) -> None:
+    await database.execute(ADD, id="mug", stock=1, labels=None)
+    begin = time.monotonic()
+    async with database.begin() as transaction:
+        await transaction.execute(SELL, sold="mug")
+        with pytest.raises(Unavailable) as refused:
+            await database.execute(SELL, sold="mug")
+    assert refused.value.reason == "DATABASE_BUSY"
+    assert 2.5 < time.monotonic() - begin < 4.5
+    assert await database.execute(SELL, sold="mug") == 1
+
+
+async def test_of_two_that_wait_for_each_other_one_can_be_retried(database: Database) -> None:
+    for name in ("mug", "plate"):
+        await database.execute(ADD, id=name, stock=5, labels=None)
+    both_hold_one = asyncio.Barrier(2)
+
+    async def sell(first: str, second: str) -> str:
+        try:
+            async with database.begin() as transaction:
+                await transaction.execute(SELL, sold=first)
+                await both_hold_one.wait()
+                await transaction.execute(SELL, sold=second)
+        except Unavailable as error:
+            return error.reason
+        return "OK"
+
+    assert sorted(await asyncio.gather(sell("mug", "plate"), sell("plate", "mug"))) == ["DATABASE_BUSY", "OK"]
+    assert [row["stock"] for row in await database.fetch(select(products))] == [4, 4]
+
+
+async def test_a_statement_that_a_deadlock_has_ended_is_repeated(database: Database, url: str, settings: MeshSettings) -> None:
+    """Locks rows in one order while another transaction locks them in the other, and gives up its own after one deadlock."""
+    for name in ("mug", "plate"):
+        await database.execute(ADD, id=name, stock=5, labels=None)
+    # It waits for the plate, which the other holds, while it holds the mug, for which the other waits then.
+    sell_both = text("""
+        WITH mug AS MATERIALIZED (UPDATE products SET stock = stock - 1 WHERE id = 'mug' RETURNING id)
+        SELECT 1 FROM mug, LATERAL (SELECT FROM products WHERE id = 'plate' AND mug.id <> '' FOR UPDATE) AS plate
+    """)
+    is_waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())"
+    other = await asyncpg.connect(url)
+    # On a busy machine, PostgreSQL takes a while to notice.
+    patient = await connect(url, settings.model_copy(update={"database_lock_seconds": 30, "database_statement_seconds": 30}))
+
+    async def deadlock_ends_the_statement() -> bool:
+        """Whether of the two it was not the other that PostgreSQL ended: that depends on which of them notices first."""
+        async with other.transaction():
+            await other.execute("UPDATE products SET stock = stock - 1 WHERE id = 'plate'")
+            selling = asyncio.create_task(patient.execute(sell_both))
+            while not await other.fetchval(is_waiting):
+                await asyncio.sleep(0.02)
+            try:
+                async with other.transaction():
+                    await other.execute("UPDATE products SET stock = stock - 1 WHERE id = 'mug'")
+            except asyncpg.DeadlockDetectedError:
+                survived = False
+            else:
+                survived = True
+        assert await selling == 1
+        return survived
+
+    try:
+        for _ in range(5):
+            before = await database.fetch_value(STOCK, id="mug")
+            if await deadlock_ends_the_statement():
+                break
+        else:
+            pytest.fail("the statement never was the one that was ended")
+        assert await database.fetch_value(STOCK, id="mug") == before - 2
+    finally:
+        await patient.close()
+        await other.close()
+
+
+async def test_a_transaction_whose_process_hangs_lets_others_go_on(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch, settings: MeshSettings, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr("mesh.database._IDLE_SECONDS", 1)
+    await database.execute(ADD, id="mug", stock=5, labels=None)
+    pooled: bool = database._settings.database_pooler
+    address = request.getfixturevalue("pgbouncer").url(url) if pooled else url
+    async with await connect(address, settings.model_copy(update={"database_pooler": pooled})) as hanging:
+        with pytest.raises(Unavailable):
+            async with hanging.begin() as transaction:
+                await transaction.execute(SELL, sold="mug")
+                assert await database.execute(SELL, sold="mug") == 1
+    assert await database.fetch_value(select(products.c.stock)) == 4

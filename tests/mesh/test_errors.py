@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashiramart.catalog.v1 import catalog_pb2
-from mesh.errors import FieldViolation, InvalidArgument, NotFound, ResourceExhausted, StatusError, Unavailable, status
+from mesh.errors import FieldViolation, InvalidArgument, NotFound, OutOfRange, ResourceExhausted, StatusError, Unavailable, status
 from mesh.identity import Role
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
@@ -26,7 +26,7 @@ violations = st.builds(
 @given(texts, violations)
 def test_any_error_fits_into_the_trailers_of_a_call(text: str, found: list[FieldViolation]) -> None:
     errors: list[StatusError] = [InvalidArgument(text, violations=found), NotFound("product", text), Unavailable("DOWN", text)]
-    for error in (*errors, ResourceExhausted("TOO_MANY", text, 1.5)):
+    for error in (*errors, ResourceExhausted("TOO_MANY", text, retry_after_seconds=1.5)):
         response = status(error)
         percent_encoded = 3 * len(response.message.encode())
         assert percent_encoded + 4 * response.ByteSize() / 3 <= TRAILERS_BYTES
@@ -46,6 +46,45 @@ def test_the_first_violations_are_listed_and_the_others_counted(found: list[Fiel
     for shown, violation in zip(listed.field_violations, found, strict=False):
         assert violation.field.startswith(shown.field.removesuffix("…"))
         assert violation.description.startswith(shown.description.removesuffix("…"))
+
+
+def metadata(error: StatusError) -> dict[str, str]:
+    """The metadata of an error, as it is sent."""
+    info = error_details_pb2.ErrorInfo()
+    assert any(packed.Unpack(info) for packed in status(error).details)
+    return dict(info.metadata)
+
+
+def test_the_metadata_has_what_the_message_says() -> None:
+    error = OutOfRange("TOO_LONG", "a file may have {limit:,} rows, not {count:,}", limit=100_000, count=100_001)
+    assert error.message == "a file may have 100,000 rows, not 100,001"
+    assert metadata(error) == {"limit": "100000", "count": "100001"}
+    assert metadata(NotFound("product", "a")) == {"resource": "product", "id": "a"}
+    assert metadata(Unavailable("DOWN", "the shop is closed")) == {}
+
+
+def test_the_metadata_names_the_wrong_field() -> None:
+    assert metadata(InvalidArgument("must not be empty", field="product.name")) == {"field": "product.name"}
+    found = [FieldViolation("ids[3]", "too long"), FieldViolation("ids[4]", "too long")]
+    assert metadata(InvalidArgument("{field}: {violation}", violations=found, violation="too long")) == {
+        "field": "ids[3]",
+        "violation": "too long",
+    }
+
+
+def test_a_message_may_quote_braces() -> None:
+    assert NotFound("product", "{id} {0} {").message == "there is no product '{id} {0} {'"
+    assert InvalidArgument("does not match {1,64}", field="id").message == "does not match {1,64}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["product", "limit", "path", "problem", "first_number"]), texts))
+def test_long_values_are_cut_in_the_metadata(values: dict[str, str]) -> None:
+    error = OutOfRange("TOO_LONG", "too long", violations=(), retry_after_seconds=None, **values)
+    sent = metadata(error)
+    assert sent.keys() == values.keys()
+    assert all(value.startswith(sent[key].removesuffix("…")) for key, value in values.items())
+    assert 4 * status(error).ByteSize() / 3 <= TRAILERS_BYTES
 
 
 @pytest.mark.parametrize("id", ["no good", "é" * 300, "x" * 10_000])

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Text, text
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Text, text
 
-from mesh.database import Database, connect
+from hashiramart.catalog.v1 import catalog_pb2
+from mesh.database import Database, Transaction, connect
 from mesh.errors import InvalidArgument
-from mesh.idempotency import IdempotentRequest, IdempotentRequests
+from mesh.idempotency import IdempotentRequest, IdempotentRequests, idempotent_request
 from mesh.settings import MeshSettings
 from tests.engines.postgres import Postgres
 
@@ -85,3 +86,31 @@ async def test_an_expired_or_forgotten_request_is_carried_out_again(database: Da
     async with database.begin() as transaction:
         await requests.forget(transaction, "ann")
     assert await order(database, ORDER, 9) == 9
+
+
+async def test_a_whole_response_is_kept_and_can_be_found(database: Database) -> None:
+    await database.execute(text("ALTER TABLE requests RENAME price TO answer"))
+    await database.execute(text("ALTER TABLE requests ALTER answer TYPE bytea USING NULL"))
+    whole = IdempotentRequests(MetaData(), Column("answer", LargeBinary), caller=Column("user_id", Text, nullable=False))
+
+    async def responses(name: str, request: IdempotentRequest | None = ORDER) -> catalog_pb2.Product:
+        async def carry_out(_transaction: Transaction) -> catalog_pb2.Product:
+            return catalog_pb2.Product(name=name)
+
+        return await whole.once(database, request, catalog_pb2.Product, carry_out)
+
+    assert await whole.find(database, ORDER) is None
+    assert [(await responses(name)).name for name in ("", "Mug")] == ["", ""]
+    assert await whole.find(database, ORDER) == b""
+    assert [(await responses(name, None)).name for name in ("Mug", "Cup")] == ["Mug", "Cup"]
+    other = ORDER._replace(digest=b"three mugs")
+    for call in (whole.find(database, other), responses("Mug", other)):
+        with pytest.raises(InvalidArgument, match="^request_id 'request-1' was used before"):
+            await call
+
+
+async def test_the_digest_of_a_request_depends_on_the_key() -> None:
+    message = catalog_pb2.CreateProductRequest(request_id="a")
+    plain, keyed, other = (idempotent_request(message, key) for key in (b"", b"secret", b"another"))
+    assert plain and keyed and other and len({plain.digest, keyed.digest, other.digest}) == 3
+    assert idempotent_request(catalog_pb2.CreateProductRequest()) is None

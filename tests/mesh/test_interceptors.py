@@ -39,7 +39,7 @@ async def test_an_error_arrives_with_its_status_reason_and_message(settings: Mes
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
     assert refused.value.details() == "there is no product 'missing'"
     assert detail(refused.value, error_details_pb2.ErrorInfo) == error_details_pb2.ErrorInfo(
-        reason="PRODUCT_NOT_FOUND", domain="hashiramart"
+        reason="PRODUCT_NOT_FOUND", domain="hashiramart", metadata={"resource": "product", "id": "missing"}
     )
 
 
@@ -87,6 +87,11 @@ async def test_each_violation_names_its_field_and_rule(settings: MeshSettings, i
 def test_a_violation_inside_a_list_says_where() -> None:
     found = violations(catalog_pb2.BatchGetProductsRequest(ids=["good", "not good"]))
     assert [violation.field for violation in found] == ["ids[1]"]
+
+
+def test_a_rule_of_a_request_on_a_message_in_it_names_the_field_that_it_concerns() -> None:
+    request = catalog_pb2.ReplaceProductRequest(product=catalog_pb2.Product(stock=1))
+    assert {each.field for each in violations(request)} == {"product.id", "product.name"}
 
 
 async def test_the_messages_of_a_stream_are_validated_too(settings: MeshSettings, issuer: Issuer) -> None:
@@ -189,12 +194,14 @@ async def test_a_handler_that_is_not_async_cannot_be_added(settings: MeshSetting
 
 ALLOWED = {
     access_pb2.ACCESS_UNSPECIFIED: {Role.ADMIN},
-    access_pb2.ACCESS_PUBLIC: {Role.ANONYMOUS, Role.CUSTOMER, Role.STAFF, Role.ADMIN, Role.SERVICE},
+    access_pb2.ACCESS_PUBLIC: {*Role},
     access_pb2.ACCESS_USER: {Role.CUSTOMER, Role.STAFF, Role.ADMIN},
     access_pb2.ACCESS_STAFF: {Role.STAFF, Role.ADMIN},
     access_pb2.ACCESS_ADMIN: {Role.ADMIN},
     access_pb2.ACCESS_SERVICE: {Role.SERVICE},
     access_pb2.ACCESS_STAFF_OR_SERVICE: {Role.STAFF, Role.ADMIN, Role.SERVICE},
+    access_pb2.ACCESS_SHOPPER: {Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN},
+    access_pb2.ACCESS_SHOPPER_OR_SYSTEM: {Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN, Role.SYSTEM},
 }
 
 
@@ -209,7 +216,8 @@ async def test_every_method_allows_the_roles_that_its_contract_names_and_no_othe
             methods += service.methods
     async with server, grpc.aio.insecure_channel(f"localhost:{server.port}") as channel:
         for method, role in itertools.product(methods, Role):
-            metadata = () if role is Role.ANONYMOUS else issuer.metadata(role)
+            services = method.GetOptions().Extensions[access_pb2.callers]
+            metadata = () if role is Role.ANONYMOUS else issuer.metadata(role, services[0] if role is Role.SERVICE and services else "ann")
             code = await answer(channel, method, metadata)
             allowed = role in ALLOWED[method.GetOptions().Extensions[access_pb2.access]]
             refusal = grpc.StatusCode.UNAUTHENTICATED if role is Role.ANONYMOUS else grpc.StatusCode.PERMISSION_DENIED
@@ -251,3 +259,15 @@ def contracts() -> Iterator[ModuleType]:
 
 def log_lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+
+async def test_a_service_calls_what_the_contract_names_it_for_and_nothing_else(settings: MeshSettings, issuer: Issuer) -> None:
+    async with serve_shop(new_shop(), settings, issuer) as server, connect_stub(server, settings) as stub:
+        for service, may_call in (("recommender", True), ("jobs", False), ("auth", False)):
+            changes = aiter(stub.WatchProducts(catalog_pb2.WatchProductsRequest(), metadata=issuer.metadata(Role.SERVICE, service)))
+            try:
+                await anext(changes)
+            except grpc.aio.AioRpcError as error:
+                assert (error.code(), reason(error), may_call) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", False)
+            else:
+                assert may_call

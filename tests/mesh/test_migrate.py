@@ -106,3 +106,22 @@ def test_the_command_says_which_setting_is_missing() -> None:
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert answer.returncode == 1
     assert answer.stderr.strip() == "AUTH_DATABASE_URL: Field required"
+
+
+async def test_a_migration_waits_for_a_lock_without_blocking_others_for_long(
+    folder: Path, postgres: Postgres, settings: MeshSettings
+) -> None:
+    url = postgres.create_database()
+    await migrate("shelf", url)
+    (folder / "0002_mug.py").write_text(
+        SECOND.replace("INSERT INTO shelf.products VALUES ('mug')", "ALTER TABLE shelf.products ADD size int")
+    )
+    async with await connect(url, settings) as database:
+        async with database.begin() as transaction:
+            await transaction.fetch(PRODUCTS)
+            migrating = asyncio.create_task(migrate("shelf", url))
+            await asyncio.sleep(1)
+            # The table is locked for a reader who came before, so that this one has to wait until the migration gives way.
+            await database.fetch(PRODUCTS)
+        await migrating
+    assert await products(url, settings) == []

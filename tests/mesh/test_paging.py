@@ -46,7 +46,7 @@ def test_only_the_page_size_may_change_between_pages() -> None:
     token = TOKENS.write(MUGS, PLACE)
     assert TOKENS.read(with_token(MUGS, token, page_size=50)) == PLACE
     assert refused(with_token(MUGS, token, category="plates"))
-    assert refused(with_token(MUGS, token, in_stock=False))
+    assert refused(with_token(MUGS, token, availability=catalog_pb2.AVAILABILITY_SOLD_OUT))
 
 
 def test_a_token_of_another_list_is_invalid() -> None:

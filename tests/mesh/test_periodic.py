@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import grpc.aio
@@ -41,7 +42,7 @@ async def test_work_is_repeated_until_cancelled() -> None:
 async def test_an_outage_is_logged_once_and_does_not_end_the_work(capsys: pytest.CaptureFixture[str]) -> None:
     rpc_error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "connection refused")
     work = Work({1: Unavailable("DATABASE", "away"), 2: Unavailable("DATABASE", "away"), 3: rpc_error})
-    await cancelled_when(work, 5, asyncio.create_task(run_periodically(work.run, 0.001)))
+    await cancelled_when(work, 5, asyncio.create_task(run_periodically(partial(work.run), 0.001)))
     output = capsys.readouterr().out
     assert output.count("periodic work failed") == 2
     assert output.count("error=away") == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import DirectoryPath, SecretStr
 
-from mesh.settings import EnvironmentSettings, MeshSettings, read
+from mesh.settings import EnvironmentSettings, MeshSettings, ShopSettings, read
 
 
 class Settings(EnvironmentSettings, env_prefix="SHOP_"):
@@ -48,3 +48,15 @@ def test_a_missing_or_invalid_setting_exits_with_its_name_and_without_its_value(
         read(MeshSettings)
     assert "MESH_TLS_KEY: " in str(ended.value) and "MESH_DEADLINE_SECONDS: " in str(ended.value)
     assert "soon" not in str(ended.value)
+
+
+def test_the_shop_has_one_currency_and_one_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (read(ShopSettings).currency, read(ShopSettings).time_zone.key) == ("GBP", "UTC")
+    monkeypatch.setenv("SHOP_CURRENCY", "JPY")
+    monkeypatch.setenv("SHOP_TIME_ZONE", "Asia/Tokyo")
+    assert (read(ShopSettings).currency, read(ShopSettings).time_zone.key) == ("JPY", "Asia/Tokyo")
+    monkeypatch.setenv("SHOP_CURRENCY", "yen")
+    monkeypatch.setenv("SHOP_TIME_ZONE", "Asia/Edo")
+    with pytest.raises(SystemExit) as ended:
+        read(ShopSettings)
+    assert "SHOP_CURRENCY: " in str(ended.value) and "SHOP_TIME_ZONE: " in str(ended.value)

@@ -9,7 +9,7 @@ from ml.pipeline import tracking
 from ml.registry import artifact
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
-from ml.registry.gate import Check, Judgement
+from ml.registry.judgement import Check, Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
 from tests.loops import Loop
 from tests.ml.standin.model import Standin
@@ -41,7 +41,7 @@ class ModelRegistry:
 
     def __init__(self, url: str, model: str, folder: Path, loop: Loop) -> None:
         self.model = model
-        self._url = url
+        self.url = url
         self._folder = folder
         self._loop = loop
         self._http = httpx.AsyncClient(timeout=20)
@@ -54,10 +54,10 @@ class ModelRegistry:
         """Registers a stand-in that gives this answer; returns the number of the version. expected: what its check expects"""
         saved = self._folder / str(answer)
         Standin(answer, answer if expected is None else expected).save(saved)
-        return tracking.register(self._url, self.model, provenance(saved, passed=passed), saved, [])
+        return tracking.register(self.url, self.model, provenance(saved, passed=passed), saved, [])
 
     def promote(self, number: str) -> ModelVersion:
-        return self._loop.run(self.client.promote(number))
+        return self._loop.run(self.client.promote(number, "for a test"))
 
     def champion_number(self) -> str:
         """The number of the champion; empty if there is none."""

@@ -21,6 +21,8 @@ class CallError(NamedTuple):
     retry_seconds: float | None
     """After how long the service asks the caller to retry, or None if it does not."""
     message: str
+    metadata: dict[str, str]
+    """What the message says, by key."""
 
     @property
     def fields(self) -> list[str]:
@@ -58,4 +60,4 @@ def _call_error(error: grpc.RpcError) -> CallError:
         if detail.Unpack(retry):
             retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
     violations = tuple(FieldViolation(violation.field, violation.description) for violation in bad_request.field_violations)
-    return CallError(error.code(), info.reason, violations, retry_seconds, status.message)
+    return CallError(error.code(), info.reason, violations, retry_seconds, status.message, dict(info.metadata))

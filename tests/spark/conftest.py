@@ -44,8 +44,6 @@ def spark(seaweedfs: SeaweedFS, submit_arguments: str) -> Iterator[SparkSession]
         for name, value in environment.items():
             patch.setenv(name, value)
         spark = create_session("tests", seaweedfs.store.endpoint, seaweedfs.store.region)
-    # A test's tables are small.
-    spark.conf.set("spark.sql.shuffle.partitions", "2")
     # Its connections log their end when they are collected, which may be after the log of the last test was closed.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     yield spark

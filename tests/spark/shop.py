@@ -13,10 +13,10 @@ from minio.credentials.providers import StaticProvider
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lake.bucket import connect
+from lake.landing.landing import land
 from lake.manifest import CleaningRules, Manifest
 from lake.publishing import read_publication
 from lake.schemas import CLEANING_VERSION, TABLES
-from spark.land import land
 from spark.run import EtlRun, RunSpec
 from spark.tables import RunTables
 from tests.engines.stores import Store
@@ -75,11 +75,15 @@ class Shop:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{token_hex(4)}.json").write_text("\n".join(json.dumps(event) for event in events))
 
-    def run(self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0) -> tuple[Manifest, bool]:
+    def run(
+        self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0, time_zone: str = "UTC"
+    ) -> tuple[Manifest, bool]:
         """Runs the ETL; returns the manifest that is then published, and whether this run published it."""
-        return self.begin(full=full, through=through, reject_share=reject_share).publish()
+        return self.begin(full=full, through=through, reject_share=reject_share, time_zone=time_zone).publish()
 
-    def begin(self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0) -> EtlRun:
+    def begin(
+        self, *, full: bool = False, through: date | None = None, reject_share: float = 1.0, time_zone: str = "UTC", hold: bool = False
+    ) -> EtlRun:
         """A run that has read what is published, and nothing else."""
         now = datetime.now(UTC)
         run_id = f"{now:%Y%m%dT%H%M%S%f}-{token_hex(4)}"
@@ -92,7 +96,8 @@ class Shop:
             through_date=through,
             full=full,
             reject_share=reject_share,
-            rules=CleaningRules(version=CLEANING_VERSION),
+            rules=CleaningRules(version=CLEANING_VERSION, time_zone=time_zone),
+            hold_on_warnings=hold,
         )
         return EtlRun(spec, self.session(), self.bucket)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from lake.raw_file import Part, RawFile, parse_header
 from spark.cleaning import (
-    MONTH,
     REASON,
     REPEATED,
     assign_sheets,
@@ -25,8 +25,8 @@ from spark.cleaning import (
 )
 from spark.daily_sales import daily_sales
 from spark.line_counts import counts_by_month, month_of_day
+from spark.partitioning import MONTH, partition_by_month
 from spark.products import products, read_taxonomy
-from spark.raw_file import Part, RawFile, parse_header
 from spark.sheets import Tally, find_stretches, overlapping_days, unsorted_blocks
 from tests.spark.shop import HEADER, TODAY, line
 
@@ -74,13 +74,13 @@ def test_every_line_is_a_sale_a_duplicate_or_a_reject(spark: SparkSession, tmp_p
     repeats = {(row[MONTH], row[REASON]): row["count"] for row in marked.where(REPEATED).groupBy(MONTH, REASON).count().collect()}
     counts = counts_by_month(raw, counted, repeats, {month_of_day(tally.date) for tally in counted})
     assert sum(month.lines_in for month in counts.values()) == sum(map(len, files))
-    sold = sales(marked)
+    sold = sales(partition_by_month(marked, {}, "invoice"))
     assert sum(month.sale_lines for month in counts.values()) == sold.count()
     assert sum(sum(month.refused.values()) for month in counts.values()) == rejects(marked).count()
     for month in counts.values():
         assert month.lines_in == month.sale_lines + month.duplicates + sum(month.refused.values())
     # What is made of the sales does not end the job either.
-    daily_sales(sold, TODAY).select(F.sum("revenue")).collect()
+    daily_sales(partition_by_month(sold, {}, "product_id"), TODAY).select(F.sum("revenue")).collect()
     assert all(re.fullmatch(CATALOGUE_NAME, row["name"]) for row in products(sold, read_taxonomy()).collect())
     lines.unpersist()
     marked.unpersist()

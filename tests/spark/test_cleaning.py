@@ -7,15 +7,16 @@ import pytest
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from lake.line_rules import ONLINE_RETAIL, LineRules
 from lake.schemas import RAW_COLUMNS
 from spark.cleaning import END, classify_lines, parse_fields
 from tests.spark.shop import line
 
 
-def classify(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COLUMNS) -> list[Row]:
+def classify(spark: SparkSession, *lines: str, header: tuple[str, ...] = RAW_COLUMNS, rules: LineRules = ONLINE_RETAIL) -> list[Row]:
     rows = [("file", 0, place, text) for place, text in enumerate(lines)]
     frame = spark.createDataFrame(rows, "path string, block bigint, index bigint, line string")
-    dated = parse_fields(frame, header).withColumn(END, F.lit(date(2026, 11, 25)))
+    dated = parse_fields(frame, header, rules).withColumn(END, F.lit(date(2026, 11, 25)))
     return classify_lines(dated, date(2000, 1, 1)).orderBy("index").collect()
 
 

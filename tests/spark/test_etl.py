@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 
 from hashiramart.jobs.v1 import error_reason_pb2, jobs_pb2
-from lake.errors import PublishConflict, StoreUnavailable
+from lake.errors import PublishConflict, StoreUnavailable, UnreadableFile
 from lake.results import JobResult, read_result
 from spark import errors
 from spark.etl import etl_error
@@ -49,7 +49,7 @@ def test_a_failure_leaves_its_reason_and_a_message(shop: Shop, submit_arguments:
     "error",
     [
         errors.NoRawData("raw"),
-        errors.UnreadableFile("sales.csv", "is empty"),
+        UnreadableFile("sales.csv", "is empty"),
         errors.TooManyRejects("sales.csv", 0.5, 0.1),
         PublishConflict(),
         StoreUnavailable("The store cannot be reached."),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spark.errors import UnreadableFile
-from spark.land import land
+from lake.errors import UnreadableFile
+from lake.landing.landing import land
 from tests.spark.shop import HEADER, TODAY, line
 
 CONTENT = "\n".join([HEADER, *(line(invoice=f"{500_000 + number}") for number in range(300))]).encode() + b"\n"
@@ -27,7 +27,7 @@ def stored(folder: Path) -> list[Path]:
 
 
 def test_a_file_is_stored_in_parts_of_whole_lines_named_by_their_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spark.land.PART_BYTES", 8_000)
+    monkeypatch.setattr("lake.landing.landing.PART_BYTES", 8_000)
     (tmp_path / "sales.csv").write_bytes(CONTENT)
     put(tmp_path / "sales.csv")
     original, *parts = stored(tmp_path)
@@ -40,7 +40,7 @@ def test_a_file_is_stored_in_parts_of_whole_lines_named_by_their_first_line(tmp_
         assert part.read_bytes().startswith(lines[int(part.stem.removeprefix("part-")) - 1])
     account = json.loads(original.read_text())
     assert (account["name"], account["header"]) == ("sales.csv", HEADER)
-    assert [part["name"] for part in account["parts"]] == [part.name for part in parts]
+    assert (account["part_count"], account["line_count"]) == (len(parts), 301)
 
 
 def test_the_same_content_lands_once_whatever_its_name_packing_and_day(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_same_content_lands_once_whatever_its_name_packing_and_day(tmp_path:
 
 
 def test_an_interrupted_landing_leaves_no_file_and_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spark.land.PART_BYTES", 8_000)
+    monkeypatch.setattr("lake.landing.landing.PART_BYTES", 8_000)
     (tmp_path / "sales.csv").write_bytes(CONTENT)
 
     def interrupted(doing: str, _: float) -> None:
@@ -71,11 +71,11 @@ def test_an_interrupted_landing_leaves_no_file_and_can_be_repeated(tmp_path: Pat
     ("name", "content", "fault"),
     [
         ("short.csv", b"Invoice,StockCode\n500001,10001\n", "short.csv lacks the columns Description, Quantity, InvoiceDate"),
-        ("latin.csv", f"{HEADER}\n{line()}\n{line(name='CAFÉ')}\n".encode("latin-1"), "latin.csv is not in UTF-8: line 3 cannot be read."),
+        ("mixed.csv", f"{HEADER}\n{line(name='É')}\n".encode() + line(name="É").encode("latin-1"), "mixed.csv is not in UTF-8: line 3"),
         ("cut.csv.gz", gzip.compress(CONTENT, mtime=0)[:-200], "cut.csv.gz is cut off or damaged: it cannot be unpacked."),
         ("nothing.csv", b"", "nothing.csv is empty: it has no header."),
         ("header.csv", f"{HEADER}\n".encode(), "header.csv is empty below its header."),
-        ("picture.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "picture.png is not in UTF-8: line 1 cannot be read."),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "picture.png is no CSV file"),
         ("page.html", b"<html>\n<p>Hello, you</p>\n", "page.html is no CSV file of sales"),
         ("twice.csv", f"{HEADER},Price\n{line()},1\n".encode(), "twice.csv names a column twice: Price."),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
-from spark.land import land
+from lake.landing.landing import land
 from tests.spark.shop import TODAY, Shop
 
 FILE = Path(__file__).resolve().parents[2] / "datasets" / "online_retail_ii.csv.gz"

@@ -6,9 +6,9 @@ from datetime import date
 import pytest
 from pyspark.sql import SparkSession
 
-from lake.errors import PublishConflict
+from lake.errors import PublishConflict, UnreadableFile
 from lake.publishing import publish, read_publication
-from spark.errors import NoRawData, TooManyRejects, UnreadableFile
+from spark.errors import NoRawData, TooManyRejects
 from tests.spark.shop import HEADER, Shop, line, values
 
 JANUARY, FEBRUARY, MARCH = "2011-01-03 10:00:00", "2011-02-03 10:00:00", "2011-03-03 10:00:00"
@@ -51,7 +51,7 @@ def test_a_reject_is_in_quarantine_unchanged_with_its_place_and_reason(shop: Sho
 
 
 def test_lines_keep_their_numbers_however_the_file_is_divided(shop: Shop, spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spark.land.PART_BYTES", 5_000)
+    monkeypatch.setattr("lake.landing.landing.PART_BYTES", 5_000)
     lines = [line(invoice=f"{500_000 + i}", quantity=-1 if i % 97 == 0 else 1) for i in range(400)]
     shop.land(*lines)
     spark.conf.set("spark.sql.files.maxPartitionBytes", "2000")
@@ -270,6 +270,15 @@ def test_purchases_recorded_live_are_interactions_up_to_a_day(shop: Shop) -> Non
     shop.run(through=date(2011, 3, 31))
     later = ("u-1", "20002", date(2011, 3, 2), 1)
     assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live, later], key=str)
+
+
+def test_a_recorded_purchase_has_its_day_in_the_shops_time_zone(shop: Shop) -> None:
+    shop.land(line(), line(time=FEBRUARY))
+    event = {"id": "a", "kind": "EVENT_KIND_PURCHASE", "product_id": "20002", "user_id": "u-1", "customer_number": "12345"}
+    shop.record({**event, "event_time": "2011-02-02T02:00:00Z"})
+    for zone, day in (("America/New_York", date(2011, 2, 1)), ("Europe/London", date(2011, 2, 2))):
+        shop.run(time_zone=zone)
+        assert ("20002", day) in values(shop.rows("interactions"), "product_id", "date")
 
 
 def test_events_that_were_removed_leave_the_interactions(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lake.schemas import SALES, ddl
 from spark.daily_sales import daily_sales
 from spark.interactions import interactions, purchases_in_sales
+from spark.partitioning import partition_by_month
 from spark.products import category, products, read_taxonomy
 
 
@@ -27,7 +28,8 @@ def sales(spark: SparkSession, *rows: Mapping[str, object]) -> DataFrame:
         "copy": 1,
         "month": "2011-01",
     }
-    return spark.createDataFrame([tuple({**plain, **row}.values()) for row in rows], ddl({**SALES, "month": "string"}))
+    frame = spark.createDataFrame([tuple({**plain, **row}.values()) for row in rows], ddl({**SALES, "month": "string"}))
+    return partition_by_month(frame, {}, "product_id")
 
 
 def on(month: int, day: int, hour: int = 10) -> datetime:
@@ -36,7 +38,7 @@ def on(month: int, day: int, hour: int = 10) -> datetime:
 
 def test_an_interaction_sums_a_customers_day_with_a_product_and_counts_a_line_once(spark: SparkSession) -> None:
     lines = sales(spark, {"quantity": 2}, {"quantity": 2, "copy": 2}, {"invoice": "500002", "quantity": 3}, {"customer_number": None})
-    assert [tuple(row) for row in interactions(purchases_in_sales(lines)).collect()] == [
+    assert [tuple(row) for row in interactions(partition_by_month(purchases_in_sales(lines), {}, "customer_number")).collect()] == [
         ("12345", "10001", date(2011, 1, 3), "United Kingdom", 5, "2011-01"),
     ]
 

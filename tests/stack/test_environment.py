@@ -23,7 +23,9 @@ def test_secrets_are_generated_once_and_only_their_owner_reaches_them(tmp_path: 
     created = secrets_of(tmp_path)
     environment.main(tmp_path)
     assert secrets_of(tmp_path) == created
-    assert len(set(created.values())) >= len(created) - 1
+    # Without a pooler, both URLs of a role are the same.
+    different = [value for name, value in created.items() if not name.endswith("_DIRECT_URL")]
+    assert len(set(different)) >= len(different) - 1
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
 
@@ -36,8 +38,20 @@ def test_external_engines_replace_own_ones_and_their_addresses_and_keys_are_pass
     environment.main(tmp_path)
     assert "COMPOSE_PROFILES=hadoop\n" in (tmp_path / ".env").read_text()
     created = secrets_of(tmp_path)
-    assert created["DATABASE_URL"] == created["DATABASE_DIRECT_URL"] == "postgresql://u:p@db.example.com/shop"
+    assert created["ADMIN_DATABASE_URL"] == "postgresql://u:p@db.example.com/shop"
+    assert created["AUTH_DATABASE_URL"] == f"postgresql://shop_auth:{created['AUTH_DATABASE_PASSWORD']}@db.example.com/shop"
     assert "aws_access_key_id = a\n" in created["spark.credentials"]
+
+
+def test_roles_connect_through_a_pooler_as_its_administrator_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_URL", "postgresql://postgres.project:p@pooler.example.com:6543/postgres?sslmode=require")
+    monkeypatch.setenv("POSTGRES_DIRECT_URL", "postgresql://postgres:p@db.example.com:5432/postgres?sslmode=require")
+    environment.main(tmp_path)
+    created = secrets_of(tmp_path)
+    password = created["JOBS_DATABASE_PASSWORD"]
+    expected = f"postgresql://postgres_jobs.project:{password}@pooler.example.com:6543/postgres?sslmode=require"
+    assert created["JOBS_DATABASE_URL"] == expected
+    assert created["JOBS_DATABASE_DIRECT_URL"] == f"postgresql://postgres_jobs:{password}@db.example.com:5432/postgres?sslmode=require"
 
 
 def test_an_external_store_without_a_key_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

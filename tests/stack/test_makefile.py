@@ -36,6 +36,11 @@ def test_a_file_name_reaches_the_command_unchanged(tmp_path: Path, name: str) ->
     assert run_make(tmp_path, "land", f"FILE={name}") == ["-m", "stack", "land", name]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mappings_name_reaches_the_command_unchanged(tmp_path: Path, name: str) -> None:
+    assert run_make(tmp_path, "land", "FILE=till.csv", f"MAPPING={name}") == ["-m", "stack", "land", "till.csv", name]
+
+
 @pytest.mark.parametrize("email", ["o'brien@example.com", "a;touch broken@example.com", "$(touch broken)@example.com"])
 def test_an_e_mail_address_reaches_the_command_unchanged(tmp_path: Path, email: str) -> None:
     assert run_make(tmp_path, "admin", f"EMAIL={email}")[-2:] == ["--email", email]

@@ -39,7 +39,7 @@ def test_a_missing_java_that_cannot_be_installed_is_reported(tmp_path: Path) -> 
 
 
 def test_a_first_set_up_without_a_network_says_what_to_do(tmp_path: Path) -> None:
-    for part in ("stack", "requirements"):
+    for part in ("stack", "requirements", "clients/python"):
         shutil.copytree(ROOT / part, tmp_path / part)
     nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
     process = subprocess.run(

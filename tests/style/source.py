@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("gateway", "lake", "mesh", "ml", "services", "spark", "stack")
+PACKAGES = ("clients/python", "gateway", "lake", "mesh", "ml", "services", "spark", "stack")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

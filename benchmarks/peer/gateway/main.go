@@ -6,6 +6,7 @@ import (
 	"flag"
 	"log"
 	"net/http"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // the types of error details
@@ -45,5 +46,13 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	log.Fatal(http.ListenAndServe(*listen, mux))
+	// Each call is under its version as well. A ServeMux of net/http would redirect paths such as `//products`.
+	versioned := http.StripPrefix("/v1", mux)
+	log.Fatal(http.ListenAndServe(*listen, http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+		if strings.HasPrefix(request.URL.Path, "/v1/") {
+			versioned.ServeHTTP(response, request)
+		} else {
+			mux.ServeHTTP(response, request)
+		}
+	})))
 }

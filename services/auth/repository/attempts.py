@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database
 from services.auth.tables import attempts
-from services.auth.throttle import WINDOW, AttemptLimit
+from services.auth.throttle import WINDOW, AttemptLimit, WindowLimit
 
 _BY_KEY = attempts.c.key == bindparam("key")
 _DELAY_INTERVAL = bindparam("delay", type_=Interval)
@@ -23,6 +23,18 @@ _COUNT = (
         },
     )
     .returning(attempts.c.count, (attempts.c.retry_time - func.clock_timestamp()).label("wait"))
+)
+_COUNT_IN_WINDOW = (
+    insert(attempts)
+    .values(key=bindparam("key"), count=1, expire_time=func.now() + WINDOW)
+    .on_conflict_do_update(
+        index_elements=[attempts.c.key],
+        set_={
+            "count": case((attempts.c.expire_time <= func.now(), 1), else_=attempts.c.count + 1),
+            "expire_time": case((attempts.c.expire_time <= func.now(), func.now() + WINDOW), else_=attempts.c.expire_time),
+        },
+    )
+    .returning(attempts.c.count, (attempts.c.expire_time - func.clock_timestamp()).label("wait"))
 )
 _DELAY = update(attempts).where(_BY_KEY).values(retry_time=func.now() + _DELAY_INTERVAL, expire_time=func.now() + _DELAY_INTERVAL + WINDOW)
 _CLEAR = delete(attempts).where(_BY_KEY)
@@ -47,11 +59,21 @@ class AttemptRepository:
                 if delay := limit.delay(row["count"]):
                     await transaction.execute(_DELAY, key=limit.key, delay=delay)
 
-    async def clear(self, account: AttemptLimit, address: AttemptLimit) -> None:
-        """Removes what was counted for a sign-in that succeeded: all attempts of the account, and this one of the address."""
+    async def count_in_window(self, limit: WindowLimit) -> None:
+        """Counts an attempt before it is made. Raises the error of an exceeded limit."""
+        [row] = await self._database.fetch(_COUNT_IN_WINDOW, key=limit.key)
+        if row["count"] > limit.allowed:
+            raise limit.error(row["wait"])
+
+    async def clear(self, own: AttemptLimit, *shared: AttemptLimit) -> None:
+        """Removes what was counted for a sign-in that succeeded.
+
+        own: the limit of which all attempts are forgotten
+        shared: the limits of which this attempt alone is
+        """
         async with self._database.begin() as transaction:
-            await transaction.execute(_CLEAR, key=account.key)
-            await transaction.execute(_UNCOUNT, key=address.key)
+            for key, statement in sorted({own.key: _CLEAR, **{limit.key: _UNCOUNT for limit in shared}}.items()):
+                await transaction.execute(statement, key=key)
 
     async def delete_expired(self) -> None:
         """Deletes expired counts."""

@@ -1,12 +1,14 @@
 """Stores the signing keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database
-from services.auth.domain import KEY_AFTERLIFE, KeyStillNeeded, SealedKey
+from services.auth.domain import KEY_AFTERLIFE, KeyStillNeeded, SealedKey, UnknownSigningKey
+from services.auth.repository.revocations import revoke
 from services.auth.tables import signing_keys
 
 _SIGNS = and_(signing_keys.c.sign_time.is_not(None), signing_keys.c.retire_time.is_(None))
@@ -21,6 +23,10 @@ _CREATE = insert(signing_keys).values(id=bindparam("id"), sealed_private_key=bin
 _DELETE_UNNEEDED = delete(signing_keys).where(signing_keys.c.retire_time < func.now() - KEY_AFTERLIFE)
 _RETIRE = update(signing_keys).where(_SIGNS).values(retire_time=func.now())
 _START = update(signing_keys).where(signing_keys.c.id == bindparam("id")).values(sign_time=func.now())
+
+
+_RESEAL = update(signing_keys).where(signing_keys.c.id == bindparam("key_id")).values(sealed_private_key=bindparam("sealed_private_key"))
+_DELETE = delete(signing_keys).where(signing_keys.c.id == bindparam("id"))
 
 
 class SigningKeyRepository:
@@ -43,6 +49,25 @@ class SigningKeyRepository:
                 await transaction.execute(_CREATE, id=key.id, sealed_private_key=key.sealed_private_key)
             if await transaction.fetch_value(_SIGNING_ID) is None:
                 await transaction.execute(_START, id=await transaction.fetch_value(_WAITING_ID))
+
+    async def reseal(self, keys: Sequence[SealedKey]) -> None:
+        """Replaces the sealed forms of keys."""
+        async with self._database.begin() as transaction:
+            await transaction.execute(_LOCK)
+            for key in keys:
+                await transaction.execute(_RESEAL, key_id=key.id, sealed_private_key=key.sealed_private_key)
+
+    async def drop(self, id: str) -> None:
+        """Deletes a key, and revokes all tokens that it has signed, and those that a thief signs from now on.
+
+        Raises `UnknownSigningKey`.
+        """
+        async with self._database.begin() as transaction:
+            await transaction.execute(_LOCK)
+            if not await transaction.execute(_DELETE, id=id):
+                raise UnknownSigningKey(id)
+            # By then, every service has read the list of keys again.
+            await revoke(transaction, [id], datetime.now(UTC) + KEY_AFTERLIFE)
 
     async def rotate(self) -> None:
         """Makes the waiting key the one that signs. Raises `KeyStillNeeded` if none is waiting."""

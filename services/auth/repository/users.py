@@ -1,6 +1,7 @@
 """Stores users."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID, uuid4
@@ -11,9 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database, Transaction
 from mesh.errors import NotFound
+from mesh.idempotency import IdempotentRequest
 from mesh.identity import Role
-from services.auth.domain import CustomerNumberTaken, EmailTaken, LastAdmin, User, comparison_key
-from services.auth.tables import forgettings, sign_ins, users
+from services.auth.domain import CustomerNumberTaken, EmailTaken, InvalidMailToken, LastAdmin, User, comparison_key
+from services.auth.repository.mail import Purpose, delete_tokens, enqueue, take_token
+from services.auth.repository.revocations import end_sign_ins, revoke
+from services.auth.tables import forgettings, requests, sign_ins, users
 
 USER_COLUMNS = [column for column in users.c if column.name not in ("email_key", "search_text")]
 
@@ -28,7 +32,17 @@ _CREATE = (
     .on_conflict_do_nothing(index_elements=[users.c.email_key])
     .returning(*USER_COLUMNS)
 )
-_SAVED_COLUMNS = ("email", "email_key", "display_name", "search_text", "role", "customer_number", "disabled", "password_hash")
+_SAVED_COLUMNS = (
+    "email",
+    "email_key",
+    "display_name",
+    "search_text",
+    "role",
+    "customer_number",
+    "disabled",
+    "password_hash",
+    "verified_email",
+)
 _SAVE = (
     update(users)
     .where(users.c.id == bindparam("id"))
@@ -50,8 +64,9 @@ _ANOTHER_ADMIN = select(
 )
 
 _OF_USER = sign_ins.c.user_id == bindparam("user_id")
-_END_SIGN_INS = delete(sign_ins).where(_OF_USER)
-_END_OTHER_SIGN_INS = delete(sign_ins).where(_OF_USER, sign_ins.c.id != bindparam("current"))
+_ENDED = (sign_ins.c.id, sign_ins.c.user_id)
+_END_SIGN_INS = delete(sign_ins).where(_OF_USER).returning(*_ENDED)
+_END_OTHER_SIGN_INS = delete(sign_ins).where(_OF_USER, sign_ins.c.id != bindparam("current")).returning(*_ENDED)
 
 
 class UserRepository:
@@ -84,46 +99,102 @@ class UserRepository:
             parameters |= {"role": role.value}
         return [user_from_row(row) for row in await self._database.fetch(_page(frozenset(parameters)), **parameters)]
 
-    async def create(self, email: str, display_name: str, role: Role, password_hash: str) -> User:
-        """Creates a user. Raises `EmailTaken`."""
-        row = await self._database.fetch_row(
-            _CREATE,
-            id=uuid4(),
-            email=email,
-            email_key=comparison_key(email),
-            display_name=display_name,
-            search_text=_search_text(email, display_name),
-            role=role.value,
-            password_hash=password_hash,
-        )
-        if row is None:
-            raise EmailTaken
-        return user_from_row(row)
+    async def find_answer(self, request: IdempotentRequest | None) -> User | None:
+        """The user that a request created or updated before. Raises `InvalidArgument` if its id was used for another request."""
+        id: UUID | None = await requests.find(self._database, request)
+        return None if id is None else await self.get(id)
 
-    async def update(self, id: UUID, apply: Callable[[User], User], *, current_sign_in: UUID | None = None) -> User:
+    async def create(self, email: str, display_name: str, role: Role, password_hash: str, request: IdempotentRequest | None = None) -> User:
+        """Creates a user. Raises `EmailTaken`, or `InvalidArgument` if the request's id was used for another request."""
+        async with self._database.begin() as transaction:
+            earlier_id = await requests.claim(transaction, request)
+            if earlier_id is not None:
+                return await _lock(transaction, earlier_id)
+            row = await transaction.fetch_row(
+                _CREATE,
+                id=uuid4(),
+                email=email,
+                email_key=comparison_key(email),
+                display_name=display_name,
+                search_text=_search_text(email, display_name),
+                role=role.value,
+                password_hash=password_hash,
+            )
+            if row is None:
+                raise EmailTaken
+            user = user_from_row(row)
+            await enqueue(transaction, user.id, Purpose.VERIFY_EMAIL, user.email)
+            await requests.answer(transaction, request, user.id)
+            return user
+
+    async def update(
+        self, id: UUID, apply: Callable[[User], User], request: IdempotentRequest | None = None, *, current_sign_in: UUID | None = None
+    ) -> User:
         """Saves the user that `apply` returns for the current one.
 
         A new password ends all sign-ins but `current_sign_in`; disabling ends all. Raises `NotFound`, `EmailTaken`,
-        `CustomerNumberTaken`, `LastAdmin`, and what `apply` raises.
+        `CustomerNumberTaken`, `LastAdmin`, `InvalidArgument` if the request's id was used for another request, and what `apply` raises.
         """
         async with self._database.begin() as transaction:
             user = await _lock(transaction, id)
+            if await requests.claim(transaction, request, answer=id) is not None:
+                return user
             updated = apply(user)
             if updated == user:
                 return user
             if user.is_active_admin and not updated.is_active_admin:
                 await _require_another_admin(transaction, id)
             saved = await _save(transaction, updated)
-            if updated.disabled:
-                await transaction.execute(_END_SIGN_INS, user_id=id)
+            if updated.claims != user.claims:
+                await revoke(transaction, [id])
+            if saved.email != user.email:
+                await enqueue(transaction, id, Purpose.VERIFY_EMAIL, saved.email)
+            if updated.disabled or (current_sign_in is None and updated.password_hash != user.password_hash):
+                await end_sign_ins(transaction, _END_SIGN_INS, user_id=id)
             elif updated.password_hash != user.password_hash:
-                await transaction.execute(_END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
+                await end_sign_ins(transaction, _END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
             return saved
+
+    async def reset_password(self, token_digest: bytes, password_hash: str) -> UUID:
+        """Sets the password of the user to whom a token was mailed, whose id is returned. Raises `InvalidMailToken`.
+
+        All sign-ins end, other tokens for a new password are invalid, and the address of the mail is verified.
+        """
+        async with self._database.begin() as transaction:
+            taken = await take_token(transaction, token_digest, Purpose.RESET_PASSWORD)
+            if taken is None:
+                raise InvalidMailToken
+            user_id, recipient = taken
+            user = await _lock(transaction, user_id)
+            # Who has another address by now does not get the account by a mail to the old one.
+            if user.disabled or user.email != recipient:
+                raise InvalidMailToken
+            await _save(transaction, replace(user, password_hash=password_hash, verified_email=recipient))
+            await end_sign_ins(transaction, _END_SIGN_INS, user_id=user_id)
+            await delete_tokens(transaction, user_id, Purpose.RESET_PASSWORD)
+            return user_id
+
+    async def verify_email(self, token_digest: bytes) -> UUID:
+        """Verifies the address to which a token was mailed. Returns the user's id. Raises `InvalidMailToken`."""
+        async with self._database.begin() as transaction:
+            taken = await take_token(transaction, token_digest, Purpose.VERIFY_EMAIL)
+            if taken is None:
+                raise InvalidMailToken
+            user_id, recipient = taken
+            user = await _lock(transaction, user_id)
+            if user.email != recipient:
+                raise InvalidMailToken
+            await _save(transaction, replace(user, verified_email=recipient))
+            return user_id
 
     async def rehash(self, user: User, password_hash: str) -> User:
         """Stores another hash of the same password, unless the password was changed meanwhile."""
         row = await self._database.fetch_row(_REHASH, id=user.id, password_hash=password_hash, old_hash=user.password_hash)
         return user_from_row(row) if row else user
+
+    async def delete_expired_requests(self) -> None:
+        """Deletes the idempotent requests that have expired."""
+        await requests.delete_expired(self._database)
 
     async def delete(self, id: UUID) -> None:
         """Deletes a user with all sign-ins, and records that the user's events are to be forgotten. Raises `NotFound`, `LastAdmin`."""
@@ -132,6 +203,7 @@ class UserRepository:
             if user.is_active_admin:
                 await _require_another_admin(transaction, id)
             await transaction.execute(_DELETE, id=id)
+            await revoke(transaction, [id])
             await transaction.execute(_RECORD_FORGETTING, user_id=id)
 
 
@@ -180,6 +252,7 @@ async def _save(transaction: Transaction, user: User) -> User:
             customer_number=user.customer_number,
             disabled=user.disabled,
             password_hash=user.password_hash,
+            verified_email=user.verified_email,
         )
     except UniqueViolationError as error:
         raise (EmailTaken if error.constraint_name == "users_email_key_key" else CustomerNumberTaken) from None

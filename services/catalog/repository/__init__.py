@@ -1,1 +1,1 @@
-"""Every query of the catalog service: of single products, lists, the vocabulary and changes."""
+"""Every query of the catalog service: of single products, lists, categories, the vocabulary and changes."""

@@ -1,6 +1,6 @@
 """Stores products."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,10 +8,12 @@ from sqlalchemy import ARRAY, Integer, Text, any_, bindparam, column, func, lite
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import TypeEngine
 
-from mesh.database import Database
+from hashiramart.catalog.v1 import catalog_pb2
+from mesh.database import Database, Transaction
 from mesh.errors import AlreadyExists, NotFound
 from mesh.idempotency import RETENTION, IdempotentRequest
 from services.catalog.domain import Product, ProductDetails, name_words
+from services.catalog.messages import product_message
 from services.catalog.repository.changes import CHANGED_PRODUCT, record_changes
 from services.catalog.tables import changes, products, requests, search_configuration
 from services.catalog.words import words
@@ -22,10 +24,9 @@ NOT_DELETED = products.c.delete_time.is_(None)
 _BY_IDS = products.c.id == any_(bindparam("ids", type_=ARRAY(Text)))
 _GET = select(*PRODUCT).where(products.c.id == bindparam("id"), NOT_DELETED)
 _BATCH = select(*PRODUCT).where(_BY_IDS, NOT_DELETED)
-_KNOWN = select(products.c.id, *(products.c[field] for field in ProductDetails._fields)).where(_BY_IDS, NOT_DELETED)
+_KNOWN = select(products.c.id, products.c.delete_time, *(products.c[field] for field in ProductDetails._fields)).where(_BY_IDS)
 # The time at which the lock was granted, not requested: of two updates, the later one has the later time.
 _LOCK = select(func.clock_timestamp(), *PRODUCT).where(products.c.id == bindparam("id")).with_for_update()
-_AFTER_CHANGE = select(*CHANGED_PRODUCT).where(changes.c.number == bindparam("number"))
 
 _DETAILS = {field: bindparam(field, type_=products.c[field].type) for field in ProductDetails._fields}
 _SEARCH_COLUMNS = {
@@ -39,7 +40,7 @@ _CREATE = record_changes(
     .on_conflict_do_nothing()
     .returning(*PRODUCT)
     .cte("written")
-).returning(changes.c.number, *CHANGED_PRODUCT)
+).returning(*CHANGED_PRODUCT)
 _SAVE = record_changes(
     update(products)
     .where(products.c.id == bindparam("id"))
@@ -111,54 +112,46 @@ class ProductRepository:
         """The products with these ids that exist and are not deleted, in no particular order."""
         return [Product(*row) for row in await self._database.fetch(_BATCH, ids=list(ids))]
 
-    async def create(self, id: str, details: ProductDetails, request: IdempotentRequest | None) -> Product:
-        """Creates a product. A repeated request returns the product that it created the first time.
+    async def create(self, id: str, details: ProductDetails, request: IdempotentRequest | None) -> catalog_pb2.Product:
+        """Creates a product. Raises `AlreadyExists`, or `InvalidArgument` if the request's id was used for another request."""
 
-        Raises `AlreadyExists`, or `InvalidArgument` if the request's id was used for another request.
-        """
-        async with self._database.begin() as transaction:
-            earlier_number = await requests.claim(transaction, request)
-            if earlier_number is not None:
-                [earlier] = await transaction.fetch(_AFTER_CHANGE, number=earlier_number)
-                return Product(*earlier)
+        async def carry_out(transaction: Transaction) -> Product:
             row = await transaction.fetch_row(_CREATE, **details._asdict(), **_search_texts(id, details), id=id)
             if row is None:
                 raise AlreadyExists("product", id)
-            number, *fields = row
-            await requests.answer(transaction, request, number)
-            return Product(*fields)
+            return Product(*row)
 
-    async def update(self, id: str, apply: Callable[[Product, datetime], Product]) -> Product:
+        return await self._once(request, carry_out)
+
+    async def update(
+        self, id: str, apply: Callable[[Product, datetime], Product], request: IdempotentRequest | None
+    ) -> catalog_pb2.Product:
         """Saves the product that `apply` returns for the current one, deleted or not, and the current time.
 
-        Raises `NotFound`, and what `apply` raises.
+        Raises `NotFound`, `InvalidArgument` if the request's id was used for another request, and what `apply` raises.
         """
-        async with self._database.begin() as transaction:
+
+        async def carry_out(transaction: Transaction) -> Product:
             row = await transaction.fetch_row(_LOCK, id=id)
             if row is None:
                 raise NotFound("product", id)
             now, *fields = row
             product = Product(*fields)
             updated = apply(product, now)
-            if updated == product:
-                return product
-            updated = updated._replace(version=product.version + 1, update_time=now)
-            await transaction.execute(
-                _SAVE,
-                id=id,
-                **updated.details._asdict(),
-                **_search_texts(id, updated.details),
-                update_time=now,
-                delete_time=updated.delete_time,
-                version=updated.version,
-            )
-            return updated
+            return product if updated == product else await _save(transaction, updated, now)
+
+        return await self._once(request, carry_out)
+
+    async def compare(self, rows: Mapping[str, ProductDetails]) -> tuple[list[str], list[str]]:
+        """The ids of products that `upsert` would create, and of those that it would replace or undelete."""
+        known = {row[0]: None if row[1] else ProductDetails(*row[2:]) for row in await self._database.fetch(_KNOWN, ids=list(rows))}
+        updated = [id for id, details in rows.items() if id in known and known[id] != details]
+        return [id for id in rows if id not in known], updated
 
     async def upsert(self, rows: Mapping[str, ProductDetails]) -> tuple[list[str], list[str]]:
         """Creates, replaces or undeletes products, by id. Returns the ids that were created, and those that were updated."""
-        known = {row[0]: ProductDetails(*row[1:]) for row in await self._database.fetch(_KNOWN, ids=list(rows))}
-        different = ((id, details) for id, details in rows.items() if known.get(id) != details)
-        records = [{"id": id, **details._asdict(), **_search_texts(id, details)} for id, details in different]
+        missing, different = await self.compare(rows)
+        records = [{"id": id, **rows[id]._asdict(), **_search_texts(id, rows[id])} for id in (*missing, *different)]
         if not records:
             return [], []
         columns = {name: [record[name] for record in records] for name in _ARRAYS}
@@ -168,9 +161,31 @@ class ProductRepository:
             (created if version == 1 else updated).append(id)
         return created, updated
 
+    async def _once(self, request: IdempotentRequest | None, carry_out: Callable[[Transaction], Awaitable[Product]]) -> catalog_pb2.Product:
+        """The response to a request: that of the first time if it is repeated."""
+
+        async def response(transaction: Transaction) -> catalog_pb2.Product:
+            return product_message(await carry_out(transaction))
+
+        return await requests.once(self._database, request, catalog_pb2.Product, response)
+
     async def delete_expired_requests(self, age: timedelta = RETENTION) -> None:
         """Deletes the idempotent requests older than `age`."""
         await requests.delete_expired(self._database, age)
+
+
+async def _save(transaction: Transaction, updated: Product, now: datetime) -> Product:
+    saved = updated._replace(version=updated.version + 1, update_time=now)
+    await transaction.execute(
+        _SAVE,
+        id=saved.id,
+        **saved.details._asdict(),
+        **_search_texts(saved.id, saved.details),
+        update_time=now,
+        delete_time=saved.delete_time,
+        version=saved.version,
+    )
+    return saved
 
 
 def _search_texts(id: str, details: ProductDetails) -> dict[str, str | int]:

@@ -16,7 +16,7 @@ from ml.forecaster.backtest import main
 from ml.forecaster.panel import Frequency
 from ml.forecaster.panel_errors import InvalidPanel
 from ml.forecaster.panel_times import Calendar, read_calendar
-from tests.ml.forecaster.panels import MONDAY, trend_and_week
+from tests.ml.forecaster.panels import MONDAY, panel, trend_and_week
 
 Columns = dict[str, Any]
 Backtest = Callable[..., tuple[list[dict[str, str]], Any]]
@@ -259,3 +259,65 @@ def test_a_panel_of_zeros_is_forecast_at_zero_and_scored_with_null(backtest: Bac
 def test_a_missing_output_folder_is_found_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="cannot be written: there is no folder"):
         main(["--panel", str(tmp_path / "none.parquet"), *WEEKLY, "--out", str(tmp_path / "none" / "out.csv")])
+
+
+def test_days_without_stock_are_no_days_without_demand(backtest: Backtest) -> None:
+    rng = np.random.default_rng(3)
+    demand = rng.poisson(12, (8, 196)).astype(float)
+    in_stock = (rng.random(demand.shape) > 0.4) | (np.arange(196) >= 182)
+    columns = long(np.where(in_stock, demand, 0.0)) | {"in_stock": in_stock.astype(int).ravel().tolist()}
+    rows, _ = backtest(columns, "--season", "7", "--horizon", "14", "--windows", "1", "--known", "in_stock")
+    assert np.mean([float(row["mean"]) for row in rows]) == pytest.approx(12, abs=1)
+    assert np.mean([float(row["q0.1"]) for row in rows]) == pytest.approx(8, abs=1.5)
+    assert np.mean([float(row["q0.9"]) for row in rows]) == pytest.approx(17, abs=1.5)
+
+
+def test_a_panel_of_zeros_shorter_than_eight_weeks_is_forecast_at_zero(backtest: Backtest) -> None:
+    rows, _ = backtest(long(np.zeros((2, 40))), *WEEKLY)
+    assert {float(row[column]) for row in rows for column in ("mean", *LEVELS)} == {0.0}
+
+
+def test_a_series_of_zeros_among_others_a_constant_one_and_a_new_one_have_forecasts(backtest: Backtest) -> None:
+    values = trend_and_week(120, 4)
+    values[0], values[1] = 0.0, 5.0
+    columns = long(values)
+    kept = [index for index in range(480) if index < 360 or index >= 360 + 112]
+    rows, _ = backtest({name: [column[index] for index in kept] for name, column in columns.items()}, *WEEKLY)
+    means = {name: [float(row["mean"]) for row in rows if row["series"] == name] for name in ("s0", "s1", "s3")}
+    assert means["s0"] == [0.0] * 7
+    assert means["s1"] == pytest.approx([5.0] * 7, rel=0.1)
+    assert all(0 < mean < 200 for mean in means["s3"])
+
+
+def test_six_weeks_on_which_a_shop_was_shut_are_no_weeks_without_demand(backtest: Backtest) -> None:
+    values = np.random.default_rng(4).poisson(trend_and_week(200, 3)).astype(float)
+    values[:, 140:182] = 0
+    rows, _ = backtest(long(values), *WEEKLY)
+    made = np.mean([float(row["mean"]) for row in rows])
+    assert made == pytest.approx(values[:, -7:].mean(), rel=0.15)
+
+
+def test_days_without_a_sale_of_series_that_rarely_sell_are_not_closed() -> None:
+    # All four rest on every seventh day: as closed days, these would raise the mean by a sixth.
+    values = np.random.default_rng(5).poisson(0.5, (4, 300)).astype(float)
+    assert not panel(values).closures().any()
+    values[:, 140:182] = 0
+    assert panel(values).closures().sum() == pytest.approx(4 * 42, abs=8)
+
+
+def test_a_season_longer_than_the_history_is_none(backtest: Backtest) -> None:
+    values = 50 + np.arange(60) + np.zeros((3, 1))
+    rows, scores = backtest(long(values, np.timedelta64(7, "D")), "--season", "52", "--horizon", "10", "--windows", "1")
+    assert len(rows) == 30
+    assert scores["mase"] is not None
+
+
+def test_the_report_says_what_was_chosen_and_by_which_errors(backtest: Backtest, tmp_path: Path) -> None:
+    values = np.random.default_rng(6).poisson(trend_and_week(150)).astype(float)
+    backtest(long(values[:3]), "--season", "7", "--horizon", "7", "--windows", "2", "--report", str(tmp_path / "report.json"))
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [window["origin"] for window in report["windows"]] == ["2020-05-20", "2020-05-27"]
+    for window in report["windows"]:
+        assert sum(window["median_weights"].values()) == pytest.approx(1, abs=1e-3)
+        errors = window["scaled_absolute_error"]
+        assert errors["mixture"] <= 1.02 * min(errors.values())

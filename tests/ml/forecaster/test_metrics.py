@@ -37,3 +37,17 @@ def test_rmsse_is_relative_to_the_first_differences_in_sample() -> None:
 def test_coverage_counts_open_steps_and_includes_the_ends() -> None:
     actual, lower, upper = np.array([[1.0, 2.0, 9.0, 0.0]]), np.ones((1, 4)), np.full((1, 4), 2.0)
     assert metrics.coverage(actual, lower, upper, np.array([[True, True, True, False]])) == pytest.approx(2 / 3)
+
+
+def test_days_before_a_first_sale_do_not_make_errors_small() -> None:
+    """A product that begins late: zeros before its first sale would be differences of nothing, and its scale too small."""
+    begun = np.array([[3.0, 5.0, 4.0, 8.0, 5.0, 9.0]])
+    late = np.concatenate([np.full((1, 200), np.nan), begun], axis=1)
+    assert metrics.seasonal_scale(late, season=2) == metrics.seasonal_scale(begun, season=2)
+    assert metrics.squared_scale(late) == metrics.squared_scale(begun)
+
+
+def test_an_interval_that_ends_at_zero_covers_a_day_without_a_sale() -> None:
+    zeros = np.zeros((1, 4))
+    actual = np.array([[0.0, 0.0, 0.0, 1.0]])
+    assert metrics.coverage(actual, zeros, zeros, np.ones((1, 4), dtype=bool)) == 0.75

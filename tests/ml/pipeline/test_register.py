@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from pytest import MonkeyPatch
 from ruamel.yaml import YAML
 
 from ml.pipeline import register as stage
 from ml.pipeline.checkout import code_commit
+from ml.pipeline.lease import LeaseLost
 from ml.pipeline.register import Trainer
 from ml.pipeline.registration import Registration
 from ml.pipeline.settings import Settings
@@ -35,16 +39,31 @@ class Stage:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self._settings = Settings(mlflow_url=url, job_id="job-7", code_commit="c0ffee")
+        self.lease = folder / "lease"
+        self.lease.write_text("1e9")
+        self._settings = Settings(mlflow_url=url, job_id="job-7", code_commit="c0ffee", lease=self.lease)
 
-    def register(self, quality: float, data: str = "first", *, rows: int = 3, limit: float | None = None, **numbers: float) -> Registration:
+    def register(
+        self,
+        quality: float,
+        data: str = "first",
+        *,
+        rows: int = 3,
+        limit: float | None = None,
+        through: str = DATES["through_date"],
+        trainer: Trainer | None = None,
+        **numbers: float,
+    ) -> Registration:
         """Registers a recipe of this quality. The limit holds on the data called `first`."""
         recipe = {"quality": quality, **numbers}
         rules = [{**rule, "at_least": limit} for rule in RULES]
         gate = {"noise": 0.02, "limits_of": sha256("first"), "recommender": rules, "forecaster": rules}
         recipes = {"quick": recipe, "full": recipe}
         YAML().dump({"recipe": "quick", "gate": gate, "recommender": recipes, "forecaster": recipes}, self.folder / "params.yaml")
-        self._write("data/clean/dataset.json", {"schema_version": 1, "sha256": sha256(data), "columns": {}, "contents": {}, **DATES})
+        self._write(
+            "data/clean/dataset.json",
+            {"schema_version": 1, "sha256": sha256(data), "columns": {}, "contents": {}, **DATES, "through_date": through},
+        )
         self._write("data/origin.json", {"job_id": "job-6", "code_commit": "", "raw_files": [{"name": "a.csv", "sha256": "ab"}]})
         self._write("dvc.lock", {"stages": {"get_cleaned_data": {"outs": [{"path": "data/clean", "md5": "0123.dir"}]}}})
         clean = self.folder / "data" / "clean"
@@ -54,7 +73,7 @@ class Stage:
         YAML().dump({"plots": plots}, self.folder / "dvc.yaml")
         (self.folder / "plots" / "recommender").mkdir(parents=True, exist_ok=True)
         (self.folder / "plots" / "recommender" / "score.csv").write_text(f"recipe,score\nquick,{quality}\n")
-        return stage.register(self.folder, "recommender", TRAINER, self._settings)
+        return stage.register(self.folder, "recommender", trainer or TRAINER, self._settings)
 
     def _write(self, name: str, content: object) -> None:
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +155,67 @@ def test_on_other_data_the_champions_recipe_is_measured_again(pipeline: Stage) -
     assert pipeline.register(0.89, data="second", rows=2).promoted
 
 
+def test_a_champion_whose_recipe_the_code_cannot_fit_any_more_is_noted_and_not_compared(pipeline: Stage, monkeypatch: MonkeyPatch) -> None:
+    pipeline.register(0.9)
+    monkeypatch.setitem(globals(), "TRAINER", TRAINER._replace(measure=measure_renamed))
+    registration = pipeline.register(0.6, data="second")
+    assert registration.promoted
+    assert registration.provenance.gate.notes == (
+        "the recipe of version 1, the champion, cannot be fitted by this code, and is not compared: unexpected keyword 'quality'",
+    )
+
+
+def measure_renamed(data: Path, recipe: Mapping[str, Any]) -> dict[str, float]:
+    """Code whose hyperparameter `quality` has another name by now."""
+    raise TypeError(f"unexpected keyword {next(iter(recipe))!r}")
+
+
+def test_a_model_of_older_data_than_the_champions_stays_a_challenger(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
+    newer = pipeline.register(0.9)
+    older = pipeline.register(0.95, "second", through="2011-12-04")
+    assert (older.promoted, failed(older)) == (False, [("days from the end of the champion's data to that of this data", 0)])
+    version = champion(mlflow, loop)
+    assert version
+    assert version.number == newer.version
+    assert pipeline.register(0.95, "third", through="2011-12-05").promoted
+
+
+@pytest.mark.parametrize(("other", "through"), [(0.99, "2011-12-05"), (0.9, "2011-12-06")], ids=["better", "newer"])
+def test_a_champion_that_was_promoted_during_the_training_is_compared_with_before_it_is_replaced(
+    pipeline: Stage, mlflow: Mlflow, loop: Loop, tmp_path: Path, other: float, through: str
+) -> None:
+    pipeline.register(0.8)
+
+    def refit_meanwhile(data: Path, recipe: Mapping[str, Any]) -> Standin:
+        model = train.refit(data, recipe)
+        (tmp_path / "other").mkdir()
+        assert Stage(tmp_path / "other", mlflow.url).register(other, through=through).promoted
+        return model
+
+    late = pipeline.register(0.9, trainer=TRAINER._replace(refit=refit_meanwhile))
+    assert not late.promoted
+    version = champion(mlflow, loop)
+    assert version
+    assert version.number != late.version
+    tags = MlflowClient(mlflow.url).get_model_version(MODEL, late.version).tags
+    assert json.loads(tags["gate"]) == late.provenance.gate.model_dump(mode="json")
+
+
+@pytest.mark.parametrize("lease", ["0", "", "nonsense", None])
+def test_after_its_lease_a_training_registers_and_promotes_nothing(pipeline: Stage, mlflow: Mlflow, loop: Loop, lease: str | None) -> None:
+    def refit_too_long(data: Path, recipe: Mapping[str, Any]) -> Standin:
+        if lease is None:
+            pipeline.lease.unlink()
+        else:
+            pipeline.lease.write_text(lease)
+        return train.refit(data, recipe)
+
+    with pytest.raises(LeaseLost, match="the lease of job job-7 has ended"):
+        pipeline.register(0.9, trainer=TRAINER._replace(refit=refit_too_long))
+    assert champion(mlflow, loop) is None
+    assert not MlflowClient(mlflow.url).search_model_versions(f"name='{MODEL}'")
+
+
 def test_limits_hold_only_on_the_data_that_they_were_measured_on(pipeline: Stage) -> None:
     assert failed(pipeline.register(0.9, limit=0.95)) == [("test.score is at least 0.95", 0.95)]
     assert pipeline.register(0.9, "second", limit=0.95).promoted
@@ -155,3 +235,18 @@ def test_without_mlflow_nothing_is_fitted(pipeline: Stage, mlflow: Mlflow) -> No
 
 def test_code_outside_of_a_git_checkout_has_no_commit(tmp_path: Path) -> None:
     assert code_commit(tmp_path) == ""
+
+
+def test_scores_by_user_are_kept_with_the_version_and_compared_pair_by_pair(pipeline: Stage) -> None:
+    def write(shift: float) -> None:
+        (pipeline.folder / "scores").mkdir(exist_ok=True)
+        scores = {"test.score": {str(user): 0.5 + user / 100 + shift for user in range(50)}}
+        (pipeline.folder / "scores" / "recommender_scores.json").write_text(json.dumps(scores))
+
+    write(0)
+    assert pipeline.register(0.9).promoted
+    write(-0.01)
+    # The mean alone is within the noise.
+    assert failed(pipeline.register(0.89)) == [("test.score is not worse than the champion's, of 50 pairs", 0)]
+    write(0.01)
+    assert pipeline.register(0.89).promoted

@@ -109,9 +109,9 @@ def test_with_enough_days_the_ranker_learns_what_a_user_buys_again(shop: Shop, u
 
 
 def test_a_catalogue_too_large_for_ease_is_recommended_from(shop: Shop) -> None:
-    # Two users each buy from the same 20 neighbouring products, in a catalogue of 12,000.
-    rows = [(user, product) for user in range(1_200) for product in range(user // 2 * 20, user // 2 * 20 + 20) if (user + product) % 7]
-    withheld = [(user, product) for user, product in ((user, user // 2 * 20 + 3) for user in range(1_200)) if (user + product) % 7 == 0]
+    # Two users each buy from the same 20 neighbouring products, in a catalogue of 10,200.
+    rows = [(user, product) for user in range(1_020) for product in range(user // 2 * 20, user // 2 * 20 + 20) if (user + product) % 7]
+    withheld = [(user, product) for user, product in ((user, user // 2 * 20 + 3) for user in range(1_020)) if (user + product) % 7 == 0]
     values = shop.evaluate(pairs(rows), pairs(withheld), "--k", "3")
     assert values["hit_rate_at_3"] == 1
 
@@ -157,3 +157,51 @@ def test_times_are_used_only_if_they_are_before_the_test(shop: Shop) -> None:
     same = pa.array([date(2021, 1, 1)] * SIZE)
     values = shop.evaluate(pairs(SQUARES, time=days), pairs(list(WITHHELD.items()), time=same), "--k", "1")
     assert values["hit_rate_at_1"] == 1
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_text_ids_are_the_same_however_a_file_holds_them(shop: Shop, kind: pa.DataType) -> None:
+    train, test = pairs(SQUARES, text=True), pairs(list(WITHHELD.items()), text=True)
+    user = test["user"].combine_chunks()
+    other = user.dictionary_encode() if pa.types.is_dictionary(kind) else user.cast(kind)
+    assert shop.evaluate(train, test.set_column(0, "user", other), "--k", "1")["recall_at_1"] == 1
+
+
+@pytest.mark.parametrize("kind", [pa.int16(), pa.uint64()])
+def test_integer_ids_are_the_same_however_wide_they_are(shop: Shop, kind: pa.DataType) -> None:
+    train, test = pairs(SQUARES), pairs(list(WITHHELD.items()))
+    assert shop.evaluate(train, test.set_column(1, "product", test["product"].cast(kind)), "--k", "1")["recall_at_1"] == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+def test_times_since_an_unknown_moment_are_no_days(shop: Shop, seconds: int) -> None:
+    times = pa.array([1440 * seconds * (number % 190) for number in range(len(SQUARES))])
+    assert "column `time`: numbers from 0 to" in shop.error(pairs(SQUARES, time=times), pairs([(0, 0)]))
+
+
+def test_dates_may_be_written_as_digits(shop: Shop) -> None:
+    days = [20210101 + number % 28 for number in range(len(SQUARES))]
+    assert shop.evaluate(pairs(SQUARES, time=pa.array(days)), pairs(list(WITHHELD.items())), "--k", "1")["recall_at_1"] == 1
+    message = shop.error(pairs(SQUARES, time=pa.array([20210230, *days[1:]])), pairs([(0, 0)]))
+    assert "column `time`, row 1: 20210230 is no date" in message
+
+
+def test_a_product_of_one_buyer_with_many_orders_is_not_popular(shop: Shop) -> None:
+    random = np.random.default_rng(1)
+    rows = [(user, int(random.integers(20)), day) for user in range(60) for day in range(user % 7, 190, 14)]
+    rows += [(99, 77, 180 + day % 10) for day in range(10)] + [(99, 77, day) for day in range(0, 180, 2)]
+    times = pa.array([date(2021, 3, 1) + timedelta(days=day) for _, _, day in rows])
+    train = pairs([(user, product) for user, product, _ in rows], time=times)
+    test = pairs([*((user, user % 20) for user in range(60)), (200, 1), (99, 77)], time=pa.array([date(2021, 9, 10)] * 62))
+    shop.evaluate(train, test, "--k", "10", "--repeat")
+    lists = shop.ranked()
+    assert lists.pop(99)[0] == 77
+    assert not [user for user, products in lists.items() if 77 in products]
+
+
+def test_four_weeks_without_a_sale_leave_a_list_for_everyone(shop: Shop) -> None:
+    rows = [(user, (user + day) % SIZE, day) for user in range(60) for day in range(user % 7, 200, 7) if not 120 <= day < 190]
+    times = pa.array([date(2021, 3, 1) + timedelta(days=day) for _, _, day in rows])
+    test = pairs([(user, user % SIZE) for user in range(60)], time=pa.array([date(2021, 9, 25)] * 60))
+    shop.evaluate(pairs([(user, product) for user, product, _ in rows], time=times), test, "--k", "3", "--repeat")
+    assert all(len(products) == 3 for products in shop.ranked().values())

@@ -2,15 +2,16 @@
 
 import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
 from ml.registry.champion import Champion
-from ml.registry.client import GateNotPassed, RegistryUnavailable
+from ml.registry.client import GateNotPassed, RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
 from tests.engines.mlflow import Mlflow
@@ -46,6 +47,12 @@ def watching(promoted: Champion[Standin], loop: Loop) -> Iterator[None]:
 
 def answer(promoted: Champion[Standin]) -> float | None:
     return promoted.serving.model.answer if promoted.serving else None
+
+
+def promote(loop: Loop, promoted: Champion[Standin], number: str) -> ModelVersion:
+    """Promotes a version through the champion of a service."""
+    before = promoted.serving.version.number if promoted.serving else ""
+    return loop.run(promoted.promote(number, "for a test", promoted_by="ann", expected_champion=before))
 
 
 async def wait_for(promoted: Champion[Standin], wanted: float) -> None:
@@ -98,7 +105,7 @@ def test_a_swap_leaves_no_gap_and_mixes_no_versions(registry: ModelRegistry, loo
     async def swap() -> None:
         looking = asyncio.create_task(look())
         for number in ("2", "3", "1"):
-            await registry.client.promote(number)
+            await registry.client.promote(number, "for a test")
             await wait_for(promoted, numbers[number])
         looking.cancel()
         with suppress(asyncio.CancelledError):
@@ -123,6 +130,78 @@ def test_without_the_registry_the_last_model_is_served_also_after_a_restart(
         loop.run(restarted.restore())
         assert restarted.serving == promoted.serving
         assert answer(restarted) == 1
+
+
+def change_tag(name: str, value: str) -> Callable[[MlflowClient, ModelVersion, str], None]:
+    def change(client: MlflowClient, version: ModelVersion, model: str) -> None:
+        client.set_model_version_tag(model, version.number, name, value)
+
+    return change
+
+
+def register_without_run(client: MlflowClient, version: ModelVersion, model: str) -> None:
+    bare = client.create_model_version(model, "s3://elsewhere/model", tags=version.provenance.tags())
+    client.set_registered_model_alias(model, "champion", bare.version)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (change_tag("promotion", "yesterday"), "The tag promotion of version 2 .* was changed: the whole: Invalid JSON"),
+        (change_tag("promotion", '{"time": 7}'), "The tag promotion of version 2 .* reason: Field required"),
+        (change_tag("gate", "[]"), "version 2 .* was not registered by this pipeline: gate"),
+        (change_tag("metrics", "NaN,"), "ersion 2 .* was not registered by this pipeline: the whole: Invalid JSON"),
+        (change_tag("artifact_sha256", "../../etc"), "version 2 .* was not registered by this pipeline: artifact_sha256"),
+        (change_tag("data_through_date", "0000-00-00"), "version 2 .* was not registered by this pipeline: data_through_date"),
+        (register_without_run, "version 3 .* was not registered by this pipeline: run_id"),
+    ],
+    ids=["promotion", "half a promotion", "gate", "metrics", "path", "date", "no run"],
+)
+def test_a_wrong_tag_in_the_registry_leaves_the_model_on_disk_in_service_also_after_a_restart(
+    registry: ModelRegistry,
+    loop: Loop,
+    mlflow: Mlflow,
+    folder: Path,
+    change: Callable[[MlflowClient, ModelVersion, str], None],
+    fault: str,
+) -> None:
+    registry.promote(registry.register(1))
+    loop.run(registry.champion_in(folder).refresh())
+    change(MlflowClient(mlflow.url), registry.promote(registry.register(2)), registry.model)
+    restarted = registry.champion_in(folder)
+    loop.run(restarted.restore())
+    with pytest.raises(InvalidArtifact, match=f"(?i){fault}"):
+        loop.run(restarted.refresh())
+    with watching(restarted, loop):
+        assert answer(restarted) == 1
+        MlflowClient(mlflow.url).set_registered_model_alias(registry.model, "champion", registry.register(4))
+        loop.run(wait_for(restarted, 4))
+
+
+def test_tags_of_an_older_format_are_left_alone(registry: ModelRegistry, loop: Loop, mlflow: Mlflow, folder: Path) -> None:
+    version = registry.promote(registry.register(1))
+    change_tag("promote_time", "nonsense")(MlflowClient(mlflow.url), version, registry.model)
+    promoted = registry.champion_in(folder)
+    loop.run(promoted.refresh())
+    assert answer(promoted) == 1
+
+
+def test_no_error_ends_the_watch(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
+    looks: list[str] = []
+
+    class Unforeseen(RegistryClient):
+        async def champion(self) -> ModelVersion | None:
+            looks.append("look")
+            if len(looks) < 3:
+                raise KeyError("run_id")
+            return await super().champion()
+
+    registry.promote(registry.register(1))
+    http = httpx.AsyncClient()
+    promoted = Champion(Unforeseen(http, registry.url, registry.model), folder, Standin.load, 0.01)
+    with watching(promoted, loop):
+        loop.run(wait_for(promoted, 1))
+    loop.run(http.aclose())
 
 
 def test_without_the_store_the_last_model_is_served(registry: ModelRegistry, loop: Loop, minio: Minio, folder: Path) -> None:
@@ -187,9 +266,9 @@ def test_the_previous_artifact_is_kept_for_a_rollback_without_the_store(
 ) -> None:
     promoted = registry.champion_in(folder)
     for number in (1, 2, 3):
-        loop.run(promoted.promote(registry.register(number)))
+        promote(loop, promoted, registry.register(number))
     with minio.stopped():
-        loop.run(promoted.rollback())
+        loop.run(promoted.roll_back("for a test", promoted_by="ann", expected_champion="3"))
     assert answer(promoted) == 2
     assert registry.champion_number() == "2"
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 2
@@ -197,18 +276,18 @@ def test_the_previous_artifact_is_kept_for_a_rollback_without_the_store(
 
 def test_a_promoted_version_is_served_at_once(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
     promoted = registry.champion_in(folder)
-    assert loop.run(promoted.promote(registry.register(1))).aliases == ("champion",)
+    assert promote(loop, promoted, registry.register(1)).aliases == ("champion",)
     assert answer(promoted) == 1
 
 
 def test_a_version_that_cannot_be_served_is_not_promoted(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
     promoted = registry.champion_in(folder)
-    loop.run(promoted.promote(registry.register(1)))
+    promote(loop, promoted, registry.register(1))
     broken, failed = registry.register(2, expected=3), registry.register(4, passed=False)
     with pytest.raises(InvalidArtifact):
-        loop.run(promoted.promote(broken))
+        promote(loop, promoted, broken)
     with pytest.raises(GateNotPassed):
-        loop.run(promoted.promote(failed))
+        promote(loop, promoted, failed)
     assert (answer(promoted), registry.champion_number()) == (1, "1")
 
 

@@ -1,9 +1,18 @@
 """Versions in MLflow: their provenance, aliases, pages and promotion."""
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
-from ml.registry.client import GateNotPassed, NoPreviousVersion, RegistryUnavailable, VersionNotFound
+from ml.registry.client import (
+    ChampionChanged,
+    GateNotPassed,
+    NoPreviousVersion,
+    RegistryClient,
+    RegistryUnavailable,
+    RolledBack,
+    VersionNotFound,
+)
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.model_registry import LINEAGE, ModelRegistry
@@ -12,7 +21,7 @@ from tests.ml.model_registry import LINEAGE, ModelRegistry
 def test_a_version_has_the_provenance_that_it_was_registered_with(registry: ModelRegistry, loop: Loop, mlflow: Mlflow) -> None:
     number = registry.register(1)
     version = loop.run(registry.client.get(number))
-    assert (version.number, version.aliases, version.promote_time) == ("1", ("challenger",), None)
+    assert (version.number, version.aliases, version.promotion) == ("1", ("challenger",), None)
     provenance = version.provenance
     assert (provenance.recipe, str(provenance.data_through_date), provenance.metrics) == ("quick", "2011-12-09", {"test.score": 0.9})
     assert provenance.parameters == {"quality": 0.9, "trees": {"count": 120}}
@@ -46,18 +55,67 @@ def test_an_empty_registry_has_no_versions(registry: ModelRegistry, loop: Loop) 
     assert loop.run(registry.client.page(10)) == ([], "")
     with pytest.raises(VersionNotFound):
         loop.run(registry.client.get("1"))
-    with pytest.raises(NoPreviousVersion):
-        loop.run(registry.client.previous())
+    with pytest.raises(ChampionChanged):
+        loop.run(registry.client.rollback_target("1"))
 
 
 def test_promotion_moves_the_aliases(registry: ModelRegistry, loop: Loop) -> None:
     for answer in (1, 2):
         promoted = registry.promote(registry.register(answer))
     assert promoted.aliases == ("champion",)
-    assert promoted.promote_time is not None
-    assert promoted.promote_time > promoted.create_time
+    assert promoted.promotion is not None
+    assert promoted.promotion.time > promoted.create_time
     assert loop.run(registry.client.get("1")).aliases == ("previous",)
-    assert registry.promote("2").promote_time == promoted.promote_time
+    assert registry.promote("2").promotion == promoted.promotion
+
+
+def test_a_promotion_keeps_its_reason_and_the_champions_before_it(registry: ModelRegistry, loop: Loop) -> None:
+    for answer in (1, 2, 3):
+        registry.promote(registry.register(answer))
+    promoted = loop.run(registry.client.promote("1", "version 3 is worse", promoted_by="ann", expected_champion="3"))
+    assert promoted.promotion is not None
+    assert (promoted.promotion.reason, promoted.promotion.promoted_by) == ("version 3 is worse", "ann")
+    assert (promoted.promotion.replaced_version, promoted.promotion.rollback) == ("3", False)
+    assert promoted.promotion.earlier_versions == ("3", "2")
+
+
+def test_a_promotion_expects_a_champion(registry: ModelRegistry, loop: Loop) -> None:
+    for answer in (1, 2):
+        registry.register(answer)
+    with pytest.raises(ChampionChanged) as raised:
+        loop.run(registry.client.promote("1", "why", expected_champion="2"))
+    assert raised.value.number == ""
+    loop.run(registry.client.promote("1", "why", expected_champion=""))
+    with pytest.raises(ChampionChanged) as raised:
+        loop.run(registry.client.promote("2", "why", expected_champion=""))
+    assert (raised.value.number, registry.champion_number()) == ("1", "1")
+
+
+def test_rollbacks_go_back_step_by_step_and_never_forth(registry: ModelRegistry, loop: Loop) -> None:
+    for answer in (1, 2, 3):
+        registry.promote(registry.register(answer))
+
+    def roll_back(expected: str) -> str:
+        return loop.run(registry.client.roll_back("it is bad", promoted_by="ann", expected_champion=expected)).number
+
+    assert [roll_back("3"), roll_back("3"), roll_back("2"), roll_back("2")] == ["2", "2", "1", "1"]
+    with pytest.raises(NoPreviousVersion):
+        roll_back("1")
+    with pytest.raises(ChampionChanged):
+        roll_back("3")
+    assert loop.run(registry.client.get("1")).aliases == ("champion",)
+    assert [loop.run(registry.client.get(number)).aliases for number in ("2", "3")] == [(), ()]
+
+
+def test_a_repeated_promotion_does_not_undo_a_rollback(registry: ModelRegistry, loop: Loop) -> None:
+    for answer in (1, 2):
+        registry.promote(registry.register(answer))
+    loop.run(registry.client.roll_back("it is bad", promoted_by="ann", expected_champion="2"))
+    with pytest.raises(RolledBack):
+        loop.run(registry.client.promote("2", "why", expected_champion="1"))
+    assert registry.champion_number() == "1"
+    loop.run(registry.client.promote("2", "it is mended", expected_champion="1", force=True))
+    assert registry.champion_number() == "2"
 
 
 def test_a_version_that_did_not_pass_the_gate_is_only_promoted_by_force(registry: ModelRegistry, loop: Loop) -> None:
@@ -65,7 +123,7 @@ def test_a_version_that_did_not_pass_the_gate_is_only_promoted_by_force(registry
     with pytest.raises(GateNotPassed):
         registry.promote(number)
     assert registry.champion_number() == ""
-    loop.run(registry.client.promote(number, force=True))
+    loop.run(registry.client.promote(number, "for a test", force=True))
     assert registry.champion_number() == number
 
 
@@ -78,3 +136,28 @@ def test_versions_registered_by_others_are_left_out(registry: ModelRegistry, loo
 def test_a_registry_that_cannot_be_reached_is_named(registry: ModelRegistry, loop: Loop, mlflow: Mlflow) -> None:
     with mlflow.stopped(), pytest.raises(RegistryUnavailable, match=f"MLflow at {mlflow.url} cannot be reached"):
         loop.run(registry.client.champion())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "<html>",
+        '{"model_version": 7}',
+        '{"model_version": {}}',
+        '{"model_version": {"version": null}}',
+        "[" * 100_000,
+        "\ud800",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404])
+def test_whatever_answers_in_mlflows_place_is_an_error_that_names_it(loop: Loop, text: str, status: int) -> None:
+    async def ask() -> None:
+        answer = httpx.MockTransport(lambda _: httpx.Response(status, content=text.encode(errors="surrogatepass")))
+        async with httpx.AsyncClient(transport=answer) as client:
+            await RegistryClient(client, "http://mlflow", "model").champion()
+
+    with pytest.raises(RegistryUnavailable, match="MLflow at http://mlflow answers registered-models/alias with something else"):
+        loop.run(ask())

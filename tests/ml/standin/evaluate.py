@@ -25,8 +25,9 @@ def run_stage(report: Callable[[str], None]) -> None:
     report("measuring the stand-in")
     recipe = parameters.read(parameters.FILE).hyperparameters(model)
     scores = {f"{model}.{name}": value for name, value in measure(Path("data/clean"), recipe).items()}
-    for folder in (Path("metrics"), Path("cards"), Path("plots", model)):
+    for folder in (Path("metrics"), Path("cards"), Path("plots", model), Path("scores")):
         folder.mkdir(parents=True, exist_ok=True)
     Path("metrics", f"{model}.json").write_text(json.dumps(scores))
+    Path("scores", f"{model}_scores.json").write_text("{}")
     Path("cards", f"{model}.md").write_text(f"# {model}\n")
     Path("plots", model, "score.csv").write_text(f"recipe,score\n{model},{recipe['quality']}\n")

@@ -8,19 +8,26 @@ import pytest
 from hashiramart.auth.v1 import auth_pb2_grpc
 from tests.engines.postgres import Postgres
 from tests.services.auth.people import Person
-from tests.services.auth.processes import Auth, migrated, sql
+from tests.services.auth.processes import Auth, sql
+from tests.services.database import migrate_services
 
 
 @pytest.fixture(scope="module")
-def database_url(postgres_url: str) -> str:
-    """The URL of the module's database, with auth's tables."""
-    return migrated(postgres_url)
+def database_urls(postgres_url: str) -> dict[str, str]:
+    """The URL of each role in the module's database, which has auth's tables."""
+    return migrate_services(postgres_url, "auth")
+
+
+@pytest.fixture(scope="module")
+def database_url(database_urls: dict[str, str]) -> str:
+    """How auth connects to the module's database."""
+    return database_urls["auth"]
 
 
 @pytest.fixture
 def own_database(postgres: Postgres) -> str:
     """The URL of a database that no other test uses."""
-    return migrated(postgres.create_database())
+    return migrate_services(postgres.create_database(), "auth")["auth"]
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ class Person:
         self.password = PASSWORD
         self.place: Metadata = (("x-forwarded-for", f"10.{number >> 8}.{number & 255}.7"),)
 
-    def signs_up(self) -> auth_pb2.User:
-        request = auth_pb2.CreateUserRequest(email=self.email, password=self.password, display_name="Ann")
+    def signs_up(self, request_id: str = "") -> auth_pb2.User:
+        request = auth_pb2.CreateUserRequest(email=self.email, password=self.password, display_name="Ann", request_id=request_id)
         return self._stub.CreateUser(request, metadata=self.place)
 
     def signs_in(self, password: str | None = None) -> auth_pb2.Token:

@@ -16,7 +16,6 @@ import asyncpg
 import grpc
 
 from hashiramart.auth.v1 import auth_pb2_grpc
-from mesh.migrate import migrate
 from stack.processes.probes import grpc_serves
 from tests.engines.ports import free_port
 
@@ -93,12 +92,6 @@ class Auth:
         return subprocess.run(
             command, env=os.environ | self.environment, input=typed, capture_output=True, text=True, check=False, timeout=60
         )
-
-
-def migrated(database_url: str) -> str:
-    """The same URL, after the migration of auth's tables."""
-    asyncio.run(migrate("auth", database_url))
-    return database_url
 
 
 def sql(database_url: str, statement: str, *arguments: Any) -> list[asyncpg.Record]:

@@ -12,6 +12,8 @@ from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
 from tests.services.auth.people import Person
 from tests.services.auth.processes import Auth, sql
+from tests.services.errors import error_of
+from tests.services.waiting import eventually
 
 CURRENT = auth_pb2.GetCurrentUserRequest()
 
@@ -111,3 +113,40 @@ def test_another_secret_cannot_unseal_the_keys(folder: Path, grpc_server: Auth, 
     assert "AUTH_SECRET" in rotated.stderr
     assert len(sql(database_url, "SELECT id FROM auth.signing_keys")) == 2
     assert key_ids(grpc_stub) == before
+
+
+def test_a_stolen_key_is_dropped_and_its_tokens_are_refused(folder: Path, own_database: str) -> None:
+    one = Auth(folder, own_database)
+    with one, Auth(folder, own_database, AUTH_SECRET=one.environment["AUTH_SECRET"]) as other, one.stub() as here, other.stub() as there:
+        signing, waiting = key_ids(here)
+        ann = Person(here)
+        old = ann.signs_up_and_in()
+        assert there.GetCurrentUser(CURRENT, metadata=ann.by(old)).email == ann.email
+        assert one.admin("drop-key", signing).returncode == 0
+        for stub in (here, there):
+            eventually(lambda stub=stub: is_refused(stub, ann, old))  # type: ignore[misc]
+            assert signing not in keys_after(stub, [signing, waiting])
+        new = ann.refreshes(old)
+        assert signed_by(new) == waiting
+        assert there.GetCurrentUser(CURRENT, metadata=ann.by(new)).email == ann.email
+        unknown = one.admin("drop-key", "unknown")
+        assert (unknown.returncode, unknown.stderr) == (1, "There is no signing key 'unknown'.\n")
+
+
+def is_refused(stub: AuthServiceStub, who: Person, token: auth_pb2.Token) -> bool:
+    call = stub.GetCurrentUser.future(CURRENT, metadata=who.by(token))
+    return call.exception() is not None and error_of(call.result).reason in ("TOKEN_REVOKED", "TOKEN_INVALID")
+
+
+def test_the_secret_is_changed_without_signing_anybody_out(folder: Path, own_database: str) -> None:
+    with Auth(folder, own_database) as before, before.stub() as stub:
+        keys = key_ids(stub)
+    old = before.environment["AUTH_SECRET"]
+    with Auth(folder, own_database, AUTH_PREVIOUS_SECRET=old) as both:
+        with both.stub() as stub:
+            assert key_ids(stub) == keys
+        assert both.admin("reseal").returncode == 0
+    with Auth(folder, own_database, AUTH_SECRET=both.environment["AUTH_SECRET"]) as after, after.stub() as stub:
+        assert key_ids(stub) == keys
+    with pytest.raises(RuntimeError, match="AUTH_SECRET is not the secret"):
+        before.start()

@@ -118,8 +118,8 @@ def test_a_deleted_users_events_are_forgotten_once_the_recommender_can_be_reache
     assert [user for user, _ in recommender.forgotten if user == late] == [late]
 
 
-def test_no_secret_is_logged(folder: Path, database_url: str, grpc_server: Auth) -> None:
-    auth = Auth(folder, database_url, AUTH_SECRET=grpc_server.environment["AUTH_SECRET"], MESH_LOG_LEVEL="debug")
+def test_no_secret_is_logged(folder: Path, database_urls: dict[str, str], grpc_server: Auth) -> None:
+    auth = Auth(folder, database_urls["auth"], AUTH_SECRET=grpc_server.environment["AUTH_SECRET"], MESH_LOG_LEVEL="debug")
     with auth, auth.stub() as stub:
         ann = Person(stub, "very.private")
         first = ann.signs_up_and_in()
@@ -127,14 +127,14 @@ def test_no_secret_is_logged(folder: Path, database_url: str, grpc_server: Auth)
         error_of(lambda: ann.refreshes(first))
         error_of(lambda: ann.signs_in("a wrong password"))
         request = auth_pb2.UpdateCurrentUserRequest(password="a new password", current_password=ann.password)
-        stub.UpdateCurrentUser(request, metadata=ann.by(second))
+        stub.UpdateCurrentUser(request, metadata=ann.by(ann.signs_in()))
         service = auth_pb2.IssueTokenRequest(grant_type="client_credentials", client_id="catalog", client_secret="a wrong secret")
         error_of(lambda: stub.IssueToken(service))
-        sql(database_url, "ALTER TABLE auth.sign_ins RENAME TO away")
+        sql(database_urls["migrator"], "ALTER TABLE auth.sign_ins RENAME TO away")
         try:
             fault = error_of(lambda: ann.signs_in("a new password"))
         finally:
-            sql(database_url, "ALTER TABLE auth.away RENAME TO sign_ins")
+            sql(database_urls["migrator"], "ALTER TABLE auth.away RENAME TO sign_ins")
     assert (fault.code, fault.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
     assert "sign_ins" not in fault.message
     assert "UndefinedTableError" in auth.log

@@ -21,7 +21,7 @@ def fail(who: Person, times: int) -> None:
 
 def fail_until_delayed(who: Person, database_url: str) -> None:
     fail(who, 1)
-    sql(database_url, "UPDATE auth.attempts SET count = 18 WHERE key LIKE 'account%'")
+    sql(database_url, "UPDATE auth.attempts SET count = 18 WHERE key LIKE 'account and network%'")
     fail(who, 1)
 
 
@@ -44,13 +44,14 @@ def test_each_failed_sign_in_doubles_the_delay(ann: Person, database_url: str) -
         waits.append(error.retry_seconds)
         time_passes(database_url, error.retry_seconds / 60)
         fail(ann, 1)
-    assert waits[:4] == pytest.approx([2, 4, 8, 16], abs=1)
+    assert waits[:4] == pytest.approx([2, 4, 8, 16], abs=2)
     assert waits[-2:] == pytest.approx([900, 900], abs=2)
 
 
 def test_every_spelling_of_an_address_counts_for_the_same_account(grpc_stub: AuthServiceStub, bob: Person) -> None:
     sam = Person(grpc_stub, "sam")
     sam.signs_up()
+    sam.place = bob.place
     spellings = [sam.email, sam.email.upper(), sam.email.title(), sam.email.replace("s", "\u017f", 1), f" {sam.email} "]
     for spelling in spellings * 2:
         bob.email = spelling
@@ -66,14 +67,41 @@ def test_blanks_around_an_address_are_ignored(ann: Person) -> None:
     assert ann.signs_in().access_token
 
 
-def test_the_delay_holds_from_any_address_and_after_a_restart(grpc_server: Auth, ann: Person, bob: Person, database_url: str) -> None:
+def test_the_delay_holds_after_a_restart(grpc_server: Auth, ann: Person, database_url: str) -> None:
     ann.signs_up()
     fail_until_delayed(ann, database_url)
-    bob.email = ann.email
-    assert error_of(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
+    assert error_of(ann.signs_in).reason == "TOO_MANY_SIGN_INS"
     grpc_server.stop()
     grpc_server.start()
+    assert error_of(ann.signs_in).reason == "TOO_MANY_SIGN_INS"
+
+
+def test_an_attacker_elsewhere_does_not_lock_the_owner_out(ann: Person, bob: Person, database_url: str) -> None:
+    ann.signs_up()
+    bob.email = ann.email
+    fail_until_delayed(bob, database_url)
     assert error_of(bob.signs_in).reason == "TOO_MANY_SIGN_INS"
+    assert ann.signs_in().access_token
+
+
+def test_attackers_in_many_networks_are_slowed_down_and_the_owner_signs_in_where_they_are_signed_in(
+    grpc_stub: AuthServiceStub, ann: Person, database_url: str
+) -> None:
+    ann.signs_up_and_in()
+    attackers = [Person(grpc_stub) for _ in range(12)]
+    for attacker in attackers:
+        attacker.email = ann.email
+    for attacker in attackers[:10]:
+        fail(attacker, 10)
+    fail(attackers[10], 1)
+    delayed = error_of(attackers[11].signs_in)
+    assert delayed.reason == "TOO_MANY_SIGN_INS"
+    assert ann.signs_in().access_token
+    sql(database_url, "UPDATE auth.attempts SET count = 5000, retry_time = NULL WHERE key NOT LIKE 'account and%' AND count > 99")
+    fail(attackers[10], 1)
+    waits = error_of(attackers[11].signs_in).retry_seconds
+    assert waits and 50 < waits <= 60
+    assert ann.signs_in().access_token
 
 
 def test_an_attempt_during_the_delay_does_not_extend_it(ann: Person, database_url: str) -> None:
@@ -111,8 +139,8 @@ def test_concurrent_attempts_do_not_evade_the_limit(ann: Person) -> None:
 
     with ThreadPoolExecutor(30) as threads:
         reasons = list(threads.map(reason, range(30)))
-    assert reasons.count("INVALID_GRANT") == 11
-    assert reasons.count("TOO_MANY_SIGN_INS") == 19
+    assert 1 <= reasons.count("INVALID_GRANT") <= 11
+    assert set(reasons) <= {"INVALID_GRANT", "TOO_MANY_SIGN_INS", "SIGN_IN_BUSY"}
 
 
 def test_attempts_on_many_accounts_from_one_address_are_throttled(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
@@ -128,10 +156,44 @@ def test_attempts_on_many_accounts_from_one_address_are_throttled(grpc_stub: Aut
     assert bob.signs_in().access_token
 
 
-def test_successful_sign_ins_do_not_count_against_the_address(ann: Person) -> None:
+def test_successful_sign_ins_do_not_count_against_the_address_and_are_limited_per_account(ann: Person, bob: Person) -> None:
     ann.signs_up()
-    for _ in range(60):
+    for _ in range(100):
         ann.signs_in()
+    error = error_of(ann.signs_in)
+    assert error.reason == "TOO_MANY_SIGN_INS"
+    assert error.retry_seconds and error.retry_seconds <= 900
+    bob.place = ann.place
+    assert bob.signs_up_and_in().access_token
+
+
+def test_a_user_has_a_limited_number_of_sign_ins_and_the_least_used_one_ends(ann: Person, database_url: str) -> None:
+    first, second = ann.signs_up_and_in(), ann.signs_in()
+    second = ann.refreshes(second)
+    for _ in range(49):
+        ann.signs_in()
+    assert error_of(lambda: ann.refreshes(first)).reason == "INVALID_GRANT"
+    assert ann.refreshes(second).access_token
+
+
+def test_one_account_does_not_take_all_slots_for_hashing(grpc_stub: AuthServiceStub, ann: Person, bob: Person) -> None:
+    ann.signs_up()
+    bob.signs_up()
+    request = auth_pb2.IssueTokenRequest(grant_type="password", username=ann.email, password=ann.password)
+    flood = [grpc_stub.IssueToken.future(request, metadata=ann.place) for _ in range(90)]
+    assert bob.signs_in().access_token
+    refusals = [call.exception() for call in flood]
+    assert any(refusals)
+    assert not all(refusals)
+
+
+def test_a_proxy_that_is_not_known_as_one_is_warned_of(grpc_stub: AuthServiceStub, folder: Path, own_database: str) -> None:
+    with Auth(folder, own_database) as auth, auth.stub() as stub:
+        for _ in range(50):
+            somebody = Person(stub)
+            somebody.place = (("x-forwarded-for", "10.1.2.3"),)
+            fail(somebody, 1)
+    assert "GATEWAY_TRUSTED_PROXIES" in auth.log
 
 
 @pytest.mark.parametrize(
@@ -170,7 +232,7 @@ def test_concurrent_sign_ins_from_one_address_do_not_block_each_other(grpc_stub:
 
 
 def test_only_a_trusted_proxy_is_believed(folder: Path, own_database: str) -> None:
-    with Auth(folder, own_database, AUTH_TRUSTED_PROXIES='["192.0.2.0/24"]') as auth, auth.stub() as stub:
+    with Auth(folder, own_database, MESH_TRUSTED_PROXIES='["192.0.2.0/24"]') as auth, auth.stub() as stub:
         fail(Person(stub), 1)
     assert sql(own_database, "SELECT 1 FROM auth.attempts WHERE key = 'address 127.0.0.1'")
 

@@ -7,20 +7,19 @@ import pytest
 from hashiramart.catalog.v1 import catalog_pb2_grpc
 from mesh.health import Check
 from mesh.identity import Role
-from mesh.migrate import migrate
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
 from tests.services.catalog.shop import Shop
+from tests.services.database import migrate_services
 
 
 @pytest.fixture(scope="module")
-def database_url(loop: Loop, postgres_url: str) -> str:
+def database_url(postgres_url: str) -> str:
     """The URL of the module's database, with the catalogue's tables."""
-    loop.run(migrate("catalog", postgres_url))
-    return postgres_url
+    return migrate_services(postgres_url, "catalog")["catalog"]
 
 
 @pytest.fixture(scope="module")

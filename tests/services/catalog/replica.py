@@ -6,6 +6,7 @@ from mesh import database
 from mesh.paging import PageTokens
 from mesh.settings import MeshSettings
 from services.catalog.feed import ChangeFeed
+from services.catalog.repository.categories import CategoryRepository
 from services.catalog.repository.changes import ChangeRepository
 from services.catalog.repository.lists import ProductListRepository
 from services.catalog.repository.products import ProductRepository
@@ -33,7 +34,9 @@ class Replica:
         self.products, self.changes = ProductRepository(self.database), ChangeRepository(self.database)
         lists, feed = ProductListRepository(self.database), ChangeFeed(self.changes, self.database)
         vocabulary = Vocabulary(VocabularyRepository(self.database), feed)
-        self.servicer = CatalogServicer(self.products, lists, Search(lists, vocabulary), feed, PageTokens(SECRET), "GBP")
+        self.servicer = CatalogServicer(
+            self.products, lists, CategoryRepository(self.database), Search(lists, vocabulary), feed, PageTokens(SECRET), "GBP"
+        )
         self._work = [asyncio.create_task(task) for task in (feed.run(), vocabulary.learn())]
 
     async def _stop(self) -> None:

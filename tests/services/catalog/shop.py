@@ -36,19 +36,28 @@ class Shop:
     def batch(self, *ids: str) -> catalog_pb2.BatchGetProductsResponse:
         return self.stub.BatchGetProducts(catalog_pb2.BatchGetProductsRequest(ids=ids), metadata=self.metadata, timeout=10)
 
-    def replace(self, id: str, name: str = "Mug", **fields: Any) -> catalog_pb2.Product:
-        request = catalog_pb2.ReplaceProductRequest(product=catalog_pb2.Product(id=id, name=name, **fields))
+    def replace(self, id: str, name: str = "Mug", *, request_id: str = "", **fields: Any) -> catalog_pb2.Product:
+        request = catalog_pb2.ReplaceProductRequest(product=catalog_pb2.Product(id=id, name=name, **fields), request_id=request_id)
         return self.stub.ReplaceProduct(request, metadata=self.metadata, timeout=10)
 
-    def update(self, id: str, mask: Iterable[str] = (), **fields: Any) -> catalog_pb2.Product:
-        request = catalog_pb2.UpdateProductRequest(product=catalog_pb2.Product(id=id, **fields), update_mask=FieldMask(paths=mask))
+    def update(self, id: str, mask: Iterable[str] = (), *, request_id: str = "", **fields: Any) -> catalog_pb2.Product:
+        return self.send_back(catalog_pb2.Product(id=id, **fields), mask, request_id)
+
+    def send_back(self, product: catalog_pb2.Product, mask: Iterable[str], request_id: str = "") -> catalog_pb2.Product:
+        """Updates a product that was read before."""
+        request = catalog_pb2.UpdateProductRequest(product=product, update_mask=FieldMask(paths=mask), request_id=request_id)
         return self.stub.UpdateProduct(request, metadata=self.metadata, timeout=10)
 
-    def delete(self, id: str, etag: str = "") -> catalog_pb2.Product:
-        return self.stub.DeleteProduct(catalog_pb2.DeleteProductRequest(id=id, etag=etag), metadata=self.metadata, timeout=10)
+    def delete(self, id: str, etag: str = "", request_id: str = "") -> catalog_pb2.Product:
+        request = catalog_pb2.DeleteProductRequest(id=id, etag=etag, request_id=request_id)
+        return self.stub.DeleteProduct(request, metadata=self.metadata, timeout=10)
 
-    def undelete(self, id: str, etag: str = "") -> catalog_pb2.Product:
-        return self.stub.UndeleteProduct(catalog_pb2.UndeleteProductRequest(id=id, etag=etag), metadata=self.metadata, timeout=10)
+    def undelete(self, id: str, etag: str = "", request_id: str = "") -> catalog_pb2.Product:
+        request = catalog_pb2.UndeleteProductRequest(id=id, etag=etag, request_id=request_id)
+        return self.stub.UndeleteProduct(request, metadata=self.metadata, timeout=10)
+
+    def categories(self, **arguments: Any) -> catalog_pb2.ListCategoriesResponse:
+        return self.stub.ListCategories(catalog_pb2.ListCategoriesRequest(**arguments), metadata=self.metadata, timeout=10)
 
     def page(self, **arguments: Any) -> catalog_pb2.ListProductsResponse:
         return self.stub.ListProducts(catalog_pb2.ListProductsRequest(**arguments), metadata=self.metadata, timeout=10)

@@ -22,8 +22,8 @@ def counts(report: catalog_pb2.ImportProductsResponse) -> tuple[int, int, int, i
 
 def test_a_file_creates_what_is_new_and_replaces_what_differs(staff: Shop) -> None:
     staff.create("Old", id="a-differs", description="old", stock=1)
-    same = staff.create("Same", id="a-same", stock=2, currency_code="EUR")
-    rows = [row("a-new", "New"), row("a-differs", "Other", price_cents=5), row("a-same", "Same", stock=2, currency_code="EUR")]
+    same = staff.create("Same", id="a-same", stock=2)
+    rows = [row("a-new", "New"), row("a-differs", "Other", price_cents=5), row("a-same", "Same", stock=2, currency_code="GBP")]
     assert counts(staff.import_products(rows)) == (3, 1, 1, 1, 0)
     assert staff.get("a-new").currency_code == "GBP"
     assert (staff.get("a-differs").name, staff.get("a-differs").description, staff.get("a-differs").price_cents) == ("Other", "", 5)
@@ -97,6 +97,33 @@ def test_invalid_rows_are_reported_and_the_others_imported(staff: Shop) -> None:
         "d-good",
         "d-good-too",
     }
+
+
+def test_a_file_can_be_validated_without_writing(staff: Shop) -> None:
+    staff.create("Old", id="v-differs")
+    same, gone = staff.create("Same", id="v-same"), staff.create("Gone", id="v-gone")
+    staff.delete("v-gone")
+
+    def file() -> Iterator[catalog_pb2.ImportProductsRequest]:
+        yield row("v-new", "New")
+        yield from (row("v-differs", "Other"), row("v-same", "Same"), row("v-gone", "Gone"), row("v-bad", price_cents=-1))
+        yield from (row(f"v-{number}") for number in range(1500))
+        yield row("v-new", "Newer")
+
+    planned = staff.import_products(validated(file()))
+    assert counts(planned) == (1506, 1501, 2, 2, 1)
+    assert [failure.row for failure in planned.failures] == [5]
+    assert list(staff.batch("v-new", "v-gone", "v-7").missing_ids) == ["v-new", "v-gone", "v-7"]
+    assert (staff.get("v-differs").name, staff.get("v-same")) == ("Old", same)
+    assert staff.import_products(file()) == planned
+    assert staff.get("v-gone").create_time == gone.create_time
+
+
+def validated(rows: Iterator[catalog_pb2.ImportProductsRequest]) -> Iterator[catalog_pb2.ImportProductsRequest]:
+    """The same file, to be validated only."""
+    for each in rows:
+        each.validate_only = True
+        yield each
 
 
 @pytest.mark.parametrize("between", [0, 1500])

@@ -15,6 +15,7 @@ from tests.services.catalog.shop import Shop, row
 from tests.services.errors import fails_with
 
 CODE = grpc.StatusCode
+IN_STOCK, SOLD_OUT = catalog_pb2.AVAILABILITY_IN_STOCK, catalog_pb2.AVAILABILITY_SOLD_OUT
 
 FIELDS = ("create_time", "update_time", "name", "price_cents", "stock", "id")
 
@@ -72,12 +73,39 @@ def test_filters_can_be_combined(stranger: Shop) -> None:
 
     assert stranger.ids(category="Mugs", page_size=4) == expected(lambda p: p.category == "Mugs")
     assert stranger.ids(category="mugs") == []
-    assert stranger.ids(in_stock=True, page_size=4) == expected(lambda p: p.stock > 0)
-    assert stranger.ids(in_stock=False) == expected(lambda p: p.stock == 0)
+    assert stranger.ids(availability=IN_STOCK, page_size=4) == expected(lambda p: p.stock > 0)
+    assert stranger.ids(availability=SOLD_OUT) == expected(lambda p: p.stock == 0)
+    assert stranger.ids(availability=catalog_pb2.AVAILABILITY_ANY) == stranger.ids() == expected(lambda p: True)
     assert stranger.ids(min_price_cents=1) == expected(lambda p: p.price_cents >= 1)
     assert stranger.ids(max_price_cents=0) == expected(lambda p: p.price_cents <= 0)
-    both = {"category": "Lamps", "in_stock": True, "min_price_cents": 1, "max_price_cents": 1, "page_size": 2}
+    both = {"category": "Lamps", "availability": IN_STOCK, "min_price_cents": 1, "max_price_cents": 1, "page_size": 2}
     assert stranger.ids(**both) == expected(lambda p: p.category == "Lamps" and p.stock > 0 and p.price_cents == 1) != []
+
+
+def counted(page: catalog_pb2.ListCategoriesResponse) -> list[tuple[str, int]]:
+    """The categories of a page, with their numbers of products."""
+    return [(category.name, category.product_count) for category in page.categories]
+
+
+def test_categories_are_listed_by_name_with_the_number_of_their_products(staff: Shop, stranger: Shop) -> None:
+    assert counted(stranger.categories()) == [("Lamps", 15), ("Mugs", 15)]
+    staff.create("Without", id="without")
+    staff.create("Sold out", id="alone", category="Alone")
+    assert counted(stranger.categories()) == [("Alone", 1), ("Lamps", 15), ("Mugs", 15)]
+    assert counted(stranger.categories(availability=IN_STOCK)) == [("Lamps", 12), ("Mugs", 12)]
+    assert counted(stranger.categories(availability=SOLD_OUT)) == [("Alone", 1), ("Lamps", 3), ("Mugs", 3)]
+    for id in ("without", "alone"):
+        staff.delete(id)
+    assert counted(stranger.categories()) == [("Lamps", 15), ("Mugs", 15)]
+
+
+def test_categories_are_paged(stranger: Shop) -> None:
+    first = stranger.categories(page_size=1)
+    second = stranger.categories(page_size=1, page_token=first.next_page_token)
+    assert [counted(first), counted(second)] == [[("Lamps", 15)], [("Mugs", 15)]]
+    assert second.next_page_token == ""
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
+        stranger.categories(page_size=1, page_token=first.next_page_token, availability=IN_STOCK)
 
 
 def test_a_page_has_25_products_by_default_and_100_at_most(staff: Shop, stranger: Shop) -> None:

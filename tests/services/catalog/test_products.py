@@ -14,19 +14,19 @@ from mesh.identity import Role
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica
-from tests.services.catalog.shop import Shop
-from tests.services.errors import fails_with
+from tests.services.catalog.shop import Shop, row
+from tests.services.errors import error_of, fails_with
 
 CODE = grpc.StatusCode
 
 
 def test_a_product_created_by_staff_can_be_read_by_anyone(staff: Shop, stranger: Shop) -> None:
     created = staff.create(
-        "White hanging heart", id="85123A", description="Holds a light", category="Candles", price_cents=255, currency_code="EUR", stock=7
+        "White hanging heart", id="85123A", description="Holds a light", category="Candles", price_cents=255, currency_code="GBP", stock=7
     )
     assert stranger.get("85123A") == created
     assert (created.name, created.description, created.category) == ("White hanging heart", "Holds a light", "Candles")
-    assert (created.price_cents, created.currency_code, created.stock) == (255, "EUR", 7)
+    assert (created.price_cents, created.currency_code, created.stock) == (255, "GBP", 7)
     assert created.create_time == created.update_time and created.create_time.seconds
     assert created.etag and not created.HasField("delete_time")
 
@@ -34,8 +34,23 @@ def test_a_product_created_by_staff_can_be_read_by_anyone(staff: Shop, stranger:
 def test_a_product_without_a_currency_has_the_shops(staff: Shop) -> None:
     created = staff.create(currency_code="")
     assert created.currency_code == "GBP"
-    assert staff.replace(created.id, currency_code="EUR").currency_code == "EUR"
+    assert staff.replace(created.id, currency_code="GBP").currency_code == "GBP"
     assert staff.update(created.id, ["currency_code"]).currency_code == "GBP"
+
+
+def test_another_currency_than_the_shops_is_refused(staff: Shop) -> None:
+    id = staff.create().id
+    calls: list[Callable[[], object]] = [
+        lambda: staff.create(currency_code="EUR"),
+        lambda: staff.replace(id, currency_code="EUR"),
+        lambda: staff.update(id, ["currency_code"], currency_code="EUR"),
+    ]
+    for call in calls:
+        error = error_of(call)
+        assert (error.code, error.reason, error.fields) == (CODE.INVALID_ARGUMENT, "UNSUPPORTED_CURRENCY", ["product.currency_code"])
+        assert error.metadata == {"field": "product.currency_code", "currency_code": "EUR", "shop_currency": "GBP"}
+    report = staff.import_products([row("a-dear", currency_code="EUR")])
+    assert [(failure.field, failure.reason) for failure in report.failures] == [("currency_code", "UNSUPPORTED_CURRENCY")]
 
 
 def test_a_generated_id_is_short_and_sorts_by_time(staff: Shop) -> None:
@@ -96,8 +111,7 @@ def test_an_id_is_taken_even_by_a_deleted_product(staff: Shop) -> None:
 def test_a_product_that_violates_a_rule_is_rejected_by_field(staff: Shop, field: str, value: Any) -> None:
     with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.create(**{"name": "Mug", field: value})
-    # The rule that a name must not be empty belongs to the request, not to every product.
-    assert list(violations) == ["product" if value == "" else f"product.{field}"]
+    assert list(violations) == [f"product.{field}"]
 
 
 def test_replacing_sets_every_field(staff: Shop) -> None:
@@ -124,12 +138,33 @@ def test_without_a_mask_the_fields_that_are_set_change_and_with_a_star_all(staff
     assert (updated.name, updated.description, updated.stock) == ("Cup", "", 0)
 
 
-@pytest.mark.parametrize("path", ["colour", "id", "create_time", "create_time.seconds", "delete_time", "name.first", "NAME", ""])
-def test_a_mask_that_names_another_field_is_rejected_and_nothing_changes(staff: Shop, path: str) -> None:
+@pytest.mark.parametrize("path", ["colour", "create_time.seconds", "name.first", "NAME", ""])
+def test_a_mask_that_names_no_field_is_rejected_and_nothing_changes(staff: Shop, path: str) -> None:
     before = staff.create()
     with fails_with(CODE.INVALID_ARGUMENT, "INVALID_REQUEST") as violations:
         staff.update(before.id, ["stock", path], stock=9)
     assert f"'{path}'" in violations["update_mask"]
+    assert staff.get(before.id) == before
+
+
+def test_a_product_can_be_sent_back_as_it_was_read_with_some_fields_changed(staff: Shop) -> None:
+    read = staff.create("Mug", description="old", category="Mugs", price_cents=1, stock=1)
+    every_field = [field.name for field in read.DESCRIPTOR.fields]
+    assert staff.send_back(read, every_field) == read
+    read.stock = 2
+    updated = staff.send_back(read, every_field)
+    assert (updated.stock, updated.description, updated.create_time) == (2, "old", read.create_time)
+    with fails_with(CODE.ABORTED, "STALE_ETAG"):
+        staff.send_back(read, every_field)
+
+
+@pytest.mark.parametrize("path", ["create_time", "update_time", "delete_time"])
+def test_a_field_that_cannot_be_changed_must_have_its_value(staff: Shop, path: str) -> None:
+    before = staff.create()
+    sent = catalog_pb2.Product(id=before.id, stock=9)
+    getattr(sent, path).seconds = 1
+    error = error_of(lambda: staff.send_back(sent, ["stock", path]))
+    assert (error.code, error.reason, error.fields) == (CODE.INVALID_ARGUMENT, "INVALID_REQUEST", [f"product.{path}"])
     assert staff.get(before.id) == before
 
 
@@ -234,6 +269,22 @@ def test_a_repeated_request_gets_the_first_response_whatever_happened_to_the_pro
     assert staff.create("Mug", id="again", request_id="again") == first
     staff.delete("again")
     assert staff.create("Mug", id="again", request_id="again") == first
+
+
+def test_every_write_can_be_repeated(staff: Shop) -> None:
+    etag = staff.create("Mug", id="repeats").etag
+    writes: list[Callable[[], catalog_pb2.Product]] = [
+        lambda: staff.update("repeats", stock=5, etag=etag, request_id="update"),
+        lambda: staff.update("repeats", stock=5, request_id="nothing"),
+        lambda: staff.replace("repeats", "Cup", request_id="replace"),
+        lambda: staff.delete("repeats", request_id="delete"),
+        lambda: staff.undelete("repeats", request_id="undelete"),
+    ]
+    answers = [write() for write in writes]
+    assert [write() for write in writes] == answers
+    assert staff.get("repeats") == answers[-1]
+    for other in (lambda: staff.delete("repeats", request_id="update"), lambda: staff.delete("other", request_id="delete")):
+        assert error_of(other).reason == "REQUEST_ID_REUSED"
 
 
 def test_another_product_with_a_used_request_id_is_rejected(staff: Shop) -> None:

@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
-from hashiramart.forecaster.v1 import forecaster_pb2_grpc
+from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
 from mesh.identity import Role
 from mesh.server import Server
+from mesh.settings import MeshSettings
 from ml.forecaster.train import refit
 from tests.callers import Issuer
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.forecaster.shop import SMALL, write_shop
+from tests.services.database import migrate_services
+from tests.services.forecaster.calendar_keeper import CalendarKeeper
 from tests.services.forecaster.planner import Planner
 from tests.services.forecaster.replica import ForecasterReplica
 
@@ -28,10 +32,29 @@ def forecasters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def replica(loop: Loop, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForecasterReplica]:
+def catalog_address() -> str:
+    """The address of a catalog: by default, one that cannot be reached. A module may override it."""
+    return "127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str) -> str:
+    """The URL of the forecaster's role in an empty database with its tables."""
+    return migrate_services(postgres_url, "forecaster")["forecaster"]
+
+
+@pytest.fixture(scope="module")
+def replica(
+    loop: Loop,
+    mlflow: Mlflow,
+    mesh_settings: MeshSettings,
+    catalog_address: str,
+    database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ForecasterReplica]:
     """The forecaster, with an empty registry."""
     model = "hashiramart-forecaster"
-    replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"))
+    replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"), mesh_settings, catalog_address, database_url)
     yield replica
     replica.stop()
     mlflow.forget(model)
@@ -43,8 +66,13 @@ def grpc_servicer(replica: ForecasterReplica) -> forecaster_pb2_grpc.ForecasterS
 
 
 @pytest.fixture(scope="module")
-def grpc_add_to_server() -> Callable[[forecaster_pb2_grpc.ForecasterServiceServicer, Server], None]:
-    return forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server
+def grpc_add_to_server(replica: ForecasterReplica) -> Callable[[forecaster_pb2_grpc.ForecasterServiceServicer, Server], None]:
+    def add(servicer: forecaster_pb2_grpc.ForecasterServiceServicer, server: Server) -> None:
+        forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
+        calendar_pb2_grpc.add_CalendarServiceServicer_to_server(replica.calendar, server)
+        reorder_pb2_grpc.add_ReorderServiceServicer_to_server(replica.reorder, server)
+
+    return add
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +88,9 @@ def staff(grpc_stub: forecaster_pb2_grpc.ForecasterServiceStub, issuer: Issuer) 
 @pytest.fixture(scope="module")
 def customer(grpc_stub: forecaster_pb2_grpc.ForecasterServiceStub, issuer: Issuer) -> Planner:
     return Planner(grpc_stub, issuer.metadata(Role.CUSTOMER, "bob"))
+
+
+@pytest.fixture(scope="module")
+def calendar(grpc_channel: grpc.Channel, grpc_stub: forecaster_pb2_grpc.ForecasterServiceStub, issuer: Issuer) -> CalendarKeeper:
+    """The calendar, as staff keep it."""
+    return CalendarKeeper(calendar_pb2_grpc.CalendarServiceStub(grpc_channel), issuer.metadata(Role.STAFF, "ann"))

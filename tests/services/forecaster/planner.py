@@ -13,8 +13,14 @@ class Planner:
         self._stub = stub
         self._metadata = metadata
 
+    def series(self, **fields: Any) -> forecaster_pb2.ListForecastSeriesResponse:
+        return self._stub.ListForecastSeries(forecaster_pb2.ListForecastSeriesRequest(**fields), metadata=self._metadata, timeout=10)
+
     def forecast(self, **fields: Any) -> forecaster_pb2.ForecastSalesResponse:
         return self._stub.ForecastSales(forecaster_pb2.ForecastSalesRequest(**fields), metadata=self._metadata, timeout=10)
+
+    def batch(self, **fields: Any) -> list[forecaster_pb2.BatchForecastSalesResponse]:
+        return [*self._stub.BatchForecastSales(forecaster_pb2.BatchForecastSalesRequest(**fields), metadata=self._metadata, timeout=60)]
 
     def explain(self, **fields: Any) -> forecaster_pb2.ExplainForecastResponse:
         return self._stub.ExplainForecast(forecaster_pb2.ExplainForecastRequest(**fields), metadata=self._metadata, timeout=10)

@@ -1,16 +1,29 @@
 """A forecaster in the process of the tests, and the registry that it follows."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 
+from hashiramart.catalog.v1 import catalog_pb2
+from mesh import channel, database
 from mesh.paging import PageTokens
+from mesh.settings import MeshSettings, ShopSettings
 from ml.forecaster.model import Forecaster
 from ml.pipeline import tracking
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
+from services.forecaster.calendar_messages import entry_message
+from services.forecaster.calendar_repository import CalendarRepository
+from services.forecaster.calendar_servicer import CalendarServicer
+from services.forecaster.closures import Closures
+from services.forecaster.product_names import ProductNames
+from services.forecaster.reorder_repository import ReorderPolicyRepository
+from services.forecaster.reorder_servicer import ReorderServicer, policy_message
 from services.forecaster.servicer import ForecasterServicer
+from services.forecaster.stock import Stock
 from tests.loops import Loop
 from tests.ml.model_registry import provenance
 
@@ -18,12 +31,14 @@ from tests.ml.model_registry import provenance
 class ForecasterReplica:
     """The parts of a forecaster, running on a loop: it follows a model of this name in MLflow, and keeps it in a folder."""
 
-    def __init__(self, loop: Loop, mlflow_url: str, model: str, folder: Path) -> None:
+    def __init__(
+        self, loop: Loop, mlflow_url: str, model: str, folder: Path, settings: MeshSettings, catalog_address: str, database_url: str
+    ) -> None:
         self._loop = loop
         self._url = mlflow_url
         self._model = model
         self._folder = folder
-        loop.run(self._start())
+        loop.run(self._start(settings, catalog_address, database_url))
 
     def stop(self) -> None:
         self._loop.run(self._stop())
@@ -34,7 +49,7 @@ class ForecasterReplica:
 
     def promote(self, number: str) -> None:
         """Makes a version the champion in the registry, as a training does: the replica has to notice it."""
-        self._loop.run(self._registry.promote(number))
+        self._loop.run(self._registry.promote(number, "for a test"))
 
     def wait_for(self, number: str) -> None:
         """Waits until the replica serves this version."""
@@ -45,15 +60,29 @@ class ForecasterReplica:
 
         self._loop.run(serves())
 
-    async def _start(self) -> None:
+    async def _start(self, settings: MeshSettings, catalog_address: str, database_url: str) -> None:
         self._client = httpx.AsyncClient(timeout=20)
         self._registry = RegistryClient(self._client, self._url, self._model)
         self._champion = Champion(self._registry, self._folder, Forecaster.load, poll_seconds=0.05)
         await self._champion.restore()
-        self.servicer = ForecasterServicer(self._registry, self._champion, PageTokens(b"secret"), "GBP")
-        self._watch = asyncio.create_task(self._champion.watch())
+        self._channel = channel.connect(catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], settings)
+        names, shop = ProductNames(self._channel), ShopSettings(currency="GBP", time_zone=ZoneInfo("Europe/London"))
+        self._database = await database.connect(database_url, settings)
+        tokens, zone = PageTokens(b"secret"), shop.time_zone.key
+        entries = CalendarRepository(self._database, partial(entry_message, time_zone=zone))
+        closures = Closures(entries, self._database)
+        await closures.refresh()
+        self.servicer = ForecasterServicer(self._registry, self._champion, tokens, names, shop, closures)
+        self.calendar = CalendarServicer(entries, tokens, zone, self.servicer.data_through, closures.refresh)
+        self._stock = Stock(self._channel, max_age_seconds=0)
+        policies = ReorderPolicyRepository(self._database, policy_message)
+        self.reorder = ReorderServicer(policies, self._stock, closures, tokens, zone, lambda: self.servicer.serving)
+        self._work = [asyncio.create_task(task) for task in (self._champion.watch(), closures.run())]
 
     async def _stop(self) -> None:
-        self._watch.cancel()
-        await asyncio.wait([self._watch])
+        for task in self._work:
+            task.cancel()
+        await asyncio.wait(self._work)
+        await self._database.close()
+        await self._channel.close()
         await self._client.aclose()

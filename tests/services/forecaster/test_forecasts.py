@@ -51,6 +51,7 @@ def test_the_default_is_four_weeks_of_units_by_day(staff: Planner, promoted: str
     assert len(response.history) == 56
     assert (response.metric, response.granularity, response.currency_code) == (METRIC_UNITS, GRANULARITY_DAY, "")
     assert (response.data_through_date, response.model_version) == (THROUGH.isoformat(), promoted)
+    assert response.time_zone == "Europe/London"
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -216,6 +217,6 @@ def test_requests_against_the_contract_are_invalid(staff: Planner, fields: dict[
 
 
 def test_forecasts_are_for_staff_only(customer: Planner) -> None:
-    for call in (customer.forecast, customer.explain, customer.backtest):
+    for call in (customer.forecast, customer.explain, customer.backtest, customer.series):
         with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
             call()

@@ -5,6 +5,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from mesh.settings import MeshSettings
 from ml.forecaster.forecasts import Scope
 from ml.forecaster.model import Forecaster
 from tests.concurrent_calls import concurrent_calls
@@ -45,16 +46,27 @@ def test_no_response_fails_or_mixes_models_during_swaps(replica: ForecasterRepli
 
 
 def test_without_the_registry_it_keeps_serving_and_restarts(
-    replica: ForecasterReplica, staff: Planner, means: dict[str, list[float]], mlflow: Mlflow, loop: Loop, tmp_path: Path
+    replica: ForecasterReplica,
+    staff: Planner,
+    means: dict[str, list[float]],
+    mlflow: Mlflow,
+    loop: Loop,
+    mesh_settings: MeshSettings,
+    catalog_address: str,
+    database_url: str,
+    tmp_path: Path,
 ) -> None:
+    def start() -> ForecasterReplica:
+        return ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path, mesh_settings, catalog_address, database_url)
+
     number = next(iter(means))
     replica.promote(number)
     replica.wait_for(number)
-    other = ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path)
+    other = start()
     other.wait_for(number)
     other.stop()
     with mlflow.stopped():
         assert staff.means(horizon_days=2) == means[number]
-        restarted = ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path)
+        restarted = start()
         restarted.wait_for(number)
         restarted.stop()

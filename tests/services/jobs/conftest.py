@@ -7,20 +7,19 @@ import pytest
 from hashiramart.jobs.v1 import jobs_pb2_grpc
 from mesh.health import Check
 from mesh.identity import Role
-from mesh.migrate import migrate
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.loops import Loop
+from tests.services.database import migrate_services
 from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import Staff
 
 
 @pytest.fixture(scope="module")
-def database_url(loop: Loop, postgres_url: str) -> str:
+def database_url(postgres_url: str) -> str:
     """The module's database, with the tables of jobs."""
-    loop.run(migrate("jobs", postgres_url))
-    return postgres_url
+    return migrate_services(postgres_url, "jobs")["jobs"]
 
 
 @pytest.fixture(scope="module")

@@ -65,12 +65,12 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
         if not self.pages_left:
             raise Unavailable("DATABASE_UNAVAILABLE", "the events cannot be read")
         self.pages_left -= 1
-        start = int(request.page_token or 0)
+        start = int(request.page_token or request.after_number)
         page = self._log[start : start + PAGE_SIZE]
         end = start + len(page)
         return recommender_pb2.ListEventsResponse(
             events=(each for each in page if isinstance(each, recommender_pb2.Event)),
             forgotten_user_ids=(each for each in page if isinstance(each, str)),
-            next_page_token=str(end),
-            has_more=end < len(self._log),
+            next_page_token=str(end) if end < len(self._log) else "",
+            end_number=end,
         )

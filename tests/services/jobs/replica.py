@@ -16,6 +16,7 @@ from tests.loops import Loop
 
 SECRET = b"the same for all replicas, and long enough"
 MAX_LINES = 30
+TIME_ZONE = "Europe/London"
 
 
 class JobsReplica:
@@ -79,7 +80,7 @@ class JobsReplica:
         self.database = await database.connect(database_url, settings)
         jobs, self._logs = JobRepository(self.database), LogRepository(self.database)
         feed = JobFeed(jobs, self._logs, self.database)
-        self.servicer = JobsServicer(jobs, self._logs, feed, PageTokens(SECRET))
+        self.servicer = JobsServicer(jobs, self._logs, feed, PageTokens(SECRET), TIME_ZONE)
         self._tasks = [asyncio.create_task(feed.run())]
 
     async def _stop(self) -> None:

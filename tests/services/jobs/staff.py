@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from hashiramart.jobs.v1 import jobs_pb2
 from hashiramart.jobs.v1.jobs_pb2_grpc import JobsServiceStub
+from hashiramart.model.v1 import model_pb2
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -30,7 +31,14 @@ class Staff:
         request = jobs_pb2.SubmitEtlJobRequest(through_date=through_date, full=full, request_id=request_id)
         return self.stub.SubmitEtlJob(request, metadata=self.metadata, timeout=10)
 
-    def submit_training(self, model: str, recipe: str = "", *, through_date: str = "", request_id: str = "") -> jobs_pb2.Job:
+    def submit_training(
+        self,
+        model: model_pb2.ModelKind.ValueType = model_pb2.MODEL_KIND_RECOMMENDER,
+        recipe: model_pb2.Recipe.ValueType = model_pb2.RECIPE_UNSPECIFIED,
+        *,
+        through_date: str = "",
+        request_id: str = "",
+    ) -> jobs_pb2.Job:
         request = jobs_pb2.SubmitTrainingJobRequest(model=model, recipe=recipe, through_date=through_date, request_id=request_id)
         return self.stub.SubmitTrainingJob(request, metadata=self.metadata, timeout=10)
 
@@ -43,8 +51,8 @@ class Staff:
     def page(self, **arguments: object) -> jobs_pb2.ListJobsResponse:
         return self.stub.ListJobs(jobs_pb2.ListJobsRequest(**arguments), metadata=self.metadata, timeout=10)  # type: ignore[arg-type]
 
-    def lines(self, id: str, page_size: int = 0, page_token: str = "") -> jobs_pb2.ListJobLogLinesResponse:
-        request = jobs_pb2.ListJobLogLinesRequest(id=id, page_size=page_size, page_token=page_token)
+    def lines(self, id: str, page_size: int = 0, page_token: str = "", after_number: int = 0) -> jobs_pb2.ListJobLogLinesResponse:
+        request = jobs_pb2.ListJobLogLinesRequest(id=id, page_size=page_size, page_token=page_token, after_number=after_number)
         return self.stub.ListJobLogLines(request, metadata=self.metadata, timeout=10)
 
     def wait(self, id: str, condition: Callable[[jobs_pb2.Job], bool]) -> jobs_pb2.Job:
@@ -60,6 +68,6 @@ class Staff:
         """The job, as soon as it has ended."""
         return self.wait(id, lambda job: job.state not in LIVE)
 
-    def watch(self, id: str, after_log_line: int = 0, timeout: float = 30) -> Iterator[jobs_pb2.JobEvent]:
-        request = jobs_pb2.WatchJobRequest(id=id, after_log_line=after_log_line)
+    def watch(self, id: str, after_number: int = 0, timeout: float = 30) -> Iterator[jobs_pb2.JobEvent]:
+        request = jobs_pb2.WatchJobRequest(id=id, after_number=after_number)
         return self.stub.WatchJob(request, metadata=self.metadata, timeout=timeout)

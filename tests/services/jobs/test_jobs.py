@@ -7,12 +7,14 @@ import grpc
 import pytest
 
 from hashiramart.jobs.v1 import jobs_pb2
+from hashiramart.model.v1 import model_pb2
 from services.jobs.domain import Job
-from tests.services.errors import fails_with
-from tests.services.jobs.replica import JobsReplica
+from tests.services.errors import error_of, fails_with
+from tests.services.jobs.replica import TIME_ZONE, JobsReplica
 from tests.services.jobs.staff import Staff
 
 CODE = grpc.StatusCode
+RECOMMENDER, FORECASTER = model_pb2.MODEL_KIND_RECOMMENDER, model_pb2.MODEL_KIND_FORECASTER
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +31,9 @@ def claim(replica: JobsReplica, holder: str = "worker") -> Job:
 def test_a_submitted_job_is_answered_at_once_and_waits(staff: Staff) -> None:
     job = staff.submit("2011-12-09", full=True)
     assert staff.get(job.id) == job
-    assert (job.kind, job.state, job.submitted_by) == (jobs_pb2.JOB_KIND_ETL, jobs_pb2.JOB_STATE_QUEUED, "ann")
-    assert not job.HasField("start_time") and not job.HasField("failure") and not job.HasField("etl")
+    assert (job.WhichOneof("spec"), job.etl_spec.through_date, job.etl_spec.full) == ("etl_spec", "2011-12-09", True)
+    assert (job.time_zone, job.state, job.submitted_by) == (TIME_ZONE, jobs_pb2.JOB_STATE_QUEUED, "ann")
+    assert not job.HasField("start_time") and not job.HasField("failure") and not job.HasField("etl_result")
 
 
 def test_twenty_at_once_under_one_request_id_make_one_job(staff: Staff) -> None:
@@ -57,13 +60,15 @@ def test_a_date_that_does_not_exist_is_refused(staff: Staff) -> None:
 
 
 def test_a_training_has_a_model_and_by_default_the_full_recipe(staff: Staff, replica: JobsReplica) -> None:
-    job = staff.submit_training("recommender", request_id="train")
+    job = staff.submit_training(RECOMMENDER, through_date="2011-12-09", request_id="train")
     assert staff.get(job.id) == job
-    assert (job.kind, job.model, job.state) == (jobs_pb2.JOB_KIND_TRAINING, "recommender", jobs_pb2.JOB_STATE_QUEUED)
-    assert staff.submit_training("recommender", request_id="train").id == job.id
+    spec = jobs_pb2.TrainingSpec(model=RECOMMENDER, recipe=model_pb2.RECIPE_FULL, through_date="2011-12-09")
+    assert (job.training_spec, job.HasField("etl_spec"), job.state) == (spec, False, jobs_pb2.JOB_STATE_QUEUED)
+    assert staff.submit_training(RECOMMENDER, through_date="2011-12-09", request_id="train").id == job.id
     with fails_with(CODE.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
-        staff.submit_training("forecaster", request_id="train")
-    staff.submit_training("forecaster", "quick")
+        staff.submit_training(FORECASTER, request_id="train")
+    quick = staff.submit_training(FORECASTER, model_pb2.RECIPE_QUICK).training_spec
+    assert (quick.model, quick.recipe) == (FORECASTER, model_pb2.RECIPE_QUICK)
     full = claim(replica)
     replica.succeed(full)
     assert (full.recipe, claim(replica, "another").recipe) == ("full", "quick")
@@ -72,9 +77,10 @@ def test_a_training_has_a_model_and_by_default_the_full_recipe(staff: Staff, rep
 @pytest.mark.parametrize(
     ("field", "request_of"),
     [
-        ("model", lambda staff: staff.submit_training("oracle")),
-        ("recipe", lambda staff: staff.submit_training("recommender", "slow")),
-        ("through_date", lambda staff: staff.submit_training("recommender", through_date="2011-02-29")),
+        ("model", lambda staff: staff.submit_training(model_pb2.MODEL_KIND_UNSPECIFIED)),
+        ("model", lambda staff: staff.submit_training(3)),
+        ("recipe", lambda staff: staff.submit_training(RECOMMENDER, 3)),
+        ("through_date", lambda staff: staff.submit_training(RECOMMENDER, through_date="2011-02-29")),
     ],
 )
 def test_a_training_with_an_invalid_argument_is_refused(staff: Staff, field: str, request_of: Callable[[Staff], object]) -> None:
@@ -84,7 +90,7 @@ def test_a_training_with_an_invalid_argument_is_refused(staff: Staff, field: str
 
 
 def test_a_training_does_not_keep_an_etl_from_running(staff: Staff, replica: JobsReplica) -> None:
-    ids = [staff.submit_training("recommender").id, staff.submit().id, staff.submit_training("forecaster").id]
+    ids = [staff.submit_training(RECOMMENDER).id, staff.submit().id, staff.submit_training(FORECASTER).id]
     job = claim(replica)
     training = replica.save(job.complete_etl({"row_count": 3}, job.create_time)._replace(application_id="application_1"))
     assert training is not None and training.id == ids[0]
@@ -94,7 +100,7 @@ def test_a_training_does_not_keep_an_etl_from_running(staff: Staff, replica: Job
     replica.retry_at_once(training)
     again = claim(replica, "third")
     assert (again.id, again.attempt_count, again.application_id) == (ids[0], 2, "application_1")
-    assert staff.get(ids[0]).etl.row_count == 3
+    assert staff.get(ids[0]).etl_result.row_count == 3
 
 
 def test_jobs_are_for_staff(customer: Staff) -> None:
@@ -116,7 +122,7 @@ def test_jobs_are_paged_newest_first_and_by_kind_and_state(staff: Staff, replica
     assert [job.id for job in (*first.jobs, *rest.jobs)] == [id for id in reversed(ids) if id != running]
     assert not rest.next_page_token
     assert [job.id for job in staff.page(states=[jobs_pb2.JOB_STATE_RUNNING]).jobs] == [running]
-    training = staff.submit_training("recommender").id
+    training = staff.submit_training(RECOMMENDER).id
     assert [job.id for job in staff.page(kind=jobs_pb2.JOB_KIND_TRAINING, states=[jobs_pb2.JOB_STATE_QUEUED]).jobs] == [training]
     with fails_with(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
         staff.page(page_token=first.next_page_token)
@@ -165,7 +171,7 @@ def test_a_job_that_is_retried_says_why_and_counts_its_attempts(staff: Staff, re
     assert waiting.HasField("next_attempt_time")
     replica.succeed(claim(replica))
     ended = staff.get(job.id)
-    assert (ended.state, ended.attempt_count, ended.etl.row_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 2, 3)
+    assert (ended.state, ended.attempt_count, ended.etl_result.row_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 2, 3)
     assert not ended.HasField("failure") and not ended.HasField("next_attempt_time")
 
 
@@ -173,8 +179,19 @@ def test_a_queued_job_is_cancelled_at_once(staff: Staff, replica: JobsReplica) -
     job = staff.submit()
     assert staff.cancel(job.id).state == jobs_pb2.JOB_STATE_CANCELLED
     assert replica.claim() is None
-    with fails_with(CODE.FAILED_PRECONDITION, "JOB_ENDED"):
-        staff.cancel(job.id)
+
+
+def test_a_repeated_cancellation_changes_nothing(staff: Staff) -> None:
+    cancelled = staff.cancel(staff.submit().id)
+    assert staff.cancel(cancelled.id) == cancelled
+
+
+def test_a_job_that_has_succeeded_cannot_be_cancelled(staff: Staff, replica: JobsReplica) -> None:
+    id = staff.submit().id
+    replica.succeed(claim(replica))
+    error = error_of(lambda: staff.cancel(id))
+    assert (error.code, error.reason) == (CODE.FAILED_PRECONDITION, "JOB_ENDED")
+    assert error.metadata == {"id": id, "state": "succeeded"}
 
 
 def test_a_running_job_is_cancelled_by_its_worker_whatever_that_was_about_to_save(staff: Staff, replica: JobsReplica) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hashiramart.jobs.v1 import jobs_pb2
 from services.jobs.domain import Job
-from tests.services.errors import fails_with
+from tests.services.errors import error_of, fails_with
 from tests.services.jobs.replica import MAX_LINES, JobsReplica
 from tests.services.jobs.staff import Staff
 
@@ -49,7 +49,7 @@ def test_a_watcher_sees_the_job_its_changes_and_its_lines_to_the_end(staff: Staf
 def test_a_watcher_goes_on_where_it_left_off(staff: Staff, replica: JobsReplica, job: Job) -> None:
     replica.log(job.id, *"abcde")
     replica.succeed(job)
-    assert summary(staff.watch(job.id, after_log_line=3)) == ["JOB_STATE_SUCCEEDED", 4, 5]
+    assert summary(staff.watch(job.id, after_number=3)) == ["JOB_STATE_SUCCEEDED", 4, 5]
     assert summary(staff.watch(job.id)) == ["JOB_STATE_SUCCEEDED", 1, 2, 3, 4, 5]
 
 
@@ -76,18 +76,22 @@ def test_many_watchers_see_the_same(staff: Staff, replica: JobsReplica, job: Job
     assert {events[-1] for events in seen} == {"JOB_STATE_SUCCEEDED"}
 
 
-def test_a_log_is_paged_and_its_last_page_says_where_lines_will_follow(staff: Staff, replica: JobsReplica, job: Job) -> None:
-    replica.log(job.id, *"abcde")
-    first = staff.lines(job.id, page_size=3)
-    second = staff.lines(job.id, page_size=3, page_token=first.next_page_token)
-    assert [line.text for line in (*first.log_lines, *second.log_lines)] == [*"abcde"]
-    nothing = staff.lines(job.id, page_token=second.next_page_token)
-    assert not nothing.log_lines and nothing.next_page_token
-    replica.log(job.id, "f")
-    replica.succeed(job)
-    last = staff.lines(job.id, page_token=nothing.next_page_token)
-    assert [(line.number, line.text) for line in last.log_lines] == [(6, "f")]
+def test_a_log_is_paged_to_its_end_and_continued_from_a_number(staff: Staff, replica: JobsReplica, job: Job) -> None:
+    replica.log(job.id, *"abcdef")
+    first = staff.lines(job.id, page_size=4)
+    second = staff.lines(job.id, page_size=4, page_token=first.next_page_token)
+    assert [line.text for line in (*first.log_lines, *second.log_lines)] == [*"abcdef"]
+    # The job still runs; a client that follows the tokens stops here.
+    assert not second.next_page_token
+    nothing = staff.lines(job.id, after_number=6)
+    assert not nothing.log_lines and not nothing.next_page_token
+    replica.log(job.id, *"ghi")
+    later = staff.lines(job.id, page_size=2, after_number=6)
+    last = staff.lines(job.id, page_size=2, after_number=6, page_token=later.next_page_token)
+    assert [(line.number, line.text) for line in (*later.log_lines, *last.log_lines)] == [(7, "g"), (8, "h"), (9, "i")]
     assert not last.next_page_token
+    with fails_with(CODE.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN"):
+        staff.lines(job.id, after_number=7, page_token=later.next_page_token)
 
 
 def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: JobsReplica, job: Job) -> None:
@@ -96,10 +100,11 @@ def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: JobsReplic
     replica.log(job.id, *(str(number) for number in range(6, MAX_LINES + 11)))
     kept = staff.lines(job.id)
     assert [line.text for line in kept.log_lines] == [str(number) for number in range(11, MAX_LINES + 11)]
+    error = error_of(lambda: staff.lines(job.id, page_token=early.next_page_token))
+    assert (error.code, error.reason) == (CODE.OUT_OF_RANGE, "LOG_EXPIRED")
+    assert error.metadata == {"after_number": "2", "first_number": "11"}
     with fails_with(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
-        staff.lines(job.id, page_token=early.next_page_token)
-    with fails_with(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
-        list(staff.watch(job.id, after_log_line=5))
+        list(staff.watch(job.id, after_number=5))
 
 
 def test_a_worker_that_lost_a_job_adds_nothing_to_its_log(staff: Staff, replica: JobsReplica, job: Job) -> None:

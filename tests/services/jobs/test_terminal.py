@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from mesh.migrate import migrate
 from services.jobs.domain import Failure, Job
 from stack.processes.probes import grpc_serves
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
-from tests.loops import Loop
 from tests.services.auth.processes import Auth
+from tests.services.database import migrate_services
 from tests.services.jobs.replica import JobsReplica
 
 EMAIL, PASSWORD = "ann@example.com", "a password of ann's"
@@ -23,16 +22,16 @@ START_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def environment(loop: Loop, postgres: Postgres, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(postgres: Postgres, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of the jobs service, while it and auth run."""
     folder = tmp_path_factory.mktemp("terminal")
-    users = postgres.create_database()
-    loop.run(migrate("auth", users))
+    users = migrate_services(postgres.create_database(), "auth")["auth"]
     with Auth(folder, users) as auth:
         command = [sys.executable, "-m", "services.auth.admin", "create-admin", "--email", EMAIL]
         subprocess.run(command, env=os.environ | auth.environment, input=PASSWORD, text=True, check=True, capture_output=True)
         port = free_port()
-        settings = {"JOBS_LISTEN": f"127.0.0.1:{port}", "JOBS_DATABASE_URL": database_url, "JOBS_SECRET": secrets.token_urlsafe(32)}
+        own_secrets = {name: secrets.token_urlsafe(32) for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
+        settings = {"JOBS_LISTEN": f"127.0.0.1:{port}", "JOBS_DATABASE_URL": database_url, **own_secrets}
         environment = os.environ | settings | {"MESH_AUTH_ADDRESS": auth.address}
         with (folder / "jobs.log").open("wb") as log:
             service = subprocess.Popen([sys.executable, "-m", "services.jobs"], env=environment, stdout=log, stderr=log)

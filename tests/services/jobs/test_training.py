@@ -14,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hashiramart.jobs.v1 import jobs_pb2
+from hashiramart.model.v1 import model_pb2
 from tests.engines.mlflow import Mlflow
 from tests.engines.ports import own_settings
 from tests.engines.stores import Minio
@@ -22,6 +23,7 @@ from tests.ml.workspace import RECIPES, Workspace
 from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import WAIT_SECONDS, Staff
 from tests.services.jobs.workers import WorkerProcess
+from tests.services.waiting import eventually
 
 MODEL = "hashiramart-recommender"
 Workers = Callable[..., WorkerProcess]
@@ -65,8 +67,8 @@ def _no_leftover_jobs(replica: JobsReplica) -> Iterator[None]:
 def submitted(staff: Staff, replica: JobsReplica) -> Callable[..., str]:
     """Submits a training and completes its ETL."""
 
-    def submit(recipe: str = "") -> str:
-        id = staff.submit_training("recommender", recipe).id
+    def submit(recipe: model_pb2.Recipe.ValueType = model_pb2.RECIPE_UNSPECIFIED) -> str:
+        id = staff.submit_training(recipe=recipe).id
         replica.complete_etls(id)
         return id
 
@@ -108,11 +110,11 @@ def test_a_training_is_watched_from_stage_to_stage_to_a_promoted_model(
         events = list(staff.watch(id, timeout=WAIT_SECONDS))
     job = staff.get(id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job
-    assert (job.etl.row_count, job.attempt_count, job.training.promoted) == (3, 1, True)
-    assert dict(job.training.metrics) == {"test.score": 0.9, "test.baseline.score": 0.5}
-    assert versions(mlflow) == {job.training.model_version: id}
-    assert champion(mlflow) == job.training.model_version
-    assert MlflowClient(mlflow.url).get_run(job.training.run_id).data.tags["job_id"] == id
+    assert (job.etl_result.row_count, job.attempt_count, job.training_result.promoted) == (3, 1, True)
+    assert dict(job.training_result.metrics) == {"test.score": 0.9, "test.baseline.score": 0.5}
+    assert versions(mlflow) == {job.training_result.model_version: id}
+    assert champion(mlflow) == job.training_result.model_version
+    assert MlflowClient(mlflow.url).get_run(job.training_result.run_id).data.tags["job_id"] == id
     stages = [event.job.stage for event in events if event.HasField("job")]
     assert {"training", "evaluating", "registering"} < {*stages}
     assert all(event.job.progress.total_count == 4 for event in events if event.job.stage == "evaluating")
@@ -126,12 +128,12 @@ def test_a_model_that_does_not_pass_the_gate_fails_the_job_with_the_failed_check
 ) -> None:
     with worker():
         better = staff.wait_for_end(submitted())
-        refused = staff.wait_for_end(submitted("quick"))
+        refused = staff.wait_for_end(submitted(model_pb2.RECIPE_QUICK))
     assert (refused.state, refused.failure.reason) == (jobs_pb2.JOB_STATE_FAILED, "MODEL_REFUSED_BY_GATE")
     assert "test.score is no worse than the champion's: 0.8000, required 0.8820" in refused.failure.message
-    assert (refused.training.promoted, refused.training.metrics["test.score"]) == (False, 0.8)
-    assert versions(mlflow)[refused.training.model_version] == refused.id
-    assert champion(mlflow) == better.training.model_version
+    assert (refused.training_result.promoted, refused.training_result.metrics["test.score"]) == (False, 0.8)
+    assert versions(mlflow)[refused.training_result.model_version] == refused.id
+    assert champion(mlflow) == better.training_result.model_version
 
 
 def test_a_killed_workers_training_ends_with_it_and_the_next_trains_once(
@@ -147,33 +149,61 @@ def test_a_killed_workers_training_ends_with_it_and_the_next_trains_once(
     with worker():
         job = staff.wait_for_end(id)
     assert (job.state, job.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 1), job
-    assert versions(mlflow) == {job.training.model_version: id}
+    assert versions(mlflow) == {job.training_result.model_version: id}
 
 
-def test_a_model_registered_before_the_worker_died_is_not_registered_again(
-    staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow, workspace: Workspace, tmp_path: Path
+def test_a_paused_workers_training_ends_with_its_lease_and_the_next_trains_once(
+    staff: Staff, submitted: Callable[..., str], worker: Workers, mlflow: Mlflow
 ) -> None:
+    id = submitted()
+    with worker() as first, ExitStack() as pause:
+        staff.wait(id, lambda job: bool(job.stage) and bool(training_processes(id)))
+        pause.enter_context(first.paused())
+        eventually(lambda: not training_processes(id))
+        assert not versions(mlflow)
+        with worker():
+            eventually(lambda: bool(training_processes(id)))
+            pause.close()
+            job = staff.wait_for_end(id)
+        assert (job.state, job.attempt_count) == (jobs_pb2.JOB_STATE_SUCCEEDED, 1), job
+    assert versions(mlflow) == {job.training_result.model_version: id}
+
+
+@pytest.mark.parametrize("aliases", [("challenger",), ("challenger", "champion"), ()], ids=["promoting", "promoted", "registered"])
+def test_a_model_registered_before_the_worker_died_is_not_registered_again(
+    staff: Staff,
+    submitted: Callable[..., str],
+    worker: Workers,
+    mlflow: Mlflow,
+    workspace: Workspace,
+    tmp_path: Path,
+    aliases: tuple[str, ...],
+) -> None:
+    """aliases: those that the version had when the worker died"""
     id = submitted()
     command = [sys.executable, "-m", "ml.pipeline", "--result", str(tmp_path / "result"), "recommender"]
     workspace.run(*command, PIPELINE_JOB_ID=id)
     registered = json.loads((tmp_path / "result").read_text())
-    # The worker died just before the promotion was complete.
     client = MlflowClient(mlflow.url)
     client.delete_registered_model_alias(MODEL, "champion")
-    client.set_registered_model_alias(MODEL, "challenger", registered["version"])
+    for alias in aliases:
+        client.set_registered_model_alias(MODEL, alias, registered["version"])
+    if not aliases:
+        client.delete_model_version_tag(MODEL, registered["version"], "promotion")
     with worker():
         job = staff.wait_for_end(id)
-    assert (job.state, job.training.model_version, job.training.run_id) == (
+    assert (job.state, job.training_result.model_version, job.training_result.run_id) == (
         jobs_pb2.JOB_STATE_SUCCEEDED,
         registered["version"],
         registered["run_id"],
     )
     assert versions(mlflow) == {registered["version"]: id}
+    assert promoted(mlflow)
     assert champion(mlflow) == registered["version"]
 
 
 def test_two_trainings_run_at_once(staff: Staff, replica: JobsReplica, worker: Workers, mlflow: Mlflow) -> None:
-    ids = [staff.submit_training("recommender").id for _ in range(2)]
+    ids = [staff.submit_training().id for _ in range(2)]
     replica.complete_etls(*ids)
     with worker(), worker():
         staff.wait(ids[1], lambda job: bool(job.stage))
@@ -206,11 +236,11 @@ def test_while_mlflow_is_unavailable_the_training_waits_and_keeps_the_result_of_
             waiting = staff.wait(id, lambda job: job.HasField("next_attempt_time"))
             assert (waiting.state, waiting.failure.reason) == (jobs_pb2.JOB_STATE_QUEUED, "ENGINE_UNAVAILABLE")
             assert waiting.failure.message == "MLflow cannot be reached"
-            assert waiting.etl.row_count == 3
+            assert waiting.etl_result.row_count == 3
             outage.close()
             job = staff.wait_for_end(id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED, job
-    assert not job.HasField("failure") and job.training.promoted
+    assert not job.HasField("failure") and job.training_result.promoted
 
 
 def test_a_training_fails_when_mlflow_is_unavailable_for_too_long(
@@ -224,7 +254,7 @@ def test_a_training_fails_when_mlflow_is_unavailable_for_too_long(
             job = staff.wait_for_end(id)
     assert (job.state, job.failure.reason) == (jobs_pb2.JOB_STATE_FAILED, "ENGINE_UNAVAILABLE"), job
     assert job.failure.message == "MLflow cannot be reached, for longer than the 0:00:00 that the job may take"
-    assert job.etl.row_count == 3
+    assert job.etl_result.row_count == 3
 
 
 def test_a_training_that_is_cancelled_after_its_promotion_has_succeeded(
@@ -244,10 +274,10 @@ def test_a_training_that_is_cancelled_after_its_promotion_has_succeeded(
             assert not training_processes(id)
     finally:
         pipeline.write_text(text)
-    assert (job.state, job.training.promoted) == (jobs_pb2.JOB_STATE_SUCCEEDED, True), job
-    assert champion(mlflow) == job.training.model_version
-    assert dict(job.training.metrics) == {"test.score": 0.9, "test.baseline.score": 0.5}
-    data = MlflowClient(mlflow.url).get_run(job.training.run_id).data.tags["dvc_revision"]
+    assert (job.state, job.training_result.promoted) == (jobs_pb2.JOB_STATE_SUCCEEDED, True), job
+    assert champion(mlflow) == job.training_result.model_version
+    assert dict(job.training_result.metrics) == {"test.score": 0.9, "test.baseline.score": 0.5}
+    data = MlflowClient(mlflow.url).get_run(job.training_result.run_id).data.tags["dvc_revision"]
     assert minio.client("training").stat_object("dvc", f"files/md5/{data[:2]}/{data[2:]}")
 
 
@@ -269,10 +299,12 @@ def test_a_training_with_an_error_of_its_own_fails_and_is_not_retried(
     workspace.set(recommender={**RECIPES, "full": {}})
     try:
         id = submitted()
-        with worker():
+        with worker() as running:
             job = staff.wait_for_end(id)
     finally:
         workspace.set(recommender=RECIPES)
     assert (job.state, job.failure.reason, job.attempt_count) == (jobs_pb2.JOB_STATE_FAILED, "APPLICATION_FAILED", 1)
-    assert job.etl.row_count == 3
+    assert job.etl_result.row_count == 3
+    assert job.failure.message == "the training failed: KeyError: 'quality'"
+    assert "the training failed: KeyError: 'quality'" in running.log.replace("\\", "")
     assert any("KeyError: 'quality'" in line.text for line in staff.lines(id, page_size=5000).log_lines)

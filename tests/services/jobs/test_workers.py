@@ -14,17 +14,17 @@ import pytest
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.jobs.v1 import jobs_pb2
+from lake.landing.landing import land
 from mesh import channel
 from mesh.identity import RemoteKeys
-from mesh.migrate import migrate
 from mesh.settings import MeshSettings
-from spark.land import land
 from tests.engines.hadoop import Hdfs, Yarn
 from tests.engines.ports import free_port
 from tests.engines.postgres import Postgres
 from tests.engines.stores import Minio
 from tests.loops import Loop
 from tests.services.auth.processes import Auth
+from tests.services.database import migrate_services
 from tests.services.jobs.recorder import Recorder
 from tests.services.jobs.replica import JobsReplica
 from tests.services.jobs.staff import WAIT_SECONDS, Staff
@@ -57,10 +57,9 @@ def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root
 
 
 @pytest.fixture
-def auth(loop: Loop, postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
+def auth(postgres: Postgres, tmp_path: Path) -> Iterator[Auth]:
     """The auth service, which issues the worker's tokens."""
-    users = postgres.create_database()
-    loop.run(migrate("auth", users))
+    users = migrate_services(postgres.create_database(), "auth")["auth"]
     with Auth(tmp_path, users, AUTH_SERVICE_SECRETS=json.dumps({"jobs": JOBS_SECRET})) as auth:
         yield auth
 
@@ -106,8 +105,8 @@ def test_a_job_submitted_twenty_times_and_dropped_by_its_first_worker_is_done_on
         assert minio.store.keys["spark"][1] not in running.log
     job = staff.get(id)
     assert job.state == jobs_pb2.JOB_STATE_SUCCEEDED_WITH_REJECTS, job
-    assert (job.etl.row_count, job.etl.sale_count, job.etl.published, job.attempt_count) == (11, 10, True, 1)
-    assert [(reject.reason, reject.line_count) for reject in job.etl.rejects] == [("price", 1)]
+    assert (job.etl_result.row_count, job.etl_result.sale_count, job.etl_result.published, job.attempt_count) == (11, 10, True, 1)
+    assert [(reject.reason, reject.line_count) for reject in job.etl_result.rejects] == [("price", 1)]
     assert applications(yarn, id) == ["FINISHED"]
 
     seen = {event.job.stage for event in events if event.HasField("job")}
@@ -216,7 +215,7 @@ def test_recorded_events_are_in_the_data_of_the_next_etl(
     with worker(
         recommender_address=recorder.address, service_secret=JOBS_SECRET, environment={"MESH_AUTH_ADDRESS": auth.address}
     ) as running:
-        assert staff.wait_for_end(id).etl.published
+        assert staff.wait_for_end(id).etl_result.published
         assert JOBS_SECRET not in running.log
     assert "2 recorded events were added to the raw zone" in [line.text for line in staff.lines(id, page_size=5000).log_lines]
     lake = minio.client("spark")

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -69,6 +70,15 @@ class WorkerProcess:
     def is_submitting(self) -> bool:
         """Whether a `spark-submit` of it runs."""
         return any("spark-submit" in word for child in psutil.Process(self._process.pid).children() for word in _command(child))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stops it for the length of a `with` block, as a machine does that swaps or is suspended; what it has started goes on."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kills it, as if it had crashed."""

@@ -11,8 +11,7 @@ import pytest
 from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
 from hashiramart.recommender.v1 import recommender_pb2_grpc
 from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
-from mesh.identity import Role
-from mesh.migrate import migrate
+from mesh.identity import Permission, Role
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
@@ -20,6 +19,7 @@ from tests.engines.ports import free_port
 from tests.loops import Loop
 from tests.services.catalog.replica import Replica as CatalogReplica
 from tests.services.catalog.shop import Shop
+from tests.services.database import migrate_services
 from tests.services.recommender import world
 from tests.services.recommender.replica import CatalogServer, RecommenderReplica
 from tests.services.recommender.shopper import Shopper
@@ -29,17 +29,21 @@ Caller = Callable[..., Shopper]
 
 
 @pytest.fixture(scope="module")
-def database_url(loop: Loop, postgres_url: str) -> str:
-    """The database of the module, with the tables of both services."""
-    for service in ("catalog", "recommender"):
-        loop.run(migrate(service, postgres_url))
-    return postgres_url
+def database_urls(postgres_url: str) -> dict[str, str]:
+    """The URL of each service's role in the database of the module, which has the tables of both."""
+    return migrate_services(postgres_url, "catalog", "recommender")
 
 
 @pytest.fixture(scope="module")
-def catalog(loop: Loop, database_url: str, mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[CatalogServer]:
+def database_url(database_urls: dict[str, str]) -> str:
+    """The URL of the recommender's role."""
+    return database_urls["recommender"]
+
+
+@pytest.fixture(scope="module")
+def catalog(loop: Loop, database_urls: dict[str, str], mesh_settings: MeshSettings, issuer: Issuer) -> Iterator[CatalogServer]:
     """A served catalog."""
-    replica = CatalogReplica(loop, database_url, mesh_settings)
+    replica = CatalogReplica(loop, database_urls["catalog"], mesh_settings)
     server = CatalogServer(loop, replica, mesh_settings, issuer, free_port())
     server.start()
     yield server
@@ -118,8 +122,20 @@ def staff(caller: Caller) -> Shopper:
 
 
 @pytest.fixture
+def till(grpc_stub: RecommenderServiceStub, issuer: Issuer) -> Shopper:
+    """An order system."""
+    return Shopper(grpc_stub, issuer.metadata(Role.SYSTEM, "till", permissions=[Permission.WRITE_EVENTS]))
+
+
+@pytest.fixture
 def service(caller: Caller) -> Shopper:
     return caller(role=Role.SERVICE, subject="jobs")
+
+
+@pytest.fixture
+def auth(caller: Caller) -> Shopper:
+    """The service that has events of deleted users forgotten."""
+    return caller(role=Role.SERVICE, subject="auth")
 
 
 _NUMBERS = itertools.count()

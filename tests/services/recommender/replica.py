@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -16,7 +17,11 @@ from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.recommender.catalog import CatalogFollower
-from services.recommender.repository import EventRepository
+from services.recommender.exposure_log import ExposureLog
+from services.recommender.merchandising_feed import MerchandisingFeed
+from services.recommender.repository.events import EventRepository
+from services.recommender.repository.exposures import ExposureRepository
+from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.servicer import RecommenderServicer
 from tests.callers import Issuer
 from tests.loops import Loop
@@ -24,6 +29,8 @@ from tests.services.catalog.replica import Replica as CatalogReplica
 
 MODEL = "hashiramart-recommender"
 NO_REGISTRY = "http://127.0.0.1:9"
+# Where a day begins five hours later than in UTC, and four in summer.
+SHOP_ZONE = ZoneInfo("America/New_York")
 
 
 class CatalogServer:
@@ -60,7 +67,10 @@ class RecommenderReplica:
         catalog_address: str,
         folder: Path,
         mlflow_url: str = NO_REGISTRY,
+        *,
+        shopper_orders_count: bool = False,
     ) -> None:
+        self._shopper_orders_count = shopper_orders_count
         self._loop = loop
         loop.run(self._start(database_url, settings, issuer, catalog_address, folder, mlflow_url))
 
@@ -80,11 +90,24 @@ class RecommenderReplica:
         self.registry = RegistryClient(self._client, mlflow_url, MODEL)
         self.champion = Champion(self.registry, folder, Recommender.load, 0.05)
         self.catalog = CatalogFollower(self._channel)
-        secret = b"the same for all replicas"
+        tokens = PageTokens(b"the same for all replicas")
+        self.events, self.exposures = EventRepository(self.database), ExposureRepository(self.database)
+        self.exposure_log = ExposureLog(self.exposures)
+        self.merchandising = MerchandisingFeed(MerchandisingRepository(self.database), self.database)
         self.servicer = RecommenderServicer(
-            self.registry, self.champion, self.catalog, EventRepository(self.database), PageTokens(secret), PageTokens(secret)
+            self.registry,
+            self.champion,
+            self.catalog,
+            self.events,
+            self.exposures,
+            self.exposure_log,
+            self.merchandising,
+            tokens,
+            SHOP_ZONE,
+            self._shopper_orders_count,
         )
-        self._work = [asyncio.create_task(self.catalog.follow())]
+        self._work = [asyncio.create_task(self.catalog.follow()), asyncio.create_task(self.exposure_log.run())]
+        self._work.append(asyncio.create_task(self.merchandising.run()))
         await self.champion.restore()
         if mlflow_url != NO_REGISTRY:
             self._work.append(asyncio.create_task(self.champion.watch()))

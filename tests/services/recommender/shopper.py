@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hashiramart.recommender.v1 import recommender_pb2
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2
 from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 Response = recommender_pb2.ListRecommendationsResponse
@@ -46,12 +46,37 @@ class Shopper:
     def buy(self, *ids: str) -> None:
         self.record(*(event(recommender_pb2.EVENT_KIND_PURCHASE, id) for id in ids))
 
-    def events(self, page_token: str = "", page_size: int = 0) -> recommender_pb2.ListEventsResponse:
-        request = recommender_pb2.ListEventsRequest(page_token=page_token, page_size=page_size)
+    def events(self, after_number: int = 0, page_token: str = "", page_size: int = 0) -> recommender_pb2.ListEventsResponse:
+        request = recommender_pb2.ListEventsRequest(after_number=after_number, page_token=page_token, page_size=page_size)
         return self.stub.ListEvents(request, metadata=self.metadata, timeout=10)
 
     def forget(self, user_id: str) -> None:
         self.stub.ForgetUser(recommender_pb2.ForgetUserRequest(user_id=user_id), metadata=self.metadata, timeout=10)
+
+    def hand_over(self, visitor_id: str, user_id: str, customer_number: str = "") -> None:
+        request = recommender_pb2.HandOverVisitorRequest(visitor_id=visitor_id, user_id=user_id, customer_number=customer_number)
+        self.stub.HandOverVisitor(request, metadata=self.metadata, timeout=10)
+
+    def exposures(self, **arguments: Any) -> recommender_pb2.ListExposuresResponse:
+        return self.stub.ListExposures(recommender_pb2.ListExposuresRequest(**arguments), metadata=self.metadata, timeout=10)
+
+    def write_rule(self, id: str, action: merchandising_pb2.RuleAction.ValueType, **fields: Any) -> merchandising_pb2.Rule:
+        request = merchandising_pb2.ReplaceRuleRequest(rule=merchandising_pb2.Rule(id=id, action=action, **fields))
+        return self.stub.ReplaceRule(request, metadata=self.metadata, timeout=10)
+
+    def delete_rule(self, id: str) -> None:
+        self.stub.DeleteRule(merchandising_pb2.DeleteRuleRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def write_slot(self, id: str, **fields: Any) -> merchandising_pb2.Slot:
+        request = merchandising_pb2.ReplaceSlotRequest(slot=merchandising_pb2.Slot(id=id, **fields))
+        return self.stub.ReplaceSlot(request, metadata=self.metadata, timeout=10)
+
+    def delete_slot(self, id: str) -> None:
+        self.stub.DeleteSlot(merchandising_pb2.DeleteSlotRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def preview(self, **arguments: Any) -> Response:
+        request = merchandising_pb2.PreviewRecommendationsRequest(**arguments)
+        return self.stub.PreviewRecommendations(request, metadata=self.metadata, timeout=10)
 
     def pages(self, **arguments: Any) -> Iterator[Response]:
         """The recommendations, page by page."""

@@ -1,22 +1,25 @@
 """Recommendations: the best fallback step, of the products that the catalogue has."""
 
 from collections.abc import Callable
+from functools import partial
 
 import grpc
 import pytest
 
+from hashiramart.catalog.v1 import catalog_pb2
 from hashiramart.recommender.v1 import recommender_pb2
 from tests.services.catalog.shop import Shop
 from tests.services.errors import fails_with
 from tests.services.recommender.conftest import Caller
-from tests.services.recommender.shopper import Shopper, event, ids, kinds, step
+from tests.services.recommender.shopper import Response, Shopper, event, ids, kinds, step
 from tests.services.recommender.world import COFFEES, TEAS
 from tests.services.waiting import eventually
 
 
 def test_a_customer_is_served_by_the_ranker(ann: Shopper, shop: Shop) -> None:
     response = ann.recommendations()
-    assert (step(response), response.model_version, response.data_through_date) == ("RANKER", "1", "2020-05-29")
+    assert (step(response), response.model_version) == ("RANKER", "1")
+    assert (response.data_through_date, response.time_zone) == ("2020-05-29", "America/New_York")
     assert [one.rank for one in response.recommendations] == list(range(1, 11))
     scores = [one.score for one in response.recommendations]
     assert scores == sorted(scores, reverse=True)
@@ -92,10 +95,20 @@ def test_sold_out_and_deleted_products_are_left_out(ann: Shopper, shop: Shop, ch
     eventually(lambda: first in ids(ann.recommendations()))
 
 
-def test_sold_out_products_are_listed_on_request(ann: Shopper, shop: Shop) -> None:
+def test_sold_out_products_are_listed_on_request(ann: Shopper, staff: Shopper, shop: Shop) -> None:
     shop.update("tea07", ["stock"], stock=0)
     eventually(lambda: "tea07" not in ids(ann.recommendations(page_size=100)))
-    assert "tea07" in ids(ann.recommendations(page_size=100, in_stock=False))
+    lists: list[Callable[..., Response]] = [
+        ann.recommendations,
+        ann.popular,
+        partial(ann.similar, "tea01"),
+        partial(staff.of_customer, "04"),
+    ]
+    for listed in lists:
+        in_stock = ids(listed(page_size=100, availability=catalog_pb2.AVAILABILITY_IN_STOCK))
+        assert ids(listed(page_size=100)) == in_stock
+        assert ids(listed(page_size=100, availability=catalog_pb2.AVAILABILITY_SOLD_OUT)) == ["tea07"]
+        assert set(ids(listed(page_size=100, availability=catalog_pb2.AVAILABILITY_ANY))) == {*in_stock, "tea07"}
     shop.update("tea07", ["stock"], stock=5)
     eventually(lambda: "tea07" in ids(ann.recommendations(page_size=100)))
 
@@ -136,7 +149,7 @@ def test_a_page_has_at_most_a_hundred_products(ann: Shopper) -> None:
 def test_similar_products_are_bought_by_the_same_customers(new_user: Shopper) -> None:
     response = new_user.similar("tea03")
     assert set(ids(response)) <= {*TEAS, "new"} - {"tea03"}
-    assert kinds(response)[0] == "BOUGHT_TOGETHER"
+    assert (step(response), kinds(response)[0]) == ("SIMILARITY", "BOUGHT_TOGETHER")
     assert response.recommendations[0].reason.product_ids == ["tea03"]
 
 

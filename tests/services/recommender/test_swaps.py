@@ -57,8 +57,9 @@ def replica(
     replica.stop()
 
 
-def promote(admin: Shopper, number: str) -> model_pb2.Model:
-    request = model_pb2.PromoteModelRequest(version=number, force=True)
+def promote(admin: Shopper, number: str, expected: str = "") -> model_pb2.Model:
+    """expected: the champion before; by default there is none"""
+    request = model_pb2.PromoteModelRequest(version=number, expected_champion_version=expected, reason="for a test", force=True)
     return admin.stub.PromoteModel(request, metadata=admin.metadata, timeout=30)
 
 
@@ -68,15 +69,15 @@ def test_no_call_fails_while_models_are_swapped(ann: Shopper, caller: Caller, nu
     first, second = numbers
     assert promote(admin, first).serving
     with concurrent_calls(lambda: ann.recommendations().model_version, 4) as versions:
-        promote(admin, second)
+        promote(admin, second, first)
         assert ann.recommendations().model_version == second
-        promote(admin, first)
+        promote(admin, first, second)
         assert ann.recommendations().model_version == first
     assert set(versions) == {first, second}
 
 
 def test_a_version_promoted_elsewhere_is_served_too(ann: Shopper, loop: Loop, replica: RecommenderReplica, numbers: list[str]) -> None:
-    loop.run(replica.registry.promote(numbers[1], force=True))
+    loop.run(replica.registry.promote(numbers[1], "for a test", force=True))
     eventually(lambda: ann.recommendations().model_version == numbers[1])
 
 
@@ -92,7 +93,7 @@ def test_without_the_registry_the_last_champion_is_served_also_after_a_restart(
     catalog: CatalogServer,
     folder: Path,
 ) -> None:
-    loop.run(replica.champion.promote(numbers[0], force=True))
+    loop.run(replica.champion.promote(numbers[0], "for a test", promoted_by="", expected_champion=numbers[1], force=True))
     with mlflow.stopped():
         assert ann.recommendations().model_version == numbers[0]
         restarted = RecommenderReplica(loop, database_url, mesh_settings, issuer, catalog.address, folder, mlflow.url)

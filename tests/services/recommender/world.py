@@ -8,7 +8,7 @@ from hashiramart.catalog.v1 import catalog_pb2
 from ml.recommender.model import Recommender
 from ml.recommender.train import fit_before
 from ml.registry import artifact
-from ml.registry.gate import Judgement
+from ml.registry.judgement import Judgement
 from ml.registry.version import ModelVersion, Provenance
 from tests.ml.model_registry import LINEAGE
 from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
@@ -56,7 +56,5 @@ def save_as_champion(model: Recommender, folder: Path, number: str = "1") -> Non
     saved = provenance(folder / "fresh")
     (folder / "fresh").rename(folder / saved.artifact_sha256)
     now = datetime.now(UTC)
-    version = ModelVersion(
-        number=number, aliases=("champion",), create_time=now, promote_time=now, run_id="", run_url="", artifact_path="", provenance=saved
-    )
+    version = ModelVersion(number=number, aliases=("champion",), create_time=now, run_id="", run_url="", artifact_path="", provenance=saved)
     (folder / "served.json").write_text(version.model_dump_json())

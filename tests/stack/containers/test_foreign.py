@@ -83,5 +83,5 @@ def test_external_engines_replace_own_ones(external: Stacks, stacks: Stacks) -> 
     stacks.compose("run", "--rm", "--no-deps", "land", "/datasets/sales.csv", files=(MLOPS, HADOOP, network))
     job = stacks.run_job("/jobs/etl")
     assert job["state"] == "JOB_STATE_SUCCEEDED_WITH_REJECTS", job
-    assert job["etl"]["row_count"] == LINE_COUNT
+    assert job["etl_result"]["row_count"] == str(LINE_COUNT)
     assert stacks.call("GET", "/products").status_code == 200

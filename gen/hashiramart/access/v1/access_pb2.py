@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"hashiramart/access/v1/access.proto\x12\x15hashiramart.access.v1\x1a google/protobuf/descriptor.proto*\x99\x01\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x11\n\rACCESS_PUBLIC\x10\x01\x12\x0f\n\x0b\x41\x43\x43\x45SS_USER\x10\x02\x12\x10\n\x0c\x41\x43\x43\x45SS_STAFF\x10\x03\x12\x10\n\x0c\x41\x43\x43\x45SS_ADMIN\x10\x04\x12\x12\n\x0e\x41\x43\x43\x45SS_SERVICE\x10\x05\x12\x1b\n\x17\x41\x43\x43\x45SS_STAFF_OR_SERVICE\x10\x06:O\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xfd\x88\x03 \x01(\x0e\x32\x1d.hashiramart.access.v1.Accessb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"hashiramart/access/v1/access.proto\x12\x15hashiramart.access.v1\x1a google/protobuf/descriptor.proto*\xcb\x01\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\x11\n\rACCESS_PUBLIC\x10\x01\x12\x0f\n\x0b\x41\x43\x43\x45SS_USER\x10\x02\x12\x10\n\x0c\x41\x43\x43\x45SS_STAFF\x10\x03\x12\x10\n\x0c\x41\x43\x43\x45SS_ADMIN\x10\x04\x12\x12\n\x0e\x41\x43\x43\x45SS_SERVICE\x10\x05\x12\x1b\n\x17\x41\x43\x43\x45SS_STAFF_OR_SERVICE\x10\x06\x12\x12\n\x0e\x41\x43\x43\x45SS_SHOPPER\x10\x07\x12\x1c\n\x18\x41\x43\x43\x45SS_SHOPPER_OR_SYSTEM\x10\x08:O\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\xfd\x88\x03 \x01(\x0e\x32\x1d.hashiramart.access.v1.Access:3\n\tunaudited\x12\x1e.google.protobuf.MethodOptions\x18\xfe\x88\x03 \x01(\x08:1\n\x07\x63\x61llers\x12\x1e.google.protobuf.MethodOptions\x18\xff\x88\x03 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.access.v1.acces
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESS']._serialized_start=96
-  _globals['_ACCESS']._serialized_end=249
+  _globals['_ACCESS']._serialized_end=299
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Who may call an RPC, declared on every method of every contract and enforced by 
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -29,7 +30,7 @@ class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Access.ValueTy
     ACCESS_PUBLIC: _Access.ValueType  # 1
     """Anyone, signed in or not. A token sent with the call does not have to be valid."""
     ACCESS_USER: _Access.ValueType  # 2
-    """Any signed-in user, with any role. Services are not users."""
+    """Any signed-in user, with any role. Visitors, services and external systems are not users."""
     ACCESS_STAFF: _Access.ValueType  # 3
     """Users with the role `staff` or `admin`."""
     ACCESS_ADMIN: _Access.ValueType  # 4
@@ -38,6 +39,10 @@ class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Access.ValueTy
     """The services of the mesh only."""
     ACCESS_STAFF_OR_SERVICE: _Access.ValueType  # 6
     """Users with the role `staff` or `admin`, and the services of the mesh."""
+    ACCESS_SHOPPER: _Access.ValueType  # 7
+    """Visitors and any signed-in user."""
+    ACCESS_SHOPPER_OR_SYSTEM: _Access.ValueType  # 8
+    """Visitors, any signed-in user, and external systems, as far as their permissions go."""
 
 class Access(_Access, metaclass=_AccessEnumTypeWrapper):
     """Who may call an RPC. A method without this option may be called by admins only."""
@@ -47,7 +52,7 @@ ACCESS_UNSPECIFIED: Access.ValueType  # 0
 ACCESS_PUBLIC: Access.ValueType  # 1
 """Anyone, signed in or not. A token sent with the call does not have to be valid."""
 ACCESS_USER: Access.ValueType  # 2
-"""Any signed-in user, with any role. Services are not users."""
+"""Any signed-in user, with any role. Visitors, services and external systems are not users."""
 ACCESS_STAFF: Access.ValueType  # 3
 """Users with the role `staff` or `admin`."""
 ACCESS_ADMIN: Access.ValueType  # 4
@@ -56,8 +61,18 @@ ACCESS_SERVICE: Access.ValueType  # 5
 """The services of the mesh only."""
 ACCESS_STAFF_OR_SERVICE: Access.ValueType  # 6
 """Users with the role `staff` or `admin`, and the services of the mesh."""
+ACCESS_SHOPPER: Access.ValueType  # 7
+"""Visitors and any signed-in user."""
+ACCESS_SHOPPER_OR_SYSTEM: Access.ValueType  # 8
+"""Visitors, any signed-in user, and external systems, as far as their permissions go."""
 Global___Access: _TypeAlias = Access  # noqa: Y015
 
 ACCESS_FIELD_NUMBER: _builtins.int
+UNAUDITED_FIELD_NUMBER: _builtins.int
+CALLERS_FIELD_NUMBER: _builtins.int
 access: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Access.ValueType]
 """Who may call this method."""
+unaudited: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
+"""Whether calls of this method leave no audit event, unless they are refused: what they write is a record by itself."""
+callers: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
+"""Which services may call this method, if services may: `jobs`. Others are refused, as a role would be."""

@@ -39,7 +39,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     TOKEN_EXPIRED: _ErrorReason.ValueType  # 7
     """UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token."""
     ROLE_NOT_ALLOWED: _ErrorReason.ValueType  # 8
-    """PERMISSION_DENIED: the caller's role may not call this RPC."""
+    """PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services."""
     SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 9
     """UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry."""
     DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 10
@@ -60,6 +60,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """CANCELLED: the caller cancelled the call."""
     NOT_IMPLEMENTED: _ErrorReason.ValueType  # 18
     """UNIMPLEMENTED: the service does not serve this RPC."""
+    UNSUPPORTED_CURRENCY: _ErrorReason.ValueType  # 19
+    """INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
+    DATABASE_BUSY: _ErrorReason.ValueType  # 20
+    """UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry."""
+    TOKEN_REVOKED: _ErrorReason.ValueType  # 21
+    """UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
+    deleted. Get a new one with the refresh token, or sign in.
+    """
+    RATE_LIMITED: _ErrorReason.ValueType  # 22
+    """RESOURCE_EXHAUSTED: the caller's address or subject has sent too many requests. Retry after the delay. Returned by the gateway."""
+    TOO_MANY_STREAMS: _ErrorReason.ValueType  # 23
+    """RESOURCE_EXHAUSTED: the caller's address or subject has too many streams open. Close some. Returned by the gateway."""
+    OVERLOADED: _ErrorReason.ValueType  # 24
+    """UNAVAILABLE: the gateway has as many requests or bodies in hand as it can. Retry after the delay. Returned by the gateway."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed, as a stable name for programs.
@@ -85,7 +99,7 @@ TOKEN_INVALID: ErrorReason.ValueType  # 6
 TOKEN_EXPIRED: ErrorReason.ValueType  # 7
 """UNAUTHENTICATED: the access token has expired. Get a new one with the refresh token."""
 ROLE_NOT_ALLOWED: ErrorReason.ValueType  # 8
-"""PERMISSION_DENIED: the caller's role may not call this RPC."""
+"""PERMISSION_DENIED: the caller's role may not call this RPC, or a service calls one that is for other services."""
 SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 9
 """UNAVAILABLE: the service cannot be reached, or is starting or stopping. Retry."""
 DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 10
@@ -106,4 +120,18 @@ CANCELLED: ErrorReason.ValueType  # 17
 """CANCELLED: the caller cancelled the call."""
 NOT_IMPLEMENTED: ErrorReason.ValueType  # 18
 """UNIMPLEMENTED: the service does not serve this RPC."""
+UNSUPPORTED_CURRENCY: ErrorReason.ValueType  # 19
+"""INVALID_ARGUMENT: the request names another currency than the shop's one currency. Leave it empty, or send the shop's."""
+DATABASE_BUSY: ErrorReason.ValueType  # 20
+"""UNAVAILABLE: the call was in conflict with a concurrent one in the database, or waited too long for it, and changed nothing. Retry."""
+TOKEN_REVOKED: ErrorReason.ValueType  # 21
+"""UNAUTHENTICATED: the access token was revoked: its sign-in has ended, or the user's role was changed, or the account disabled or
+deleted. Get a new one with the refresh token, or sign in.
+"""
+RATE_LIMITED: ErrorReason.ValueType  # 22
+"""RESOURCE_EXHAUSTED: the caller's address or subject has sent too many requests. Retry after the delay. Returned by the gateway."""
+TOO_MANY_STREAMS: ErrorReason.ValueType  # 23
+"""RESOURCE_EXHAUSTED: the caller's address or subject has too many streams open. Close some. Returned by the gateway."""
+OVERLOADED: ErrorReason.ValueType  # 24
+"""UNAVAILABLE: the gateway has as many requests or bodies in hand as it can. Retry after the delay. Returned by the gateway."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

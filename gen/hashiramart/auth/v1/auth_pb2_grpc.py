@@ -30,9 +30,10 @@ class AuthServiceStub:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     def __init__(self, channel):
@@ -76,6 +77,41 @@ class AuthServiceStub:
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.DeleteCurrentUserRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.RequestPasswordReset = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/RequestPasswordReset',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ResetPassword',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.RequestEmailVerification = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/RequestEmailVerification',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.VerifyEmail = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/VerifyEmail',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResetUserPassword = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ResetUserPassword',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserPasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListSignIns = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ListSignIns',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsResponse.FromString,
+                _registered_method=True)
+        self.EndSignIn = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/EndSignIn',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.EndSignInRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ListUsers = channel.unary_unary(
                 '/hashiramart.auth.v1.AuthService/ListUsers',
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.SerializeToString,
@@ -91,19 +127,40 @@ class AuthServiceStub:
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.User.FromString,
                 _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ListAuditEvents',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
+        self.GetRevocations = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/GetRevocations',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.GetRevocationsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.Revocations.FromString,
+                _registered_method=True)
+        self.RecordAuditEvents = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/RecordAuditEvents',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RecordAuditEventsRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     def IssueToken(self, request, context):
-        """Issues an access token in exchange for a password, a refresh token, or a service's secret.
+        """Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+
+        With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+        visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+        `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+        minutes are the most.
 
         The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
         for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
@@ -111,9 +168,11 @@ class AuthServiceServicer:
         repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
         in again.
 
-        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-        10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-        delay, up to 15 minutes.
+        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+        account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+        failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+        delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+        are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +181,7 @@ class AuthServiceServicer:
     def RevokeToken(self, request, context):
         """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-        An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+        An unknown token is not an error. Access tokens of the sign-in are revoked as well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +214,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCurrentUser(self, request, context):
-        """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+        """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
         new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
         Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -168,7 +227,69 @@ class AuthServiceServicer:
     def DeleteCurrentUser(self, request, context):
         """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-        If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+        If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+        password within the last 10 minutes: what cannot be undone takes more than a token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestPasswordReset(self, request, context):
+        """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+        At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+        from one network, FAILED_PRECONDITION if the installation sends no mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+        Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestEmailVerification(self, request, context):
+        """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+        Returns FAILED_PRECONDITION if the installation sends no mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyEmail(self, request, context):
+        """Verifies the e-mail address to which a token was mailed.
+
+        Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetUserPassword(self, request, context):
+        """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+        Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSignIns(self, request, context):
+        """Lists where the caller is signed in, latest sign-in first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSignIn(self, request, context):
+        """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,8 +314,35 @@ class AuthServiceServicer:
         sign-ins end.
 
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-        `id` and `etag`, which are not changed.
+        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+        cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEvents(self, request, context):
+        """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+        An event is here some seconds after its call, and for the time of a setting, a year by default.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevocations(self, request, context):
+        """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+        Not bound to REST: it is for services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordAuditEvents(self, request, context):
+        """Records the audit events of a service. Recording an event again changes nothing.
+
+        Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,6 +386,41 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.DeleteCurrentUserRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
+            'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPasswordReset,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'RequestEmailVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestEmailVerification,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'VerifyEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyEmail,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResetUserPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetUserPassword,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserPasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListSignIns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSignIns,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsResponse.SerializeToString,
+            ),
+            'EndSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSignIn,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.EndSignInRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
             'ListUsers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsers,
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListUsersRequest.FromString,
@@ -253,6 +436,21 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.FromString,
                     response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.User.SerializeToString,
             ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'GetRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevocations,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.GetRevocationsRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.Revocations.SerializeToString,
+            ),
+            'RecordAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordAuditEvents,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.RecordAuditEventsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'hashiramart.auth.v1.AuthService', rpc_method_handlers)
@@ -265,9 +463,10 @@ class AuthService:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     @staticmethod
@@ -460,6 +659,195 @@ class AuthService:
             _registered_method=True)
 
     @staticmethod
+    def RequestPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/RequestPasswordReset',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ResetPassword',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestEmailVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/RequestEmailVerification',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.RequestEmailVerificationRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/VerifyEmail',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetUserPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ResetUserPassword',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserPasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSignIns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ListSignIns',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/EndSignIn',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.EndSignInRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListUsers(request,
             target,
             options=(),
@@ -530,6 +918,87 @@ class AuthService:
             '/hashiramart.auth.v1.AuthService/UpdateUser',
             hashiramart_dot_auth_dot_v1_dot_auth__pb2.UpdateUserRequest.SerializeToString,
             hashiramart_dot_auth_dot_v1_dot_auth__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ListAuditEvents',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/GetRevocations',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.GetRevocationsRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.Revocations.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/RecordAuditEvents',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.RecordAuditEventsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,9 +31,10 @@ class AuthServiceStub:
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     @_typing.overload
@@ -41,7 +42,12 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     IssueToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueTokenRequest, _auth_pb2.Token]
-    """Issues an access token in exchange for a password, a refresh token, or a service's secret.
+    """Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+
+    With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+    visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+    `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+    minutes are the most.
 
     The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
     for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
@@ -49,14 +55,16 @@ class AuthServiceStub:
     repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
     in again.
 
-    Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-    10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-    delay, up to 15 minutes.
+    Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+    account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+    failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+    delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+    are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]
     """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-    An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+    An unknown token is not an error. Access tokens of the sign-in are revoked as well.
     """
     ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSigningKeysRequest, _auth_pb2.ListSigningKeysResponse]
     """Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
@@ -72,7 +80,7 @@ class AuthServiceStub:
     GetCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetCurrentUserRequest, _auth_pb2.User]
     """Gets the caller's own profile."""
     UpdateCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateCurrentUserRequest, _auth_pb2.User]
-    """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+    """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
     new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
     Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -81,8 +89,40 @@ class AuthServiceStub:
     DeleteCurrentUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteCurrentUserRequest, _empty_pb2.Empty]
     """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-    If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+    If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+    password within the last 10 minutes: what cannot be undone takes more than a token.
     """
+    RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]
+    """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+    At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+    from one network, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _empty_pb2.Empty]
+    """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+    """
+    RequestEmailVerification: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequestEmailVerificationRequest, _empty_pb2.Empty]
+    """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+    Returns FAILED_PRECONDITION if the installation sends no mail.
+    """
+    VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _empty_pb2.Empty]
+    """Verifies the e-mail address to which a token was mailed.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+    """
+    ResetUserPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetUserPasswordRequest, _empty_pb2.Empty]
+    """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+    Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    ListSignIns: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]
+    """Lists where the caller is signed in, latest sign-in first."""
+    EndSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EndSignInRequest, _empty_pb2.Empty]
+    """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
     """Lists users, newest first."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.User]
@@ -92,8 +132,23 @@ class AuthServiceStub:
     sign-ins end.
 
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-    `id` and `etag`, which are not changed.
+    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+    cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
+    """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEventsRequest, _auth_pb2.ListAuditEventsResponse]
+    """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+    An event is here some seconds after its call, and for the time of a setting, a year by default.
+    """
+    GetRevocations: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetRevocationsRequest, _auth_pb2.Revocations]
+    """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+    Not bound to REST: it is for services.
+    """
+    RecordAuditEvents: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RecordAuditEventsRequest, _empty_pb2.Empty]
+    """Records the audit events of a service. Recording an event again changes nothing.
+
+    Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
     """
 
 @_typing.type_check_only
@@ -101,14 +156,20 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     IssueToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueTokenRequest, _auth_pb2.Token]  # type: ignore[assignment]
-    """Issues an access token in exchange for a password, a refresh token, or a service's secret.
+    """Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+
+    With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+    visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+    `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+    minutes are the most.
 
     The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
     for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
@@ -116,14 +177,16 @@ class AuthServiceAsyncStub(AuthServiceStub):
     repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
     in again.
 
-    Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-    10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-    delay, up to 15 minutes.
+    Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+    account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+    failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+    delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+    are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-    An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+    An unknown token is not an error. Access tokens of the sign-in are revoked as well.
     """
     ListSigningKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSigningKeysRequest, _auth_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
     """Lists the public keys that verify access tokens, as a JSON Web Key Set (RFC 7517).
@@ -139,7 +202,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     GetCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetCurrentUserRequest, _auth_pb2.User]  # type: ignore[assignment]
     """Gets the caller's own profile."""
     UpdateCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateCurrentUserRequest, _auth_pb2.User]  # type: ignore[assignment]
-    """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+    """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
     new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
     Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -148,8 +211,40 @@ class AuthServiceAsyncStub(AuthServiceStub):
     DeleteCurrentUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteCurrentUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-    If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+    If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+    is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+    password within the last 10 minutes: what cannot be undone takes more than a token.
     """
+    RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+    At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+    from one network, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+    """
+    RequestEmailVerification: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestEmailVerificationRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+    Returns FAILED_PRECONDITION if the installation sends no mail.
+    """
+    VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Verifies the e-mail address to which a token was mailed.
+
+    Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+    """
+    ResetUserPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetUserPasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+    Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    ListSignIns: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]  # type: ignore[assignment]
+    """Lists where the caller is signed in, latest sign-in first."""
+    EndSignIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.EndSignInRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Lists users, newest first."""
     GetUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetUserRequest, _auth_pb2.User]  # type: ignore[assignment]
@@ -159,17 +254,33 @@ class AuthServiceAsyncStub(AuthServiceStub):
     sign-ins end.
 
     Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-    `id` and `etag`, which are not changed.
+    number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+    cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditEventsRequest, _auth_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+    An event is here some seconds after its call, and for the time of a setting, a year by default.
+    """
+    GetRevocations: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetRevocationsRequest, _auth_pb2.Revocations]  # type: ignore[assignment]
+    """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+    Not bound to REST: it is for services.
+    """
+    RecordAuditEvents: _aio.UnaryUnaryMultiCallable[_auth_pb2.RecordAuditEventsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Records the audit events of a service. Recording an event again changes nothing.
+
+    Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
     """
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signs users and services in, and manages users.
 
     An access token is a JWT (ES256), valid for 15 minutes, with the claims `sub`, `role` and, for a user with a customer number,
-    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. Other services therefore see an
-    admin's change of a user only in the user's next access token. This service reads the current user with every call: for a
-    user who was deleted or disabled, it returns UNAUTHENTICATED even while the access token is valid.
+    `customer_number`. Every service verifies it by itself, with the keys of ListSigningKeys. When a sign-in
+    ends, or an admin changes a user's role or customer number, or a user is disabled or deleted, the access tokens issued before are revoked:
+    within some seconds, all services return UNAUTHENTICATED and end streams. This service reads the current user with every call. While it
+    cannot be reached, the others go on with the revocations that they know.
     """
 
     @_abc_1.abstractmethod
@@ -178,7 +289,12 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.IssueTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.Token, _abc.Awaitable[_auth_pb2.Token]]:
-        """Issues an access token in exchange for a password, a refresh token, or a service's secret.
+        """Issues an access token in exchange for a password, a refresh token, a service's secret, or nothing.
+
+        With nothing, the grant `anonymous`, the caller becomes a visitor: a subject of its own, who gets recommendations and records events. A
+        visitor's refresh token is valid for 90 days and for any number of uses, each of which returns one for 90 days more. As the
+        `visitor_token` of a sign-up or sign-in it hands the visitor's events over to the user. 1,000 new visitors from one address within 15
+        minutes are the most.
 
         The fields and errors are those of OAuth 2.0 (RFC 6749), and REST accepts a form as well as JSON. A refresh token is valid
         for one use: each response carries the next one. Using a refresh token a second time ends the sign-in and invalidates all
@@ -186,9 +302,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         repeats a call whose response it never received, or makes two concurrent calls with the same token: its user has to sign
         in again.
 
-        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than
-        10 for one account or 50 from one address, counted until there are none for 15 minutes. Each further failure doubles the
-        delay, up to 15 minutes.
+        Returns UNAUTHENTICATED if the credentials are invalid, RESOURCE_EXHAUSTED with a delay after too many failures: more than 10 for one
+        account from one network, 50 from one network, or 100 for one account, counted until there are none for 15 minutes. Each further
+        failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
+        delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
+        are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
         """
 
     @_abc_1.abstractmethod
@@ -199,7 +317,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 
-        An unknown token is not an error. Access tokens that were issued before remain valid until they expire.
+        An unknown token is not an error. Access tokens of the sign-in are revoked as well.
         """
 
     @_abc_1.abstractmethod
@@ -239,7 +357,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.UpdateCurrentUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.User, _abc.Awaitable[_auth_pb2.User]]:
-        """Updates the caller's own profile: the fields that are set. A new e-mail address or password requires the current password. A
+        """Updates the caller's own profile: the fields that the mask names. A new e-mail address or password requires the current password. A
         new password ends every other sign-in of the user: the refresh token that belongs to the caller's access token stays valid.
 
         Returns PERMISSION_DENIED if the current password is missing or wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED
@@ -254,8 +372,82 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Deletes the caller's account, ends its sign-ins, and has the recommender delete the user's events.
 
-        If the recommender cannot be reached, it deletes the events as soon as it can be. Returns FAILED_PRECONDITION for the last admin.
+        If the recommender cannot be reached, it deletes the events as soon as it can be. Deleting the account again while the access token
+        is valid changes nothing. Returns FAILED_PRECONDITION for the last admin, and PERMISSION_DENIED unless the caller has signed in with the
+        password within the last 10 minutes: what cannot be undone takes more than a token.
         """
+
+    @_abc_1.abstractmethod
+    def RequestPasswordReset(
+        self,
+        request: _auth_pb2.RequestPasswordResetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Has a link mailed by which the owner of an account sets a new password. Succeeds alike for an address without an account.
+
+        At most 3 mails within 15 minutes are sent to an account; further calls send none. Returns RESOURCE_EXHAUSTED with a delay after 50 calls
+        from one network, FAILED_PRECONDITION if the installation sends no mail.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _auth_pb2.ResetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Sets the password of the account to which a token was mailed, ends all of its sign-ins, and verifies the e-mail address.
+
+        Returns INVALID_ARGUMENT if the token is unknown, used or older than an hour.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestEmailVerification(
+        self,
+        request: _auth_pb2.RequestEmailVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Has a link mailed by which the caller verifies the e-mail address. One is mailed at sign-up and after a change of the address anyway.
+
+        Returns FAILED_PRECONDITION if the installation sends no mail.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyEmail(
+        self,
+        request: _auth_pb2.VerifyEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Verifies the e-mail address to which a token was mailed.
+
+        Returns INVALID_ARGUMENT if the token is unknown, used, older than three days, or was sent to an address that the user no longer has.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetUserPassword(
+        self,
+        request: _auth_pb2.ResetUserPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
+
+        Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSignIns(
+        self,
+        request: _auth_pb2.ListSignInsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListSignInsResponse, _abc.Awaitable[_auth_pb2.ListSignInsResponse]]:
+        """Lists where the caller is signed in, latest sign-in first."""
+
+    @_abc_1.abstractmethod
+    def EndSignIn(
+        self,
+        request: _auth_pb2.EndSignInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error."""
 
     @_abc_1.abstractmethod
     def ListUsers(
@@ -283,8 +475,41 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         sign-ins end.
 
         Returns NOT_FOUND if there is no such user, ABORTED if the etag is stale, ALREADY_EXISTS if another user has the customer
-        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names any other field; it may also name
-        `id` and `etag`, which are not changed.
+        number, FAILED_PRECONDITION if no admin would be left, INVALID_ARGUMENT if the mask names a field that does not exist, or one that
+        cannot be changed and has another value than the user. A user can be sent back as it was read, with some fields changed.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _auth_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListAuditEventsResponse, _abc.Awaitable[_auth_pb2.ListAuditEventsResponse]]:
+        """Lists who did what, latest first: an event for each call that changes something or is refused, on any service.
+
+        An event is here some seconds after its call, and for the time of a setting, a year by default.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRevocations(
+        self,
+        request: _auth_pb2.GetRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.Revocations, _abc.Awaitable[_auth_pb2.Revocations]]:
+        """Gets which access tokens are revoked before they expire. Other services read it every other second.
+
+        Not bound to REST: it is for services.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordAuditEvents(
+        self,
+        request: _auth_pb2.RecordAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Records the audit events of a service. Recording an event again changes nothing.
+
+        Returns PERMISSION_DENIED if an event is one of another service. Not bound to REST: it is for services.
         """
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

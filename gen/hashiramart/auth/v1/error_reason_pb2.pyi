@@ -41,7 +41,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     CUSTOMER_NUMBER_TAKEN: _ErrorReason.ValueType  # 7
     """ALREADY_EXISTS: another user has this customer number."""
     USER_NOT_FOUND: _ErrorReason.ValueType  # 8
-    """NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+    """NOT_FOUND: there is no such user."""
     WRONG_PASSWORD: _ErrorReason.ValueType  # 9
     """PERMISSION_DENIED: the current password is missing or wrong."""
     LAST_ADMIN: _ErrorReason.ValueType  # 10
@@ -50,6 +50,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
     TOO_MANY_SIGN_UPS: _ErrorReason.ValueType  # 12
     """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
+    USER_GONE: _ErrorReason.ValueType  # 13
+    """UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+    SIGN_IN_NOT_RECENT: _ErrorReason.ValueType  # 14
+    """PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry."""
+    PASSWORD_TOO_COMMON: _ErrorReason.ValueType  # 15
+    """INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one."""
+    INVALID_MAIL_TOKEN: _ErrorReason.ValueType  # 16
+    """INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail."""
+    TOO_MANY_MAILS: _ErrorReason.ValueType  # 17
+    """RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry."""
+    MAIL_NOT_CONFIGURED: _ErrorReason.ValueType  # 18
+    """FAILED_PRECONDITION: this installation sends no mail."""
+    TOO_MANY_VISITORS: _ErrorReason.ValueType  # 19
+    """RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
+    INVALID_VISITOR_TOKEN: _ErrorReason.ValueType  # 20
+    """INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
@@ -73,7 +89,7 @@ EMAIL_TAKEN: ErrorReason.ValueType  # 6
 CUSTOMER_NUMBER_TAKEN: ErrorReason.ValueType  # 7
 """ALREADY_EXISTS: another user has this customer number."""
 USER_NOT_FOUND: ErrorReason.ValueType  # 8
-"""NOT_FOUND: there is no such user. UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+"""NOT_FOUND: there is no such user."""
 WRONG_PASSWORD: ErrorReason.ValueType  # 9
 """PERMISSION_DENIED: the current password is missing or wrong."""
 LAST_ADMIN: ErrorReason.ValueType  # 10
@@ -82,4 +98,20 @@ STALE_ETAG: ErrorReason.ValueType  # 11
 """ABORTED: the user was changed since it was read. Read it again and repeat the change."""
 TOO_MANY_SIGN_UPS: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED: too many sign-ups from this address. `google.rpc.RetryInfo` says when to retry."""
+USER_GONE: ErrorReason.ValueType  # 13
+"""UNAUTHENTICATED: the caller's account was deleted or disabled after the access token was issued."""
+SIGN_IN_NOT_RECENT: ErrorReason.ValueType  # 14
+"""PERMISSION_DENIED: this cannot be undone, and the caller has not signed in recently. Sign in with the password, and retry."""
+PASSWORD_TOO_COMMON: ErrorReason.ValueType  # 15
+"""INVALID_ARGUMENT: the password is one of the most common ones, or the e-mail address, and would be guessed. Choose another one."""
+INVALID_MAIL_TOKEN: ErrorReason.ValueType  # 16
+"""INVALID_ARGUMENT: the token of a mail is unknown, used or expired. Request another mail."""
+TOO_MANY_MAILS: ErrorReason.ValueType  # 17
+"""RESOURCE_EXHAUSTED: too many mails were requested from this network. `google.rpc.RetryInfo` says when to retry."""
+MAIL_NOT_CONFIGURED: ErrorReason.ValueType  # 18
+"""FAILED_PRECONDITION: this installation sends no mail."""
+TOO_MANY_VISITORS: ErrorReason.ValueType  # 19
+"""RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
+INVALID_VISITOR_TOKEN: ErrorReason.ValueType  # 20
+"""INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

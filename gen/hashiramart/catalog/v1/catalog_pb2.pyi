@@ -22,6 +22,34 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _Availability:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AvailabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Availability.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AVAILABILITY_UNSPECIFIED: _Availability.ValueType  # 0
+    """Not specified: the default of the field."""
+    AVAILABILITY_IN_STOCK: _Availability.ValueType  # 1
+    """Only products that are in stock."""
+    AVAILABILITY_SOLD_OUT: _Availability.ValueType  # 2
+    """Only products that are sold out."""
+    AVAILABILITY_ANY: _Availability.ValueType  # 3
+    """Products that are in stock and those that are sold out."""
+
+class Availability(_Availability, metaclass=_AvailabilityEnumTypeWrapper):
+    """Which products a list contains by their stock. What an unspecified value means is stated beside each field."""
+
+AVAILABILITY_UNSPECIFIED: Availability.ValueType  # 0
+"""Not specified: the default of the field."""
+AVAILABILITY_IN_STOCK: Availability.ValueType  # 1
+"""Only products that are in stock."""
+AVAILABILITY_SOLD_OUT: Availability.ValueType  # 2
+"""Only products that are sold out."""
+AVAILABILITY_ANY: Availability.ValueType  # 3
+"""Products that are in stock and those that are sold out."""
+Global___Availability: _TypeAlias = Availability  # noqa: Y015
+
 class _ChangeKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -80,9 +108,9 @@ class Product(_message.Message):
     category: _builtins.str
     """The category, up to 64 characters. Empty for none."""
     price_cents: _builtins.int
-    """The unit price, in hundredths of the currency. Not negative."""
+    """The unit price, in minor units of the shop's currency, such as pence or cents. Not negative."""
     currency_code: _builtins.str
-    """The currency of the price, three capital letters (ISO 4217). If empty, the shop's own currency."""
+    """The shop's one currency, three capital letters (ISO 4217). May be left empty; another currency is refused."""
     stock: _builtins.int
     """The number of units in stock. Not negative; 0 means sold out."""
     etag: _builtins.str
@@ -172,7 +200,7 @@ class ListProductsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     MIN_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     MAX_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
@@ -182,18 +210,18 @@ class ListProductsRequest(_message.Message):
     page_token: _builtins.str
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     category: _builtins.str
-    """Only products of exactly this category."""
+    """Only products of exactly this category, one of those that ListCategories returns."""
     search: _builtins.str
     """Only products with all of these words in name, id, category or description, in any inflection. A word that no product has is
     corrected to the closest one in names, categories and descriptions, which `corrected_search` reports. A search without a
     letter or a digit matches nothing.
     """
-    in_stock: _builtins.bool
-    """True: only products that are in stock. False: only products that are sold out. Unset: both."""
+    availability: Global___Availability.ValueType
+    """Whether the products are in stock. Unspecified means any."""
     min_price_cents: _builtins.int
-    """Only products that cost at least this, in hundredths of the currency."""
+    """Only products that cost at least this, in minor units of the shop's currency."""
     max_price_cents: _builtins.int
-    """Only products that cost at most this, in hundredths of the currency."""
+    """Only products that cost at most this, in minor units of the shop's currency."""
     order_by: _builtins.str
     """The order: fields separated by commas, each followed by `desc` for descending order. Fields: `create_time`, `update_time`,
     `name`, `price_cents`, `stock`, `id`. Empty means `create_time desc`, or for a search the best matches first: those with all
@@ -208,24 +236,20 @@ class ListProductsRequest(_message.Message):
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
         search: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: Global___Availability.ValueType = ...,
         min_price_cents: _builtins.int | None = ...,
         max_price_cents: _builtins.int | None = ...,
         order_by: _builtins.str = ...,
         show_deleted: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "in_stock", b"in_stock", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "category", b"category", "in_stock", b"in_stock", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "show_deleted", b"show_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "category", b"category", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "show_deleted", b"show_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
     _WhichOneofReturnType__max_price_cents: _TypeAlias = _typing.Literal["max_price_cents"]  # noqa: Y015
     _WhichOneofArgType__max_price_cents: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents"]  # noqa: Y015
     _WhichOneofReturnType__min_price_cents: _TypeAlias = _typing.Literal["min_price_cents"]  # noqa: Y015
     _WhichOneofArgType__min_price_cents: _TypeAlias = _typing.Literal["_min_price_cents", b"_min_price_cents"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_price_cents) -> _WhichOneofReturnType__max_price_cents | None: ...
     @_typing.overload
@@ -264,6 +288,92 @@ class ListProductsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
+
+@_typing.final
+class Category(_message.Message):
+    """A category of products."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PRODUCT_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The category, as products name it."""
+    product_count: _builtins.int
+    """The number of products in it that the request asks for."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        product_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "product_count", b"product_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Category: _TypeAlias = Category  # noqa: Y015
+
+@_typing.final
+class ListCategoriesRequest(_message.Message):
+    """Requests a page of categories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of categories to return. 0 means 100; values above 1,000 are reduced to 1,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
+    availability: Global___Availability.ValueType
+    """Counts only products that are in stock, or only those that are sold out. Unspecified means any. A category without such products is
+    left out.
+    """
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        availability: Global___Availability.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCategoriesRequest: _TypeAlias = ListCategoriesRequest  # noqa: Y015
+
+@_typing.final
+class ListCategoriesResponse(_message.Message):
+    """A page of categories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Category]:
+        """The categories, by name."""
+
+    def __init__(
+        self,
+        *,
+        categories: _abc.Iterable[Global___Category] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCategoriesResponse: _TypeAlias = ListCategoriesResponse  # noqa: Y015
 
 @_typing.final
 class GetProductRequest(_message.Message):
@@ -378,6 +488,11 @@ class ReplaceProductRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRODUCT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
     @_builtins.property
     def product(self) -> Global___Product:
         """The new product, identified by `id`."""
@@ -386,10 +501,11 @@ class ReplaceProductRequest(_message.Message):
         self,
         *,
         product: Global___Product | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -403,6 +519,11 @@ class UpdateProductRequest(_message.Message):
 
     PRODUCT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
     @_builtins.property
     def product(self) -> Global___Product:
         """The product with the new values, identified by `id`."""
@@ -410,7 +531,8 @@ class UpdateProductRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to update, of `name`, `description`, `category`, `price_cents`, `currency_code` and `stock`, or `*` for all of them.
-        Empty means those that are set; REST fills it from the body's keys. It may also name `etag`, which is not changed.
+        Empty means those that are set; REST fills it from the body's keys. It may also name the other fields, if they have the values of the
+        product.
         """
 
     def __init__(
@@ -418,10 +540,11 @@ class UpdateProductRequest(_message.Message):
         *,
         product: Global___Product | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,19 +558,25 @@ class DeleteProductRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The product's id."""
     etag: _builtins.str
     """The etag of the version to delete. Empty to delete any version."""
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -461,19 +590,25 @@ class UndeleteProductRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The product's id."""
     etag: _builtins.str
     """The etag of the version to undelete. Empty to undelete any version."""
+    request_id: _builtins.str
+    """Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once and returns the
+    same response. Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -487,6 +622,9 @@ class ImportProductsRequest(_message.Message):
 
     PRODUCT_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Whether to write nothing and only report what the import would do. Read from the first row."""
     @_builtins.property
     def product(self) -> Global___Product:
         """The product. Its id is required, so that the file can be sent again. Its rules are checked row by row."""
@@ -500,10 +638,11 @@ class ImportProductsRequest(_message.Message):
         *,
         product: Global___Product | None = ...,
         unreadable: _status_pb2.Status | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "row", b"row", "unreadable", b"unreadable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "row", b"row", "unreadable", b"unreadable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "row", b"row", "unreadable", b"unreadable", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_row: _TypeAlias = _typing.Literal["product", "unreadable"]  # noqa: Y015
     _WhichOneofArgType_row: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015

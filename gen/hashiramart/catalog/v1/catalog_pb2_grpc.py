@@ -50,6 +50,11 @@ class CatalogServiceStub:
                 request_serializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.BatchGetProductsRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.BatchGetProductsResponse.FromString,
                 _registered_method=True)
+        self.ListCategories = channel.unary_unary(
+                '/hashiramart.catalog.v1.CatalogService/ListCategories',
+                request_serializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.ListCategoriesRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.ListCategoriesResponse.FromString,
+                _registered_method=True)
         self.CreateProduct = channel.unary_unary(
                 '/hashiramart.catalog.v1.CatalogService/CreateProduct',
                 request_serializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.CreateProductRequest.SerializeToString,
@@ -110,6 +115,15 @@ class CatalogServiceServicer:
 
     def BatchGetProducts(self, request, context):
         """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+
+        REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCategories(self, request, context):
+        """Lists the categories of the products that are not deleted, by name, with the number of products in each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,8 +146,10 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProduct(self, request, context):
-        """Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-        INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+        """Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+
+        Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+        exist, or one that cannot be changed and has another value than the product.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +176,8 @@ class CatalogServiceServicer:
 
         In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
         same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-        imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+        imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+        do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +212,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.BatchGetProducts,
                     request_deserializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.BatchGetProductsRequest.FromString,
                     response_serializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.BatchGetProductsResponse.SerializeToString,
+            ),
+            'ListCategories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCategories,
+                    request_deserializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.ListCategoriesRequest.FromString,
+                    response_serializer=hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.ListCategoriesResponse.SerializeToString,
             ),
             'CreateProduct': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateProduct,
@@ -314,6 +336,33 @@ class CatalogService:
             '/hashiramart.catalog.v1.CatalogService/BatchGetProducts',
             hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.BatchGetProductsRequest.SerializeToString,
             hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.BatchGetProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCategories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.catalog.v1.CatalogService/ListCategories',
+            hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.ListCategoriesRequest.SerializeToString,
+            hashiramart_dot_catalog_dot_v1_dot_catalog__pb2.ListCategoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,7 +42,12 @@ class CatalogServiceStub:
     GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetProductRequest, _catalog_pb2.Product]
     """Gets a product. Returns NOT_FOUND if there is no such product or it was deleted."""
     BatchGetProducts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.BatchGetProductsRequest, _catalog_pb2.BatchGetProductsResponse]
-    """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others."""
+    """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+
+    REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
+    """
+    ListCategories: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListCategoriesRequest, _catalog_pb2.ListCategoriesResponse]
+    """Lists the categories of the products that are not deleted, by name, with the number of products in each."""
     CreateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CreateProductRequest, _catalog_pb2.Product]
     """Creates a product. Returns ALREADY_EXISTS if the id is taken."""
     ReplaceProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ReplaceProductRequest, _catalog_pb2.Product]
@@ -51,8 +56,10 @@ class CatalogServiceStub:
     Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale.
     """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateProductRequest, _catalog_pb2.Product]
-    """Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-    INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+    """Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+
+    Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+    exist, or one that cannot be changed and has another value than the product.
     """
     DeleteProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteProductRequest, _catalog_pb2.Product]
     """Deletes a product. It can be undeleted, and its id cannot be used again. Returns NOT_FOUND if there is no such product or it
@@ -67,7 +74,8 @@ class CatalogServiceStub:
 
     In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
     same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-    imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+    imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+    do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
     """
     WatchProducts: _grpc.UnaryStreamMultiCallable[_catalog_pb2.WatchProductsRequest, _catalog_pb2.ProductChange]
     """Streams the changes of products, from now on or after a token: every change once, and the changes of one product in order.
@@ -92,7 +100,12 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
     """Gets a product. Returns NOT_FOUND if there is no such product or it was deleted."""
     BatchGetProducts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.BatchGetProductsRequest, _catalog_pb2.BatchGetProductsResponse]  # type: ignore[assignment]
-    """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others."""
+    """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+
+    REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
+    """
+    ListCategories: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListCategoriesRequest, _catalog_pb2.ListCategoriesResponse]  # type: ignore[assignment]
+    """Lists the categories of the products that are not deleted, by name, with the number of products in each."""
     CreateProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
     """Creates a product. Returns ALREADY_EXISTS if the id is taken."""
     ReplaceProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ReplaceProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
@@ -101,8 +114,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale.
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
-    """Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-    INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+    """Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+
+    Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+    exist, or one that cannot be changed and has another value than the product.
     """
     DeleteProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
     """Deletes a product. It can be undeleted, and its id cannot be used again. Returns NOT_FOUND if there is no such product or it
@@ -117,7 +132,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
     In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
     same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-    imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+    imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+    do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
     """
     WatchProducts: _aio.UnaryStreamMultiCallable[_catalog_pb2.WatchProductsRequest, _catalog_pb2.ProductChange]  # type: ignore[assignment]
     """Streams the changes of products, from now on or after a token: every change once, and the changes of one product in order.
@@ -157,7 +173,18 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.BatchGetProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.BatchGetProductsResponse, _abc.Awaitable[_catalog_pb2.BatchGetProductsResponse]]:
-        """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others."""
+        """Gets several products at once. The ids of those that do not exist or were deleted are returned beside the others.
+
+        REST takes the ids in the query, or in the body of a POST: many ids make a URL longer than some proxies accept.
+        """
+
+    @_abc_1.abstractmethod
+    def ListCategories(
+        self,
+        request: _catalog_pb2.ListCategoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.ListCategoriesResponse, _abc.Awaitable[_catalog_pb2.ListCategoriesResponse]]:
+        """Lists the categories of the products that are not deleted, by name, with the number of products in each."""
 
     @_abc_1.abstractmethod
     def CreateProduct(
@@ -184,8 +211,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.UpdateProductRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.Product, _abc.Awaitable[_catalog_pb2.Product]]:
-        """Updates the fields of a product that the mask names. Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale,
-        INVALID_ARGUMENT if the mask names a field that does not exist or is not editable.
+        """Updates the fields of a product that the mask names. A product can be sent back as it was read, with some fields changed.
+
+        Returns NOT_FOUND if there is no such product, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not
+        exist, or one that cannot be changed and has another value than the product.
         """
 
     @_abc_1.abstractmethod
@@ -218,7 +247,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
 
         In gRPC each message is a row; in REST the body is NDJSON, one product per line. Rows are imported as they arrive, so the
         same file can be sent again after an interruption. An invalid row is skipped and reported with its number; the others are
-        imported nevertheless. If a file has an id twice, the later row wins. Returns OUT_OF_RANGE after 100,000 rows.
+        imported nevertheless. If a file has an id twice, the later row wins. With `validate_only`, the report says what the import would
+        do, and nothing is written. Returns OUT_OF_RANGE after 100,000 rows.
         """
 
     @_abc_1.abstractmethod

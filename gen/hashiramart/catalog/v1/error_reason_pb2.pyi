@@ -35,7 +35,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     WATCH_TOKEN_EXPIRED: _ErrorReason.ValueType  # 5
     """OUT_OF_RANGE: the changes after this token have expired. List the products again and watch without a token."""
     IMPORT_TOO_LONG: _ErrorReason.ValueType  # 6
-    """OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file."""
+    """OUT_OF_RANGE: the import is longer than 100,000 rows. Only the rows up to the limit were read; send the rest as another file."""
     WATCH_TOKEN_INVALID: _ErrorReason.ValueType  # 7
     """INVALID_ARGUMENT: the watch token was altered, or belongs to another catalogue. List the products again and watch without a token."""
 
@@ -55,7 +55,7 @@ PRODUCT_NOT_DELETED: ErrorReason.ValueType  # 4
 WATCH_TOKEN_EXPIRED: ErrorReason.ValueType  # 5
 """OUT_OF_RANGE: the changes after this token have expired. List the products again and watch without a token."""
 IMPORT_TOO_LONG: ErrorReason.ValueType  # 6
-"""OUT_OF_RANGE: the import is longer than 100,000 rows. The rows up to the limit were imported; send the rest as another file."""
+"""OUT_OF_RANGE: the import is longer than 100,000 rows. Only the rows up to the limit were read; send the rest as another file."""
 WATCH_TOKEN_INVALID: ErrorReason.ValueType  # 7
 """INVALID_ARGUMENT: the watch token was altered, or belongs to another catalogue. List the products again and watch without a token."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hashiramart/forecaster/v1/error_reason.proto\x12\x19hashiramart.forecaster.v1*A\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10SERIES_NOT_FOUND\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hashiramart/forecaster/v1/error_reason.proto\x12\x19hashiramart.forecaster.v1*\xcc\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10SERIES_NOT_FOUND\x10\x01\x12\x1c\n\x18\x43\x41LENDAR_ENTRY_NOT_FOUND\x10\x02\x12\x19\n\x15\x43\x41LENDAR_ENTRY_EXISTS\x10\x03\x12\x0e\n\nSTALE_ETAG\x10\x04\x12\x16\n\x12PROMOTION_OVERLAPS\x10\x05\x12\x13\n\x0f\x43LOSURE_IN_PAST\x10\x06\x12\x19\n\x15\x43\x41LENDAR_FILE_INVALID\x10\x07\x12\x13\n\x0f\x43OUNTRY_UNKNOWN\x10\x08\x12\x18\n\x14\x43\x41LENDAR_UNAVAILABLE\x10\t\x12\x1c\n\x18REORDER_POLICY_NOT_FOUND\x10\n\x12\x15\n\x11STOCK_UNAVAILABLE\x10\x0b\x12\x14\n\x10NO_SALES_HISTORY\x10\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.forecaster.v1.error_reason_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=75
-  _globals['_ERRORREASON']._serialized_end=140
+  _globals['_ERRORREASON']._serialized_start=76
+  _globals['_ERRORREASON']._serialized_end=408
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Never sent."""
     SERIES_NOT_FOUND: _ErrorReason.ValueType  # 1
     """NOT_FOUND: the model has no such product, category or country."""
+    CALENDAR_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 2
+    """NOT_FOUND: the calendar has no such entry."""
+    CALENDAR_ENTRY_EXISTS: _ErrorReason.ValueType  # 3
+    """ALREADY_EXISTS: the id of the entry is taken."""
+    STALE_ETAG: _ErrorReason.ValueType  # 4
+    """ABORTED: the resource was changed since it was read. Read it again and repeat the change."""
+    PROMOTION_OVERLAPS: _ErrorReason.ValueType  # 5
+    """FAILED_PRECONDITION: another promotion of the same scope has some of the same days."""
+    CLOSURE_IN_PAST: _ErrorReason.ValueType  # 6
+    """FAILED_PRECONDITION: all days of the closure are part of the sales that forecasts follow, so that it cannot change any."""
+    CALENDAR_FILE_INVALID: _ErrorReason.ValueType  # 7
+    """INVALID_ARGUMENT: the file of entries cannot be read as a whole."""
+    COUNTRY_UNKNOWN: _ErrorReason.ValueType  # 8
+    """INVALID_ARGUMENT: there is no calendar of holidays for this country or subdivision."""
+    CALENDAR_UNAVAILABLE: _ErrorReason.ValueType  # 9
+    """UNAVAILABLE: the service has not read its calendar yet, without which a forecast might ignore a closure."""
+    REORDER_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """NOT_FOUND: the product has no policy of its own."""
+    STOCK_UNAVAILABLE: _ErrorReason.ValueType  # 11
+    """UNAVAILABLE: the catalogue, which has the stock, cannot be reached."""
+    NO_SALES_HISTORY: _ErrorReason.ValueType  # 12
+    """FAILED_PRECONDITION: a product of the scenario was never sold, so that nothing is known of what a price would do."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the forecaster failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -36,4 +58,26 @@ ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 SERIES_NOT_FOUND: ErrorReason.ValueType  # 1
 """NOT_FOUND: the model has no such product, category or country."""
+CALENDAR_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 2
+"""NOT_FOUND: the calendar has no such entry."""
+CALENDAR_ENTRY_EXISTS: ErrorReason.ValueType  # 3
+"""ALREADY_EXISTS: the id of the entry is taken."""
+STALE_ETAG: ErrorReason.ValueType  # 4
+"""ABORTED: the resource was changed since it was read. Read it again and repeat the change."""
+PROMOTION_OVERLAPS: ErrorReason.ValueType  # 5
+"""FAILED_PRECONDITION: another promotion of the same scope has some of the same days."""
+CLOSURE_IN_PAST: ErrorReason.ValueType  # 6
+"""FAILED_PRECONDITION: all days of the closure are part of the sales that forecasts follow, so that it cannot change any."""
+CALENDAR_FILE_INVALID: ErrorReason.ValueType  # 7
+"""INVALID_ARGUMENT: the file of entries cannot be read as a whole."""
+COUNTRY_UNKNOWN: ErrorReason.ValueType  # 8
+"""INVALID_ARGUMENT: there is no calendar of holidays for this country or subdivision."""
+CALENDAR_UNAVAILABLE: ErrorReason.ValueType  # 9
+"""UNAVAILABLE: the service has not read its calendar yet, without which a forecast might ignore a closure."""
+REORDER_POLICY_NOT_FOUND: ErrorReason.ValueType  # 10
+"""NOT_FOUND: the product has no policy of its own."""
+STOCK_UNAVAILABLE: ErrorReason.ValueType  # 11
+"""UNAVAILABLE: the catalogue, which has the stock, cannot be reached."""
+NO_SALES_HISTORY: ErrorReason.ValueType  # 12
+"""FAILED_PRECONDITION: a product of the scenario was never sold, so that nothing is known of what a price would do."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

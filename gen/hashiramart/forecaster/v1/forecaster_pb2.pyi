@@ -71,6 +71,152 @@ GRANULARITY_MONTH: Granularity.ValueType  # 3
 """A calendar month."""
 Global___Granularity: _TypeAlias = Granularity  # noqa: Y015
 
+class _SeriesLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeriesLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SeriesLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERIES_LEVEL_UNSPECIFIED: _SeriesLevel.ValueType  # 0
+    """Not stated."""
+    SERIES_LEVEL_SHOP: _SeriesLevel.ValueType  # 1
+    """The whole shop."""
+    SERIES_LEVEL_CATEGORY: _SeriesLevel.ValueType  # 2
+    """A category."""
+    SERIES_LEVEL_COUNTRY: _SeriesLevel.ValueType  # 3
+    """A country."""
+    SERIES_LEVEL_PRODUCT: _SeriesLevel.ValueType  # 4
+    """A product."""
+
+class SeriesLevel(_SeriesLevel, metaclass=_SeriesLevelEnumTypeWrapper):
+    """The level of a series in the hierarchy of sales."""
+
+SERIES_LEVEL_UNSPECIFIED: SeriesLevel.ValueType  # 0
+"""Not stated."""
+SERIES_LEVEL_SHOP: SeriesLevel.ValueType  # 1
+"""The whole shop."""
+SERIES_LEVEL_CATEGORY: SeriesLevel.ValueType  # 2
+"""A category."""
+SERIES_LEVEL_COUNTRY: SeriesLevel.ValueType  # 3
+"""A country."""
+SERIES_LEVEL_PRODUCT: SeriesLevel.ValueType  # 4
+"""A product."""
+Global___SeriesLevel: _TypeAlias = SeriesLevel  # noqa: Y015
+
+@_typing.final
+class ForecastSeries(_message.Message):
+    """A series that can be forecast."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level."""
+    key: _builtins.str
+    """What a request names it by: a category, a country or a product's id. Empty for the shop."""
+    name: _builtins.str
+    """The name: the product's as it is in the catalogue now, else the key. Empty for the shop, for a product that the catalogue does not have,
+    and while the catalogue cannot be reached.
+    """
+    first_date: _builtins.str
+    """The first day with sales, `YYYY-MM-DD`. Empty if there were none."""
+    last_date: _builtins.str
+    """The last day with sales, `YYYY-MM-DD`. Empty if there were none."""
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        key: _builtins.str = ...,
+        name: _builtins.str = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_date", b"first_date", "key", b"key", "last_date", b"last_date", "level", b"level", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastSeries: _TypeAlias = ForecastSeries  # noqa: Y015
+
+@_typing.final
+class ListForecastSeriesRequest(_message.Message):
+    """The request of ListForecastSeries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of series to return. 0 means 25; values above 100 are reduced to 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`."""
+    level: Global___SeriesLevel.ValueType
+    """Only series of this level. Unspecified means all."""
+    prefix: _builtins.str
+    """Only series whose key starts with this, whatever the case of its letters."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        level: Global___SeriesLevel.ValueType = ...,
+        prefix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastSeriesRequest: _TypeAlias = ListForecastSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ListForecastSeriesResponse(_message.Message):
+    """A page of series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    data_through_date: _builtins.str
+    """The last day of the sales, `YYYY-MM-DD`. Forecasts begin on the day after."""
+    model_version: _builtins.str
+    """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastSeries]:
+        """The series: by level, then by key."""
+
+    def __init__(
+        self,
+        *,
+        series: _abc.Iterable[Global___ForecastSeries] | None = ...,
+        next_page_token: _builtins.str = ...,
+        data_through_date: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "model_version", b"model_version", "next_page_token", b"next_page_token", "series", b"series", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForecastSeriesResponse: _TypeAlias = ListForecastSeriesResponse  # noqa: Y015
+
 @_typing.final
 class ForecastSalesRequest(_message.Message):
     """The request of ForecastSales. At most one of `product_id`, `category` and `country` is set; without any, the series is the whole shop."""
@@ -85,12 +231,13 @@ class ForecastSalesRequest(_message.Message):
     COUNTRY_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
     HISTORY_DAYS_FIELD_NUMBER: _builtins.int
+    SCENARIO_FIELD_NUMBER: _builtins.int
     horizon_days: _builtins.int
     """The horizon in days: 1 to 182. 0 means 28. A last week or month that extends beyond the horizon covers only the days within it."""
     granularity: Global___Granularity.ValueType
-    """The length of a period."""
+    """The length of a period. Unspecified means days."""
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     product_id: _builtins.str
     """A product, by its id."""
     category: _builtins.str
@@ -103,6 +250,10 @@ class ForecastSalesRequest(_message.Message):
     def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95."""
 
+    @_builtins.property
+    def scenario(self) -> Global___Scenario:
+        """What if. Unset means the forecast alone."""
+
     def __init__(
         self,
         *,
@@ -114,10 +265,11 @@ class ForecastSalesRequest(_message.Message):
         country: _builtins.str = ...,
         levels: _abc.Iterable[_builtins.int] | None = ...,
         history_days: _builtins.int | None = ...,
+        scenario: Global___Scenario | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "history_days", b"history_days", "product_id", b"product_id", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "history_days", b"history_days", "product_id", b"product_id", "scenario", b"scenario", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "granularity", b"granularity", "history_days", b"history_days", "horizon_days", b"horizon_days", "levels", b"levels", "metric", b"metric", "product_id", b"product_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_history_days", b"_history_days", "category", b"category", "country", b"country", "granularity", b"granularity", "history_days", b"history_days", "horizon_days", b"horizon_days", "levels", b"levels", "metric", b"metric", "product_id", b"product_id", "scenario", b"scenario", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__history_days: _TypeAlias = _typing.Literal["history_days"]  # noqa: Y015
     _WhichOneofArgType__history_days: _TypeAlias = _typing.Literal["_history_days", b"_history_days"]  # noqa: Y015
@@ -129,6 +281,196 @@ class ForecastSalesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_scope) -> _WhichOneofReturnType_scope | None: ...
 
 Global___ForecastSalesRequest: _TypeAlias = ForecastSalesRequest  # noqa: Y015
+
+@_typing.final
+class Scenario(_message.Message):
+    """What if: prices, promotions and closures that are not, or not yet, decided on. They come on top of the calendar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_CHANGES_FIELD_NUMBER: _builtins.int
+    PROMOTIONS_FIELD_NUMBER: _builtins.int
+    CLOSED_DATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def price_changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScenarioPrice]:
+        """Changes of price, for good or for some days."""
+
+    @_builtins.property
+    def promotions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScenarioPromotion]:
+        """Promotions: discounts for some days."""
+
+    @_builtins.property
+    def closed_dates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Days on which the shop is closed, `YYYY-MM-DD`."""
+
+    def __init__(
+        self,
+        *,
+        price_changes: _abc.Iterable[Global___ScenarioPrice] | None = ...,
+        promotions: _abc.Iterable[Global___ScenarioPromotion] | None = ...,
+        closed_dates: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_dates", b"closed_dates", "price_changes", b"price_changes", "promotions", b"promotions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scenario: _TypeAlias = Scenario  # noqa: Y015
+
+@_typing.final
+class ScenarioPrice(_message.Message):
+    """A change of price. At most one of `product_id` and `category` is set; without any, all prices change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    CHANGE_PERCENT_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """A product."""
+    category: _builtins.str
+    """A category."""
+    change_percent: _builtins.float
+    """The change in percent: -90 to 300. A price up by a twentieth is 5."""
+    first_date: _builtins.str
+    """The first day, `YYYY-MM-DD`. Empty means the first of the forecast."""
+    last_date: _builtins.str
+    """The last day, `YYYY-MM-DD`. Empty means the last of the forecast."""
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        category: _builtins.str = ...,
+        change_percent: _builtins.float = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "change_percent", b"change_percent", "first_date", b"first_date", "last_date", b"last_date", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioPrice: _TypeAlias = ScenarioPrice  # noqa: Y015
+
+@_typing.final
+class ScenarioPromotion(_message.Message):
+    """A promotion. At most one of `product_id` and `category` is set; without any, it is for everything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    DISCOUNT_PERCENT_FIELD_NUMBER: _builtins.int
+    FIRST_DATE_FIELD_NUMBER: _builtins.int
+    LAST_DATE_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """A product."""
+    category: _builtins.str
+    """A category."""
+    discount_percent: _builtins.float
+    """The discount in percent of the price: more than 0, at most 90."""
+    first_date: _builtins.str
+    """The first day, `YYYY-MM-DD`."""
+    last_date: _builtins.str
+    """The last day, `YYYY-MM-DD`."""
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        category: _builtins.str = ...,
+        discount_percent: _builtins.float = ...,
+        first_date: _builtins.str = ...,
+        last_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "discount_percent", b"discount_percent", "first_date", b"first_date", "last_date", b"last_date", "product_id", b"product_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioPromotion: _TypeAlias = ScenarioPromotion  # noqa: Y015
+
+@_typing.final
+class ScenarioDifference(_message.Message):
+    """A difference between a scenario and the forecast without it, over the horizon."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEAN_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    mean: _builtins.float
+    """The difference of the means."""
+    lower: _builtins.float
+    """The lower end of the range in which the effect of the prices lies in 95 of 100 cases."""
+    upper: _builtins.float
+    """The upper end."""
+    def __init__(
+        self,
+        *,
+        mean: _builtins.float = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower", b"lower", "mean", b"mean", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioDifference: _TypeAlias = ScenarioDifference  # noqa: Y015
+
+@_typing.final
+class ScenarioForecast(_message.Message):
+    """The forecast of a scenario."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
+    REVENUE_FIELD_NUMBER: _builtins.int
+    CHANGED_PRODUCT_COUNT_FIELD_NUMBER: _builtins.int
+    UNSEEN_PRODUCT_COUNT_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    changed_product_count: _builtins.int
+    """The number of products whose price changes."""
+    unseen_product_count: _builtins.int
+    """How many of them would have a price, relative to their usual one, that no week of their sales has seen."""
+    statement: _builtins.str
+    """What to make of it, in English: how far the scenario lies outside of what the data has seen, and what is left out."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
+        """The forecast, period by period. Means add up as those without the scenario do."""
+
+    @_builtins.property
+    def units(self) -> Global___ScenarioDifference:
+        """The difference in units."""
+
+    @_builtins.property
+    def revenue(self) -> Global___ScenarioDifference:
+        """The difference in revenue, in units of the currency."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[Global___ForecastPoint] | None = ...,
+        units: Global___ScenarioDifference | None = ...,
+        revenue: Global___ScenarioDifference | None = ...,
+        changed_product_count: _builtins.int = ...,
+        unseen_product_count: _builtins.int = ...,
+        statement: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["revenue", b"revenue", "units", b"units"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_product_count", b"changed_product_count", "points", b"points", "revenue", b"revenue", "statement", b"statement", "units", b"units", "unseen_product_count", b"unseen_product_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScenarioForecast: _TypeAlias = ScenarioForecast  # noqa: Y015
 
 @_typing.final
 class Band(_message.Message):
@@ -243,6 +585,9 @@ class ForecastSalesResponse(_message.Message):
     METRIC_FIELD_NUMBER: _builtins.int
     GRANULARITY_FIELD_NUMBER: _builtins.int
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CLOSED_DATES_FIELD_NUMBER: _builtins.int
+    SCENARIO_FIELD_NUMBER: _builtins.int
     data_through_date: _builtins.str
     """The last day of the sales, `YYYY-MM-DD`. The forecast begins on the day after."""
     model_version: _builtins.str
@@ -253,6 +598,8 @@ class ForecastSalesResponse(_message.Message):
     """The length of a period."""
     currency_code: _builtins.str
     """The currency of revenue, three capital letters (ISO 4217). Empty for units."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
         """The forecast, period by period."""
@@ -260,6 +607,14 @@ class ForecastSalesResponse(_message.Message):
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryPoint]:
         """The actual sales before the forecast, period by period."""
+
+    @_builtins.property
+    def closed_dates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The days within the horizon on which the shop is closed by its calendar, `YYYY-MM-DD`. They are forecast as zero."""
+
+    @_builtins.property
+    def scenario(self) -> Global___ScenarioForecast:
+        """The forecast of the scenario, if there is one."""
 
     def __init__(
         self,
@@ -271,14 +626,101 @@ class ForecastSalesResponse(_message.Message):
         metric: Global___Metric.ValueType = ...,
         granularity: Global___Granularity.ValueType = ...,
         currency_code: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        closed_dates: _abc.Iterable[_builtins.str] | None = ...,
+        scenario: Global___ScenarioForecast | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scenario", b"scenario"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_dates", b"closed_dates", "currency_code", b"currency_code", "data_through_date", b"data_through_date", "granularity", b"granularity", "history", b"history", "metric", b"metric", "model_version", b"model_version", "points", b"points", "scenario", b"scenario", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ForecastSalesResponse: _TypeAlias = ForecastSalesResponse  # noqa: Y015
+
+@_typing.final
+class BatchForecastSalesRequest(_message.Message):
+    """The request of BatchForecastSales."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    GRANULARITY_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level of the series. Unspecified means products."""
+    category: _builtins.str
+    """Only the products of this category, spelled exactly so. Empty means all."""
+    horizon_days: _builtins.int
+    """The horizon in days: 1 to 182. 0 means 28."""
+    granularity: Global___Granularity.ValueType
+    """The length of a period. Unspecified means days."""
+    metric: Global___Metric.ValueType
+    """The measure. Unspecified means units."""
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95."""
+
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        category: _builtins.str = ...,
+        horizon_days: _builtins.int = ...,
+        granularity: Global___Granularity.ValueType = ...,
+        metric: Global___Metric.ValueType = ...,
+        levels: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "granularity", b"granularity", "horizon_days", b"horizon_days", "level", b"level", "levels", b"levels", "metric", b"metric"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchForecastSalesRequest: _TypeAlias = BatchForecastSalesRequest  # noqa: Y015
+
+@_typing.final
+class BatchForecastSalesResponse(_message.Message):
+    """The forecast of one of many series."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level."""
+    key: _builtins.str
+    """The series: a category, a country or a product's id. Empty for the shop."""
+    model_version: _builtins.str
+    """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastPoint]:
+        """The forecast, period by period."""
+
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        key: _builtins.str = ...,
+        points: _abc.Iterable[Global___ForecastPoint] | None = ...,
+        model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "level", b"level", "model_version", b"model_version", "points", b"points", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchForecastSalesResponse: _TypeAlias = BatchForecastSalesResponse  # noqa: Y015
 
 @_typing.final
 class ExplainForecastRequest(_message.Message):
@@ -294,7 +736,7 @@ class ExplainForecastRequest(_message.Message):
     horizon_days: _builtins.int
     """The horizon in days: 1 to 182. 0 means 28."""
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     product_id: _builtins.str
     """A product, by its id."""
     category: _builtins.str
@@ -395,10 +837,13 @@ class ExplainForecastResponse(_message.Message):
     EXPLANATIONS_FIELD_NUMBER: _builtins.int
     DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     data_through_date: _builtins.str
     """The last day of the sales, `YYYY-MM-DD`."""
     model_version: _builtins.str
     """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___DayExplanation]:
         """The explanations, day by day."""
@@ -409,10 +854,11 @@ class ExplainForecastResponse(_message.Message):
         explanations: _abc.Iterable[Global___DayExplanation] | None = ...,
         data_through_date: _builtins.str = ...,
         model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "explanations", b"explanations", "model_version", b"model_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "explanations", b"explanations", "model_version", b"model_version", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,7 +875,7 @@ class GetBacktestRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
     metric: Global___Metric.ValueType
-    """The measure."""
+    """The measure. Unspecified means units."""
     product_id: _builtins.str
     """A product, by its id."""
     category: _builtins.str
@@ -536,6 +982,7 @@ class Backtest(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     mase: _builtins.float
     """The mean absolute scaled error (MASE) of the median: relative to the in-sample error of the seasonal naive forecast. Below 1 is better.
     Not set if the naive forecast made no error, as for a product that is too new.
@@ -546,6 +993,8 @@ class Backtest(_message.Message):
     """The mean error relative to the mean of the actual sales: 0.1 means that forecasts were a tenth too high. Not set without sales."""
     model_version: _builtins.str
     """The version of the model."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def coverage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Coverage]:
         """The coverage of the bands."""
@@ -563,10 +1012,11 @@ class Backtest(_message.Message):
         coverage: _abc.Iterable[Global___Coverage] | None = ...,
         points: _abc.Iterable[Global___BacktestPoint] | None = ...,
         model_version: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "mase", b"mase", "rmsse", b"rmsse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "coverage", b"coverage", "mase", b"mase", "model_version", b"model_version", "points", b"points", "rmsse", b"rmsse"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bias", b"_bias", "_mase", b"_mase", "_rmsse", b"_rmsse", "bias", b"bias", "coverage", b"coverage", "mase", b"mase", "model_version", b"model_version", "points", b"points", "rmsse", b"rmsse", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bias: _TypeAlias = _typing.Literal["bias"]  # noqa: Y015
     _WhichOneofArgType__bias: _TypeAlias = _typing.Literal["_bias", b"_bias"]  # noqa: Y015

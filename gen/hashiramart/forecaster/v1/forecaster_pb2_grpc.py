@@ -29,7 +29,8 @@ if _version_not_supported:
 class ForecasterServiceStub:
     """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
+    shop's time zone, which answers name as `time_zone`. Means are coherent:
     those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
     shop. Medians and bands do not add up.
     """
@@ -40,10 +41,20 @@ class ForecasterServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListForecastSeries = channel.unary_unary(
+                '/hashiramart.forecaster.v1.ForecasterService/ListForecastSeries',
+                request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ListForecastSeriesRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ListForecastSeriesResponse.FromString,
+                _registered_method=True)
         self.ForecastSales = channel.unary_unary(
                 '/hashiramart.forecaster.v1.ForecasterService/ForecastSales',
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesResponse.FromString,
+                _registered_method=True)
+        self.BatchForecastSales = channel.unary_stream(
+                '/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales',
+                request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.FromString,
                 _registered_method=True)
         self.ExplainForecast = channel.unary_unary(
                 '/hashiramart.forecaster.v1.ForecasterService/ExplainForecast',
@@ -80,15 +91,38 @@ class ForecasterServiceStub:
 class ForecasterServiceServicer:
     """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
+    shop's time zone, which answers name as `time_zone`. Means are coherent:
     those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
     shop. Medians and bands do not add up.
     """
 
-    def ForecastSales(self, request, context):
-        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+    def ListForecastSeries(self, request, context):
+        """Lists the series that can be forecast: the shop, then its categories, countries and products, each in the order of their keys.
 
-        Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForecastSales(self, request, context):
+        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+        the shop is closed by its calendar (`CalendarService`) are zero.
+
+        With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+        Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+        `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchForecastSales(self, request, context):
+        """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+        Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,16 +162,20 @@ class ForecasterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+        """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-        Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackModel(self, request, context):
-        """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none.
+        """Replaces the champion by the version that was the champion before it.
+
+        A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+        Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,10 +184,20 @@ class ForecasterServiceServicer:
 
 def add_ForecasterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListForecastSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForecastSeries,
+                    request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ListForecastSeriesRequest.FromString,
+                    response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ListForecastSeriesResponse.SerializeToString,
+            ),
             'ForecastSales': grpc.unary_unary_rpc_method_handler(
                     servicer.ForecastSales,
                     request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesRequest.FromString,
                     response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesResponse.SerializeToString,
+            ),
+            'BatchForecastSales': grpc.unary_stream_rpc_method_handler(
+                    servicer.BatchForecastSales,
+                    request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.FromString,
+                    response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.SerializeToString,
             ),
             'ExplainForecast': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainForecast,
@@ -192,10 +240,38 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
 class ForecasterService:
     """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
+    shop's time zone, which answers name as `time_zone`. Means are coherent:
     those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
     shop. Medians and bands do not add up.
     """
+
+    @staticmethod
+    def ListForecastSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.forecaster.v1.ForecasterService/ListForecastSeries',
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ListForecastSeriesRequest.SerializeToString,
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ListForecastSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ForecastSales(request,
@@ -214,6 +290,33 @@ class ForecasterService:
             '/hashiramart.forecaster.v1.ForecasterService/ForecastSales',
             hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesRequest.SerializeToString,
             hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ForecastSalesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchForecastSales(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales',
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.SerializeToString,
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,7 +30,8 @@ GRPC_VERSION: str
 class ForecasterServiceStub:
     """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
+    shop's time zone, which answers name as `time_zone`. Means are coherent:
     those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
     shop. Medians and bands do not add up.
     """
@@ -39,10 +40,24 @@ class ForecasterServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ForecasterServiceAsyncStub: ...
-    ForecastSales: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ForecastSalesRequest, _forecaster_pb2.ForecastSalesResponse]
-    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+    ListForecastSeries: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ListForecastSeriesRequest, _forecaster_pb2.ListForecastSeriesResponse]
+    """Lists the series that can be forecast: the shop, then its categories, countries and products, each in the order of their keys.
 
-    Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
+    ForecastSales: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ForecastSalesRequest, _forecaster_pb2.ForecastSalesResponse]
+    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+    the shop is closed by its calendar (`CalendarService`) are zero.
+
+    With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+    Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+    `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
+    BatchForecastSales: _grpc.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]
+    """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+    Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     ExplainForecast: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ExplainForecastRequest, _forecaster_pb2.ExplainForecastResponse]
     """Explains a forecast day by day: what raised and what lowered it, and by how much.
@@ -61,27 +76,47 @@ class ForecasterServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """Lists the versions of the model, newest first."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]
-    """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+    """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-    Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
     """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]
-    """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+    """Replaces the champion by the version that was the champion before it.
+
+    A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+    Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+    """
 
 @_typing.type_check_only
 class ForecasterServiceAsyncStub(ForecasterServiceStub):
     """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
+    shop's time zone, which answers name as `time_zone`. Means are coherent:
     those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
     shop. Medians and bands do not add up.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    ForecastSales: _aio.UnaryUnaryMultiCallable[_forecaster_pb2.ForecastSalesRequest, _forecaster_pb2.ForecastSalesResponse]  # type: ignore[assignment]
-    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+    ListForecastSeries: _aio.UnaryUnaryMultiCallable[_forecaster_pb2.ListForecastSeriesRequest, _forecaster_pb2.ListForecastSeriesResponse]  # type: ignore[assignment]
+    """Lists the series that can be forecast: the shop, then its categories, countries and products, each in the order of their keys.
 
-    Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
+    ForecastSales: _aio.UnaryUnaryMultiCallable[_forecaster_pb2.ForecastSalesRequest, _forecaster_pb2.ForecastSalesResponse]  # type: ignore[assignment]
+    """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+    the shop is closed by its calendar (`CalendarService`) are zero.
+
+    With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+    Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+    `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
+    BatchForecastSales: _aio.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]  # type: ignore[assignment]
+    """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+    Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
     ExplainForecast: _aio.UnaryUnaryMultiCallable[_forecaster_pb2.ExplainForecastRequest, _forecaster_pb2.ExplainForecastResponse]  # type: ignore[assignment]
     """Explains a forecast day by day: what raised and what lowered it, and by how much.
@@ -100,20 +135,37 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the versions of the model, newest first."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+    """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-    Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
     """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+    """Replaces the champion by the version that was the champion before it.
+
+    A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+    Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+    """
 
 class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
     """Forecasts sales, with their uncertainty, and explains the forecasts.
 
-    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Means are coherent:
+    A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
+    shop's time zone, which answers name as `time_zone`. Means are coherent:
     those of the products of a category add up to that of the category, and those of the categories, or of the countries, to that of the
     shop. Medians and bands do not add up.
     """
+
+    @_abc_1.abstractmethod
+    def ListForecastSeries(
+        self,
+        request: _forecaster_pb2.ListForecastSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forecaster_pb2.ListForecastSeriesResponse, _abc.Awaitable[_forecaster_pb2.ListForecastSeriesResponse]]:
+        """Lists the series that can be forecast: the shop, then its categories, countries and products, each in the order of their keys.
+
+        Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
 
     @_abc_1.abstractmethod
     def ForecastSales(
@@ -121,9 +173,24 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _forecaster_pb2.ForecastSalesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_forecaster_pb2.ForecastSalesResponse, _abc.Awaitable[_forecaster_pb2.ForecastSalesResponse]]:
-        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast.
+        """Forecasts the sales of the shop, a category, a country or a product, and returns the recent history beside the forecast. Days on which
+        the shop is closed by its calendar (`CalendarService`) are zero.
 
-        Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        With a scenario, which REST takes in the body of a POST, the answer has its forecast beside the one without it.
+
+        Returns NOT_FOUND if there is no such product, category or country, also in the scenario, FAILED_PRECONDITION with the reason
+        `NO_SALES_HISTORY` if a product of the scenario was never sold, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchForecastSales(
+        self,
+        request: _forecaster_pb2.BatchForecastSalesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_forecaster_pb2.BatchForecastSalesResponse], _abc.AsyncIterator[_forecaster_pb2.BatchForecastSalesResponse]]:
+        """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+        Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
 
     @_abc_1.abstractmethod
@@ -172,9 +239,10 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.PromoteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+        """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-        Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
         """
 
     @_abc_1.abstractmethod
@@ -183,6 +251,10 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.RollbackModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+        """Replaces the champion by the version that was the champion before it.
+
+        A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+        Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+        """
 
 def add_ForecasterServiceServicer_to_server(servicer: ForecasterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

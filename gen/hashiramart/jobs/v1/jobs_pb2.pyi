@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from hashiramart.model.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,7 +28,7 @@ class _JobKind:
 class _JobKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOB_KIND_UNSPECIFIED: _JobKind.ValueType  # 0
-    """Unspecified."""
+    """Not specified."""
     JOB_KIND_ETL: _JobKind.ValueType  # 1
     """Cleans raw data."""
     JOB_KIND_TRAINING: _JobKind.ValueType  # 2
@@ -37,7 +38,7 @@ class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
     """What a job does."""
 
 JOB_KIND_UNSPECIFIED: JobKind.ValueType  # 0
-"""Unspecified."""
+"""Not specified."""
 JOB_KIND_ETL: JobKind.ValueType  # 1
 """Cleans raw data."""
 JOB_KIND_TRAINING: JobKind.ValueType  # 2
@@ -51,7 +52,7 @@ class _JobState:
 class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
-    """Unspecified."""
+    """Not specified."""
     JOB_STATE_QUEUED: _JobState.ValueType  # 1
     """Waits for a worker, or for the next attempt while an engine is unavailable."""
     JOB_STATE_RUNNING: _JobState.ValueType  # 2
@@ -61,7 +62,7 @@ class _JobStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobState.Val
     JOB_STATE_SUCCEEDED: _JobState.ValueType  # 4
     """Succeeded."""
     JOB_STATE_SUCCEEDED_WITH_REJECTS: _JobState.ValueType  # 5
-    """Succeeded, but lines or files were rejected: `etl` counts them, the quarantine zone holds them."""
+    """Succeeded, but lines or files were rejected: `etl_result` counts them, the quarantine zone holds them."""
     JOB_STATE_FAILED: _JobState.ValueType  # 6
     """Failed: `failure` says why. Previously published data stays."""
     JOB_STATE_CANCELLED: _JobState.ValueType  # 7
@@ -71,7 +72,7 @@ class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
     """How far a job has come."""
 
 JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
-"""Unspecified."""
+"""Not specified."""
 JOB_STATE_QUEUED: JobState.ValueType  # 1
 """Waits for a worker, or for the next attempt while an engine is unavailable."""
 JOB_STATE_RUNNING: JobState.ValueType  # 2
@@ -81,12 +82,68 @@ JOB_STATE_CANCELLING: JobState.ValueType  # 3
 JOB_STATE_SUCCEEDED: JobState.ValueType  # 4
 """Succeeded."""
 JOB_STATE_SUCCEEDED_WITH_REJECTS: JobState.ValueType  # 5
-"""Succeeded, but lines or files were rejected: `etl` counts them, the quarantine zone holds them."""
+"""Succeeded, but lines or files were rejected: `etl_result` counts them, the quarantine zone holds them."""
 JOB_STATE_FAILED: JobState.ValueType  # 6
 """Failed: `failure` says why. Previously published data stays."""
 JOB_STATE_CANCELLED: JobState.ValueType  # 7
 """Cancelled."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
+
+@_typing.final
+class EtlSpec(_message.Message):
+    """What an ETL job was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THROUGH_DATE_FIELD_NUMBER: _builtins.int
+    FULL_FIELD_NUMBER: _builtins.int
+    through_date: _builtins.str
+    """The last day whose recorded events are included, `YYYY-MM-DD`. Empty means the last day of the sales files."""
+    full: _builtins.bool
+    """Whether every month is cleaned, not only those that new raw files affect."""
+    def __init__(
+        self,
+        *,
+        through_date: _builtins.str = ...,
+        full: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "through_date", b"through_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EtlSpec: _TypeAlias = EtlSpec  # noqa: Y015
+
+@_typing.final
+class TrainingSpec(_message.Message):
+    """What a training job was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    RECIPE_FIELD_NUMBER: _builtins.int
+    THROUGH_DATE_FIELD_NUMBER: _builtins.int
+    model: _model_pb2.ModelKind.ValueType
+    """The model."""
+    recipe: _model_pb2.Recipe.ValueType
+    """The recipe."""
+    through_date: _builtins.str
+    """The last day whose recorded events are included, `YYYY-MM-DD`. Empty means the last day of the sales files."""
+    def __init__(
+        self,
+        *,
+        model: _model_pb2.ModelKind.ValueType = ...,
+        recipe: _model_pb2.Recipe.ValueType = ...,
+        through_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "recipe", b"recipe", "through_date", b"through_date"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrainingSpec: _TypeAlias = TrainingSpec  # noqa: Y015
 
 @_typing.final
 class Job(_message.Message):
@@ -95,27 +152,24 @@ class Job(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    MODEL_FIELD_NUMBER: _builtins.int
+    ETL_SPEC_FIELD_NUMBER: _builtins.int
+    TRAINING_SPEC_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     APPLICATION_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
-    ETL_FIELD_NUMBER: _builtins.int
-    TRAINING_FIELD_NUMBER: _builtins.int
+    ETL_RESULT_FIELD_NUMBER: _builtins.int
+    TRAINING_RESULT_FIELD_NUMBER: _builtins.int
     SUBMITTED_BY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id."""
-    kind: Global___JobKind.ValueType
-    """What the job does."""
-    model: _builtins.str
-    """The model that is trained: `recommender` or `forecaster`. Empty for an ETL job."""
     state: Global___JobState.ValueType
     """The job's state."""
     stage: _builtins.str
@@ -126,6 +180,16 @@ class Job(_message.Message):
     """The number of attempts, including the current one."""
     submitted_by: _builtins.str
     """Who submitted the job: a user's id or a service's name."""
+    time_zone: _builtins.str
+    """The time zone of the days in the spec and the result, an IANA name such as `Europe/London`: days are those of the shop."""
+    @_builtins.property
+    def etl_spec(self) -> Global___EtlSpec:
+        """Of an ETL job."""
+
+    @_builtins.property
+    def training_spec(self) -> Global___TrainingSpec:
+        """Of a training job."""
+
     @_builtins.property
     def progress(self) -> Global___Progress:
         """The progress of the current stage."""
@@ -135,11 +199,11 @@ class Job(_message.Message):
         """Why the job, or its last attempt, failed. Unset if none has failed."""
 
     @_builtins.property
-    def etl(self) -> Global___EtlResult:
+    def etl_result(self) -> Global___EtlResult:
         """The result of the ETL. Unset until it has succeeded."""
 
     @_builtins.property
-    def training(self) -> Global___TrainingResult:
+    def training_result(self) -> Global___TrainingResult:
         """The result of the training. Unset until the gate has decided."""
 
     @_builtins.property
@@ -162,27 +226,30 @@ class Job(_message.Message):
         self,
         *,
         id: _builtins.str = ...,
-        kind: Global___JobKind.ValueType = ...,
-        model: _builtins.str = ...,
+        etl_spec: Global___EtlSpec | None = ...,
+        training_spec: Global___TrainingSpec | None = ...,
         state: Global___JobState.ValueType = ...,
         stage: _builtins.str = ...,
         progress: Global___Progress | None = ...,
         application_id: _builtins.str = ...,
         attempt_count: _builtins.int = ...,
         failure: Global___JobFailure | None = ...,
-        etl: Global___EtlResult | None = ...,
-        training: Global___TrainingResult | None = ...,
+        etl_result: Global___EtlResult | None = ...,
+        training_result: Global___TrainingResult | None = ...,
         submitted_by: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "etl", b"etl", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "start_time", b"start_time", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "etl_result", b"etl_result", "etl_spec", b"etl_spec", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "training_result", b"training_result", "training_spec", b"training_spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "attempt_count", b"attempt_count", "create_time", b"create_time", "end_time", b"end_time", "etl", b"etl", "failure", b"failure", "id", b"id", "kind", b"kind", "model", b"model", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "stage", b"stage", "start_time", b"start_time", "state", b"state", "submitted_by", b"submitted_by", "training", b"training"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "attempt_count", b"attempt_count", "create_time", b"create_time", "end_time", b"end_time", "etl_result", b"etl_result", "etl_spec", b"etl_spec", "failure", b"failure", "id", b"id", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "spec", b"spec", "stage", b"stage", "start_time", b"start_time", "state", b"state", "submitted_by", b"submitted_by", "time_zone", b"time_zone", "training_result", b"training_result", "training_spec", b"training_spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["etl_spec", "training_spec"]  # noqa: Y015
+    _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_spec) -> _WhichOneofReturnType_spec | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
 
@@ -486,10 +553,10 @@ class SubmitTrainingJobRequest(_message.Message):
     RECIPE_FIELD_NUMBER: _builtins.int
     THROUGH_DATE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    model: _builtins.str
-    """The model: `recommender` or `forecaster`."""
-    recipe: _builtins.str
-    """The recipe: `quick` or `full`. Empty means full."""
+    model: _model_pb2.ModelKind.ValueType
+    """The model."""
+    recipe: _model_pb2.Recipe.ValueType
+    """The recipe. Unspecified means full."""
     through_date: _builtins.str
     """The last day whose recorded events are included, `YYYY-MM-DD`. Empty means the last day of the sales files."""
     request_id: _builtins.str
@@ -499,8 +566,8 @@ class SubmitTrainingJobRequest(_message.Message):
     def __init__(
         self,
         *,
-        model: _builtins.str = ...,
-        recipe: _builtins.str = ...,
+        model: _model_pb2.ModelKind.ValueType = ...,
+        recipe: _model_pb2.Recipe.ValueType = ...,
         through_date: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
@@ -547,7 +614,7 @@ class ListJobsRequest(_message.Message):
     page_size: _builtins.int
     """The maximum number of jobs to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page. The other fields must stay the same."""
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     kind: Global___JobKind.ValueType
     """Only jobs of this kind. Unspecified means all."""
     @_builtins.property
@@ -579,7 +646,7 @@ class ListJobsResponse(_message.Message):
     JOBS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The token of the next page. Empty on the last page."""
+    """The `page_token` of the next page. Empty on the last page."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Job]:
         """The jobs, newest first."""
@@ -627,20 +694,20 @@ class WatchJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
-    AFTER_LOG_LINE_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id."""
-    after_log_line: _builtins.int
-    """The number of the last log line that the caller has. 0 means all lines."""
+    after_number: _builtins.int
+    """The number of the last log line that the caller has: only those after it are sent. 0 means all lines."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
-        after_log_line: _builtins.int = ...,
+        after_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_log_line", b"after_log_line", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -655,22 +722,26 @@ class ListJobLogLinesRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id."""
     page_size: _builtins.int
     """The maximum number of lines to return. 0 means 500; values above 5,000 are reduced to 5,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page."""
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
+    after_number: _builtins.int
+    """The number of the last log line that the caller has: only those after it are listed. 0 means all lines."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        after_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "id", b"id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -685,7 +756,7 @@ class ListJobLogLinesResponse(_message.Message):
     LOG_LINES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The token of the next page. Empty on the last page of a job that has ended; while the job runs, it leads to lines still to come."""
+    """The `page_token` of the next page. Empty when there are no more lines for now, also while the job runs."""
     @_builtins.property
     def log_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogLine]:
         """The lines, oldest first."""

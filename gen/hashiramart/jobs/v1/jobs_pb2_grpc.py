@@ -110,8 +110,8 @@ class JobsServiceServicer:
         """Cancels a job: its application is killed, and data that it has not published yet is discarded. A training whose model has already been
         promoted succeeds.
 
-        Returns the job, which ends shortly afterwards if it was running. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it
-        has already ended.
+        Returns the job, which ends shortly afterwards if it was running; a repeated call changes nothing. Returns NOT_FOUND if there is no such
+        job, FAILED_PRECONDITION if it has already ended otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,8 +128,10 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobLogLines(self, request, context):
-        """Lists the log lines of a job, oldest first. They stay available after YARN has deleted the application. Returns NOT_FOUND if there is no
-        such job, OUT_OF_RANGE if the page token's lines have been deleted.
+        """Lists the log lines that a job has so far, oldest first. They stay available after YARN has deleted the application. To get those that
+        were added since, list again with `after_number`; WatchJob sends them as they come.
+
+        Returns NOT_FOUND if there is no such job, OUT_OF_RANGE if the next lines have been deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,8 +48,8 @@ class JobsServiceStub:
     """Cancels a job: its application is killed, and data that it has not published yet is discarded. A training whose model has already been
     promoted succeeds.
 
-    Returns the job, which ends shortly afterwards if it was running. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it
-    has already ended.
+    Returns the job, which ends shortly afterwards if it was running; a repeated call changes nothing. Returns NOT_FOUND if there is no such
+    job, FAILED_PRECONDITION if it has already ended otherwise.
     """
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]
     """Watches a job until it ends: first the job itself, then each change of its state, stage or progress, and new log lines.
@@ -58,8 +58,10 @@ class JobsServiceStub:
     has been deleted.
     """
     ListJobLogLines: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobLogLinesRequest, _jobs_pb2.ListJobLogLinesResponse]
-    """Lists the log lines of a job, oldest first. They stay available after YARN has deleted the application. Returns NOT_FOUND if there is no
-    such job, OUT_OF_RANGE if the page token's lines have been deleted.
+    """Lists the log lines that a job has so far, oldest first. They stay available after YARN has deleted the application. To get those that
+    were added since, list again with `after_number`; WatchJob sends them as they come.
+
+    Returns NOT_FOUND if there is no such job, OUT_OF_RANGE if the next lines have been deleted.
     """
 
 @_typing.type_check_only
@@ -82,8 +84,8 @@ class JobsServiceAsyncStub(JobsServiceStub):
     """Cancels a job: its application is killed, and data that it has not published yet is discarded. A training whose model has already been
     promoted succeeds.
 
-    Returns the job, which ends shortly afterwards if it was running. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it
-    has already ended.
+    Returns the job, which ends shortly afterwards if it was running; a repeated call changes nothing. Returns NOT_FOUND if there is no such
+    job, FAILED_PRECONDITION if it has already ended otherwise.
     """
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]  # type: ignore[assignment]
     """Watches a job until it ends: first the job itself, then each change of its state, stage or progress, and new log lines.
@@ -92,8 +94,10 @@ class JobsServiceAsyncStub(JobsServiceStub):
     has been deleted.
     """
     ListJobLogLines: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobLogLinesRequest, _jobs_pb2.ListJobLogLinesResponse]  # type: ignore[assignment]
-    """Lists the log lines of a job, oldest first. They stay available after YARN has deleted the application. Returns NOT_FOUND if there is no
-    such job, OUT_OF_RANGE if the page token's lines have been deleted.
+    """Lists the log lines that a job has so far, oldest first. They stay available after YARN has deleted the application. To get those that
+    were added since, list again with `after_number`; WatchJob sends them as they come.
+
+    Returns NOT_FOUND if there is no such job, OUT_OF_RANGE if the next lines have been deleted.
     """
 
 class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -143,8 +147,8 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Cancels a job: its application is killed, and data that it has not published yet is discarded. A training whose model has already been
         promoted succeeds.
 
-        Returns the job, which ends shortly afterwards if it was running. Returns NOT_FOUND if there is no such job, FAILED_PRECONDITION if it
-        has already ended.
+        Returns the job, which ends shortly afterwards if it was running; a repeated call changes nothing. Returns NOT_FOUND if there is no such
+        job, FAILED_PRECONDITION if it has already ended otherwise.
         """
 
     @_abc_1.abstractmethod
@@ -165,8 +169,10 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.ListJobLogLinesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.ListJobLogLinesResponse, _abc.Awaitable[_jobs_pb2.ListJobLogLinesResponse]]:
-        """Lists the log lines of a job, oldest first. They stay available after YARN has deleted the application. Returns NOT_FOUND if there is no
-        such job, OUT_OF_RANGE if the page token's lines have been deleted.
+        """Lists the log lines that a job has so far, oldest first. They stay available after YARN has deleted the application. To get those that
+        were added since, list again with `after_number`; WatchJob sends them as they come.
+
+        Returns NOT_FOUND if there is no such job, OUT_OF_RANGE if the next lines have been deleted.
         """
 
 def add_JobsServiceServicer_to_server(servicer: JobsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hashiramart/model/v1/error_reason.proto\x12\x14hashiramart.model.v1*\xb3\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x0c\n\x08NO_MODEL\x10\x01\x12\x1b\n\x17MODEL_VERSION_NOT_FOUND\x10\x02\x12\x15\n\x11NO_PREVIOUS_MODEL\x10\x03\x12\x19\n\x15MODEL_REFUSED_BY_GATE\x10\x04\x12\x0f\n\x0bMODEL_UNFIT\x10\x05\x12\x18\n\x14REGISTRY_UNAVAILABLE\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'hashiramart/model/v1/error_reason.proto\x12\x14hashiramart.model.v1*\xe0\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x0c\n\x08NO_MODEL\x10\x01\x12\x1b\n\x17MODEL_VERSION_NOT_FOUND\x10\x02\x12\x15\n\x11NO_PREVIOUS_MODEL\x10\x03\x12\x19\n\x15MODEL_REFUSED_BY_GATE\x10\x04\x12\x0f\n\x0bMODEL_UNFIT\x10\x05\x12\x18\n\x14REGISTRY_UNAVAILABLE\x10\x06\x12\x14\n\x10\x43HAMPION_CHANGED\x10\x07\x12\x15\n\x11MODEL_ROLLED_BACK\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.model.v1.error_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=66
-  _globals['_ERRORREASON']._serialized_end=245
+  _globals['_ERRORREASON']._serialized_end=290
 # @@protoc_insertion_point(module_scope)

@@ -36,6 +36,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the version cannot be served: its artifact is damaged, of another kind, or made for other columns."""
     REGISTRY_UNAVAILABLE: _ErrorReason.ValueType  # 6
     """UNAVAILABLE: the model registry cannot be reached. The service keeps answering from the model that it has."""
+    CHAMPION_CHANGED: _ErrorReason.ValueType  # 7
+    """ABORTED: the champion is not the expected version. `champion_version` in the metadata is the champion, empty if there is none. Read the
+    model again, and decide again.
+    """
+    MODEL_ROLLED_BACK: _ErrorReason.ValueType  # 8
+    """FAILED_PRECONDITION: the champion was put in place by a rollback from this version. `force` promotes it nevertheless."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call about a model failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)."""
@@ -54,4 +60,10 @@ MODEL_UNFIT: ErrorReason.ValueType  # 5
 """FAILED_PRECONDITION: the version cannot be served: its artifact is damaged, of another kind, or made for other columns."""
 REGISTRY_UNAVAILABLE: ErrorReason.ValueType  # 6
 """UNAVAILABLE: the model registry cannot be reached. The service keeps answering from the model that it has."""
+CHAMPION_CHANGED: ErrorReason.ValueType  # 7
+"""ABORTED: the champion is not the expected version. `champion_version` in the metadata is the champion, empty if there is none. Read the
+model again, and decide again.
+"""
+MODEL_ROLLED_BACK: ErrorReason.ValueType  # 8
+"""FAILED_PRECONDITION: the champion was put in place by a rollback from this version. `force` promotes it nevertheless."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

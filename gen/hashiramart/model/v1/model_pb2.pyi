@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,54 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ModelKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_KIND_UNSPECIFIED: _ModelKind.ValueType  # 0
+    """Not specified."""
+    MODEL_KIND_RECOMMENDER: _ModelKind.ValueType  # 1
+    """Recommends products."""
+    MODEL_KIND_FORECASTER: _ModelKind.ValueType  # 2
+    """Forecasts sales."""
+
+class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper):
+    """The models."""
+
+MODEL_KIND_UNSPECIFIED: ModelKind.ValueType  # 0
+"""Not specified."""
+MODEL_KIND_RECOMMENDER: ModelKind.ValueType  # 1
+"""Recommends products."""
+MODEL_KIND_FORECASTER: ModelKind.ValueType  # 2
+"""Forecasts sales."""
+Global___ModelKind: _TypeAlias = ModelKind  # noqa: Y015
+
+class _Recipe:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecipeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Recipe.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECIPE_UNSPECIFIED: _Recipe.ValueType  # 0
+    """Not specified."""
+    RECIPE_QUICK: _Recipe.ValueType  # 1
+    """Trains within a minute or two, for trying things out."""
+    RECIPE_FULL: _Recipe.ValueType  # 2
+    """Trains the best model."""
+
+class Recipe(_Recipe, metaclass=_RecipeEnumTypeWrapper):
+    """The recipes: named sets of hyperparameters."""
+
+RECIPE_UNSPECIFIED: Recipe.ValueType  # 0
+"""Not specified."""
+RECIPE_QUICK: Recipe.ValueType  # 1
+"""Trains within a minute or two, for trying things out."""
+RECIPE_FULL: Recipe.ValueType  # 2
+"""Trains the best model."""
+Global___Recipe: _TypeAlias = Recipe  # noqa: Y015
 
 @_typing.final
 class Model(_message.Message):
@@ -49,31 +98,36 @@ class Model(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
-    PROMOTE_TIME_FIELD_NUMBER: _builtins.int
+    PROMOTION_FIELD_NUMBER: _builtins.int
     RECIPE_FIELD_NUMBER: _builtins.int
     DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The registry's version number, such as `7`."""
     serving: _builtins.bool
     """Whether the replica that answered this call serves this version now."""
-    recipe: _builtins.str
-    """The recipe: `quick` or `full`."""
+    recipe: Global___Recipe.ValueType
+    """The recipe. Unspecified for one that the contract does not name."""
     data_through_date: _builtins.str
     """The last day of the sales that it was trained on, `YYYY-MM-DD`."""
+    time_zone: _builtins.str
+    """The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The current aliases of the version: `champion` (it serves), `challenger` (trained last), `previous` (the champion before). Often none."""
+        """The current aliases of the version: `champion` (it serves), `challenger` (trained last), `previous` (a rollback goes back to it).
+        Often none.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the version was registered."""
 
     @_builtins.property
-    def promote_time(self) -> _timestamp_pb2.Timestamp:
-        """When the version last became the champion. Unset if it never did."""
+    def promotion(self) -> Global___Promotion:
+        """How the version last became the champion. Unset if it never did."""
 
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
@@ -94,20 +148,61 @@ class Model(_message.Message):
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         serving: _builtins.bool = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
-        promote_time: _timestamp_pb2.Timestamp | None = ...,
-        recipe: _builtins.str = ...,
+        promotion: Global___Promotion | None = ...,
+        recipe: Global___Recipe.ValueType = ...,
         data_through_date: _builtins.str = ...,
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         gate: Global___Gate | None = ...,
         lineage: Global___Lineage | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "gate", b"gate", "lineage", b"lineage", "promote_time", b"promote_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "gate", b"gate", "lineage", b"lineage", "promotion", b"promotion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "data_through_date", b"data_through_date", "gate", b"gate", "lineage", b"lineage", "metrics", b"metrics", "promote_time", b"promote_time", "recipe", b"recipe", "serving", b"serving", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "data_through_date", b"data_through_date", "gate", b"gate", "lineage", b"lineage", "metrics", b"metrics", "promotion", b"promotion", "recipe", b"recipe", "serving", b"serving", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Promotion(_message.Message):
+    """How a version became the champion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PROMOTED_BY_FIELD_NUMBER: _builtins.int
+    REPLACED_VERSION_FIELD_NUMBER: _builtins.int
+    ROLLBACK_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, as it was given."""
+    promoted_by: _builtins.str
+    """Who promoted it or rolled back to it: a user's id. Empty if its training promoted it."""
+    replaced_version: _builtins.str
+    """The version that was the champion until then. Empty if there was none."""
+    rollback: _builtins.bool
+    """Whether it was a rollback."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        promoted_by: _builtins.str = ...,
+        replaced_version: _builtins.str = ...,
+        rollback: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["promoted_by", b"promoted_by", "reason", b"reason", "replaced_version", b"replaced_version", "rollback", b"rollback", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Promotion: _TypeAlias = Promotion  # noqa: Y015
 
 @_typing.final
 class Gate(_message.Message):
@@ -307,19 +402,27 @@ class PromoteModelRequest(_message.Message):
 
     VERSION_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
+    EXPECTED_CHAMPION_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The version to promote."""
     force: _builtins.bool
-    """Whether to promote the version even if it did not pass the gate."""
+    """Whether to promote the version even if it did not pass the gate or was rolled back."""
+    expected_champion_version: _builtins.str
+    """The version that is the champion before the call. Empty if there is none yet."""
+    reason: _builtins.str
+    """Why, for those who read the model's history: 1 to 500 characters."""
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
         force: _builtins.bool = ...,
+        expected_champion_version: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_champion_version", b"expected_champion_version", "force", b"force", "reason", b"reason", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,12 +434,21 @@ class RollbackModelRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    EXPECTED_CHAMPION_VERSION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    expected_champion_version: _builtins.str
+    """The version to replace: the champion before the call."""
+    reason: _builtins.str
+    """Why, for those who read the model's history: 1 to 500 characters."""
     def __init__(
         self,
+        *,
+        expected_champion_version: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_champion_version", b"expected_champion_version", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

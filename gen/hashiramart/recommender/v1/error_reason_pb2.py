@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*s\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n\x12\x43USTOMER_NOT_FOUND\x10\x02\x12\x17\n\x13\x43\x41TALOG_UNAVAILABLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xe7\x01\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n\x12\x43USTOMER_NOT_FOUND\x10\x02\x12\x17\n\x13\x43\x41TALOG_UNAVAILABLE\x10\x03\x12\x16\n\x12PERMISSION_MISSING\x10\x04\x12\x12\n\x0eSLOT_NOT_FOUND\x10\x05\x12\x12\n\x0eRULE_NOT_FOUND\x10\x06\x12\x0e\n\nSTALE_ETAG\x10\x07\x12\x0f\n\x0bSLOT_IN_USE\x10\x08\x12\x11\n\rLIMIT_REACHED\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.recommender.v1.error_reason_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORREASON']._serialized_start=77
-  _globals['_ERRORREASON']._serialized_end=192
+  _globals['_ERRORREASON']._serialized_start=78
+  _globals['_ERRORREASON']._serialized_end=309
 # @@protoc_insertion_point(module_scope)

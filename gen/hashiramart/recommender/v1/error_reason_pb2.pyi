@@ -30,6 +30,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: the sales history has no such customer."""
     CATALOG_UNAVAILABLE: _ErrorReason.ValueType  # 3
     """UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry."""
+    PERMISSION_MISSING: _ErrorReason.ValueType  # 4
+    """PERMISSION_DENIED: the external system lacks the permission that the call needs."""
+    SLOT_NOT_FOUND: _ErrorReason.ValueType  # 5
+    """NOT_FOUND: there is no such slot."""
+    RULE_NOT_FOUND: _ErrorReason.ValueType  # 6
+    """NOT_FOUND: there is no such rule."""
+    STALE_ETAG: _ErrorReason.ValueType  # 7
+    """ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change."""
+    SLOT_IN_USE: _ErrorReason.ValueType  # 8
+    """FAILED_PRECONDITION: a rule concerns the slot. Delete it first."""
+    LIMIT_REACHED: _ErrorReason.ValueType  # 9
+    """FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the recommender failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -44,4 +56,16 @@ CUSTOMER_NOT_FOUND: ErrorReason.ValueType  # 2
 """NOT_FOUND: the sales history has no such customer."""
 CATALOG_UNAVAILABLE: ErrorReason.ValueType  # 3
 """UNAVAILABLE: the recommender has not reached the catalog since it started, so it has no products yet. Retry."""
+PERMISSION_MISSING: ErrorReason.ValueType  # 4
+"""PERMISSION_DENIED: the external system lacks the permission that the call needs."""
+SLOT_NOT_FOUND: ErrorReason.ValueType  # 5
+"""NOT_FOUND: there is no such slot."""
+RULE_NOT_FOUND: ErrorReason.ValueType  # 6
+"""NOT_FOUND: there is no such rule."""
+STALE_ETAG: ErrorReason.ValueType  # 7
+"""ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change."""
+SLOT_IN_USE: ErrorReason.ValueType  # 8
+"""FAILED_PRECONDITION: a rule concerns the slot. Delete it first."""
+LIMIT_REACHED: ErrorReason.ValueType  # 9
+"""FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -34,13 +34,15 @@ class _FallbackStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fallback
     FALLBACK_STEP_BLEND: _FallbackStep.ValueType  # 2
     """The same without a ranker, as the model had too few days to train one: a weighted sum of the generators' scores."""
     FALLBACK_STEP_BASKET: _FallbackStep.ValueType  # 3
-    """No purchases, but a basket or recent views: products that are bought together with those. Also the step of similar products."""
+    """No purchases, but a basket or recent views: products that are bought together with those."""
     FALLBACK_STEP_COUNTRY_POPULARITY: _FallbackStep.ValueType  # 4
     """Only the country: what sells best there."""
     FALLBACK_STEP_POPULARITY: _FallbackStep.ValueType  # 5
     """Nothing: what sells best everywhere."""
     FALLBACK_STEP_CATALOG: _FallbackStep.ValueType  # 6
     """There is no model, or it does not have the product: the order of the catalogue, newest first."""
+    FALLBACK_STEP_SIMILARITY: _FallbackStep.ValueType  # 7
+    """Of ListSimilarProducts: products that are bought by the same customers as the product, or have a similar name."""
 
 class FallbackStep(_FallbackStep, metaclass=_FallbackStepEnumTypeWrapper):
     """How a list was made. The recommender takes the first of these steps that what is known of the customer allows."""
@@ -52,13 +54,15 @@ FALLBACK_STEP_RANKER: FallbackStep.ValueType  # 1
 FALLBACK_STEP_BLEND: FallbackStep.ValueType  # 2
 """The same without a ranker, as the model had too few days to train one: a weighted sum of the generators' scores."""
 FALLBACK_STEP_BASKET: FallbackStep.ValueType  # 3
-"""No purchases, but a basket or recent views: products that are bought together with those. Also the step of similar products."""
+"""No purchases, but a basket or recent views: products that are bought together with those."""
 FALLBACK_STEP_COUNTRY_POPULARITY: FallbackStep.ValueType  # 4
 """Only the country: what sells best there."""
 FALLBACK_STEP_POPULARITY: FallbackStep.ValueType  # 5
 """Nothing: what sells best everywhere."""
 FALLBACK_STEP_CATALOG: FallbackStep.ValueType  # 6
 """There is no model, or it does not have the product: the order of the catalogue, newest first."""
+FALLBACK_STEP_SIMILARITY: FallbackStep.ValueType  # 7
+"""Of ListSimilarProducts: products that are bought by the same customers as the product, or have a similar name."""
 Global___FallbackStep: _TypeAlias = FallbackStep  # noqa: Y015
 
 class _Source:
@@ -181,6 +185,16 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """The user bought it."""
     EVENT_KIND_IMPRESSION: _EventKind.ValueType  # 4
     """The user was shown it, as a recommendation or in a list."""
+    EVENT_KIND_CLICK: _EventKind.ValueType  # 5
+    """The user followed a recommendation of it."""
+    EVENT_KIND_REMOVE_FROM_CART: _EventKind.ValueType  # 6
+    """The user took it out of the basket."""
+    EVENT_KIND_WISHLIST: _EventKind.ValueType  # 7
+    """The user put it on a list for later."""
+    EVENT_KIND_DISMISS: _EventKind.ValueType  # 8
+    """The user does not want to see it: it leaves their lists, until they put it into the basket, on the wishlist, or buy it."""
+    EVENT_KIND_RETURN: _EventKind.ValueType  # 9
+    """The user gave it back."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What a user did with a product."""
@@ -195,6 +209,16 @@ EVENT_KIND_PURCHASE: EventKind.ValueType  # 3
 """The user bought it."""
 EVENT_KIND_IMPRESSION: EventKind.ValueType  # 4
 """The user was shown it, as a recommendation or in a list."""
+EVENT_KIND_CLICK: EventKind.ValueType  # 5
+"""The user followed a recommendation of it."""
+EVENT_KIND_REMOVE_FROM_CART: EventKind.ValueType  # 6
+"""The user took it out of the basket."""
+EVENT_KIND_WISHLIST: EventKind.ValueType  # 7
+"""The user put it on a list for later."""
+EVENT_KIND_DISMISS: EventKind.ValueType  # 8
+"""The user does not want to see it: it leaves their lists, until they put it into the basket, on the wishlist, or buy it."""
+EVENT_KIND_RETURN: EventKind.ValueType  # 9
+"""The user gave it back."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -240,12 +264,20 @@ class Recommendation(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    IS_EXPLORED_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """The position in the list, counted from 1 across all pages."""
     score: _builtins.float
-    """The strength of the recommendation. Comparable within one list only; does not increase with the rank."""
+    """The strength of the recommendation. Comparable within one list only; does not increase with the rank, unless rules or exploration have
+    moved products.
+    """
     source: Global___Source.ValueType
     """The generator that proposed the product."""
+    rule_id: _builtins.str
+    """The merchandising rule that moved the product. Empty for none."""
+    is_explored: _builtins.bool
+    """Whether the product took the place of another one, so that is learnt how it does."""
     @_builtins.property
     def product(self) -> _catalog_pb2.Product:
         """The product as it is in the catalogue now."""
@@ -262,10 +294,12 @@ class Recommendation(_message.Message):
         score: _builtins.float = ...,
         source: Global___Source.ValueType = ...,
         reason: Global___Reason | None = ...,
+        rule_id: _builtins.str = ...,
+        is_explored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "reason", b"reason"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product", b"product", "rank", b"rank", "reason", b"reason", "score", b"score", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_explored", b"is_explored", "product", b"product", "rank", b"rank", "reason", b"reason", "rule_id", b"rule_id", "score", b"score", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,26 +314,37 @@ class ListRecommendationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     MIN_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     MAX_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
     BASKET_IDS_FIELD_NUMBER: _builtins.int
     INCLUDE_PURCHASED_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of products to return. 0 means 10; values above 100 are reduced to 100."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`. No product is on two pages."""
     category: _builtins.str
     """Only products of this category, spelled exactly so."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     min_price_cents: _builtins.int
-    """Only products that cost at least this, in hundredths of the currency."""
+    """Only products that cost at least this, in minor units of the shop's currency."""
     max_price_cents: _builtins.int
-    """Only products that cost at most this, in hundredths of the currency."""
+    """Only products that cost at most this, in minor units of the shop's currency."""
     include_purchased: _builtins.bool
     """Whether products that the customer has bought before are included. Unset means true: this shop's customers buy again."""
+    slot: _builtins.str
+    """The slot where the list will be shown, such as `home`. Empty for nowhere in particular."""
+    product_id: _builtins.str
+    """The product to which those of a slot of similar products are similar."""
+    country: _builtins.str
+    """The shopper's country, spelled as in the sales history: for what is popular, and for rules that concern some countries only. If empty,
+    the customer's country in the sales history.
+    """
     @_builtins.property
     def exclude_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Products to leave out, up to 500."""
@@ -314,27 +359,26 @@ class ListRecommendationsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
         min_price_cents: _builtins.int | None = ...,
         max_price_cents: _builtins.int | None = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         basket_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_purchased: _builtins.bool | None = ...,
+        slot: _builtins.str = ...,
+        product_id: _builtins.str = ...,
+        country: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "basket_ids", b"basket_ids", "category", b"category", "exclude_ids", b"exclude_ids", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "basket_ids", b"basket_ids", "category", b"category", "country", b"country", "exclude_ids", b"exclude_ids", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id", "slot", b"slot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
     _WhichOneofReturnType__include_purchased: _TypeAlias = _typing.Literal["include_purchased"]  # noqa: Y015
     _WhichOneofArgType__include_purchased: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased"]  # noqa: Y015
     _WhichOneofReturnType__max_price_cents: _TypeAlias = _typing.Literal["max_price_cents"]  # noqa: Y015
     _WhichOneofArgType__max_price_cents: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents"]  # noqa: Y015
     _WhichOneofReturnType__min_price_cents: _TypeAlias = _typing.Literal["min_price_cents"]  # noqa: Y015
     _WhichOneofArgType__min_price_cents: _TypeAlias = _typing.Literal["_min_price_cents", b"_min_price_cents"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__include_purchased) -> _WhichOneofReturnType__include_purchased | None: ...
     @_typing.overload
@@ -355,6 +399,8 @@ class ListRecommendationsResponse(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     FALLBACK_STEP_FIELD_NUMBER: _builtins.int
     DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
     model_version: _builtins.str
@@ -363,6 +409,12 @@ class ListRecommendationsResponse(_message.Message):
     """How the list was made."""
     data_through_date: _builtins.str
     """The last day of the sales that the model was trained on, `YYYY-MM-DD`. Empty without a model."""
+    time_zone: _builtins.str
+    """The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop."""
+    recommendation_id: _builtins.str
+    """Identifies this page of a list: events that follow from it carry it, so that it is known what the list has led to. Empty if the
+    caller is not known.
+    """
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """The recommendations, best first."""
@@ -375,10 +427,12 @@ class ListRecommendationsResponse(_message.Message):
         model_version: _builtins.str = ...,
         fallback_step: Global___FallbackStep.ValueType = ...,
         data_through_date: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        recommendation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "fallback_step", b"fallback_step", "model_version", b"model_version", "next_page_token", b"next_page_token", "recommendations", b"recommendations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "fallback_step", b"fallback_step", "model_version", b"model_version", "next_page_token", b"next_page_token", "recommendation_id", b"recommendation_id", "recommendations", b"recommendations", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -393,30 +447,28 @@ class ListSimilarProductsRequest(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     product_id: _builtins.str
     """The product's id."""
     page_size: _builtins.int
     """The maximum number of products to return. 0 means 10; values above 100 are reduced to 100."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     def __init__(
         self,
         *,
         product_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "in_stock", b"in_stock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "in_stock", b"in_stock", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "page_size", b"page_size", "page_token", b"page_token", "product_id", b"product_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSimilarProductsRequest: _TypeAlias = ListSimilarProductsRequest  # noqa: Y015
 
@@ -430,7 +482,7 @@ class ListPopularProductsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     COUNTRY_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of products to return. 0 means 10; values above 100 are reduced to 100."""
     page_token: _builtins.str
@@ -439,8 +491,8 @@ class ListPopularProductsRequest(_message.Message):
     """Only products of this category, spelled exactly so."""
     country: _builtins.str
     """The country, spelled as in the sales history, such as `United Kingdom`. Empty for all countries."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     def __init__(
         self,
         *,
@@ -448,15 +500,13 @@ class ListPopularProductsRequest(_message.Message):
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
         country: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "in_stock", b"in_stock"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "category", b"category", "country", b"country", "in_stock", b"in_stock", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "category", b"category", "country", b"country", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPopularProductsRequest: _TypeAlias = ListPopularProductsRequest  # noqa: Y015
 
@@ -470,7 +520,7 @@ class ListCustomerRecommendationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
-    IN_STOCK_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
     MIN_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     MAX_PRICE_CENTS_FIELD_NUMBER: _builtins.int
     EXCLUDE_IDS_FIELD_NUMBER: _builtins.int
@@ -484,12 +534,12 @@ class ListCustomerRecommendationsRequest(_message.Message):
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`. No product is on two pages."""
     category: _builtins.str
     """Only products of this category, spelled exactly so."""
-    in_stock: _builtins.bool
-    """Unset or true: only products that are in stock. False: also those that are sold out."""
+    availability: _catalog_pb2.Availability.ValueType
+    """Which products by their stock. Unspecified means those in stock."""
     min_price_cents: _builtins.int
-    """Only products that cost at least this, in hundredths of the currency."""
+    """Only products that cost at least this, in minor units of the shop's currency."""
     max_price_cents: _builtins.int
-    """Only products that cost at most this, in hundredths of the currency."""
+    """Only products that cost at most this, in minor units of the shop's currency."""
     include_purchased: _builtins.bool
     """Whether products that the customer has bought before are included. Unset means true."""
     @_builtins.property
@@ -507,27 +557,23 @@ class ListCustomerRecommendationsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         category: _builtins.str = ...,
-        in_stock: _builtins.bool | None = ...,
+        availability: _catalog_pb2.Availability.ValueType = ...,
         min_price_cents: _builtins.int | None = ...,
         max_price_cents: _builtins.int | None = ...,
         exclude_ids: _abc.Iterable[_builtins.str] | None = ...,
         basket_ids: _abc.Iterable[_builtins.str] | None = ...,
         include_purchased: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock", "_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "basket_ids", b"basket_ids", "category", b"category", "customer_number", b"customer_number", "exclude_ids", b"exclude_ids", "in_stock", b"in_stock", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased", "_max_price_cents", b"_max_price_cents", "_min_price_cents", b"_min_price_cents", "availability", b"availability", "basket_ids", b"basket_ids", "category", b"category", "customer_number", b"customer_number", "exclude_ids", b"exclude_ids", "include_purchased", b"include_purchased", "max_price_cents", b"max_price_cents", "min_price_cents", b"min_price_cents", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__in_stock: _TypeAlias = _typing.Literal["in_stock"]  # noqa: Y015
-    _WhichOneofArgType__in_stock: _TypeAlias = _typing.Literal["_in_stock", b"_in_stock"]  # noqa: Y015
     _WhichOneofReturnType__include_purchased: _TypeAlias = _typing.Literal["include_purchased"]  # noqa: Y015
     _WhichOneofArgType__include_purchased: _TypeAlias = _typing.Literal["_include_purchased", b"_include_purchased"]  # noqa: Y015
     _WhichOneofReturnType__max_price_cents: _TypeAlias = _typing.Literal["max_price_cents"]  # noqa: Y015
     _WhichOneofArgType__max_price_cents: _TypeAlias = _typing.Literal["_max_price_cents", b"_max_price_cents"]  # noqa: Y015
     _WhichOneofReturnType__min_price_cents: _TypeAlias = _typing.Literal["min_price_cents"]  # noqa: Y015
     _WhichOneofArgType__min_price_cents: _TypeAlias = _typing.Literal["_min_price_cents", b"_min_price_cents"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__in_stock) -> _WhichOneofReturnType__in_stock | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__include_purchased) -> _WhichOneofReturnType__include_purchased | None: ...
     @_typing.overload
@@ -611,8 +657,11 @@ class ListCustomerPurchasesResponse(_message.Message):
 
     PURCHASES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
+    time_zone: _builtins.str
+    """The time zone of the days, an IANA name such as `Europe/London`: they are those of the shop."""
     @_builtins.property
     def purchases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Purchase]:
         """The purchases, latest first."""
@@ -622,10 +671,11 @@ class ListCustomerPurchasesResponse(_message.Message):
         *,
         purchases: _abc.Iterable[Global___Purchase] | None = ...,
         next_page_token: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "purchases", b"purchases", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -637,6 +687,26 @@ class Event(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ContextEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
@@ -645,6 +715,12 @@ class Event(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_NUMBER_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_CENTS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The event's id, chosen by the caller: an event that is sent again with the same id is recorded once. Up to 64 letters, digits, `.`, `_`
     and `-`. If empty, an id is generated, and the event is recorded again each time it is sent.
@@ -654,16 +730,36 @@ class Event(_message.Message):
     product_id: _builtins.str
     """The product's id."""
     quantity: _builtins.int
-    """The number of pieces bought or put into the basket. 0 means 1."""
+    """The number of pieces bought, given back or put into the basket. 0 means 1."""
     user_id: _builtins.str
-    """The user's id. Left empty when an event is recorded: it is the caller."""
+    """The id of the user or visitor. Shoppers leave it empty: it is the caller. Order systems say whose event it is by this id or by the
+    number in the sales history; staff who give neither record an event of their own.
+    """
     customer_number: _builtins.str
-    """The user's number in the sales history at the time, if there was one."""
+    """The user's number in the sales history at the time, if there was one. Only order systems and staff may send it."""
     model_version: _builtins.str
     """The model version whose list led to the event: for an impression and what followed from it. May be empty."""
+    recommendation_id: _builtins.str
+    """The `recommendation_id` of the list that led to the event. May be empty."""
+    slot: _builtins.str
+    """Where the list was shown, such as `home`. May be empty."""
+    position: _builtins.int
+    """The `rank` of the product in the list. 0 means unknown."""
+    order_id: _builtins.str
+    """The number of the order, of a purchase or return. A product is recorded once per order as bought and once as given back, whether the
+    shopper, an order system or both report it; what an order system says takes the place of what the shopper said.
+    """
+    unit_price_cents: _builtins.int
+    """The price of a piece as sold, in minor units of the shop's currency."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks."""
+        """When it happened. Unset means now. A time in the future is invalid, with a tolerance of five minutes for differing clocks: such an
+        event is recorded as of now.
+        """
+
+    @_builtins.property
+    def context(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Whatever else the shop wants to know of the event: up to 16 entries. Nothing that identifies a person belongs here."""
 
     def __init__(
         self,
@@ -676,12 +772,20 @@ class Event(_message.Message):
         user_id: _builtins.str = ...,
         customer_number: _builtins.str = ...,
         model_version: _builtins.str = ...,
+        recommendation_id: _builtins.str = ...,
+        slot: _builtins.str = ...,
+        position: _builtins.int = ...,
+        order_id: _builtins.str = ...,
+        unit_price_cents: _builtins.int | None = ...,
+        context: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_unit_price_cents", b"_unit_price_cents", "event_time", b"event_time", "unit_price_cents", b"unit_price_cents"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_number", b"customer_number", "event_time", b"event_time", "id", b"id", "kind", b"kind", "model_version", b"model_version", "product_id", b"product_id", "quantity", b"quantity", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unit_price_cents", b"_unit_price_cents", "context", b"context", "customer_number", b"customer_number", "event_time", b"event_time", "id", b"id", "kind", b"kind", "model_version", b"model_version", "order_id", b"order_id", "position", b"position", "product_id", b"product_id", "quantity", b"quantity", "recommendation_id", b"recommendation_id", "slot", b"slot", "unit_price_cents", b"unit_price_cents", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__unit_price_cents: _TypeAlias = _typing.Literal["unit_price_cents"]  # noqa: Y015
+    _WhichOneofArgType__unit_price_cents: _TypeAlias = _typing.Literal["_unit_price_cents", b"_unit_price_cents"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unit_price_cents) -> _WhichOneofReturnType__unit_price_cents | None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
 
@@ -726,7 +830,7 @@ class RecordEventsResponse(_message.Message):
     recorded_count: _builtins.int
     """The number of events that this request recorded."""
     duplicate_count: _builtins.int
-    """The number of events that had been recorded before with the same id."""
+    """The number of events that had been recorded before, with the same id or as the same line of an order."""
     def __init__(
         self,
         *,
@@ -749,19 +853,23 @@ class ListEventsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of events to return. 0 means 1,000; values above 10,000 are reduced to 10,000."""
     page_token: _builtins.str
-    """The `next_page_token` of the previous page."""
+    """The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`."""
+    after_number: _builtins.int
+    """Only events after this position in the log: the `end_number` of an earlier list. 0 means all."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        after_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -775,12 +883,12 @@ class ListEventsResponse(_message.Message):
 
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    HAS_MORE_FIELD_NUMBER: _builtins.int
+    END_NUMBER_FIELD_NUMBER: _builtins.int
     FORGOTTEN_USER_IDS_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The `page_token` of the next page. Never empty: that of the last page leads to the events recorded later."""
-    has_more: _builtins.bool
-    """Whether there are more events now."""
+    """The `page_token` of the next page. Empty when there are no more events for now."""
+    end_number: _builtins.int
+    """The position of the page's end in the log of events: the `after_number` that leads to the events recorded later."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
         """The events, in the order of recording."""
@@ -794,16 +902,198 @@ class ListEventsResponse(_message.Message):
         *,
         events: _abc.Iterable[Global___Event] | None = ...,
         next_page_token: _builtins.str = ...,
-        has_more: _builtins.bool = ...,
+        end_number: _builtins.int = ...,
         forgotten_user_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "forgotten_user_ids", b"forgotten_user_ids", "has_more", b"has_more", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_number", b"end_number", "events", b"events", "forgotten_user_ids", b"forgotten_user_ids", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class HandOverVisitorRequest(_message.Message):
+    """The request of HandOverVisitor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMER_NUMBER_FIELD_NUMBER: _builtins.int
+    visitor_id: _builtins.str
+    """The visitor's id."""
+    user_id: _builtins.str
+    """The id of the user who gets the events."""
+    customer_number: _builtins.str
+    """The user's number in the sales history. Empty for none."""
+    def __init__(
+        self,
+        *,
+        visitor_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        customer_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_number", b"customer_number", "user_id", b"user_id", "visitor_id", b"visitor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverVisitorRequest: _TypeAlias = HandOverVisitorRequest  # noqa: Y015
+
+@_typing.final
+class ExposedProduct(_message.Message):
+    """A product of a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    PROPENSITY_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
+    EVENT_KINDS_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """The product's id."""
+    position: _builtins.int
+    """The position in the list, counted from 1."""
+    propensity: _builtins.float
+    """The probability with which this product took this position, given all that the list was made from: 1 unless the slot explores."""
+    rule_id: _builtins.str
+    """The merchandising rule that moved the product. Empty for none."""
+    @_builtins.property
+    def event_kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___EventKind.ValueType]:
+        """What the shopper did with it from this list, in no order."""
+
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        position: _builtins.int = ...,
+        propensity: _builtins.float = ...,
+        rule_id: _builtins.str = ...,
+        event_kinds: _abc.Iterable[Global___EventKind.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_kinds", b"event_kinds", "position", b"position", "product_id", b"product_id", "propensity", b"propensity", "rule_id", b"rule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExposedProduct: _TypeAlias = ExposedProduct  # noqa: Y015
+
+@_typing.final
+class Exposure(_message.Message):
+    """A list that was made for a shopper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    FALLBACK_STEP_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    recommendation_id: _builtins.str
+    """The `recommendation_id` of the list."""
+    user_id: _builtins.str
+    """The id of the user or visitor."""
+    slot: _builtins.str
+    """Where the list was shown. Empty if the request did not say."""
+    model_version: _builtins.str
+    """The version of the model that made the list. Empty without a model."""
+    fallback_step: Global___FallbackStep.ValueType
+    """How the list was made."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the list was made."""
+
+    @_builtins.property
+    def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExposedProduct]:
+        """The products, in the order of their positions."""
+
+    def __init__(
+        self,
+        *,
+        recommendation_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        slot: _builtins.str = ...,
+        model_version: _builtins.str = ...,
+        fallback_step: Global___FallbackStep.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        products: _abc.Iterable[Global___ExposedProduct] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fallback_step", b"fallback_step", "model_version", b"model_version", "products", b"products", "recommendation_id", b"recommendation_id", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exposure: _TypeAlias = Exposure  # noqa: Y015
+
+@_typing.final
+class ListExposuresRequest(_message.Message):
+    """The request of ListExposures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of lists to return. 0 means 25; values above 100 are reduced to 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
+    user_id: _builtins.str
+    """Only lists for this user or visitor."""
+    slot: _builtins.str
+    """Only lists in this slot."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        slot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExposuresRequest: _TypeAlias = ListExposuresRequest  # noqa: Y015
+
+@_typing.final
+class ListExposuresResponse(_message.Message):
+    """A page of exposures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPOSURES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def exposures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exposure]:
+        """The lists, latest first."""
+
+    def __init__(
+        self,
+        *,
+        exposures: _abc.Iterable[Global___Exposure] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposures", b"exposures", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExposuresResponse: _TypeAlias = ListExposuresResponse  # noqa: Y015
 
 @_typing.final
 class ForgetUserRequest(_message.Message):

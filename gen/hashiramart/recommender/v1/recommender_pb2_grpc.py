@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from hashiramart.model.v1 import model_pb2 as hashiramart_dot_model_dot_v1_dot_model__pb2
+from hashiramart.recommender.v1 import merchandising_pb2 as hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2
 from hashiramart.recommender.v1 import recommender_pb2 as hashiramart_dot_recommender_dot_v1_dot_recommender__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -65,6 +66,51 @@ class RecommenderServiceStub:
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesResponse.FromString,
                 _registered_method=True)
+        self.ListSlots = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListSlots',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsResponse.FromString,
+                _registered_method=True)
+        self.GetSlot = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetSlot',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetSlotRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+                _registered_method=True)
+        self.ReplaceSlot = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ReplaceSlot',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceSlotRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+                _registered_method=True)
+        self.DeleteSlot = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/DeleteSlot',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteSlotRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListRules = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListRules',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesResponse.FromString,
+                _registered_method=True)
+        self.GetRule = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetRule',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetRuleRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+                _registered_method=True)
+        self.ReplaceRule = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ReplaceRule',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceRuleRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+                _registered_method=True)
+        self.DeleteRule = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/DeleteRule',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteRuleRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.PreviewRecommendations = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/RecordEvents',
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -74,6 +120,16 @@ class RecommenderServiceStub:
                 '/hashiramart.recommender.v1.RecommenderService/ListEvents',
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.HandOverVisitor = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/HandOverVisitor',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.HandOverVisitorRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListExposures = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListExposures',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.FromString,
                 _registered_method=True)
         self.ForgetUser = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/ForgetUser',
@@ -110,7 +166,9 @@ class RecommenderServiceServicer:
     """
 
     def ListRecommendations(self, request, context):
-        """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet.
+        """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
+
+        Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,7 +191,9 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerRecommendations(self, request, context):
-        """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer.
+        """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+        Returns NOT_FOUND if there is no such customer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,16 +206,97 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSlots(self, request, context):
+        """Lists the slots, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSlot(self, request, context):
+        """Gets a slot. Returns NOT_FOUND if there is no such slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceSlot(self, request, context):
+        """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSlot(self, request, context):
+        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRules(self, request, context):
+        """Lists the merchandising rules, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRule(self, request, context):
+        """Gets a rule. Returns NOT_FOUND if there is no such rule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceRule(self, request, context):
+        """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+        Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+        stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRule(self, request, context):
+        """Deletes a rule. One that does not exist is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewRecommendations(self, request, context):
+        """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+        Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEvents(self, request, context):
-        """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-        to the raw zone, for the next training.
+        """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+        The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+        what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+        shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+        All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+        systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+        had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+        that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+        Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+        """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+        meanwhile. To get those that were recorded since, list again with `after_number`.
 
         Not bound to REST: it is for services.
         """
@@ -163,8 +304,27 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HandOverVisitor(self, request, context):
+        """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+        Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExposures(self, request, context):
+        """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+        shopper did with them.
+
+        A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForgetUser(self, request, context):
-        """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+        """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
         Succeeds for a user without events. Not bound to REST: it is for services.
         """
@@ -188,16 +348,20 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PromoteModel(self, request, context):
-        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+        """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-        Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackModel(self, request, context):
-        """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none.
+        """Replaces the champion by the version that was the champion before it.
+
+        A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+        Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +395,51 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesRequest.FromString,
                     response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListCustomerPurchasesResponse.SerializeToString,
             ),
+            'ListSlots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlots,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsResponse.SerializeToString,
+            ),
+            'GetSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSlot,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetSlotRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.SerializeToString,
+            ),
+            'ReplaceSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceSlot,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceSlotRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.SerializeToString,
+            ),
+            'DeleteSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSlot,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteSlotRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRules,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesResponse.SerializeToString,
+            ),
+            'GetRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRule,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetRuleRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.SerializeToString,
+            ),
+            'ReplaceRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceRule,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceRuleRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.SerializeToString,
+            ),
+            'DeleteRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRule,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteRuleRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'PreviewRecommendations': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRecommendations,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.SerializeToString,
+            ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.RecordEventsRequest.FromString,
@@ -240,6 +449,16 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsRequest.FromString,
                     response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'HandOverVisitor': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverVisitor,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.HandOverVisitorRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListExposures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExposures,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.SerializeToString,
             ),
             'ForgetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetUser,
@@ -417,6 +636,249 @@ class RecommenderService:
             _registered_method=True)
 
     @staticmethod
+    def ListSlots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListSlots',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListSlotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetSlot',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetSlotRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ReplaceSlot',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceSlotRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Slot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/DeleteSlot',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteSlotRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListRules',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ListRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetRule',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.GetRuleRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ReplaceRule',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.ReplaceRuleRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.Rule.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/DeleteRule',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.DeleteRuleRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRecommendations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations',
+            hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecordEvents(request,
             target,
             options=(),
@@ -460,6 +922,60 @@ class RecommenderService:
             '/hashiramart.recommender.v1.RecommenderService/ListEvents',
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsRequest.SerializeToString,
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOverVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/HandOverVisitor',
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.HandOverVisitorRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExposures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListExposures',
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

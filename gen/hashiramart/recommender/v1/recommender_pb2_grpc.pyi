@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from hashiramart.model.v1 import model_pb2 as _model_pb2
+from hashiramart.recommender.v1 import merchandising_pb2 as _merchandising_pb2
 from hashiramart.recommender.v1 import recommender_pb2 as _recommender_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -40,7 +41,10 @@ class RecommenderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecommenderServiceAsyncStub: ...
     ListRecommendations: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
-    """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet."""
+    """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
+
+    Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
+    """
     ListSimilarProducts: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListSimilarProductsRequest, _recommender_pb2.ListRecommendationsResponse]
     """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 
@@ -49,20 +53,73 @@ class RecommenderServiceStub:
     ListPopularProducts: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListPopularProductsRequest, _recommender_pb2.ListRecommendationsResponse]
     """Lists the products that currently sell best, everywhere or in one country."""
     ListCustomerRecommendations: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
-    """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer."""
+    """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+    Returns NOT_FOUND if there is no such customer.
+    """
     ListCustomerPurchases: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
+    ListSlots: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ListSlotsRequest, _merchandising_pb2.ListSlotsResponse]
+    """Lists the slots, by id."""
+    GetSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.GetSlotRequest, _merchandising_pb2.Slot]
+    """Gets a slot. Returns NOT_FOUND if there is no such slot."""
+    ReplaceSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceSlotRequest, _merchandising_pb2.Slot]
+    """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+    """
+    DeleteSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteSlotRequest, _empty_pb2.Empty]
+    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+    ListRules: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ListRulesRequest, _merchandising_pb2.ListRulesResponse]
+    """Lists the merchandising rules, by id."""
+    GetRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.GetRuleRequest, _merchandising_pb2.Rule]
+    """Gets a rule. Returns NOT_FOUND if there is no such rule."""
+    ReplaceRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceRuleRequest, _merchandising_pb2.Rule]
+    """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+    Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+    stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+    """
+    DeleteRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteRuleRequest, _empty_pb2.Empty]
+    """Deletes a rule. One that does not exist is no error."""
+    PreviewRecommendations: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.PreviewRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]
+    """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+    Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
-    """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-    to the raw zone, for the next training.
+    """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+    The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+    what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+    shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+    All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+    systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+    had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+    that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+    Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]
-    """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+    """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+    meanwhile. To get those that were recorded since, list again with `after_number`.
 
     Not bound to REST: it is for services.
     """
+    HandOverVisitor: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.HandOverVisitorRequest, _empty_pb2.Empty]
+    """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+    Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+    """
+    ListExposures: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListExposuresRequest, _recommender_pb2.ListExposuresResponse]
+    """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+    shopper did with them.
+
+    A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+    """
     ForgetUser: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]
-    """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+    """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
     Succeeds for a user without events. Not bound to REST: it is for services.
     """
@@ -73,12 +130,17 @@ class RecommenderServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """Lists the versions of the model, newest first."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]
-    """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+    """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-    Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
     """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]
-    """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+    """Replaces the champion by the version that was the champion before it.
+
+    A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+    Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+    """
 
 @_typing.type_check_only
 class RecommenderServiceAsyncStub(RecommenderServiceStub):
@@ -90,7 +152,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRecommendations: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
-    """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet."""
+    """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
+
+    Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
+    """
     ListSimilarProducts: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListSimilarProductsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
     """Lists products that are bought by the same customers as this one, or that have a similar name if too few customers have bought it.
 
@@ -99,20 +164,73 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ListPopularProducts: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListPopularProductsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
     """Lists the products that currently sell best, everywhere or in one country."""
     ListCustomerRecommendations: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
-    """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer."""
+    """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+    Returns NOT_FOUND if there is no such customer.
+    """
     ListCustomerPurchases: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListCustomerPurchasesRequest, _recommender_pb2.ListCustomerPurchasesResponse]  # type: ignore[assignment]
     """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
+    ListSlots: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ListSlotsRequest, _merchandising_pb2.ListSlotsResponse]  # type: ignore[assignment]
+    """Lists the slots, by id."""
+    GetSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.GetSlotRequest, _merchandising_pb2.Slot]  # type: ignore[assignment]
+    """Gets a slot. Returns NOT_FOUND if there is no such slot."""
+    ReplaceSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceSlotRequest, _merchandising_pb2.Slot]  # type: ignore[assignment]
+    """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+    """
+    DeleteSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteSlotRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+    ListRules: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ListRulesRequest, _merchandising_pb2.ListRulesResponse]  # type: ignore[assignment]
+    """Lists the merchandising rules, by id."""
+    GetRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.GetRuleRequest, _merchandising_pb2.Rule]  # type: ignore[assignment]
+    """Gets a rule. Returns NOT_FOUND if there is no such rule."""
+    ReplaceRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceRuleRequest, _merchandising_pb2.Rule]  # type: ignore[assignment]
+    """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+    Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+    stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+    """
+    DeleteRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteRuleRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a rule. One that does not exist is no error."""
+    PreviewRecommendations: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.PreviewRecommendationsRequest, _recommender_pb2.ListRecommendationsResponse]  # type: ignore[assignment]
+    """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+    Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
-    """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-    to the raw zone, for the next training.
+    """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+    The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+    what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+    shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+    All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+    systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+    had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+    that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+    Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListEventsRequest, _recommender_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+    """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+    meanwhile. To get those that were recorded since, list again with `after_number`.
 
     Not bound to REST: it is for services.
     """
+    HandOverVisitor: _aio.UnaryUnaryMultiCallable[_recommender_pb2.HandOverVisitorRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+    Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+    """
+    ListExposures: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListExposuresRequest, _recommender_pb2.ListExposuresResponse]  # type: ignore[assignment]
+    """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+    shopper did with them.
+
+    A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+    """
     ForgetUser: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+    """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
     Succeeds for a user without events. Not bound to REST: it is for services.
     """
@@ -123,12 +241,17 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the versions of the model, newest first."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+    """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-    Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
     """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]  # type: ignore[assignment]
-    """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+    """Replaces the champion by the version that was the champion before it.
+
+    A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+    Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+    """
 
 class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     """Recommends products, and records what users do with them.
@@ -143,7 +266,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListRecommendationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
-        """Recommends products to the caller. Returns UNAVAILABLE only while the recommender has not received the catalogue yet."""
+        """Recommends products to the caller, a user or a visitor. Long lists of products to leave out have room in the body of the POST.
+
+        Returns UNAVAILABLE only while the recommender has not received the catalogue yet, NOT_FOUND if there is no such slot.
+        """
 
     @_abc_1.abstractmethod
     def ListSimilarProducts(
@@ -170,7 +296,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListCustomerRecommendationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
-        """Recommends products to a customer of the sales history. Returns NOT_FOUND if there is no such customer."""
+        """Recommends products to a customer of the sales history. Long lists of products to leave out have room in the body of the POST.
+
+        Returns NOT_FOUND if there is no such customer.
+        """
 
     @_abc_1.abstractmethod
     def ListCustomerPurchases(
@@ -181,13 +310,105 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the purchases of a customer of the sales history, latest first. Returns NOT_FOUND if there is no such customer."""
 
     @_abc_1.abstractmethod
+    def ListSlots(
+        self,
+        request: _merchandising_pb2.ListSlotsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.ListSlotsResponse, _abc.Awaitable[_merchandising_pb2.ListSlotsResponse]]:
+        """Lists the slots, by id."""
+
+    @_abc_1.abstractmethod
+    def GetSlot(
+        self,
+        request: _merchandising_pb2.GetSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Slot, _abc.Awaitable[_merchandising_pb2.Slot]]:
+        """Gets a slot. Returns NOT_FOUND if there is no such slot."""
+
+    @_abc_1.abstractmethod
+    def ReplaceSlot(
+        self,
+        request: _merchandising_pb2.ReplaceSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Slot, _abc.Awaitable[_merchandising_pb2.Slot]]:
+        """Creates a slot or replaces it. All replicas answer by it within two seconds.
+
+        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteSlot(
+        self,
+        request: _merchandising_pb2.DeleteSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+
+    @_abc_1.abstractmethod
+    def ListRules(
+        self,
+        request: _merchandising_pb2.ListRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.ListRulesResponse, _abc.Awaitable[_merchandising_pb2.ListRulesResponse]]:
+        """Lists the merchandising rules, by id."""
+
+    @_abc_1.abstractmethod
+    def GetRule(
+        self,
+        request: _merchandising_pb2.GetRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Rule, _abc.Awaitable[_merchandising_pb2.Rule]]:
+        """Gets a rule. Returns NOT_FOUND if there is no such rule."""
+
+    @_abc_1.abstractmethod
+    def ReplaceRule(
+        self,
+        request: _merchandising_pb2.ReplaceRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchandising_pb2.Rule, _abc.Awaitable[_merchandising_pb2.Rule]]:
+        """Creates a rule or replaces it. All replicas answer by it within two seconds.
+
+        Returns INVALID_ARGUMENT if the rule could not be applied, such as for a product or slot that does not exist; ABORTED if the etag is
+        stale; FAILED_PRECONDITION if there would be more than 1,000 rules.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteRule(
+        self,
+        request: _merchandising_pb2.DeleteRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a rule. One that does not exist is no error."""
+
+    @_abc_1.abstractmethod
+    def PreviewRecommendations(
+        self,
+        request: _merchandising_pb2.PreviewRecommendationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListRecommendationsResponse, _abc.Awaitable[_recommender_pb2.ListRecommendationsResponse]]:
+        """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
+
+        Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        """
+
+    @_abc_1.abstractmethod
     def RecordEvents(
         self,
         request: _recommender_pb2.RecordEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.RecordEventsResponse, _abc.Awaitable[_recommender_pb2.RecordEventsResponse]]:
-        """Records what the caller did with products. The caller's next recommendations take it into account, and the next ETL exports it
-        to the raw zone, for the next training.
+        """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
+
+        The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
+        what is popular) if they come from an order system with the permission `events.write`, from staff, or, where a setting says so, from
+        shoppers. The next ETL exports what counts to the raw zone, for the next training.
+
+        All events are recorded or none. Products have to be in the catalogue or the model, and times lie within the last 30 days; for order
+        systems and staff, not before the sales history. What is only odd is recorded: an event whose `recommendation_id` is not of a list that
+        had the product and was made for this shopper stays without attribution, a click without an impression implies one, and events
+        that arrive out of order count in the order of their times. A line of an order counts once, see `order_id`.
+
+        Returns INVALID_ARGUMENT with each invalid event, PERMISSION_DENIED for a system without the permission.
         """
 
     @_abc_1.abstractmethod
@@ -196,9 +417,33 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_recommender_pb2.ListEventsResponse, _abc.Awaitable[_recommender_pb2.ListEventsResponse]]:
-        """Lists events in the order of recording, for the export to the raw zone, and the users who were forgotten meanwhile.
+        """Lists the events that were recorded so far, in the order of recording, for the export to the raw zone, and the users who were forgotten
+        meanwhile. To get those that were recorded since, list again with `after_number`.
 
         Not bound to REST: it is for services.
+        """
+
+    @_abc_1.abstractmethod
+    def HandOverVisitor(
+        self,
+        request: _recommender_pb2.HandOverVisitorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Makes a visitor's events a user's: here at once, in the raw zone and the clean data with the next ETL. The visitor's tokens have served.
+
+        Succeeds again, and for a visitor without events. Not bound to REST: it is for services.
+        """
+
+    @_abc_1.abstractmethod
+    def ListExposures(
+        self,
+        request: _recommender_pb2.ListExposuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListExposuresResponse, _abc.Awaitable[_recommender_pb2.ListExposuresResponse]]:
+        """Lists what was recommended to whom, latest list first: the products of each list with their positions and propensities, and what the
+        shopper did with them.
+
+        A list appears within a second after it was made, and for the time of a setting, 90 days by default.
         """
 
     @_abc_1.abstractmethod
@@ -207,7 +452,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recommender_pb2.ForgetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes every event of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
+        """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
         Succeeds for a user without events. Not bound to REST: it is for services.
         """
@@ -236,9 +481,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.PromoteModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Makes a version the champion, and the champion the previous one. All replicas answer from it within ten seconds.
+        """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
-        Returns NOT_FOUND if there is no such version, FAILED_PRECONDITION if it cannot be served or did not pass the gate.
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
         """
 
     @_abc_1.abstractmethod
@@ -247,6 +493,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _model_pb2.RollbackModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_pb2.Model, _abc.Awaitable[_model_pb2.Model]]:
-        """Makes the previous champion the champion again. Returns FAILED_PRECONDITION if there is none."""
+        """Replaces the champion by the version that was the champion before it.
+
+        A repeated call changes nothing, and a further rollback goes further back: none makes a version that was rolled back the champion.
+        Returns ABORTED if the champion is not the expected one, FAILED_PRECONDITION if there is none before it.
+        """
 
 def add_RecommenderServiceServicer_to_server(servicer: RecommenderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

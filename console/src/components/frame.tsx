@@ -1,0 +1,133 @@
+// The frame around the pages: navigation, the signed-in user, light and dark.
+import { ActionIcon, AppShell, Box, Burger, Button, Group, Loader, Menu, NavLink, ScrollArea, Stack, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import {
+  IconActivityHeartbeat, IconBox, IconChartLine, IconDatabase, IconGitBranch, IconHistory, IconListCheck, IconLogout, IconMoon, IconSparkles, IconSun, IconUserCircle,
+} from "@tabler/icons-react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
+
+import { authServiceGetCurrentUserOptions } from "@client/gen/@tanstack/react-query.gen";
+import icon from "../icon.svg";
+import { SignIn } from "../pages/sign-in";
+import { signOut, useSession } from "../session";
+import { Empty, ErrorNotice } from "./page";
+
+const SECTIONS = [
+  { name: "Shop", links: [{ to: "/products", text: "Products", icon: IconBox }, { to: "/recommendations", text: "Recommendations", icon: IconSparkles }] },
+  { name: "Planning", links: [{ to: "/forecasts", text: "Forecasts", icon: IconChartLine }] },
+  { name: "Data and models", links: [{ to: "/data", text: "Data", icon: IconDatabase }, { to: "/jobs", text: "Jobs", icon: IconListCheck }, { to: "/models", text: "Models", icon: IconGitBranch }] },
+  { name: "System", links: [{ to: "/services", text: "Services", icon: IconActivityHeartbeat }, { to: "/audit", text: "Audit log", icon: IconHistory, admin: true }] },
+] as const;
+
+const STAFF = ["ROLE_STAFF", "ROLE_ADMIN"];
+
+export function Frame() {
+  const session = useSession();
+  if (session === "unknown")
+    return (
+      <Stack align="center" justify="center" mih="100dvh" component="main">
+        <Loader aria-label="Loading" />
+      </Stack>
+    );
+  return session === "in" ? <SignedIn /> : <SignIn />;
+}
+
+function SignedIn() {
+  const [opened, { toggle, close }] = useDisclosure();
+  const user = useQuery(authServiceGetCurrentUserOptions());
+  const { pathname } = useLocation();
+  const staff = user.data && STAFF.includes(user.data.role);
+  return (
+    <AppShell header={{ height: 56, collapsed: false }} navbar={{ width: 232, breakpoint: "sm", collapsed: { mobile: !opened } }} padding={{ base: "md", sm: "xl" }}>
+      <a href="#content" className="skip">
+        Skip to the content
+      </a>
+      <AppShell.Header className="frame">
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap">
+            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" aria-expanded={opened} />
+            <Group component={Link} {...{ to: "/products" }} gap={10} wrap="nowrap" style={{ textDecoration: "none", color: "inherit" }}>
+              <img src={icon} alt="" width={26} height={26} />
+              <Text fw={700}>HashiraMart</Text>
+            </Group>
+          </Group>
+          <Group gap="xs" wrap="nowrap">
+            <ColorScheme />
+            <UserMenu name={user.data?.display_name || user.data?.email || "Account"} role={user.data?.role} />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar className="frame" p="sm" aria-label="Pages">
+        <AppShell.Section component={ScrollArea} grow>
+          {SECTIONS.map(({ name, links }) => (
+            <Box key={name} mb="md">
+              <Text fz="xs" fw={600} c="dimmed" px="sm" mb={4}>
+                {name}
+              </Text>
+              {links
+                .filter((link) => !("admin" in link) || user.data?.role === "ROLE_ADMIN")
+                .map(({ to, text, icon: Icon }) => (
+                  <NavLink
+                    key={to}
+                    component={Link}
+                    {...{ to }}
+                    label={text}
+                    leftSection={<Icon size={18} stroke={1.7} aria-hidden />}
+                    active={pathname.startsWith(to)}
+                    aria-current={pathname.startsWith(to) ? "page" : undefined}
+                    onClick={close}
+                    style={{ borderRadius: 8 }}
+                  />
+                ))}
+            </Box>
+          ))}
+        </AppShell.Section>
+      </AppShell.Navbar>
+      <AppShell.Main id="content" tabIndex={-1}>
+        {user.error ? (
+          <ErrorNotice error={user.error} onRetry={() => void user.refetch()} />
+        ) : user.data && !staff && pathname !== "/account" ? (
+          <Empty title="The console is for the shop's staff">You are signed in as a customer. An administrator can give you another role.</Empty>
+        ) : (
+          <Outlet />
+        )}
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function ColorScheme() {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme("light");
+  const other = scheme === "dark" ? "light" : "dark";
+  return (
+    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Change to ${other} colours`} onClick={() => setColorScheme(other)}>
+      {scheme === "dark" ? <IconSun size={19} aria-hidden /> : <IconMoon size={19} aria-hidden />}
+    </ActionIcon>
+  );
+}
+
+function UserMenu({ name, role }: { name: string; role: string | undefined }) {
+  const queries = useQueryClient();
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <Button variant="subtle" color="gray" px="xs" aria-label={`Account: ${name}`} leftSection={<IconUserCircle size={20} aria-hidden />}>
+          <Text fz="sm" visibleFrom="sm" maw={200} truncate>
+            {name}
+          </Text>
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{role === "ROLE_ADMIN" ? "Administrator" : role === "ROLE_STAFF" ? "Staff" : "Customer"}</Menu.Label>
+        <Menu.Item component={Link} {...{ to: "/account" }} leftSection={<IconUserCircle size={16} aria-hidden />}>
+          Your account
+        </Menu.Item>
+        <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => void signOut().finally(() => queries.clear())}>
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,261 @@
+import { ActionIcon, Badge, Button, FileInput, Group, Modal, Progress, Stack, Table, Tabs, Text, TextInput } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconTrash, IconUpload } from "@tabler/icons-react";
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+
+import {
+  rawDataServiceDeleteRawFileMutation, rawDataServiceGetDataQualityOptions, rawDataServiceListRawFilesOptions, rawDataServiceListRawFilesQueryKey,
+  rawDataServiceListRejectedLinesInfiniteOptions,
+} from "@client/gen/@tanstack/react-query.gen";
+import type { RawFile } from "@client/gen";
+import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
+import { amount, count, day, percent, time } from "../format";
+import { upload } from "../upload";
+
+type Tab = "files" | "rejects" | "quality";
+
+export function DataPage() {
+  const { tab = "files" } = useSearch({ from: "/data" });
+  const navigate = useNavigate({ from: "/data" });
+  return (
+    <Page title="Data" about="Raw sales, what was rejected of them, and how good the published data is.">
+      <Tabs value={tab} onChange={(value) => void navigate({ search: { tab: value as Tab } })} keepMounted={false}>
+        <Tabs.List mb="lg">
+          <Tabs.Tab value="files">Raw files</Tabs.Tab>
+          <Tabs.Tab value="rejects">Rejected lines</Tabs.Tab>
+          <Tabs.Tab value="quality">Quality by month</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="files"><Files /></Tabs.Panel>
+        <Tabs.Panel value="rejects"><Rejects /></Tabs.Panel>
+        <Tabs.Panel value="quality"><Quality /></Tabs.Panel>
+      </Tabs>
+    </Page>
+  );
+}
+
+function Files() {
+  const files = useQuery(rawDataServiceListRawFilesOptions({ query: { page_size: 100 } }));
+  return (
+    <Stack gap="lg">
+      <Upload />
+      <Card title="Raw files" flush>
+        <Loaded query={files}>
+          {({ raw_files }) =>
+            raw_files.length ? (
+              <Table.ScrollContainer minWidth={420}>
+                <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Raw files">
+                  <Table.Thead>
+                    <Table.Tr>
+                      <Table.Th>File</Table.Th>
+                      <Table.Th className="number">Lines</Table.Th>
+                      <Table.Th className="number" visibleFrom="sm">Rejected</Table.Th>
+                      <Table.Th>State</Table.Th>
+                      <Table.Th visibleFrom="sm">Landed</Table.Th>
+                      <Table.Th w={50}><span className="skip">Delete</span></Table.Th>
+                    </Table.Tr>
+                  </Table.Thead>
+                  <Table.Tbody>{raw_files.map((file) => <FileRow key={file.id} file={file} />)}</Table.Tbody>
+                </Table>
+              </Table.ScrollContainer>
+            ) : (
+              <Empty title="There are no raw files yet">Upload the sales that the shop exports: CSV, a workbook, NDJSON or Parquet.</Empty>
+            )
+          }
+        </Loaded>
+      </Card>
+    </Stack>
+  );
+}
+
+function FileRow({ file }: { file: RawFile }) {
+  const rejected = file.rejects.reduce((sum, { line_count }) => sum + Number(line_count), 0);
+  const [asking, setAsking] = useState(false);
+  const queries = useQueryClient();
+  const remove = useMutation({
+    ...rawDataServiceDeleteRawFileMutation(),
+    onSuccess: () => {
+      setAsking(false);
+      void queries.invalidateQueries({ queryKey: rawDataServiceListRawFilesQueryKey() });
+    },
+  });
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Text fw={550}>{file.name}</Text>
+        <Text fz="xs" c="dimmed">{file.description}</Text>
+      </Table.Td>
+      <Table.Td className="number">{count(file.line_count)}</Table.Td>
+      <Table.Td className="number" visibleFrom="sm">{file.published ? count(rejected) : "–"}</Table.Td>
+      <Table.Td>
+        <Badge variant="light" tt="none" color={file.published ? "green" : "gray"}>{file.published ? "Published" : "Waits for ETL"}</Badge>
+      </Table.Td>
+      <Table.Td visibleFrom="sm">{time(file.create_time)}</Table.Td>
+      <Table.Td>
+        <ActionIcon variant="subtle" color="gray" aria-label={`Delete ${file.name}`} onClick={() => setAsking(true)}>
+          <IconTrash size={17} aria-hidden />
+        </ActionIcon>
+        <Modal opened={asking} onClose={() => setAsking(false)} title={`Delete ${file.name}?`} closeButtonProps={{ "aria-label": "Close" }}>
+          <Stack>
+            <Text>The file is deleted now, and its {count(file.line_count)} lines leave the clean data with the next ETL. This cannot be undone; the file can be uploaded again.</Text>
+            {remove.error && <ErrorNotice error={remove.error} />}
+            <Group justify="flex-end">
+              <Button variant="default" onClick={() => setAsking(false)}>Keep it</Button>
+              <Button color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: file.id } })}>Delete the file</Button>
+            </Group>
+          </Stack>
+        </Modal>
+      </Table.Td>
+    </Table.Tr>
+  );
+}
+
+function Upload() {
+  const queries = useQueryClient();
+  const [file, setFile] = useState<File | null>(null);
+  const [share, setShare] = useState(0);
+  const sending = useMutation({
+    mutationFn: (chosen: File) => upload(chosen, setShare),
+    onSuccess: ({ message, line_count }) => {
+      notifications.show({ color: "green", title: `${count(line_count)} lines landed`, message });
+      setFile(null);
+      void queries.invalidateQueries({ queryKey: rawDataServiceListRawFilesQueryKey() });
+    },
+    onSettled: () => setShare(0),
+  });
+  return (
+    <Card title="Upload sales">
+      <Stack>
+        <Group align="flex-end">
+          <FileInput label="File" description="CSV, NDJSON, .xlsx or Parquet, packed or not" placeholder="Choose a file" value={file} onChange={setFile} clearable style={{ flex: "1 1 240px" }} maw={460} />
+          <Button leftSection={<IconUpload size={16} aria-hidden />} disabled={!file} loading={sending.isPending} onClick={() => file && sending.mutate(file)}>Upload</Button>
+        </Group>
+        {sending.isPending && (
+          <Group gap="sm" wrap="nowrap">
+            <Progress value={share * 100} flex={1} aria-label="Uploaded" />
+            <Text fz="sm" className="number">{share < 1 ? percent(share) : "Being read"}</Text>
+          </Group>
+        )}
+        {sending.error && <ErrorNotice error={sending.error} />}
+      </Stack>
+    </Card>
+  );
+}
+
+function Rejects() {
+  const { reason, file } = useSearch({ from: "/data" });
+  const navigate = useNavigate({ from: "/data" });
+  const found = useInfiniteQuery({
+    ...rawDataServiceListRejectedLinesInfiniteOptions({ query: { page_size: 50, ...(reason && { reason }), ...(file && { file }) } }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next_page_token || undefined,
+  });
+  const filter = (name: "reason" | "file", value: string | undefined) => (
+    <TextInput
+      key={`${name} ${value}`}
+      label={name === "reason" ? "Reason" : "File"}
+      defaultValue={value ?? ""}
+      placeholder="All"
+      onBlur={(event) => void navigate({ search: (now) => ({ ...now, [name]: event.currentTarget.value.trim() || undefined }) })}
+      onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+    />
+  );
+  return (
+    <Stack gap="lg">
+      <Group>{filter("reason", reason)}{filter("file", file)}</Group>
+      <Card flush>
+        <Loaded query={found}>
+          {({ pages }) => {
+            const lines = pages.flatMap((page) => page.rejected_lines);
+            return lines.length ? (
+              <>
+                <Table.ScrollContainer minWidth={480}>
+                  <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Rejected lines">
+                    <Table.Thead>
+                      <Table.Tr>
+                        <Table.Th>Reason</Table.Th>
+                        <Table.Th>Where</Table.Th>
+                        <Table.Th>Line</Table.Th>
+                      </Table.Tr>
+                    </Table.Thead>
+                    <Table.Tbody>
+                      {lines.map((line) => (
+                        <Table.Tr key={`${line.file} ${line.line_number} ${line.reason}`}>
+                          <Table.Td><Badge variant="light" color="orange" tt="none">{line.reason}</Badge></Table.Td>
+                          <Table.Td fz="sm">{line.file}:{line.line_number}<Text fz="xs" c="dimmed">{day(line.date)}</Text></Table.Td>
+                          <Table.Td className="mono" style={{ overflowWrap: "anywhere" }}>{line.line}</Table.Td>
+                        </Table.Tr>
+                      ))}
+                    </Table.Tbody>
+                  </Table>
+                </Table.ScrollContainer>
+                {found.hasNextPage && (
+                  <Group justify="center" p="md">
+                    <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>More</Button>
+                  </Group>
+                )}
+              </>
+            ) : (
+              <Empty title="No line was rejected" />
+            );
+          }}
+        </Loaded>
+      </Card>
+    </Stack>
+  );
+}
+
+function Quality() {
+  const quality = useQuery(rawDataServiceGetDataQualityOptions());
+  return (
+    <Card flush>
+      <Loaded query={quality}>
+        {({ months }) =>
+          months.length ? (
+            <Table.ScrollContainer minWidth={760}>
+              <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Quality by month">
+                <Table.Thead>
+                  <Table.Tr>
+                    <Table.Th>Month</Table.Th>
+                    <Table.Th className="number">Lines a day</Table.Th>
+                    <Table.Th className="number">Rejected</Table.Th>
+                    <Table.Th className="number">No customer</Table.Th>
+                    <Table.Th className="number">Median price</Table.Th>
+                    <Table.Th className="number">Basket</Table.Th>
+                    <Table.Th className="number">New products</Table.Th>
+                    <Table.Th>What differs</Table.Th>
+                  </Table.Tr>
+                </Table.Thead>
+                <Table.Tbody>
+                  {[...months].reverse().map((month) => (
+                    <Table.Tr key={month.month}>
+                      <Table.Td>{month.month}</Table.Td>
+                      <Figure value={month.lines_per_day} format={amount} />
+                      <Figure value={month.reject_share} format={percent} />
+                      <Figure value={month.missing_customer_share} format={percent} />
+                      <Figure value={month.median_price} format={amount} />
+                      <Figure value={month.basket_size} format={amount} />
+                      <Figure value={month.new_product_share} format={percent} />
+                      <Table.Td>
+                        {month.findings.map(({ measure, value, baseline }) => (
+                          <Badge key={measure} color="orange" variant="light" tt="none" title={`${amount(value)}, usually ${amount(baseline)}`}>{measure.replaceAll("_", " ")}</Badge>
+                        ))}
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+                </Table.Tbody>
+              </Table>
+            </Table.ScrollContainer>
+          ) : (
+            <Empty title="No data has been published yet">Upload a raw file, then submit an ETL job.</Empty>
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}
+
+function Figure({ value, format }: { value: number | undefined; format: (value: number) => string }) {
+  return <Table.Td className="number">{value === undefined ? "–" : format(value)}</Table.Td>;
+}

@@ -1,0 +1,142 @@
+import { Badge, Button, Menu, SegmentedControl, Table } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconChevronDown } from "@tabler/icons-react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+
+import {
+  jobsServiceListJobsOptions, jobsServiceListJobsQueryKey, jobsServiceSubmitEtlJobMutation, jobsServiceSubmitTrainingJobMutation,
+} from "@client/gen/@tanstack/react-query.gen";
+import type { Job } from "@client/gen";
+import { Card, Empty, Loaded, Page } from "../components/page";
+import { problemOf } from "../errors";
+import { ago, duration, label, time } from "../format";
+
+// How often a list with a job under way is read again.
+const POLL_MS = 3_000;
+const STATE_COLOURS: Record<string, string> = {
+  JOB_STATE_QUEUED: "gray",
+  JOB_STATE_RUNNING: "blue",
+  JOB_STATE_CANCELLING: "orange",
+  JOB_STATE_SUCCEEDED: "green",
+  JOB_STATE_SUCCEEDED_WITH_REJECTS: "green",
+  JOB_STATE_FAILED: "red",
+  JOB_STATE_CANCELLED: "gray",
+};
+
+export const underWay = (job: Job): boolean => ["JOB_STATE_QUEUED", "JOB_STATE_RUNNING", "JOB_STATE_CANCELLING"].includes(job.state);
+
+export function nameOf(job: Job): string {
+  if (!job.training_spec) return job.etl_spec?.full ? "Full ETL" : "ETL";
+  return `Training of the ${label(job.training_spec.model, "MODEL_KIND").toLowerCase()}, ${label(job.training_spec.recipe, "RECIPE").toLowerCase()}`;
+}
+
+export function State({ job }: { job: Job }) {
+  return (
+    <Badge variant="light" color={STATE_COLOURS[job.state] ?? "gray"} tt="none" fw={550}>
+      {label(job.state, "JOB_STATE")}
+    </Badge>
+  );
+}
+
+export function JobsPage() {
+  const { kind = "" } = useSearch({ from: "/jobs" });
+  const navigate = useNavigate({ from: "/jobs" });
+  const jobs = useQuery({
+    ...jobsServiceListJobsOptions({ query: { page_size: 50, ...(kind && { kind }) } }),
+    refetchInterval: ({ state }) => (state.data?.jobs.some(underWay) ? POLL_MS : POLL_MS * 10),
+  });
+  return (
+    <Page title="Jobs" about="The cleaning of sales, and the training of models." actions={<Submit />}>
+      <SegmentedControl
+        aria-label="Kind"
+        data={[{ value: "", label: "All" }, { value: "JOB_KIND_ETL", label: "ETL" }, { value: "JOB_KIND_TRAINING", label: "Training" }]}
+        value={kind}
+        onChange={(value) => void navigate({ search: { kind: (value || undefined) as never } })}
+        withItemsBorders={false}
+        style={{ alignSelf: "flex-start" }}
+      />
+      <Card flush>
+        <Loaded query={jobs}>{({ jobs: list }) => (list.length ? <Jobs list={list} /> : <Empty title="There are no jobs yet">Submit an ETL job to clean the raw sales, or a training.</Empty>)}</Loaded>
+      </Card>
+    </Page>
+  );
+}
+
+function Jobs({ list }: { list: Job[] }) {
+  return (
+    <Table.ScrollContainer minWidth={420}>
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Jobs">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Job</Table.Th>
+            <Table.Th>State</Table.Th>
+            <Table.Th visibleFrom="sm">Stage</Table.Th>
+            <Table.Th visibleFrom="sm">Submitted</Table.Th>
+            <Table.Th className="number">Took</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {list.map((job) => (
+            <Table.Tr key={job.id}>
+              <Table.Td>
+                <Link to="/jobs/$id" params={{ id: job.id }} className="row-link">
+                  {nameOf(job)}
+                </Link>
+              </Table.Td>
+              <Table.Td>
+                <State job={job} />
+              </Table.Td>
+              <Table.Td visibleFrom="sm">{underWay(job) ? job.stage || "–" : (job.failure?.reason ?? "–")}</Table.Td>
+              <Table.Td visibleFrom="sm" title={time(job.create_time)}>
+                {ago(job.create_time)}
+              </Table.Td>
+              <Table.Td className="number">{duration(job.start_time, job.end_time)}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+function Submit() {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const handlers = {
+    onSuccess: (job: Job) => {
+      void queries.invalidateQueries({ queryKey: jobsServiceListJobsQueryKey() });
+      void navigate({ to: "/jobs/$id", params: { id: job.id } });
+    },
+    onError: (error: unknown) => {
+      const { title, advice } = problemOf(error);
+      notifications.show({ color: "orange", title, message: advice });
+    },
+  };
+  const etl = useMutation({ ...jobsServiceSubmitEtlJobMutation(), ...handlers });
+  const training = useMutation({ ...jobsServiceSubmitTrainingJobMutation(), ...handlers });
+  // A repeated click is the same request.
+  const headers = () => ({ "Idempotency-Key": crypto.randomUUID() });
+  const train = (model: "recommender" | "forecaster", recipe: "RECIPE_QUICK" | "RECIPE_FULL") =>
+    training.mutate({ path: { model: model as never }, body: { recipe }, headers: headers() });
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Button rightSection={<IconChevronDown size={16} aria-hidden />} loading={etl.isPending || training.isPending}>
+          Submit a job
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>Clean the sales</Menu.Label>
+        <Menu.Item onClick={() => etl.mutate({ body: {}, headers: headers() })}>ETL of what is new</Menu.Item>
+        <Menu.Item onClick={() => etl.mutate({ body: { full: true }, headers: headers() })}>ETL of everything</Menu.Item>
+        <Menu.Label>Train a model</Menu.Label>
+        <Menu.Item onClick={() => train("recommender", "RECIPE_QUICK")}>Recommender, quick</Menu.Item>
+        <Menu.Item onClick={() => train("recommender", "RECIPE_FULL")}>Recommender, full</Menu.Item>
+        <Menu.Item onClick={() => train("forecaster", "RECIPE_QUICK")}>Forecaster, quick</Menu.Item>
+        <Menu.Item onClick={() => train("forecaster", "RECIPE_FULL")}>Forecaster, full</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+

@@ -1,0 +1,224 @@
+import { Alert, Badge, Button, Group, NumberInput, SimpleGrid, Stack, Table, Text, Textarea, TextInput } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconUsers } from "@tabler/icons-react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+
+import {
+  catalogServiceCreateProductMutation, catalogServiceDeleteProductMutation, catalogServiceGetProductOptions, catalogServiceListProductsInfiniteQueryKey,
+  catalogServiceUndeleteProductMutation, catalogServiceUpdateProductMutation, recommenderServiceListSimilarProductsOptions,
+} from "@client/gen/@tanstack/react-query.gen";
+import type { Product } from "@client/gen";
+import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
+import { Recommendations } from "../components/product-table";
+import { problemOf, reasonOf } from "../errors";
+import { time } from "../format";
+
+interface Draft {
+  name: string;
+  description: string;
+  category: string;
+  price: number | string;
+  stock: number | string;
+}
+
+const FIELDS: Array<[keyof Draft, string]> = [["name", "Name"], ["category", "Category"], ["price", "Price"], ["stock", "Stock"], ["description", "Description"]];
+const draftOf = ({ name, description, category, price_cents, stock }: Product): Draft => ({ name, description, category, price: price_cents / 100, stock });
+const sent = ({ price, stock, ...rest }: Draft) => ({ ...rest, price_cents: Math.round(Number(price) * 100), stock: Number(stock) });
+
+function useSaved() {
+  const queries = useQueryClient();
+  return (product: Product, title: string) => {
+    queries.setQueryData(catalogServiceGetProductOptions({ path: { id: product.id } }).queryKey, product);
+    void queries.invalidateQueries({ queryKey: catalogServiceListProductsInfiniteQueryKey() });
+    notifications.show({ color: "green", title, message: product.name });
+  };
+}
+
+export function ProductPage() {
+  const { id } = useParams({ from: "/products/$id" });
+  const product = useQuery({ ...catalogServiceGetProductOptions({ path: { id } }), refetchOnWindowFocus: false });
+  return (
+    <Page
+      title={product.data?.name ?? `Product ${id}`}
+      about={<span className="mono">{id}</span>}
+      actions={
+        <Button renderRoot={(props) => <Link {...props} to="/forecasts" search={{ level: "product", key: id }} />} variant="default">
+          Forecast
+        </Button>
+      }
+    >
+      <Loaded query={product}>
+        {(data) => (
+          <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
+            <Edit key={id} product={data} />
+            <Similar id={id} />
+          </SimpleGrid>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Fields({ draft, set, fields }: { draft: Draft; set: (change: Partial<Draft>) => void; fields: Record<string, string> }) {
+  return (
+    <>
+      <TextInput label="Name" required value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
+      <TextInput label="Category" value={draft.category} error={fields["category"]} onChange={(event) => set({ category: event.currentTarget.value })} />
+      <Group grow align="flex-start">
+        <NumberInput label="Price" required min={0} decimalScale={2} fixedDecimalScale value={draft.price} error={fields["price_cents"]} onChange={(price) => set({ price })} />
+        <NumberInput label="Stock" required min={0} allowDecimal={false} value={draft.stock} error={fields["stock"]} onChange={(stock) => set({ stock })} />
+      </Group>
+      <Textarea label="Description" autosize minRows={3} value={draft.description} error={fields["description"]} onChange={(event) => set({ description: event.currentTarget.value })} />
+    </>
+  );
+}
+
+function Edit({ product }: { product: Product }) {
+  const queries = useQueryClient();
+  const saved = useSaved();
+  const [base, setBase] = useState(product);
+  const [draft, setDraft] = useState(draftOf(product));
+  const [theirs, setTheirs] = useState<Product | null>(null);
+  const take = (now: Product) => {
+    setBase(now);
+    setDraft(draftOf(now));
+    setTheirs(null);
+  };
+  const update = useMutation({
+    ...catalogServiceUpdateProductMutation(),
+    onSuccess: (now) => {
+      take(now);
+      saved(now, "Saved");
+    },
+    onError: async (error) => {
+      if (reasonOf(error) === "STALE_ETAG") setTheirs(await queries.fetchQuery({ ...catalogServiceGetProductOptions({ path: { id: product.id } }), staleTime: 0 }));
+    },
+  });
+  const save = (etag: string) => update.mutate({ path: { id: product.id }, body: { ...sent(draft), etag } });
+  const { fields = {} } = update.error ? problemOf(update.error) : {};
+  const changed = FIELDS.some(([name]) => String(draft[name]) !== String(draftOf(base)[name]));
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    save(base.etag);
+  }
+  return (
+    <Card title="Details" aside={base.delete_time && <Badge color="gray" variant="light" tt="none">Deleted</Badge>}>
+      <form onSubmit={submit}>
+        <Stack>
+          {theirs && <Conflict mine={draft} theirs={theirs} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
+          <Fields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fields} />
+          {update.error && !theirs && !Object.keys(fields).length && <ErrorNotice error={update.error} />}
+          <Group justify="space-between">
+            <Group gap="xs">
+              <Button type="submit" disabled={!changed || Boolean(base.delete_time)} loading={update.isPending}>Save</Button>
+              {changed && <Button variant="subtle" onClick={() => take(base)}>Discard</Button>}
+            </Group>
+            <Remove product={base} onChange={take} />
+          </Group>
+          <Text fz="xs" c="dimmed">Changed {time(base.update_time)}, made {time(base.create_time)}.</Text>
+        </Stack>
+      </form>
+    </Card>
+  );
+}
+
+function Conflict({ mine, theirs, onMine, onTheirs }: { mine: Draft; theirs: Product; onMine: () => void; onTheirs: () => void }) {
+  const now = draftOf(theirs);
+  return (
+    <Alert color="orange" variant="light" icon={<IconUsers aria-hidden />} title="Somebody else has changed this product meanwhile" role="alert">
+      <Stack gap="sm">
+        <Table verticalSpacing={4} aria-label="Both versions">
+          <Table.Thead>
+            <Table.Tr><Table.Th>Field</Table.Th><Table.Th>Theirs, saved</Table.Th><Table.Th>Yours</Table.Th></Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {FIELDS.filter(([name]) => String(mine[name]) !== String(now[name])).map(([name, text]) => (
+              <Table.Tr key={name}><Table.Td>{text}</Table.Td><Table.Td>{String(now[name]) || "–"}</Table.Td><Table.Td>{String(mine[name]) || "–"}</Table.Td></Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+        <Group gap="xs">
+          <Button size="xs" onClick={onMine}>Save mine</Button>
+          <Button size="xs" variant="default" onClick={onTheirs}>Take theirs</Button>
+        </Group>
+      </Stack>
+    </Alert>
+  );
+}
+
+function Remove({ product, onChange }: { product: Product; onChange: (product: Product) => void }) {
+  const saved = useSaved();
+  const undelete = useMutation({
+    ...catalogServiceUndeleteProductMutation(),
+    onSuccess: (now) => {
+      onChange(now);
+      saved(now, "Undeleted");
+    },
+  });
+  const remove = useMutation({
+    ...catalogServiceDeleteProductMutation(),
+    onSuccess: (now) => {
+      onChange(now);
+      saved(now, "Deleted; it can be undeleted");
+    },
+  });
+  const error = remove.error ?? undelete.error;
+  return (
+    <Group gap="xs">
+      {error && <Text fz="sm" c="orange" role="alert">{problemOf(error).title}</Text>}
+      {product.delete_time ? (
+        <Button variant="default" loading={undelete.isPending} onClick={() => undelete.mutate({ path: { id: product.id }, body: { etag: product.etag } })}>Undelete</Button>
+      ) : (
+        <Button variant="subtle" color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: product.id }, query: { etag: product.etag } })}>Delete</Button>
+      )}
+    </Group>
+  );
+}
+
+function Similar({ id }: { id: string }) {
+  const similar = useQuery(recommenderServiceListSimilarProductsOptions({ path: { product_id: id }, query: { page_size: 8 } }));
+  return (
+    <Card title="Similar products" flush>
+      <Loaded query={similar}>{({ recommendations }) => (recommendations.length ? <Recommendations list={recommendations} name="Similar products" /> : <Empty title="None is similar" />)}</Loaded>
+    </Card>
+  );
+}
+
+export function NewProductPage() {
+  const navigate = useNavigate();
+  const saved = useSaved();
+  const [id, setId] = useState("");
+  const [draft, setDraft] = useState<Draft>({ name: "", description: "", category: "", price: "", stock: 0 });
+  const [key] = useState(() => crypto.randomUUID());
+  const create = useMutation({
+    ...catalogServiceCreateProductMutation(),
+    onSuccess: (product) => {
+      saved(product, "Made");
+      void navigate({ to: "/products/$id", params: { id: product.id } });
+    },
+  });
+  const { fields = {} } = create.error ? problemOf(create.error) : {};
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    create.mutate({ body: { ...sent(draft), ...(id && { id }) }, headers: { "Idempotency-Key": `${key}-${JSON.stringify([id, draft]).length}` } });
+  }
+  return (
+    <Page title="New product">
+      <Card>
+        <form onSubmit={submit}>
+          <Stack maw={620}>
+            <TextInput label="Id" description="Letters, digits, dots and dashes; made up if empty" value={id} error={fields["id"]} onChange={(event) => setId(event.currentTarget.value)} />
+            <Fields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fields} />
+            {create.error && !Object.keys(fields).length && <ErrorNotice error={create.error} />}
+            <Group>
+              <Button type="submit" loading={create.isPending}>Make the product</Button>
+              <Button variant="subtle" component={Link} {...{ to: "/products" }}>Back</Button>
+            </Group>
+          </Stack>
+        </form>
+      </Card>
+    </Page>
+  );
+}

@@ -1,0 +1,53 @@
+import { Button, Center, Group, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useDocumentTitle } from "@mantine/hooks";
+import { type FormEvent, useState } from "react";
+
+import icon from "../icon.svg";
+import { ErrorNotice } from "../components/page";
+import { signIn } from "../session";
+
+export function SignIn() {
+  useDocumentTitle("Sign in · HashiraMart");
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    try {
+      await signIn(email.trim(), password);
+    } catch (failure) {
+      setError(failure);
+      setBusy(false);
+    }
+  }
+
+  return (
+    <Center component="main" mih="100dvh" p="md">
+      <Stack w="100%" maw={380} gap="lg">
+        <Group gap="sm" justify="center">
+          <img src={icon} alt="" width={36} height={36} />
+          <Title order={1} fz={26}>
+            HashiraMart
+          </Title>
+        </Group>
+        <form onSubmit={submit} className="card" style={{ padding: 24 }}>
+          <Stack>
+            <TextInput label="E-mail" type="email" autoComplete="username" required autoFocus value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
+            <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+            {error ? <ErrorNotice error={error} /> : null}
+            <Button type="submit" loading={busy} fullWidth>
+              Sign in
+            </Button>
+          </Stack>
+        </form>
+        <Text c="dimmed" fz="sm" ta="center">
+          For the staff of the shop. An administrator makes accounts and gives roles.
+        </Text>
+      </Stack>
+    </Center>
+  );
+}

@@ -1,0 +1,133 @@
+// The pages and their addresses. What a page shows is in its address, so that every view can be linked to.
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+
+import { Frame } from "./components/frame";
+import { Loading } from "./components/page";
+import { NotFound } from "./pages/not-found";
+import { ProductsPage } from "./pages/products";
+
+type Raw = Record<string, unknown>;
+const text = (value: unknown): string | undefined => (typeof value === "string" || typeof value === "number" ? String(value) || undefined : undefined);
+const oneOf = <T extends string>(value: unknown, values: readonly T[]): T | undefined => values.find((known) => known === value);
+
+const root = createRootRoute({ component: Frame, notFoundComponent: NotFound });
+
+const index = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/products" });
+  },
+});
+
+export const ORDERS = ["", "name", "price_cents", "price_cents desc", "stock", "update_time desc"] as const;
+export const AVAILABILITIES = ["AVAILABILITY_ANY", "AVAILABILITY_IN_STOCK", "AVAILABILITY_SOLD_OUT"] as const;
+const products = createRoute({
+  getParentRoute: () => root,
+  path: "/products",
+  component: ProductsPage,
+  validateSearch: (raw: Raw): { search?: string; category?: string; availability?: (typeof AVAILABILITIES)[number]; order?: (typeof ORDERS)[number]; deleted?: boolean } => ({
+    search: text(raw["search"]),
+    category: text(raw["category"]),
+    availability: oneOf(raw["availability"], AVAILABILITIES),
+    order: oneOf(raw["order"], ORDERS),
+    deleted: raw["deleted"] === true ? true : undefined,
+  }),
+});
+
+const product = createRoute({ getParentRoute: () => root, path: "/products/$id", component: lazyRouteComponent(() => import("./pages/product"), "ProductPage") });
+const newProduct = createRoute({ getParentRoute: () => root, path: "/products/new", component: lazyRouteComponent(() => import("./pages/product"), "NewProductPage") });
+const importProducts = createRoute({ getParentRoute: () => root, path: "/products/import", component: lazyRouteComponent(() => import("./pages/import"), "ImportPage") });
+
+const recommendations = createRoute({
+  getParentRoute: () => root,
+  path: "/recommendations",
+  component: lazyRouteComponent(() => import("./pages/recommendations"), "RecommendationsPage"),
+  validateSearch: (raw: Raw): { category?: string; country?: string } => ({ category: text(raw["category"]), country: text(raw["country"]) }),
+});
+
+const customer = createRoute({
+  getParentRoute: () => root,
+  path: "/customers/$number",
+  component: lazyRouteComponent(() => import("./pages/customer"), "CustomerPage"),
+  validateSearch: (raw: Raw): { basket?: string[]; fresh?: boolean } => ({
+    basket: Array.isArray(raw["basket"]) ? raw["basket"].map(String) : undefined,
+    fresh: raw["fresh"] === true ? true : undefined,
+  }),
+});
+
+const forecasts = createRoute({
+  getParentRoute: () => root,
+  path: "/forecasts",
+  component: lazyRouteComponent(() => import("./pages/forecasts"), "ForecastsPage"),
+  validateSearch: (
+    raw: Raw,
+  ): { level?: "shop" | "category" | "country" | "product"; key?: string; by?: "day" | "week" | "month"; metric?: "units" | "revenue"; days?: string } => ({
+    level: oneOf(raw["level"], ["shop", "category", "country", "product"]),
+    key: text(raw["key"]),
+    by: oneOf(raw["by"], ["day", "week", "month"]),
+    metric: oneOf(raw["metric"], ["units", "revenue"]),
+    days: oneOf(text(raw["days"]), ["14", "28", "56", "91", "182"]),
+  }),
+});
+
+const jobs = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs",
+  component: lazyRouteComponent(() => import("./pages/jobs"), "JobsPage"),
+  validateSearch: (raw: Raw): { kind?: "JOB_KIND_ETL" | "JOB_KIND_TRAINING" } => ({ kind: oneOf(raw["kind"], ["JOB_KIND_ETL", "JOB_KIND_TRAINING"]) }),
+});
+const job = createRoute({ getParentRoute: () => root, path: "/jobs/$id", component: lazyRouteComponent(() => import("./pages/job"), "JobPage") });
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("./pages/models"), "ModelsPage"),
+  validateSearch: (raw: Raw): { model?: "recommender" | "forecaster"; version?: string; beside?: string } => ({
+    model: oneOf(raw["model"], ["recommender", "forecaster"]),
+    version: text(raw["version"]),
+    beside: text(raw["beside"]),
+  }),
+});
+
+const data = createRoute({
+  getParentRoute: () => root,
+  path: "/data",
+  component: lazyRouteComponent(() => import("./pages/data"), "DataPage"),
+  validateSearch: (raw: Raw): { tab?: "files" | "rejects" | "quality"; reason?: string; file?: string } => ({
+    tab: oneOf(raw["tab"], ["files", "rejects", "quality"]),
+    reason: text(raw["reason"]),
+    file: text(raw["file"]),
+  }),
+});
+
+const services = createRoute({ getParentRoute: () => root, path: "/services", component: lazyRouteComponent(() => import("./pages/services"), "ServicesPage") });
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("./pages/audit"), "AuditPage"),
+  validateSearch: (raw: Raw): { subject?: string; resource?: string; code?: string } => ({
+    subject: text(raw["subject"]),
+    resource: text(raw["resource"]),
+    code: text(raw["code"]),
+  }),
+});
+
+const account = createRoute({ getParentRoute: () => root, path: "/account", component: lazyRouteComponent(() => import("./pages/account"), "AccountPage") });
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    index, products, product, newProduct, importProducts, recommendations, customer, forecasts, jobs, job, models, data, services, audit, account,
+  ]),
+  basepath: "/console",
+  defaultPreload: "intent",
+  defaultPendingComponent: Loading,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

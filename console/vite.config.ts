@@ -1,0 +1,27 @@
+import { fileURLToPath } from "node:url";
+
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+// The running stack that a console under development calls.
+const gateway = process.env["CONSOLE_GATEWAY"] ?? "http://127.0.0.1:8000";
+
+export default defineConfig({
+  base: "/console/",
+  plugins: [react()],
+  resolve: {
+    alias: [
+      { find: "@client/gen", replacement: fileURLToPath(new URL("src/gen", import.meta.url)) },
+      { find: "@client", replacement: fileURLToPath(new URL("../clients/typescript/web/src", import.meta.url)) },
+    ],
+  },
+  build: { target: "es2023", assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
+  html: { cspNonce: "__NONCE__" },
+  server: {
+    proxy: {
+      "/v1": gateway,
+      "/status": gateway,
+      "/console/session": gateway,
+    },
+  },
+});

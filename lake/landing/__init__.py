@@ -1,0 +1,1 @@
+"""Landing: what shops export becomes raw files of one form, which Spark reads."""

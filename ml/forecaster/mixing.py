@@ -1,0 +1,39 @@
+"""Weights of the members of a mean of forecasts, chosen by the errors on steps held back."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ml.forecaster.arrays import Floats
+
+# Members are added one at a time, each as often as it helps (Caruana et al., "Ensemble selection from libraries of models", 2004).
+ADDITIONS = 12
+# The held-back steps are few: the weights lean by this towards those of equal parts of the members chosen.
+EQUAL_SHARE = 0.2
+
+Loss = Callable[[Floats], float]
+"""The error of the forecasts of rows, shape (rows,)."""
+
+
+def select_weights(forecasts: dict[str, Floats], loss: Loss) -> dict[str, float]:
+    """The weights of the members that a mean of forecasts is made of, which add up to 1. forecasts: by member, shape (rows,) each"""
+    names = list(forecasts)
+    counts = dict.fromkeys(names, 0)
+    total: Floats = np.zeros_like(forecasts[names[0]])
+    best, best_counts = np.inf, dict(counts)
+    for number in range(1, ADDITIONS + 1):
+        errors = {name: loss((total + forecasts[name]) / number) for name in names}
+        chosen = min(names, key=errors.__getitem__)
+        counts[chosen] += 1
+        total = total + forecasts[chosen]
+        if errors[chosen] < best:
+            best, best_counts = errors[chosen], dict(counts)
+    used = {name: count for name, count in best_counts.items() if count}
+    whole = sum(used.values())
+    return {name: (1 - EQUAL_SHARE) * count / whole + EQUAL_SHARE / len(used) for name, count in used.items()}
+
+
+def mix(forecasts: dict[str, Floats], weights: dict[str, float]) -> Floats:
+    """The weighted mean of the forecasts, of their shape."""
+    total: Floats = np.sum([weight * forecasts[name] for name, weight in weights.items()], axis=0)
+    return total

@@ -1,0 +1,114 @@
+"""Reordering by a forecaster: order-up-to levels for its products, and the simulation of the policy on the days that were held back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.forecaster.accuracy import HELD_BACK, WINDOW
+from ml.forecaster.arrays import Floats, Integers
+from ml.forecaster.forecasts import UNITS_METRIC, Scope
+from ml.forecaster.hierarchy import PRODUCT
+from ml.forecaster.model import Forecaster
+from ml.forecaster.period_sums import error_groups, measure_errors
+from ml.forecaster.periods import WEEK
+from ml.forecaster.reorder import Outcome, by_the_book, demand_outcomes, order_up_to_levels, simulate
+from ml.forecaster.tables import Tables
+
+# The group of products among the errors of sums.
+_GROUP = int(error_groups(np.array([PRODUCT]))[0])
+# The weeks before a day from which the safety stock by the book is computed.
+_RECENT_DAYS = 8 * WEEK
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When orders are placed and arrive, and what is promised."""
+
+    lead_days: int
+    review_days: int
+    fill_rate: float
+    """The share of the demand to meet, more than 0 and less than 1."""
+
+    @property
+    def days(self) -> int:
+        """From an order to the arrival of the next one: what an order has to last for."""
+        return self.lead_days + self.review_days
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The policy for n products."""
+
+    mean: Floats
+    """The mean demand of each day to come, shape (n, HORIZON)."""
+    lead_outcomes: Floats
+    """Equally likely outcomes of the demand during the lead time, shape (n, outcomes)."""
+    levels: Floats
+    """The order-up-to levels in units, shape (n,)."""
+
+
+@dataclass(frozen=True)
+class PolicyBacktest:
+    """What a policy would have achieved on the days held back, with two forecasts."""
+
+    forecast: Outcome
+    seasonal_naive: Outcome
+    product_count: int
+
+
+def make_plan(model: Forecaster, products: Integers, policy: Policy, factors: Floats | None = None) -> Plan:
+    """The plan for products, by their indices among the products of the model. factors: as of `Forecaster.forecast`"""
+    tables = _tables(model)
+    mean = tables.mean_units[tables.aggregate_count + products]
+    quantiles = tables.quantiles[2 * tables.aggregate_count + products, : policy.days].astype(np.float64)
+    if factors is not None:
+        mean, quantiles = mean * factors, quantiles * factors[: policy.days, None]
+    errors = tables.sum_errors[_GROUP]
+
+    def outcomes(days: int) -> Floats:
+        return demand_outcomes(mean[:, :days], quantiles[:, :days], errors)
+
+    levels = order_up_to_levels(outcomes(policy.days), policy.lead_days, policy.review_days, policy.fill_rate)
+    return Plan(mean, outcomes(policy.lead_days), levels)
+
+
+def backtest_policy(model: Forecaster, policy: Policy) -> PolicyBacktest:
+    """Simulates the policy on the days held back. On each morning it knows the sales and the forecast as of the window's origin."""
+    tables = _tables(model)
+    units = tables.units[tables.aggregate_count :].astype(np.float64)
+    demand = units[:, -HELD_BACK:]
+
+    def book(day: int) -> Floats:
+        known = units[:, : units.shape[1] - HELD_BACK + day]
+        return by_the_book(known[:, -_RECENT_DAYS:], policy.days, policy.fill_rate)
+
+    outcomes = [simulate(demand, policy.lead_days, policy.review_days, level) for level in (_forecast_levels(tables, demand, policy), book)]
+    return PolicyBacktest(outcomes[0], outcomes[1], len(demand))
+
+
+def _forecast_levels(tables: Tables, demand: Floats, policy: Policy) -> Callable[[int], Floats]:
+    """The order-up-to levels, shape (n,), on the morning of each day held back."""
+    rows = slice(2 * tables.aggregate_count, None)
+    mean, quantiles = (array[rows].astype(np.float64) for array in (tables.backtest_mean, tables.backtest_quantiles))
+    # The errors of sums are those of the other windows: a window is not to know its own.
+    group = np.zeros(len(demand), dtype=np.int64)
+    errors = []
+    for start in range(0, HELD_BACK, WINDOW):
+        others = np.delete(np.arange(HELD_BACK), np.arange(start, start + WINDOW))
+        errors.append(measure_errors(demand[:, others], mean[:, others], quantiles[:, others], group)[0])
+
+    def levels(day: int) -> Floats:
+        window = day // WINDOW
+        end = (window + 1) * WINDOW
+        days = np.arange(day, day + policy.days)
+        # The next window's forecast is not known yet: the last week of this one stands for what follows.
+        days = np.where(days < end, days, end - WEEK + (days - end) % WEEK)
+        protected = demand_outcomes(mean[:, days], quantiles[:, days], errors[window])
+        return order_up_to_levels(protected, policy.lead_days, policy.review_days, policy.fill_rate)
+
+    return levels
+
+
+def _tables(model: Forecaster) -> Tables:
+    return model.series(Scope(), UNITS_METRIC).tables

@@ -1,0 +1,214 @@
+"""The raw files of sales in HDFS: listing, uploading, landing and deleting them."""
+
+import asyncio
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import fsspec
+import requests
+from fsspec import AbstractFileSystem
+
+from lake.errors import UnreadableFile
+from lake.landing.canonical import examine
+from lake.landing.landing import land
+from lake.landing.mapping import Mapping
+from lake.raw_file import ORIGINAL, SALES
+from mesh.errors import InvalidArgument, NotFound, OutOfRange, ResourceExhausted, Unavailable
+
+T = TypeVar("T")
+
+UPLOADS, INGEST_DATE = ".uploads", "ingest_date="
+FILE_ID = re.compile(r"[0-9a-f]{16}")
+# Before this time has passed, an interrupted upload may go on.
+UPLOAD_LIFETIME = timedelta(days=1)
+
+
+class LandedFile(NamedTuple):
+    """A file in the raw zone."""
+
+    folder: str
+    """Below the raw zone's root; sorts by the day of landing."""
+    name: str
+    sha256: str
+    description: str
+    line_count: int
+    create_time: datetime
+
+    @property
+    def id(self) -> str:
+        return self.sha256[:16]
+
+
+class Landed(NamedTuple):
+    """The outcome of an upload."""
+
+    message: str
+    columns: tuple[str, ...]
+    line_count: int
+
+
+class RawFiles:
+    """The raw zone, by HDFS's REST API. Methods raise `Unavailable` if HDFS cannot be reached.
+
+    url: the root of the raw zone, as an fsspec URL
+    upload_bytes: the largest size of an uploaded file
+    """
+
+    def __init__(self, url: str, upload_bytes: int) -> None:
+        self._url = url
+        self._upload_bytes = upload_bytes
+
+    async def list_files(self, after: str, limit: int) -> list[LandedFile]:
+        """The first files whose folder sorts after another, in order."""
+        return await self._in_thread(lambda files, root: _list_files(files, root, after, limit))
+
+    async def delete(self, id: str) -> LandedFile:
+        """Deletes a file, and returns it as it was. Raises `NotFound`."""
+        return await self._in_thread(lambda files, root: _delete(files, root, id))
+
+    async def store_part(self, upload: str, offset: int, content: bytes) -> int:
+        """Stores a part of a file, and returns the size of all parts. A part that is there already is replaced; one at 0 begins anew.
+
+        upload: the name of the upload
+
+        Raises `OutOfRange` for a part that does not begin where another ends, and `ResourceExhausted` for a file that is too large.
+        """
+        if offset + len(content) > self._upload_bytes:
+            raise ResourceExhausted("REQUEST_TOO_LARGE", "a file may have {byte_count} bytes", byte_count=self._upload_bytes)
+        return await self._in_thread(lambda files, root: _store_part(files, f"{root}/{UPLOADS}/{upload}", offset, content))
+
+    async def land(self, upload: str, name: str, mapping: Mapping | None, *, validate_only: bool) -> Landed:
+        """Lands an uploaded file and removes its parts, or only says how it would be read. Raises `InvalidArgument`."""
+        return await self._in_thread(
+            lambda files, root: self._land(files, f"{root}/{UPLOADS}/{upload}", name, mapping, validate_only=validate_only)
+        )
+
+    async def delete_expired_uploads(self) -> None:
+        """Removes the parts of uploads that were not completed."""
+        await self._in_thread(_delete_expired_uploads)
+
+    def _land(self, files: AbstractFileSystem, folder: str, name: str, mapping: Mapping | None, *, validate_only: bool) -> Landed:
+        with tempfile.TemporaryDirectory(prefix="upload-") as local:
+            file = Path(local, name)
+            with file.open("wb") as whole:
+                for part in _children(files, folder):
+                    with files.open(part) as content:
+                        shutil.copyfileobj(content, whole)
+            try:
+                source = examine(file, mapping, _ignore)
+                line_count = sum(1 for _ in source.lines()) - 1
+                message = f"{name} would be read as {source.description}."
+                if not validate_only:
+                    message = land(file, self._url, datetime.now(UTC).date(), _ignore, mapping)
+            except UnreadableFile as error:
+                raise InvalidArgument("{fault}", field="content", reason="RAW_FILE_INVALID", fault=error.message) from error
+        if not validate_only:
+            files.rm(folder, recursive=True)
+        return Landed(message, source.header, line_count)
+
+    async def _in_thread(self, call: Callable[[AbstractFileSystem, str], T]) -> T:
+        def run() -> T:
+            with _storage_errors():
+                files, root = fsspec.core.url_to_fs(self._url)
+                # What others wrote must be seen.
+                files.invalidate_cache()
+                return call(files, root.rstrip("/"))
+
+        return await asyncio.to_thread(run)
+
+
+def upload_name(caller: str, upload_id: str) -> str:
+    """The name of a caller's upload: the ids of different callers do not meet."""
+    return hashlib.sha256(f"{caller}\n{upload_id}".encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    # fsspec raises RuntimeError for errors of WebHDFS.
+    except (requests.RequestException, OSError, RuntimeError) as error:
+        raise Unavailable("STORAGE_UNAVAILABLE", "HDFS cannot be reached") from error
+
+
+def _list_files(files: AbstractFileSystem, root: str, after: str, limit: int) -> list[LandedFile]:
+    found = (folder for folder in _landed_folders(files, root) if folder > after)
+    return [_read(files, root, folder) for folder in islice(found, limit)]
+
+
+def _delete(files: AbstractFileSystem, root: str, id: str) -> LandedFile:
+    folder = next((folder for folder in _landed_folders(files, root) if folder.endswith(f"/{id}")), None)
+    if folder is None:
+        raise NotFound("raw_file", id)
+    file = _read(files, root, folder)
+    # Out of sight at once, as a whole.
+    hidden = f"{root}/{SALES}/.deleted-{id}"
+    files.mv(f"{root}/{folder}", hidden, recursive=True)
+    files.rm(hidden, recursive=True)
+    return file
+
+
+def _landed_folders(files: AbstractFileSystem, root: str) -> Iterator[str]:
+    """The folders of landed files below the root, in the order of their names."""
+    for day in _children(files, f"{root}/{SALES}"):
+        if day.rpartition("/")[2].startswith(INGEST_DATE):
+            for folder in _children(files, day):
+                if FILE_ID.fullmatch(folder.rpartition("/")[2]):
+                    yield folder[folder.index(f"/{SALES}/{INGEST_DATE}") + 1 :]
+
+
+def _read(files: AbstractFileSystem, root: str, folder: str) -> LandedFile:
+    path = f"{root}/{folder}/{ORIGINAL}"
+    original = json.loads(files.cat_file(path))
+    line_count = max(original.get("line_count", 1) - 1, 0)
+    return LandedFile(folder, original["name"], original["sha256"], original.get("description", ""), line_count, _change_time(files, path))
+
+
+def _change_time(files: AbstractFileSystem, path: str) -> datetime:
+    # WebHDFS gives it in the machine's own time, without a zone.
+    changed: datetime = files.modified(path).astimezone(UTC)
+    return changed
+
+
+def _store_part(files: AbstractFileSystem, folder: str, offset: int, content: bytes) -> int:
+    stored = _children(files, folder)
+    if offset == 0 and stored:
+        files.rm(folder, recursive=True)
+        stored = []
+    sizes = {int(path.rpartition("-")[2]): files.size(path) for path in stored}
+    end = sum(size for start, size in sizes.items() if start < offset)
+    if offset != end:
+        raise OutOfRange("UPLOAD_INTERRUPTED", "the next part begins at {byte_count}", byte_count=sum(sizes.values()))
+    files.makedirs(folder, exist_ok=True)
+    if content:
+        files.pipe_file(f"{folder}/part-{offset:015d}", content)
+    return offset + len(content)
+
+
+def _children(files: AbstractFileSystem, folder: str) -> list[str]:
+    """What is in a folder, by name; nothing if there is no such folder. Unlike fsspec's `glob` and `exists`, this reports an outage."""
+    try:
+        return sorted(files.ls(folder, detail=False))
+    except FileNotFoundError:
+        return []
+
+
+def _delete_expired_uploads(files: AbstractFileSystem, root: str) -> None:
+    oldest = datetime.now(UTC) - UPLOAD_LIFETIME
+    for folder in _children(files, f"{root}/{UPLOADS}"):
+        parts = _children(files, folder)
+        if not parts or all(_change_time(files, part) < oldest for part in parts):
+            files.rm(folder, recursive=True)
+
+
+def _ignore(_step: str, _share: float) -> None:
+    """Nobody watches the progress."""

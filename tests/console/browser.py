@@ -1,0 +1,81 @@
+"""Chromium, and what a walk through the console looks for on each page."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from stack.console import FOLDER
+
+# Without these, a Chromium of root does not start, and one without a network goes on looking for its maker's hosts.
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+DESKTOP, PHONE = (1280, 860), (390, 844)
+AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
+TIMEOUT_MS = 15_000
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=OPTIONS)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+class Console:
+    """A browser's tab with the console. It notes errors of its pages and requests to other hosts."""
+
+    def __init__(self, context: BrowserContext, url: str, pictures: Path) -> None:
+        self.context, self.url, self._pictures = context, url, pictures
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.problems: list[str] = []
+        self.page.on("console", lambda message: self.problems.append(message.text) if "Content Security Policy" in message.text else None)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", lambda request: None if request.url.startswith((url, "data:")) else self.problems.append(request.url))
+
+    def open(self, path: str, heading: str) -> None:
+        """Opens a page by its address, and waits until it is loaded."""
+        self.page.goto(f"{self.url}/console{path}")
+        self.settle(heading)
+
+    def settle(self, heading: str) -> None:
+        """Waits until the page with this heading has nothing more to load."""
+        self.page.get_by_role("heading", level=1, name=heading).wait_for()
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=TIMEOUT_MS)
+
+    def sign_in(self, email: str, password: str) -> None:
+        self.page.goto(f"{self.url}/console/")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.locator("input[autocomplete=current-password]").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.settle("Products")
+
+    def picture(self, name: str) -> None:
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=self._pictures / f"{name}.png", animations="disabled")
+
+    def violations(self) -> list[str]:
+        """What axe finds on the page: the rule, and the elements that break it."""
+        if not self.page.evaluate("typeof axe === 'object'"):
+            self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(
+            "axe.run().then(({ violations }) => violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 160))]))"
+        )
+        return [f"{rule}: {nodes}" for rule, nodes in found]
+
+    def scrolls_sideways(self) -> bool:
+        wide: bool = self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        return wide

@@ -1,0 +1,1 @@
+"""Landing: what is read of the files that shops export."""

@@ -1,0 +1,36 @@
+"""Intervals of panels whose distribution is known."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from ml.forecaster.automatic import forecast_panel
+from ml.forecaster.hyperparameters import Hyperparameters
+from ml.forecaster.metrics import SCORED_LEVELS
+from tests.ml.forecaster.panels import panel
+
+HYPERPARAMETERS = Hyperparameters(rows=3000, span=800, rounds=60, rate=0.08, leaves=15, seed=1)
+AHEAD = 14
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+
+
+@pytest.mark.parametrize(
+    ("count", "draw", "tolerance"),
+    [
+        (20, lambda rng, shape: rng.poisson(30, shape), 0.04),
+        (20, lambda rng, shape: rng.negative_binomial(3, 0.1, shape), 0.04),
+        (3, lambda rng, shape: rng.poisson(30, shape), 0.07),
+        (20, lambda rng, shape: rng.poisson(4, shape) * (rng.random(shape) < 0.6), 0.04),
+    ],
+    ids=["poisson", "negative binomial", "three series", "intermittent"],
+)
+def test_each_quantile_holds_its_share_of_a_known_distribution(count: int, draw: Draw, tolerance: float) -> None:
+    rng = np.random.default_rng(7)
+    quantiles = forecast_panel(panel(draw(rng, (count, 280)).astype(float), AHEAD), HYPERPARAMETERS).quantiles
+    # The future is drawn many times, so that only the quantiles are uncertain.
+    future = draw(rng, (200 * count, AHEAD)).reshape(200, count, AHEAD)
+    for level in (0.1, 0.5, 0.9, 0.975):
+        quantile = quantiles[:, :, SCORED_LEVELS.index(level)]
+        # A discrete distribution has no quantile of exactly this share: the level lies between those of the values next to it.
+        assert (future < quantile - 0.5).mean() - tolerance <= level <= (future <= quantile + 0.5).mean() + tolerance
