@@ -33,7 +33,7 @@ ONCE = ("buckets", "certificates", "migrate", "folders")
 # Run by hand.
 BY_HAND = ("training", "land")
 # Set in the image.
-SET_IN_IMAGE = {"GATEWAY_DESCRIPTORS"}
+SET_IN_IMAGE = {"GATEWAY_CONSOLE", "GATEWAY_DESCRIPTORS"}
 
 
 def every_service() -> list[tuple[str, Service]]:
