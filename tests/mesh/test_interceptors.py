@@ -255,9 +255,10 @@ async def upload_answer(address: str, method: MethodDescriptor, metadata: tuple[
     """
 
     def call() -> grpc.StatusCode:
+        path = f"/{method.containing_service.full_name}/{method.name}"
         empty = GetMessageClass(method.input_type)().SerializeToString()
         with grpc.insecure_channel(address) as channel:
-            upload = channel.stream_unary(f"/{method.containing_service.full_name}/{method.name}")
+            upload: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary(path)
             return upload.future(iter([empty]), metadata=metadata).code()
 
     return await asyncio.to_thread(call)
