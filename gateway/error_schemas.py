@@ -65,6 +65,8 @@ class ErrorSchemas:
         self._components.add("BadRequest", _detail("BadRequest", "Each invalid field of the request.", violations))
         delay = {"retry_delay": {"type": ["string", "null"], "pattern": "^-?[0-9]+(\\.[0-9]{1,9})?s$"}}
         self._components.add("RetryInfo", _detail("RetryInfo", "The delay after which to try again.", delay))
+        request = {"request_id": {"type": "string"}, "serving_data": {"type": "string"}}
+        self._components.add("RequestInfo", _detail("RequestInfo", "The id under which an internal error was logged.", request))
         self._components.add("Status", _status(reference("ErrorInfo")))
 
     def _response(self, binding: Binding, http_status: str, values: list[str]) -> Json:
@@ -127,7 +129,7 @@ class ErrorSchemas:
 
 def _status(info: Json) -> Json:
     """The schema of a status, whose details may have this schema of its reason."""
-    details = {"type": "array", "items": {"oneOf": [info, reference("BadRequest"), reference("RetryInfo")]}}
+    details = {"type": "array", "items": {"oneOf": [info, *map(reference, ("BadRequest", "RetryInfo", "RequestInfo"))]}}
     return {
         "type": "object",
         "description": "Why a call failed.",

@@ -11,6 +11,9 @@ from ruamel.yaml.error import YAMLError
 from lake.errors import LakeError
 from lake.line_rules import LineRules
 
+# The longest text of another parser in an error.
+_QUOTED = 200
+
 DateOrder = Literal["year first", "day first", "month first", "serial"]
 
 
@@ -89,6 +92,9 @@ def parse_mapping(text: str, name: str) -> Mapping:
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
         raise InvalidMapping(f"{name}{where} is not YAML.") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        # YAML of which Python cannot make a value, such as the 45th day of a month, thousands of digits or of brackets.
+        raise InvalidMapping(f"{name} has a value that cannot be read: {str(error)[:_QUOTED]}.") from error
     try:
         return Mapping.model_validate(content)
     except ValidationError as error:

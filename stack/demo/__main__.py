@@ -16,6 +16,7 @@ from stack.demo.client import RestError, ShopClient
 from stack.demo.context import DemoContext, DemoError, say
 from stack.demo.data import clean_data, has_customers, import_products
 from stack.demo.models import FORECASTER, RECOMMENDER, ensure_champion
+from stack.demo.slots import create_slot
 from stack.demo.summary import show
 from stack.demo.users import create_users, link_shopper
 from stack.settings import Settings
@@ -50,6 +51,7 @@ async def _run(settings: Settings) -> None:
             for step in (link_shopper(demo), ensure_champion(demo, RECOMMENDER)) if personal else ():
                 tasks.create_task(step)
         await fill_calendar(demo)
+        await create_slot(demo)
         await show(demo, personal)
 
 

@@ -55,6 +55,7 @@ async def _show_orders(demo: DemoContext) -> None:
 
 def _pages(demo: DemoContext) -> Iterator[tuple[str, str]]:
     """Address and title of the web pages of processes that run."""
+    yield f"{demo.processes['gateway'].address}/console", "the console, for the accounts below"
     yield f"{demo.processes['gateway'].address}/docs", "the REST API, to try out: sign in under Authorize"
     for name, title in PAGES.items():
         if name in demo.processes:

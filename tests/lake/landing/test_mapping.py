@@ -1,10 +1,13 @@
 """Mapping files, and the reasons for which one is refused."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lake.landing.mapping import InvalidMapping, read_mapping
+from lake.landing.mapping import InvalidMapping, parse_mapping, read_mapping
 from lake.line_rules import ONLINE_RETAIL
 from lake.schemas import RAW_COLUMNS
 
@@ -40,6 +43,9 @@ def test_every_part_has_a_default(tmp_path: Path) -> None:
         ("format: {time_zone: Mars}", "shop.yaml is no mapping: format.time_zone: Value error, unknown time zone"),
         ("format: {dates: backwards}", "shop.yaml is no mapping: format.dates: "),
         ("format: {delimiter: ', '}", "shop.yaml is no mapping: format.delimiter: "),
+        ("0" * 16_384, "shop.yaml has a value that cannot be read: "),
+        ("rules: 2011-11-45", "shop.yaml has a value that cannot be read: "),
+        ("[" * 10_000, "shop.yaml"),
     ],
 )
 def test_what_is_no_mapping_is_refused_by_its_place(tmp_path: Path, content: str, fault: str) -> None:
@@ -52,3 +58,13 @@ def test_what_is_no_mapping_is_refused_by_its_place(tmp_path: Path, content: str
 def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidMapping, match=r"no\.yaml cannot be read: No such file"):
         read_mapping(tmp_path / "no.yaml")
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"[]{}:,-?&*!|>%@`'\"#0_ \n\t~", "<<", "&a", "*a", "!!int ", "!!binary ", "!!set ", "2011-11-45", "rules", "1:61"])
+    )
+)
+def test_any_other_text_is_refused_too(parts: list[str]) -> None:
+    with suppress(InvalidMapping):
+        parse_mapping("".join(parts), "shop.yaml")

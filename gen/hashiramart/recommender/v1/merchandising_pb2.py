@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.hashiramart/recommender/v1/merchandising.proto\x12\x1ahashiramart.recommender.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n\x04Slot\x12\x30\n\x02id\x18\x01 \x01(\tB$\xe2\x41\x01\x05\xbaH\x1dr\x1b\x32\x12^[a-z0-9_-]{1,64}$\x92\x02\x04home\x12\x44\n\x06source\x18\x02 \x01(\x0e\x32&.hashiramart.recommender.v1.SlotSourceB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\x04size\x18\x03 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12\'\n\x10max_per_category\x18\x04 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x38\n\x11\x65xploration_share\x18\x05 \x01(\x01\x42\x1d\xe2\x41\x01\x01\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x35\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x07 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"\x88\x01\n\x08\x41udience\x12G\n\x08shoppers\x18\x01 \x01(\x0e\x32\'.hashiramart.recommender.v1.ShopperKindB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\tcountries\x18\x02 \x03(\tB \xe2\x41\x01\x01\xbaH\x19\x92\x01\x16\x10\x64\"\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$\"\xe2\x04\n\x04Rule\x12\x37\n\x02id\x18\x01 \x01(\tB+\xe2\x41\x01\x05\xbaH$r\"2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0bspring-teas\x12+\n\x04slot\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x01\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{0,64}$\x12\x46\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32&.hashiramart.recommender.v1.RuleActionB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\nproduct_id\x18\x04 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\x12)\n\x08\x63\x61tegory\x18\x05 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x18@2\n^[^\\x00]*$\x12\x1f\n\x08position\x18\x06 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12/\n\x08strength\x18\x07 \x01(\x01\x42\x1d\xe2\x41\x01\x01\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00@\x8f@)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12<\n\x08\x61udience\x18\n \x01(\x0b\x32$.hashiramart.recommender.v1.AudienceB\x04\xe2\x41\x01\x01\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"T\n\x10ListSlotsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"]\n\x11ListSlotsResponse\x12/\n\x05slots\x18\x01 \x03(\x0b\x32 .hashiramart.recommender.v1.Slot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0eGetSlotRequest\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{1,64}$\"P\n\x12ReplaceSlotRequest\x12:\n\x04slot\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\">\n\x11\x44\x65leteSlotRequest\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{1,64}$\"T\n\x10ListRulesRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"]\n\x11ListRulesResponse\x12/\n\x05rules\x18\x01 \x03(\x0b\x32 .hashiramart.recommender.v1.Rule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x0eGetRuleRequest\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{1,64}$\"P\n\x12ReplaceRuleRequest\x12:\n\x04rule\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.RuleB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\">\n\x11\x44\x65leteRuleRequest\x12)\n\x02id\x18\x01 \x01(\tB\x1d\xe2\x41\x01\x02\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{1,64}$\"\xe7\x02\n\x1dPreviewRecommendationsRequest\x12:\n\x04slot\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x05rules\x18\x02 \x03(\x0b\x32 .hashiramart.recommender.v1.RuleB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12:\n\x0f\x63ustomer_number\x18\x03 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\x12(\n\x07\x63ountry\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x18@2\n^[^\\x00]*$\x12\x35\n\nproduct_id\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\x12.\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01*u\n\nSlotSource\x12\x1b\n\x17SLOT_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14SLOT_SOURCE_PERSONAL\x10\x01\x12\x17\n\x13SLOT_SOURCE_POPULAR\x10\x02\x12\x17\n\x13SLOT_SOURCE_SIMILAR\x10\x03*\x84\x01\n\nRuleAction\x12\x1b\n\x17RULE_ACTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fRULE_ACTION_PIN\x10\x01\x12\x15\n\x11RULE_ACTION_BOOST\x10\x02\x12\x14\n\x10RULE_ACTION_BURY\x10\x03\x12\x17\n\x13RULE_ACTION_EXCLUDE\x10\x04*}\n\x0bShopperKind\x12\x1c\n\x18SHOPPER_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15SHOPPER_KIND_VISITORS\x10\x01\x12\x1d\n\x19SHOPPER_KIND_NEW_VISITORS\x10\x02\x12\x16\n\x12SHOPPER_KIND_USERS\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.hashiramart/recommender/v1/merchandising.proto\x12\x1ahashiramart.recommender.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n\x04Slot\x12\x30\n\x02id\x18\x01 \x01(\tB$\xe2\x41\x01\x05\xbaH\x1dr\x1b\x32\x12^[a-z0-9_-]{1,64}$\x92\x02\x04home\x12\x44\n\x06source\x18\x02 \x01(\x0e\x32&.hashiramart.recommender.v1.SlotSourceB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\x04size\x18\x03 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12\'\n\x10max_per_category\x18\x04 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x38\n\x11\x65xploration_share\x18\x05 \x01(\x01\x42\x1d\xe2\x41\x01\x01\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x35\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x07 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"\x88\x01\n\x08\x41udience\x12G\n\x08shoppers\x18\x01 \x01(\x0e\x32\'.hashiramart.recommender.v1.ShopperKindB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\tcountries\x18\x02 \x03(\tB \xe2\x41\x01\x01\xbaH\x19\x92\x01\x16\x10\x64\"\x12r\x10\x10\x01\x18@2\n^[^\\x00]*$\"\xe2\x04\n\x04Rule\x12\x37\n\x02id\x18\x01 \x01(\tB+\xe2\x41\x01\x05\xbaH$r\"2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0bspring-teas\x12+\n\x04slot\x18\x02 \x01(\tB\x1d\xe2\x41\x01\x01\xbaH\x16r\x14\x32\x12^[a-z0-9_-]{0,64}$\x12\x46\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32&.hashiramart.recommender.v1.RuleActionB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x35\n\nproduct_id\x18\x04 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\x12)\n\x08\x63\x61tegory\x18\x05 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x18@2\n^[^\\x00]*$\x12\x1f\n\x08position\x18\x06 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x64(\x00\x12/\n\x08strength\x18\x07 \x01(\x01\x42\x1d\xe2\x41\x01\x01\xbaH\x16\x12\x14\x19\x00\x00\x00\x00\x00@\x8f@)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x32\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12<\n\x08\x61udience\x18\n \x01(\x0b\x32$.hashiramart.recommender.v1.AudienceB\x04\xe2\x41\x01\x01\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"T\n\x10ListSlotsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"]\n\x11ListSlotsResponse\x12/\n\x05slots\x18\x01 \x03(\x0b\x32 .hashiramart.recommender.v1.Slot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"B\n\x0eGetSlotRequest\x12\x30\n\x02id\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x12^[a-z0-9_-]{1,64}$\x92\x02\x04home\"P\n\x12ReplaceSlotRequest\x12:\n\x04slot\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"E\n\x11\x44\x65leteSlotRequest\x12\x30\n\x02id\x18\x01 \x01(\tB$\xe2\x41\x01\x02\xbaH\x1dr\x1b\x32\x12^[a-z0-9_-]{1,64}$\x92\x02\x04home\"T\n\x10ListRulesRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"]\n\x11ListRulesResponse\x12/\n\x05rules\x18\x01 \x03(\x0b\x32 .hashiramart.recommender.v1.Rule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x0eGetRuleRequest\x12\x37\n\x02id\x18\x01 \x01(\tB+\xe2\x41\x01\x02\xbaH$r\"2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0bspring-teas\"P\n\x12ReplaceRuleRequest\x12:\n\x04rule\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.RuleB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"L\n\x11\x44\x65leteRuleRequest\x12\x37\n\x02id\x18\x01 \x01(\tB+\xe2\x41\x01\x02\xbaH$r\"2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0bspring-teas\"\xe7\x02\n\x1dPreviewRecommendationsRequest\x12:\n\x04slot\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x05rules\x18\x02 \x03(\x0b\x32 .hashiramart.recommender.v1.RuleB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12:\n\x0f\x63ustomer_number\x18\x03 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\x12(\n\x07\x63ountry\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x18@2\n^[^\\x00]*$\x12\x35\n\nproduct_id\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\x12.\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01*u\n\nSlotSource\x12\x1b\n\x17SLOT_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14SLOT_SOURCE_PERSONAL\x10\x01\x12\x17\n\x13SLOT_SOURCE_POPULAR\x10\x02\x12\x17\n\x13SLOT_SOURCE_SIMILAR\x10\x03*\x84\x01\n\nRuleAction\x12\x1b\n\x17RULE_ACTION_UNSPECIFIED\x10\x00\x12\x13\n\x0fRULE_ACTION_PIN\x10\x01\x12\x15\n\x11RULE_ACTION_BOOST\x10\x02\x12\x14\n\x10RULE_ACTION_BURY\x10\x03\x12\x17\n\x13RULE_ACTION_EXCLUDE\x10\x04*}\n\x0bShopperKind\x12\x1c\n\x18SHOPPER_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15SHOPPER_KIND_VISITORS\x10\x01\x12\x1d\n\x19SHOPPER_KIND_NEW_VISITORS\x10\x02\x12\x16\n\x12SHOPPER_KIND_USERS\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -81,21 +81,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSLOTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSLOTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\010'
   _globals['_GETSLOTREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_GETSLOTREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\026r\0242\022^[a-z0-9_-]{1,64}$'
+  _globals['_GETSLOTREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\035r\0332\022^[a-z0-9_-]{1,64}$\222\002\004home'
   _globals['_REPLACESLOTREQUEST'].fields_by_name['slot']._loaded_options = None
   _globals['_REPLACESLOTREQUEST'].fields_by_name['slot']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_DELETESLOTREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_DELETESLOTREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\026r\0242\022^[a-z0-9_-]{1,64}$'
+  _globals['_DELETESLOTREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\035r\0332\022^[a-z0-9_-]{1,64}$\222\002\004home'
   _globals['_LISTRULESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTRULESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
   _globals['_LISTRULESREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTRULESREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\010'
   _globals['_GETRULEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_GETRULEREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\026r\0242\022^[a-z0-9_-]{1,64}$'
+  _globals['_GETRULEREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H$r\"2\022^[a-z0-9_-]{1,64}$\222\002\013spring-teas'
   _globals['_REPLACERULEREQUEST'].fields_by_name['rule']._loaded_options = None
   _globals['_REPLACERULEREQUEST'].fields_by_name['rule']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_DELETERULEREQUEST'].fields_by_name['id']._loaded_options = None
-  _globals['_DELETERULEREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\026r\0242\022^[a-z0-9_-]{1,64}$'
+  _globals['_DELETERULEREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H$r\"2\022^[a-z0-9_-]{1,64}$\222\002\013spring-teas'
   _globals['_PREVIEWRECOMMENDATIONSREQUEST'].fields_by_name['slot']._loaded_options = None
   _globals['_PREVIEWRECOMMENDATIONSREQUEST'].fields_by_name['slot']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_PREVIEWRECOMMENDATIONSREQUEST'].fields_by_name['rules']._loaded_options = None
@@ -108,12 +108,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWRECOMMENDATIONSREQUEST'].fields_by_name['product_id']._serialized_options = b'\342A\001\001\272H\032r\0302\026^[A-Za-z0-9._-]{0,64}$'
   _globals['_PREVIEWRECOMMENDATIONSREQUEST'].fields_by_name['time']._loaded_options = None
   _globals['_PREVIEWRECOMMENDATIONSREQUEST'].fields_by_name['time']._serialized_options = b'\342A\001\001'
-  _globals['_SLOTSOURCE']._serialized_start=2402
-  _globals['_SLOTSOURCE']._serialized_end=2519
-  _globals['_RULEACTION']._serialized_start=2522
-  _globals['_RULEACTION']._serialized_end=2654
-  _globals['_SHOPPERKIND']._serialized_start=2656
-  _globals['_SHOPPERKIND']._serialized_end=2781
+  _globals['_SLOTSOURCE']._serialized_start=2444
+  _globals['_SLOTSOURCE']._serialized_end=2561
+  _globals['_RULEACTION']._serialized_start=2564
+  _globals['_RULEACTION']._serialized_end=2696
+  _globals['_SHOPPERKIND']._serialized_start=2698
+  _globals['_SHOPPERKIND']._serialized_end=2823
   _globals['_SLOT']._serialized_start=174
   _globals['_SLOT']._serialized_end=510
   _globals['_AUDIENCE']._serialized_start=513
@@ -125,21 +125,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSLOTSRESPONSE']._serialized_start=1350
   _globals['_LISTSLOTSRESPONSE']._serialized_end=1443
   _globals['_GETSLOTREQUEST']._serialized_start=1445
-  _globals['_GETSLOTREQUEST']._serialized_end=1504
-  _globals['_REPLACESLOTREQUEST']._serialized_start=1506
-  _globals['_REPLACESLOTREQUEST']._serialized_end=1586
-  _globals['_DELETESLOTREQUEST']._serialized_start=1588
-  _globals['_DELETESLOTREQUEST']._serialized_end=1650
-  _globals['_LISTRULESREQUEST']._serialized_start=1652
-  _globals['_LISTRULESREQUEST']._serialized_end=1736
-  _globals['_LISTRULESRESPONSE']._serialized_start=1738
-  _globals['_LISTRULESRESPONSE']._serialized_end=1831
-  _globals['_GETRULEREQUEST']._serialized_start=1833
-  _globals['_GETRULEREQUEST']._serialized_end=1892
-  _globals['_REPLACERULEREQUEST']._serialized_start=1894
-  _globals['_REPLACERULEREQUEST']._serialized_end=1974
-  _globals['_DELETERULEREQUEST']._serialized_start=1976
-  _globals['_DELETERULEREQUEST']._serialized_end=2038
-  _globals['_PREVIEWRECOMMENDATIONSREQUEST']._serialized_start=2041
-  _globals['_PREVIEWRECOMMENDATIONSREQUEST']._serialized_end=2400
+  _globals['_GETSLOTREQUEST']._serialized_end=1511
+  _globals['_REPLACESLOTREQUEST']._serialized_start=1513
+  _globals['_REPLACESLOTREQUEST']._serialized_end=1593
+  _globals['_DELETESLOTREQUEST']._serialized_start=1595
+  _globals['_DELETESLOTREQUEST']._serialized_end=1664
+  _globals['_LISTRULESREQUEST']._serialized_start=1666
+  _globals['_LISTRULESREQUEST']._serialized_end=1750
+  _globals['_LISTRULESRESPONSE']._serialized_start=1752
+  _globals['_LISTRULESRESPONSE']._serialized_end=1845
+  _globals['_GETRULEREQUEST']._serialized_start=1847
+  _globals['_GETRULEREQUEST']._serialized_end=1920
+  _globals['_REPLACERULEREQUEST']._serialized_start=1922
+  _globals['_REPLACERULEREQUEST']._serialized_end=2002
+  _globals['_DELETERULEREQUEST']._serialized_start=2004
+  _globals['_DELETERULEREQUEST']._serialized_end=2080
+  _globals['_PREVIEWRECOMMENDATIONSREQUEST']._serialized_start=2083
+  _globals['_PREVIEWRECOMMENDATIONSREQUEST']._serialized_end=2442
 # @@protoc_insertion_point(module_scope)
