@@ -18,7 +18,7 @@ export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
 
-.PHONY: help setup demo up console console-build down status logs admin land etl retrain train pull check test coverage measures lint format bench proto baseline \
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train pull check test coverage measures lint format bench conformance proto baseline \
   lock clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
@@ -124,6 +124,12 @@ clients: setup ## generate and build the clients in Go, Java, Rust and TypeScrip
 
 test-clients: setup ## test that the client of each language does the same, without TLS and with it
 	@$(BIN)/pytest --verbose --tb short -rs -m clients tests/clients/test_conformance.py
+
+conformance: setup ## test the native transport: the mesh's tests on it, any bytes for a minute, grpc-go's cases and h2spec, which Go fetches
+	@MESH_TRANSPORT=native $(BIN)/pytest tests/mesh --quiet
+	@FUZZ_EXAMPLES=3000 $(BIN)/pytest tests/mesh/transport/test_fuzz.py --quiet
+	@$(BIN)/python -m tests.mesh.transport.interop
+	@$(BIN)/python -m tests.mesh.transport.h2spec
 
 bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine
 	@$(BIN)/python -m benchmarks

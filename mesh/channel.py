@@ -12,7 +12,9 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from mesh import telemetry
 from mesh.settings import MESSAGE_BYTES, MeshSettings
-from mesh.tls import channel_credentials
+from mesh.tls import channel_credentials, client_context
+from mesh.transport.channel import Channel, ChannelOptions, Preparation
+from mesh.transport.client_call import Details
 
 # Returns the metadata that proves who makes a call: `identity.caller_proof`, `identity.certificate_proof` or `ServiceToken(...).proof`.
 Proof = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
@@ -50,6 +52,8 @@ def connect(target: str, service: ServiceDescriptor, settings: MeshSettings, pro
     metadata that `proof` returns.
     """
     calls = _Calls(settings, proof)
+    if settings.transport == "native":
+        return _native_channel(target, service, settings, calls.prepare, settings.stream_idle_seconds)
     return open_channel(target, service, settings, (_UnaryUnary(calls), _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)))
 
 
@@ -57,6 +61,8 @@ def open_channel(
     target: str, service: ServiceDescriptor, settings: MeshSettings, interceptors: Iterable[grpc.aio.ClientInterceptor] = ()
 ) -> grpc.aio.Channel:
     """A channel with load balancing, retries, keepalive and TLS, which adds no metadata and no deadline to its calls."""
+    if settings.transport == "native":
+        return _native_channel(target, service, settings)
     if not target.startswith(("dns:", "ipv4:", "ipv6:", "unix:")):
         target = f"dns:///{target}"
     options = [*_OPTIONS, ("grpc.service_config", json.dumps(service_config(service)))]
@@ -77,6 +83,17 @@ def service_config(service: ServiceDescriptor) -> dict[str, object]:
     }
 
 
+def _native_channel(
+    target: str,
+    service: ServiceDescriptor,
+    settings: MeshSettings,
+    prepare: Preparation | None = None,
+    stream_idle_seconds: float | None = None,
+) -> grpc.aio.Channel:
+    options = ChannelOptions(MESSAGE_BYTES, service_config(service), client_context(settings, target), prepare, stream_idle_seconds)
+    return Channel(target, options)
+
+
 def _is_idempotent(method: MethodDescriptor) -> bool:
     return method.GetOptions().idempotency_level in (MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT)
 
@@ -88,6 +105,12 @@ class _Calls:
         self._deadline_seconds = settings.deadline_seconds
         self._stream_idle_seconds = settings.stream_idle_seconds
         self._proof = proof
+
+    async def prepare(self, details: Details, has_streams: bool) -> Details:
+        """The details of a call over the native transport."""
+        begun = grpc.aio.ClientCallDetails(details.method, details.timeout, grpc.aio.Metadata(*details.metadata), None, None)
+        ready = await (self.stream_details(begun) if has_streams else self.unary_details(begun))
+        return Details(ready.method, ready.timeout, tuple(ready.metadata or ()))
 
     async def unary_details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         """The details of a call with one request and one response."""

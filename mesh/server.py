@@ -28,7 +28,10 @@ from mesh.interceptors.telemetry import with_telemetry
 from mesh.interceptors.validation import with_validation
 from mesh.settings import MESSAGE_BYTES, MeshSettings
 from mesh.streams import Streams
-from mesh.tls import server_credentials
+from mesh.tls import server_context, server_credentials
+from mesh.transport import server as transport
+
+_CONNECTION_AGE_SECONDS = 30
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -37,7 +40,7 @@ _OPTIONS = [
     ("grpc.so_reuseport", 0),
     # A client looks for new replicas when a connection ends, so the server ends connections regularly, once their calls have ended.
     # gRPC adds jitter, so that clients that connected together do not reconnect together.
-    ("grpc.max_connection_age_ms", 30_000),
+    ("grpc.max_connection_age_ms", _CONNECTION_AGE_SECONDS * 1_000),
     # How often clients may ping to keep an idle connection alive.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -96,7 +99,11 @@ class Server(grpc.aio.Server):
         self._streams = Streams()
         self._health = HealthServicer(self._streams, checks)
         self._services: list[str] = []
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = (
+            transport.TransportServer(MESSAGE_BYTES, _CONNECTION_AGE_SECONDS)
+            if settings.transport == "native"
+            else grpc.aio.server(options=_OPTIONS)
+        )
         self._health_updates: asyncio.Task[None] | None = None
         self.port = 0
         """The port that it listens on; 0 before it has started."""
@@ -133,13 +140,9 @@ class Server(grpc.aio.Server):
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         await self._health.update(self._services)
-        credentials = server_credentials(self._settings, self._listen)
         try:
-            if credentials is None:
-                self.port = self.add_insecure_port(self._listen)
-            else:
-                self.port = self.add_secure_port(self._listen, credentials)
-        except RuntimeError as error:
+            self.port = self._open_port()
+        except (RuntimeError, OSError) as error:
             raise OSError(f"cannot listen on {self._listen}: is it taken?") from error
         await self._server.start()
         self._health_updates = asyncio.create_task(self._health.keep_updated(self._services))
@@ -164,6 +167,13 @@ class Server(grpc.aio.Server):
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         """Waits until it has stopped, and returns True; or until `timeout` seconds have passed, and returns False."""
         return await self._server.wait_for_termination(timeout)
+
+    def _open_port(self) -> int:
+        if isinstance(self._server, transport.TransportServer):
+            context = server_context(self._settings, self._listen)
+            return self._server.add_tls_port(self._listen, context) if context else self._server.add_insecure_port(self._listen)
+        credentials = server_credentials(self._settings, self._listen)
+        return self.add_secure_port(self._listen, credentials) if credentials else self.add_insecure_port(self._listen)
 
     def _with_interceptors(
         self, method_handler: grpc.RpcMethodHandler[Message, Message], method: MethodDescriptor

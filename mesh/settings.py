@@ -4,7 +4,7 @@ import os
 import sys
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, FilePath, ValidationError
@@ -84,6 +84,8 @@ class MeshSettings(EnvironmentSettings, env_prefix="MESH_", populate_by_name=Tru
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     """The networks of proxies whose `x-forwarded-for` is believed: the gateway's."""
 
+    transport: Literal["grpcio", "native"] = "grpcio"
+    """What carries calls: the library grpcio, or `mesh.transport`, which is faster. Both speak gRPC with any other program."""
     deadline_seconds: float = 10
     """The deadline of a unary call whose caller sets none."""
     stream_idle_seconds: float = 300

@@ -1,6 +1,7 @@
 """The TLS credentials of servers and channels. Plaintext is for the loopback, unless the settings allow it."""
 
 import ipaddress
+import ssl
 
 import grpc
 
@@ -25,6 +26,33 @@ def channel_credentials(settings: MeshSettings, target: str) -> grpc.ChannelCred
     if settings.tls_certificate is None or settings.tls_key is None:
         return grpc.ssl_channel_credentials(_authority(settings))
     return grpc.ssl_channel_credentials(_authority(settings), settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())
+
+
+def server_context(settings: MeshSettings, listen: str) -> ssl.SSLContext | None:
+    """The TLS of a native server at this address; None for plaintext. Raises `ValueError` where plaintext is not allowed."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        _check_plaintext(settings, listen)
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=settings.tls_ca)
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    context.set_alpn_protocols(["h2"])
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.tls_require_client and settings.tls_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(settings: MeshSettings, target: str) -> ssl.SSLContext | None:
+    """The TLS of native calls to this address; None for plaintext. Raises `ValueError` where plaintext is not allowed."""
+    if settings.tls_ca is None:
+        _check_plaintext(settings, target)
+        return None
+    context = ssl.create_default_context(cafile=settings.tls_ca)
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    context.set_alpn_protocols(["h2"])
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _authority(settings: MeshSettings) -> bytes | None:

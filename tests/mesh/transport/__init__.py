@@ -1,0 +1,1 @@
+"""The transport of the mesh: calls, and what strangers send."""
