@@ -22,6 +22,7 @@ from services.recommender.merchandising_feed import MerchandisingFeed
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.merchandising import MerchandisingRepository
+from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
 
@@ -58,6 +59,7 @@ async def main() -> None:
             exposures,
             exposure_log,
             merchandising,
+            ParticipantRepository(postgres),
             page_tokens,
             shop.time_zone,
             settings.shopper_orders_count,

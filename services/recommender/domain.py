@@ -171,4 +171,10 @@ class Exposure(NamedTuple):
     fallback_step: str
     create_time: datetime
     first_position: int
+    experiment_id: str
+    """The experiment that the list was part of; empty for none."""
+    arm: str
+    """The arm of the experiment; empty for none."""
     products: tuple[ExposedProduct, ...]
+    customer_number: str = ""
+    """The shopper's number in the sales history, which is not kept with the list: experiments count what is reported by it."""

@@ -1,4 +1,4 @@
-"""Slots and merchandising rules, and what they come to for one shopper at one time.
+"""Slots, merchandising rules and running experiments, and what they come to for one shopper at one time.
 
 Their configuration is kept as the messages of the contract: what is written is what is served.
 """
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from hashiramart.recommender.v1 import merchandising_pb2
+from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2
 from mesh.timestamps import to_datetime
 from services.recommender.arrangement import Arrangement, Move, Pin, combine_moves
 
@@ -28,14 +28,17 @@ class Shopper(NamedTuple):
 
 
 class Merchandising:
-    """The slots and rules as they were last read."""
+    """The slots, rules and running experiments as they were last read."""
 
-    def __init__(self, slots: Iterable[Slot] = (), rules: Iterable[Rule] = ()) -> None:
+    def __init__(self, slots: Iterable[Slot] = (), rules: Iterable[Rule] = (), running: Iterable[experiments_pb2.Experiment] = ()) -> None:
+        """running: the experiments that run, at most one in each slot"""
         self.slots: Mapping[str, Slot] = {slot.id: slot for slot in slots}
         self.rules: Mapping[str, Rule] = {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
         self._by_slot: dict[str, list[_Applicable]] = {}
         for rule in self.rules.values():
             self._by_slot.setdefault(rule.slot, []).append(_Applicable.of(rule))
+        self.running: Mapping[str, experiments_pb2.Experiment] = {experiment.treatment.id: experiment for experiment in running}
+        self._treated = {slot: self.with_drafts(experiment.treatment_rules) for slot, experiment in self.running.items()}
 
     def arrangement(self, slot: Slot, shopper: Shopper, now: datetime) -> Arrangement:
         """How a slot arranges a list for a shopper. A slot without an id has the rules that concern all lists."""
@@ -55,6 +58,10 @@ class Merchandising:
             slot.max_per_category,
             slot.exploration_share,
         )
+
+    def treatment(self, slot: str) -> "tuple[Slot, Merchandising]":
+        """The slot and the rules of the treatment of the experiment that runs in a slot."""
+        return self.running[slot].treatment, self._treated[slot]
 
     def with_drafts(self, rules: Iterable[Rule]) -> "Merchandising":
         """The same with further rules, or with rules in place of those with the same id."""

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_IN_STOCK, Availability
-from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2
+from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, recommender_pb2
 from mesh.errors import InvalidArgument
+from mesh.identity import Caller
 from mesh.timestamps import timestamp, to_datetime
 from services.recommender.arrangement import Arrangement
 from services.recommender.domain import CustomerPurchase, Event, EventKind, ExposedProduct, Exposure, RecentActivity
+from services.recommender.experiments import Participation
 from services.recommender.pages import RecommendationPage, RecommendedProduct
 from services.recommender.products import ProductFilter, Products
 
@@ -70,17 +72,21 @@ def event_message(event: Event) -> recommender_pb2.Event:
     )
 
 
-def exposure(page: RecommendationPage, id: str, user_id: str, slot: str, create_time: datetime) -> Exposure:
+def exposure(
+    page: RecommendationPage, id: str, shopper: Caller, slot: str, participation: Participation | None, create_time: datetime
+) -> Exposure:
     """The exposure of a shopper to a page of a list."""
     return Exposure(
         id,
-        user_id,
+        shopper.subject,
         slot,
         page.served.version.number if page.served else "",
         page.step,
         create_time,
         page.first_rank,
+        *(participation or ("", "")),
         tuple(ExposedProduct(*each.placement[:3]) for each in page.products),
+        shopper.customer_number or "",
     )
 
 
@@ -93,6 +99,8 @@ def exposure_message(exposure: Exposure, attributions: Mapping[tuple[str, str], 
         model_version=exposure.model_version,
         fallback_step=recommender_pb2.FallbackStep.Value(f"FALLBACK_STEP_{exposure.fallback_step}"),
         create_time=timestamp(exposure.create_time),
+        experiment_id=exposure.experiment_id,
+        arm=arm_value(exposure.arm) if exposure.arm else experiments_pb2.EXPERIMENT_ARM_UNSPECIFIED,
         products=(
             recommender_pb2.ExposedProduct(
                 product_id=product.product_id,
@@ -104,6 +112,11 @@ def exposure_message(exposure: Exposure, attributions: Mapping[tuple[str, str], 
             for position, product in enumerate(exposure.products, exposure.first_position)
         ),
     )
+
+
+def arm_value(arm: str) -> experiments_pb2.ExperimentArm.ValueType:
+    """The contract's value for an arm."""
+    return experiments_pb2.ExperimentArm.Value(f"EXPERIMENT_ARM_{arm.upper()}")
 
 
 def preview_time(request: merchandising_pb2.PreviewRecommendationsRequest) -> datetime:

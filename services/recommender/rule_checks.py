@@ -17,9 +17,13 @@ def check_rule(rule: Rule, slots: Collection[str], products: Products, prefix: s
     slots: the ids of all slots
     prefix: the path of the rule in the request
     """
-    violations = [FieldViolation(f"{prefix}.{field}", description) for field, description in _violations(rule, slots, products)]
-    if violations:
+    if violations := rule_violations(rule, slots, products, prefix):
         raise InvalidArgument("the rule '{rule_id}' could not be applied", violations=violations, rule_id=rule.id)
+
+
+def rule_violations(rule: Rule, slots: Collection[str], products: Products, prefix: str) -> list[FieldViolation]:
+    """Each field of a rule that could not be applied; the arguments are those of `check_rule`."""
+    return [FieldViolation(f"{prefix}.{field}", description) for field, description in _violations(rule, slots, products)]
 
 
 def _violations(rule: Rule, slots: Collection[str], products: Products) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from mesh.idempotency import idempotent_request
 from mesh.identity import Caller, Role, caller
 from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
+from ml.experiments.assignment import Arm
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
@@ -23,6 +24,7 @@ from services.models import ModelServicer
 from services.recommender.arrangement import Arrangement
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import Event, RecentActivity, merge_purchases, purchase_key, recent_activity
+from services.recommender.experiments import Participation, participation
 from services.recommender.exposure_log import ExposureLog
 from services.recommender.merchandising import Shopper, Slot
 from services.recommender.merchandising_feed import MerchandisingFeed
@@ -30,6 +32,7 @@ from services.recommender.merchandising_servicer import MerchandisingServicer
 from services.recommender.messages import (
     CustomerRequest,
     ListRequest,
+    arm_value,
     availability,
     customer_filter,
     event_message,
@@ -46,6 +49,7 @@ from services.recommender.products import ProductFilter
 from services.recommender.recommendations import Recommendations, history_start, purchase_history
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
+from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.rule_checks import check_rule
 
 _log = structlog.get_logger(__name__)
@@ -73,6 +77,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         exposures: ExposureRepository,
         exposure_log: ExposureLog,
         merchandising: MerchandisingFeed,
+        participants: ParticipantRepository,
         page_tokens: PageTokens,
         time_zone: ZoneInfo,
         shopper_orders_count: bool,
@@ -81,7 +86,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         shopper_orders_count: whether purchases and returns that shoppers report count for others
         """
         super().__init__(registry, champion, page_tokens, time_zone.key)
-        MerchandisingServicer.__init__(self, merchandising.repository, catalog, page_tokens)
+        MerchandisingServicer.__init__(self, merchandising.repository, participants, catalog, page_tokens)
         self._recommendations = Recommendations(champion, catalog)
         self._catalog = catalog
         self._events = events
@@ -93,9 +98,13 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
 
     async def ListRecommendations(self, request: recommender_pb2.ListRecommendationsRequest, context: Context) -> ListResponse:
         user, slot = caller(), self._slot(request.slot)
+        merchandising = self._merchandising.current
+        participation = await self._participation(slot, user)
+        if participation and participation.arm is Arm.TREATMENT:
+            slot, merchandising = merchandising.treatment(slot.id)
         events = await _latest(self._events.latest_of_shopper(user.subject, user.customer_number or ""))
         shopper = Shopper(user.role is Role.VISITOR, is_new=not events, country=request.country)
-        arrangement = self._merchandising.current.arrangement(slot, shopper, datetime.now(UTC))
+        arrangement = merchandising.arrangement(slot, shopper, datetime.now(UTC))
         activity = self._recent_activity(events)
         filter = customer_filter(request, activity, arrangement)
         size = page_size(request.page_size, slot.size or _DEFAULT_LIST_SIZE)
@@ -110,7 +119,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
             country=request.country,
             include_purchased=include_purchased(request),
         )
-        return self._exposed_response(request, page, request.slot)
+        return self._exposed_response(request, page, request.slot, participation)
 
     async def PreviewRecommendations(self, request: merchandising_pb2.PreviewRecommendationsRequest, context: Context) -> ListResponse:
         number, slot = request.customer_number, request.slot
@@ -239,12 +248,28 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
     def _response(self, request: ListRequest, page: RecommendationPage) -> ListResponse:
         return list_message(page, self._page_tokens.write(request, page.end) if page.end else "", self._time_zone)
 
-    def _exposed_response(self, request: ListRequest, page: RecommendationPage, slot: str = "") -> ListResponse:
+    async def _participation(self, slot: Slot, user: Caller) -> Participation | None:
+        """The arm of the experiment that runs in a slot, if the caller takes part in it."""
+        if (experiment := self._merchandising.current.running.get(slot.id)) is None:
+            return None
+        subject = user.subject
+        if user.role is not Role.VISITOR:
+            try:
+                subject = await self._participants.assigned_id(subject)
+            except Unavailable:
+                _log.warning("assigning without knowing who signed up as a visitor")
+        return participation(experiment, subject)
+
+    def _exposed_response(
+        self, request: ListRequest, page: RecommendationPage, slot: str = "", participation: Participation | None = None
+    ) -> ListResponse:
         """The response to a shopper, which is logged under a new id, unless there is no token."""
         response, shopper = self._response(request, page), caller()
         if shopper.role in _SHOPPERS:
             response.recommendation_id = new_id()
-            self._exposure_log.add(exposure(page, response.recommendation_id, shopper.subject, slot, datetime.now(UTC)))
+            if participation:
+                response.experiment_id, response.arm = participation.experiment_id, arm_value(participation.arm)
+            self._exposure_log.add(exposure(page, response.recommendation_id, shopper, slot, participation, datetime.now(UTC)))
         return response
 
 

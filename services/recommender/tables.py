@@ -93,16 +93,38 @@ exposures = Table(
     Column("first_position", Integer, nullable=False),
     # In the order of their positions: a list of product id, propensity and rule id each.
     Column("products", JSONB, nullable=False),
+    # The experiment that the list was part of, and its arm; empty for none.
+    Column("experiment_id", Text, nullable=False, server_default=""),
+    Column("arm", Text, nullable=False, server_default=""),
     Index("exposures_by_user", "user_id", "id"),
     Index("exposures_by_slot", "slot", "id"),
     Index("exposures_by_time", "create_time"),
 )
+Index("exposures_by_experiment", "experiment_id", "arm", postgresql_where=exposures.c.experiment_id != "", _table=exposures)
 
-# One row: the number of the last change of slots or rules, which the next one locks.
+# Who has taken part in which experiment, since when, and in which arm at first.
+participants = Table(
+    "participants",
+    metadata,
+    Column("experiment_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("customer_number", Text, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("first_time", DateTime(timezone=True), nullable=False),
+    # Whether they were seen in the other arm as well.
+    Column("is_mixed", Boolean, nullable=False, server_default="false"),
+    PrimaryKeyConstraint("experiment_id", "user_id"),
+    Index("participants_by_user", "user_id"),
+)
+
+# Users who took part in no experiment before they signed up as a visitor, by whose id experiments go on to assign them.
+sign_ups = Table("sign_ups", metadata, Column("user_id", Text, primary_key=True), Column("visitor_id", Text, nullable=False))
+
+# One row: the number of the last change of slots, rules or experiments, which the next one locks.
 merchandising = Table("merchandising", metadata, Column("number", BigInteger, nullable=False))
 
-# Slots and rules, as the contract's messages in JSON, with the number of their last change.
-slots, rules = (
+# Slots, rules and experiments, as the contract's messages in JSON, with the number of their last change.
+slots, rules, experiments = (
     Table(
         name,
         metadata,
@@ -111,7 +133,7 @@ slots, rules = (
         Column("number", BigInteger, nullable=False),
         Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     )
-    for name in ("slots", "rules")
+    for name in ("slots", "rules", "experiments")
 )
 
 # One row: the last number of the log. A transaction that takes numbers locks it until it ends, so that numbers become visible in order.

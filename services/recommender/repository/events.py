@@ -12,6 +12,7 @@ from mesh.database import Database, Transaction
 from mesh.errors import Unauthenticated
 from mesh.idempotency import RETENTION, IdempotentRequest
 from services.recommender.domain import Event, EventKind
+from services.recommender.repository.participants import forget_participant, hand_over_participant
 from services.recommender.tables import event_log, events, exposures, forgotten_users, is_user_action, requests, visitors
 
 # How many events of a user or customer recommendations take into account.
@@ -212,6 +213,7 @@ async def _forget(transaction: Transaction, user_id: str) -> None:
     await transaction.execute(_FORGET_USER, user_id=user_id, number=number)
     for statement in (_DELETE_EVENTS, _DELETE_EXPOSURES, _DELETE_VISITOR):
         await transaction.execute(statement, user_id=user_id)
+    await forget_participant(transaction, user_id)
     await requests.forget(transaction, user_id)
 
 
@@ -226,6 +228,7 @@ async def _move(transaction: Transaction, visitor_id: str, user_id: str, custome
         _HAND_OVER_EVENTS, visitor_id=visitor_id, new_user_id=user_id, new_customer_number=customer_number, before=last_number - count
     )
     await transaction.execute(_HAND_OVER_EXPOSURES, visitor_id=visitor_id, new_user_id=user_id)
+    await hand_over_participant(transaction, visitor_id, user_id, customer_number)
 
 
 def _event(row: Iterable[Any]) -> Event:

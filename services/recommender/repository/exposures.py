@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from mesh.database import Database
 from services.recommender.domain import EventKind, ExposedProduct, Exposure
+from services.recommender.repository.participants import record_participants
 from services.recommender.tables import events, exposures, forgotten_users, visitors
 
 # A visitor who comes back is noticed once in this time.
@@ -27,6 +28,8 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     "fallback_step": Text(),
     "create_time": DateTime(timezone=True),
     "first_position": Integer(),
+    "experiment_id": Text(),
+    "arm": Text(),
     "products": Text(),
 }
 _incoming = (
@@ -60,10 +63,14 @@ class ExposureRepository:
         self._database = database
 
     async def record(self, new: Sequence[Exposure]) -> None:
-        """Records lists, except for forgotten users, and that their visitors were here. A list that is there already stays as it is."""
-        rows = [(*exposure[:-1], json.dumps(exposure.products)) for exposure in new]
+        """Records lists, and by them who took part in experiments and which visitors were here.
+
+        Those of forgotten users are left out, and a list that is there already stays as it is.
+        """
+        rows = [(*exposure[: len(_TYPES) - 1], json.dumps(exposure.products)) for exposure in new]
         columns = {name: list(values) for name, values in zip(_TYPES, zip(*rows, strict=True), strict=True)}
         await self._database.execute(_RECORD, **columns)
+        await record_participants(self._database, new)
         await self._database.execute(_VISIT, user_ids=sorted({exposure.user_id for exposure in new}))
 
     async def page(self, user_id: str, slot: str, before_id: str, limit: int) -> list[Exposure]:

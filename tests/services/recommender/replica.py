@@ -22,6 +22,7 @@ from services.recommender.merchandising_feed import MerchandisingFeed
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.merchandising import MerchandisingRepository
+from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.servicer import RecommenderServicer
 from tests.callers import Issuer
 from tests.loops import Loop
@@ -102,6 +103,7 @@ class RecommenderReplica:
             self.exposures,
             self.exposure_log,
             self.merchandising,
+            ParticipantRepository(self.database),
             tokens,
             SHOP_ZONE,
             self._shopper_orders_count,

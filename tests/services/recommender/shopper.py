@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2
+from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, recommender_pb2
 from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 Response = recommender_pb2.ListRecommendationsResponse
@@ -77,6 +77,29 @@ class Shopper:
     def preview(self, **arguments: Any) -> Response:
         request = merchandising_pb2.PreviewRecommendationsRequest(**arguments)
         return self.stub.PreviewRecommendations(request, metadata=self.metadata, timeout=10)
+
+    def write_experiment(self, id: str, **fields: Any) -> experiments_pb2.Experiment:
+        request = experiments_pb2.ReplaceExperimentRequest(experiment=experiments_pb2.Experiment(id=id, **fields))
+        return self.stub.ReplaceExperiment(request, metadata=self.metadata, timeout=10)
+
+    def experiment(self, id: str) -> experiments_pb2.Experiment:
+        return self.stub.GetExperiment(experiments_pb2.GetExperimentRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def start(self, id: str) -> experiments_pb2.Experiment:
+        return self.stub.StartExperiment(experiments_pb2.StartExperimentRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def stop(self, id: str) -> experiments_pb2.Experiment:
+        return self.stub.StopExperiment(experiments_pb2.StopExperimentRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def conclude(self, id: str, decision: experiments_pb2.ExperimentDecision.ValueType) -> experiments_pb2.Experiment:
+        request = experiments_pb2.ConcludeExperimentRequest(id=id, decision=decision)
+        return self.stub.ConcludeExperiment(request, metadata=self.metadata, timeout=10)
+
+    def delete_experiment(self, id: str) -> None:
+        self.stub.DeleteExperiment(experiments_pb2.DeleteExperimentRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def report(self, id: str) -> experiments_pb2.ExperimentReport:
+        return self.stub.GetExperimentReport(experiments_pb2.GetExperimentReportRequest(id=id), metadata=self.metadata, timeout=10)
 
     def pages(self, **arguments: Any) -> Iterator[Response]:
         """The recommendations, page by page."""

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hashiramart.catalog.v1 import catalog_pb2 as _catalog_pb2
+from hashiramart.recommender.v1 import experiments_pb2 as _experiments_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -401,6 +402,8 @@ class ListRecommendationsResponse(_message.Message):
     DATA_THROUGH_DATE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """The `page_token` of the next page. Empty on the last page."""
     model_version: _builtins.str
@@ -415,6 +418,10 @@ class ListRecommendationsResponse(_message.Message):
     """Identifies this page of a list: events that follow from it carry it, so that it is known what the list has led to. Empty if the
     caller is not known.
     """
+    experiment_id: _builtins.str
+    """The experiment that the shopper takes part in in this slot. Empty for none."""
+    arm: _experiments_pb2.ExperimentArm.ValueType
+    """The shopper's arm in it."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """The recommendations, best first."""
@@ -429,10 +436,12 @@ class ListRecommendationsResponse(_message.Message):
         data_through_date: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         recommendation_id: _builtins.str = ...,
+        experiment_id: _builtins.str = ...,
+        arm: _experiments_pb2.ExperimentArm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_through_date", b"data_through_date", "fallback_step", b"fallback_step", "model_version", b"model_version", "next_page_token", b"next_page_token", "recommendation_id", b"recommendation_id", "recommendations", b"recommendations", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "data_through_date", b"data_through_date", "experiment_id", b"experiment_id", "fallback_step", b"fallback_step", "model_version", b"model_version", "next_page_token", b"next_page_token", "recommendation_id", b"recommendation_id", "recommendations", b"recommendations", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -996,6 +1005,8 @@ class Exposure(_message.Message):
     FALLBACK_STEP_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     PRODUCTS_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     recommendation_id: _builtins.str
     """The `recommendation_id` of the list."""
     user_id: _builtins.str
@@ -1006,6 +1017,10 @@ class Exposure(_message.Message):
     """The version of the model that made the list. Empty without a model."""
     fallback_step: Global___FallbackStep.ValueType
     """How the list was made."""
+    experiment_id: _builtins.str
+    """The experiment that the shopper took part in. Empty for none."""
+    arm: _experiments_pb2.ExperimentArm.ValueType
+    """The shopper's arm in it."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the list was made."""
@@ -1024,10 +1039,12 @@ class Exposure(_message.Message):
         fallback_step: Global___FallbackStep.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         products: _abc.Iterable[Global___ExposedProduct] | None = ...,
+        experiment_id: _builtins.str = ...,
+        arm: _experiments_pb2.ExperimentArm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fallback_step", b"fallback_step", "model_version", b"model_version", "products", b"products", "recommendation_id", b"recommendation_id", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "experiment_id", b"experiment_id", "fallback_step", b"fallback_step", "model_version", b"model_version", "products", b"products", "recommendation_id", b"recommendation_id", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

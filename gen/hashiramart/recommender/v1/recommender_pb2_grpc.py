@@ -5,6 +5,7 @@ import warnings
 
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from hashiramart.model.v1 import model_pb2 as hashiramart_dot_model_dot_v1_dot_model__pb2
+from hashiramart.recommender.v1 import experiments_pb2 as hashiramart_dot_recommender_dot_v1_dot_experiments__pb2
 from hashiramart.recommender.v1 import merchandising_pb2 as hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2
 from hashiramart.recommender.v1 import recommender_pb2 as hashiramart_dot_recommender_dot_v1_dot_recommender__pb2
 
@@ -110,6 +111,46 @@ class RecommenderServiceStub:
                 '/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations',
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.FromString,
+                _registered_method=True)
+        self.ListExperiments = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListExperiments',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ListExperimentsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ListExperimentsResponse.FromString,
+                _registered_method=True)
+        self.GetExperiment = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetExperiment',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.GetExperimentRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.ReplaceExperiment = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ReplaceExperiment',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ReplaceExperimentRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.DeleteExperiment = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/DeleteExperiment',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.DeleteExperimentRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.StartExperiment = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/StartExperiment',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.StartExperimentRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.StopExperiment = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/StopExperiment',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.StopExperimentRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.ConcludeExperiment = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ConcludeExperiment',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ConcludeExperimentRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+                _registered_method=True)
+        self.GetExperimentReport = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetExperimentReport',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.GetExperimentReportRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ExperimentReport.FromString,
                 _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/RecordEvents',
@@ -223,14 +264,14 @@ class RecommenderServiceServicer:
     def ReplaceSlot(self, request, context):
         """Creates a slot or replaces it. All replicas answer by it within two seconds.
 
-        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSlot(self, request, context):
-        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,6 +312,76 @@ class RecommenderServiceServicer:
         """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
 
         Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExperiments(self, request, context):
+        """Lists the experiments, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExperiment(self, request, context):
+        """Gets an experiment. Returns NOT_FOUND if there is no such experiment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceExperiment(self, request, context):
+        """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+
+        Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+        FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExperiment(self, request, context):
+        """Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartExperiment(self, request, context):
+        """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+        applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopExperiment(self, request, context):
+        """Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+        concluded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConcludeExperiment(self, request, context):
+        """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExperimentReport(self, request, context):
+        """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+
+        Returns NOT_FOUND if there is no such experiment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -439,6 +550,46 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.PreviewRecommendations,
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.FromString,
                     response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.SerializeToString,
+            ),
+            'ListExperiments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExperiments,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ListExperimentsRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ListExperimentsResponse.SerializeToString,
+            ),
+            'GetExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperiment,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.GetExperimentRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.SerializeToString,
+            ),
+            'ReplaceExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceExperiment,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ReplaceExperimentRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.SerializeToString,
+            ),
+            'DeleteExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExperiment,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.DeleteExperimentRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'StartExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartExperiment,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.StartExperimentRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.SerializeToString,
+            ),
+            'StopExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopExperiment,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.StopExperimentRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.SerializeToString,
+            ),
+            'ConcludeExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConcludeExperiment,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ConcludeExperimentRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.SerializeToString,
+            ),
+            'GetExperimentReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperimentReport,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.GetExperimentReportRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ExperimentReport.SerializeToString,
             ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
@@ -868,6 +1019,222 @@ class RecommenderService:
             '/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations',
             hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2.PreviewRecommendationsRequest.SerializeToString,
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListRecommendationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExperiments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListExperiments',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ListExperimentsRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ListExperimentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetExperiment',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.GetExperimentRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ReplaceExperiment',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ReplaceExperimentRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/DeleteExperiment',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.DeleteExperimentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/StartExperiment',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.StartExperimentRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/StopExperiment',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.StopExperimentRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConcludeExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ConcludeExperiment',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ConcludeExperimentRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.Experiment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperimentReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetExperimentReport',
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.GetExperimentReportRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_experiments__pb2.ExperimentReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from hashiramart.model.v1 import model_pb2 as _model_pb2
+from hashiramart.recommender.v1 import experiments_pb2 as _experiments_pb2
 from hashiramart.recommender.v1 import merchandising_pb2 as _merchandising_pb2
 from hashiramart.recommender.v1 import recommender_pb2 as _recommender_pb2
 import abc as _abc_1
@@ -66,10 +67,10 @@ class RecommenderServiceStub:
     ReplaceSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceSlotRequest, _merchandising_pb2.Slot]
     """Creates a slot or replaces it. All replicas answer by it within two seconds.
 
-    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
     """
     DeleteSlot: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteSlotRequest, _empty_pb2.Empty]
-    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it."""
     ListRules: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.ListRulesRequest, _merchandising_pb2.ListRulesResponse]
     """Lists the merchandising rules, by id."""
     GetRule: _grpc.UnaryUnaryMultiCallable[_merchandising_pb2.GetRuleRequest, _merchandising_pb2.Rule]
@@ -86,6 +87,41 @@ class RecommenderServiceStub:
     """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
 
     Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
+    ListExperiments: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.ListExperimentsRequest, _experiments_pb2.ListExperimentsResponse]
+    """Lists the experiments, by id."""
+    GetExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentRequest, _experiments_pb2.Experiment]
+    """Gets an experiment. Returns NOT_FOUND if there is no such experiment."""
+    ReplaceExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.ReplaceExperimentRequest, _experiments_pb2.Experiment]
+    """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+
+    Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+    FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+    """
+    DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.DeleteExperimentRequest, _empty_pb2.Empty]
+    """Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs."""
+    StartExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.StartExperimentRequest, _experiments_pb2.Experiment]
+    """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+    applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+    """
+    StopExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.StopExperimentRequest, _experiments_pb2.Experiment]
+    """Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+    concluded.
+    """
+    ConcludeExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.ConcludeExperimentRequest, _experiments_pb2.Experiment]
+    """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+    """
+    GetExperimentReport: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentReportRequest, _experiments_pb2.ExperimentReport]
+    """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+
+    Returns NOT_FOUND if there is no such experiment.
     """
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]
     """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
@@ -177,10 +213,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ReplaceSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ReplaceSlotRequest, _merchandising_pb2.Slot]  # type: ignore[assignment]
     """Creates a slot or replaces it. All replicas answer by it within two seconds.
 
-    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+    Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
     """
     DeleteSlot: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.DeleteSlotRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+    """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it."""
     ListRules: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.ListRulesRequest, _merchandising_pb2.ListRulesResponse]  # type: ignore[assignment]
     """Lists the merchandising rules, by id."""
     GetRule: _aio.UnaryUnaryMultiCallable[_merchandising_pb2.GetRuleRequest, _merchandising_pb2.Rule]  # type: ignore[assignment]
@@ -197,6 +233,41 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
 
     Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
+    ListExperiments: _aio.UnaryUnaryMultiCallable[_experiments_pb2.ListExperimentsRequest, _experiments_pb2.ListExperimentsResponse]  # type: ignore[assignment]
+    """Lists the experiments, by id."""
+    GetExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
+    """Gets an experiment. Returns NOT_FOUND if there is no such experiment."""
+    ReplaceExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.ReplaceExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
+    """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+
+    Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+    FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+    """
+    DeleteExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.DeleteExperimentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs."""
+    StartExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.StartExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
+    """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+    applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+    """
+    StopExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.StopExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
+    """Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+    concluded.
+    """
+    ConcludeExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.ConcludeExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
+    """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+
+    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+    """
+    GetExperimentReport: _aio.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentReportRequest, _experiments_pb2.ExperimentReport]  # type: ignore[assignment]
+    """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+
+    Returns NOT_FOUND if there is no such experiment.
     """
     RecordEvents: _aio.UnaryUnaryMultiCallable[_recommender_pb2.RecordEventsRequest, _recommender_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
@@ -333,7 +404,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_merchandising_pb2.Slot, _abc.Awaitable[_merchandising_pb2.Slot]]:
         """Creates a slot or replaces it. All replicas answer by it within two seconds.
 
-        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
         """
 
     @_abc_1.abstractmethod
@@ -342,7 +413,7 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _merchandising_pb2.DeleteSlotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it."""
+        """Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it."""
 
     @_abc_1.abstractmethod
     def ListRules(
@@ -389,6 +460,89 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
 
         Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        """
+
+    @_abc_1.abstractmethod
+    def ListExperiments(
+        self,
+        request: _experiments_pb2.ListExperimentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.ListExperimentsResponse, _abc.Awaitable[_experiments_pb2.ListExperimentsResponse]]:
+        """Lists the experiments, by id."""
+
+    @_abc_1.abstractmethod
+    def GetExperiment(
+        self,
+        request: _experiments_pb2.GetExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
+        """Gets an experiment. Returns NOT_FOUND if there is no such experiment."""
+
+    @_abc_1.abstractmethod
+    def ReplaceExperiment(
+        self,
+        request: _experiments_pb2.ReplaceExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
+        """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+
+        Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+        FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExperiment(
+        self,
+        request: _experiments_pb2.DeleteExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs."""
+
+    @_abc_1.abstractmethod
+    def StartExperiment(
+        self,
+        request: _experiments_pb2.StartExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
+        """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+        applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+        """
+
+    @_abc_1.abstractmethod
+    def StopExperiment(
+        self,
+        request: _experiments_pb2.StopExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
+        """Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+        concluded.
+        """
+
+    @_abc_1.abstractmethod
+    def ConcludeExperiment(
+        self,
+        request: _experiments_pb2.ConcludeExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
+        """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+
+        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+        """
+
+    @_abc_1.abstractmethod
+    def GetExperimentReport(
+        self,
+        request: _experiments_pb2.GetExperimentReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_experiments_pb2.ExperimentReport, _abc.Awaitable[_experiments_pb2.ExperimentReport]]:
+        """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+
+        Returns NOT_FOUND if there is no such experiment.
         """
 
     @_abc_1.abstractmethod
