@@ -18,7 +18,7 @@ export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
 
-.PHONY: help setup demo up console console-build down status logs admin land etl retrain train pull check test coverage measures lint format bench conformance proto baseline \
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train retention pull check test coverage measures lint format bench conformance proto baseline \
   lock clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
@@ -64,6 +64,9 @@ train: setup ## train both models on the clean data, evaluate and promote them; 
 	@$(BIN)/python -m stack up mlflow
 	@$(BIN)/python -m stack train dvc repro
 	@$(BIN)/python -m stack train dvc push
+
+retention: setup ## delete what has expired: earlier snapshots, data and models, logs; the jobs worker does so once a day
+	@$(BIN)/python -m stack run jobs-worker $(BIN)/python -m services.jobs.retention
 
 pull: setup ## fetch the data and models of the last training from the store
 	@$(BIN)/python -m stack train dvc pull

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import urllib3
@@ -84,6 +84,12 @@ class Bucket:
             entries = self._client.list_objects(self.name, prefix=f"{folder}/", recursive=True)
             # Some stores list a folder as an object of its own.
             return {str(entry.object_name): entry.size or 0 for entry in entries if not entry.is_dir}
+
+    def keys_before(self, folder: str, time: datetime) -> list[str]:
+        """The keys of the objects below a folder that were written before a time."""
+        with _store_errors(folder):
+            entries = self._client.list_objects(self.name, prefix=f"{folder}/", recursive=True)
+            return [str(entry.object_name) for entry in entries if entry.last_modified and entry.last_modified < time]
 
     def remove(self, keys: Iterable[str]) -> None:
         """Removes objects; a key without an object is no error."""

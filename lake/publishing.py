@@ -1,7 +1,7 @@
 """Publishing: one conditional write of the manifest replaces the clean data as a whole."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from lake.bucket import Bucket, StoredObject
 from lake.errors import ObjectChanged, PublishConflict
@@ -14,6 +14,8 @@ HISTORY = "clean/_manifests"
 KEPT_MANIFESTS = 10
 # A run that began longer ago has ended, whether it published or not.
 LONGEST_RUN = timedelta(days=1)
+# How the id of a run begins.
+_RUN_TIME = "%Y%m%dT%H%M%S"
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,22 @@ def write_dataset(bucket: Bucket, dataset: Dataset) -> None:
         bucket.write(DATASET_KEY, text)
 
 
-def _remove_unnamed_files(bucket: Bucket, manifest: Manifest) -> None:
-    """Removes manifests beyond the last ten, and the files that no remaining one names, but for those of young runs."""
+def expire_snapshots(bucket: Bucket, before: datetime) -> None:
+    """Removes the manifests of runs that began before a time, except the published one, and the files that no remaining one names."""
+    if publication := read_publication(bucket):
+        _remove_unnamed_files(bucket, publication.manifest, f"{before:{_RUN_TIME}}")
+
+
+def _remove_unnamed_files(bucket: Bucket, manifest: Manifest, expired_run: str = "") -> None:
+    """Removes manifests beyond the last ten, and the files that no remaining one names, but for those of young runs.
+
+    expired_run: manifests of runs whose id sorts before this are removed too
+    """
     history = sorted(bucket.byte_counts(HISTORY))
-    published = {key.rpartition("/")[2].removesuffix(".json") for key in history}
-    oldest = f"{manifest.create_time - LONGEST_RUN:%Y%m%dT%H%M%S}"
-    expired, recent = history[: 1 - KEPT_MANIFESTS], history[1 - KEPT_MANIFESTS :]
+    published = {_manifest_run(key) for key in history}
+    oldest = f"{manifest.create_time - LONGEST_RUN:{_RUN_TIME}}"
+    recent = [key for key in history[1 - KEPT_MANIFESTS :] if _manifest_run(key) >= expired_run]
+    expired = [key for key in history if key not in recent]
     named = manifest.keys()
     for key in recent:
         if stored := bucket.read(key):
@@ -71,6 +83,11 @@ def _remove_unnamed_files(bucket: Bucket, manifest: Manifest) -> None:
     folders = {table.folder for table in TABLES.values()}
     unnamed = [key for folder in folders for key in bucket.byte_counts(folder) if key not in named]
     bucket.remove([*expired, *(key for key in unnamed if (run := _run_id(key)) < oldest or run in published)])
+
+
+def _manifest_run(key: str) -> str:
+    """The run whose manifest a key of the history holds."""
+    return key.rpartition("/")[2].removesuffix(".json")
 
 
 def _run_id(key: str) -> str:

@@ -1,10 +1,10 @@
 """Stores the logs of jobs."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ARRAY, DateTime, Integer, Text, bindparam, column, delete, func, select, update
+from sqlalchemy import ARRAY, DateTime, Integer, Interval, Text, bindparam, column, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database
@@ -67,6 +67,10 @@ class LogRepository:
             await transaction.execute(_APPEND, id=job_id, before=last - len(lines), **columns)
             await transaction.execute(_TRIM, id=job_id, last_expired=last - max_lines)
 
+    async def delete_expired(self, age: timedelta) -> None:
+        """Deletes the logs of jobs that ended longer ago."""
+        await self._database.execute(_DELETE_EXPIRED, age=age)
+
 
 _LIMIT = bindparam("limit", type_=Integer)
 _following = select(*(log_lines.c[field] for field in LogLine._fields)).where(
@@ -74,6 +78,8 @@ _following = select(*(log_lines.c[field] for field in LogLine._fields)).where(
 )
 _LIST = _following.order_by(log_lines.c.number).limit(_LIMIT)
 _LIST_LATEST = _following.order_by(log_lines.c.number.desc()).limit(_LIMIT)
+_has_expired = jobs.c.end_time < func.now() - bindparam("age", type_=Interval)
+_DELETE_EXPIRED = delete(log_lines).where(exists().where(jobs.c.id == log_lines.c.job_id, _has_expired))
 _READ_OFFSETS = select(jobs.c.log_offsets).where(IS_JOB)
 _EXTEND = (
     update(jobs)

@@ -32,21 +32,46 @@ class RawZoneClient:
         """The content of a file."""
         return (await self._call("GET", file, "OPEN")).content
 
-    async def create_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Creates a folder with these files atomically. Does nothing if it exists."""
-        parent, _, name = folder.rpartition("/")
-        temporary = f"{parent}/.{name}-{token_hex(4)}"
+    async def claim(self, folder: str) -> str:
+        """Creates a working folder for changes to a folder, removes those of earlier claims, and returns its path.
+
+        What was begun under an earlier claim fails from here on, however long its process was paused: HDFS neither creates a file in a
+        folder that was removed nor renames it. So what is read after a claim is what the changes under it replace.
+        """
+        working = f"{folder}/.{token_hex(8)}"
+        await self._call("PUT", working, "MKDIRS")
+        response = await self._call("GET", folder, "LISTSTATUS")
+        names = (entry["pathSuffix"] for entry in response.json()["FileStatuses"]["FileStatus"])
+        for name in names:
+            if name.startswith(".") and not working.endswith(f"/{name}"):
+                await self.remove(f"{folder}/{name}")
+        return working
+
+    async def create_folder(self, working: str, folder: str, files: Mapping[str, bytes]) -> None:
+        """Creates a folder with these files atomically, under a claim.
+
+        Raises `EngineUnavailable` as well if the folder exists, or if there was another claim.
+        """
+        temporary = f"{working}/{folder.rpartition('/')[2]}"
+        await self._call("PUT", temporary, "MKDIRS")
         for file, content in files.items():
-            await self._call("PUT", f"{temporary}/{file}", "CREATE", content=content)
+            await self._create(f"{temporary}/{file}", content)
         # Without this option HDFS would move the one folder into the other.
         await self._call("PUT", temporary, "RENAME", destination=f"{self._root}/{folder}", renameoptions="NONE")
 
-    async def replace_file(self, file: str, content: bytes) -> None:
-        """Replaces the content of an existing file atomically."""
-        folder, _, name = file.rpartition("/")
-        temporary = f"{folder}/.{name}-{token_hex(4)}"
-        await self._call("PUT", temporary, "CREATE", content=content)
+    async def replace_file(self, working: str, file: str, content: bytes) -> None:
+        """Replaces the content of an existing file atomically, under a claim. Raises `EngineUnavailable` as well if there was another."""
+        temporary = f"{working}/{token_hex(4)}"
+        await self._create(temporary, content)
         await self._call("PUT", temporary, "RENAME", destination=f"{self._root}/{file}", renameoptions="OVERWRITE")
+
+    async def remove(self, path: str) -> None:
+        """Removes a file or a folder with all that it holds; a missing one is no error."""
+        await self._call("DELETE", path, "DELETE", recursive="true")
+
+    async def _create(self, file: str, content: bytes) -> None:
+        # A folder that another claim has removed is not created again.
+        await self._call("PUT", file, "CREATE", content=content, createparent="false")
 
     async def _call(
         self, method: str, path: str, operation: str, *, content: bytes = b"", may_be_missing: bool = False, **options: Any

@@ -1,6 +1,7 @@
 """Settings of the jobs service and its workers."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Annotated
@@ -101,6 +102,11 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     """The longest delay between attempts."""
     log_lines_kept: Annotated[int, Field(ge=1)] = 20_000
     """The largest number of log lines stored for a job."""
+
+    retention: Annotated[timedelta, Field(gt=timedelta(days=1))] = timedelta(days=30)
+    """For how long earlier snapshots of the clean data, and what trainings made of them, are kept."""
+    log_retention: timedelta = timedelta(days=90)
+    """For how long the log of a job that has ended is kept."""
 
     @property
     def secrets(self) -> list[str]:

@@ -33,6 +33,7 @@ from services.jobs.log_collector import LogCollector
 from services.jobs.logs import LogRepository
 from services.jobs.raw_zone import RawZoneClient
 from services.jobs.results import Results
+from services.jobs.retention import Retention
 from services.jobs.settings import WorkerSettings
 from services.jobs.submission import SparkSubmit
 from services.jobs.training import TrainingAttempt, TrainingPipeline
@@ -91,7 +92,8 @@ async def _build_worker(settings: WorkerSettings, mesh: MeshSettings, resources:
         return Attempt(etl, TrainingAttempt(pipeline, registry, retry_policy, collector))
 
     leases = LeaseRepository(postgres, timedelta(seconds=settings.lease_seconds))
-    return Worker(leases, start_attempt, retry_policy, settings.lease_seconds, settings.tick_seconds)
+    retention = Retention(settings, lake, logs, environment | settings.training_environment)
+    return Worker(leases, start_attempt, retry_policy, settings.lease_seconds, settings.tick_seconds, retention.carry_out_if_due)
 
 
 def _retry_policy(settings: WorkerSettings) -> RetryPolicy:

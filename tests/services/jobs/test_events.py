@@ -3,8 +3,11 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import grpc.aio
 import httpx
 import pytest
 
@@ -32,6 +35,26 @@ def recorder(loop: Loop, mesh_settings: MeshSettings, issuer: Issuer) -> Iterato
         yield recorder
 
 
+class Paused(RawZoneClient):
+    """A client that stops before a change of this kind until it is let go, like a worker that is paused."""
+
+    kind = "CREATE"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    async def _call(self, method: str, path: str, operation: str, **options: Any) -> httpx.Response:
+        if operation == self.kind:
+            self.reached.set()
+            await self.go.wait()
+        return await super()._call(method, path, operation, **options)
+
+
+class PausedBeforeRenaming(Paused):
+    kind = "RENAME"
+
+
 class Exporter:
     """Exports to a raw zone of its own."""
 
@@ -48,7 +71,33 @@ class Exporter:
         files = sorted(path for path in self._hdfs.files(f"{self._root}/events") if not path.rpartition("/")[2].startswith(("_", ".")))
         return [json.loads(line) for file in files if "/." not in file for line in self._hdfs.get(file).decode().splitlines()]
 
+    def all_files(self) -> list[str]:
+        """The paths of all files in the raw zone, hidden ones too."""
+        return list(self._hdfs.files(self._root))
+
+    def content(self, file: str) -> bytes:
+        return self._hdfs.get(file)
+
+    async def pause(self, paused: type[Paused], meanwhile: Callable[[], None]) -> str | BaseException:
+        """The outcome of an export that is paused before a change, while this happens and another exporter does its work."""
+        async with self._connections() as (recommender, client):
+            raw_zone = paused(client, self._url(self._hdfs.settings.namenode_port), "hashiramart", self._root)
+            export = asyncio.create_task(EventExport(recommender, raw_zone).export())
+            await raw_zone.reached.wait()
+            meanwhile()
+            await self._export(1, self._hdfs.settings.namenode_port)
+            raw_zone.go.set()
+            [outcome] = await asyncio.gather(export, return_exceptions=True)
+            return outcome
+
     async def _export(self, times: int, port: int) -> list[str | BaseException]:
+        async with self._connections() as (recommender, client):
+            raw_zone = RawZoneClient(client, self._url(port), "hashiramart", self._root)
+            exports = (EventExport(recommender, raw_zone).export() for _ in range(times))
+            return await asyncio.gather(*exports, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _connections(self) -> AsyncIterator[tuple[grpc.aio.Channel, httpx.AsyncClient]]:
         async def proof() -> tuple[tuple[str, str], ...]:
             return self._issuer.metadata(Role.SERVICE, "jobs")
 
@@ -57,9 +106,11 @@ class Exporter:
             channel.connect(self._recorder.address, service, self._settings, proof) as recommender,
             httpx.AsyncClient(follow_redirects=True, timeout=20) as client,
         ):
-            raw_zone = RawZoneClient(client, f"http://127.0.0.1:{port}", "hashiramart", self._root)
-            exports = (EventExport(recommender, raw_zone).export() for _ in range(times))
-            return await asyncio.gather(*exports, return_exceptions=True)
+            yield recommender, client
+
+    @staticmethod
+    def _url(port: int) -> str:
+        return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -136,6 +187,35 @@ def test_a_forgotten_user_is_listed_again_after_an_interrupted_export(recorder: 
     assert ids(exporter) == ["a", "b"]
     exporter.export()
     assert ids(exporter) == ["b"]
+
+
+@pytest.mark.parametrize("paused", [Paused, PausedBeforeRenaming])
+def test_an_exporter_that_was_paused_brings_no_forgotten_event_back(
+    recorder: Recorder, exporter: Exporter, loop: Loop, paused: type[Paused]
+) -> None:
+    recorder.buy("a", user_id="u-2")
+    recorder.buy("b", user_id="u-3")
+    recorder.buy("c")
+    exporter.export()
+    recorder.forget("u-2")
+    outcome = loop.run(exporter.pause(paused, meanwhile=lambda: recorder.forget("u-3")))
+    assert isinstance(outcome, EngineUnavailable)
+    assert ids(exporter) == ["c"]
+    recorder.buy("d")
+    exporter.export()
+    assert ids(exporter) == ["c", "d"]
+    assert not [path for path in exporter.all_files() if b"u-2" in exporter.content(path) or b"u-3" in exporter.content(path)]
+
+
+@pytest.mark.parametrize("paused", [Paused, PausedBeforeRenaming])
+def test_an_exporter_that_was_paused_with_a_new_page_leaves_nothing_behind(
+    recorder: Recorder, exporter: Exporter, loop: Loop, paused: type[Paused]
+) -> None:
+    recorder.buy("a", user_id="u-2")
+    outcome = loop.run(exporter.pause(paused, meanwhile=lambda: recorder.forget("u-2")))
+    assert isinstance(outcome, EngineUnavailable)
+    assert ids(exporter) == []
+    assert not [path for path in exporter.all_files() if b"u-2" in exporter.content(path)]
 
 
 def test_nothing_is_exported_while_hdfs_is_unavailable(recorder: Recorder, exporter: Exporter) -> None:
