@@ -18,8 +18,8 @@ export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
 
-.PHONY: help setup demo up console console-build down status logs admin land etl retrain train retention pull check test coverage measures lint format bench conformance proto baseline \
-  lock clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train retention pull check test fuzz coverage measures lint format bench conformance proto baseline \
+  lock audit sbom clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -80,6 +80,9 @@ test: lint ## lint, then every test, on engines, ports and folders of its own
 	@# A module's tests run in one process, in their order: they share engines.
 	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 20
 
+fuzz: setup ## look for input that breaks a reader: 20,000 examples for each, or EXAMPLES=1000000
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n auto --maxprocesses 8 tests/fuzz
+
 coverage: setup ## measure branch coverage of the tests that need no engine; all of them with MARKS="not containers"
 	@$(BIN)/pytest -n auto --maxprocesses 8 --quiet -m "$(or $(MARKS),not engine and not containers)" --cov --cov-branch --cov-report term:skip-covered
 
@@ -119,6 +122,12 @@ lock: setup ## write requirements/ from pyproject.toml; newest versions with UPG
 	@$(LOCKED) pyproject.toml --output-file requirements/mesh.txt
 	@$(LOCKED) pyproject.toml --group models --output-file requirements/models.txt
 	@$(LOCKED) pyproject.toml --group dev --output-file requirements/dev.txt
+
+audit: setup ## look for known vulnerabilities of the locked Python packages; exits with 69 if the database cannot be reached
+	@$(BIN)/python -m stack.audit
+
+sbom: setup ## write the list of parts of each role, in CycloneDX, to .local/sbom
+	@$(BIN)/python -m stack.audit sbom
 
 clients: setup ## generate and build the clients in Go, Java, Rust and TypeScript, and Python's wheel; says which it skipped and why
 	@$(BIN)/python -m clients.build

@@ -1,6 +1,8 @@
 """The jars of HDFS, YARN and Spark, which Maven downloads by one pom.xml for each set."""
 
+import hashlib
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -41,7 +43,18 @@ def _download(pom: str, folder: Path) -> bool:
     shutil.rmtree(folder, ignore_errors=True)
     command = ["mvn", "--batch-mode", "--quiet", "--file", str(POMS / pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
     install.run(f"download the jars for {folder.name}", command, JAVA_HOME=str(java.HOME))
+    verify(folder, (POMS / pom).with_suffix(".sha256"))
     return True
+
+
+def verify(folder: Path, digests: Path) -> None:
+    """Exits with a message unless a folder has just the jars of a file of `sha256sum`, each as it was when that was written."""
+    expected = {name: digest for digest, name in (line.split() for line in digests.read_text().splitlines())}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
+    if strange := sorted(found.keys() ^ expected.keys()):
+        sys.exit(f"{strange[0]} is {'missing' if strange[0] in expected else 'not among the jars'} of {digests}.")
+    if changed := sorted(name for name in found if found[name] != expected[name]):
+        sys.exit(f"{folder / changed[0]} is another file than the one that {digests} names: its SHA-256 differs.")
 
 
 def _mark_complete(pom: str, folder: Path) -> None:
