@@ -153,10 +153,13 @@ def _booster(path: Path) -> lgb.Booster:
 
 def _table(path: Path) -> pa.Table:
     try:
-        # Memory-mapped: parts that are never read take no memory.
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except pa.ArrowInvalid as error:
+        # Memory-mapped: what was read once and is not needed again gives its memory back.
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        # Arrow believes the offsets and lengths that a file states; wrong ones lead out of its buffers.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
         raise InvalidArtifact(f"{path} is no Arrow file: {error}.") from error
+    return table
 
 
 def _file_name(name: str) -> str:

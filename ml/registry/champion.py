@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from ml.registry import artifact
-from ml.registry.client import RegistryClient, RegistryUnavailable
+from ml.registry.client import MAX_BYTES, RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
 
@@ -51,9 +51,13 @@ class Champion(Generic[M]):
     folder: where artifacts are kept; of this process alone
     load: loads a model from the folder of its artifact; may raise `InvalidArtifact`
     poll_seconds: the interval between two looks at the registry
+    max_bytes: the largest size of an artifact's files together
     """
 
-    def __init__(self, registry: RegistryClient, folder: Path, load: Callable[[Path], M], poll_seconds: float) -> None:
+    def __init__(
+        self, registry: RegistryClient, folder: Path, load: Callable[[Path], M], poll_seconds: float, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self._max_bytes = max_bytes
         self._registry = registry
         self._folder = folder
         self._load = load
@@ -160,7 +164,7 @@ class Champion(Generic[M]):
             with TemporaryDirectory(dir=self._folder, prefix=".") as work:
                 fresh = Path(work, "fresh")
                 fresh.mkdir()
-                await self._registry.download(version, fresh)
+                await self._registry.download(version, fresh, self._max_bytes)
                 await asyncio.to_thread(_verify, fresh, version)
                 fresh.rename(folder)
         try:

@@ -19,6 +19,8 @@ from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Pr
 
 # The tag of a version that holds its promotion as JSON.
 _PROMOTION = "promotion"
+# The largest size of an artifact's files together. Those of the demo's models have less than a hundredth of it.
+MAX_BYTES = 2 * 1024**3
 # How many champions back a rollback can go.
 _EARLIER_VERSIONS_KEPT = 20
 # MLflow answers with the second for an alias that is not set.
@@ -161,9 +163,9 @@ class RegistryClient:
         earlier = champion.promotion.earlier_versions[1:]
         return await self._make_champion(target, reason, promoted_by, champion.number, earlier, rollback=True)
 
-    async def download(self, version: ModelVersion, folder: Path) -> None:
-        """Downloads the files of a version's artifact to a folder."""
-        root = f"{self._url}/api/2.0/mlflow-artifacts/artifacts"
+    async def download(self, version: ModelVersion, folder: Path, max_bytes: int) -> None:
+        """Downloads the files of a version's artifact to a folder. Raises `InvalidArtifact` if they have more bytes together."""
+        root, left = f"{self._url}/api/2.0/mlflow-artifacts/artifacts", max_bytes
         try:
             listed = await self._client.get(root, params={"path": version.artifact_path})
             for entry in StoredFiles.model_validate_json(listed.raise_for_status().content).files:
@@ -172,6 +174,9 @@ class RegistryClient:
                 with (folder / name).open("wb") as file:
                     async with self._client.stream("GET", f"{root}/{quote(version.artifact_path)}/{quote(name)}") as response:
                         async for chunk in response.raise_for_status().aiter_bytes():
+                            left -= len(chunk)
+                            if left < 0:
+                                raise InvalidArtifact(f"The artifact of version {version.number} is larger than {max_bytes} bytes.")
                             file.write(chunk)
         except (httpx.HTTPError, ValidationError) as error:
             raise RegistryUnavailable(f"The artifact of version {version.number} cannot be fetched: {error}.") from error

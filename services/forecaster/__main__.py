@@ -45,7 +45,7 @@ async def main() -> None:
         await database.connect(str(settings.database_url), mesh, direct_url) as postgres,
     ):
         registry = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
-        champion = Champion(registry, settings.model_folder, Forecaster.load, settings.poll_seconds)
+        champion = Champion(registry, settings.model_folder, Forecaster.load, settings.poll_seconds, settings.max_model_bytes)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         time_zone = shop.time_zone.key
         entries = CalendarRepository(postgres, partial(entry_message, time_zone=time_zone))

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, PostgresDsn, SecretStr
 
 from mesh.settings import EnvironmentSettings
+from ml.registry.client import MAX_BYTES
 
 
 class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
@@ -21,6 +22,8 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     """The address of the catalog service, which has the names of products."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
+    max_model_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
+    """The largest size of a model's files together, in bytes: a larger one is not loaded."""
     model_folder: Path
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2

@@ -45,7 +45,7 @@ async def main() -> None:
         await database.connect(str(settings.database_url), mesh) as postgres,
     ):
         registry = RegistryClient(client, settings.mlflow_url, registered_name("recommender"))
-        champion = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds)
+        champion = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds, settings.max_model_bytes)
         catalog, events = CatalogFollower(products), EventRepository(postgres)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         exposures = ExposureRepository(postgres)

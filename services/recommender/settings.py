@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, PostgresDsn, SecretStr
 
 from mesh.settings import EnvironmentSettings
+from ml.registry.client import MAX_BYTES
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
 
@@ -22,6 +23,8 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """The address of the catalog service."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
+    max_model_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
+    """The largest size of a model's files together, in bytes: a larger one is not loaded."""
     model_folder: Path
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     shopper_orders_count: bool = False

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
@@ -105,6 +106,17 @@ def test_data_survive_a_stop(stack: Stack) -> None:
     assert sign_in(stack, "stays@example.com").status_code == httpx.codes.OK
     assert httpx.get(artifact, timeout=30).content == b"stays"
     assert httpx.get(file, params={"op": "OPEN"}, follow_redirects=True, timeout=30).content == b"stays"
+
+
+def test_every_process_listens_on_the_loopback_alone(stack: Stack) -> None:
+    parents = [psutil.Process(pid) for pid in stack.pids().values()]
+    own = {process.pid for parent in parents for process in (parent, *parent.children(recursive=True))}
+    sockets = [each.laddr for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN and each.pid in own]
+    # Programs that speak both versions of IP write an address of the older one in the newer one's way.
+    listening = {(ip_address(host.removeprefix("::ffff:")), str(port)) for host, port in sockets}
+    ports = {stack.environment[f"{name}_PORT"] for name in ("NAMENODE", "RESOURCEMANAGER", "MLFLOW", "GATEWAY")}
+    assert ports <= {port for _, port in listening}
+    assert [socket for socket in listening if not socket[0].is_loopback] == []
 
 
 def test_only_the_owner_can_read_secrets_and_no_command_line_has_them(stack: Stack) -> None:

@@ -198,6 +198,16 @@ def test_a_file_that_is_no_arrow_table_is_invalid(folder: Path) -> None:
     assert "products.arrow is no Arrow file" in load_error(folder)
 
 
+def test_an_arrow_file_whose_offsets_lead_out_of_its_buffers_is_invalid(folder: Path) -> None:
+    offsets = pa.py_buffer(np.array([0, 900_000, 3], np.int32))
+    names = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"abc")])
+    written = io.BytesIO()
+    with pa.ipc.new_file(written, pa.schema({"name": pa.string()})) as writer:
+        writer.write_table(pa.table({"name": names}))
+    add_file(folder, "products.arrow", written.getvalue())
+    assert "products.arrow is no Arrow file" in load_error(folder)
+
+
 @pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "../../x.arrow"])
 def test_a_manifest_with_a_path_outside_the_folder_is_invalid(folder: Path, name: str) -> None:
     (folder.parent / "outside.txt").write_text(BOOSTER.model_to_string())

@@ -178,6 +178,15 @@ def test_a_wrong_tag_in_the_registry_leaves_the_model_on_disk_in_service_also_af
         loop.run(wait_for(restarted, 4))
 
 
+def test_an_artifact_that_is_larger_than_allowed_is_not_fetched(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
+    registry.promote(registry.register(1))
+    promoted = Champion(registry.client, folder, Standin.load, 0.05, max_bytes=100)
+    with pytest.raises(InvalidArtifact, match="The artifact of version 1 is larger than 100 bytes"):
+        loop.run(promoted.refresh())
+    assert promoted.serving is None
+    assert list(folder.iterdir()) == []
+
+
 def test_tags_of_an_older_format_are_left_alone(registry: ModelRegistry, loop: Loop, mlflow: Mlflow, folder: Path) -> None:
     version = registry.promote(registry.register(1))
     change_tag("promote_time", "nonsense")(MlflowClient(mlflow.url), version, registry.model)
