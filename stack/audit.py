@@ -39,18 +39,18 @@ class Report(BaseModel, frozen=True):
     dependencies: tuple[Package, ...]
 
 
-class Outcome(NamedTuple):
+class AuditOutcome(NamedTuple):
     """What is printed, and the exit code."""
 
     lines: list[str]
     code: int
 
 
-def judge(report: Report) -> Outcome:
+def judge(report: Report) -> AuditOutcome:
     """What a report says. A database that knows none of the packages was not reached: a registry's mirror without one answers so."""
     unknown = [package.name for package in report.dependencies if not package.version]
     if len(unknown) == len(report.dependencies):
-        return Outcome(["The database of known vulnerabilities cannot be reached: nothing was looked up."], UNAVAILABLE)
+        return AuditOutcome(["The database of known vulnerabilities cannot be reached: nothing was looked up."], UNAVAILABLE)
     found = [(package, each) for package in report.dependencies for each in package.vulns]
     lines = [
         f"{package.name} {package.version}: {each.id}, fixed in {', '.join(each.fix_versions) or 'no version'}" for package, each in found
@@ -58,10 +58,10 @@ def judge(report: Report) -> Outcome:
     if unknown:
         lines.append(f"Not known to the database: {', '.join(unknown)}.")
     lines.append(f"{len(found)} known vulnerabilities in {len(report.dependencies)} packages.")
-    return Outcome(lines, 1 if found else 0)
+    return AuditOutcome(lines, 1 if found else 0)
 
 
-def audit(files: list[Path]) -> Outcome:
+def audit(files: list[Path]) -> AuditOutcome:
     """Looks up the packages that requirements files lock."""
     options = ["--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json"]
     names = [word for file in files for word in ("--requirement", str(file))]
@@ -70,7 +70,7 @@ def audit(files: list[Path]) -> Outcome:
         return judge(Report.model_validate_json(run.stdout))
     except ValidationError:
         reason = (run.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        return Outcome([f"The database of known vulnerabilities cannot be reached: {reason}"], UNAVAILABLE)
+        return AuditOutcome([f"The database of known vulnerabilities cannot be reached: {reason}"], UNAVAILABLE)
 
 
 def write_sbom(file: Path, folder: Path) -> Path:

@@ -36,7 +36,7 @@ LOCK = "dvc.lock"
 def delete_data(lock: Path, cache: Path, remote: Bucket, before: datetime) -> int:
     """Deletes the files in DVC's cache and remote that were written before a time and that a lock does not name; returns how many."""
     kept = set(_named_files(lock, cache, remote))
-    stale = [file for file in (cache / FILES).glob("*/*") if _written(file) < before and _md5(file.as_posix()) not in kept]
+    stale = [file for file in (cache / FILES).glob("*/*") if _write_time(file) < before and _md5(file.as_posix()) not in kept]
     for file in stale:
         file.unlink(missing_ok=True)
     keys = [key for key in remote.keys_before(FILES, before) if _md5(key) not in kept]
@@ -94,7 +94,7 @@ def _md5(path: str) -> str:
     return "".join(path.rsplit("/", 2)[1:])
 
 
-def _written(file: Path) -> datetime:
+def _write_time(file: Path) -> datetime:
     return datetime.fromtimestamp(file.stat().st_mtime, UTC)
 
 

@@ -113,7 +113,7 @@ def test_every_process_listens_on_the_loopback_alone(stack: Stack) -> None:
     own = {process.pid for parent in parents for process in (parent, *parent.children(recursive=True))}
     sockets = [each.laddr for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN and each.pid in own]
     # Programs that speak both versions of IP write an address of the older one in the newer one's way.
-    listening = {(ip_address(host.removeprefix("::ffff:")), str(port)) for host, port in sockets}
+    listening = {(ip_address(socket.ip.removeprefix("::ffff:")), str(socket.port)) for socket in sockets if socket}
     ports = {stack.environment[f"{name}_PORT"] for name in ("NAMENODE", "RESOURCEMANAGER", "MLFLOW", "GATEWAY")}
     assert ports <= {port for _, port in listening}
     assert [socket for socket in listening if not socket[0].is_loopback] == []

@@ -77,8 +77,8 @@ def edits(text: bytes) -> st.SearchStrategy[bytes]:
 def names_of(descriptor: Descriptor, depth: int = 2) -> list[str]:
     """The names of a message's fields, and of those within them."""
     own = [name for field in descriptor.fields for name in (field.name, field.json_name)]
-    inner = [field for field in descriptor.fields if field.message_type and depth]
-    return own + [f"{field.name}.{name}" for field in inner for name in names_of(field.message_type, depth - 1)]
+    inner = [(field.name, field.message_type) for field in descriptor.fields if depth]
+    return own + [f"{outer}.{name}" for outer, kind in inner if kind is not None for name in names_of(kind, depth - 1)]
 
 
 @st.composite
