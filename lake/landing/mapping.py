@@ -88,8 +88,7 @@ def parse_mapping(text: str, name: str) -> Mapping:
     """
     try:
         content = YAML(typ="safe").load(text)
-    # The others are of dates that do not exist, and of lists in lists without end.
-    except (YAMLError, ValueError, RecursionError) as error:
+    except YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
         raise InvalidMapping(f"{name}{where} is not YAML.") from error
