@@ -128,7 +128,8 @@ class Channel(grpc.aio.Channel):
                 continue
             return
         if self._replicas.has_failed and not call.wait_for_ready:
-            call.fail(self._replicas.problem)
+            # Not at once: a caller that tries again and again would keep the event loop from everything else, reconnecting among it.
+            call.loop.call_soon(call.fail, self._replicas.problem)
         else:
             self._waiting.append(call)
 

@@ -103,7 +103,11 @@ class ClientSession(Http2Connection):
         super().__init__(server.limits, is_client=False)
         self.server = server
         self._max_age = server.max_age_seconds * (1 + random.uniform(-_AGE_JITTER, _AGE_JITTER))  # noqa: S311 no secret
-        server.connections.add(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Here, and not before: a connection whose TLS handshake fails is not heard of again.
+        self.server.connections.add(self)
+        super().connection_made(transport)
 
     def request_received(self, stream_id: int, headers: Headers, ended: bool) -> None:
         call = ServerCall(self, stream_id, self.server.max_message_bytes)

@@ -245,8 +245,8 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         except CallFailure as error:
             self._fail(error)
         except asyncio.CancelledError:
-            self._code, self._details = grpc.StatusCode.CANCELLED, "the server is stopping"
-            self._finish()
+            if not self._ended:
+                self._fail(CallFailure(grpc.StatusCode.CANCELLED, "the server has cancelled the call"))
             raise
         except Exception:  # noqa: BLE001 this is the edge
             _log.exception("a call failed")

@@ -16,6 +16,12 @@ MUG = catalog_pb2.GetProductRequest(id="mug")
 NEW_MUG = catalog_pb2.CreateProductRequest(product=catalog_pb2.Product(name="mug"))
 
 
+@pytest.fixture(scope="session", params=["grpcio", "native"])
+def settings(request: pytest.FixtureRequest, settings: MeshSettings) -> MeshSettings:
+    """Both transports do all this."""
+    return settings.model_copy(update={"transport": request.param})
+
+
 async def test_an_idempotent_call_is_retried(settings: MeshSettings, issuer: Issuer) -> None:
     shop = new_shop()
     async with serve_shop(shop, settings, issuer) as server, connect_stub(server, settings) as stub:

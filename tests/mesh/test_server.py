@@ -33,6 +33,12 @@ AUTH = auth_pb2.DESCRIPTOR.services_by_name["AuthService"]
 MUG = catalog_pb2.GetProductRequest(id="mug")
 
 
+@pytest.fixture(scope="session", params=["grpcio", "native"])
+def settings(request: pytest.FixtureRequest, settings: MeshSettings) -> MeshSettings:
+    """Both transports do all this."""
+    return settings.model_copy(update={"transport": request.param})
+
+
 async def health(channel: grpc.aio.Channel, service: str = "") -> int:
     check: grpc.aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = channel.unary_unary(
         "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString

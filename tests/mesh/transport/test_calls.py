@@ -10,6 +10,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from mesh.transport.server import TransportServer
 from tests.mesh.transport.peers import MAX_BYTES, SERVICE, Echo, connect, method, pairs, serve
 
 both_ways = pytest.mark.parametrize(("client", "server"), pairs())
@@ -202,6 +203,35 @@ async def test_a_slow_reader_stops_the_writer(client: str = "native") -> None:
             await call.read()
         assert echo.sent > 100
         call.cancel()
+
+
+async def test_a_caller_that_tries_again_and_again_leaves_the_event_loop_to_others() -> None:
+    """While calls fail at once, the channel has to find the time to reconnect."""
+    async with serve(Echo()) as (server, port), connect(port) as channel:
+        assert await method(channel, "Unary")(b"x", timeout=5) == b"x"
+        await server.stop(None)
+        async with asyncio.timeout(20):
+            failures = 0
+            async with asyncio.TaskGroup() as group:
+                revival = group.create_task(_serve_again(port))
+                while True:
+                    try:
+                        assert await method(channel, "Unary")(b"y", timeout=5) == b"y"
+                        break
+                    except grpc.aio.AioRpcError as error:
+                        assert error.code() is grpc.StatusCode.UNAVAILABLE
+                        failures += 1
+                await (await revival).stop(None)
+    assert failures
+
+
+async def _serve_again(port: int) -> TransportServer:
+    await asyncio.sleep(0.5)
+    server = TransportServer(MAX_BYTES, 60)
+    server.add_registered_method_handlers(SERVICE, Echo().handlers())
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    return server
 
 
 async def test_what_gRPC_cannot_carry_is_refused_by_its_sender() -> None:  # noqa: N802

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc.aio
 import pytest
 
+from mesh import certificates
 from mesh.transport.limits import Limits
+from mesh.transport.server import TransportServer
 from tests.mesh.transport.peers import MAX_BYTES, Echo, connect, method, serve
 from tests.mesh.transport.raw import (
     CONTINUATION,
@@ -187,6 +191,25 @@ async def test_a_peer_that_does_not_begin_is_hung_up_on() -> None:
         async with raw_client(port, handshake=False) as other:
             await other.send(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert await other.is_closed()
+
+
+async def test_a_failed_handshake_leaves_nothing_behind(tmp_path: Path) -> None:
+    certificates.issue(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "catalog.crt", tmp_path / "catalog.key")
+    context.set_alpn_protocols(["h2"])
+    async with serve(Echo(), tls=context) as (server, port):
+        assert isinstance(server, TransportServer)
+        async with raw_client(port) as plain:
+            assert await plain.is_closed()
+        trusting = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trusting)
+        # Without ALPN there is no HTTP/2.
+        assert await reader.read() == b""
+        writer.close()
+        async with asyncio.timeout(5):
+            while server.connections:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_peer_that_answers_no_ping_is_given_up() -> None:
