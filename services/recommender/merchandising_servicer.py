@@ -108,7 +108,8 @@ class MerchandisingServicer:
     ) -> experiments_pb2.ExperimentReport:
         experiment = await self._experiment(request.id)
         through = to_datetime(experiment.stop_time) if experiment.HasField("stop_time") else datetime.now(UTC)
-        outcomes = await self._participants.outcomes(experiment.id, through, outcome_window(experiment))
+        start = to_datetime(experiment.start_time) if experiment.HasField("start_time") else through
+        outcomes = await self._participants.outcomes(experiment.id, start, through, outcome_window(experiment))
         return experiment_report(experiment, through, outcomes)
 
     async def _experiment(self, id: str) -> Experiment:

@@ -204,6 +204,8 @@ class MerchandisingRepository:
             running = states.start(present, datetime.now(UTC))
             if running is not present:
                 await _require_no_experiment(change, present.treatment.id)
+                # Those of an earlier experiment with this id, whose last lists were logged after it was deleted.
+                await change.transaction.execute(_DELETE_PARTICIPANTS, experiment_id=id)
             return await self.experiments.save(change, running)
 
     async def stop_experiment(self, id: str) -> Experiment:

@@ -125,7 +125,11 @@ _OUTCOMES = (
     .select_from(_taking_part.outerjoin(_spent, _taking_part.c.user_id == _spent.c.user_id))
     .group_by(_taking_part.c.arm)
 )
-_LISTS = select(exposures.c.arm, func.count()).where(exposures.c.experiment_id == _EXPERIMENT_ID).group_by(exposures.c.arm)
+_LISTS = (
+    select(exposures.c.arm, func.count())
+    .where(exposures.c.experiment_id == _EXPERIMENT_ID, exposures.c.create_time >= bindparam("start", type_=DateTime(timezone=True)))
+    .group_by(exposures.c.arm)
+)
 
 
 class ArmOutcome(NamedTuple):
@@ -157,10 +161,13 @@ class ParticipantRepository:
         """The id by which experiments assign a user: that of the visitor whom they signed up as, or their own."""
         return str(await self._database.fetch_value(_ASSIGNED_ID, user_id=user_id) or user_id)
 
-    async def outcomes(self, experiment_id: str, through: datetime, window: timedelta) -> dict[Arm, ArmOutcome]:
-        """What the shoppers of each arm did within a time from their first list, if that was over at the time `through`."""
+    async def outcomes(self, experiment_id: str, start: datetime, through: datetime, window: timedelta) -> dict[Arm, ArmOutcome]:
+        """What the shoppers of each arm did within a time from their first list, if that was over at the time `through`.
+
+        start: when the experiment was started; earlier lists are those of another one with its id
+        """
         rows = await self._database.fetch(_OUTCOMES, experiment_id=experiment_id, through=through, window=window)
-        lists = {arm: count for arm, count in await self._database.fetch(_LISTS, experiment_id=experiment_id)}
+        lists = {arm: count for arm, count in await self._database.fetch(_LISTS, experiment_id=experiment_id, start=start)}
         found = {Arm(arm): ArmOutcome(*outcome) for arm, *outcome in rows}
         return {arm: found.get(arm, ArmOutcome())._replace(lists=lists.get(arm, 0)) for arm in Arm}
 

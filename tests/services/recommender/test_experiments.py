@@ -171,6 +171,19 @@ def test_forgotten_shoppers_leave_the_report(run: Run, caller: Caller, auth: Sho
     assert report.control.shopper_count + report.treatment.shopper_count + report.control.list_count + report.treatment.list_count == 0
 
 
+def test_a_deleted_experiment_leaves_nothing_to_another_one_with_its_id(run: Run, caller: Caller, staff: Shopper) -> None:
+    id, user = run(), str(uuid.uuid4())
+    caller(subject=user).recommendations(slot="shelf")
+    wait_until_logged(staff, user)
+    staff.stop(id)
+    staff.delete_experiment(id)
+    assert not staff.write_experiment(id, treatment=SMALL, traffic_share=1).HasField("start_time")
+    for _ in range(2):
+        report = staff.report(id)
+        assert {arm.list_count + arm.shopper_count for arm in (report.control, report.treatment)} == {0}
+        staff.start(id)
+
+
 def test_arms_stay_while_the_database_is_away(run: Run, caller: Caller, postgres: Postgres) -> None:
     id = run()
     shopper = caller(subject=subject_of(Arm.TREATMENT, id))
