@@ -89,7 +89,7 @@ coverage: setup ## measure branch coverage of the tests that need no engine; all
 measures: setup ## print measures of the code: function lengths, import chains, try blocks
 	@$(BIN)/python -m tests.style.measures
 
-lint: setup ## style, types, who may import whom, the contracts, and whether gen/ is fresh
+lint: setup ## style, types, who may import whom, the contracts, whether gen/ is fresh, and the console's types and units
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/mypy
@@ -98,6 +98,7 @@ lint: setup ## style, types, who may import whom, the contracts, and whether gen
 	@$(BIN)/buf lint proto
 	@$(BIN)/buf format --exit-code --diff proto
 	@$(BIN)/buf breaking proto --against proto/baseline.binpb
+	@$(BIN)/python -m stack.console check
 
 grpcurl: setup ## build grpcurl into .local/tools/bin
 	@$(PYTHON) -m stack.install grpcurl

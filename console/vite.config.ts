@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // The running stack that a console under development calls.
 const gateway = process.env["CONSOLE_GATEWAY"] ?? "http://127.0.0.1:8000";
@@ -16,6 +16,8 @@ export default defineConfig({
     ],
   },
   build: { target: "es2023", assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
+  // The units share no state, and a process for each file would take longer than they do.
+  test: { isolate: false },
   html: { cspNonce: "__NONCE__" },
   server: {
     proxy: {

@@ -4,8 +4,11 @@ The console calls the contracts' paths as every other client does. Only the cook
 """
 
 import binascii
+import gzip
+import mimetypes
 import secrets
 from base64 import b64decode
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +41,8 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+# Fonts are compressed already.
+_COMPRESSED = (".css", ".js", ".svg")
 _HEADERS = {"referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin"}
 _MISSING = """<!doctype html><html lang="en"><title>The console is not built · HashiraMart</title>
 <h1>The console is not built</h1>
@@ -90,12 +95,15 @@ def _add_pages(routes: APIRouter, folder: Path) -> None:
         return RedirectResponse(f"{PATH}/", HTTPStatus.TEMPORARY_REDIRECT)
 
     @routes.get(f"{PATH}/assets/{{name}}")
-    async def get_asset(name: str) -> Response:
+    def get_asset(request: Request, name: str) -> Response:
         file = folder / "assets" / name
         if not file.is_file():
             raise HTTPException(HTTPStatus.NOT_FOUND)
         # Its name has a hash of its content.
-        return FileResponse(file, headers={"cache-control": "public, max-age=31536000, immutable"})
+        headers = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
+        if file.suffix not in _COMPRESSED or "gzip" not in request.headers.get("accept-encoding", ""):
+            return FileResponse(file, headers=headers)
+        return Response(_gzip(file), headers=headers | {"content-encoding": "gzip"}, media_type=mimetypes.guess_type(name)[0])
 
     # Each page has an address of its own, and is the one document with another view.
     @routes.get(PATH)
@@ -107,6 +115,11 @@ def _add_pages(routes: APIRouter, folder: Path) -> None:
         if not document.is_file():
             return HTMLResponse(_MISSING, HTTPStatus.SERVICE_UNAVAILABLE, headers)
         return HTMLResponse(document.read_text().replace(_NONCE, nonce), headers=headers)
+
+
+@cache
+def _gzip(file: Path) -> bytes:
+    return gzip.compress(file.read_bytes(), mtime=0)
 
 
 def _add_session(routes: APIRouter, tokens: TokenClient) -> None:

@@ -1,12 +1,15 @@
 """Builds the console, unless it is built of the present sources: python -m stack.console
 
-With `dev`, serves it for development instead, against the running stack.
+With `dev`, serves it for development instead, against the running stack. With `check`, checks its types and runs its unit tests, if its
+packages are installed.
 """
 
 import fcntl
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from clients.build import NODE, NPM_CI, Client
 from stack.install import ROOT
@@ -25,18 +28,39 @@ CONSOLE = Client(
     build=(("npm", "run", "--silent", "build"),),
     example=None,
 )
-# The digest of the sources that were built.
-_STAMP = BUILT / "sources.sha256"
+_CHECK = ("npm", "run", "--silent", "check")
+# The digests of the sources that were built, and of those that passed the check.
+_BUILT_STAMP = BUILT / "sources.sha256"
+_CHECKED_STAMP = FOLDER / "node_modules" / ".checked.sha256"
 # Outside of its folder, the build reads the contracts and the reader of streams.
 _SHARED = (ROOT / "clients" / "openapi.json", ROOT / "clients" / "typescript" / "web" / "src" / "streams.ts")
 
 
 def build() -> str:
     """Builds the console if it is missing or stale. Returns why it could not be built; empty if it is."""
-    with (FOLDER / "package.json").open() as lock:
-        # One at a time: stacks beside each other have one checkout.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked():
         return _build()
+
+
+def check() -> str:
+    """Checks types and runs the unit tests, unless these sources have passed before. Returns what is wrong; empty if nothing is."""
+    with _locked():
+        digest = _sources_digest()
+        if _CHECKED_STAMP.is_file() and _CHECKED_STAMP.read_text() == digest:
+            return ""
+        if problem := CONSOLE.problem():
+            return problem
+        result = subprocess.run(_CHECK, check=False, cwd=FOLDER, env=CONSOLE.environment(), capture_output=True, text=True)
+        if result.returncode:
+            return result.stdout + result.stderr
+        _CHECKED_STAMP.write_text(digest)
+        return ""
+
+
+def packages_installed() -> bool:
+    """Whether npm has installed the packages of the present lock file."""
+    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    return installed.is_file() and installed.stat().st_mtime > lock.stat().st_mtime
 
 
 def serve() -> None:
@@ -47,27 +71,29 @@ def serve() -> None:
         subprocess.run(command, check=True, cwd=FOLDER, env=CONSOLE.environment() | {"CONSOLE_GATEWAY": gateway})
 
 
+@contextmanager
+def _locked() -> Iterator[None]:
+    """One at a time: stacks beside each other have one checkout."""
+    with (FOLDER / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _build() -> str:
     digest = _sources_digest()
-    if _STAMP.is_file() and _STAMP.read_text() == digest:
+    if _BUILT_STAMP.is_file() and _BUILT_STAMP.read_text() == digest:
         return ""
     if problem := CONSOLE.problem():
         return problem
     print("set-up: build the console", flush=True)
     try:
-        if not _packages_installed():
+        if not packages_installed():
             CONSOLE.install_plugins()
         CONSOLE.compile()
     except SystemExit as error:
         return str(error)
-    _STAMP.write_text(digest)
+    _BUILT_STAMP.write_text(digest)
     return ""
-
-
-def _packages_installed() -> bool:
-    """Whether npm has installed the packages of the present lock file."""
-    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
-    return installed.is_file() and installed.stat().st_mtime > lock.stat().st_mtime
 
 
 def _sources_digest() -> str:
@@ -84,5 +110,10 @@ if __name__ == "__main__":
         if problem := CONSOLE.problem():
             sys.exit(problem)
         serve()
+    elif sys.argv[1:] == ["check"]:
+        if not packages_installed():
+            print("the console's packages are not installed, so it is not checked: make console-build", file=sys.stderr)
+        elif problem := check():
+            sys.exit(f"the console: {problem}")
     elif problem := build():
         sys.exit(f"the console is not built: {problem}")

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { problemOf } from "./errors";
-import { ago, day, duration, label, money } from "./format";
+import { action, ago, day, duration, instant, label, localTime, money, program, units } from "./format";
 
 test("money has the decimals of its currency", () => {
   expect(money(1250, "GBP")).toBe(new Intl.NumberFormat(undefined, { style: "currency", currency: "GBP" }).format(12.5));
@@ -32,4 +32,21 @@ test("an error is known by its reason, and its violations belong to fields", () 
   const problem = problemOf({ code: 3, message: "the request is invalid", details });
   expect(problem).toMatchObject({ title: "The request is invalid.", fields: { price_cents: "Must be positive." }, reason: "INVALID_REQUEST" });
   expect(problemOf(new TypeError("Failed to fetch")).title).toBe("The gateway does not answer");
+});
+
+test("an RPC and a browser are named in words", () => {
+  expect(action("hashiramart.auth.v1.AuthService.CreateUser")).toBe("Create user");
+  expect(program("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36")).toBe("Chrome on Linux");
+  expect(program("grpc-python-asyncio/1.85.1 grpc-c/53.0.0")).toBe("grpc-python-asyncio/1.85.1");
+  expect(program("")).toBe("Unknown program");
+});
+
+test("an instant survives the way through an input", () => {
+  expect(instant(localTime("2026-03-29T12:30:00Z"))).toBe("2026-03-29T12:30:00.000Z");
+  expect([instant(""), localTime(null)]).toEqual([null, ""]);
+});
+
+test("sales are money if they have a currency, else numbers", () => {
+  expect(units(1234.4, "GBP")).toMatch(/1.?234$/);
+  expect(units(12.25, "")).toBe(new Intl.NumberFormat().format(12.25));
 });

@@ -1,13 +1,18 @@
 // Numbers, money and times as people read them, in the browser's language.
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const three = new Intl.NumberFormat(undefined, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const figure = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
-const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const share = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const calendarDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
+const monthOfYear = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-
+const BROWSERS: Array<[RegExp, string]> = [[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/Firefox\//, "Firefox"], [/Chrome\//, "Chrome"], [/Safari\//, "Safari"]];
+const SYSTEMS: Array<[RegExp, string]> = [[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS X/, "macOS"], [/Linux/, "Linux"]];
 const UNITS: Array<[Intl.RelativeTimeFormatUnit, number]> = [
   ["day", 86_400],
   ["hour", 3_600],
@@ -18,6 +23,10 @@ export const count = (value: number | string): string => whole.format(Number(val
 export const amount = (value: number): string => (Math.abs(value) < 100 ? fine : whole).format(value);
 export const compact = (value: number): string => short.format(value);
 export const metric = (value: number): string => figure.format(value);
+/** A number with two decimals, for columns. */
+export const decimals = (value: number): string => two.format(value);
+/** The score of a recommendation. */
+export const score = (value: number): string => three.format(value);
 export const percent = (value: number): string => share.format(value);
 
 /** Minor units of a currency, such as cents, as money. */
@@ -30,11 +39,30 @@ export function money(cents: number, currency: string): string {
   }
 }
 
+/** A measure of sales: revenue if there is a currency, else units. */
+export const units = (value: number, currency: string): string => (currency ? money(Math.round(value) * 100, currency).replace(/([.,])00(?=\D*$)/, "") : amount(value));
+
 /** An instant in the browser's time zone. */
 export const time = (value: string | null | undefined): string => (value ? moment.format(new Date(value)) : "–");
 
+/** An instant as the value of an input of date and time, in the browser's time zone. */
+export function localTime(value: string | null): string {
+  if (!value) return "";
+  const date = new Date(value);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** The instant of such a value; null of an empty one. */
+export const instant = (value: string): string | null => (value ? new Date(value).toISOString() : null);
+
 /** A day of the shop, `2011-12-09`, which no time zone moves. */
 export const day = (value: string): string => (value ? calendarDay.format(new Date(`${value}T00:00:00Z`)) : "–");
+
+/** A day without its year. */
+export const shortDay = (value: string): string => dayOfYear.format(new Date(`${value}T00:00:00Z`));
+
+/** The month of a day or of `2011-12`. */
+export const month = (value: string): string => monthOfYear.format(new Date(`${value.slice(0, 7)}-01T00:00:00Z`));
 
 export function ago(value: string | null | undefined, now = Date.now()): string {
   if (!value) return "–";
@@ -55,4 +83,19 @@ export function duration(start: string | null | undefined, end: string | null | 
 export function label(name: string, prefix: string): string {
   const words = name.replace(`${prefix}_`, "").toLowerCase().replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** What an RPC does: `hashiramart.auth.v1.AuthService.CreateUser` is "Create user". */
+export function action(rpc: string): string {
+  const words = (rpc.split(/[./]/).at(-1) ?? rpc).replace(/(?<=[a-z])(?=[A-Z])/g, " ");
+  return words.charAt(0) + words.slice(1).toLowerCase();
+}
+
+/** A browser by its `User-Agent`, such as "Firefox on Windows"; the first word of any other program's. */
+export function program(userAgent: string): string {
+  const known = (names: Array<[RegExp, string]>) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = known(BROWSERS);
+  if (!browser) return userAgent.split(" ")[0] || "Unknown program";
+  const system = known(SYSTEMS);
+  return system ? `${browser} on ${system}` : browser;
 }

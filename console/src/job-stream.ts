@@ -1,10 +1,9 @@
 // A job as it goes: its state and its log by a stream, which goes on where it was after an interruption.
 import { useEffect, useState } from "react";
 
-import { client } from "@client/gen/client.gen";
 import type { Job, JobEvent, LogLine } from "@client/gen";
-import { messages } from "@client/streams.js";
 import { reasonOf } from "./errors";
+import { stream } from "./stream";
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
@@ -24,19 +23,7 @@ export type Source = (after: number, signal: AbortSignal) => AsyncIterable<JobEv
 
 /** The events of a job after a line of its log. */
 export function jobEvents(id: string): Source {
-  return async function* (after, signal) {
-    const { data } = await client.get({
-      url: "/jobs/{id}:watch",
-      path: { id },
-      query: { after_number: after },
-      headers: { Accept: "application/x-ndjson" },
-      parseAs: "stream",
-      security: [{ scheme: "bearer", type: "http" }],
-      signal,
-      throwOnError: true,
-    });
-    yield* messages<JobEvent>(data as unknown as ReadableStream<Uint8Array>);
-  };
+  return (after, signal) => stream<JobEvent>({ url: "/jobs/{id}:watch", path: { id }, query: { after_number: after }, signal });
 }
 
 /** Follows a job until it ends. An interrupted stream is resumed after the last line that arrived, ever more slowly while it fails. */

@@ -5,6 +5,7 @@ import { Frame } from "./components/frame";
 import { Loading } from "./components/page";
 import { NotFound } from "./pages/not-found";
 import { ProductsPage } from "./pages/products";
+import { type Change, changesOf } from "./scenario";
 
 type Raw = Record<string, unknown>;
 const text = (value: unknown): string | undefined => (typeof value === "string" || typeof value === "number" ? String(value) || undefined : undefined);
@@ -21,6 +22,7 @@ const index = createRoute({
 });
 
 export const ORDERS = ["", "name", "price_cents", "price_cents desc", "stock", "update_time desc"] as const;
+export const ENTRY_KINDS = ["CALENDAR_ENTRY_KIND_CLOSURE", "CALENDAR_ENTRY_KIND_HOLIDAY", "CALENDAR_ENTRY_KIND_PROMOTION"] as const;
 export const AVAILABILITIES = ["AVAILABILITY_ANY", "AVAILABILITY_IN_STOCK", "AVAILABILITY_SOLD_OUT"] as const;
 const products = createRoute({
   getParentRoute: () => root,
@@ -62,14 +64,44 @@ const forecasts = createRoute({
   component: lazyRouteComponent(() => import("./pages/forecasts"), "ForecastsPage"),
   validateSearch: (
     raw: Raw,
-  ): { level?: "shop" | "category" | "country" | "product"; key?: string; by?: "day" | "week" | "month"; metric?: "units" | "revenue"; days?: string } => ({
+  ): {
+    level?: "shop" | "category" | "country" | "product";
+    key?: string;
+    view?: "forecast" | "accuracy" | "what-if";
+    by?: "day" | "week" | "month";
+    metric?: "units" | "revenue";
+    days?: string;
+    changes?: Change[];
+  } => ({
     level: oneOf(raw["level"], ["shop", "category", "country", "product"]),
     key: text(raw["key"]),
+    view: oneOf(raw["view"], ["forecast", "accuracy", "what-if"]),
     by: oneOf(raw["by"], ["day", "week", "month"]),
     metric: oneOf(raw["metric"], ["units", "revenue"]),
     days: oneOf(text(raw["days"]), ["14", "28", "56", "91", "182"]),
+    changes: raw["changes"] === undefined ? undefined : changesOf(raw["changes"]),
   }),
 });
+
+const calendar = createRoute({
+  getParentRoute: () => root,
+  path: "/calendar",
+  component: lazyRouteComponent(() => import("./pages/calendar"), "CalendarPage"),
+  validateSearch: (raw: Raw): { kind?: (typeof ENTRY_KINDS)[number]; from?: string } => ({ kind: oneOf(raw["kind"], ENTRY_KINDS), from: text(raw["from"]) }),
+});
+
+const reorder = createRoute({
+  getParentRoute: () => root,
+  path: "/reorder",
+  component: lazyRouteComponent(() => import("./pages/reorder"), "ReorderPage"),
+  validateSearch: (raw: Raw): { category?: string; all?: boolean } => ({ category: text(raw["category"]), all: raw["all"] === true ? true : undefined }),
+});
+
+const merchandising = createRoute({ getParentRoute: () => root, path: "/merchandising", component: lazyRouteComponent(() => import("./pages/merchandising"), "MerchandisingPage") });
+const slot = createRoute({ getParentRoute: () => root, path: "/merchandising/slots/$id", component: lazyRouteComponent(() => import("./pages/slot"), "SlotPage") });
+const newSlot = createRoute({ getParentRoute: () => root, path: "/merchandising/new-slot", component: lazyRouteComponent(() => import("./pages/slot"), "NewSlotPage") });
+const rule = createRoute({ getParentRoute: () => root, path: "/merchandising/rules/$id", component: lazyRouteComponent(() => import("./pages/rule"), "RulePage") });
+const newRule = createRoute({ getParentRoute: () => root, path: "/merchandising/new-rule", component: lazyRouteComponent(() => import("./pages/rule"), "NewRulePage") });
 
 const jobs = createRoute({
   getParentRoute: () => root,
@@ -118,7 +150,8 @@ const account = createRoute({ getParentRoute: () => root, path: "/account", comp
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    index, products, product, newProduct, importProducts, recommendations, customer, forecasts, jobs, job, models, data, services, audit, account,
+    index, products, product, newProduct, importProducts, recommendations, customer, merchandising, slot, newSlot, rule, newRule,
+    forecasts, calendar, reorder, jobs, job, models, data, services, audit, account,
   ]),
   basepath: "/console",
   defaultPreload: "intent",

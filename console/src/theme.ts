@@ -4,8 +4,13 @@ const teal: MantineColorsTuple = [
   "#e8f7f6", "#d3ecea", "#a6d8d4", "#76c3bd", "#4fb2aa", "#2f9c94", "#0b7a75", "#08655f", "#06524d", "#043f3b",
 ];
 
+// Greys of the dark scheme, with the tint of its surfaces: text first, then borders, inputs and the page.
+const dark: MantineColorsTuple = [
+  "#d5dcdf", "#b4bec3", "#949fa5", "#667178", "#3b464b", "#2f383c", "#232b2f", "#1c2225", "#171c1f", "#14181a",
+];
+
 export const theme = createTheme({
-  colors: { brand: teal },
+  colors: { brand: teal, dark },
   primaryColor: "brand",
   primaryShade: 6,
   autoContrast: true,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from stack.console import FOLDER
 
@@ -18,16 +18,19 @@ OPTIONS = [
     "--disable-sync",
     "--no-first-run",
 ]
-DESKTOP, PHONE = (1280, 860), (390, 844)
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 30_000
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
     """The machine's Chromium, without a window."""
+    executable = shutil.which("chromium")
+    assert executable, "There is no chromium on PATH: python3 -m stack.install tests installs it."
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=OPTIONS)
+        running = playwright.chromium.launch(executable_path=executable, args=OPTIONS)
         try:
             yield running
         finally:

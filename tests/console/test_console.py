@@ -1,34 +1,43 @@
-"""The console as its users walk through it, in a browser, on a stack without a model."""
+"""The console as its users walk through it, in a browser, on a stack with small models."""
 
-import gzip
-import os
-import shutil
-import sys
-from collections.abc import Iterator
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, ViewportSize, expect
 
 from stack import console
-from tests.console.browser import DESKTOP, PHONE, Console, browser
-from tests.e2e.stack import Stack, own_stack, running
+from tests.console.browser import DESKTOP, PHONE, Console
+from tests.console.shop import CUSTOMER, EMAIL, PASSWORD, signed_in
+from tests.e2e.stack import Stack
+from tests.services.recommender.world import COFFEES
 
 pytestmark = pytest.mark.engine
 
-EMAIL, PASSWORD = "boss@example.com", "a password of the boss"
 START_BYTES = 400_000
-# Pages that need neither a model nor the lake, with their headings.
+Scheme = Literal["light", "dark"]
+# Addresses, with the headings of their pages.
 PAGES = {
     "/products": "Products",
+    "/products/T1": "Red teapot",
     "/products/new": "New product",
     "/products/import": "Import products",
     "/recommendations": "Recommendations",
+    f"/customers/{CUSTOMER}": f"Customer {CUSTOMER}",
+    "/merchandising": "Merchandising",
+    "/merchandising/new-slot": "New slot",
+    "/merchandising/new-rule": "New rule",
     "/forecasts": "Forecasts",
+    "/forecasts?level=category&key=Drinks&view=accuracy": "Forecasts",
+    '/forecasts?view=what-if&changes=[{"kind":"price","percent":-10}]': "Forecasts",
+    "/calendar": "Calendar",
+    "/reorder": "Reorder",
+    "/data": "Data",
     "/jobs": "Jobs",
     "/models": "Models",
-    "/data": "Data",
     "/services": "Services",
     "/audit": "Audit log",
     "/account": "Your account",
@@ -36,74 +45,34 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if not shutil.which("chromium"):
-        pytest.skip("there is no browser: no chromium on PATH")
-    if problem := console.CONSOLE.problem():
-        pytest.skip(f"the console cannot be built: {problem}")
-    with running(own_stack(tmp_path_factory.mktemp("console"))) as stack:
-        admin = [sys.executable, "-m", "services.auth.admin", "create-admin", "--email", EMAIL]
-        assert stack.run("run", "auth", *admin, text=f"{PASSWORD}\n").returncode == 0
-        with signed_in(stack) as http:
-            rows = [
-                f'{{"id": "P{number:03}", "name": "Mug {number}", "category": "Kitchen", "price_cents": {100 + number}}}'
-                for number in range(130)
-            ]
-            http.post(
-                "/products:import", content="\n".join([*rows, '{"id": "T1", "name": "Red teapot", "price_cents": 1250, "stock": 3}'])
-            ).raise_for_status()
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def chromium(stack: Stack) -> Iterator[Browser]:
-    with browser() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: the folder `CONSOLE_PICTURES`, if that is set."""
-    return Path(os.environ.get("CONSOLE_PICTURES") or tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture
-def desktop(stack: Stack, chromium: Browser, pictures: Path) -> Iterator[Console]:
-    context = chromium.new_context(viewport={"width": DESKTOP[0], "height": DESKTOP[1]}, locale="en-GB")
-    tab = Console(context, stack.rest, pictures)
-    tab.sign_in(EMAIL, PASSWORD)
-    yield tab
-    context.close()
-    assert tab.problems == []
-
-
-def signed_in(stack: Stack) -> httpx.Client:
-    http = httpx.Client(base_url=stack.rest, timeout=30)
-    token = http.post("/auth/token", data={"grant_type": "password", "username": EMAIL, "password": PASSWORD}).raise_for_status().json()
-    http.headers["authorization"] = f"Bearer {token['access_token']}"
-    return http
-
-
-@pytest.mark.parametrize("size, scheme", [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop light", "phone dark"])
-def test_every_page_has_a_title_and_is_accessible(
-    stack: Stack, chromium: Browser, pictures: Path, size: tuple[int, int], scheme: str
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_every_page_is_accessible_and_has_a_title(
+    stack: Stack, chromium: Browser, pictures: Path, size: ViewportSize, scheme: Scheme
 ) -> None:
-    context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, locale="en-GB")  # type: ignore[arg-type]
-    tab = Console(context, stack.rest, pictures)
+    context = chromium.new_context(viewport=size, color_scheme=scheme, locale="en-GB")
+    tab = Console(context, stack.rest, pictures / f"{size['width']}-{scheme}")
     tab.page.goto(f"{stack.rest}/console/")
     tab.page.get_by_label("E-mail").wait_for()
+    tab.picture("sign-in")
     found = {"sign-in": tab.violations()}
-    tab.picture(f"sign-in-{scheme}")
     tab.sign_in(EMAIL, PASSWORD)
-    for path, heading in PAGES.items():
+    for number, (path, heading) in enumerate(PAGES.items()):
         tab.open(path, heading)
-        assert tab.page.title() == f"{heading} · HashiraMart"
-        found[path] = tab.violations() + (["it scrolls sideways"] if tab.scrolls_sideways() else [])
-        tab.picture(f"{path.strip('/').replace('/', '-')}-{scheme}")
+        tab.picture(f"{number:02} {heading}")
+        titled = tab.page.title() == f"{heading} · HashiraMart"
+        found[path] = tab.violations() + ["no title"] * (not titled) + ["scrolls sideways"] * tab.scrolls_sideways()
     context.close()
     assert {page: violations for page, violations in found.items() if violations} == {}
     assert tab.problems == []
+
+
+def test_a_dialog_is_accessible(desktop: Console) -> None:
+    desktop.open("/calendar", "Calendar")
+    desktop.page.get_by_role("button", name="New entry").click()
+    desktop.page.get_by_role("dialog", name="New entry").wait_for()
+    desktop.picture("dialog")
+    assert desktop.violations() == []
 
 
 def test_a_browser_at_the_root_is_led_to_the_console_and_a_program_is_not(stack: Stack) -> None:
@@ -126,7 +95,9 @@ def test_assets_are_cached_for_good_and_the_page_is_not_and_allows_no_other_sour
 def test_the_start_loads_little(stack: Stack) -> None:
     page = httpx.get(f"{stack.rest}/console/").text
     scripts = [part.split('"')[0] for part in page.replace('href="', 'src="').split('src="')[1:] if part.split('"')[0].endswith(".js")]
-    assert sum(len(gzip.compress(httpx.get(f"{stack.rest}{script}").content)) for script in scripts) < START_BYTES
+    answers = [httpx.get(f"{stack.rest}{script}") for script in scripts]
+    assert {answer.headers["content-encoding"] for answer in answers} == {"gzip"}
+    assert sum(answer.num_bytes_downloaded for answer in answers) < START_BYTES
 
 
 def test_only_the_console_s_own_page_can_use_its_cookie(stack: Stack) -> None:
@@ -188,7 +159,7 @@ def test_a_colleague_s_change_is_shown_and_not_overwritten(stack: Stack, desktop
     page.get_by_label("Name").fill("Blue mug")
     page.get_by_role("button", name="Save", exact=True).click()
     conflict = page.get_by_role("alert")
-    expect(conflict).to_contain_text("Somebody else has changed this product")
+    expect(conflict).to_contain_text("Somebody else has changed this")
     expect(conflict).to_contain_text("7.77")
     desktop.picture("conflict")
     assert desktop.violations() == []
@@ -209,7 +180,7 @@ def test_an_import_is_previewed_and_names_what_is_wrong(stack: Stack, desktop: C
     desktop.open("/products/import", "Import products")
     text = b"id,name,price_cents\nN1,Green bowl,900\nN2,,100\n"
     with desktop.page.expect_file_chooser() as chooser:
-        desktop.page.get_by_label("File").click()
+        desktop.page.get_by_role("button", name="File").click()
     chooser.value.set_files({"name": "new.csv", "mimeType": "text/csv", "buffer": text})
     expect(desktop.page.get_by_role("table", name="Wrong rows")).to_contain_text("N2")
     desktop.picture("import-preview")
@@ -218,3 +189,88 @@ def test_an_import_is_previewed_and_names_what_is_wrong(stack: Stack, desktop: C
     desktop.page.get_by_role("button", name="Import 1 products").click()
     expect(desktop.page.get_by_role("alert")).to_contain_text("Imported")
     assert httpx.get(f"{stack.rest}/products/N1").json()["name"] == "Green bowl"
+
+
+def test_a_rule_is_previewed_before_it_is_written(stack: Stack, desktop: Console) -> None:
+    desktop.open("/merchandising/new-rule", "New rule")
+    page = desktop.page
+    page.get_by_label("Id", exact=False).first.fill("coffee-first")
+    page.get_by_text("Pin", exact=True).click()
+    page.get_by_label("Product").fill(COFFEES[11])
+    page.get_by_label("Customer number").fill(CUSTOMER)
+    preview = page.get_by_role("table", name="Preview")
+    expect(preview.get_by_role("row").nth(1)).to_contain_text("amber coffee")
+    expect(preview.get_by_role("row").nth(1)).to_contain_text("Rule coffee-first")
+    assert desktop.violations() == []
+    desktop.picture("rule")
+    with signed_in(stack) as http:
+        assert http.get("/recommendations/rules/coffee-first").status_code == 404
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_role("heading", level=1, name="Rule coffee-first").wait_for()
+        assert http.get("/recommendations/rules/coffee-first").json()["product_id"] == COFFEES[11]
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete it").click()
+    desktop.settle("Merchandising")
+    expect(page.get_by_text("There are no rules yet")).to_be_visible()
+
+
+def test_a_basket_changes_what_is_recommended(desktop: Console) -> None:
+    desktop.open(f"/customers/{CUSTOMER}", f"Customer {CUSTOMER}")
+    put = desktop.page.get_by_role("button", name=re.compile("into the basket")).first
+    name = (put.get_attribute("aria-label") or "").removeprefix("Put ").removesuffix(" into the basket")
+    put.click()
+    expect(desktop.page.get_by_role("button", name=f"Remove {name} from the basket")).to_be_visible()
+    expect(desktop.page.get_by_role("table", name="Recommended products").get_by_role("link", name=name, exact=True)).to_be_hidden()
+
+
+def test_what_would_change_is_shown_beside_the_forecast(desktop: Console) -> None:
+    desktop.open("/forecasts?view=what-if", "Forecasts")
+    page = desktop.page
+    page.get_by_role("button", name="Add a change").click()
+    expect(page.get_by_role("group", name="Change 1")).to_be_visible()
+    expect(page.get_by_text("in 95 of 100 cases").first).to_be_visible()
+    assert "changes=" in page.url
+    page.reload()
+    expect(page.get_by_text("in 95 of 100 cases").first).to_be_visible()
+
+
+def test_a_closure_is_entered_and_removed(stack: Stack, desktop: Console) -> None:
+    day = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    desktop.open("/calendar", "Calendar")
+    page = desktop.page
+    page.get_by_role("button", name="New entry").click()
+    dialog = page.get_by_role("dialog", name="New entry")
+    dialog.get_by_label("Name").fill("Stocktaking")
+    dialog.get_by_label("First day").fill(day)
+    assert desktop.violations() == []
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("table").get_by_text("Stocktaking")).to_be_visible()
+    with signed_in(stack) as http:
+        assert [entry["first_date"] for entry in http.get("/calendar/entries").json()["entries"]] == [day]
+    page.get_by_role("button", name=re.compile("Change Stocktaking")).click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_text("The calendar is empty")).to_be_visible()
+
+
+def test_what_to_reorder_is_exported(desktop: Console) -> None:
+    desktop.open("/reorder?all=true", "Reorder")
+    with desktop.page.expect_download() as download:
+        desktop.page.get_by_role("button", name="Export CSV").click()
+    header, *rows = Path(download.value.path()).read_text().splitlines()
+    assert header.startswith("product_id,name,quantity,")
+    assert {row.split(",")[0] for row in rows} == {"tea", "coffee", "mug", "plate", "bowl"}
+
+
+def test_another_sign_in_is_ended(stack: Stack, desktop: Console) -> None:
+    with httpx.Client(base_url=stack.rest, headers={"x-console": "1", "user-agent": "till/1.0"}) as other:
+        other.post("/console/session", auth=(EMAIL, PASSWORD)).raise_for_status()
+        desktop.open("/account", "Your account")
+        desktop.page.get_by_role("row", name=re.compile("till/1.0")).get_by_role("button", name="End").click()
+        expect(desktop.page.get_by_text("till/1.0")).to_be_hidden()
+        assert other.post("/console/session/refresh").status_code == 401
+
+
+def test_types_and_units_pass(stack: Stack) -> None:
+    assert console.packages_installed(), "starting the stack builds the console"
+    assert console.check() == ""

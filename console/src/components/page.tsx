@@ -1,5 +1,5 @@
 // What every page has: a title, a place for errors, and states for waiting and for nothing.
-import { Alert, Button, Center, Group, Skeleton, Stack, Text, ThemeIcon, Title } from "@mantine/core";
+import { Alert, Button, Center, Group, SimpleGrid, Skeleton, Stack, Text, ThemeIcon, Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import { IconAlertTriangle, IconInbox } from "@tabler/icons-react";
 import type { ReactNode } from "react";
@@ -112,5 +112,35 @@ export function Card({ title, aside, children, flush = false }: { title?: ReactN
       )}
       <div style={{ padding: flush ? 0 : 16 }}>{children}</div>
     </section>
+  );
+}
+
+/** The figures that matter most, each with its name. */
+export function Figures({ list }: { list: ReadonlyArray<readonly [name: string, value: ReactNode]> }) {
+  return (
+    <SimpleGrid cols={{ base: list.length % 2 ? 1 : 2, sm: Math.min(5, list.length) }} spacing="md">
+      {list.map(([name, value]) => (
+        <div key={name} className="card figure">
+          <Text fz="xs" c="dimmed">
+            {name}
+          </Text>
+          <Text fz={22} fw={650} component="div">
+            {value}
+          </Text>
+        </div>
+      ))}
+    </SimpleGrid>
+  );
+}
+
+/** The button below a list that has more pages. */
+export function More({ query }: { query: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown } }) {
+  if (!query.hasNextPage) return null;
+  return (
+    <Group justify="center" p="md">
+      <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+        More
+      </Button>
+    </Group>
   );
 }

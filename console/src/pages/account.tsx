@@ -8,7 +8,7 @@ import {
 } from "@client/gen/@tanstack/react-query.gen";
 import { Card, ErrorNotice, Loaded, Page } from "../components/page";
 import { problemOf } from "../errors";
-import { ago, time } from "../format";
+import { ago, program, time } from "../format";
 
 export function AccountPage() {
   const user = useQuery(authServiceGetCurrentUserOptions());
@@ -66,7 +66,7 @@ function SignIns() {
                 {sign_ins.map((one) => (
                   <Table.Tr key={one.id}>
                     <Table.Td>
-                      <Text fz="sm" lineClamp={1} title={one.user_agent}>{one.user_agent || "Unknown program"}</Text>
+                      <Text fz="sm" lineClamp={1} title={one.user_agent} fw={550}>{program(one.user_agent)}</Text>
                       <Text fz="xs" c="dimmed">{one.client_address}, used {ago(one.use_time)}, since {time(one.create_time)}</Text>
                     </Table.Td>
                     <Table.Td ta="right">

@@ -1,10 +1,10 @@
-import { Badge, Button, Group, Select, Table, Text, TextInput } from "@mantine/core";
+import { Badge, Group, Select, Table, Text, TextInput } from "@mantine/core";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 
 import { authServiceListAuditEventsInfiniteOptions } from "@client/gen/@tanstack/react-query.gen";
-import { Card, Empty, Loaded, Page } from "../components/page";
-import { label, time } from "../format";
+import { Card, Empty, Loaded, More, Page } from "../components/page";
+import { action, label, time } from "../format";
 
 const CODES = ["OK", "PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "ABORTED", "FAILED_PRECONDITION"];
 
@@ -31,7 +31,7 @@ export function AuditPage() {
       <Group>
         {filter("subject", subject)}
         {filter("resource", resource)}
-        <Select label="Outcome" placeholder="All" clearable data={CODES} value={code ?? null} onChange={(value) => void navigate({ search: (now) => ({ ...now, code: value ?? undefined }) })} />
+        <Select label="Outcome" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all outcomes" }} data={CODES} value={code ?? null} onChange={(value) => void navigate({ search: (now) => ({ ...now, code: value ?? undefined }) })} />
       </Group>
       <Card flush>
         <Loaded query={found} rows={10}>
@@ -39,7 +39,7 @@ export function AuditPage() {
             const events = pages.flatMap((page) => page.events);
             return events.length ? (
               <>
-                <Table.ScrollContainer minWidth={640}>
+                <Table.ScrollContainer minWidth={640} type="native" tabIndex={0} role="region" aria-label="Audit events">
                   <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Audit events">
                     <Table.Thead>
                       <Table.Tr>
@@ -54,12 +54,12 @@ export function AuditPage() {
                         <Table.Tr key={event.id}>
                           <Table.Td style={{ whiteSpace: "nowrap" }} fz="sm">{time(event.event_time)}</Table.Td>
                           <Table.Td>
-                            <Text fz="sm" fw={550}>{event.rpc.split("/").at(-1)}{event.call_count > 1 && ` × ${event.call_count}`}</Text>
+                            <Text fz="sm" fw={550}>{action(event.rpc)}{event.call_count > 1 && ` × ${event.call_count}`}</Text>
                             <Text fz="xs" c="dimmed" className="mono">{event.resource}</Text>
                           </Table.Td>
                           <Table.Td>
-                            <Text fz="sm" className="mono">{event.subject || "anonymous"}</Text>
-                            <Text fz="xs" c="dimmed">{[event.role, event.client_address].filter(Boolean).join(", ")}</Text>
+                            <Text className="mono" style={{ whiteSpace: "nowrap" }}>{event.subject || "Anonymous"}</Text>
+                            <Text fz="xs" c="dimmed">{[event.subject && event.role, event.client_address].filter(Boolean).join(", ")}</Text>
                           </Table.Td>
                           <Table.Td>
                             <Badge variant="light" tt="none" color={event.code === "OK" ? "green" : "orange"}>{event.code === "OK" ? "Done" : event.reason || event.code}</Badge>
@@ -69,11 +69,7 @@ export function AuditPage() {
                     </Table.Tbody>
                   </Table>
                 </Table.ScrollContainer>
-                {found.hasNextPage && (
-                  <Group justify="center" p="md">
-                    <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>More</Button>
-                  </Group>
-                )}
+                <More query={found} />
               </>
             ) : (
               <Empty title="No event fits" />

@@ -1,6 +1,6 @@
-import { ActionIcon, Badge, Button, FileInput, Group, Modal, Progress, Stack, Table, Tabs, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Badge, Button, FileInput, Group, Modal, Progress, Select, Stack, Table, Tabs, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { IconTrash, IconUpload } from "@tabler/icons-react";
+import { IconDownload, IconTrash, IconUpload } from "@tabler/icons-react";
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
@@ -9,10 +9,22 @@ import {
   rawDataServiceDeleteRawFileMutation, rawDataServiceGetDataQualityOptions, rawDataServiceListRawFilesOptions, rawDataServiceListRawFilesQueryKey,
   rawDataServiceListRejectedLinesInfiniteOptions,
 } from "@client/gen/@tanstack/react-query.gen";
-import type { RawFile } from "@client/gen";
-import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
-import { amount, count, day, percent, time } from "../format";
+import type { CsvPiece, RawFile } from "@client/gen";
+import { Card, Empty, ErrorNotice, Loaded, More, Page } from "../components/page";
+import { save } from "../csv";
+import { problemOf } from "../errors";
+import { amount, count, day, decimals, month as monthName, percent, time } from "../format";
+import { stream } from "../stream";
 import { upload } from "../upload";
+
+const MEASURES: Record<string, string> = {
+  lines_per_day: "Lines a day",
+  reject_share: "Rejected",
+  missing_customer_share: "No customer",
+  median_price: "Median price",
+  basket_size: "Basket",
+  new_product_share: "New products",
+};
 
 type Tab = "files" | "rejects" | "quality";
 
@@ -24,8 +36,8 @@ export function DataPage() {
       <Tabs value={tab} onChange={(value) => void navigate({ search: { tab: value as Tab } })} keepMounted={false}>
         <Tabs.List mb="lg">
           <Tabs.Tab value="files">Raw files</Tabs.Tab>
-          <Tabs.Tab value="rejects">Rejected lines</Tabs.Tab>
-          <Tabs.Tab value="quality">Quality by month</Tabs.Tab>
+          <Tabs.Tab value="rejects">Rejects</Tabs.Tab>
+          <Tabs.Tab value="quality">Quality</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="files"><Files /></Tabs.Panel>
         <Tabs.Panel value="rejects"><Rejects /></Tabs.Panel>
@@ -44,7 +56,7 @@ function Files() {
         <Loaded query={files}>
           {({ raw_files }) =>
             raw_files.length ? (
-              <Table.ScrollContainer minWidth={420}>
+              <Table.ScrollContainer minWidth={340}>
                 <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Raw files">
                   <Table.Thead>
                     <Table.Tr>
@@ -151,26 +163,43 @@ function Rejects() {
     initialPageParam: "",
     getNextPageParam: (last) => last.next_page_token || undefined,
   });
-  const filter = (name: "reason" | "file", value: string | undefined) => (
-    <TextInput
-      key={`${name} ${value}`}
-      label={name === "reason" ? "Reason" : "File"}
-      defaultValue={value ?? ""}
-      placeholder="All"
-      onBlur={(event) => void navigate({ search: (now) => ({ ...now, [name]: event.currentTarget.value.trim() || undefined }) })}
-      onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
-    />
-  );
+  const files = useQuery(rawDataServiceListRawFilesOptions({ query: { page_size: 100 } }));
+  const all = files.data?.raw_files ?? [];
+  const reasons = new Map<string, number>();
+  for (const { reason: name, line_count } of all.filter(({ name }) => !file || name === file).flatMap(({ rejects }) => rejects)) reasons.set(name, (reasons.get(name) ?? 0) + Number(line_count));
+  const choose = (change: { reason?: string | undefined; file?: string | undefined }) => void navigate({ search: (now) => ({ ...now, ...change }) });
   return (
     <Stack gap="lg">
-      <Group>{filter("reason", reason)}{filter("file", file)}</Group>
+      <Group align="flex-end" justify="space-between">
+        <Group>
+          <Select
+            label="Reason"
+            placeholder="All"
+            clearable
+            clearButtonProps={{ "aria-label": "Show all reasons" }}
+            data={[...reasons].map(([value, lines]) => ({ value, label: `${value} (${count(lines)})` }))}
+            value={reason ?? null}
+            onChange={(value) => choose({ reason: value ?? undefined })}
+          />
+          <Select
+            label="File"
+            placeholder="All"
+            clearable
+            clearButtonProps={{ "aria-label": "Show all files" }}
+            data={[...new Set(all.map(({ name }) => name))]}
+            value={file ?? null}
+            onChange={(value) => choose({ file: value ?? undefined })}
+          />
+        </Group>
+        <ExportRejects query={{ ...(reason && { reason }), ...(file && { file }) }} />
+      </Group>
       <Card flush>
         <Loaded query={found}>
           {({ pages }) => {
             const lines = pages.flatMap((page) => page.rejected_lines);
             return lines.length ? (
               <>
-                <Table.ScrollContainer minWidth={480}>
+                <Table.ScrollContainer minWidth={600} type="native" tabIndex={0} role="region" aria-label="Rejected lines">
                   <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Rejected lines">
                     <Table.Thead>
                       <Table.Tr>
@@ -190,11 +219,7 @@ function Rejects() {
                     </Table.Tbody>
                   </Table>
                 </Table.ScrollContainer>
-                {found.hasNextPage && (
-                  <Group justify="center" p="md">
-                    <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>More</Button>
-                  </Group>
-                )}
+                <More query={found} />
               </>
             ) : (
               <Empty title="No line was rejected" />
@@ -206,6 +231,23 @@ function Rejects() {
   );
 }
 
+function ExportRejects({ query }: { query: { reason?: string; file?: string } }) {
+  const pull = useMutation({
+    mutationFn: async () => {
+      const pieces: string[] = [];
+      for await (const { text } of stream<CsvPiece>({ url: "/rejected-lines:export", query })) pieces.push(text);
+      return new Blob(pieces, { type: "text/csv" });
+    },
+    onSuccess: (content) => save("rejected-lines.csv", content),
+    onError: (error) => notifications.show({ color: "orange", title: problemOf(error).title, message: problemOf(error).advice }),
+  });
+  return (
+    <Button variant="default" leftSection={<IconDownload size={16} aria-hidden />} loading={pull.isPending} onClick={() => pull.mutate()}>
+      Export CSV
+    </Button>
+  );
+}
+
 function Quality() {
   const quality = useQuery(rawDataServiceGetDataQualityOptions());
   return (
@@ -213,7 +255,7 @@ function Quality() {
       <Loaded query={quality}>
         {({ months }) =>
           months.length ? (
-            <Table.ScrollContainer minWidth={760}>
+            <Table.ScrollContainer minWidth={760} type="native" tabIndex={0} role="region" aria-label="Quality by month">
               <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Quality by month">
                 <Table.Thead>
                   <Table.Tr>
@@ -230,16 +272,16 @@ function Quality() {
                 <Table.Tbody>
                   {[...months].reverse().map((month) => (
                     <Table.Tr key={month.month}>
-                      <Table.Td>{month.month}</Table.Td>
+                      <Table.Td style={{ whiteSpace: "nowrap" }}>{monthName(month.month)}</Table.Td>
                       <Figure value={month.lines_per_day} format={amount} />
                       <Figure value={month.reject_share} format={percent} />
                       <Figure value={month.missing_customer_share} format={percent} />
-                      <Figure value={month.median_price} format={amount} />
-                      <Figure value={month.basket_size} format={amount} />
+                      <Figure value={month.median_price} format={decimals} />
+                      <Figure value={month.basket_size} format={decimals} />
                       <Figure value={month.new_product_share} format={percent} />
                       <Table.Td>
                         {month.findings.map(({ measure, value, baseline }) => (
-                          <Badge key={measure} color="orange" variant="light" tt="none" title={`${amount(value)}, usually ${amount(baseline)}`}>{measure.replaceAll("_", " ")}</Badge>
+                          <Badge key={measure} color="orange" variant="light" tt="none" title={`${amount(value)}, usually ${amount(baseline)}`}>{MEASURES[measure] ?? measure}</Badge>
                         ))}
                       </Table.Td>
                     </Table.Tr>

@@ -62,7 +62,7 @@ export function ImportPage() {
 
 function Report({ report, done }: { report: ImportProductsResponse; done: boolean }) {
   const figures = [
-    [done ? "Made" : "To be made", report.created_count],
+    [done ? "Created" : "To be created", report.created_count],
     [done ? "Changed" : "To be changed", report.updated_count],
     ["As they were", report.unchanged_count],
     ["Wrong", report.failed_count],
@@ -78,7 +78,7 @@ function Report({ report, done }: { report: ImportProductsResponse; done: boolea
         ))}
       </SimpleGrid>
       {report.failures.length > 0 && (
-        <Table.ScrollContainer minWidth={420}>
+        <Table.ScrollContainer minWidth={420} type="native" tabIndex={0} role="region" aria-label="Wrong rows">
           <Table verticalSpacing="xs" aria-label="Wrong rows">
             <Table.Thead>
               <Table.Tr><Table.Th>Row</Table.Th><Table.Th>Product</Table.Th><Table.Th>Field</Table.Th><Table.Th>What is wrong</Table.Th></Table.Tr>

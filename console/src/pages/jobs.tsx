@@ -65,7 +65,7 @@ export function JobsPage() {
 
 function Jobs({ list }: { list: Job[] }) {
   return (
-    <Table.ScrollContainer minWidth={420}>
+    <Table.ScrollContainer minWidth={320}>
       <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Jobs">
         <Table.Thead>
           <Table.Tr>

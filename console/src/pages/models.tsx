@@ -77,7 +77,7 @@ function Versions({ list, model, shown, champion }: { list: Model[]; model: Name
   const [action, setAction] = useState<{ kind: "promote" | "rollback"; model: Model } | null>(null);
   return (
     <Card title="Versions" flush aside={admin && champion && <Button size="xs" variant="default" onClick={() => setAction({ kind: "rollback", model: champion })}>Roll back</Button>}>
-      <Table.ScrollContainer minWidth={480}>
+      <Table.ScrollContainer minWidth={340}>
         <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Versions">
           <Table.Thead>
             <Table.Tr>

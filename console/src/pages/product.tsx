@@ -1,6 +1,5 @@
-import { Alert, Badge, Button, Group, NumberInput, SimpleGrid, Stack, Table, Text, Textarea, TextInput } from "@mantine/core";
+import { Badge, Button, Group, NumberInput, SimpleGrid, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { IconUsers } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
@@ -10,6 +9,7 @@ import {
   catalogServiceUndeleteProductMutation, catalogServiceUpdateProductMutation, recommenderServiceListSimilarProductsOptions,
 } from "@client/gen/@tanstack/react-query.gen";
 import type { Product } from "@client/gen";
+import { Conflict } from "../components/conflict";
 import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
 import { Recommendations } from "../components/product-table";
 import { problemOf, reasonOf } from "../errors";
@@ -25,6 +25,7 @@ interface Draft {
 
 const FIELDS: Array<[keyof Draft, string]> = [["name", "Name"], ["category", "Category"], ["price", "Price"], ["stock", "Stock"], ["description", "Description"]];
 const draftOf = ({ name, description, category, price_cents, stock }: Product): Draft => ({ name, description, category, price: price_cents / 100, stock });
+const shown = (draft: Draft, name: keyof Draft): string => (name === "price" ? Number(draft.price).toFixed(2) : String(draft[name]));
 const sent = ({ price, stock, ...rest }: Draft) => ({ ...rest, price_cents: Math.round(Number(price) * 100), stock: Number(stock) });
 
 function useSaved() {
@@ -107,7 +108,7 @@ function Edit({ product }: { product: Product }) {
     <Card title="Details" aside={base.delete_time && <Badge color="gray" variant="light" tt="none">Deleted</Badge>}>
       <form onSubmit={submit}>
         <Stack>
-          {theirs && <Conflict mine={draft} theirs={theirs} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
+          {theirs && <Conflict fields={FIELDS.map(([name, text]) => ({ name: text, theirs: shown(draftOf(theirs), name), mine: shown(draft, name) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
           <Fields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fields} />
           {update.error && !theirs && !Object.keys(fields).length && <ErrorNotice error={update.error} />}
           <Group justify="space-between">
@@ -117,34 +118,10 @@ function Edit({ product }: { product: Product }) {
             </Group>
             <Remove product={base} onChange={take} />
           </Group>
-          <Text fz="xs" c="dimmed">Changed {time(base.update_time)}, made {time(base.create_time)}.</Text>
+          <Text fz="xs" c="dimmed">Changed {time(base.update_time)}, created {time(base.create_time)}.</Text>
         </Stack>
       </form>
     </Card>
-  );
-}
-
-function Conflict({ mine, theirs, onMine, onTheirs }: { mine: Draft; theirs: Product; onMine: () => void; onTheirs: () => void }) {
-  const now = draftOf(theirs);
-  return (
-    <Alert color="orange" variant="light" icon={<IconUsers aria-hidden />} title="Somebody else has changed this product meanwhile" role="alert">
-      <Stack gap="sm">
-        <Table verticalSpacing={4} aria-label="Both versions">
-          <Table.Thead>
-            <Table.Tr><Table.Th>Field</Table.Th><Table.Th>Theirs, saved</Table.Th><Table.Th>Yours</Table.Th></Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {FIELDS.filter(([name]) => String(mine[name]) !== String(now[name])).map(([name, text]) => (
-              <Table.Tr key={name}><Table.Td>{text}</Table.Td><Table.Td>{String(now[name]) || "–"}</Table.Td><Table.Td>{String(mine[name]) || "–"}</Table.Td></Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-        <Group gap="xs">
-          <Button size="xs" onClick={onMine}>Save mine</Button>
-          <Button size="xs" variant="default" onClick={onTheirs}>Take theirs</Button>
-        </Group>
-      </Stack>
-    </Alert>
   );
 }
 
@@ -195,7 +172,7 @@ export function NewProductPage() {
   const create = useMutation({
     ...catalogServiceCreateProductMutation(),
     onSuccess: (product) => {
-      saved(product, "Made");
+      saved(product, "Created");
       void navigate({ to: "/products/$id", params: { id: product.id } });
     },
   });
@@ -213,7 +190,7 @@ export function NewProductPage() {
             <Fields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fields} />
             {create.error && !Object.keys(fields).length && <ErrorNotice error={create.error} />}
             <Group>
-              <Button type="submit" loading={create.isPending}>Make the product</Button>
+              <Button type="submit" loading={create.isPending}>Create the product</Button>
               <Button variant="subtle" component={Link} {...{ to: "/products" }}>Back</Button>
             </Group>
           </Stack>

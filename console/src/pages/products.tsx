@@ -84,6 +84,7 @@ function Filters() {
         aria-label="Category"
         placeholder="All categories"
         clearable
+        clearButtonProps={{ "aria-label": "Choose all categories" }}
         searchable
         data={categories.data?.categories.filter(({ name }) => name).map(({ name, product_count }) => ({ value: name, label: `${name} (${count(product_count)})` })) ?? []}
         value={filters.category ?? null}
@@ -96,7 +97,7 @@ function Filters() {
         data={AVAILABILITIES}
         value={filters.availability ?? ""}
         onChange={(value) => void navigate({ search: (now) => ({ ...now, availability: (value || undefined) as typeof now.availability }) })}
-        w={{ base: "47%", xs: 130 }}
+        w={{ base: "calc(50% - 6px)", xs: 130 }}
       />
       <Select
         aria-label="Order"
@@ -104,7 +105,7 @@ function Filters() {
         data={ORDERS}
         value={filters.order ?? ""}
         onChange={(value) => void navigate({ search: (now) => ({ ...now, order: (value || undefined) as typeof now.order }) })}
-        w={{ base: "47%", xs: 180 }}
+        w={{ base: "calc(50% - 6px)", xs: 180 }}
       />
       <Switch
         label="Deleted too"
@@ -149,7 +150,7 @@ function Products() {
                 <Rows products={products} more={found.hasNextPage} loadMore={() => !found.isFetching && void found.fetchNextPage()} />
               ) : (
                 <Empty title={search || category || availability ? "No product fits" : "There are no products yet"}>
-                  {search || category || availability ? "Try fewer words or another filter." : "Make the first one, or import a file."}
+                  {search || category || availability ? "Try fewer words or another filter." : "Create the first one, or import a file."}
                 </Empty>
               )}
             </Card>

@@ -60,6 +60,7 @@ function Popular() {
           aria-label="Category"
           placeholder="All categories"
           clearable
+          clearButtonProps={{ "aria-label": "Choose all categories" }}
           searchable
           data={categories.data?.categories.map(({ name }) => name).filter(Boolean) ?? []}
           value={category ?? null}

@@ -2,6 +2,7 @@ import { Badge, Group, SimpleGrid, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 
 import { gatewayGetStatusOptions } from "@client/gen/@tanstack/react-query.gen";
+import type { ServiceStatus } from "@client/gen";
 import { Card, Loaded, Page } from "../components/page";
 import { label } from "../format";
 
@@ -14,14 +15,21 @@ const WORK: Record<string, string> = {
   jobs: "Jobs and raw data",
 };
 
+/** A process may serve several services of the contracts; it is up if all of them are. */
+function processes(services: ServiceStatus[]): ServiceStatus[] {
+  const found = new Map<string, ServiceStatus>();
+  for (const service of services) found.set(service.name, { ...service, up: service.up && (found.get(service.name)?.up ?? true) });
+  return [...found.values()];
+}
+
 export function ServicesPage() {
   const status = useQuery({ ...gatewayGetStatusOptions(), refetchInterval: POLL_MS });
   return (
-    <Page title="Services" about="Read again every five seconds.">
+    <Page title="Services" about="What is up, looked at every five seconds.">
       <Loaded query={status}>
         {({ version, services }) => (
           <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
-            {[{ name: "gateway", up: true, version }, ...services].map((service) => (
+            {[{ name: "gateway", up: true, version }, ...processes(services)].map((service) => (
               <Card key={service.name}>
                 <Group justify="space-between" mb={4}>
                   <Text fw={600}>{label(service.name, "")}</Text>

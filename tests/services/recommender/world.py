@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from hashiramart.catalog.v1 import catalog_pb2
+from ml.forecaster.model import Forecaster
 from ml.recommender.model import Recommender
 from ml.recommender.train import fit_before
 from ml.registry import artifact
@@ -50,7 +51,7 @@ def provenance(folder: Path) -> Provenance:
     )
 
 
-def save_as_champion(model: Recommender, folder: Path, number: str = "1") -> None:
+def save_as_champion(model: Recommender | Forecaster, folder: Path, number: str = "1") -> None:
     """Saves a model to a folder as a service would that served it last."""
     model.save(folder / "fresh")
     saved = provenance(folder / "fresh")

@@ -1,0 +1,64 @@
+// What a list would show with a slot or rule as it is being edited, before anything is written.
+import { Group, Text, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { recommenderServicePreviewRecommendations, type ListRecommendationsResponse, type RuleInput, type SlotInput } from "@client/gen";
+import { label } from "../format";
+import { missing, rises } from "../ranks";
+import { Card, Empty, ErrorNotice, Loading } from "./page";
+import { Recommendations } from "./product-table";
+
+const ENDED = "2000-01-01T00:00:00Z";
+
+interface Asked {
+  customer_number?: string;
+  country?: string;
+  product_id?: string;
+}
+
+/** The list of a slot, with a rule that is not written; `ready` says whether there is enough of them for a list. */
+export function Preview({ slot, rule, ready }: { slot: SlotInput; rule?: RuleInput; ready: boolean }) {
+  const [asked, setAsked] = useState<Asked>({});
+  const [typed] = useDebouncedValue(asked, 300);
+  const [draft] = useDebouncedValue({ slot, rule }, 300);
+  // In the list without the rule, one of its id that was written has ended.
+  const before = usePreview({ ...typed, slot: draft.slot, ...(draft.rule && { rules: [{ ...draft.rule, start_time: null, end_time: ENDED }] }) }, ready && Boolean(rule));
+  const after = usePreview({ ...typed, slot: draft.slot, ...(draft.rule && { rules: [draft.rule] }) }, ready);
+  const field = (name: keyof Asked, text: string, placeholder: string) => (
+    <TextInput size="xs" label={text} placeholder={placeholder} value={asked[name] ?? ""} onChange={(event) => setAsked({ ...asked, [name]: event.currentTarget.value.trim() })} flex="1 1 130px" />
+  );
+  return (
+    <Card title="Preview" flush>
+      <Group px="md" pb="md" gap="sm">
+        {field("customer_number", "Customer number", "A new visitor")}
+        {field("country", "Country", "Not stated")}
+        {slot.source === "SLOT_SOURCE_SIMILAR" && field("product_id", "Similar to product", "Its id")}
+      </Group>
+      {after.error ? <ErrorNotice error={after.error} /> : !ready ? <Empty title="Nothing to show yet">Fill in the form, and the list appears here.</Empty> : after.data ? <Lists before={before.data} after={after.data} /> : <Loading />}
+    </Card>
+  );
+}
+
+function usePreview(body: Asked & { slot: SlotInput; rules?: RuleInput[] }, enabled: boolean) {
+  return useQuery({
+    queryKey: ["preview", body],
+    queryFn: async () => (await recommenderServicePreviewRecommendations({ body, throwOnError: true })).data,
+    placeholderData: keepPreviousData,
+    enabled,
+  });
+}
+
+function Lists({ before, after }: { before: ListRecommendationsResponse | undefined; after: ListRecommendationsResponse }) {
+  if (!after.recommendations.length) return <Empty title="The list would be empty" />;
+  const gone = before ? missing(before.recommendations, after.recommendations) : [];
+  return (
+    <>
+      <Recommendations list={after.recommendations} name="Preview" {...(before && { moves: rises(before.recommendations, after.recommendations) })} />
+      <Text fz="xs" c="dimmed" p="md">
+        By {label(after.fallback_step, "FALLBACK_STEP").toLowerCase()}.{gone.length > 0 && ` No longer in the list: ${gone.map(({ product }) => product?.name).join(", ")}.`}
+      </Text>
+    </>
+  );
+}

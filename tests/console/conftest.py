@@ -1,0 +1,44 @@
+"""A stack with small models, and a browser on its console."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.console import shop
+from tests.console.browser import DESKTOP, Console, browser
+from tests.e2e.stack import Stack, own_stack, running
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The services, which serve small models; `up` builds the console."""
+    stack = own_stack(tmp_path_factory.mktemp("console"))
+    shop.save_models(stack, tmp_path_factory.mktemp("sales"))
+    with running(stack):
+        shop.fill(stack)
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of screenshots."""
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture
+def desktop(stack: Stack, chromium: Browser, pictures: Path) -> Iterator[Console]:
+    """The console in a desktop's window, signed in."""
+    context = chromium.new_context(viewport=DESKTOP, locale="en-GB")
+    tab = Console(context, stack.rest, pictures)
+    tab.sign_in(shop.EMAIL, shop.PASSWORD)
+    yield tab
+    context.close()
+    assert tab.problems == []
