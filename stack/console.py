@@ -38,13 +38,13 @@ _SHARED = (ROOT / "clients" / "openapi.json", ROOT / "clients" / "typescript" / 
 
 def build() -> str:
     """Builds the console if it is missing or stale. Returns why it could not be built; empty if it is."""
-    with _locked():
+    with _lock():
         return _build()
 
 
 def check() -> str:
     """Checks types and runs the unit tests, unless these sources have passed before. Returns what is wrong; empty if nothing is."""
-    with _locked():
+    with _lock():
         digest = _sources_digest()
         if _CHECKED_STAMP.is_file() and _CHECKED_STAMP.read_text() == digest:
             return ""
@@ -72,7 +72,7 @@ def serve() -> None:
 
 
 @contextmanager
-def _locked() -> Iterator[None]:
+def _lock() -> Iterator[None]:
     """One at a time: stacks beside each other have one checkout."""
     with (FOLDER / "package.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
