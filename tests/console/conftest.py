@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from stack import console
 from tests.console import shop
 from tests.console.browser import DESKTOP, Console, browser
 from tests.e2e.stack import Stack, own_stack, running
@@ -13,10 +14,12 @@ from tests.e2e.stack import Stack, own_stack, running
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The services, which serve small models; `up` builds the console."""
-    stack = own_stack(tmp_path_factory.mktemp("console"))
-    shop.save_models(stack, tmp_path_factory.mktemp("sales"))
-    with running(stack):
+    """The services, which serve small models, and the console."""
+    folder = tmp_path_factory.mktemp("console")
+    shop.save_models(folder, tmp_path_factory.mktemp("sales"))
+    assert console.build() == ""
+    # Its ports are chosen last, so that they are still free when it starts.
+    with running(own_stack(folder)) as stack:
         shop.fill(stack)
         yield stack
 

@@ -19,9 +19,9 @@ CUSTOMER = "04"
 MUGS = 130
 
 
-def save_models(stack: Stack, work: Path) -> None:
-    """Saves a champion of each model where the services of a stack look for it when they start."""
-    data = Settings(stack_folder=stack.folder).data
+def save_models(folder: Path, work: Path) -> None:
+    """Saves a champion of each model where the services of a stack with this folder look for it when they start."""
+    data = Settings(stack_folder=folder).data
     for model, name in ((world.train(), "recommender"), (refit(write_shop(work), SMALL), "forecaster")):
         (data / name).mkdir(parents=True)
         world.save_as_champion(model, data / name)

@@ -89,7 +89,7 @@ def test_assets_are_cached_for_good_and_the_page_is_not_and_allows_no_other_sour
     asset = next(part.split('"')[0] for part in page.text.split('src="')[1:])
     assert "immutable" in httpx.get(f"{stack.rest}{asset}").headers["cache-control"]
     assert httpx.get(f"{stack.rest}/console/assets/nothing.js").status_code == 404
-    assert httpx.get(f"{stack.rest}/console/assets/..%2Findex.html").status_code == 404
+    assert "react" not in httpx.get(f"{stack.rest}/console/assets/..%2F..%2Fpackage.json").text
 
 
 def test_the_start_loads_little(stack: Stack) -> None:
@@ -266,11 +266,11 @@ def test_another_sign_in_is_ended(stack: Stack, desktop: Console) -> None:
     with httpx.Client(base_url=stack.rest, headers={"x-console": "1", "user-agent": "till/1.0"}) as other:
         other.post("/console/session", auth=(EMAIL, PASSWORD)).raise_for_status()
         desktop.open("/account", "Your account")
-        desktop.page.get_by_role("row", name=re.compile("till/1.0")).get_by_role("button", name="End").click()
+        desktop.page.get_by_role("row").filter(has_text="till/1.0").get_by_role("button", name="End").click()
         expect(desktop.page.get_by_text("till/1.0")).to_be_hidden()
         assert other.post("/console/session/refresh").status_code == 401
 
 
 def test_types_and_units_pass(stack: Stack) -> None:
-    assert console.packages_installed(), "starting the stack builds the console"
+    assert console.packages_installed()
     assert console.check() == ""

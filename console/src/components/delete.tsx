@@ -12,7 +12,7 @@ export function Delete({ name, busy, error, onDelete, children }: { name: string
       <Button variant="subtle" color="red" onClick={open}>
         Delete
       </Button>
-      <Modal opened={opened} onClose={close} title={`Delete ${name}?`} closeButtonProps={{ "aria-label": "Close" }}>
+      <Modal opened={opened} onClose={close} title={`Delete ${name}?`}>
         <Stack>
           {children}
           {error ? <ErrorNotice error={error} /> : null}

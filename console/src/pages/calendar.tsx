@@ -149,7 +149,7 @@ function Edit({ entry, onClose }: { entry: CalendarEntry | null; onClose: () => 
   }
   if (removing && entry)
     return (
-      <Modal opened onClose={onClose} title={`Remove ${entry.name || entry.id}?`} closeButtonProps={{ "aria-label": "Close" }}>
+      <Modal opened onClose={onClose} title={`Remove ${entry.name || entry.id}?`}>
         <Stack>
           <Text fz="sm">The days from {day(entry.first_date)} on are forecast without it at once. This cannot be undone; it can be entered again.</Text>
           {remove.error && <ErrorNotice error={remove.error} />}
@@ -161,7 +161,7 @@ function Edit({ entry, onClose }: { entry: CalendarEntry | null; onClose: () => 
       </Modal>
     );
   return (
-    <Modal opened onClose={onClose} title={entry ? "Change the entry" : "New entry"} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={onClose} title={entry ? "Change the entry" : "New entry"}>
       <form onSubmit={submit}>
         <Stack>
           <Select label="Kind" allowDeselect={false} data={KINDS} value={draft.kind} error={fields["kind"]} onChange={(value) => set({ kind: value as CalendarEntryKind })} />
@@ -219,7 +219,7 @@ function Holidays({ onClose }: { onClose: () => void }) {
   }
   const writes = preview.data ? preview.data.created_count + preview.data.updated_count : 0;
   return (
-    <Modal opened onClose={onClose} title="Public holidays" closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={onClose} title="Public holidays">
       <form onSubmit={submit}>
         <Stack>
           <SimpleGrid cols={2}>

@@ -108,7 +108,7 @@ function FileRow({ file }: { file: RawFile }) {
         <ActionIcon variant="subtle" color="gray" aria-label={`Delete ${file.name}`} onClick={() => setAsking(true)}>
           <IconTrash size={17} aria-hidden />
         </ActionIcon>
-        <Modal opened={asking} onClose={() => setAsking(false)} title={`Delete ${file.name}?`} closeButtonProps={{ "aria-label": "Close" }}>
+        <Modal opened={asking} onClose={() => setAsking(false)} title={`Delete ${file.name}?`}>
           <Stack>
             <Text>The file is deleted now, and its {count(file.line_count)} lines leave the clean data with the next ETL. This cannot be undone; the file can be uploaded again.</Text>
             {remove.error && <ErrorNotice error={remove.error} />}
@@ -140,7 +140,7 @@ function Upload() {
     <Card title="Upload sales">
       <Stack>
         <Group align="flex-end">
-          <FileInput label="File" description="CSV, NDJSON, .xlsx or Parquet, packed or not" placeholder="Choose a file" value={file} onChange={setFile} clearable style={{ flex: "1 1 240px" }} maw={460} />
+          <FileInput label="File" description="CSV, NDJSON, .xlsx or Parquet, packed or not" placeholder="Choose a file" clearButtonProps={{ "aria-label": "Choose no file" }} value={file} onChange={setFile} clearable style={{ flex: "1 1 240px" }} maw={460} />
           <Button leftSection={<IconUpload size={16} aria-hidden />} disabled={!file} loading={sending.isPending} onClick={() => file && sending.mutate(file)}>Upload</Button>
         </Group>
         {sending.isPending && (

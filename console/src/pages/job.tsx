@@ -184,7 +184,7 @@ function Cancel({ job }: { job: Job }) {
       <Button variant="default" onClick={open} disabled={job.state === "JOB_STATE_CANCELLING"}>
         Cancel the job
       </Button>
-      <Modal opened={opened} onClose={close} title="Cancel the job?" closeButtonProps={{ "aria-label": "Close" }}>
+      <Modal opened={opened} onClose={close} title="Cancel the job?">
         <Stack>
           <Text>Its application is killed, and data that it has not published yet is discarded. This cannot be undone; the job can be submitted again.</Text>
           {cancel.error && <ErrorNotice error={cancel.error} />}

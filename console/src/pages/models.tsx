@@ -143,7 +143,7 @@ function Change({ name, kind, model, champion, onClose }: { name: Name; kind: "p
       ? promote.mutate({ body: { version: model.version, force, expected_champion_version, reason } })
       : rollback.mutate({ body: { expected_champion_version, reason } });
   return (
-    <Modal opened onClose={onClose} title={promoting ? `Promote version ${model.version}?` : `Roll back version ${model.version}?`} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={onClose} title={promoting ? `Promote version ${model.version}?` : `Roll back version ${model.version}?`}>
       <Stack>
         <Text fz="sm">
           {promoting

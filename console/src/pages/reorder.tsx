@@ -224,7 +224,7 @@ function EditPolicy({ id, policy, owned, onClose }: { id: string; policy: Reorde
     update.mutate({ path: { product_id: id }, body: { lead_time_days, review_period_days, service_level_percent, order_multiple, ...(id !== DEFAULT && { on_order_units }), ...(etag && { etag }) } });
   }
   return (
-    <Modal opened onClose={onClose} title={id === DEFAULT ? "Policy of all products without their own" : `Policy of ${id}`} closeButtonProps={{ "aria-label": "Close" }}>
+    <Modal opened onClose={onClose} title={id === DEFAULT ? "Policy of all products without their own" : `Policy of ${id}`}>
       <form onSubmit={submit}>
         <Stack>
           {number("lead_time_days", "Days until an order arrives", { min: 1, max: 90 })}
