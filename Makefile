@@ -140,7 +140,7 @@ test-clients: setup ## test that the client of each language does the same, with
 
 conformance: setup ## test the native transport: the mesh's tests on it, any bytes for a minute, grpc-go's cases and h2spec, which Go fetches
 	@MESH_TRANSPORT=native $(BIN)/pytest tests/mesh --quiet
-	@FUZZ_EXAMPLES=3000 $(BIN)/pytest tests/mesh/transport/test_fuzz.py --quiet
+	@FUZZ_EXAMPLES=1000 $(BIN)/pytest tests/mesh/transport/test_fuzz.py --quiet
 	@$(BIN)/python -m tests.mesh.transport.soak
 	@$(BIN)/python -m tests.mesh.transport.interop
 	@$(BIN)/python -m tests.mesh.transport.h2spec

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / ".local" / "tools" / "bin"
-MODULE = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1"
+MODULE = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
 _ANSWERS_GET = "the case supposes a server that answers GET with a body"
 _CLOSED = "libnghttp2 ignores frames on closed streams"
 _PRIORITY = "libnghttp2 ignores PRIORITY, which RFC 9113 has deprecated"
