@@ -57,6 +57,7 @@ def _compile(folder: Path) -> None:
     plugins = [f"--plugin={program}={tools / program}" for program in PLUGINS.values()]
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"--descriptor_set_in={contracts}"]
     _run("generate Go code from the contracts", [*protoc, *plugins, *outputs, *names], folder)
+    _write_services(folder / "gateway" / "services.go")
     _run("compile the Go programs", [go, "build", "-trimpath", "-o", f"{folder / 'bin'}/", "./gateway", "./backend", "./load"], folder)
 
 
@@ -73,6 +74,22 @@ def _write_ordered(into: Path) -> list[str]:
             service.method.sort(key=lambda method: "{" not in str(method.options.Extensions[annotations_pb2.http]))
     into.write_bytes(contracts.SerializeToString())
     return [file.name for file in contracts.file if file.name.startswith(("hashiramart/", "buf/"))]
+
+
+def _write_services(into: Path) -> None:
+    """Writes the list of all services that have a path, which the gateway registers."""
+    contracts = FileDescriptorSet.FromString(CONTRACTS.read_bytes())
+    imports, services = {}, []
+    for file in contracts.file:
+        for service in file.service:
+            if any(method.options.HasExtension(annotations_pb2.http) for method in service.method):
+                package = file.package.replace(".", "_")
+                imports[package] = f'import {package} "{MODULE}/contracts/{Path(file.name).parent}"'
+                services.append(f"\t{package}.Register{service.name}Handler,")
+    registered = "[]func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error"
+    libraries = ["context", "github.com/grpc-ecosystem/grpc-gateway/v2/runtime", "google.golang.org/grpc"]
+    lines = ["package main", *(f'import "{library}"' for library in libraries), *imports.values()]
+    into.write_text("\n".join([*lines, f"var services = {registered}{{", *services, "}", ""]))
 
 
 def _run(purpose: str, command: list[str], folder: Path, **environment: str) -> None:

@@ -36,8 +36,6 @@ from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
 _ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
-# How much of a path an error quotes, in characters.
-_MAX_QUOTE = 200
 _FAILED = {"description": "The call failed.", "content": _ERROR_CONTENT}
 
 
@@ -151,10 +149,9 @@ async def _error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, (GatewayError, grpc.aio.AioRpcError)):
         status = errors.status_of(error, "auth")
     elif isinstance(error, HTTPException) and error.status_code == 404:
-        path = request.url.path[:_MAX_QUOTE]
-        status = errors.error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {path}", path=path)
+        status = errors.path_not_found(request.url.path)
     elif isinstance(error, HTTPException) and error.status_code == 405:
-        status = errors.method_not_allowed(request.method)
+        status = errors.method_not_allowed(request.method, request.url.path)
         headers = dict(error.headers or {})
     else:
         status = errors.internal_status()

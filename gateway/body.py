@@ -28,7 +28,7 @@ DRAIN_SECONDS = 5.0
 # How long a client may go on sending after the response: closing at once could cost it the response (RFC 9112, section 9.6).
 LINGER_SECONDS = 2.0
 
-_LONG_LINE = MalformedRequest(f"the line is longer than {MAX_BODY} bytes")
+_LONG_LINE = MalformedRequest(f"the line is longer than {MAX_BODY} bytes", max_bytes=str(MAX_BODY))
 
 
 class ClientDisconnected(Exception):

@@ -8,6 +8,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -62,6 +63,7 @@ class Connections:
         self._trusted_proxies = trusted_proxies
         self._address = lru_cache(4096)(self._counted_address)
         self._looks_at_headers: dict[Peer, int] = {}
+        self._last_look = 0.0
 
     async def watch(self) -> None:
         """Closes connections until cancelled: those with slow headers, and those beyond the limits."""
@@ -103,7 +105,11 @@ class Connections:
     def _slow(self, connections: list[_OpenConnection]) -> set[_OpenConnection]:
         """The connections whose next request has begun, and is not complete after many looks."""
         waiting = {c.peer: c for c in connections if c.is_reading_headers}
-        self._looks_at_headers = {peer: self._looks_at_headers.get(peer, 0) + 1 for peer in waiting}
+        now = time.monotonic()
+        # One that was answered since the last look has begun another request.
+        same = {peer for peer, c in waiting.items() if c.sent_ms > (now - self._last_look) * 1000}
+        self._looks_at_headers = {peer: self._looks_at_headers.get(peer, 0) * (peer in same) + 1 for peer in waiting}
+        self._last_look = now
         return {waiting[peer] for peer, looks in self._looks_at_headers.items() if looks > MAX_LOOKS_AT_HEADERS}
 
     def _counted_address(self, host: str) -> str:

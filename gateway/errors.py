@@ -17,6 +17,8 @@ from gateway.writer import writer
 DOMAIN = "hashiramart"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_SECONDS = 1
+# How much of a path is quoted, in characters.
+_MAX_PATH = 200
 
 # The mapping of grpc-gateway.
 _HTTP_STATUSES = {
@@ -75,8 +77,9 @@ def malformed_status(error: MalformedRequest) -> Status:
     """The status for a request that cannot be read."""
     code, reason = grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST"
     if not error.field:
-        return error_status(code, reason, error.problem)
-    status = error_status(code, reason, f"{error.field}: {error.problem}", field=error.field)
+        return error_status(code, reason, error.problem, retry_seconds=0, **error.metadata)
+    message = f"{error.field}: {error.problem}"
+    status = error_status(code, reason, message, retry_seconds=0, field=error.field, **error.metadata)
     violations = BadRequest()
     violations.field_violations.add(field=error.field, description=error.problem)
     status.details.add().Pack(violations)
@@ -100,9 +103,16 @@ def slow_status(size: int, seconds: float) -> Status:
     return error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", message, bytes=str(size), seconds=f"{seconds:.0f}")
 
 
-def method_not_allowed(method: str) -> Status:
+def path_not_found(path: str) -> Status:
+    """The status for a path at which there is nothing."""
+    path = path[:_MAX_PATH]
+    return error_status(grpc.StatusCode.NOT_FOUND, "PATH_NOT_FOUND", f"nothing is at {path}", path=path)
+
+
+def method_not_allowed(method: str, path: str) -> Status:
     """The status for an HTTP method that a path does not have."""
-    return error_status(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"this path does not accept {method}", method=method)
+    path = path[:_MAX_PATH]
+    return error_status(grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_ALLOWED", f"{path} does not accept {method}", method=method, path=path)
 
 
 def rpc_status(error: grpc.aio.AioRpcError, service: str) -> Status:

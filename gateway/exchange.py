@@ -74,14 +74,15 @@ class Exchange:
             return
         for name in _SINGLE_HEADERS:
             if len({value for key, value in self._all_headers if key == name}) > 1:
-                raise MalformedRequest(f"the header {name.decode()} is given twice, with different values")
+                header = name.decode()
+                raise MalformedRequest(f"the header {header} is given twice, with different values", header=header)
 
     def timeout(self) -> float | None:
         """How long the client waits, in seconds, if it sends gRPC's header. Raises MalformedRequest, and GatewayError if it has ended."""
         if not (value := self.header(b"grpc-timeout")):
             return None
         if not _TIMEOUT.fullmatch(value):
-            raise MalformedRequest("Grpc-Timeout: expected up to eight digits with their unit, such as 200m")
+            raise MalformedRequest("Grpc-Timeout: expected up to eight digits with their unit, such as 200m", header="grpc-timeout")
         if not (seconds := int(value[:-1]) * _SECONDS_PER_UNIT[value[-1]]):
             raise GatewayError(error_status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline has passed"))
         return min(seconds, _MAX_TIMEOUT_SECONDS)
@@ -95,9 +96,10 @@ class Exchange:
         for key, name in _FORWARDED:
             if value := self.headers.get(key):
                 if not _PRINTABLE.fullmatch(value):
-                    raise MalformedRequest(f"the header {name} has characters other than printable ASCII")
+                    raise MalformedRequest(f"the header {name} has characters other than printable ASCII", header=name)
                 if len(value) > _MAX_FORWARDED:
-                    raise MalformedRequest(f"the header {name} is longer than {_MAX_FORWARDED} bytes")
+                    problem = f"the header {name} is longer than {_MAX_FORWARDED} bytes"
+                    raise MalformedRequest(problem, header=name, max_bytes=str(_MAX_FORWARDED))
                 pairs.append((name, value.decode()))
         return RawMetadata(*pairs)
 

@@ -36,14 +36,15 @@ def _parse(data: bytes) -> tuple[Any, str]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise MalformedRequest(f"the body is not UTF-8 at byte {error.start + 1}") from None
+        raise MalformedRequest(f"the body is not UTF-8 at byte {error.start + 1}", byte=str(error.start + 1)) from None
     start = _LEADING_BLANKS.match(text).end()  # type: ignore[union-attr]
     if start == len(text):
         return {}, ""
     try:
         value, end = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        raise MalformedRequest(f"the body is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}") from None
+        problem = f"the body is not JSON: {error.msg[:1].lower()}{error.msg[1:]} at character {error.pos + 1}"
+        raise MalformedRequest(problem, character=str(error.pos + 1)) from None
     except RecursionError:
         raise MalformedRequest("the body is nested too deeply") from None
     return value, text[end:].strip(_BLANKS)
@@ -77,7 +78,7 @@ def _whole_number(digits: str) -> int:
 
 
 def _constant(name: str) -> Any:
-    raise MalformedRequest(f'{name} is not a JSON number; write it as a string, "{name}"')
+    raise MalformedRequest(f'{name} is not a JSON number; write it as a string, "{name}"', value=name)
 
 
 # Decimal keeps whole numbers beyond 2^53 exact that are written with a fraction or an exponent.

@@ -53,7 +53,7 @@ class QueryReader:
         setters: dict[str, Setter] = {}
         pairs = query.split("&", MAX_PARAMETERS)
         if len(pairs) > MAX_PARAMETERS:
-            raise MalformedRequest(f"there are more than {MAX_PARAMETERS} parameters")
+            raise MalformedRequest(f"there are more than {MAX_PARAMETERS} parameters", max_parameters=str(MAX_PARAMETERS))
         for pair in pairs:
             name, _, value = pair.partition("=")
             name = _unquote(name, "the name of a parameter")

@@ -53,16 +53,18 @@ class Services:
             raise GatewayError(error_status(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", "only staff may see this"))
 
     async def status(self, version: str) -> MeshStatus:
-        """The status of all services."""
-        return MeshStatus(version=version, services=await asyncio.gather(*map(self._status, sorted(self._channels))))
+        """The status of all processes. One serves all gRPC services of its package."""
+        processes = {service.split(".")[1]: channel for service, channel in sorted(self._channels.items())}
+        return MeshStatus(version=version, services=await asyncio.gather(*(_status(*process) for process in processes.items())))
 
-    async def _status(self, service: str) -> ServiceStatus:
-        name = service.split(".")[1]
-        check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channels[service].unary_unary(HEALTH_RPC)
-        call = check(HealthCheckRequest(service=service).SerializeToString(), timeout=TIMEOUT_SECONDS)
-        try:
-            health = HealthCheckResponse.FromString(await call)
-        except grpc.aio.AioRpcError:
-            return ServiceStatus(name=name, up=False, version="")
-        metadata = dict(await call.trailing_metadata())
-        return ServiceStatus(name=name, up=health.status == HealthCheckResponse.SERVING, version=str(metadata.get(SERVICE_VERSION, "")))
+
+async def _status(name: str, channel: grpc.aio.Channel) -> ServiceStatus:
+    check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(HEALTH_RPC)
+    # Without the name of a service: the health of the server as a whole.
+    call = check(HealthCheckRequest().SerializeToString(), timeout=TIMEOUT_SECONDS)
+    try:
+        health = HealthCheckResponse.FromString(await call)
+    except grpc.aio.AioRpcError:
+        return ServiceStatus(name=name, up=False, version="")
+    metadata = dict(await call.trailing_metadata())
+    return ServiceStatus(name=name, up=health.status == HealthCheckResponse.SERVING, version=str(metadata.get(SERVICE_VERSION, "")))

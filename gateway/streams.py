@@ -140,7 +140,7 @@ async def _send_lines(
         try:
             request = endpoint.request_from_line(segments, exchange.query, line)
         except MalformedRequest as error:
-            raise MalformedRequest(f"line {number}: {error.problem}", error.field) from None
+            raise MalformedRequest(f"line {number}: {error.problem}", error.field, line=str(number), **error.metadata) from None
         try:
             async with asyncio.timeout(limits.stream_idle):
                 await call.write(request)

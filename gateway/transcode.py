@@ -99,7 +99,7 @@ class Transcoder:
                 await exchange.send(errors.error_response(errors.malformed_status(error)))
                 return
             if allowed := self._routes.allowed_methods(path):
-                await exchange.send(_other_method(exchange.method, allowed))
+                await exchange.send(_other_method(exchange.method, path, allowed))
             else:
                 # HEAD of a page is its GET without the body, which the exchange leaves out.
                 scope["method"] = "GET" if exchange.method == "HEAD" else exchange.method
@@ -196,12 +196,12 @@ class Transcoder:
         return raw
 
 
-def _other_method(method: str, allowed: set[str]) -> HttpResponse:
+def _other_method(method: str, path: str, allowed: set[str]) -> HttpResponse:
     """The response to a method that a path does not have, or to OPTIONS."""
     if "GET" in allowed:
         allowed = allowed | {"HEAD"}
     allow = (b"allow", ", ".join(sorted(allowed | {"OPTIONS"})).encode())
     if method == "OPTIONS":
         return HttpResponse(204, [allow], b"")
-    response = errors.error_response(errors.method_not_allowed(method))
+    response = errors.error_response(errors.method_not_allowed(method, path))
     return response._replace(headers=[*response.headers, allow])

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from jwt.algorithms import ECAlgorithm
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
-from mesh.errors import Unauthenticated, Unavailable
+from mesh.errors import PermissionDenied, StatusError, Unauthenticated, Unavailable
 from mesh.revocations import RevokedTokens
 
 # A certificate identifies the caller only if the call says so. A gateway presents its certificate with every call that it forwards, and
@@ -76,6 +76,8 @@ class Caller:
     """Those of an external system."""
     expire_time: float = math.inf
     """When the token expires; never, if a certificate identifies the caller."""
+    refusal: StatusError | None = field(default=None, repr=False)
+    """Why the token of an anonymous caller was not accepted, if there was one."""
 
 
 ANONYMOUS = Caller(subject="", role=Role.ANONYMOUS)
@@ -91,6 +93,19 @@ def caller() -> Caller:
 def enter(caller: Caller) -> None:
     """Sets the caller of the call being served, until the end of the task."""
     _caller.set(caller)
+
+
+def require_staff(message: str) -> None:
+    """Raises, in a call that is public otherwise, unless staff make it.
+
+    `PermissionDenied` with the message for another role; for an anonymous caller `Unauthenticated`, or what kept the token from being
+    verified.
+    """
+    who = _caller.get()
+    if who.role is Role.ANONYMOUS:
+        raise who.refusal or Unauthenticated("TOKEN_MISSING", "this call needs an access token")
+    if who.role not in (Role.STAFF, Role.ADMIN):
+        raise PermissionDenied("ROLE_NOT_ALLOWED", message)
 
 
 class Keys(Protocol):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from google.protobuf.descriptor import MethodDescriptor
 
@@ -37,8 +38,8 @@ def with_access(handler: Handler, method: MethodDescriptor, verifier: TokenVerif
     async def public(body: Body, context: Context, metadata: Metadata) -> Answer:
         try:
             caller = await _caller(context, metadata, verifier)
-        except (Unauthenticated, Unavailable):
-            caller = ANONYMOUS
+        except (Unauthenticated, Unavailable) as error:
+            caller = replace(ANONYMOUS, refusal=error)
         identity.enter(caller)
         return await handler(body, context, metadata)
 

@@ -8,10 +8,10 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
-from mesh.errors import NotFound, PermissionDenied
+from mesh.errors import NotFound
 from mesh.field_masks import check_fixed_fields
 from mesh.idempotency import idempotent_request
-from mesh.identity import Role, caller
+from mesh.identity import require_staff
 from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
 from services.catalog.domain import Product, ProductPage
@@ -61,8 +61,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
         self._currency = currency
 
     async def ListProducts(self, request: catalog_pb2.ListProductsRequest, context: Context) -> catalog_pb2.ListProductsResponse:
-        if request.show_deleted and caller().role not in (Role.STAFF, Role.ADMIN):
-            raise PermissionDenied("ROLE_NOT_ALLOWED", "only staff may see deleted products")
+        if request.show_deleted:
+            require_staff("only staff may see deleted products")
         query = product_query(request)
         after = self._page_tokens.read(request)
         size = page_size(request.page_size)

@@ -20,6 +20,7 @@ from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
 
 HOUSEKEEPING_SECONDS = 600
+STORE_TIMEOUT_SECONDS = 5
 
 
 async def main() -> None:
@@ -33,8 +34,9 @@ async def main() -> None:
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         servicer = JobsServicer(jobs, logs, feed, page_tokens, shop.time_zone.key)
         raw_files = RawFiles(settings.raw_zone_url, settings.upload_bytes)
-        clean_data = CleanData(connect(settings.store_url, settings.store_region, settings.lake_bucket))
-        raw_data = RawDataServicer(raw_files, clean_data, page_tokens, shop.time_zone.key)
+        # Its callers retry, and wait less than a retry here would take.
+        lake = connect(settings.store_url, settings.store_region, settings.lake_bucket, timeout_seconds=STORE_TIMEOUT_SECONDS, retries=0)
+        raw_data = RawDataServicer(raw_files, CleanData(lake), page_tokens, shop.time_zone.key)
         server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail)
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
         raw_data_pb2_grpc.add_RawDataServiceServicer_to_server(raw_data, server)

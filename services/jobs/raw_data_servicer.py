@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import date
 
 import grpc.aio
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from hashiramart.jobs.v1 import jobs_pb2, raw_data_pb2, raw_data_pb2_grpc
@@ -40,10 +41,9 @@ class RawDataServicer(raw_data_pb2_grpc.RawDataServiceServicer):
             next_page_token=self._page_tokens.write(request, (page[-1].folder,)) if len(found) > size else "",
         )
 
-    async def DeleteRawFile(self, request: raw_data_pb2.DeleteRawFileRequest, context: Context) -> raw_data_pb2.RawFile:
-        sources = await self._sources()
-        file = await self._files.delete(request.id)
-        return _file_message(file, sources.get(file.sha256))
+    async def DeleteRawFile(self, request: raw_data_pb2.DeleteRawFileRequest, context: Context) -> Empty:
+        await self._files.delete(request.id)
+        return Empty()
 
     async def UploadRawFile(self, request: raw_data_pb2.UploadRawFileRequest, context: Context) -> raw_data_pb2.UploadRawFileResponse:
         mapping = _parse_mapping(request.mapping) if request.last else None
@@ -81,6 +81,7 @@ class RawDataServicer(raw_data_pb2_grpc.RawDataServiceServicer):
         return raw_data_pb2.DataQuality(
             data_hash=manifest.dataset().sha256,
             job_id=manifest.job_id,
+            time_zone=self._time_zone,
             months=(
                 raw_data_pb2.MonthQuality(
                     month=month.month,

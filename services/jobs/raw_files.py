@@ -22,7 +22,7 @@ from lake.landing.canonical import examine
 from lake.landing.landing import land
 from lake.landing.mapping import Mapping
 from lake.raw_file import ORIGINAL, SALES
-from mesh.errors import InvalidArgument, NotFound, OutOfRange, ResourceExhausted, Unavailable
+from mesh.errors import InvalidArgument, OutOfRange, ResourceExhausted, Unavailable
 
 T = TypeVar("T")
 
@@ -71,9 +71,9 @@ class RawFiles:
         """The first files whose folder sorts after another, in order."""
         return await self._in_thread(lambda files, root: _list_files(files, root, after, limit))
 
-    async def delete(self, id: str) -> LandedFile:
-        """Deletes a file, and returns it as it was. Raises `NotFound`."""
-        return await self._in_thread(lambda files, root: _delete(files, root, id))
+    async def delete(self, id: str) -> None:
+        """Deletes a file, if there is such a file."""
+        await self._in_thread(lambda files, root: _delete(files, root, id))
 
     async def store_part(self, upload: str, offset: int, content: bytes) -> int:
         """Stores a part of a file, and returns the size of all parts. A part that is there already is replaced; one at 0 begins anew.
@@ -145,16 +145,15 @@ def _list_files(files: AbstractFileSystem, root: str, after: str, limit: int) ->
     return [_read(files, root, folder) for folder in islice(found, limit)]
 
 
-def _delete(files: AbstractFileSystem, root: str, id: str) -> LandedFile:
-    folder = next((folder for folder in _landed_folders(files, root) if folder.endswith(f"/{id}")), None)
-    if folder is None:
-        raise NotFound("raw_file", id)
-    file = _read(files, root, folder)
-    # Out of sight at once, as a whole.
+def _delete(files: AbstractFileSystem, root: str, id: str) -> None:
     hidden = f"{root}/{SALES}/.deleted-{id}"
-    files.mv(f"{root}/{folder}", hidden, recursive=True)
-    files.rm(hidden, recursive=True)
-    return file
+    # One that an interrupted deletion has left.
+    if files.exists(hidden):
+        files.rm(hidden, recursive=True)
+    if folder := next((folder for folder in _landed_folders(files, root) if folder.endswith(f"/{id}")), None):
+        # Out of sight at once, as a whole.
+        files.mv(f"{root}/{folder}", hidden, recursive=True)
+        files.rm(hidden, recursive=True)
 
 
 def _landed_folders(files: AbstractFileSystem, root: str) -> Iterator[str]:

@@ -125,6 +125,15 @@ def test_only_a_write_that_is_not_idempotent_takes_a_request_id() -> None:
     assert [rpc.name for rpc in others if "request_id" in field_names(rpc.proto.input_type)] == []
 
 
+def test_a_deletion_without_a_request_id_succeeds_again() -> None:
+    """Its answer is empty, so that a repeated one has the same."""
+    deletions = [rpc for rpc in contracts.methods() if any(verb == "delete" for verb, _ in paths(rpc.proto))]
+    repeatable = [rpc for rpc in deletions if rpc.proto.options.idempotency_level == MethodOptions.IDEMPOTENT]
+    assert repeatable
+    assert [rpc.name for rpc in deletions if (rpc in repeatable) != (rpc.proto.output_type == ".google.protobuf.Empty")] == []
+    assert [rpc.name for rpc in repeatable if not re.search("is no error|changes nothing", rpc.comment)] == []
+
+
 def test_an_update_of_some_fields_takes_a_mask() -> None:
     patches = [rpc for rpc in contracts.methods() if any(verb == "patch" for verb, _ in paths(rpc.proto))]
     assert patches
@@ -267,12 +276,12 @@ def paths(method: MethodDescriptorProto) -> list[tuple[str, str]]:
 
 
 def days_without_zone(type_name: str) -> list[str]:
-    """The days in a message, with their paths, for which it names no time zone."""
+    """The days and months in a message, with their paths, for which it names no time zone."""
     if not type_name.startswith(".hashiramart.") or "time_zone" in field_names(type_name):
         return []
     found = []
     for field in contracts.message(type_name).field:
-        if field.name == "date" or field.name.endswith("_date"):
+        if re.search("(^|_)(date|month)$", field.name):
             found.append(f"{type_name}.{field.name}")
         elif field.type == FieldDescriptorProto.TYPE_MESSAGE and not is_map_entry(field):
             found += days_without_zone(field.type_name)

@@ -64,9 +64,9 @@ def test_settings_that_the_changelog_says_are_new_exist() -> None:
 
 
 def changelog_lines() -> Iterator[str]:
-    """The lines of the entries that are not released yet."""
-    unreleased = CHANGELOG.read_text().partition("## Unreleased")[2].partition("\n## ")[0]
-    return (line.rstrip().removesuffix("|") for line in unreleased.splitlines())
+    """The lines of the newest version."""
+    newest = CHANGELOG.read_text().partition("\n## ")[2].partition("\n## ")[0]
+    return (line.rstrip().removesuffix("|") for line in newest.splitlines())
 
 
 @cache

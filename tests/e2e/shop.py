@@ -121,7 +121,10 @@ def _http_request(binding: Binding, requests: tuple[Message, ...]) -> tuple[str,
     body = None
     if binding.body == "*":
         return path, [], b"\n".join(json.dumps(_as_json(request)).encode() for request in requests)
-    if binding.body:
+    if binding.body and isinstance(content := getattr(requests[0], binding.body), bytes):
+        body = content
+        rest.ClearField(binding.body)
+    elif binding.body:
         body = b"\n".join(json.dumps(_as_json(getattr(request, binding.body))).encode() for request in requests)
         rest.ClearField(binding.body)
     return path, list(_parameters(rest)), body

@@ -1,13 +1,13 @@
 """Requests for every binding of the contracts: valid ones of every shape, and odd ones."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from google.api import annotations_pb2
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool, json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -16,14 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.contract import fields_on_path
-from hashiramart.auth.v1 import auth_pb2
-from hashiramart.catalog.v1 import catalog_pb2
-from hashiramart.forecaster.v1 import forecaster_pb2
-from hashiramart.jobs.v1 import jobs_pb2
-from hashiramart.recommender.v1 import recommender_pb2
+from tests.contract import contracts
 from tests.gateway.referee import Request
-
-CONTRACTS = (auth_pb2, catalog_pb2, recommender_pb2, forecaster_pb2, jobs_pb2)
 
 
 class Binding(NamedTuple):
@@ -44,21 +38,27 @@ class Binding(NamedTuple):
         return [part.partition("}")[0] for part in self.path.split("{")[1:]]
 
 
-def bindings(contracts: Sequence[Any] = CONTRACTS) -> list[Binding]:
-    """The bindings of contracts: by default of those that the referee serves."""
+def bindings() -> list[Binding]:
+    """The bindings of all services of the contracts."""
     found: list[Binding] = []
-    for contract in contracts:
-        for service in contract.DESCRIPTOR.services_by_name.values():
-            for method in service.methods:
-                rule = method.GetOptions().Extensions[annotations_pb2.http]
-                for each in (rule, *rule.additional_bindings):
-                    if verb := each.WhichOneof("pattern"):
-                        found.append(Binding(method, verb.upper(), getattr(each, verb), each.body))
+    for element in contracts.services():
+        # Importing the referee has imported all contracts.
+        for method in descriptor_pool.Default().FindServiceByName(element.name).methods:
+            rule = method.GetOptions().Extensions[annotations_pb2.http]
+            for each in (rule, *rule.additional_bindings):
+                if verb := each.WhichOneof("pattern"):
+                    found.append(Binding(method, verb.upper(), getattr(each, verb), each.body))
     return found
 
 
 def is_unary(binding: Binding) -> bool:
     return not (binding.method.client_streaming or binding.method.server_streaming)
+
+
+def takes_content(binding: Binding) -> bool:
+    """Whether the body is the content of a field of bytes."""
+    field = binding.method.input_type.fields_by_name.get(binding.body)
+    return field is not None and field.type == FieldDescriptor.TYPE_BYTES
 
 
 TEXTS = ("", "a", "0", "true", "T-light & heart", "a,b", "50% off+more", "é ∂ 🕯️", '"quoted" \\ /', "line\n\ttab", "\x7f\x80", "x" * 300)
@@ -179,7 +179,8 @@ def text_of(field: FieldDescriptor, value: Any, random: Random) -> str:
         return field.enum_type.values_by_number[value].name
     if isinstance(value, bool):
         return random.choice(("true", "TRUE", "True", "t", "T", "1") if value else ("false", "FALSE", "False", "f", "F", "0"))
-    return str(value)
+    # Infinity and NaN as JSON spells them.
+    return json.dumps(value) if isinstance(value, float) else str(value)
 
 
 # JSON values to try in place of a value of any type.

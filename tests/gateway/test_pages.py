@@ -29,6 +29,8 @@ def test_only_staff_see_which_services_are_up(client: httpx.Client, service: Eve
     assert client.get("/status").status_code == 401
     assert error_of(client.get("/status", headers={"authorization": "Bearer customer"})) == (403, "ROLE_NOT_ALLOWED")
     status = client.get("/status", headers={"authorization": "Bearer staff"}).json()
+    names = [one["name"] for one in status["services"]]
+    assert names == sorted(set(names))  # One entry for each process, however many services it has.
     services = {one.pop("name"): one for one in status["services"]}
     assert services["jobs"] == {"up": False, "version": ""}
     assert services["catalog"] == {"up": True, "version": "1.2.3"}

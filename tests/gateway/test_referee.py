@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import NamedTuple
@@ -18,7 +19,10 @@ from tests.gateway import corpus, referee
 from tests.gateway.corpus import Binding, Odd
 from tests.gateway.referee import Call, Gateways, Outcome, Request
 
-UNARY = [binding for binding in corpus.bindings() if corpus.is_unary(binding)]
+UNARY = [binding for binding in corpus.bindings() if corpus.is_unary(binding) and not corpus.takes_content(binding)]
+OF_CONTENT = [binding for binding in corpus.bindings() if corpus.takes_content(binding)]
+# Neither JSON nor text.
+CONTENT = b"invoice;\x00\xff\n{"
 bare_and_under_its_version = pytest.mark.parametrize("prefix", ["", "/v1"], ids=["bare", "v1"])
 every_unary_binding = pytest.mark.parametrize("binding", UNARY, ids=[binding.name for binding in UNARY])
 
@@ -38,6 +42,15 @@ def test_a_request_reaches_the_service_as_the_same_message_and_its_response_is_t
         theirs, ours = gateways.both(request, [response])
         assert theirs.status == 200, (request, theirs)
         assert disagreement(theirs, ours) is None, request
+
+
+@pytest.mark.parametrize("binding", OF_CONTENT, ids=[binding.name for binding in OF_CONTENT])
+def test_content_reaches_the_service_as_it_is_and_from_the_referee_as_base64(gateways: Gateways, binding: Binding) -> None:
+    path = f"{corpus.plain_path(binding)}?name=sales.csv&offset=7&last=true"
+    theirs, _ = gateways.both(Request(binding.http_method, path, json.dumps(b64encode(CONTENT).decode()).encode()))
+    _, ours = gateways.both(Request(binding.http_method, path, CONTENT))
+    assert theirs.status == 200
+    assert disagreement(theirs, ours) is None
 
 
 class Difference(NamedTuple):

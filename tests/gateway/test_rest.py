@@ -228,13 +228,22 @@ def test_grpcs_own_errors_are_replaced_by_ours(client: httpx.Client, code: str, 
     [
         ("GET", "/nowhere", {"path": "/nowhere"}),
         ("GET", f"/{'a' * 5000}", {"path": f"/{'a' * 199}"}),
-        ("DELETE", "/kinds/week", {"method": "DELETE"}),
+        ("DELETE", "/kinds/week", {"method": "DELETE", "path": "/kinds/week"}),
         ("GET", "/everything/a?small=x", {"field": "small"}),
         ("GET", "/errors/BARE_UNAVAILABLE", {"service": "catalog"}),
     ],
 )
 def test_what_an_error_says_is_in_its_metadata(client: httpx.Client, method: str, path: str, metadata: dict[str, str]) -> None:
     status = client.request(method, path).json()
+    assert status["details"][0]["metadata"] == metadata
+    assert all(value in status["message"] for value in metadata.values())
+
+
+@pytest.mark.parametrize(
+    ("body", "metadata"), [(b'{"a" 1}', {"character": "6"}), (b"ab\xff", {"byte": "3"}), (b'{"small": NaN}', {"value": "NaN"})]
+)
+def test_a_body_that_is_no_json_says_where_in_its_metadata(client: httpx.Client, body: bytes, metadata: dict[str, str]) -> None:
+    status = client.post("/everything", content=body).json()
     assert status["details"][0]["metadata"] == metadata
     assert all(value in status["message"] for value in metadata.values())
 

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.body import MAX_BODY
 from gateway.body_limits import max_body
+from gateway.connections import MAX_LOOKS_AT_HEADERS, WATCH_SECONDS
 from gateway.contract import Contract
 from gateway.settings import ROOT
 from tests.gateway.access_tokens import unsigned_token
@@ -60,7 +61,13 @@ def test_slow_connections_of_many_addresses_make_room_for_others(guarded_url: st
 
 
 def test_headers_have_a_deadline_of_their_own(guarded_url: str) -> None:
-    with connection(guarded_url) as slow, connection(guarded_url) as idle, dribbling(guarded_url, ["127.0.0.3"], HEADERS) as dribblers:
+    with (
+        connection(guarded_url) as slow,
+        connection(guarded_url) as idle,
+        dribbling(guarded_url, ["127.0.0.3"], HEADERS) as dribblers,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        answered = pool.submit(slowly_begun_requests, guarded_url)
         slow.settimeout(30)
         slow.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         assert slow.recv(4096).startswith(b"HTTP/1.1 200")
@@ -71,6 +78,20 @@ def test_headers_have_a_deadline_of_their_own(guarded_url: str) -> None:
         wait_for(lambda: dribblers.closed == 1)
         idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+        assert answered.result() > MAX_LOOKS_AT_HEADERS
+
+
+def slowly_begun_requests(url: str) -> int:
+    """How many of some requests are answered on one connection, each of which is found begun by another look."""
+    answered = 0
+    with connection(url) as wire:
+        for _ in range(MAX_LOOKS_AT_HEADERS + 2):
+            wire.sendall(HEADERS)
+            time.sleep(WATCH_SECONDS)
+            wire.sendall(b"\r\n\r\n")
+            answered += wire.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(0.02)
+    return answered
 
 
 def test_a_body_has_a_deadline_however_steadily_it_dribbles(guarded_url: str) -> None:

@@ -13,12 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protojson"
-
-	authv1 "hashiramart/peer/contracts/hashiramart/auth/v1"
-	catalogv1 "hashiramart/peer/contracts/hashiramart/catalog/v1"
-	forecasterv1 "hashiramart/peer/contracts/hashiramart/forecaster/v1"
-	jobsv1 "hashiramart/peer/contracts/hashiramart/jobs/v1"
-	recommenderv1 "hashiramart/peer/contracts/hashiramart/recommender/v1"
 )
 
 func main() {
@@ -35,13 +29,8 @@ func main() {
 		MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
 		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
 	}))
-	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		authv1.RegisterAuthServiceHandler,
-		catalogv1.RegisterCatalogServiceHandler,
-		recommenderv1.RegisterRecommenderServiceHandler,
-		forecasterv1.RegisterForecasterServiceHandler,
-		jobsv1.RegisterJobsServiceHandler,
-	} {
+	// All services of the contracts, from code that is generated with theirs.
+	for _, register := range services {
 		if err := register(context.Background(), mux, connection); err != nil {
 			log.Fatal(err)
 		}

@@ -186,6 +186,17 @@ def test_products_are_imported_listed_and_changed(staff: CommandLine) -> None:
     assert lines[1].startswith("85123A  White hanging heart T-light holder  ")
 
 
+def test_an_import_with_rows_that_fail_prints_them_and_fails(staff: CommandLine) -> None:
+    rows = '{"id": "row-1", "name": "One"}\n{"id": "row-2", "price_cents": -5}\n{\n'
+    table = staff.run("products", "import", "-", text=rows)
+    assert (table.exit_code, table.err) == (1, "error: 2 of 3 rows failed\n")
+    assert re.search(r"^2 +row-2 .*INVALID_REQUEST", table.out, re.MULTILINE)
+    assert re.search(r"^3 .*MALFORMED_REQUEST", table.out, re.MULTILINE)
+    as_json = staff.run("products", "import", "-", "-o", "json", text=rows)
+    assert (as_json.exit_code, json.loads(as_json.out)["unchanged_count"]) == (1, 1)
+    assert staff.run("products", "get", "row-1").exit_code == 0
+
+
 def test_pages_are_followed_as_far_as_asked(staff: CommandLine) -> None:
     staff.run("products", "import", "-", text=PRODUCTS)
     first = staff.run("products", "list", "--page-size", "1", "-o", "ndjson")

@@ -109,8 +109,8 @@ class Clerk:
             if not (token := page.next_page_token):
                 return listed
 
-    def delete(self, id: str) -> raw_data_pb2.RawFile:
-        return self._stub.DeleteRawFile(raw_data_pb2.DeleteRawFileRequest(id=id), metadata=self.metadata)
+    def delete(self, id: str) -> None:
+        self._stub.DeleteRawFile(raw_data_pb2.DeleteRawFileRequest(id=id), metadata=self.metadata)
 
     def rejects(self, page_size: int = 100, **filters: str) -> list[raw_data_pb2.RejectedLine]:
         """The rejected lines, by pages."""
@@ -155,9 +155,9 @@ def test_an_uploaded_file_is_landed_once_and_can_be_deleted(staff: Clerk) -> Non
     assert (file.name, file.line_count, file.published) == ("sales.csv", 1, False)
     assert file.description == "comma, UTF-8, dates year first"
     assert abs(file.create_time.ToDatetime(UTC) - datetime.now(UTC)).total_seconds() < 300
-    assert staff.delete(file.id) == file
-    assert staff.files() == []
-    assert error_of(lambda: staff.delete(file.id))[:2] == (grpc.StatusCode.NOT_FOUND, "RAW_FILE_NOT_FOUND")
+    for _ in range(2):
+        staff.delete(file.id)
+        assert staff.files() == []
 
 
 @pytest.mark.usefixtures("empty")
@@ -303,6 +303,7 @@ def test_a_day_that_does_not_exist_is_refused(staff: Clerk) -> None:
 
 def test_the_quality_of_each_month_is_reported(staff: Clerk, published: Manifest) -> None:
     quality = staff.quality()
+    assert quality.time_zone == "Europe/London"
     assert (quality.job_id, quality.data_hash) == ("job-1", published.dataset().sha256)
     assert [(month.month, month.median_price, len(month.findings)) for month in quality.months][2:] == [
         ("2011-03", 2.5, 0),

@@ -469,7 +469,7 @@ pub mod catalog_service_client {
         /// Lists products. Pages neither skip nor repeat a product during concurrent changes.
         ///
         /// Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-        /// PERMISSION_DENIED if a caller who is not staff requests deleted products.
+        /// PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
         pub async fn list_products(
             &mut self,
             request: impl tonic::IntoRequest<super::ListProductsRequest>,

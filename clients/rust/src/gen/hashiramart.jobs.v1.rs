@@ -25,18 +25,16 @@ pub enum ErrorReason {
     ApplicationFailed = 9,
     /// Of a job: it took longer than allowed.
     JobTimedOut = 10,
-    /// NOT_FOUND: there is no such raw file.
-    RawFileNotFound = 11,
     /// INVALID_ARGUMENT: the raw file or its mapping cannot be read. The message says what and where.
-    RawFileInvalid = 12,
+    RawFileInvalid = 11,
     /// OUT_OF_RANGE: the part does not begin where the one before ends, at `byte_count`. Continue there.
-    UploadInterrupted = 13,
+    UploadInterrupted = 12,
     /// FAILED_PRECONDITION: no ETL has published clean data yet.
-    NoCleanData = 14,
+    NoCleanData = 13,
     /// UNAVAILABLE: HDFS or the store cannot be reached. Retry.
-    StorageUnavailable = 15,
+    StorageUnavailable = 14,
     /// Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays.
-    DataQualityHeld = 16,
+    DataQualityHeld = 15,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -56,7 +54,6 @@ impl ErrorReason {
             Self::EngineUnavailable => "ENGINE_UNAVAILABLE",
             Self::ApplicationFailed => "APPLICATION_FAILED",
             Self::JobTimedOut => "JOB_TIMED_OUT",
-            Self::RawFileNotFound => "RAW_FILE_NOT_FOUND",
             Self::RawFileInvalid => "RAW_FILE_INVALID",
             Self::UploadInterrupted => "UPLOAD_INTERRUPTED",
             Self::NoCleanData => "NO_CLEAN_DATA",
@@ -78,7 +75,6 @@ impl ErrorReason {
             "ENGINE_UNAVAILABLE" => Some(Self::EngineUnavailable),
             "APPLICATION_FAILED" => Some(Self::ApplicationFailed),
             "JOB_TIMED_OUT" => Some(Self::JobTimedOut),
-            "RAW_FILE_NOT_FOUND" => Some(Self::RawFileNotFound),
             "RAW_FILE_INVALID" => Some(Self::RawFileInvalid),
             "UPLOAD_INTERRUPTED" => Some(Self::UploadInterrupted),
             "NO_CLEAN_DATA" => Some(Self::NoCleanData),
@@ -863,6 +859,9 @@ pub struct DataQuality {
     /// The months with sales, in order.
     #[prost(message, repeated, tag = "3")]
     pub months: ::prost::alloc::vec::Vec<MonthQuality>,
+    /// The time zone of the days of the months, an IANA name such as `Europe/London`: days are those of the shop.
+    #[prost(string, tag = "4")]
+    pub time_zone: ::prost::alloc::string::String,
 }
 /// A piece of a CSV file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1108,13 +1107,13 @@ pub mod raw_data_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+        /// Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
         ///
-        /// Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
+        /// Returns UNAVAILABLE while HDFS cannot be reached.
         pub async fn delete_raw_file(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteRawFileRequest>,
-        ) -> std::result::Result<tonic::Response<super::RawFile>, tonic::Status> {
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
             self.inner
                 .ready()
                 .await

@@ -100,7 +100,7 @@ class CatalogServiceServicer:
         """Lists products. Pages neither skip nor repeat a product during concurrent changes.
 
         Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-        PERMISSION_DENIED if a caller who is not staff requests deleted products.
+        PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class CatalogServiceStub:
     """Lists products. Pages neither skip nor repeat a product during concurrent changes.
 
     Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-    PERMISSION_DENIED if a caller who is not staff requests deleted products.
+    PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
     """
     GetProduct: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetProductRequest, _catalog_pb2.Product]
     """Gets a product. Returns NOT_FOUND if there is no such product or it was deleted."""
@@ -95,7 +95,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Lists products. Pages neither skip nor repeat a product during concurrent changes.
 
     Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-    PERMISSION_DENIED if a caller who is not staff requests deleted products.
+    PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
     """
     GetProduct: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetProductRequest, _catalog_pb2.Product]  # type: ignore[assignment]
     """Gets a product. Returns NOT_FOUND if there is no such product or it was deleted."""
@@ -156,7 +156,7 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists products. Pages neither skip nor repeat a product during concurrent changes.
 
         Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-        PERMISSION_DENIED if a caller who is not staff requests deleted products.
+        PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
         """
 
     @_abc_1.abstractmethod

@@ -44,17 +44,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Of a job: the application or the training failed, or was killed. The log has the error."""
     JOB_TIMED_OUT: _ErrorReason.ValueType  # 10
     """Of a job: it took longer than allowed."""
-    RAW_FILE_NOT_FOUND: _ErrorReason.ValueType  # 11
-    """NOT_FOUND: there is no such raw file."""
-    RAW_FILE_INVALID: _ErrorReason.ValueType  # 12
+    RAW_FILE_INVALID: _ErrorReason.ValueType  # 11
     """INVALID_ARGUMENT: the raw file or its mapping cannot be read. The message says what and where."""
-    UPLOAD_INTERRUPTED: _ErrorReason.ValueType  # 13
+    UPLOAD_INTERRUPTED: _ErrorReason.ValueType  # 12
     """OUT_OF_RANGE: the part does not begin where the one before ends, at `byte_count`. Continue there."""
-    NO_CLEAN_DATA: _ErrorReason.ValueType  # 14
+    NO_CLEAN_DATA: _ErrorReason.ValueType  # 13
     """FAILED_PRECONDITION: no ETL has published clean data yet."""
-    STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 15
+    STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 14
     """UNAVAILABLE: HDFS or the store cannot be reached. Retry."""
-    DATA_QUALITY_HELD: _ErrorReason.ValueType  # 16
+    DATA_QUALITY_HELD: _ErrorReason.ValueType  # 15
     """Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -82,16 +80,14 @@ APPLICATION_FAILED: ErrorReason.ValueType  # 9
 """Of a job: the application or the training failed, or was killed. The log has the error."""
 JOB_TIMED_OUT: ErrorReason.ValueType  # 10
 """Of a job: it took longer than allowed."""
-RAW_FILE_NOT_FOUND: ErrorReason.ValueType  # 11
-"""NOT_FOUND: there is no such raw file."""
-RAW_FILE_INVALID: ErrorReason.ValueType  # 12
+RAW_FILE_INVALID: ErrorReason.ValueType  # 11
 """INVALID_ARGUMENT: the raw file or its mapping cannot be read. The message says what and where."""
-UPLOAD_INTERRUPTED: ErrorReason.ValueType  # 13
+UPLOAD_INTERRUPTED: ErrorReason.ValueType  # 12
 """OUT_OF_RANGE: the part does not begin where the one before ends, at `byte_count`. Continue there."""
-NO_CLEAN_DATA: ErrorReason.ValueType  # 14
+NO_CLEAN_DATA: ErrorReason.ValueType  # 13
 """FAILED_PRECONDITION: no ETL has published clean data yet."""
-STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 15
+STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 14
 """UNAVAILABLE: HDFS or the store cannot be reached. Retry."""
-DATA_QUALITY_HELD: ErrorReason.ValueType  # 16
+DATA_QUALITY_HELD: ErrorReason.ValueType  # 15
 """Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

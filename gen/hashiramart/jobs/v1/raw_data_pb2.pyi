@@ -209,10 +209,13 @@ class DataQuality(_message.Message):
     DATA_HASH_FIELD_NUMBER: _builtins.int
     JOB_ID_FIELD_NUMBER: _builtins.int
     MONTHS_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     data_hash: _builtins.str
     """The SHA-256 of the content of the clean data."""
     job_id: _builtins.str
     """The job that published it."""
+    time_zone: _builtins.str
+    """The time zone of the days of the months, an IANA name such as `Europe/London`: days are those of the shop."""
     @_builtins.property
     def months(self) -> _containers.RepeatedCompositeFieldContainer[Global___MonthQuality]:
         """The months with sales, in order."""
@@ -223,10 +226,11 @@ class DataQuality(_message.Message):
         data_hash: _builtins.str = ...,
         job_id: _builtins.str = ...,
         months: _abc.Iterable[Global___MonthQuality] | None = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_hash", b"data_hash", "job_id", b"job_id", "months", b"months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_hash", b"data_hash", "job_id", b"job_id", "months", b"months", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

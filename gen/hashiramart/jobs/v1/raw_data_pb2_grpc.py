@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from hashiramart.jobs.v1 import raw_data_pb2 as hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -43,7 +44,7 @@ class RawDataServiceStub:
         self.DeleteRawFile = channel.unary_unary(
                 '/hashiramart.jobs.v1.RawDataService/DeleteRawFile',
                 request_serializer=hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2.DeleteRawFileRequest.SerializeToString,
-                response_deserializer=hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2.RawFile.FromString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.UploadRawFile = channel.unary_unary(
                 '/hashiramart.jobs.v1.RawDataService/UploadRawFile',
@@ -81,9 +82,9 @@ class RawDataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRawFile(self, request, context):
-        """Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+        """Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
 
-        Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
+        Returns UNAVAILABLE while HDFS cannot be reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +141,7 @@ def add_RawDataServiceServicer_to_server(servicer, server):
             'DeleteRawFile': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRawFile,
                     request_deserializer=hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2.DeleteRawFileRequest.FromString,
-                    response_serializer=hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2.RawFile.SerializeToString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'UploadRawFile': grpc.unary_unary_rpc_method_handler(
                     servicer.UploadRawFile,
@@ -217,7 +218,7 @@ class RawDataService:
             target,
             '/hashiramart.jobs.v1.RawDataService/DeleteRawFile',
             hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2.DeleteRawFileRequest.SerializeToString,
-            hashiramart_dot_jobs_dot_v1_dot_raw__data__pb2.RawFile.FromString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

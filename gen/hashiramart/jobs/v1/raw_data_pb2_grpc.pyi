@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from hashiramart.jobs.v1 import raw_data_pb2 as _raw_data_pb2
 import abc as _abc_1
@@ -38,10 +39,10 @@ class RawDataServiceStub:
 
     Returns UNAVAILABLE while HDFS or the store cannot be reached.
     """
-    DeleteRawFile: _grpc.UnaryUnaryMultiCallable[_raw_data_pb2.DeleteRawFileRequest, _raw_data_pb2.RawFile]
-    """Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+    DeleteRawFile: _grpc.UnaryUnaryMultiCallable[_raw_data_pb2.DeleteRawFileRequest, _empty_pb2.Empty]
+    """Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
 
-    Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
+    Returns UNAVAILABLE while HDFS cannot be reached.
     """
     UploadRawFile: _grpc.UnaryUnaryMultiCallable[_raw_data_pb2.UploadRawFileRequest, _raw_data_pb2.UploadRawFileResponse]
     """Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
@@ -78,10 +79,10 @@ class RawDataServiceAsyncStub(RawDataServiceStub):
 
     Returns UNAVAILABLE while HDFS or the store cannot be reached.
     """
-    DeleteRawFile: _aio.UnaryUnaryMultiCallable[_raw_data_pb2.DeleteRawFileRequest, _raw_data_pb2.RawFile]  # type: ignore[assignment]
-    """Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+    DeleteRawFile: _aio.UnaryUnaryMultiCallable[_raw_data_pb2.DeleteRawFileRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
 
-    Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
+    Returns UNAVAILABLE while HDFS cannot be reached.
     """
     UploadRawFile: _aio.UnaryUnaryMultiCallable[_raw_data_pb2.UploadRawFileRequest, _raw_data_pb2.UploadRawFileResponse]  # type: ignore[assignment]
     """Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
@@ -127,10 +128,10 @@ class RawDataServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _raw_data_pb2.DeleteRawFileRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_raw_data_pb2.RawFile, _abc.Awaitable[_raw_data_pb2.RawFile]]:
-        """Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
 
-        Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
+        Returns UNAVAILABLE while HDFS cannot be reached.
         """
 
     @_abc_1.abstractmethod

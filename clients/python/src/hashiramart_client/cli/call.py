@@ -21,6 +21,8 @@ from hashiramart_client.cli.sign_in import SignIns
 
 # The most items of a page that services return.
 _PAGE_SIZE = 100
+# The exit code of an import of which some rows failed.
+ROWS_FAILED = 1
 _SIGN_IN = "sign in: hashiramart sign-in"
 
 
@@ -80,22 +82,26 @@ class Call:
         self._parameters = parameters
         self._invocation = Invocation(parameters)
 
-    def run(self) -> None:
-        """Makes the call, and prints what it returns. Raises `CallFailed` in the words of the command line."""
-        values = self._values()
+    def run(self) -> int:
+        """Makes the call, and prints what it returns. Returns the exit code: not 0 if rows of an import failed.
+
+        Raises `CallFailed` in the words of the command line.
+        """
+        values, exit_code = self._values(), 0
         try:
             gateway = self._invocation.signed_in_gateway(is_public=self._rpc.access == "public")
             if self._rpc.method.client_streaming:
-                self._print(gateway.send_lines(self._request(values), self._parameters["file"]))
+                exit_code = self._print(gateway.send_lines(self._request(values), self._parameters["file"]))
             elif self._rpc.method.server_streaming:
                 for message in gateway.receive_lines(self._request(values)):
                     self._print_event(message)
             elif items := self._rpc.items:
                 self._print_pages(gateway, values, items.name)
             else:
-                self._print(gateway.call(self._request(values)))
+                exit_code = self._print(gateway.call(self._request(values)))
         except CallFailed as failure:
             raise self._explain(failure) from None
+        return exit_code
 
     def _values(self) -> Values:
         """The JSON values of the options that were given."""
@@ -124,11 +130,16 @@ class Call:
         text = self._parameters.get("json")
         return None if text is None else _json_body(text)
 
-    def _print(self, message: dict[str, Any]) -> None:
+    def _print(self, message: dict[str, Any]) -> int:
+        """Prints a response. Returns the exit code."""
         if self._invocation.output == "table":
             tables.print_message(self._rpc.response, message)
         else:
             _print_json(message, indented=self._invocation.output == "json")
+        if failed := message.get("failed_count"):
+            click.echo(f"error: {failed} of {message['row_count']} rows failed", err=True)
+            return ROWS_FAILED
+        return 0
 
     def _print_event(self, message: dict[str, Any]) -> None:
         if self._invocation.output != "table":

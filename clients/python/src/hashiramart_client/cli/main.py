@@ -7,7 +7,9 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None, descriptors: bytes | None = None) -> int:
-    """Runs a command; returns 0, 2 for a wrong command line, 64 + the gRPC status for a failed call, 130 after Ctrl-C.
+    """Runs a command, and returns its exit code.
+
+    That is 0, 1 if rows of an import failed, 2 for a wrong command line, 64 + the gRPC status for a failed call, 130 after Ctrl-C.
 
     descriptors: a descriptor set with comments, in place of the contracts'
     """

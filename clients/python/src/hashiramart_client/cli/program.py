@@ -34,8 +34,8 @@ def program(descriptors: bytes | None = None) -> click.Group:
         {name: partial(_group, contract, name, rpcs) for name, rpcs in contract.commands.items()},
         help="Calls a HashiraMart shop over its REST gateway. Sign in first: hashiramart sign-in.",
         params=shared_options(),
-        epilog="Exit codes: 0 success, 2 a wrong command line, 64 + the gRPC status code of a failed call (69 NOT_FOUND, "
-        "80 UNAUTHENTICATED), 130 after Ctrl-C.",
+        epilog="Exit codes: 0 success, 1 rows of an import failed, 2 a wrong command line, 64 + the gRPC status code of a failed call "
+        "(69 NOT_FOUND, 80 UNAUTHENTICATED), 130 after Ctrl-C.",
     )
     for command in (_sign_in(), _sign_out(), _completion(group)):
         group.add_command(command)
@@ -106,11 +106,11 @@ def _command(contract: Contracts, name: str, rpcs: list[Rpc]) -> click.Command:
     fields = [field for field in request_fields(rpc) if can_send(rpc.binding, field)]
     comment = contract.comments.get(rpc.full_name, "")
 
-    def run(**parameters: Any) -> None:
+    def run(**parameters: Any) -> int:
         from hashiramart_client.cli.call import Call
 
         chosen = next((each for each in rpcs if len(rpcs) > 1 and _word(each, rpcs) == parameters["which"]), rpc)
-        Call(contract, chosen, fields, parameters).run()
+        return Call(contract, chosen, fields, parameters).run()
 
     return CallCommand(
         name,

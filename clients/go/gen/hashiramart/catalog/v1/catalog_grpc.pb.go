@@ -43,7 +43,7 @@ type CatalogServiceClient interface {
 	// Lists products. Pages neither skip nor repeat a product during concurrent changes.
 	//
 	// Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-	// PERMISSION_DENIED if a caller who is not staff requests deleted products.
+	// PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsResponse, error)
 	// Gets a product. Returns NOT_FOUND if there is no such product or it was deleted.
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*Product, error)
@@ -225,7 +225,7 @@ type CatalogServiceServer interface {
 	// Lists products. Pages neither skip nor repeat a product during concurrent changes.
 	//
 	// Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-	// PERMISSION_DENIED if a caller who is not staff requests deleted products.
+	// PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsResponse, error)
 	// Gets a product. Returns NOT_FOUND if there is no such product or it was deleted.
 	GetProduct(context.Context, *GetProductRequest) (*Product, error)

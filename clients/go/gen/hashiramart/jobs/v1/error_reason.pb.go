@@ -47,18 +47,16 @@ const (
 	ErrorReason_APPLICATION_FAILED ErrorReason = 9
 	// Of a job: it took longer than allowed.
 	ErrorReason_JOB_TIMED_OUT ErrorReason = 10
-	// NOT_FOUND: there is no such raw file.
-	ErrorReason_RAW_FILE_NOT_FOUND ErrorReason = 11
 	// INVALID_ARGUMENT: the raw file or its mapping cannot be read. The message says what and where.
-	ErrorReason_RAW_FILE_INVALID ErrorReason = 12
+	ErrorReason_RAW_FILE_INVALID ErrorReason = 11
 	// OUT_OF_RANGE: the part does not begin where the one before ends, at `byte_count`. Continue there.
-	ErrorReason_UPLOAD_INTERRUPTED ErrorReason = 13
+	ErrorReason_UPLOAD_INTERRUPTED ErrorReason = 12
 	// FAILED_PRECONDITION: no ETL has published clean data yet.
-	ErrorReason_NO_CLEAN_DATA ErrorReason = 14
+	ErrorReason_NO_CLEAN_DATA ErrorReason = 13
 	// UNAVAILABLE: HDFS or the store cannot be reached. Retry.
-	ErrorReason_STORAGE_UNAVAILABLE ErrorReason = 15
+	ErrorReason_STORAGE_UNAVAILABLE ErrorReason = 14
 	// Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays.
-	ErrorReason_DATA_QUALITY_HELD ErrorReason = 16
+	ErrorReason_DATA_QUALITY_HELD ErrorReason = 15
 )
 
 // Enum value maps for ErrorReason.
@@ -75,12 +73,11 @@ var (
 		8:  "ENGINE_UNAVAILABLE",
 		9:  "APPLICATION_FAILED",
 		10: "JOB_TIMED_OUT",
-		11: "RAW_FILE_NOT_FOUND",
-		12: "RAW_FILE_INVALID",
-		13: "UPLOAD_INTERRUPTED",
-		14: "NO_CLEAN_DATA",
-		15: "STORAGE_UNAVAILABLE",
-		16: "DATA_QUALITY_HELD",
+		11: "RAW_FILE_INVALID",
+		12: "UPLOAD_INTERRUPTED",
+		13: "NO_CLEAN_DATA",
+		14: "STORAGE_UNAVAILABLE",
+		15: "DATA_QUALITY_HELD",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -94,12 +91,11 @@ var (
 		"ENGINE_UNAVAILABLE":       8,
 		"APPLICATION_FAILED":       9,
 		"JOB_TIMED_OUT":            10,
-		"RAW_FILE_NOT_FOUND":       11,
-		"RAW_FILE_INVALID":         12,
-		"UPLOAD_INTERRUPTED":       13,
-		"NO_CLEAN_DATA":            14,
-		"STORAGE_UNAVAILABLE":      15,
-		"DATA_QUALITY_HELD":        16,
+		"RAW_FILE_INVALID":         11,
+		"UPLOAD_INTERRUPTED":       12,
+		"NO_CLEAN_DATA":            13,
+		"STORAGE_UNAVAILABLE":      14,
+		"DATA_QUALITY_HELD":        15,
 	}
 )
 
@@ -134,7 +130,7 @@ var File_hashiramart_jobs_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_jobs_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"&hashiramart/jobs/v1/error_reason.proto\x12\x13hashiramart.jobs.v1*\x85\x03\n" +
+	"&hashiramart/jobs/v1/error_reason.proto\x12\x13hashiramart.jobs.v1*\xed\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rJOB_NOT_FOUND\x10\x01\x12\r\n" +
@@ -147,13 +143,12 @@ const file_hashiramart_jobs_v1_error_reason_proto_rawDesc = "" +
 	"\x12ENGINE_UNAVAILABLE\x10\b\x12\x16\n" +
 	"\x12APPLICATION_FAILED\x10\t\x12\x11\n" +
 	"\rJOB_TIMED_OUT\x10\n" +
-	"\x12\x16\n" +
-	"\x12RAW_FILE_NOT_FOUND\x10\v\x12\x14\n" +
-	"\x10RAW_FILE_INVALID\x10\f\x12\x16\n" +
-	"\x12UPLOAD_INTERRUPTED\x10\r\x12\x11\n" +
-	"\rNO_CLEAN_DATA\x10\x0e\x12\x17\n" +
-	"\x13STORAGE_UNAVAILABLE\x10\x0f\x12\x15\n" +
-	"\x11DATA_QUALITY_HELD\x10\x10B\xc5\x01\n" +
+	"\x12\x14\n" +
+	"\x10RAW_FILE_INVALID\x10\v\x12\x16\n" +
+	"\x12UPLOAD_INTERRUPTED\x10\f\x12\x11\n" +
+	"\rNO_CLEAN_DATA\x10\r\x12\x17\n" +
+	"\x13STORAGE_UNAVAILABLE\x10\x0e\x12\x15\n" +
+	"\x11DATA_QUALITY_HELD\x10\x0fB\xc5\x01\n" +
 	"\x17com.hashiramart.jobs.v1B\x10ErrorReasonProtoP\x01Z*hashiramart/gen/hashiramart/jobs/v1;jobsv1\xa2\x02\x03HJX\xaa\x02\x13Hashiramart.Jobs.V1\xca\x02\x13Hashiramart\\Jobs\\V1\xe2\x02\x1fHashiramart\\Jobs\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Jobs::V1b\x06proto3"
 
 var (

@@ -9,6 +9,7 @@ package jobsv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -403,7 +404,9 @@ type DataQuality struct {
 	// The job that published it.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// The months with sales, in order.
-	Months        []*MonthQuality `protobuf:"bytes,3,rep,name=months,proto3" json:"months,omitempty"`
+	Months []*MonthQuality `protobuf:"bytes,3,rep,name=months,proto3" json:"months,omitempty"`
+	// The time zone of the days of the months, an IANA name such as `Europe/London`: days are those of the shop.
+	TimeZone      string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +460,13 @@ func (x *DataQuality) GetMonths() []*MonthQuality {
 		return x.Months
 	}
 	return nil
+}
+
+func (x *DataQuality) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
 }
 
 // A piece of a CSV file.
@@ -1085,7 +1095,7 @@ var File_hashiramart_jobs_v1_raw_data_proto protoreflect.FileDescriptor
 
 const file_hashiramart_jobs_v1_raw_data_proto_rawDesc = "" +
 	"\n" +
-	"\"hashiramart/jobs/v1/raw_data.proto\x12\x13hashiramart.jobs.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehashiramart/jobs/v1/jobs.proto\"\x9d\x02\n" +
+	"\"hashiramart/jobs/v1/raw_data.proto\x12\x13hashiramart.jobs.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehashiramart/jobs/v1/jobs.proto\"\x9d\x02\n" +
 	"\aRawFile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -1119,11 +1129,12 @@ const file_hashiramart_jobs_v1_raw_data_proto_rawDesc = "" +
 	"\ameasure\x18\x01 \x01(\tR\ameasure\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x1a\n" +
 	"\bbaseline\x18\x03 \x01(\x01R\bbaseline\x12\x14\n" +
-	"\x05limit\x18\x04 \x01(\x01R\x05limit\"|\n" +
+	"\x05limit\x18\x04 \x01(\x01R\x05limit\"\x99\x01\n" +
 	"\vDataQuality\x12\x1b\n" +
 	"\tdata_hash\x18\x01 \x01(\tR\bdataHash\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x129\n" +
-	"\x06months\x18\x03 \x03(\v2!.hashiramart.jobs.v1.MonthQualityR\x06months\"\x1e\n" +
+	"\x06months\x18\x03 \x03(\v2!.hashiramart.jobs.v1.MonthQualityR\x06months\x12\x1b\n" +
+	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\"\x1e\n" +
 	"\bCsvPiece\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"Q\n" +
 	"\x13ListRawFilesRequest\x12\x1b\n" +
@@ -1165,10 +1176,10 @@ const file_hashiramart_jobs_v1_raw_data_proto_rawDesc = "" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04date\x18\x03 \x01(\tR\x04date\"\x17\n" +
-	"\x15GetDataQualityRequest2\x92\x05\n" +
+	"\x15GetDataQualityRequest2\x8c\x05\n" +
 	"\x0eRawDataService\x12h\n" +
-	"\fListRawFiles\x12(.hashiramart.jobs.v1.ListRawFilesRequest\x1a).hashiramart.jobs.v1.ListRawFilesResponse\"\x03\x90\x02\x01\x12]\n" +
-	"\rDeleteRawFile\x12).hashiramart.jobs.v1.DeleteRawFileRequest\x1a\x1c.hashiramart.jobs.v1.RawFile\"\x03\x90\x02\x02\x12k\n" +
+	"\fListRawFiles\x12(.hashiramart.jobs.v1.ListRawFilesRequest\x1a).hashiramart.jobs.v1.ListRawFilesResponse\"\x03\x90\x02\x01\x12W\n" +
+	"\rDeleteRawFile\x12).hashiramart.jobs.v1.DeleteRawFileRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12k\n" +
 	"\rUploadRawFile\x12).hashiramart.jobs.v1.UploadRawFileRequest\x1a*.hashiramart.jobs.v1.UploadRawFileResponse\"\x03\x90\x02\x02\x12w\n" +
 	"\x11ListRejectedLines\x12-.hashiramart.jobs.v1.ListRejectedLinesRequest\x1a..hashiramart.jobs.v1.ListRejectedLinesResponse\"\x03\x90\x02\x01\x12l\n" +
 	"\x13ExportRejectedLines\x12/.hashiramart.jobs.v1.ExportRejectedLinesRequest\x1a\x1d.hashiramart.jobs.v1.CsvPiece\"\x03\x90\x02\x010\x01\x12c\n" +
@@ -1206,6 +1217,7 @@ var file_hashiramart_jobs_v1_raw_data_proto_goTypes = []any{
 	(*GetDataQualityRequest)(nil),      // 14: hashiramart.jobs.v1.GetDataQualityRequest
 	(*timestamppb.Timestamp)(nil),      // 15: google.protobuf.Timestamp
 	(*RejectCount)(nil),                // 16: hashiramart.jobs.v1.RejectCount
+	(*emptypb.Empty)(nil),              // 17: google.protobuf.Empty
 }
 var file_hashiramart_jobs_v1_raw_data_proto_depIdxs = []int32{
 	15, // 0: hashiramart.jobs.v1.RawFile.create_time:type_name -> google.protobuf.Timestamp
@@ -1221,7 +1233,7 @@ var file_hashiramart_jobs_v1_raw_data_proto_depIdxs = []int32{
 	13, // 10: hashiramart.jobs.v1.RawDataService.ExportRejectedLines:input_type -> hashiramart.jobs.v1.ExportRejectedLinesRequest
 	14, // 11: hashiramart.jobs.v1.RawDataService.GetDataQuality:input_type -> hashiramart.jobs.v1.GetDataQualityRequest
 	7,  // 12: hashiramart.jobs.v1.RawDataService.ListRawFiles:output_type -> hashiramart.jobs.v1.ListRawFilesResponse
-	0,  // 13: hashiramart.jobs.v1.RawDataService.DeleteRawFile:output_type -> hashiramart.jobs.v1.RawFile
+	17, // 13: hashiramart.jobs.v1.RawDataService.DeleteRawFile:output_type -> google.protobuf.Empty
 	10, // 14: hashiramart.jobs.v1.RawDataService.UploadRawFile:output_type -> hashiramart.jobs.v1.UploadRawFileResponse
 	12, // 15: hashiramart.jobs.v1.RawDataService.ListRejectedLines:output_type -> hashiramart.jobs.v1.ListRejectedLinesResponse
 	5,  // 16: hashiramart.jobs.v1.RawDataService.ExportRejectedLines:output_type -> hashiramart.jobs.v1.CsvPiece

@@ -11,6 +11,7 @@ import (
 	grpc "google.golang.org/grpc"
 	codes "google.golang.org/grpc/codes"
 	status "google.golang.org/grpc/status"
+	emptypb "google.golang.org/protobuf/types/known/emptypb"
 )
 
 // This is a compile-time assertion to ensure that this generated file
@@ -37,10 +38,10 @@ type RawDataServiceClient interface {
 	//
 	// Returns UNAVAILABLE while HDFS or the store cannot be reached.
 	ListRawFiles(ctx context.Context, in *ListRawFilesRequest, opts ...grpc.CallOption) (*ListRawFilesResponse, error)
-	// Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+	// Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
 	//
-	// Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
-	DeleteRawFile(ctx context.Context, in *DeleteRawFileRequest, opts ...grpc.CallOption) (*RawFile, error)
+	// Returns UNAVAILABLE while HDFS cannot be reached.
+	DeleteRawFile(ctx context.Context, in *DeleteRawFileRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
 	// the one before ends; after an interruption, a part that was sent before is sent again. The last part has `last`, and lands the file in the
 	// raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read. In REST the body is the part as
@@ -81,9 +82,9 @@ func (c *rawDataServiceClient) ListRawFiles(ctx context.Context, in *ListRawFile
 	return out, nil
 }
 
-func (c *rawDataServiceClient) DeleteRawFile(ctx context.Context, in *DeleteRawFileRequest, opts ...grpc.CallOption) (*RawFile, error) {
+func (c *rawDataServiceClient) DeleteRawFile(ctx context.Context, in *DeleteRawFileRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(RawFile)
+	out := new(emptypb.Empty)
 	err := c.cc.Invoke(ctx, RawDataService_DeleteRawFile_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
@@ -150,10 +151,10 @@ type RawDataServiceServer interface {
 	//
 	// Returns UNAVAILABLE while HDFS or the store cannot be reached.
 	ListRawFiles(context.Context, *ListRawFilesRequest) (*ListRawFilesResponse, error)
-	// Deletes a raw file. Its lines leave the clean data with the next ETL. Returns the file as it was.
+	// Deletes a raw file. Its lines leave the clean data with the next ETL. One that does not exist is no error.
 	//
-	// Returns NOT_FOUND if there is no such file, UNAVAILABLE while HDFS or the store cannot be reached.
-	DeleteRawFile(context.Context, *DeleteRawFileRequest) (*RawFile, error)
+	// Returns UNAVAILABLE while HDFS cannot be reached.
+	DeleteRawFile(context.Context, *DeleteRawFileRequest) (*emptypb.Empty, error)
 	// Uploads a part of a file: plain or packed CSV, NDJSON, a workbook, Parquet. Parts are sent one after the other, each at the offset where
 	// the one before ends; after an interruption, a part that was sent before is sent again. The last part has `last`, and lands the file in the
 	// raw zone after a look at all of its lines. With `validate_only` it only says how the file would be read. In REST the body is the part as
@@ -187,7 +188,7 @@ type UnimplementedRawDataServiceServer struct{}
 func (UnimplementedRawDataServiceServer) ListRawFiles(context.Context, *ListRawFilesRequest) (*ListRawFilesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRawFiles not implemented")
 }
-func (UnimplementedRawDataServiceServer) DeleteRawFile(context.Context, *DeleteRawFileRequest) (*RawFile, error) {
+func (UnimplementedRawDataServiceServer) DeleteRawFile(context.Context, *DeleteRawFileRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteRawFile not implemented")
 }
 func (UnimplementedRawDataServiceServer) UploadRawFile(context.Context, *UploadRawFileRequest) (*UploadRawFileResponse, error) {

@@ -867,7 +867,7 @@ export const CatalogService: GenService<{
    * Lists products. Pages neither skip nor repeat a product during concurrent changes.
    *
    * Returns INVALID_ARGUMENT for an unknown field in `order_by` and for a page token that does not belong to the list,
-   * PERMISSION_DENIED if a caller who is not staff requests deleted products.
+   * PERMISSION_DENIED if a caller who is not staff requests deleted products, UNAUTHENTICATED if that is a caller without a valid token.
    *
    * @generated from rpc hashiramart.catalog.v1.CatalogService.ListProducts
    */

@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/jobs/v1/error_reason.proto.
  */
 export const file_hashiramart_jobs_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CiZoYXNoaXJhbWFydC9qb2JzL3YxL2Vycm9yX3JlYXNvbi5wcm90bxITaGFzaGlyYW1hcnQuam9icy52MSqFAwoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSk9CX05PVF9GT1VORBABEg0KCUpPQl9FTkRFRBACEg8KC0xPR19FWFBJUkVEEAMSDwoLTk9fUkFXX0RBVEEQBBIXChNSQVdfRklMRV9VTlJFQURBQkxFEAUSFAoQVE9PX01BTllfUkVKRUNUUxAGEhkKFU1PREVMX1JFRlVTRURfQllfR0FURRAHEhYKEkVOR0lORV9VTkFWQUlMQUJMRRAIEhYKEkFQUExJQ0FUSU9OX0ZBSUxFRBAJEhEKDUpPQl9USU1FRF9PVVQQChIWChJSQVdfRklMRV9OT1RfRk9VTkQQCxIUChBSQVdfRklMRV9JTlZBTElEEAwSFgoSVVBMT0FEX0lOVEVSUlVQVEVEEA0SEQoNTk9fQ0xFQU5fREFUQRAOEhcKE1NUT1JBR0VfVU5BVkFJTEFCTEUQDxIVChFEQVRBX1FVQUxJVFlfSEVMRBAQYgZwcm90bzM");
+  fileDesc("CiZoYXNoaXJhbWFydC9qb2JzL3YxL2Vycm9yX3JlYXNvbi5wcm90bxITaGFzaGlyYW1hcnQuam9icy52MSrtAgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSk9CX05PVF9GT1VORBABEg0KCUpPQl9FTkRFRBACEg8KC0xPR19FWFBJUkVEEAMSDwoLTk9fUkFXX0RBVEEQBBIXChNSQVdfRklMRV9VTlJFQURBQkxFEAUSFAoQVE9PX01BTllfUkVKRUNUUxAGEhkKFU1PREVMX1JFRlVTRURfQllfR0FURRAHEhYKEkVOR0lORV9VTkFWQUlMQUJMRRAIEhYKEkFQUExJQ0FUSU9OX0ZBSUxFRBAJEhEKDUpPQl9USU1FRF9PVVQQChIUChBSQVdfRklMRV9JTlZBTElEEAsSFgoSVVBMT0FEX0lOVEVSUlVQVEVEEAwSEQoNTk9fQ0xFQU5fREFUQRANEhcKE1NUT1JBR0VfVU5BVkFJTEFCTEUQDhIVChFEQVRBX1FVQUxJVFlfSEVMRBAPYgZwcm90bzM");
 
 /**
  * Why a call to the jobs service failed, or why a job failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`).
@@ -95,46 +95,39 @@ export enum ErrorReason {
   JOB_TIMED_OUT = 10,
 
   /**
-   * NOT_FOUND: there is no such raw file.
-   *
-   * @generated from enum value: RAW_FILE_NOT_FOUND = 11;
-   */
-  RAW_FILE_NOT_FOUND = 11,
-
-  /**
    * INVALID_ARGUMENT: the raw file or its mapping cannot be read. The message says what and where.
    *
-   * @generated from enum value: RAW_FILE_INVALID = 12;
+   * @generated from enum value: RAW_FILE_INVALID = 11;
    */
-  RAW_FILE_INVALID = 12,
+  RAW_FILE_INVALID = 11,
 
   /**
    * OUT_OF_RANGE: the part does not begin where the one before ends, at `byte_count`. Continue there.
    *
-   * @generated from enum value: UPLOAD_INTERRUPTED = 13;
+   * @generated from enum value: UPLOAD_INTERRUPTED = 12;
    */
-  UPLOAD_INTERRUPTED = 13,
+  UPLOAD_INTERRUPTED = 12,
 
   /**
    * FAILED_PRECONDITION: no ETL has published clean data yet.
    *
-   * @generated from enum value: NO_CLEAN_DATA = 14;
+   * @generated from enum value: NO_CLEAN_DATA = 13;
    */
-  NO_CLEAN_DATA = 14,
+  NO_CLEAN_DATA = 13,
 
   /**
    * UNAVAILABLE: HDFS or the store cannot be reached. Retry.
    *
-   * @generated from enum value: STORAGE_UNAVAILABLE = 15;
+   * @generated from enum value: STORAGE_UNAVAILABLE = 14;
    */
-  STORAGE_UNAVAILABLE = 15,
+  STORAGE_UNAVAILABLE = 14,
 
   /**
    * Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays.
    *
-   * @generated from enum value: DATA_QUALITY_HELD = 16;
+   * @generated from enum value: DATA_QUALITY_HELD = 15;
    */
-  DATA_QUALITY_HELD = 16,
+  DATA_QUALITY_HELD = 15,
 }
 
 /**
