@@ -18,12 +18,18 @@ pub enum ErrorReason {
     SlotNotFound = 5,
     /// NOT_FOUND: there is no such rule.
     RuleNotFound = 6,
-    /// ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change.
+    /// ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change.
     StaleEtag = 7,
-    /// FAILED_PRECONDITION: a rule concerns the slot. Delete it first.
+    /// FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first.
     SlotInUse = 8,
-    /// FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first.
+    /// FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first.
     LimitReached = 9,
+    /// NOT_FOUND: there is no such experiment.
+    ExperimentNotFound = 10,
+    /// FAILED_PRECONDITION: the state of the experiment does not allow the call.
+    ExperimentState = 11,
+    /// FAILED_PRECONDITION: an experiment runs in the slot. Conclude it first.
+    ExperimentRunning = 12,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -42,6 +48,9 @@ impl ErrorReason {
             Self::StaleEtag => "STALE_ETAG",
             Self::SlotInUse => "SLOT_IN_USE",
             Self::LimitReached => "LIMIT_REACHED",
+            Self::ExperimentNotFound => "EXPERIMENT_NOT_FOUND",
+            Self::ExperimentState => "EXPERIMENT_STATE",
+            Self::ExperimentRunning => "EXPERIMENT_RUNNING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -57,6 +66,9 @@ impl ErrorReason {
             "STALE_ETAG" => Some(Self::StaleEtag),
             "SLOT_IN_USE" => Some(Self::SlotInUse),
             "LIMIT_REACHED" => Some(Self::LimitReached),
+            "EXPERIMENT_NOT_FOUND" => Some(Self::ExperimentNotFound),
+            "EXPERIMENT_STATE" => Some(Self::ExperimentState),
+            "EXPERIMENT_RUNNING" => Some(Self::ExperimentRunning),
             _ => None,
         }
     }
@@ -357,6 +369,345 @@ impl ShopperKind {
         }
     }
 }
+/// An experiment between a slot as it is, the control, and as it might be, the treatment. A shopper's arm depends on the ids of the experiment
+/// and the shopper alone, and not on other experiments; a visitor who signs up keeps it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Experiment {
+    /// The experiment's id, chosen by the shop, such as `smaller-home`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place.
+    #[prost(message, optional, tag = "2")]
+    pub treatment: ::core::option::Option<Slot>,
+    /// Rules that hold for shoppers of the treatment besides those that were written, or in place of those with the same id. They concern the slot
+    /// of the experiment, which they name.
+    #[prost(message, repeated, tag = "3")]
+    pub treatment_rules: ::prost::alloc::vec::Vec<Rule>,
+    /// The share of shoppers who take part. It may grow while the experiment runs: who takes part goes on to.
+    #[prost(double, tag = "4")]
+    pub traffic_share: f64,
+    /// The share of those who take part who get the treatment. 0 means 0.5.
+    #[prost(double, tag = "5")]
+    pub treatment_share: f64,
+    /// For how many seconds from the first list on a shopper's purchases count; afterwards the shopper is in the report. 0 means seven days.
+    #[prost(int32, tag = "6")]
+    pub outcome_window_seconds: i32,
+    /// How far it has come.
+    #[prost(enumeration = "ExperimentState", tag = "7")]
+    pub state: i32,
+    /// What was decided. Not specified before it is concluded.
+    #[prost(enumeration = "ExperimentDecision", tag = "8")]
+    pub decision: i32,
+    /// When it was started. Unset for a draft.
+    #[prost(message, optional, tag = "9")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was stopped, or concluded while it ran. Unset before.
+    #[prost(message, optional, tag = "10")]
+    pub stop_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the experiment was last changed.
+    #[prost(message, optional, tag = "11")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Identifies this version of the experiment. Send it back with a change, so that no concurrent change is lost.
+    #[prost(string, tag = "12")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The request of ListExperiments.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExperimentsRequest {
+    /// The maximum number of experiments to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of experiments.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExperimentsResponse {
+    /// The experiments, by id.
+    #[prost(message, repeated, tag = "1")]
+    pub experiments: ::prost::alloc::vec::Vec<Experiment>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of GetExperiment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetExperimentRequest {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of ReplaceExperiment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplaceExperimentRequest {
+    /// The experiment as it is to be. A stale `etag` is rejected; an empty one is not checked.
+    #[prost(message, optional, tag = "1")]
+    pub experiment: ::core::option::Option<Experiment>,
+}
+/// The request of DeleteExperiment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteExperimentRequest {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of StartExperiment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartExperimentRequest {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of StopExperiment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopExperimentRequest {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of ConcludeExperiment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConcludeExperimentRequest {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// What becomes of the slot.
+    #[prost(enumeration = "ExperimentDecision", tag = "2")]
+    pub decision: i32,
+}
+/// The request of GetExperimentReport.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetExperimentReportRequest {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ArmReport {
+    /// The lists that were made, as far as the log of exposures still has them.
+    #[prost(int32, tag = "1")]
+    pub list_count: i32,
+    /// The shoppers who took part.
+    #[prost(int32, tag = "2")]
+    pub shopper_count: i32,
+    /// Those of them whose window is over. All that follows is about them, and about their windows.
+    #[prost(int32, tag = "3")]
+    pub counted_shopper_count: i32,
+    /// The share of shoppers who bought something.
+    #[prost(double, tag = "4")]
+    pub conversion_rate: f64,
+    /// What a shopper spent in the mean, less what was given back, in minor units of the shop's currency.
+    #[prost(double, tag = "5")]
+    pub revenue_cents_per_shopper: f64,
+    /// The purchases without a price, which are missing in the revenue.
+    #[prost(int32, tag = "6")]
+    pub unpriced_purchase_count: i32,
+}
+/// A value with an interval. Without one, too little is known.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Estimate {
+    /// The value.
+    #[prost(double, tag = "1")]
+    pub value: f64,
+    /// The lower end of the interval.
+    #[prost(double, optional, tag = "2")]
+    pub lower: ::core::option::Option<f64>,
+    /// The upper end of the interval.
+    #[prost(double, optional, tag = "3")]
+    pub upper: ::core::option::Option<f64>,
+}
+/// A metric of the treatment beside that of the control. The intervals contain the true value at all times together with a probability of 95 %,
+/// however often one looks, and for however long the experiment runs.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MetricComparison {
+    /// The treatment's mean less the control's.
+    #[prost(message, optional, tag = "1")]
+    pub difference: ::core::option::Option<Estimate>,
+    /// The difference as a share of the control's mean: 0.05 is 5 % more. Unset while the control's mean may be 0.
+    #[prost(message, optional, tag = "2")]
+    pub lift: ::core::option::Option<Estimate>,
+    /// What follows from the interval of the difference.
+    #[prost(enumeration = "ExperimentVerdict", tag = "3")]
+    pub verdict: i32,
+}
+/// What an experiment has shown so far. Purchases count that count for others: those that order systems and staff report, and those of shoppers
+/// where a setting says so.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExperimentReport {
+    /// The experiment's id.
+    #[prost(string, tag = "1")]
+    pub experiment_id: ::prost::alloc::string::String,
+    /// The time of the report, or when the experiment was stopped: windows that were over by then count.
+    #[prost(message, optional, tag = "2")]
+    pub through_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The shoppers of the control.
+    #[prost(message, optional, tag = "3")]
+    pub control: ::core::option::Option<ArmReport>,
+    /// The shoppers of the treatment.
+    #[prost(message, optional, tag = "4")]
+    pub treatment: ::core::option::Option<ArmReport>,
+    /// The shoppers who were seen in both arms, such as a user who used the shop as a visitor before they signed in.
+    #[prost(int32, tag = "5")]
+    pub mixed_shopper_count: i32,
+    /// The share of shoppers who bought something.
+    #[prost(message, optional, tag = "6")]
+    pub conversion: ::core::option::Option<MetricComparison>,
+    /// What a shopper spent.
+    #[prost(message, optional, tag = "7")]
+    pub revenue: ::core::option::Option<MetricComparison>,
+    /// The probability that the arms' numbers of shoppers are as far from the shares that were asked for, at any time, if nothing is wrong.
+    #[prost(double, tag = "8")]
+    pub sample_ratio_p_value: f64,
+    /// Whether that is below 0.01: something keeps shoppers of one arm from being counted, and no comparison can be trusted.
+    #[prost(bool, tag = "9")]
+    pub sample_ratio_mismatch: bool,
+}
+/// How far an experiment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExperimentState {
+    /// Not stated.
+    Unspecified = 0,
+    /// It was written, and nobody takes part yet.
+    Draft = 1,
+    /// Shoppers take part.
+    Running = 2,
+    /// Everybody has the slot as it was before, until it is decided what to keep.
+    Stopped = 3,
+    /// It was decided.
+    Concluded = 4,
+}
+impl ExperimentState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPERIMENT_STATE_UNSPECIFIED",
+            Self::Draft => "EXPERIMENT_STATE_DRAFT",
+            Self::Running => "EXPERIMENT_STATE_RUNNING",
+            Self::Stopped => "EXPERIMENT_STATE_STOPPED",
+            Self::Concluded => "EXPERIMENT_STATE_CONCLUDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPERIMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPERIMENT_STATE_DRAFT" => Some(Self::Draft),
+            "EXPERIMENT_STATE_RUNNING" => Some(Self::Running),
+            "EXPERIMENT_STATE_STOPPED" => Some(Self::Stopped),
+            "EXPERIMENT_STATE_CONCLUDED" => Some(Self::Concluded),
+            _ => None,
+        }
+    }
+}
+/// What becomes of the slot after an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExperimentDecision {
+    /// Not stated.
+    Unspecified = 0,
+    /// The slot and the rules become those of the treatment.
+    Keep = 1,
+    /// The slot and the rules stay as they were.
+    Revert = 2,
+}
+impl ExperimentDecision {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPERIMENT_DECISION_UNSPECIFIED",
+            Self::Keep => "EXPERIMENT_DECISION_KEEP",
+            Self::Revert => "EXPERIMENT_DECISION_REVERT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPERIMENT_DECISION_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPERIMENT_DECISION_KEEP" => Some(Self::Keep),
+            "EXPERIMENT_DECISION_REVERT" => Some(Self::Revert),
+            _ => None,
+        }
+    }
+}
+/// The arm of an experiment that a list belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExperimentArm {
+    /// Not stated: the shopper takes part in no experiment.
+    Unspecified = 0,
+    /// The slot and the rules as they were written.
+    Control = 1,
+    /// The slot and the rules of the experiment.
+    Treatment = 2,
+}
+impl ExperimentArm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPERIMENT_ARM_UNSPECIFIED",
+            Self::Control => "EXPERIMENT_ARM_CONTROL",
+            Self::Treatment => "EXPERIMENT_ARM_TREATMENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPERIMENT_ARM_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPERIMENT_ARM_CONTROL" => Some(Self::Control),
+            "EXPERIMENT_ARM_TREATMENT" => Some(Self::Treatment),
+            _ => None,
+        }
+    }
+}
+/// What an experiment says about a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExperimentVerdict {
+    /// Not stated.
+    Unspecified = 0,
+    /// The interval of the difference contains 0, there are too few shoppers, or the sample ratio is not what was asked for.
+    Undecided = 1,
+    /// The treatment is better.
+    TreatmentBetter = 2,
+    /// The treatment is worse.
+    TreatmentWorse = 3,
+}
+impl ExperimentVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPERIMENT_VERDICT_UNSPECIFIED",
+            Self::Undecided => "EXPERIMENT_VERDICT_UNDECIDED",
+            Self::TreatmentBetter => "EXPERIMENT_VERDICT_TREATMENT_BETTER",
+            Self::TreatmentWorse => "EXPERIMENT_VERDICT_TREATMENT_WORSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPERIMENT_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPERIMENT_VERDICT_UNDECIDED" => Some(Self::Undecided),
+            "EXPERIMENT_VERDICT_TREATMENT_BETTER" => Some(Self::TreatmentBetter),
+            "EXPERIMENT_VERDICT_TREATMENT_WORSE" => Some(Self::TreatmentWorse),
+            _ => None,
+        }
+    }
+}
 /// Why a product was recommended. The products that it names are those that the score came from.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reason {
@@ -462,6 +813,12 @@ pub struct ListRecommendationsResponse {
     /// caller is not known.
     #[prost(string, tag = "7")]
     pub recommendation_id: ::prost::alloc::string::String,
+    /// The experiment that the shopper takes part in in this slot. Empty for none.
+    #[prost(string, tag = "8")]
+    pub experiment_id: ::prost::alloc::string::String,
+    /// The shopper's arm in it.
+    #[prost(enumeration = "ExperimentArm", tag = "9")]
+    pub arm: i32,
 }
 /// The request of ListSimilarProducts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -733,6 +1090,12 @@ pub struct Exposure {
     /// The products, in the order of their positions.
     #[prost(message, repeated, tag = "7")]
     pub products: ::prost::alloc::vec::Vec<ExposedProduct>,
+    /// The experiment that the shopper took part in. Empty for none.
+    #[prost(string, tag = "8")]
+    pub experiment_id: ::prost::alloc::string::String,
+    /// The shopper's arm in it.
+    #[prost(enumeration = "ExperimentArm", tag = "9")]
+    pub arm: i32,
 }
 /// The request of ListExposures.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1313,7 +1676,7 @@ pub mod recommender_service_client {
         }
         /// Creates a slot or replaces it. All replicas answer by it within two seconds.
         ///
-        /// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+        /// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
         pub async fn replace_slot(
             &mut self,
             request: impl tonic::IntoRequest<super::ReplaceSlotRequest>,
@@ -1340,7 +1703,7 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+        /// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it.
         pub async fn delete_slot(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteSlotRequest>,
@@ -1509,6 +1872,242 @@ pub mod recommender_service_client {
                     GrpcMethod::new(
                         "hashiramart.recommender.v1.RecommenderService",
                         "PreviewRecommendations",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the experiments, by id.
+        pub async fn list_experiments(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExperimentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExperimentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ListExperiments",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ListExperiments",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets an experiment. Returns NOT_FOUND if there is no such experiment.
+        pub async fn get_experiment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetExperimentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Experiment>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/GetExperiment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "GetExperiment",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+        ///
+        /// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+        /// FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+        pub async fn replace_experiment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaceExperimentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Experiment>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ReplaceExperiment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ReplaceExperiment",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs.
+        pub async fn delete_experiment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteExperimentRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/DeleteExperiment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "DeleteExperiment",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+        ///
+        /// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+        /// applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+        pub async fn start_experiment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartExperimentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Experiment>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/StartExperiment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "StartExperiment",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+        ///
+        /// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+        /// concluded.
+        pub async fn stop_experiment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StopExperimentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Experiment>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/StopExperiment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "StopExperiment",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+        ///
+        /// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+        /// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+        pub async fn conclude_experiment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConcludeExperimentRequest>,
+        ) -> std::result::Result<tonic::Response<super::Experiment>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ConcludeExperiment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ConcludeExperiment",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+        ///
+        /// Returns NOT_FOUND if there is no such experiment.
+        pub async fn get_experiment_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetExperimentReportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExperimentReport>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/GetExperimentReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "GetExperimentReport",
                     ),
                 );
             self.inner.unary(req, path, codec).await

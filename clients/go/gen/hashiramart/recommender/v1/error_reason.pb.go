@@ -40,27 +40,36 @@ const (
 	ErrorReason_SLOT_NOT_FOUND ErrorReason = 5
 	// NOT_FOUND: there is no such rule.
 	ErrorReason_RULE_NOT_FOUND ErrorReason = 6
-	// ABORTED: the slot or rule was changed since it was read. Read it again and repeat the change.
+	// ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change.
 	ErrorReason_STALE_ETAG ErrorReason = 7
-	// FAILED_PRECONDITION: a rule concerns the slot. Delete it first.
+	// FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first.
 	ErrorReason_SLOT_IN_USE ErrorReason = 8
-	// FAILED_PRECONDITION: there are as many slots or rules as there may be. Delete some first.
+	// FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first.
 	ErrorReason_LIMIT_REACHED ErrorReason = 9
+	// NOT_FOUND: there is no such experiment.
+	ErrorReason_EXPERIMENT_NOT_FOUND ErrorReason = 10
+	// FAILED_PRECONDITION: the state of the experiment does not allow the call.
+	ErrorReason_EXPERIMENT_STATE ErrorReason = 11
+	// FAILED_PRECONDITION: an experiment runs in the slot. Conclude it first.
+	ErrorReason_EXPERIMENT_RUNNING ErrorReason = 12
 )
 
 // Enum value maps for ErrorReason.
 var (
 	ErrorReason_name = map[int32]string{
-		0: "ERROR_REASON_UNSPECIFIED",
-		1: "PRODUCT_NOT_FOUND",
-		2: "CUSTOMER_NOT_FOUND",
-		3: "CATALOG_UNAVAILABLE",
-		4: "PERMISSION_MISSING",
-		5: "SLOT_NOT_FOUND",
-		6: "RULE_NOT_FOUND",
-		7: "STALE_ETAG",
-		8: "SLOT_IN_USE",
-		9: "LIMIT_REACHED",
+		0:  "ERROR_REASON_UNSPECIFIED",
+		1:  "PRODUCT_NOT_FOUND",
+		2:  "CUSTOMER_NOT_FOUND",
+		3:  "CATALOG_UNAVAILABLE",
+		4:  "PERMISSION_MISSING",
+		5:  "SLOT_NOT_FOUND",
+		6:  "RULE_NOT_FOUND",
+		7:  "STALE_ETAG",
+		8:  "SLOT_IN_USE",
+		9:  "LIMIT_REACHED",
+		10: "EXPERIMENT_NOT_FOUND",
+		11: "EXPERIMENT_STATE",
+		12: "EXPERIMENT_RUNNING",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -73,6 +82,9 @@ var (
 		"STALE_ETAG":               7,
 		"SLOT_IN_USE":              8,
 		"LIMIT_REACHED":            9,
+		"EXPERIMENT_NOT_FOUND":     10,
+		"EXPERIMENT_STATE":         11,
+		"EXPERIMENT_RUNNING":       12,
 	}
 )
 
@@ -107,7 +119,7 @@ var File_hashiramart_recommender_v1_error_reason_proto protoreflect.FileDescript
 
 const file_hashiramart_recommender_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xe7\x01\n" +
+	"-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xaf\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n" +
@@ -119,7 +131,11 @@ const file_hashiramart_recommender_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
 	"STALE_ETAG\x10\a\x12\x0f\n" +
 	"\vSLOT_IN_USE\x10\b\x12\x11\n" +
-	"\rLIMIT_REACHED\x10\tB\xf6\x01\n" +
+	"\rLIMIT_REACHED\x10\t\x12\x18\n" +
+	"\x14EXPERIMENT_NOT_FOUND\x10\n" +
+	"\x12\x14\n" +
+	"\x10EXPERIMENT_STATE\x10\v\x12\x16\n" +
+	"\x12EXPERIMENT_RUNNING\x10\fB\xf6\x01\n" +
 	"\x1ecom.hashiramart.recommender.v1B\x10ErrorReasonProtoP\x01Z8hashiramart/gen/hashiramart/recommender/v1;recommenderv1\xa2\x02\x03HRX\xaa\x02\x1aHashiramart.Recommender.V1\xca\x02\x1aHashiramart\\Recommender\\V1\xe2\x02&Hashiramart\\Recommender\\V1\\GPBMetadata\xea\x02\x1cHashiramart::Recommender::V1b\x06proto3"
 
 var (

@@ -672,8 +672,12 @@ type ListRecommendationsResponse struct {
 	// Identifies this page of a list: events that follow from it carry it, so that it is known what the list has led to. Empty if the
 	// caller is not known.
 	RecommendationId string `protobuf:"bytes,7,opt,name=recommendation_id,json=recommendationId,proto3" json:"recommendation_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The experiment that the shopper takes part in in this slot. Empty for none.
+	ExperimentId string `protobuf:"bytes,8,opt,name=experiment_id,json=experimentId,proto3" json:"experiment_id,omitempty"`
+	// The shopper's arm in it.
+	Arm           ExperimentArm `protobuf:"varint,9,opt,name=arm,proto3,enum=hashiramart.recommender.v1.ExperimentArm" json:"arm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRecommendationsResponse) Reset() {
@@ -753,6 +757,20 @@ func (x *ListRecommendationsResponse) GetRecommendationId() string {
 		return x.RecommendationId
 	}
 	return ""
+}
+
+func (x *ListRecommendationsResponse) GetExperimentId() string {
+	if x != nil {
+		return x.ExperimentId
+	}
+	return ""
+}
+
+func (x *ListRecommendationsResponse) GetArm() ExperimentArm {
+	if x != nil {
+		return x.Arm
+	}
+	return ExperimentArm_EXPERIMENT_ARM_UNSPECIFIED
 }
 
 // The request of ListSimilarProducts.
@@ -1815,7 +1833,11 @@ type Exposure struct {
 	// When the list was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The products, in the order of their positions.
-	Products      []*ExposedProduct `protobuf:"bytes,7,rep,name=products,proto3" json:"products,omitempty"`
+	Products []*ExposedProduct `protobuf:"bytes,7,rep,name=products,proto3" json:"products,omitempty"`
+	// The experiment that the shopper took part in. Empty for none.
+	ExperimentId string `protobuf:"bytes,8,opt,name=experiment_id,json=experimentId,proto3" json:"experiment_id,omitempty"`
+	// The shopper's arm in it.
+	Arm           ExperimentArm `protobuf:"varint,9,opt,name=arm,proto3,enum=hashiramart.recommender.v1.ExperimentArm" json:"arm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1897,6 +1919,20 @@ func (x *Exposure) GetProducts() []*ExposedProduct {
 		return x.Products
 	}
 	return nil
+}
+
+func (x *Exposure) GetExperimentId() string {
+	if x != nil {
+		return x.ExperimentId
+	}
+	return ""
+}
+
+func (x *Exposure) GetArm() ExperimentArm {
+	if x != nil {
+		return x.Arm
+	}
+	return ExperimentArm_EXPERIMENT_ARM_UNSPECIFIED
 }
 
 // The request of ListExposures.
@@ -2077,7 +2113,7 @@ var File_hashiramart_recommender_v1_recommender_proto protoreflect.FileDescripto
 
 const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"y\n" +
+	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\x1a,hashiramart/recommender/v1/experiments.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"y\n" +
 	"\x06Reason\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2&.hashiramart.recommender.v1.ReasonKindR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
@@ -2112,7 +2148,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\acountry\x18\f \x01(\tR\acountryB\x12\n" +
 	"\x10_min_price_centsB\x12\n" +
 	"\x10_max_price_centsB\x14\n" +
-	"\x12_include_purchased\"\x85\x03\n" +
+	"\x12_include_purchased\"\xe7\x03\n" +
 	"\x1bListRecommendationsResponse\x12T\n" +
 	"\x0frecommendations\x18\x01 \x03(\v2*.hashiramart.recommender.v1.RecommendationR\x0frecommendations\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12#\n" +
@@ -2120,7 +2156,9 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\rfallback_step\x18\x04 \x01(\x0e2(.hashiramart.recommender.v1.FallbackStepR\ffallbackStep\x12*\n" +
 	"\x11data_through_date\x18\x05 \x01(\tR\x0fdataThroughDate\x12\x1b\n" +
 	"\ttime_zone\x18\x06 \x01(\tR\btimeZone\x12+\n" +
-	"\x11recommendation_id\x18\a \x01(\tR\x10recommendationId\"\xc1\x01\n" +
+	"\x11recommendation_id\x18\a \x01(\tR\x10recommendationId\x12#\n" +
+	"\rexperiment_id\x18\b \x01(\tR\fexperimentId\x12;\n" +
+	"\x03arm\x18\t \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\xc1\x01\n" +
 	"\x1aListSimilarProductsRequest\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tR\tproductId\x12\x1b\n" +
@@ -2222,7 +2260,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"propensity\x12\x17\n" +
 	"\arule_id\x18\x04 \x01(\tR\x06ruleId\x12F\n" +
 	"\vevent_kinds\x18\x05 \x03(\x0e2%.hashiramart.recommender.v1.EventKindR\n" +
-	"eventKinds\"\xdd\x02\n" +
+	"eventKinds\"\xbf\x03\n" +
 	"\bExposure\x12+\n" +
 	"\x11recommendation_id\x18\x01 \x01(\tR\x10recommendationId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x12\n" +
@@ -2231,7 +2269,9 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\rfallback_step\x18\x05 \x01(\x0e2(.hashiramart.recommender.v1.FallbackStepR\ffallbackStep\x12;\n" +
 	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12F\n" +
-	"\bproducts\x18\a \x03(\v2*.hashiramart.recommender.v1.ExposedProductR\bproducts\"\x7f\n" +
+	"\bproducts\x18\a \x03(\v2*.hashiramart.recommender.v1.ExposedProductR\bproducts\x12#\n" +
+	"\rexperiment_id\x18\b \x01(\tR\fexperimentId\x12;\n" +
+	"\x03arm\x18\t \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\x7f\n" +
 	"\x14ListExposuresRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2286,7 +2326,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x1bEVENT_KIND_REMOVE_FROM_CART\x10\x06\x12\x17\n" +
 	"\x13EVENT_KIND_WISHLIST\x10\a\x12\x16\n" +
 	"\x12EVENT_KIND_DISMISS\x10\b\x12\x15\n" +
-	"\x11EVENT_KIND_RETURN\x10\t2\xb3\x14\n" +
+	"\x11EVENT_KIND_RETURN\x10\t2\xe5\x1b\n" +
 	"\x12RecommenderService\x12\x8b\x01\n" +
 	"\x13ListRecommendations\x126.hashiramart.recommender.v1.ListRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListSimilarProducts\x126.hashiramart.recommender.v1.ListSimilarProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
@@ -2303,7 +2343,15 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\vReplaceRule\x12..hashiramart.recommender.v1.ReplaceRuleRequest\x1a .hashiramart.recommender.v1.Rule\"\x03\x90\x02\x02\x12X\n" +
 	"\n" +
 	"DeleteRule\x12-.hashiramart.recommender.v1.DeleteRuleRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12\x91\x01\n" +
-	"\x16PreviewRecommendations\x129.hashiramart.recommender.v1.PreviewRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x02\x12q\n" +
+	"\x16PreviewRecommendations\x129.hashiramart.recommender.v1.PreviewRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x02\x12\x7f\n" +
+	"\x0fListExperiments\x122.hashiramart.recommender.v1.ListExperimentsRequest\x1a3.hashiramart.recommender.v1.ListExperimentsResponse\"\x03\x90\x02\x01\x12n\n" +
+	"\rGetExperiment\x120.hashiramart.recommender.v1.GetExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x01\x12v\n" +
+	"\x11ReplaceExperiment\x124.hashiramart.recommender.v1.ReplaceExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x02\x12d\n" +
+	"\x10DeleteExperiment\x123.hashiramart.recommender.v1.DeleteExperimentRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12r\n" +
+	"\x0fStartExperiment\x122.hashiramart.recommender.v1.StartExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x02\x12p\n" +
+	"\x0eStopExperiment\x121.hashiramart.recommender.v1.StopExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x02\x12x\n" +
+	"\x12ConcludeExperiment\x125.hashiramart.recommender.v1.ConcludeExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x02\x12\x80\x01\n" +
+	"\x13GetExperimentReport\x126.hashiramart.recommender.v1.GetExperimentReportRequest\x1a,.hashiramart.recommender.v1.ExperimentReport\"\x03\x90\x02\x01\x12q\n" +
 	"\fRecordEvents\x12/.hashiramart.recommender.v1.RecordEventsRequest\x1a0.hashiramart.recommender.v1.RecordEventsResponse\x12p\n" +
 	"\n" +
 	"ListEvents\x12-.hashiramart.recommender.v1.ListEventsRequest\x1a..hashiramart.recommender.v1.ListEventsResponse\"\x03\x90\x02\x01\x12b\n" +
@@ -2361,27 +2409,39 @@ var file_hashiramart_recommender_v1_recommender_proto_goTypes = []any{
 	nil,                                        // 25: hashiramart.recommender.v1.Event.ContextEntry
 	(*v1.Product)(nil),                         // 26: hashiramart.catalog.v1.Product
 	(v1.Availability)(0),                       // 27: hashiramart.catalog.v1.Availability
-	(*timestamppb.Timestamp)(nil),              // 28: google.protobuf.Timestamp
-	(*ListSlotsRequest)(nil),                   // 29: hashiramart.recommender.v1.ListSlotsRequest
-	(*GetSlotRequest)(nil),                     // 30: hashiramart.recommender.v1.GetSlotRequest
-	(*ReplaceSlotRequest)(nil),                 // 31: hashiramart.recommender.v1.ReplaceSlotRequest
-	(*DeleteSlotRequest)(nil),                  // 32: hashiramart.recommender.v1.DeleteSlotRequest
-	(*ListRulesRequest)(nil),                   // 33: hashiramart.recommender.v1.ListRulesRequest
-	(*GetRuleRequest)(nil),                     // 34: hashiramart.recommender.v1.GetRuleRequest
-	(*ReplaceRuleRequest)(nil),                 // 35: hashiramart.recommender.v1.ReplaceRuleRequest
-	(*DeleteRuleRequest)(nil),                  // 36: hashiramart.recommender.v1.DeleteRuleRequest
-	(*PreviewRecommendationsRequest)(nil),      // 37: hashiramart.recommender.v1.PreviewRecommendationsRequest
-	(*v11.GetModelRequest)(nil),                // 38: hashiramart.model.v1.GetModelRequest
-	(*v11.ListModelsRequest)(nil),              // 39: hashiramart.model.v1.ListModelsRequest
-	(*v11.PromoteModelRequest)(nil),            // 40: hashiramart.model.v1.PromoteModelRequest
-	(*v11.RollbackModelRequest)(nil),           // 41: hashiramart.model.v1.RollbackModelRequest
-	(*ListSlotsResponse)(nil),                  // 42: hashiramart.recommender.v1.ListSlotsResponse
-	(*Slot)(nil),                               // 43: hashiramart.recommender.v1.Slot
-	(*emptypb.Empty)(nil),                      // 44: google.protobuf.Empty
-	(*ListRulesResponse)(nil),                  // 45: hashiramart.recommender.v1.ListRulesResponse
-	(*Rule)(nil),                               // 46: hashiramart.recommender.v1.Rule
-	(*v11.Model)(nil),                          // 47: hashiramart.model.v1.Model
-	(*v11.ListModelsResponse)(nil),             // 48: hashiramart.model.v1.ListModelsResponse
+	(ExperimentArm)(0),                         // 28: hashiramart.recommender.v1.ExperimentArm
+	(*timestamppb.Timestamp)(nil),              // 29: google.protobuf.Timestamp
+	(*ListSlotsRequest)(nil),                   // 30: hashiramart.recommender.v1.ListSlotsRequest
+	(*GetSlotRequest)(nil),                     // 31: hashiramart.recommender.v1.GetSlotRequest
+	(*ReplaceSlotRequest)(nil),                 // 32: hashiramart.recommender.v1.ReplaceSlotRequest
+	(*DeleteSlotRequest)(nil),                  // 33: hashiramart.recommender.v1.DeleteSlotRequest
+	(*ListRulesRequest)(nil),                   // 34: hashiramart.recommender.v1.ListRulesRequest
+	(*GetRuleRequest)(nil),                     // 35: hashiramart.recommender.v1.GetRuleRequest
+	(*ReplaceRuleRequest)(nil),                 // 36: hashiramart.recommender.v1.ReplaceRuleRequest
+	(*DeleteRuleRequest)(nil),                  // 37: hashiramart.recommender.v1.DeleteRuleRequest
+	(*PreviewRecommendationsRequest)(nil),      // 38: hashiramart.recommender.v1.PreviewRecommendationsRequest
+	(*ListExperimentsRequest)(nil),             // 39: hashiramart.recommender.v1.ListExperimentsRequest
+	(*GetExperimentRequest)(nil),               // 40: hashiramart.recommender.v1.GetExperimentRequest
+	(*ReplaceExperimentRequest)(nil),           // 41: hashiramart.recommender.v1.ReplaceExperimentRequest
+	(*DeleteExperimentRequest)(nil),            // 42: hashiramart.recommender.v1.DeleteExperimentRequest
+	(*StartExperimentRequest)(nil),             // 43: hashiramart.recommender.v1.StartExperimentRequest
+	(*StopExperimentRequest)(nil),              // 44: hashiramart.recommender.v1.StopExperimentRequest
+	(*ConcludeExperimentRequest)(nil),          // 45: hashiramart.recommender.v1.ConcludeExperimentRequest
+	(*GetExperimentReportRequest)(nil),         // 46: hashiramart.recommender.v1.GetExperimentReportRequest
+	(*v11.GetModelRequest)(nil),                // 47: hashiramart.model.v1.GetModelRequest
+	(*v11.ListModelsRequest)(nil),              // 48: hashiramart.model.v1.ListModelsRequest
+	(*v11.PromoteModelRequest)(nil),            // 49: hashiramart.model.v1.PromoteModelRequest
+	(*v11.RollbackModelRequest)(nil),           // 50: hashiramart.model.v1.RollbackModelRequest
+	(*ListSlotsResponse)(nil),                  // 51: hashiramart.recommender.v1.ListSlotsResponse
+	(*Slot)(nil),                               // 52: hashiramart.recommender.v1.Slot
+	(*emptypb.Empty)(nil),                      // 53: google.protobuf.Empty
+	(*ListRulesResponse)(nil),                  // 54: hashiramart.recommender.v1.ListRulesResponse
+	(*Rule)(nil),                               // 55: hashiramart.recommender.v1.Rule
+	(*ListExperimentsResponse)(nil),            // 56: hashiramart.recommender.v1.ListExperimentsResponse
+	(*Experiment)(nil),                         // 57: hashiramart.recommender.v1.Experiment
+	(*ExperimentReport)(nil),                   // 58: hashiramart.recommender.v1.ExperimentReport
+	(*v11.Model)(nil),                          // 59: hashiramart.model.v1.Model
+	(*v11.ListModelsResponse)(nil),             // 60: hashiramart.model.v1.ListModelsResponse
 }
 var file_hashiramart_recommender_v1_recommender_proto_depIdxs = []int32{
 	2,  // 0: hashiramart.recommender.v1.Reason.kind:type_name -> hashiramart.recommender.v1.ReasonKind
@@ -2391,72 +2451,90 @@ var file_hashiramart_recommender_v1_recommender_proto_depIdxs = []int32{
 	27, // 4: hashiramart.recommender.v1.ListRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
 	5,  // 5: hashiramart.recommender.v1.ListRecommendationsResponse.recommendations:type_name -> hashiramart.recommender.v1.Recommendation
 	0,  // 6: hashiramart.recommender.v1.ListRecommendationsResponse.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
-	27, // 7: hashiramart.recommender.v1.ListSimilarProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	27, // 8: hashiramart.recommender.v1.ListPopularProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	27, // 9: hashiramart.recommender.v1.ListCustomerRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	26, // 10: hashiramart.recommender.v1.Purchase.product:type_name -> hashiramart.catalog.v1.Product
-	12, // 11: hashiramart.recommender.v1.ListCustomerPurchasesResponse.purchases:type_name -> hashiramart.recommender.v1.Purchase
-	3,  // 12: hashiramart.recommender.v1.Event.kind:type_name -> hashiramart.recommender.v1.EventKind
-	28, // 13: hashiramart.recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	25, // 14: hashiramart.recommender.v1.Event.context:type_name -> hashiramart.recommender.v1.Event.ContextEntry
-	14, // 15: hashiramart.recommender.v1.RecordEventsRequest.events:type_name -> hashiramart.recommender.v1.Event
-	14, // 16: hashiramart.recommender.v1.ListEventsResponse.events:type_name -> hashiramart.recommender.v1.Event
-	3,  // 17: hashiramart.recommender.v1.ExposedProduct.event_kinds:type_name -> hashiramart.recommender.v1.EventKind
-	0,  // 18: hashiramart.recommender.v1.Exposure.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
-	28, // 19: hashiramart.recommender.v1.Exposure.create_time:type_name -> google.protobuf.Timestamp
-	20, // 20: hashiramart.recommender.v1.Exposure.products:type_name -> hashiramart.recommender.v1.ExposedProduct
-	21, // 21: hashiramart.recommender.v1.ListExposuresResponse.exposures:type_name -> hashiramart.recommender.v1.Exposure
-	6,  // 22: hashiramart.recommender.v1.RecommenderService.ListRecommendations:input_type -> hashiramart.recommender.v1.ListRecommendationsRequest
-	8,  // 23: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:input_type -> hashiramart.recommender.v1.ListSimilarProductsRequest
-	9,  // 24: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:input_type -> hashiramart.recommender.v1.ListPopularProductsRequest
-	10, // 25: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:input_type -> hashiramart.recommender.v1.ListCustomerRecommendationsRequest
-	11, // 26: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:input_type -> hashiramart.recommender.v1.ListCustomerPurchasesRequest
-	29, // 27: hashiramart.recommender.v1.RecommenderService.ListSlots:input_type -> hashiramart.recommender.v1.ListSlotsRequest
-	30, // 28: hashiramart.recommender.v1.RecommenderService.GetSlot:input_type -> hashiramart.recommender.v1.GetSlotRequest
-	31, // 29: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:input_type -> hashiramart.recommender.v1.ReplaceSlotRequest
-	32, // 30: hashiramart.recommender.v1.RecommenderService.DeleteSlot:input_type -> hashiramart.recommender.v1.DeleteSlotRequest
-	33, // 31: hashiramart.recommender.v1.RecommenderService.ListRules:input_type -> hashiramart.recommender.v1.ListRulesRequest
-	34, // 32: hashiramart.recommender.v1.RecommenderService.GetRule:input_type -> hashiramart.recommender.v1.GetRuleRequest
-	35, // 33: hashiramart.recommender.v1.RecommenderService.ReplaceRule:input_type -> hashiramart.recommender.v1.ReplaceRuleRequest
-	36, // 34: hashiramart.recommender.v1.RecommenderService.DeleteRule:input_type -> hashiramart.recommender.v1.DeleteRuleRequest
-	37, // 35: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:input_type -> hashiramart.recommender.v1.PreviewRecommendationsRequest
-	15, // 36: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
-	17, // 37: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
-	19, // 38: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
-	22, // 39: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
-	24, // 40: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
-	38, // 41: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
-	39, // 42: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
-	40, // 43: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
-	41, // 44: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
-	7,  // 45: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 46: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 47: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 48: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	13, // 49: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
-	42, // 50: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
-	43, // 51: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
-	43, // 52: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
-	44, // 53: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
-	45, // 54: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
-	46, // 55: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
-	46, // 56: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
-	44, // 57: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
-	7,  // 58: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	16, // 59: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
-	18, // 60: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
-	44, // 61: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
-	23, // 62: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
-	44, // 63: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
-	47, // 64: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
-	48, // 65: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
-	47, // 66: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
-	47, // 67: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
-	45, // [45:68] is the sub-list for method output_type
-	22, // [22:45] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	28, // 7: hashiramart.recommender.v1.ListRecommendationsResponse.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
+	27, // 8: hashiramart.recommender.v1.ListSimilarProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	27, // 9: hashiramart.recommender.v1.ListPopularProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	27, // 10: hashiramart.recommender.v1.ListCustomerRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	26, // 11: hashiramart.recommender.v1.Purchase.product:type_name -> hashiramart.catalog.v1.Product
+	12, // 12: hashiramart.recommender.v1.ListCustomerPurchasesResponse.purchases:type_name -> hashiramart.recommender.v1.Purchase
+	3,  // 13: hashiramart.recommender.v1.Event.kind:type_name -> hashiramart.recommender.v1.EventKind
+	29, // 14: hashiramart.recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	25, // 15: hashiramart.recommender.v1.Event.context:type_name -> hashiramart.recommender.v1.Event.ContextEntry
+	14, // 16: hashiramart.recommender.v1.RecordEventsRequest.events:type_name -> hashiramart.recommender.v1.Event
+	14, // 17: hashiramart.recommender.v1.ListEventsResponse.events:type_name -> hashiramart.recommender.v1.Event
+	3,  // 18: hashiramart.recommender.v1.ExposedProduct.event_kinds:type_name -> hashiramart.recommender.v1.EventKind
+	0,  // 19: hashiramart.recommender.v1.Exposure.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
+	29, // 20: hashiramart.recommender.v1.Exposure.create_time:type_name -> google.protobuf.Timestamp
+	20, // 21: hashiramart.recommender.v1.Exposure.products:type_name -> hashiramart.recommender.v1.ExposedProduct
+	28, // 22: hashiramart.recommender.v1.Exposure.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
+	21, // 23: hashiramart.recommender.v1.ListExposuresResponse.exposures:type_name -> hashiramart.recommender.v1.Exposure
+	6,  // 24: hashiramart.recommender.v1.RecommenderService.ListRecommendations:input_type -> hashiramart.recommender.v1.ListRecommendationsRequest
+	8,  // 25: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:input_type -> hashiramart.recommender.v1.ListSimilarProductsRequest
+	9,  // 26: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:input_type -> hashiramart.recommender.v1.ListPopularProductsRequest
+	10, // 27: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:input_type -> hashiramart.recommender.v1.ListCustomerRecommendationsRequest
+	11, // 28: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:input_type -> hashiramart.recommender.v1.ListCustomerPurchasesRequest
+	30, // 29: hashiramart.recommender.v1.RecommenderService.ListSlots:input_type -> hashiramart.recommender.v1.ListSlotsRequest
+	31, // 30: hashiramart.recommender.v1.RecommenderService.GetSlot:input_type -> hashiramart.recommender.v1.GetSlotRequest
+	32, // 31: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:input_type -> hashiramart.recommender.v1.ReplaceSlotRequest
+	33, // 32: hashiramart.recommender.v1.RecommenderService.DeleteSlot:input_type -> hashiramart.recommender.v1.DeleteSlotRequest
+	34, // 33: hashiramart.recommender.v1.RecommenderService.ListRules:input_type -> hashiramart.recommender.v1.ListRulesRequest
+	35, // 34: hashiramart.recommender.v1.RecommenderService.GetRule:input_type -> hashiramart.recommender.v1.GetRuleRequest
+	36, // 35: hashiramart.recommender.v1.RecommenderService.ReplaceRule:input_type -> hashiramart.recommender.v1.ReplaceRuleRequest
+	37, // 36: hashiramart.recommender.v1.RecommenderService.DeleteRule:input_type -> hashiramart.recommender.v1.DeleteRuleRequest
+	38, // 37: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:input_type -> hashiramart.recommender.v1.PreviewRecommendationsRequest
+	39, // 38: hashiramart.recommender.v1.RecommenderService.ListExperiments:input_type -> hashiramart.recommender.v1.ListExperimentsRequest
+	40, // 39: hashiramart.recommender.v1.RecommenderService.GetExperiment:input_type -> hashiramart.recommender.v1.GetExperimentRequest
+	41, // 40: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:input_type -> hashiramart.recommender.v1.ReplaceExperimentRequest
+	42, // 41: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:input_type -> hashiramart.recommender.v1.DeleteExperimentRequest
+	43, // 42: hashiramart.recommender.v1.RecommenderService.StartExperiment:input_type -> hashiramart.recommender.v1.StartExperimentRequest
+	44, // 43: hashiramart.recommender.v1.RecommenderService.StopExperiment:input_type -> hashiramart.recommender.v1.StopExperimentRequest
+	45, // 44: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:input_type -> hashiramart.recommender.v1.ConcludeExperimentRequest
+	46, // 45: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:input_type -> hashiramart.recommender.v1.GetExperimentReportRequest
+	15, // 46: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
+	17, // 47: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
+	19, // 48: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
+	22, // 49: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
+	24, // 50: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
+	47, // 51: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
+	48, // 52: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
+	49, // 53: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
+	50, // 54: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
+	7,  // 55: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 56: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 57: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 58: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	13, // 59: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
+	51, // 60: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
+	52, // 61: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
+	52, // 62: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
+	53, // 63: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
+	54, // 64: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
+	55, // 65: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
+	55, // 66: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
+	53, // 67: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
+	7,  // 68: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	56, // 69: hashiramart.recommender.v1.RecommenderService.ListExperiments:output_type -> hashiramart.recommender.v1.ListExperimentsResponse
+	57, // 70: hashiramart.recommender.v1.RecommenderService.GetExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	57, // 71: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	53, // 72: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:output_type -> google.protobuf.Empty
+	57, // 73: hashiramart.recommender.v1.RecommenderService.StartExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	57, // 74: hashiramart.recommender.v1.RecommenderService.StopExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	57, // 75: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	58, // 76: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:output_type -> hashiramart.recommender.v1.ExperimentReport
+	16, // 77: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
+	18, // 78: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
+	53, // 79: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
+	23, // 80: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
+	53, // 81: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
+	59, // 82: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
+	60, // 83: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
+	59, // 84: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
+	59, // 85: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
+	55, // [55:86] is the sub-list for method output_type
+	24, // [24:55] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_recommender_v1_recommender_proto_init() }
@@ -2464,6 +2542,7 @@ func file_hashiramart_recommender_v1_recommender_proto_init() {
 	if File_hashiramart_recommender_v1_recommender_proto != nil {
 		return
 	}
+	file_hashiramart_recommender_v1_experiments_proto_init()
 	file_hashiramart_recommender_v1_merchandising_proto_init()
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[6].OneofWrappers = []any{}

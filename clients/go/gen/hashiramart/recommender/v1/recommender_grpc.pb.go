@@ -37,6 +37,14 @@ const (
 	RecommenderService_ReplaceRule_FullMethodName                 = "/hashiramart.recommender.v1.RecommenderService/ReplaceRule"
 	RecommenderService_DeleteRule_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/DeleteRule"
 	RecommenderService_PreviewRecommendations_FullMethodName      = "/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations"
+	RecommenderService_ListExperiments_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/ListExperiments"
+	RecommenderService_GetExperiment_FullMethodName               = "/hashiramart.recommender.v1.RecommenderService/GetExperiment"
+	RecommenderService_ReplaceExperiment_FullMethodName           = "/hashiramart.recommender.v1.RecommenderService/ReplaceExperiment"
+	RecommenderService_DeleteExperiment_FullMethodName            = "/hashiramart.recommender.v1.RecommenderService/DeleteExperiment"
+	RecommenderService_StartExperiment_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/StartExperiment"
+	RecommenderService_StopExperiment_FullMethodName              = "/hashiramart.recommender.v1.RecommenderService/StopExperiment"
+	RecommenderService_ConcludeExperiment_FullMethodName          = "/hashiramart.recommender.v1.RecommenderService/ConcludeExperiment"
+	RecommenderService_GetExperimentReport_FullMethodName         = "/hashiramart.recommender.v1.RecommenderService/GetExperimentReport"
 	RecommenderService_RecordEvents_FullMethodName                = "/hashiramart.recommender.v1.RecommenderService/RecordEvents"
 	RecommenderService_ListEvents_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ListEvents"
 	RecommenderService_HandOverVisitor_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/HandOverVisitor"
@@ -79,9 +87,9 @@ type RecommenderServiceClient interface {
 	GetSlot(ctx context.Context, in *GetSlotRequest, opts ...grpc.CallOption) (*Slot, error)
 	// Creates a slot or replaces it. All replicas answer by it within two seconds.
 	//
-	// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+	// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
 	ReplaceSlot(ctx context.Context, in *ReplaceSlotRequest, opts ...grpc.CallOption) (*Slot, error)
-	// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+	// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it.
 	DeleteSlot(ctx context.Context, in *DeleteSlotRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists the merchandising rules, by id.
 	ListRules(ctx context.Context, in *ListRulesRequest, opts ...grpc.CallOption) (*ListRulesResponse, error)
@@ -98,6 +106,36 @@ type RecommenderServiceClient interface {
 	//
 	// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
 	PreviewRecommendations(ctx context.Context, in *PreviewRecommendationsRequest, opts ...grpc.CallOption) (*ListRecommendationsResponse, error)
+	// Lists the experiments, by id.
+	ListExperiments(ctx context.Context, in *ListExperimentsRequest, opts ...grpc.CallOption) (*ListExperimentsResponse, error)
+	// Gets an experiment. Returns NOT_FOUND if there is no such experiment.
+	GetExperiment(ctx context.Context, in *GetExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
+	// Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+	//
+	// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+	// FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+	ReplaceExperiment(ctx context.Context, in *ReplaceExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
+	// Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs.
+	DeleteExperiment(ctx context.Context, in *DeleteExperimentRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+	//
+	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+	// applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+	StartExperiment(ctx context.Context, in *StartExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
+	// Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+	//
+	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+	// concluded.
+	StopExperiment(ctx context.Context, in *StopExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
+	// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+	//
+	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+	ConcludeExperiment(ctx context.Context, in *ConcludeExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
+	// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+	//
+	// Returns NOT_FOUND if there is no such experiment.
+	GetExperimentReport(ctx context.Context, in *GetExperimentReportRequest, opts ...grpc.CallOption) (*ExperimentReport, error)
 	// Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
 	//
 	// The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
@@ -294,6 +332,86 @@ func (c *recommenderServiceClient) PreviewRecommendations(ctx context.Context, i
 	return out, nil
 }
 
+func (c *recommenderServiceClient) ListExperiments(ctx context.Context, in *ListExperimentsRequest, opts ...grpc.CallOption) (*ListExperimentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListExperimentsResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListExperiments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) GetExperiment(ctx context.Context, in *GetExperimentRequest, opts ...grpc.CallOption) (*Experiment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Experiment)
+	err := c.cc.Invoke(ctx, RecommenderService_GetExperiment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ReplaceExperiment(ctx context.Context, in *ReplaceExperimentRequest, opts ...grpc.CallOption) (*Experiment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Experiment)
+	err := c.cc.Invoke(ctx, RecommenderService_ReplaceExperiment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) DeleteExperiment(ctx context.Context, in *DeleteExperimentRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RecommenderService_DeleteExperiment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) StartExperiment(ctx context.Context, in *StartExperimentRequest, opts ...grpc.CallOption) (*Experiment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Experiment)
+	err := c.cc.Invoke(ctx, RecommenderService_StartExperiment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) StopExperiment(ctx context.Context, in *StopExperimentRequest, opts ...grpc.CallOption) (*Experiment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Experiment)
+	err := c.cc.Invoke(ctx, RecommenderService_StopExperiment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ConcludeExperiment(ctx context.Context, in *ConcludeExperimentRequest, opts ...grpc.CallOption) (*Experiment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Experiment)
+	err := c.cc.Invoke(ctx, RecommenderService_ConcludeExperiment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) GetExperimentReport(ctx context.Context, in *GetExperimentReportRequest, opts ...grpc.CallOption) (*ExperimentReport, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExperimentReport)
+	err := c.cc.Invoke(ctx, RecommenderService_GetExperimentReport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recommenderServiceClient) RecordEvents(ctx context.Context, in *RecordEventsRequest, opts ...grpc.CallOption) (*RecordEventsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordEventsResponse)
@@ -415,9 +533,9 @@ type RecommenderServiceServer interface {
 	GetSlot(context.Context, *GetSlotRequest) (*Slot, error)
 	// Creates a slot or replaces it. All replicas answer by it within two seconds.
 	//
-	// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots.
+	// Returns ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than 100 slots, or if an experiment runs in the slot.
 	ReplaceSlot(context.Context, *ReplaceSlotRequest) (*Slot, error)
-	// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule concerns it.
+	// Deletes a slot. One that does not exist is no error. Returns FAILED_PRECONDITION if a rule or an experiment concerns it.
 	DeleteSlot(context.Context, *DeleteSlotRequest) (*emptypb.Empty, error)
 	// Lists the merchandising rules, by id.
 	ListRules(context.Context, *ListRulesRequest) (*ListRulesResponse, error)
@@ -434,6 +552,36 @@ type RecommenderServiceServer interface {
 	//
 	// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
 	PreviewRecommendations(context.Context, *PreviewRecommendationsRequest) (*ListRecommendationsResponse, error)
+	// Lists the experiments, by id.
+	ListExperiments(context.Context, *ListExperimentsRequest) (*ListExperimentsResponse, error)
+	// Gets an experiment. Returns NOT_FOUND if there is no such experiment.
+	GetExperiment(context.Context, *GetExperimentRequest) (*Experiment, error)
+	// Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
+	//
+	// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
+	// FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+	ReplaceExperiment(context.Context, *ReplaceExperimentRequest) (*Experiment, error)
+	// Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs.
+	DeleteExperiment(context.Context, *DeleteExperimentRequest) (*emptypb.Empty, error)
+	// Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+	//
+	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
+	// applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+	StartExperiment(context.Context, *StartExperimentRequest) (*Experiment, error)
+	// Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
+	//
+	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, FAILED_PRECONDITION if it was never started or is
+	// concluded.
+	StopExperiment(context.Context, *StopExperimentRequest) (*Experiment, error)
+	// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+	//
+	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
+	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+	ConcludeExperiment(context.Context, *ConcludeExperimentRequest) (*Experiment, error)
+	// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
+	//
+	// Returns NOT_FOUND if there is no such experiment.
+	GetExperimentReport(context.Context, *GetExperimentReportRequest) (*ExperimentReport, error)
 	// Records what shoppers did with products: the caller's own actions, or those that an order system or staff report of others.
 	//
 	// The shopper's next recommendations take them into account. Purchases and returns count for others as well (in the sales history, in
@@ -531,6 +679,30 @@ func (UnimplementedRecommenderServiceServer) DeleteRule(context.Context, *Delete
 }
 func (UnimplementedRecommenderServiceServer) PreviewRecommendations(context.Context, *PreviewRecommendationsRequest) (*ListRecommendationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewRecommendations not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListExperiments(context.Context, *ListExperimentsRequest) (*ListExperimentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListExperiments not implemented")
+}
+func (UnimplementedRecommenderServiceServer) GetExperiment(context.Context, *GetExperimentRequest) (*Experiment, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetExperiment not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ReplaceExperiment(context.Context, *ReplaceExperimentRequest) (*Experiment, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplaceExperiment not implemented")
+}
+func (UnimplementedRecommenderServiceServer) DeleteExperiment(context.Context, *DeleteExperimentRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteExperiment not implemented")
+}
+func (UnimplementedRecommenderServiceServer) StartExperiment(context.Context, *StartExperimentRequest) (*Experiment, error) {
+	return nil, status.Error(codes.Unimplemented, "method StartExperiment not implemented")
+}
+func (UnimplementedRecommenderServiceServer) StopExperiment(context.Context, *StopExperimentRequest) (*Experiment, error) {
+	return nil, status.Error(codes.Unimplemented, "method StopExperiment not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ConcludeExperiment(context.Context, *ConcludeExperimentRequest) (*Experiment, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConcludeExperiment not implemented")
+}
+func (UnimplementedRecommenderServiceServer) GetExperimentReport(context.Context, *GetExperimentReportRequest) (*ExperimentReport, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetExperimentReport not implemented")
 }
 func (UnimplementedRecommenderServiceServer) RecordEvents(context.Context, *RecordEventsRequest) (*RecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordEvents not implemented")
@@ -832,6 +1004,150 @@ func _RecommenderService_PreviewRecommendations_Handler(srv interface{}, ctx con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListExperiments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListExperimentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListExperiments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListExperiments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListExperiments(ctx, req.(*ListExperimentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_GetExperiment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetExperimentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).GetExperiment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_GetExperiment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).GetExperiment(ctx, req.(*GetExperimentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ReplaceExperiment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplaceExperimentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ReplaceExperiment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ReplaceExperiment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ReplaceExperiment(ctx, req.(*ReplaceExperimentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_DeleteExperiment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteExperimentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).DeleteExperiment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_DeleteExperiment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).DeleteExperiment(ctx, req.(*DeleteExperimentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_StartExperiment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StartExperimentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).StartExperiment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_StartExperiment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).StartExperiment(ctx, req.(*StartExperimentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_StopExperiment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StopExperimentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).StopExperiment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_StopExperiment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).StopExperiment(ctx, req.(*StopExperimentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ConcludeExperiment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConcludeExperimentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ConcludeExperiment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ConcludeExperiment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ConcludeExperiment(ctx, req.(*ConcludeExperimentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_GetExperimentReport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetExperimentReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).GetExperimentReport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_GetExperimentReport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).GetExperimentReport(ctx, req.(*GetExperimentReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_RecordEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordEventsRequest)
 	if err := dec(in); err != nil {
@@ -1056,6 +1372,38 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewRecommendations",
 			Handler:    _RecommenderService_PreviewRecommendations_Handler,
+		},
+		{
+			MethodName: "ListExperiments",
+			Handler:    _RecommenderService_ListExperiments_Handler,
+		},
+		{
+			MethodName: "GetExperiment",
+			Handler:    _RecommenderService_GetExperiment_Handler,
+		},
+		{
+			MethodName: "ReplaceExperiment",
+			Handler:    _RecommenderService_ReplaceExperiment_Handler,
+		},
+		{
+			MethodName: "DeleteExperiment",
+			Handler:    _RecommenderService_DeleteExperiment_Handler,
+		},
+		{
+			MethodName: "StartExperiment",
+			Handler:    _RecommenderService_StartExperiment_Handler,
+		},
+		{
+			MethodName: "StopExperiment",
+			Handler:    _RecommenderService_StopExperiment_Handler,
+		},
+		{
+			MethodName: "ConcludeExperiment",
+			Handler:    _RecommenderService_ConcludeExperiment_Handler,
+		},
+		{
+			MethodName: "GetExperimentReport",
+			Handler:    _RecommenderService_GetExperimentReport_Handler,
 		},
 		{
 			MethodName: "RecordEvents",
