@@ -34,6 +34,7 @@ from mesh.identity import Role, TokenVerifier
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
 from tests.contract.contracts import ROOT
+from tests.fuzz.budget import BUDGET
 
 ISSUER = Issuer(MeshSettings())
 TOKEN = ISSUER.token(Role.STAFF, "ann", lifetime_seconds=10**6)
@@ -99,6 +100,7 @@ def queries(draw: st.DrawFn) -> tuple[Descriptor, str]:
     return descriptor, "&".join(f"{name}={value}" for name, value in draw(st.lists(st.tuples(names, values), max_size=6)))
 
 
+@BUDGET
 @given(st.binary(max_size=200) | edits(b'{"a": [1, -2.5e3, "\\ud83d\\ude00", null, true], "b": {"c": ""}}'))
 @example(b"[" * 10_000)
 @example(b'{"\\ud800": 1}')
@@ -108,6 +110,7 @@ def test_json(data: bytes) -> None:
             parse(data)
 
 
+@BUDGET
 @given(objects())
 def test_messages_from_json(case: tuple[Descriptor, Any]) -> None:
     descriptor, value = case
@@ -117,6 +120,7 @@ def test_messages_from_json(case: tuple[Descriptor, Any]) -> None:
         message.SerializeToString()
 
 
+@BUDGET
 @given(queries())
 def test_queries(case: tuple[Descriptor, str]) -> None:
     descriptor, query = case
@@ -126,6 +130,7 @@ def test_queries(case: tuple[Descriptor, str]) -> None:
         message.SerializeToString()
 
 
+@BUDGET
 @given(st.lists(st.binary(max_size=40), max_size=6), st.integers(1, 50))
 def test_lines(pieces: list[bytes], longest: int) -> None:
     left = [*pieces]
@@ -146,6 +151,7 @@ NAMES = st.sampled_from(
 )
 
 
+@BUDGET
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=60) | edits(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")), max_size=5))
 def test_headers(headers: list[tuple[bytes, bytes]]) -> None:
     async def nothing(*_: Any) -> Any:
@@ -157,6 +163,7 @@ def test_headers(headers: list[tuple[bytes, bytes]]) -> None:
             use(Exchange(scope, nothing, nothing, ()))
 
 
+@BUDGET
 @given(edits(TOKEN.encode()) | st.binary(max_size=100))
 def test_tokens(token: bytes) -> None:
     read_token(b"Bearer " + token)
@@ -170,12 +177,14 @@ def test_tokens(token: bytes) -> None:
         assert token.rpartition(b".")[0] == TOKEN.encode().rpartition(b".")[0]
 
 
+@BUDGET
 @given(TEXT | st.ip_addresses().map(str), st.lists(TEXT | st.ip_addresses().map(str), max_size=4).map(",".join))
 def test_addresses(peer: str, forwarded: str) -> None:
     if address := parse_address(peer):
         nearest_untrusted(address, forwarded, ())
 
 
+@BUDGET
 @given(st.text(max_size=80) | edits(MAPPING.encode()).map(lambda text: text.decode("latin-1")))
 @example("a: 2011-99-99")
 @example("a: 2011-01-01T99:00:00Z")
@@ -193,6 +202,7 @@ def test_mappings(text: str) -> None:
 def test_raw_files(name: str) -> None:
     with TemporaryDirectory() as folder:
 
+        @BUDGET
         @given(st.binary(max_size=300) | edits(SALES.encode()))
         def check(content: bytes) -> None:
             file = Path(folder, name)

@@ -44,6 +44,9 @@ class JobsReplica:
         lines = [NewLogLine(datetime.now(UTC), "driver", text) for text in texts]
         self._loop.run(self._logs.append(id, holder, lines, {}, MAX_LINES))
 
+    def expire_logs(self, age: timedelta = timedelta(0)) -> None:
+        self._loop.run(self._logs.delete_expired(age))
+
     def save(self, job: Job, holder: str = "worker") -> Job | None:
         """Saves a job as its holder; returns it as it is then, or None if another holds it."""
         self._loop.run(self._leases().save(job, holder))

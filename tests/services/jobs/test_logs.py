@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -105,6 +106,18 @@ def test_of_a_long_log_the_last_lines_are_kept(staff: Staff, replica: JobsReplic
     assert error.metadata == {"after_number": "2", "first_number": "11"}
     with fails_with(CODE.OUT_OF_RANGE, "LOG_EXPIRED"):
         list(staff.watch(job.id, after_number=5))
+
+
+def test_the_log_of_a_job_that_ended_long_ago_is_deleted(staff: Staff, replica: JobsReplica, job: Job) -> None:
+    replica.log(job.id, "a")
+    replica.expire_logs()
+    assert staff.lines(job.id).log_lines, "it has not ended"
+    replica.succeed(job)
+    replica.expire_logs(timedelta(days=1))
+    assert staff.lines(job.id).log_lines, "it ended a moment ago"
+    replica.expire_logs()
+    assert not staff.lines(job.id).log_lines
+    assert staff.get(job.id).id == job.id
 
 
 def test_a_worker_that_lost_a_job_adds_nothing_to_its_log(staff: Staff, replica: JobsReplica, job: Job) -> None:
