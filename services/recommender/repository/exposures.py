@@ -69,8 +69,9 @@ class ExposureRepository:
         """
         rows = [(*exposure[: len(_TYPES) - 1], json.dumps(exposure.products)) for exposure in new]
         columns = {name: list(values) for name, values in zip(_TYPES, zip(*rows, strict=True), strict=True)}
-        await self._database.execute(_RECORD, **columns)
-        await record_participants(self._database, new)
+        async with self._database.begin() as transaction:
+            await transaction.execute(_RECORD, **columns)
+            await record_participants(transaction, new)
         await self._database.execute(_VISIT, user_ids=sorted({exposure.user_id for exposure in new}))
 
     async def page(self, user_id: str, slot: str, before_id: str, limit: int) -> list[Exposure]:

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, Boolean, DateTime, Float, Interval, Text, bindpara
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.types import TypeEngine
 
-from mesh.database import Database, Executor, Transaction
+from mesh.database import Database, Transaction
 from ml.experiments.assignment import Arm
 from services.recommender.domain import Exposure
 from services.recommender.tables import events, exposures, forgotten_users, participants, sign_ups
@@ -29,7 +29,12 @@ _incoming = (
     .render_derived("incoming")
 )
 _not_forgotten = ~exists().where(forgotten_users.c.user_id == _incoming.c.user_id)
-_first_lists = select(*(_incoming.c[name] for name in _TYPES)).where(_not_forgotten).order_by(_incoming.c.first_time)
+# In one order in all replicas, so that none waits for another that waits for it.
+_first_lists = (
+    select(*(_incoming.c[name] for name in _TYPES))
+    .where(_not_forgotten)
+    .order_by(_incoming.c.experiment_id, _incoming.c.user_id, _incoming.c.first_time)
+)
 _RECORD = insert(participants).from_select(list(_TYPES), _first_lists).on_conflict_do_nothing()
 _MARK_MIXED = (
     update(participants)
@@ -172,13 +177,13 @@ class ParticipantRepository:
         return {arm: found.get(arm, ArmOutcome())._replace(lists=lists.get(arm, 0)) for arm in Arm}
 
 
-async def record_participants(executor: Executor, new: Sequence[Exposure]) -> None:
+async def record_participants(transaction: Transaction, new: Sequence[Exposure]) -> None:
     """Records who takes part by the lists that they were shown, in the arm of their first one."""
     rows = [(each.experiment_id, each.user_id, each.customer_number, each.arm, each.create_time) for each in new if each.experiment_id]
     if rows:
         columns = {name: list(values) for name, values in zip(_TYPES, zip(*rows, strict=True), strict=True)}
-        await executor.execute(_RECORD, **columns)
-        await executor.execute(_MARK_MIXED, **columns)
+        await transaction.execute(_RECORD, **columns)
+        await transaction.execute(_MARK_MIXED, **columns)
 
 
 async def hand_over_participant(transaction: Transaction, visitor_id: str, user_id: str, customer_number: str) -> None:
