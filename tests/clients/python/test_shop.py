@@ -190,8 +190,8 @@ def test_an_import_with_rows_that_fail_prints_them_and_fails(staff: CommandLine)
     rows = '{"id": "row-1", "name": "One"}\n{"id": "row-2", "price_cents": -5}\n{\n'
     table = staff.run("products", "import", "-", text=rows)
     assert (table.exit_code, table.err) == (1, "error: 2 of 3 rows failed\n")
-    assert re.search(r"^2 +row-2 .*INVALID_REQUEST", table.out, re.MULTILINE)
-    assert re.search(r"^3 .*MALFORMED_REQUEST", table.out, re.MULTILINE)
+    assert re.search(r"^ *2 +row-2 .*INVALID_REQUEST", table.out, re.MULTILINE)
+    assert re.search(r"^ *3 .*MALFORMED_REQUEST", table.out, re.MULTILINE)
     as_json = staff.run("products", "import", "-", "-o", "json", text=rows)
     assert (as_json.exit_code, json.loads(as_json.out)["unchanged_count"]) == (1, 1)
     assert staff.run("products", "get", "row-1").exit_code == 0
