@@ -85,6 +85,7 @@ IN_QUERIES = [
     Difference({"enum"}, lambda text: text in ("7", "-7"), "a new number of an enum is for the service to judge"),
     Difference({"repeated enum"}, lambda text: text == "-7", "a new number of an enum is for the service to judge"),
     Difference({"repeated enum"}, lambda text: text in ("%2B7", "07"), "an enum's number is written as JSON writes it"),
+    Difference({"double"}, lambda text: text in ("%2B7", "07"), "a number is written as JSON writes it"),
     Difference({"repeated int32", "repeated enum"}, lambda text: text == "7,8", "a list of numbers may stand in one value"),
     Difference({"repeated string"}, lambda text: text.count("=") == 2 and "I" in text, "both spellings of a name mean one list"),
     Difference({"google.protobuf.FieldMask"}, is_no_mask, "what cannot be the name of a field is an error at once"),
