@@ -68,11 +68,11 @@ def sum_periods(mean: Floats, quantiles: Floats, starts: Integers, errors: Float
     deviation = np.sqrt(np.add.reduceat(daily_deviations(quantiles) ** 2, starts))
     # Few periods differ in length, so errors are interpolated once for each length.
     lengths, index = np.unique(ends - starts, return_inverse=True)
-    relative = relative_errors(errors, lengths, levels)
+    relative = _relative_errors(errors, lengths, levels)
     return PeriodSums(total, np.maximum(total[:, None] + deviation[:, None] * relative[index], 0.0))
 
 
-def relative_errors(errors: Floats, lengths: Integers, levels: tuple[float, ...]) -> Floats:
+def _relative_errors(errors: Floats, lengths: Integers, levels: tuple[float, ...]) -> Floats:
     """The quantiles of the errors of sums of so many days, in units of their standard deviation, shape (lengths, levels).
 
     errors: of one group, as from `measure_errors`, shape (LENGTHS, ERROR_LEVELS)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import gammaincc
 
 from ml.forecaster.arrays import Floats
-from ml.forecaster.period_sums import daily_deviations, relative_errors
+from ml.forecaster.period_sums import LENGTHS, daily_deviations
 from ml.forecaster.periods import WEEK
 from ml.forecaster.quantiles import normal_score
 
@@ -25,9 +26,20 @@ _SHAPES = np.geomspace(0.02, 2000, 40)
 _RUNS, _PERIODS, _WARM_UP = 300, 40, 12
 _BISECTIONS = 14
 _SEED = 7
-# Equally likely outcomes that stand for a distribution.
-_OUTCOMES = 200
-OUTCOME_LEVELS = tuple((index + 0.5) / _OUTCOMES for index in range(_OUTCOMES))
+# The errors of sums are compared with a normal distribution where it has this share on each side.
+_TAIL = 0.1
+# Sums count of which so many units, about, are expected.
+_SOLD = 1.0
+
+
+@dataclass(frozen=True)
+class Demand:
+    """The demand of consecutive days, of n products."""
+
+    mean: Floats
+    """In units, shape (n,)."""
+    variance: Floats
+    """Shape (n,)."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +52,56 @@ class Outcome:
     """The stock on hand at the end of a day, in units of all products together."""
 
 
-def demand_outcomes(mean: Floats, quantiles: Floats, errors: Floats) -> Floats:
-    """Equally likely sums of the demand of consecutive days, in order, shape (n, outcomes).
+def measure_inflation(actual: Floats, mean: Floats, quantiles: Floats) -> Floats:
+    """How many times the variance of sums is what the forecasts of days, taken as independent, let expect, for each of LENGTHS.
 
-    mean, quantiles: of each day, shape (n, d) and (n, d, 7); d is positive
-    errors: of the group of the series, as from `period_sums.measure_errors`, shape (lengths, levels)
+    From the error that a fifth of all sums exceed, which single products that came back or ended do not move.
+
+    actual, mean: the sales of past days in units, and their forecast, shape (n, d)
+    quantiles: of the same days, shape (n, d, 7)
     """
-    deviation = np.sqrt((daily_deviations(quantiles) ** 2).sum(axis=1))
-    [relative] = relative_errors(errors, np.array([mean.shape[1]]), OUTCOME_LEVELS)
-    outcomes: Floats = np.maximum(mean.sum(axis=1)[:, None] + deviation[:, None] * relative, 0.0)
-    return outcomes
+    variance = _daily_variances(mean, quantiles)
+    inflation = np.ones(len(LENGTHS))
+    for column, length in enumerate(LENGTHS):
+        shape = (len(actual), actual.shape[1] // length, length)
+        used = slice(0, shape[1] * length)
+        error, expected = ((array[:, used].reshape(shape)).sum(axis=2) for array in (actual - mean, variance))
+        # Of products that hardly sell, an error is either nothing or without bound.
+        if (sold := expected >= _SOLD).any():
+            relative = np.abs(error[sold]) / np.sqrt(expected[sold])
+            inflation[column] = (np.quantile(relative, 1 - 2 * _TAIL) / normal_score(1 - _TAIL)) ** 2
+    return inflation
 
 
-def order_up_to_levels(protected: Floats, lead_days: int, review_days: int, fill_rate: float) -> Floats:
+def sum_demand(mean: Floats, quantiles: Floats, inflation: Floats) -> Demand:
+    """The demand of consecutive days together.
+
+    mean, quantiles: of each day, shape (n, d) and (n, d, 7)
+    inflation: as from `measure_inflation`, shape (lengths,)
+    """
+    relative = np.interp(mean.shape[1], LENGTHS, inflation)
+    return Demand(mean.sum(axis=1), _daily_variances(mean, quantiles).sum(axis=1) * relative)
+
+
+def exceedance(demand: Demand, units: Floats) -> Floats:
+    """The probability that the demand is larger than so many units, shape (n,)."""
+    known = (demand.variance > 0) & (demand.mean > 0)
+    mean, variance = np.where(known, demand.mean, 1.0), np.where(known, demand.variance, 1.0)
+    probability = gammaincc(mean**2 / variance, np.maximum(units, 0.0) * mean / variance)
+    return np.where(known, probability, demand.mean > units)
+
+
+def order_up_to_levels(demand: Demand, lead_days: int, review_days: int, fill_rate: float) -> Floats:
     """The order-up-to level of each product in whole units, shape (n,).
 
-    protected: outcomes of the demand during lead time and review period, shape (n, outcomes)
+    demand: during lead time and review period
     fill_rate: the share of the demand to meet, more than 0 and less than 1
     """
-    mean, variance = protected.mean(axis=1), protected.var(axis=1)
-    shape = np.divide(mean**2, variance, out=np.full_like(mean, _SHAPES[-1]), where=variance > 0)
+    certain = np.full_like(demand.mean, _SHAPES[-1])
+    shape = np.divide(demand.mean**2, demand.variance, out=certain, where=demand.variance > 0)
     relative = np.interp(np.log(np.maximum(shape, _SHAPES[0])), np.log(_SHAPES), _relative_levels(lead_days, review_days, fill_rate))
     # Rounded before, as a last bit too many would cost a unit.
-    levels: Floats = np.ceil(np.round(mean * relative, 6))
+    levels: Floats = np.ceil(np.round(demand.mean * relative, 6))
     return levels
 
 
@@ -98,6 +137,11 @@ def simulate(demand: Floats, lead_days: int, review_days: int, level: Callable[[
         held += stock.sum()
     total = demand.sum()
     return Outcome(float(met / total) if total else float("nan"), float(held / days))
+
+
+def _daily_variances(mean: Floats, quantiles: Floats) -> Floats:
+    """The variance of each day, shape (n, d): at least that of a Poisson distribution, as units are sold one by one at best."""
+    return np.maximum(daily_deviations(quantiles) ** 2, mean)
 
 
 @lru_cache(maxsize=64)

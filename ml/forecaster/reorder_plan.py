@@ -8,15 +8,11 @@ import numpy as np
 from ml.forecaster.accuracy import HELD_BACK, WINDOW
 from ml.forecaster.arrays import Floats, Integers
 from ml.forecaster.forecasts import UNITS_METRIC, Scope
-from ml.forecaster.hierarchy import PRODUCT
 from ml.forecaster.model import Forecaster
-from ml.forecaster.period_sums import error_groups, measure_errors
 from ml.forecaster.periods import WEEK
-from ml.forecaster.reorder import Outcome, by_the_book, demand_outcomes, order_up_to_levels, simulate
+from ml.forecaster.reorder import Demand, Outcome, by_the_book, measure_inflation, order_up_to_levels, simulate, sum_demand
 from ml.forecaster.tables import Tables
 
-# The group of products among the errors of sums.
-_GROUP = int(error_groups(np.array([PRODUCT]))[0])
 # The weeks before a day from which the safety stock by the book is computed.
 _RECENT_DAYS = 8 * WEEK
 
@@ -42,8 +38,8 @@ class Plan:
 
     mean: Floats
     """The mean demand of each day to come, shape (n, HORIZON)."""
-    lead_outcomes: Floats
-    """Equally likely outcomes of the demand during the lead time, shape (n, outcomes)."""
+    lead_demand: Demand
+    """The demand during the lead time."""
     levels: Floats
     """The order-up-to levels in units, shape (n,)."""
 
@@ -64,13 +60,9 @@ def make_plan(model: Forecaster, products: Integers, policy: Policy, factors: Fl
     quantiles = tables.quantiles[2 * tables.aggregate_count + products, : policy.days].astype(np.float64)
     if factors is not None:
         mean, quantiles = mean * factors, quantiles * factors[: policy.days, None]
-    errors = tables.sum_errors[_GROUP]
-
-    def outcomes(days: int) -> Floats:
-        return demand_outcomes(mean[:, :days], quantiles[:, :days], errors)
-
-    levels = order_up_to_levels(outcomes(policy.days), policy.lead_days, policy.review_days, policy.fill_rate)
-    return Plan(mean, outcomes(policy.lead_days), levels)
+    inflation = measure_inflation(*_held_back(tables))
+    lead, protected = (sum_demand(mean[:, :days], quantiles[:, :days], inflation) for days in (policy.lead_days, policy.days))
+    return Plan(mean, lead, order_up_to_levels(protected, policy.lead_days, policy.review_days, policy.fill_rate))
 
 
 def backtest_policy(model: Forecaster, policy: Policy) -> PolicyBacktest:
@@ -83,20 +75,18 @@ def backtest_policy(model: Forecaster, policy: Policy) -> PolicyBacktest:
         known = units[:, : units.shape[1] - HELD_BACK + day]
         return by_the_book(known[:, -_RECENT_DAYS:], policy.days, policy.fill_rate)
 
-    outcomes = [simulate(demand, policy.lead_days, policy.review_days, level) for level in (_forecast_levels(tables, demand, policy), book)]
+    outcomes = [simulate(demand, policy.lead_days, policy.review_days, level) for level in (_forecast_levels(tables, policy), book)]
     return PolicyBacktest(outcomes[0], outcomes[1], len(demand))
 
 
-def _forecast_levels(tables: Tables, demand: Floats, policy: Policy) -> Callable[[int], Floats]:
+def _forecast_levels(tables: Tables, policy: Policy) -> Callable[[int], Floats]:
     """The order-up-to levels, shape (n,), on the morning of each day held back."""
-    rows = slice(2 * tables.aggregate_count, None)
-    mean, quantiles = (array[rows].astype(np.float64) for array in (tables.backtest_mean, tables.backtest_quantiles))
+    demand, mean, quantiles = _held_back(tables)
     # The errors of sums are those of the other windows: a window is not to know its own.
-    group = np.zeros(len(demand), dtype=np.int64)
-    errors = []
+    inflation = []
     for start in range(0, HELD_BACK, WINDOW):
         others = np.delete(np.arange(HELD_BACK), np.arange(start, start + WINDOW))
-        errors.append(measure_errors(demand[:, others], mean[:, others], quantiles[:, others], group)[0])
+        inflation.append(measure_inflation(demand[:, others], mean[:, others], quantiles[:, others]))
 
     def levels(day: int) -> Floats:
         window = day // WINDOW
@@ -104,10 +94,17 @@ def _forecast_levels(tables: Tables, demand: Floats, policy: Policy) -> Callable
         days = np.arange(day, day + policy.days)
         # The next window's forecast is not known yet: the last week of this one stands for what follows.
         days = np.where(days < end, days, end - WEEK + (days - end) % WEEK)
-        protected = demand_outcomes(mean[:, days], quantiles[:, days], errors[window])
+        protected = sum_demand(mean[:, days], quantiles[:, days], inflation[window])
         return order_up_to_levels(protected, policy.lead_days, policy.review_days, policy.fill_rate)
 
     return levels
+
+
+def _held_back(tables: Tables) -> tuple[Floats, Floats, Floats]:
+    """The sales of products on the days held back, the mean forecast of each day and its quantiles, (n, d), (n, d) and (n, d, 7)."""
+    rows = slice(2 * tables.aggregate_count, None)
+    sold = tables.units[tables.aggregate_count :, -HELD_BACK:]
+    return sold.astype(np.float64), tables.backtest_mean[rows].astype(np.float64), tables.backtest_quantiles[rows].astype(np.float64)
 
 
 def _tables(model: Forecaster) -> Tables:

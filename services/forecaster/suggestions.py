@@ -9,6 +9,7 @@ import numpy as np
 
 from ml.forecaster.arrays import Floats
 from ml.forecaster.model import HORIZON, Forecaster
+from ml.forecaster.reorder import exceedance
 from ml.forecaster.reorder_plan import Plan, Policy, make_plan
 from services.forecaster.reorder_policies import DEFAULT_ID, ReorderTerms, StoredPolicy
 from services.forecaster.stock import StockedProduct
@@ -73,7 +74,7 @@ def _suggest_group(
     cover = (cumulative <= position[:, None]).sum(axis=1)
     # The days after which there is still as much as the level, of which the last is followed by the day to order on.
     enough = (cumulative <= (position - plan.levels)[:, None]).sum(axis=1)
-    stockout = (plan.lead_outcomes > position[:, None]).mean(axis=1)
+    stockout = exceedance(plan.lead_demand, position)
     for index, product in enumerate(products):
         due = through + timedelta(days=1) if quantity[index] else through + timedelta(days=int(enough[index]) + 2)
         yield Suggestion(
