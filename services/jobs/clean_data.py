@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lake.bucket import Bucket
 from lake.errors import StoreError
 from lake.manifest import Manifest
 from lake.publishing import read_publication
+from lake.reading import read_parquet
 from mesh.errors import FailedPrecondition, Unavailable
 
 COLUMNS = ("file", "line_number", "reason", "line", "date")
@@ -103,7 +103,7 @@ class CleanData:
             raise _unavailable() from error
         if stored is None:
             raise _unavailable()
-        table = pq.read_table(io.BytesIO(stored.content)).slice(first_row)
+        table = read_parquet(stored.content).slice(first_row)
         table = table.append_column("row", pa.array(range(first_row, first_row + len(table)), pa.int64()))
         for column, value in (("file", wanted.file), ("reason", wanted.reason)):
             if value:
