@@ -58,7 +58,7 @@ def read_parquet(content: bytes) -> pa.Table:
 
     In this thread alone: threads of Arrow's that still hold an object of Python's abort the process at its end (apache/arrow issue 34314).
     """
-    return pq.read_table(pa.BufferReader(content), use_threads=False)
+    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
 
 
 def _read_content(bucket: Bucket, content: Content) -> pa.Table:
