@@ -232,7 +232,7 @@ def test_of_concurrent_new_passwords_one_succeeds(grpc_stub: AuthServiceStub, an
 def test_a_deleted_user_is_gone(grpc_stub: AuthServiceStub, ann: Person, database_url: str) -> None:
     user, token = ann.signs_up(), ann.signs_in()
     grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token))
-    # A repeated deletion succeeds until the revocation of the token is known, within a second: the response of the first may have been lost.
+    # A repeated deletion succeeds until the revocation of the token is known, as the response of the first may have been lost.
     try:
         grpc_stub.DeleteCurrentUser(auth_pb2.DeleteCurrentUserRequest(), metadata=ann.by(token))
     except grpc.RpcError as error:
