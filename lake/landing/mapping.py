@@ -92,8 +92,9 @@ def parse_mapping(text: str, name: str) -> Mapping:
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
         raise InvalidMapping(f"{name}{where} is not YAML.") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        # YAML of which Python cannot make a value, such as the 45th day of a month, thousands of digits or of brackets.
+    except Exception as error:
+        # YAML of which no value can be made, such as the 45th day of a month, thousands of digits or of brackets. ruamel raises what
+        # Python raises then, of any class.
         raise InvalidMapping(f"{name} has a value that cannot be read: {str(error)[:_QUOTED]}.") from error
     try:
         return Mapping.model_validate(content)

@@ -44,6 +44,7 @@ def test_every_part_has_a_default(tmp_path: Path) -> None:
         ("format: {dates: backwards}", "shop.yaml is no mapping: format.dates: "),
         ("format: {delimiter: ', '}", "shop.yaml is no mapping: format.delimiter: "),
         ("0" * 16_384, "shop.yaml has a value that cannot be read: "),
+        ("rules: !!int ''", "shop.yaml has a value that cannot be read: "),
         ("rules: 2011-11-45", "shop.yaml has a value that cannot be read: "),
         ("[" * 10_000, "shop.yaml"),
     ],
