@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
@@ -19,6 +20,10 @@ ROOT = Path(__file__).parent
 # Fixtures that start an engine, and folders whose tests start processes of the stack by themselves.
 ENGINES = {"hdfs", "minio", "mlflow", "object_store", "pgbouncer", "postgres", "seaweedfs", "spark", "yarn"}
 STACKS = {ROOT / "e2e", ROOT / "stack" / "containers"}
+
+# A run of the suite tries the same examples each time, however long they take under load; `make fuzz` looks for others.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 
 # A shell that starts a command in the background lets it ignore this signal, and all that the command starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
