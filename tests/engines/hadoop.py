@@ -4,8 +4,8 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,14 @@ class Hdfs:
     def __exit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self._files.close()
         self._stop()
+
+    @contextmanager
+    def namenode_stopped(self) -> Iterator[None]:
+        """Stops the NameNode for the length of a `with` block, after which files can be read and written again."""
+        with self.namenode.stopped():
+            yield
+        # Until the DataNode has reported its blocks, the NameNode is in safe mode.
+        wait(partial(hadoop.datanode_ready, self.settings), "HDFS to leave its safe mode")
 
     def put(self, path: str, content: bytes) -> None:
         self._files.put(path, params={"op": "CREATE", "overwrite": "true"}, content=content).raise_for_status()

@@ -321,6 +321,6 @@ def test_a_customer_may_not(grpc_stub: raw_data_pb2_grpc.RawDataServiceStub, iss
 
 
 def test_while_hdfs_is_away_the_caller_is_asked_to_retry(staff: Clerk, hdfs: Hdfs) -> None:
-    with hdfs.namenode.stopped():
+    with hdfs.namenode_stopped():
         error = error_of(staff.files)
     assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE")
