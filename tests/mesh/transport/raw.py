@@ -120,20 +120,28 @@ async def raw_client(port: int, *, handshake: bool = True) -> AsyncIterator[RawP
 async def raw_server(*answer: bytes) -> AsyncIterator[int]:
     """The port of a server that sends these frames when the first request has come."""
 
+    serving = set[asyncio.Task[None]]()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if task := asyncio.current_task():
+            serving.add(task)
         peer = RawPeer(reader, writer)
         try:
             await reader.readexactly(len(PREFACE))
-        except asyncio.IncompleteReadError:
-            return  # The client has gone again.
-        await peer.send(frame(SETTINGS), frame(SETTINGS, ACK))
-        await peer.find(DATA)
-        await peer.send(*answer)
-        await peer.is_closed()
-        await peer.close()
+            await peer.send(frame(SETTINGS), frame(SETTINGS, ACK))
+            await peer.find(DATA)
+            await peer.send(*answer)
+            await peer.is_closed()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # The client has gone again.
+        finally:
+            await peer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)

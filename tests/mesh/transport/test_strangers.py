@@ -7,7 +7,7 @@ import gzip
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc.aio
@@ -207,6 +207,8 @@ async def test_a_failed_handshake_leaves_nothing_behind(tmp_path: Path) -> None:
         # Without ALPN there is no HTTP/2.
         assert await reader.read() == b""
         writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
         async with asyncio.timeout(5):
             while server.connections:
                 await asyncio.sleep(0.01)
