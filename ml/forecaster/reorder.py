@@ -65,7 +65,7 @@ def measure_inflation(actual: Floats, mean: Floats, quantiles: Floats) -> Floats
     for column, length in enumerate(LENGTHS):
         shape = (len(actual), actual.shape[1] // length, length)
         used = slice(0, shape[1] * length)
-        error, expected = ((array[:, used].reshape(shape)).sum(axis=2) for array in (actual - mean, variance))
+        error, expected = (array[:, used].reshape(shape).sum(axis=2) for array in (actual - mean, variance))
         # Of products that hardly sell, an error is either nothing or without bound.
         if (sold := expected >= _SOLD).any():
             relative = np.abs(error[sold]) / np.sqrt(expected[sold])

@@ -53,14 +53,22 @@ class PolicyBacktest:
     product_count: int
 
 
-def make_plan(model: Forecaster, products: Integers, policy: Policy, factors: Floats | None = None) -> Plan:
-    """The plan for products, by their indices among the products of the model. factors: as of `Forecaster.forecast`"""
+def demand_inflation(model: Forecaster) -> Floats:
+    """What `reorder.measure_inflation` finds on all days held back, shape (lengths,): the same for all plans of a model."""
+    return measure_inflation(*_held_back(_tables(model)))
+
+
+def make_plan(model: Forecaster, products: Integers, policy: Policy, inflation: Floats, factors: Floats | None = None) -> Plan:
+    """The plan for products, by their indices among the products of the model.
+
+    inflation: as from `demand_inflation`
+    factors: as of `Forecaster.forecast`
+    """
     tables = _tables(model)
     mean = tables.mean_units[tables.aggregate_count + products]
     quantiles = tables.quantiles[2 * tables.aggregate_count + products, : policy.days].astype(np.float64)
     if factors is not None:
         mean, quantiles = mean * factors, quantiles * factors[: policy.days, None]
-    inflation = measure_inflation(*_held_back(tables))
     lead, protected = (sum_demand(mean[:, :days], quantiles[:, :days], inflation) for days in (policy.lead_days, policy.days))
     return Plan(mean, lead, order_up_to_levels(protected, policy.lead_days, policy.review_days, policy.fill_rate))
 

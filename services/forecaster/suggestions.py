@@ -10,7 +10,7 @@ import numpy as np
 from ml.forecaster.arrays import Floats
 from ml.forecaster.model import HORIZON, Forecaster
 from ml.forecaster.reorder import exceedance
-from ml.forecaster.reorder_plan import Plan, Policy, make_plan
+from ml.forecaster.reorder_plan import Plan, Policy, demand_inflation, make_plan
 from services.forecaster.reorder_policies import DEFAULT_ID, ReorderTerms, StoredPolicy
 from services.forecaster.stock import StockedProduct
 
@@ -51,9 +51,9 @@ def suggest(
     for product in products:
         if product.id in terms:
             groups[policy_of(terms[product.id])].append(product)
-    found = list[Suggestion]()
+    found, inflation = list[Suggestion](), demand_inflation(model)
     for policy, members in groups.items():
-        plan = make_plan(model, np.array([indices[product.id] for product in members]), policy, factors)
+        plan = make_plan(model, np.array([indices[product.id] for product in members]), policy, inflation, factors)
         found += _suggest_group(plan, policy, members, [terms[product.id] for product in members], model.through)
     return sorted(found, key=lambda suggestion: suggestion.place)
 
