@@ -1,6 +1,7 @@
 """The RPCs by which slots, rules and experiments are configured."""
 
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import grpc.aio
 from google.protobuf.empty_pb2 import Empty
@@ -14,11 +15,12 @@ from services.recommender.catalog import CatalogFollower
 from services.recommender.experiment_report import experiment_report
 from services.recommender.experiments import CONCLUDED, DRAFT, Experiment, check_experiment, outcome_window
 from services.recommender.merchandising import Rule, Slot
-from services.recommender.repository.merchandising import MerchandisingRepository
+from services.recommender.repository.merchandising import M, MerchandisingRepository, MessageTable
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.rule_checks import check_rule
 
 Context = grpc.aio.ServicerContext[Message, Message]
+_PageRequest: TypeAlias = merchandising_pb2.ListSlotsRequest | merchandising_pb2.ListRulesRequest | experiments_pb2.ListExperimentsRequest
 
 
 class MerchandisingServicer:
@@ -33,10 +35,8 @@ class MerchandisingServicer:
         self._page_tokens = page_tokens
 
     async def ListSlots(self, request: merchandising_pb2.ListSlotsRequest, context: Context) -> merchandising_pb2.ListSlotsResponse:
-        place, size = self._page_tokens.read(request), page_size(request.page_size)
-        found = await self._repository.slots.page(str(place[0]) if place else "", size + 1)
-        token = self._page_tokens.write(request, (found[size - 1].id,)) if len(found) > size else ""
-        return merchandising_pb2.ListSlotsResponse(slots=found[:size], next_page_token=token)
+        page, token = await self._page(request, self._repository.slots)
+        return merchandising_pb2.ListSlotsResponse(slots=page, next_page_token=token)
 
     async def GetSlot(self, request: merchandising_pb2.GetSlotRequest, context: Context) -> Slot:
         if (slot := await self._repository.slots.get(request.id)) is None:
@@ -51,10 +51,8 @@ class MerchandisingServicer:
         return Empty()
 
     async def ListRules(self, request: merchandising_pb2.ListRulesRequest, context: Context) -> merchandising_pb2.ListRulesResponse:
-        place, size = self._page_tokens.read(request), page_size(request.page_size)
-        found = await self._repository.rules.page(str(place[0]) if place else "", size + 1)
-        token = self._page_tokens.write(request, (found[size - 1].id,)) if len(found) > size else ""
-        return merchandising_pb2.ListRulesResponse(rules=found[:size], next_page_token=token)
+        page, token = await self._page(request, self._repository.rules)
+        return merchandising_pb2.ListRulesResponse(rules=page, next_page_token=token)
 
     async def GetRule(self, request: merchandising_pb2.GetRuleRequest, context: Context) -> Rule:
         if (rule := await self._repository.rules.get(request.id)) is None:
@@ -72,10 +70,8 @@ class MerchandisingServicer:
     async def ListExperiments(
         self, request: experiments_pb2.ListExperimentsRequest, context: Context
     ) -> experiments_pb2.ListExperimentsResponse:
-        place, size = self._page_tokens.read(request), page_size(request.page_size)
-        found = await self._repository.experiments.page(str(place[0]) if place else "", size + 1)
-        token = self._page_tokens.write(request, (found[size - 1].id,)) if len(found) > size else ""
-        return experiments_pb2.ListExperimentsResponse(experiments=found[:size], next_page_token=token)
+        page, token = await self._page(request, self._repository.experiments)
+        return experiments_pb2.ListExperimentsResponse(experiments=page, next_page_token=token)
 
     async def GetExperiment(self, request: experiments_pb2.GetExperimentRequest, context: Context) -> Experiment:
         return await self._experiment(request.id)
@@ -111,6 +107,12 @@ class MerchandisingServicer:
         start = to_datetime(experiment.start_time) if experiment.HasField("start_time") else through
         outcomes = await self._participants.outcomes(experiment.id, start, through, outcome_window(experiment))
         return experiment_report(experiment, through, outcomes)
+
+    async def _page(self, request: _PageRequest, table: MessageTable[M]) -> tuple[list[M], str]:
+        """The page of a table that a request asks for, by id, and the token of the next one."""
+        place, size = self._page_tokens.read(request), page_size(request.page_size)
+        found = await table.page(str(place[0]) if place else "", size + 1)
+        return found[:size], self._page_tokens.write(request, (found[size - 1].id,)) if len(found) > size else ""
 
     async def _experiment(self, id: str) -> Experiment:
         if (experiment := await self._repository.experiments.get(id)) is None:
