@@ -34,7 +34,7 @@ class EtlEngines(NamedTuple):
     logs: AggregatedLogs
     results: Results
     events: EventExport | None
-    """None if there is no recommender that records events."""
+    """None if there is no recommender that records events and exposures."""
 
 
 class EtlConfig(NamedTuple):
@@ -137,7 +137,7 @@ class EtlAttempt:
     async def _announce_submission(self, job: Job, now: datetime) -> Job:
         await self._engines.results.remove(job.id)
         if self._engines.events:
-            await self._log.note(await self._engines.events.export())
+            await self._log.note(*await self._engines.events.export())
         return job._replace(submitter=self._holder, submit_deadline=now + self._engines.spark_submit.timeout, stage=SUBMITTING)
 
     def _settled_time(self, job: Job, now: datetime) -> datetime:

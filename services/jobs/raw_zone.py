@@ -52,7 +52,9 @@ class RawZoneClient:
 
         Raises `EngineUnavailable` as well if the folder exists, or if there was another claim.
         """
-        temporary = f"{working}/{folder.rpartition('/')[2]}"
+        parent, _, name = folder.rpartition("/")
+        temporary = f"{working}/{name}"
+        await self._call("PUT", parent, "MKDIRS")
         await self._call("PUT", temporary, "MKDIRS")
         for file, content in files.items():
             await self._create(f"{temporary}/{file}", content)

@@ -69,9 +69,11 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     """The commit that the data's manifest and the models' lineage name."""
 
     webhdfs_url: str = "http://127.0.0.1:9870"
-    """The NameNode's REST API, for exporting recorded events to the raw zone."""
+    """The NameNode's REST API, for exporting recorded events and exposures to the raw zone."""
     recommender_address: str = ""
-    """The recommender that records events. No events are exported without this and `service_secret`."""
+    """The recommender that records events. No events and exposures are exported without this and `service_secret`."""
+    exposure_delay: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=1)
+    """How old an exposure has to be to be exported: what the shopper did because of it later than that is missing in the raw zone."""
     service_secret: SecretStr | None = None
     """The secret by which the worker authenticates as the service `jobs`."""
 

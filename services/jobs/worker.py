@@ -122,7 +122,7 @@ async def _connect_event_export(
     service = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
     recommender = channel.connect(settings.recommender_address, service, mesh, token.proof)
     raw_zone = RawZoneClient(http, settings.webhdfs_url, settings.yarn_user, urlsplit(settings.raw_root).path)
-    return EventExport(await resources.enter_async_context(recommender), raw_zone)
+    return EventExport(await resources.enter_async_context(recommender), raw_zone, settings.exposure_delay)
 
 
 if __name__ == "__main__":

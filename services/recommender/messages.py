@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from hashiramart.catalog.v1.catalog_pb2 import AVAILABILITY_IN_STOCK, Availability
 from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, recommender_pb2
 from mesh.errors import InvalidArgument
@@ -121,12 +123,15 @@ def arm_value(arm: str) -> experiments_pb2.ExperimentArm.ValueType:
 
 def preview_time(request: merchandising_pb2.PreviewRecommendationsRequest) -> datetime:
     """The time for which a list is previewed. Raises `InvalidArgument` if it is not valid."""
-    if not request.HasField("time"):
-        return datetime.now(UTC)
+    return valid_time(request.time, "time") if request.HasField("time") else datetime.now(UTC)
+
+
+def valid_time(value: Timestamp, field: str) -> datetime:
+    """The time in a field of a request. Raises `InvalidArgument` if it is none."""
     try:
-        return to_datetime(request.time)
+        return to_datetime(value)
     except ValueError:
-        raise InvalidArgument("time is not a valid time", field="time") from None
+        raise InvalidArgument("{field} is not a valid time", field=field) from None
 
 
 def availability(request: ListRequest) -> Availability.ValueType:

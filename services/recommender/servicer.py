@@ -42,6 +42,7 @@ from services.recommender.messages import (
     list_message,
     preview_time,
     purchase_message,
+    valid_time,
 )
 from services.recommender.new_events import EventRules, new_events
 from services.recommender.pages import PageRequest, RecommendationPage
@@ -202,6 +203,19 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         return recommender_pb2.ListExposuresResponse(
             exposures=(exposure_message(exposure, attributions) for exposure in page),
             next_page_token=self._page_tokens.write(request, (page[-1].id,)) if len(found) > size else "",
+        )
+
+    async def ListExposureLog(
+        self, request: recommender_pb2.ListExposureLogRequest, context: Context
+    ) -> recommender_pb2.ListExposureLogResponse:
+        place, size = self._page_tokens.read(request), page_size(request.page_size, _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE)
+        after = int(str(place[0])) if place else request.after_number
+        page = await self._exposures.log_page(after, valid_time(request.before_time, "before_time"), size)
+        attributions = await self._exposures.attributions(page.exposures)
+        return recommender_pb2.ListExposureLogResponse(
+            exposures=(exposure_message(exposure, attributions) for exposure in page.exposures),
+            next_page_token=self._page_tokens.write(request, (page.through,)) if page.has_more else "",
+            end_number=page.through,
         )
 
     async def ForgetUser(self, request: recommender_pb2.ForgetUserRequest, context: Context) -> Empty:

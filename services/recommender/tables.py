@@ -96,11 +96,18 @@ exposures = Table(
     # The experiment that the list was part of, and its arm; empty for none.
     Column("experiment_id", Text, nullable=False, server_default=""),
     Column("arm", Text, nullable=False, server_default=""),
+    # The position in the log of exposures. Null until the log is read that far.
+    Column("number", BigInteger),
     Index("exposures_by_user", "user_id", "id"),
     Index("exposures_by_slot", "slot", "id"),
     Index("exposures_by_time", "create_time"),
 )
 Index("exposures_by_experiment", "experiment_id", "arm", postgresql_where=exposures.c.experiment_id != "", _table=exposures)
+Index("exposures_by_number", "number", unique=True, postgresql_where=exposures.c.number.is_not(None), _table=exposures)
+Index("exposures_without_number", "id", postgresql_where=exposures.c.number.is_(None), _table=exposures)
+
+# One row: the last number of the log of exposures.
+exposure_log = Table("exposure_log", metadata, Column("last_number", BigInteger, nullable=False))
 
 # Who has taken part in which experiment, since when, and in which arm at first.
 participants = Table(

@@ -18,7 +18,7 @@ SIXTY_FOUR_BITS = {
     FieldDescriptorProto.TYPE_SFIXED64,
 }
 TIMESTAMP = ".google.protobuf.Timestamp"
-LARGE_COUNTER = re.compile(r"\b(rows|lines|bytes|events?)\b", re.IGNORECASE)
+LARGE_COUNTER = re.compile(r"\b(rows|lines|bytes|events?|exposures?)\b", re.IGNORECASE)
 # OAuth 2.0 has no place for a request id, and what the others take is valid once, as a refresh token is.
 NOT_REPEATABLE = [f"hashiramart.auth.v1.AuthService.{name}" for name in ("IssueToken", "ResetPassword", "VerifyEmail")]
 # More ids than a URL should have.

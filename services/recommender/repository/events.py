@@ -111,7 +111,10 @@ _HAND_OVER_EVENTS = (
         number=cast(bindparam("before"), BigInteger) + _moved.c.place,
     )
 )
-_HAND_OVER_EXPOSURES = update(exposures).where(exposures.c.user_id == bindparam("visitor_id")).values(user_id=bindparam("new_user_id"))
+# Copies under the visitor's id are removed; without a number, the lists are exported anew.
+_HAND_OVER_EXPOSURES = (
+    update(exposures).where(exposures.c.user_id == bindparam("visitor_id")).values(user_id=bindparam("new_user_id"), number=None)
+)
 
 
 class EventPage(NamedTuple):

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, DateTime, Integer, Interval, Text, bindparam, cast, column, delete, exists, func, select, update
+from sqlalchemy import ARRAY, BigInteger, DateTime, Integer, Interval, Text, bindparam, cast, column, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql import Select
 from sqlalchemy.sql.dml import Insert
@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 from mesh.database import Database
 from services.recommender.domain import EventKind, ExposedProduct, Exposure
 from services.recommender.repository.participants import record_participants
-from services.recommender.tables import events, exposures, forgotten_users, visitors
+from services.recommender.tables import events, exposure_log, exposures, forgotten_users, visitors
 
 # A visitor who comes back is noticed once in this time.
 _VISIT_INTERVAL = timedelta(hours=1)
@@ -55,6 +55,50 @@ _ATTRIBUTED = (
     .distinct()
 )
 
+_LIMIT = bindparam("limit", type_=Integer)
+# Numbers are given when the log is read, and not when lists are recorded, so that no recording waits for another. Who gives them locks
+# the log until they are visible: a reader who sees the last number sees those before it.
+_unnumbered = (
+    select(exposures.c.id)
+    .where(exposures.c.number.is_(None), exposures.c.create_time < bindparam("before", type_=DateTime(timezone=True)))
+    .order_by(exposures.c.id)
+    .limit(_LIMIT)
+    .subquery()
+)
+_following = select(_unnumbered.c.id, func.row_number().over(order_by=_unnumbered.c.id).label("place")).cte("following")
+_log = (
+    update(exposure_log)
+    .values(last_number=exposure_log.c.last_number + select(func.count()).select_from(_following).scalar_subquery())
+    .returning(exposure_log.c.last_number)
+    .cte("log")
+)
+_count = select(func.count()).select_from(_following).scalar_subquery()
+_NUMBER = (
+    update(exposures)
+    .where(exposures.c.id == _following.c.id, exposures.c.number.is_(None))
+    .values(number=_log.c.last_number - _count + _following.c.place)
+)
+_LAST_NUMBER = select(exposure_log.c.last_number)
+_BETWEEN = (
+    select(exposures.c.number, *(exposures.c[name] for name in _TYPES))
+    .where(
+        exposures.c.number > bindparam("after", type_=BigInteger),
+        exposures.c.number <= bindparam("through", type_=BigInteger),
+        ~exists().where(forgotten_users.c.user_id == exposures.c.user_id),
+    )
+    .order_by(exposures.c.number)
+    .limit(_LIMIT)
+)
+
+
+class ExposureLogPage(NamedTuple):
+    """A page of the log of exposures."""
+
+    exposures: list[Exposure]
+    through: int
+    """The number of the log's last list on this page."""
+    has_more: bool
+
 
 class ExposureRepository:
     """Lists that were made for users and visitors."""
@@ -78,7 +122,16 @@ class ExposureRepository:
         """Lists, latest first: those of one user or visitor, in one slot, before an id; an empty text is no condition."""
         conditions = {name: value for name, value in (("user_id", user_id), ("slot", slot), ("before_id", before_id)) if value}
         rows = await self._database.fetch(_page(frozenset(conditions)), **conditions, limit=limit)
-        return [Exposure(*row)._replace(products=tuple(ExposedProduct(*product) for product in row["products"])) for row in rows]
+        return [_exposure(row) for row in rows]
+
+    async def log_page(self, after: int, before: datetime, limit: int) -> ExposureLogPage:
+        """The log after a number: up to `limit` lists, which were made before a time."""
+        await self._database.execute(_NUMBER, before=before, limit=limit + 1)
+        last = await self._database.fetch_value(_LAST_NUMBER)
+        rows = await self._database.fetch(_BETWEEN, after=after, through=last, limit=limit + 1)
+        has_more = len(rows) > limit
+        through = rows[limit - 1]["number"] if has_more else last
+        return ExposureLogPage([_exposure(fields) for _, *fields in rows[:limit]], through, has_more)
 
     async def attributions(self, page: Iterable[Exposure]) -> dict[tuple[str, str], set[EventKind]]:
         """What shoppers did with products from their lists, by list and product. Nothing else than they were shown counts."""
@@ -95,10 +148,15 @@ class ExposureRepository:
         await self._database.execute(_DELETE_EXPIRED, age=age)
 
 
+def _exposure(row: Iterable[Any]) -> Exposure:
+    exposure = Exposure(*row)
+    return exposure._replace(products=tuple(ExposedProduct(*product) for product in exposure.products))
+
+
 @lru_cache
 def _page(conditions: frozenset[str]) -> Select[Any]:
     statement = select(*(exposures.c[name] for name in _TYPES))
     for name in sorted(conditions):
         bound = bindparam(name, type_=Text)
         statement = statement.where(exposures.c.id < bound if name == "before_id" else exposures.c[name] == bound)
-    return statement.order_by(exposures.c.id.desc()).limit(bindparam("limit", type_=Integer))
+    return statement.order_by(exposures.c.id.desc()).limit(_LIMIT)

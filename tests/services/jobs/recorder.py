@@ -1,4 +1,4 @@
-"""Serves `ListEvents` of the recommender's contract from a list."""
+"""Serves the logs of events and exposures of the recommender's contract from lists."""
 
 from typing import Self
 
@@ -25,6 +25,7 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
         self._verifier = TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys)
         # Events and the ids of forgotten users, in order; None in place of the events of forgotten users.
         self._log: list[recommender_pb2.Event | str | None] = []
+        self.exposures: list[recommender_pb2.Exposure] = []
         # How many pages it serves before it becomes unavailable.
         self.pages_left = 1000
 
@@ -49,7 +50,16 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
             event.event_time.CopyFrom(moment)
             self._log.append(event)
 
+    def show(self, *ids: str, user_id: str = "u-1") -> None:
+        """Logs lists of one product by these ids."""
+        for id in ids:
+            exposure = recommender_pb2.Exposure(recommendation_id=id, user_id=user_id, slot="home", model_version="2")
+            exposure.products.add(product_id="20002", position=1, propensity=0.9, event_kinds=[recommender_pb2.EVENT_KIND_CLICK])
+            exposure.create_time.FromJsonString("2026-02-05T10:00:00Z")
+            self.exposures.append(exposure)
+
     def forget(self, user_id: str) -> None:
+        """Forgets a user; the log of exposures keeps its numbers."""
         self._log = [None if isinstance(each, recommender_pb2.Event) and each.user_id == user_id else each for each in self._log]
         self._log.append(user_id)
 
@@ -72,5 +82,17 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
             events=(each for each in page if isinstance(each, recommender_pb2.Event)),
             forgotten_user_ids=(each for each in page if isinstance(each, str)),
             next_page_token=str(end) if end < len(self._log) else "",
+            end_number=end,
+        )
+
+    async def ListExposureLog(  # noqa: N802
+        self, request: recommender_pb2.ListExposureLogRequest, context: grpc.aio.ServicerContext[Message, Message]
+    ) -> recommender_pb2.ListExposureLogResponse:
+        start = int(request.page_token or request.after_number)
+        end = min(start + PAGE_SIZE, len(self.exposures))
+        forgotten = {each for each in self._log if isinstance(each, str)}
+        return recommender_pb2.ListExposureLogResponse(
+            exposures=(each for each in self.exposures[start:end] if each.user_id not in forgotten),
+            next_page_token=str(end) if end < len(self.exposures) else "",
             end_number=end,
         )

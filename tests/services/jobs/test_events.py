@@ -1,10 +1,11 @@
-"""Exporting recorded events from the recommender to the raw zone of a real HDFS."""
+"""Exporting recorded events and exposures from the recommender to the raw zone of a real HDFS."""
 
 import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import grpc.aio
@@ -63,12 +64,19 @@ class Exporter:
         self._root = f"/hashiramart/raw-of-events-{next(NUMBERS)}"
 
     def export(self, *, times: int = 1, port: int | None = None) -> list[str | BaseException]:
-        """The outcomes of concurrent exports; `port` is that of HDFS."""
-        return self._loop.run(self._export(times, port or self._hdfs.settings.namenode_port))
+        """What concurrent exports say of the events; `port` is that of HDFS."""
+        outcomes = self._loop.run(self._export(times, port or self._hdfs.settings.namenode_port))
+        return [outcome if isinstance(outcome, BaseException) else outcome[0] for outcome in outcomes]
 
-    def exported(self) -> list[dict[str, object]]:
-        """The events in the raw zone, in the order of their files."""
-        files = sorted(path for path in self._hdfs.files(f"{self._root}/events") if not path.rpartition("/")[2].startswith(("_", ".")))
+    def export_all(self) -> list[str]:
+        """What an export says of the events and of the exposures."""
+        [outcome] = self._loop.run(self._export(1, self._hdfs.settings.namenode_port))
+        assert isinstance(outcome, list)
+        return outcome
+
+    def exported(self, kind: str = "events") -> list[dict[str, object]]:
+        """The events or exposures in the raw zone, in the order of their files."""
+        files = sorted(path for path in self._hdfs.files(f"{self._root}/{kind}") if not path.rpartition("/")[2].startswith(("_", ".")))
         return [json.loads(line) for file in files if "/." not in file for line in self._hdfs.get(file).decode().splitlines()]
 
     def all_files(self) -> list[str]:
@@ -78,11 +86,11 @@ class Exporter:
     def content(self, file: str) -> bytes:
         return self._hdfs.get(file)
 
-    async def pause(self, paused: type[Paused], meanwhile: Callable[[], None]) -> str | BaseException:
+    async def pause(self, paused: type[Paused], meanwhile: Callable[[], None]) -> list[str] | BaseException:
         """The outcome of an export that is paused before a change, while this happens and another exporter does its work."""
         async with self._connections() as (recommender, client):
             raw_zone = paused(client, self._url(self._hdfs.settings.namenode_port), "hashiramart", self._root)
-            export = asyncio.create_task(EventExport(recommender, raw_zone).export())
+            export = asyncio.create_task(EventExport(recommender, raw_zone, timedelta(0)).export())
             await raw_zone.reached.wait()
             meanwhile()
             await self._export(1, self._hdfs.settings.namenode_port)
@@ -90,10 +98,10 @@ class Exporter:
             [outcome] = await asyncio.gather(export, return_exceptions=True)
             return outcome
 
-    async def _export(self, times: int, port: int) -> list[str | BaseException]:
+    async def _export(self, times: int, port: int) -> list[list[str] | BaseException]:
         async with self._connections() as (recommender, client):
             raw_zone = RawZoneClient(client, self._url(port), "hashiramart", self._root)
-            exports = (EventExport(recommender, raw_zone).export() for _ in range(times))
+            exports = (EventExport(recommender, raw_zone, timedelta(0)).export() for _ in range(times))
             return await asyncio.gather(*exports, return_exceptions=True)
 
     @asynccontextmanager
@@ -222,3 +230,38 @@ def test_nothing_is_exported_while_hdfs_is_unavailable(recorder: Recorder, expor
     recorder.buy("a")
     [error] = exporter.export(port=free_port())
     assert isinstance(error, EngineUnavailable)
+
+
+def test_exposures_are_exported_once_with_all_columns(recorder: Recorder, exporter: Exporter) -> None:
+    recorder.show("a", "b", "c")
+    assert exporter.export_all() == ["0 recorded events were added to the raw zone", "3 exposures were added to the raw zone"]
+    assert exporter.exported("exposures")[0] == {
+        "recommendation_id": "a",
+        "user_id": "u-1",
+        "slot": "home",
+        "model_version": "2",
+        "fallback_step": "FALLBACK_STEP_UNSPECIFIED",
+        "create_time": "2026-02-05T10:00:00Z",
+        "experiment_id": "",
+        "arm": "EXPERIMENT_ARM_UNSPECIFIED",
+        "products": [{"product_id": "20002", "position": 1, "propensity": 0.9, "rule_id": "", "event_kinds": ["EVENT_KIND_CLICK"]}],
+    }
+    recorder.show("d")
+    assert exporter.export_all()[1] == "1 exposures were added to the raw zone"
+    assert [each["recommendation_id"] for each in exporter.exported("exposures")] == ["a", "b", "c", "d"]
+
+
+def test_a_forgotten_user_leaves_the_exported_exposures(recorder: Recorder, exporter: Exporter, loop: Loop) -> None:
+    """Also if the user is forgotten while the exposures are exported, by an exporter that then finds itself replaced."""
+    recorder.show("a", user_id="u-2")
+    recorder.show("b", user_id="u-3")
+    recorder.show("c")
+    exporter.export()
+    recorder.forget("u-2")
+    exporter.export()
+    assert [each["recommendation_id"] for each in exporter.exported("exposures")] == ["b", "c"]
+    recorder.show("d", user_id="u-3")
+    outcome = loop.run(exporter.pause(PausedBeforeRenaming, meanwhile=lambda: recorder.forget("u-3")))
+    assert isinstance(outcome, EngineUnavailable)
+    assert not [path for path in exporter.all_files() if b"u-2" in exporter.content(path) or b"u-3" in exporter.content(path)]
+    assert [each["recommendation_id"] for each in exporter.exported("exposures")] == ["c"]

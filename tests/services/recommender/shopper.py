@@ -1,12 +1,14 @@
 """A client of the recommender."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, recommender_pb2
 from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 Response = recommender_pb2.ListRecommendationsResponse
+ExposureLog = recommender_pb2.ListExposureLogResponse
 
 
 class Shopper:
@@ -59,6 +61,11 @@ class Shopper:
 
     def exposures(self, **arguments: Any) -> recommender_pb2.ListExposuresResponse:
         return self.stub.ListExposures(recommender_pb2.ListExposuresRequest(**arguments), metadata=self.metadata, timeout=10)
+
+    def exposure_log(self, before: datetime, after_number: int = 0, page_token: str = "", page_size: int = 0) -> ExposureLog:
+        request = recommender_pb2.ListExposureLogRequest(after_number=after_number, page_token=page_token, page_size=page_size)
+        request.before_time.FromDatetime(before)
+        return self.stub.ListExposureLog(request, metadata=self.metadata, timeout=10)
 
     def write_rule(self, id: str, action: merchandising_pb2.RuleAction.ValueType, **fields: Any) -> merchandising_pb2.Rule:
         request = merchandising_pb2.ReplaceRuleRequest(rule=merchandising_pb2.Rule(id=id, action=action, **fields))

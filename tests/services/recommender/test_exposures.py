@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from hashiramart.recommender.v1 import recommender_pb2
 from mesh.identity import Role
@@ -83,6 +83,39 @@ def test_exposures_expire(caller: Caller, staff: Shopper, replica: RecommenderRe
     assert len(staff.exposures(user_id=user).exposures) == 1
     loop.run(replica.exposures.delete_expired(timedelta(0)))
     assert not staff.exposures(user_id=user).exposures
+
+
+def test_the_log_of_exposures_has_those_before_a_time_once(caller: Caller, staff: Shopper, service: Shopper) -> None:
+    user, now = str(uuid.uuid4()), datetime.now(UTC)
+    ann = caller(subject=user)
+    start = service.exposure_log(now + timedelta(hours=1), page_size=10_000).end_number
+    made = [ann.popular(page_size=1) for _ in range(3)]
+    ann.record(event(CLICK, ids(made[0])[0], recommendation_id=made[0].recommendation_id))
+    eventually(lambda: len(staff.exposures(user_id=user).exposures) == 3)
+    assert not service.exposure_log(now, start).exposures
+    first = service.exposure_log(now + timedelta(hours=1), start, page_size=2)
+    second = service.exposure_log(now + timedelta(hours=1), start, page_token=first.next_page_token, page_size=2)
+    assert [[each.recommendation_id for each in page.exposures] for page in (first, second)] == [
+        [each.recommendation_id for each in made[:2]],
+        [made[2].recommendation_id],
+    ]
+    assert list(first.exposures[0].products[0].event_kinds) == [CLICK]
+    assert second.next_page_token == ""
+    assert not service.exposure_log(now + timedelta(hours=1), second.end_number).exposures
+
+
+def test_exposures_that_were_handed_over_are_in_the_log_again_and_forgotten_ones_are_not(
+    caller: Caller, staff: Shopper, service: Shopper, auth: Shopper
+) -> None:
+    visitor, heir, before = str(uuid.uuid4()), str(uuid.uuid4()), datetime.now(UTC) + timedelta(hours=1)
+    made = caller(role=Role.VISITOR, subject=visitor).recommendations().recommendation_id
+    eventually(lambda: len(staff.exposures(user_id=visitor).exposures) == 1)
+    end = service.exposure_log(before, page_size=10_000).end_number
+    auth.hand_over(visitor, heir)
+    later = service.exposure_log(before, end)
+    assert [(each.recommendation_id, each.user_id) for each in later.exposures] == [(made, heir)]
+    auth.forget(heir)
+    assert not service.exposure_log(before, end).exposures
 
 
 def test_exposures_wait_for_the_database(caller: Caller, staff: Shopper, postgres: Postgres, loop: Loop) -> None:

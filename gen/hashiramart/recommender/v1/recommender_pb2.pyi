@@ -1113,6 +1113,74 @@ class ListExposuresResponse(_message.Message):
 Global___ListExposuresResponse: _TypeAlias = ListExposuresResponse  # noqa: Y015
 
 @_typing.final
+class ListExposureLogRequest(_message.Message):
+    """The request of ListExposureLog."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
+    BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The maximum number of lists to return. 0 means 1,000; values above 10,000 are reduced to 10,000."""
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`."""
+    after_number: _builtins.int
+    """Only lists after this position in the log of exposures: the `end_number` of an earlier list. 0 means all."""
+    @_builtins.property
+    def before_time(self) -> _timestamp_pb2.Timestamp:
+        """Only lists that were made before this time, so that it is known what followed from them. Later ones become part of the log later."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        after_number: _builtins.int = ...,
+        before_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["before_time", b"before_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "before_time", b"before_time", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExposureLogRequest: _TypeAlias = ListExposureLogRequest  # noqa: Y015
+
+@_typing.final
+class ListExposureLogResponse(_message.Message):
+    """A page of the log of exposures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPOSURES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    END_NUMBER_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty when there are no more lists for now."""
+    end_number: _builtins.int
+    """The position of the page's end in the log of exposures: the `after_number` that leads to the lists that follow."""
+    @_builtins.property
+    def exposures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Exposure]:
+        """The lists, in the order of the log."""
+
+    def __init__(
+        self,
+        *,
+        exposures: _abc.Iterable[Global___Exposure] | None = ...,
+        next_page_token: _builtins.str = ...,
+        end_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_number", b"end_number", "exposures", b"exposures", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExposureLogResponse: _TypeAlias = ListExposureLogResponse  # noqa: Y015
+
+@_typing.final
 class ForgetUserRequest(_message.Message):
     """The request of ForgetUser."""
 

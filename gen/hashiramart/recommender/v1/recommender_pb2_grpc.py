@@ -172,6 +172,11 @@ class RecommenderServiceStub:
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.FromString,
                 _registered_method=True)
+        self.ListExposureLog = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListExposureLog',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposureLogRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposureLogResponse.FromString,
+                _registered_method=True)
         self.ForgetUser = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/ForgetUser',
                 request_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ForgetUserRequest.SerializeToString,
@@ -434,6 +439,17 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListExposureLog(self, request, context):
+        """Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+        those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+        are not listed; ListEvents names these users, so that copies are deleted.
+
+        Not bound to REST: it is for services.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForgetUser(self, request, context):
         """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
@@ -610,6 +626,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.ListExposures,
                     request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.FromString,
                     response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.SerializeToString,
+            ),
+            'ListExposureLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExposureLog,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposureLogRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposureLogResponse.SerializeToString,
             ),
             'ForgetUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetUser,
@@ -1343,6 +1364,33 @@ class RecommenderService:
             '/hashiramart.recommender.v1.RecommenderService/ListExposures',
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresRequest.SerializeToString,
             hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExposureLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListExposureLog',
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposureLogRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_recommender__pb2.ListExposureLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -154,6 +154,13 @@ class RecommenderServiceStub:
 
     A list appears within a second after it was made, and for the time of a setting, 90 days by default.
     """
+    ListExposureLog: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ListExposureLogRequest, _recommender_pb2.ListExposureLogResponse]
+    """Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+    those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+    are not listed; ListEvents names these users, so that copies are deleted.
+
+    Not bound to REST: it is for services.
+    """
     ForgetUser: _grpc.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]
     """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 
@@ -299,6 +306,13 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     shopper did with them.
 
     A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+    """
+    ListExposureLog: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ListExposureLogRequest, _recommender_pb2.ListExposureLogResponse]  # type: ignore[assignment]
+    """Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+    those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+    are not listed; ListEvents names these users, so that copies are deleted.
+
+    Not bound to REST: it is for services.
     """
     ForgetUser: _aio.UnaryUnaryMultiCallable[_recommender_pb2.ForgetUserRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
@@ -598,6 +612,19 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         shopper did with them.
 
         A list appears within a second after it was made, and for the time of a setting, 90 days by default.
+        """
+
+    @_abc_1.abstractmethod
+    def ListExposureLog(
+        self,
+        request: _recommender_pb2.ListExposureLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommender_pb2.ListExposureLogResponse, _abc.Awaitable[_recommender_pb2.ListExposureLogResponse]]:
+        """Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+        those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+        are not listed; ListEvents names these users, so that copies are deleted.
+
+        Not bound to REST: it is for services.
         """
 
     @_abc_1.abstractmethod
