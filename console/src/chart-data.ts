@@ -19,10 +19,14 @@ export interface ChartBand {
 }
 
 export interface ChartData {
-  /** The first day of each period, `2011-12-05`. */
+  /** The first day of each period, `2011-12-05`, or instants. */
   dates: string[];
   lines: ChartLine[];
   bands: ChartBand[];
+  /** How values are written; amounts if it is not given. */
+  format?: (value: number) => string;
+  /** The least and the greatest value that is drawn; all if it is not given. */
+  range?: [number, number];
 }
 
 interface Period {

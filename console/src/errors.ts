@@ -6,6 +6,8 @@ export interface Problem {
   advice: string;
   /** Messages by the field that they belong to. */
   fields: Record<string, string>;
+  /** The same by the whole path of the field, such as `rules[0].slot`. */
+  paths: Record<string, string>;
   reason: string;
 }
 
@@ -38,6 +40,14 @@ const ADVICE: Record<string, [title: string, advice: string]> = {
   JOB_ENDED: ["The job has ended", "There is nothing left to cancel."],
   CHAMPION_CHANGED: ["Another version has become champion", "Look at the versions again before you decide."],
   MODEL_REFUSED_BY_GATE: ["The version did not pass the gate", "Look at its checks; an administrator can force it."],
+  EXPERIMENT_NOT_FOUND: ["There is no such experiment", "It may have been deleted, or the address has a typo."],
+  EXPERIMENT_RUNNING: ["An experiment runs in this slot", "Stop or conclude it first, on the page Experiments."],
+  EXPERIMENT_STATE: ["The experiment does not allow this now", "Load the page again to see how far it has come."],
+  SLOT_IN_USE: ["The slot is in use", "Delete the rules and experiments that name it first."],
+  LAST_ADMIN: ["The shop needs an administrator", "Make somebody else an administrator first."],
+  CUSTOMER_NUMBER_TAKEN: ["Another user has this customer number", "Search for it on the page Users."],
+  MAIL_NOT_CONFIGURED: ["This installation sends no mail", "An operator can set it up with AUTH_SMTP_HOST."],
+  USER_NOT_FOUND: ["There is no such user", "The account may have been deleted."],
   MODEL_ROLLED_BACK: ["The version was rolled back before", "An administrator can force it."],
   NO_PREVIOUS_MODEL: ["There is no version to go back to", "Promote a version instead."],
   RAW_FILE_INVALID: ["The file cannot be read as sales", "The message says what is missing; a mapping can name its columns."],
@@ -64,13 +74,19 @@ export function reasonOf(error: unknown): string {
 
 export function problemOf(error: unknown): Problem {
   const status = statusOf(error);
-  if (!status) return { title: "The gateway does not answer", advice: "Check the connection. It is tried again by itself.", fields: {}, reason: "" };
+  if (!status) return { title: "The gateway does not answer", advice: "Check the connection. It is tried again by itself.", fields: {}, paths: {}, reason: "" };
   const reason = reasonOf(error);
   const violations = status.details.flatMap((detail): Violation[] => ("field_violations" in detail ? detail.field_violations : []));
   const fields = Object.fromEntries(violations.map(({ field, description }) => [field.split(".").at(-1) ?? field, sentence(description)]));
+  const paths = Object.fromEntries(violations.map(({ field, description }) => [field, sentence(description)]));
   const [title, advice] = ADVICE[reason] ?? [sentence(status.message) || "It did not work", ""];
   const message = sentence(status.message);
-  return { title, advice: [message === title ? "" : message, advice].filter(Boolean).join(" "), fields, reason };
+  return { title, advice: [message === title ? "" : message, advice].filter(Boolean).join(" "), fields, paths, reason };
+}
+
+/** The messages of the fields below a path, by the rest of theirs. */
+export function fieldsBelow(paths: Record<string, string>, path: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(paths).flatMap(([field, message]) => (field.startsWith(path) ? [[field.slice(path.length), message]] : [])));
 }
 
 function sentence(text: string): string {

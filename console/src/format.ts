@@ -6,8 +6,11 @@ const three = new Intl.NumberFormat(undefined, { minimumFractionDigits: 3, maxim
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const figure = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const share = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const roundShare = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const calendarDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const localDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 const monthOfYear = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -28,6 +31,8 @@ export const decimals = (value: number): string => two.format(value);
 /** The score of a recommendation. */
 export const score = (value: number): string => three.format(value);
 export const percent = (value: number): string => share.format(value);
+/** A share without a decimal that is 0, for axes. */
+export const shortPercent = (value: number): string => roundShare.format(value);
 
 /** Minor units of a currency, such as cents, as money. */
 export function money(cents: number, currency: string): string {
@@ -44,6 +49,10 @@ export const units = (value: number, currency: string): string => (currency ? mo
 
 /** An instant in the browser's time zone. */
 export const time = (value: string | null | undefined): string => (value ? moment.format(new Date(value)) : "–");
+
+/** An instant's time of day, and its day, in the browser's time zone. */
+export const clock = (value: Date): string => timeOfDay.format(value);
+export const dayOf = (value: Date): string => localDay.format(value);
 
 /** An instant as the value of an input of date and time, in the browser's time zone. */
 export function localTime(value: string | null): string {
@@ -78,6 +87,10 @@ export function duration(start: string | null | undefined, end: string | null | 
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
+
+/** The form of ids that the shop chooses for slots, rules and experiments, and how it is said. */
+export const ID_FORM = /^[a-z0-9_-]{1,64}$/;
+export const ID_HINT = "Only small letters, digits, - and _.";
 
 /** A name of an enum without the enum's own: `JOB_STATE_RUNNING` is "Running". */
 export function label(name: string, prefix: string): string {

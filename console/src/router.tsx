@@ -103,6 +103,24 @@ const newSlot = createRoute({ getParentRoute: () => root, path: "/merchandising/
 const rule = createRoute({ getParentRoute: () => root, path: "/merchandising/rules/$id", component: lazyRouteComponent(() => import("./pages/rule"), "RulePage") });
 const newRule = createRoute({ getParentRoute: () => root, path: "/merchandising/new-rule", component: lazyRouteComponent(() => import("./pages/rule"), "NewRulePage") });
 
+const experiments = createRoute({ getParentRoute: () => root, path: "/experiments", component: lazyRouteComponent(() => import("./pages/experiments"), "ExperimentsPage") });
+const experiment = createRoute({ getParentRoute: () => root, path: "/experiments/$id", component: lazyRouteComponent(() => import("./pages/experiment"), "ExperimentPage") });
+const newExperiment = createRoute({ getParentRoute: () => root, path: "/experiments/new", component: lazyRouteComponent(() => import("./pages/experiment"), "NewExperimentPage") });
+
+export const ARMS = ["EXPERIMENT_ARM_CONTROL", "EXPERIMENT_ARM_TREATMENT"] as const;
+const exposures = createRoute({
+  getParentRoute: () => root,
+  path: "/exposures",
+  component: lazyRouteComponent(() => import("./pages/exposures"), "ExposuresPage"),
+  validateSearch: (raw: Raw): { slot?: string; list?: string; experiment?: string; arm?: (typeof ARMS)[number]; shopper?: string } => ({
+    slot: text(raw["slot"]),
+    list: text(raw["list"]),
+    experiment: text(raw["experiment"]),
+    arm: oneOf(raw["arm"], ARMS),
+    shopper: text(raw["shopper"]),
+  }),
+});
+
 const jobs = createRoute({
   getParentRoute: () => root,
   path: "/jobs",
@@ -146,12 +164,21 @@ const audit = createRoute({
   }),
 });
 
+export const ROLES = ["ROLE_CUSTOMER", "ROLE_STAFF", "ROLE_ADMIN"] as const;
+const users = createRoute({
+  getParentRoute: () => root,
+  path: "/users",
+  component: lazyRouteComponent(() => import("./pages/users"), "UsersPage"),
+  validateSearch: (raw: Raw): { search?: string; role?: (typeof ROLES)[number] } => ({ search: text(raw["search"]), role: oneOf(raw["role"], ROLES) }),
+});
+const user = createRoute({ getParentRoute: () => root, path: "/users/$id", component: lazyRouteComponent(() => import("./pages/user"), "UserPage") });
+
 const account = createRoute({ getParentRoute: () => root, path: "/account", component: lazyRouteComponent(() => import("./pages/account"), "AccountPage") });
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    index, products, product, newProduct, importProducts, recommendations, customer, merchandising, slot, newSlot, rule, newRule,
-    forecasts, calendar, reorder, jobs, job, models, data, services, audit, account,
+    index, products, product, newProduct, importProducts, recommendations, customer, merchandising, slot, newSlot, rule, newRule, experiments, experiment, newExperiment, exposures,
+    forecasts, calendar, reorder, jobs, job, models, data, services, users, user, audit, account,
   ]),
   basepath: "/console",
   defaultPreload: "intent",

@@ -1,4 +1,4 @@
-import { createTheme, Modal, type MantineColorsTuple } from "@mantine/core";
+import { createTheme, Modal, Notification, type MantineColorsTuple } from "@mantine/core";
 
 const teal: MantineColorsTuple = [
   "#e8f7f6", "#d3ecea", "#a6d8d4", "#76c3bd", "#4fb2aa", "#2f9c94", "#0b7a75", "#08655f", "#06524d", "#043f3b",
@@ -21,6 +21,7 @@ export const theme = createTheme({
   cursorType: "pointer",
   respectReducedMotion: true,
   components: {
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" } } }),
     // The header of a dialog is no landmark of the page.
     Modal: Modal.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "none" } } } }),
   },

@@ -100,13 +100,13 @@ def stop(present: Experiment, now: datetime) -> Experiment:
     return present if present.state == STOPPED else _with_fields(present, state=STOPPED, stop_time=timestamp(now))
 
 
-def conclude(present: Experiment, decision: Decision, now: datetime) -> Experiment:
+def conclude(present: Experiment, decision: Decision, reason: str, now: datetime) -> Experiment:
     """Raises `FailedPrecondition` if it was never started, or was concluded otherwise."""
     if present.state == CONCLUDED and present.decision == decision:
         return present
     _require(present, (RUNNING, STOPPED))
     stop_time = present.stop_time if present.state == STOPPED else timestamp(now)
-    return _with_fields(present, state=CONCLUDED, decision=decision, stop_time=stop_time)
+    return _with_fields(present, state=CONCLUDED, decision=decision, decision_reason=reason, stop_time=stop_time)
 
 
 def require_not_running(present: Experiment) -> None:
@@ -125,7 +125,7 @@ def _as_sent(experiment: Experiment) -> Experiment:
     """The fields that a request sets."""
     sent = Experiment()
     sent.CopyFrom(experiment)
-    for field in ("state", "decision", "start_time", "stop_time", "update_time", "etag"):
+    for field in ("state", "decision", "decision_reason", "start_time", "stop_time", "update_time", "etag"):
         sent.ClearField(field)
     for part in (sent.treatment, *sent.treatment_rules):
         part.ClearField("update_time")

@@ -97,13 +97,15 @@ class MerchandisingServicer:
         experiment = await self._experiment(request.id)
         if request.decision == experiments_pb2.EXPERIMENT_DECISION_KEEP and experiment.state != CONCLUDED:
             check_experiment(experiment, await self._slot_ids(), self._catalog.products)
-        return await self._repository.conclude_experiment(request.id, request.decision)
+        return await self._repository.conclude_experiment(request.id, request.decision, request.reason)
 
     async def GetExperimentReport(
         self, request: experiments_pb2.GetExperimentReportRequest, context: Context
     ) -> experiments_pb2.ExperimentReport:
         experiment = await self._experiment(request.id)
         through = to_datetime(experiment.stop_time) if experiment.HasField("stop_time") else datetime.now(UTC)
+        if request.HasField("through_time"):
+            through = min(through, to_datetime(request.through_time))
         start = to_datetime(experiment.start_time) if experiment.HasField("start_time") else through
         outcomes = await self._participants.outcomes(experiment.id, start, through, outcome_window(experiment))
         return experiment_report(experiment, through, outcomes)

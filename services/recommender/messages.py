@@ -121,6 +121,11 @@ def arm_value(arm: str) -> experiments_pb2.ExperimentArm.ValueType:
     return experiments_pb2.ExperimentArm.Value(f"EXPERIMENT_ARM_{arm.upper()}")
 
 
+def arm_name(arm: experiments_pb2.ExperimentArm.ValueType) -> str:
+    """The arm that a value of the contract stands for; empty if it is not specified."""
+    return experiments_pb2.ExperimentArm.Name(arm).removeprefix("EXPERIMENT_ARM_").lower() if arm else ""
+
+
 def preview_time(request: merchandising_pb2.PreviewRecommendationsRequest) -> datetime:
     """The time for which a list is previewed. Raises `InvalidArgument` if it is not valid."""
     return valid_time(request.time, "time") if request.HasField("time") else datetime.now(UTC)

@@ -32,6 +32,7 @@ from services.recommender.merchandising_servicer import MerchandisingServicer
 from services.recommender.messages import (
     CustomerRequest,
     ListRequest,
+    arm_name,
     arm_value,
     availability,
     customer_filter,
@@ -197,7 +198,14 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
 
     async def ListExposures(self, request: recommender_pb2.ListExposuresRequest, context: Context) -> recommender_pb2.ListExposuresResponse:
         place, size = self._page_tokens.read(request), page_size(request.page_size)
-        found = await self._exposures.page(request.user_id, request.slot, str(place[0]) if place else "", size + 1)
+        conditions = {
+            "id": request.recommendation_id,
+            "user_id": request.user_id,
+            "slot": request.slot,
+            "experiment_id": request.experiment_id,
+            "arm": arm_name(request.arm),
+        }
+        found = await self._exposures.page(conditions, str(place[0]) if place else "", size + 1)
         page = found[:size]
         attributions = await self._exposures.attributions(page)
         return recommender_pb2.ListExposuresResponse(

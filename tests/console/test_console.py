@@ -14,6 +14,7 @@ from tests.console.browser import DESKTOP, PHONE, Console
 from tests.console.shop import CUSTOMER, EMAIL, PASSWORD, signed_in
 from tests.e2e.stack import Stack
 from tests.services.recommender.world import COFFEES
+from tests.services.waiting import eventually
 
 pytestmark = pytest.mark.engine
 
@@ -30,6 +31,9 @@ PAGES = {
     "/merchandising": "Merchandising",
     "/merchandising/new-slot": "New slot",
     "/merchandising/new-rule": "New rule",
+    "/experiments": "Experiments",
+    "/experiments/new": "New experiment",
+    "/exposures": "Shown lists",
     "/forecasts": "Forecasts",
     "/forecasts?level=category&key=Drinks&view=accuracy": "Forecasts",
     '/forecasts?view=what-if&changes=[{"kind":"price","percent":-10}]': "Forecasts",
@@ -39,6 +43,7 @@ PAGES = {
     "/jobs": "Jobs",
     "/models": "Models",
     "/services": "Services",
+    "/users": "Users",
     "/audit": "Audit log",
     "/account": "Your account",
     "/nowhere": "Page not found",
@@ -212,6 +217,81 @@ def test_a_rule_is_previewed_before_it_is_written(stack: Stack, desktop: Console
     page.get_by_role("button", name="Delete it").click()
     desktop.settle("Merchandising")
     expect(page.get_by_text("There are no rules yet")).to_be_visible()
+
+
+def test_an_experiment_is_started_ramped_and_concluded_with_a_reason(stack: Stack, desktop: Console) -> None:
+    desktop.open("/experiments/new", "New experiment")
+    page = desktop.page
+    page.get_by_label("Id", exact=False).first.fill("shorter-home")
+    page.get_by_label("Slot", exact=False).first.click()
+    page.get_by_role("option", name="home").click()
+    page.get_by_label("Products").fill("4")
+    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_label("Rule id").fill("coffee-first")
+    page.get_by_text("Pin", exact=True).click()
+    page.get_by_label("Product", exact=False).last.fill(COFFEES[11])
+    expect(page.get_by_role("table", name="Preview").get_by_role("row").nth(1)).to_contain_text("amber coffee")
+    assert desktop.violations() == []
+    page.get_by_role("button", name="Save", exact=True).click()
+    desktop.settle("Experiment shorter-home")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Start it").click()
+    expect(page.get_by_text("Too little is known yet")).to_be_visible()
+    page.get_by_role("button", name="Ramp up").click()
+    page.get_by_label("Share of shoppers who take part").fill("100")
+    page.get_by_role("dialog").get_by_role("button", name="Ramp up").click()
+    expect(page.get_by_text("100.0% of shoppers take part")).to_be_visible()
+    desktop.picture("experiment")
+    assert desktop.violations() == []
+    page.get_by_role("button", name="Conclude").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Revert to the control").check()
+    expect(dialog.get_by_role("button", name="Conclude")).to_be_disabled()
+    dialog.get_by_label("Reason").fill("it was only a test")
+    assert desktop.violations() == []
+    dialog.get_by_role("button", name="Conclude").click()
+    expect(page.get_by_text("it was only a test")).to_be_visible()
+    with signed_in(stack) as http:
+        concluded = http.get("/experiments/shorter-home").json()
+    assert (concluded["decision"], concluded["traffic_share"]) == ("EXPERIMENT_DECISION_REVERT", 1)
+
+
+def test_what_was_shown_to_a_visitor_is_listed_with_what_followed(stack: Stack, desktop: Console) -> None:
+    with httpx.Client(base_url=stack.rest, timeout=30) as visitor:
+        token = visitor.post("/auth/token", data={"grant_type": "anonymous"}).raise_for_status().json()["access_token"]
+        visitor.headers["authorization"] = f"Bearer {token}"
+        shown = visitor.get("/recommendations/me", params={"slot": "home"}).raise_for_status().json()
+        led = {"product_id": shown["recommendations"][0]["product"]["id"], "recommendation_id": shown["recommendation_id"]}
+        visitor.post("/events", json={"events": [{"kind": "EVENT_KIND_CLICK", **led}]}).raise_for_status()
+    with signed_in(stack) as http:
+        eventually(lambda: http.get("/exposures", params={"recommendation_id": led["recommendation_id"]}).json()["exposures"])
+    desktop.open(f"/exposures?list={led['recommendation_id']}", "Shown lists")
+    rows = desktop.page.get_by_role("table", name=led["recommendation_id"]).get_by_role("row")
+    expect(rows.first).to_contain_text(shown["recommendations"][0]["product"]["name"])
+    expect(rows.first).to_contain_text("Click")
+    assert desktop.violations() == []
+
+
+def test_a_user_is_given_another_role_and_disabled(stack: Stack, desktop: Console) -> None:
+    with signed_in(stack) as http:
+        http.post("/users", json={"email": "carl@example.com", "password": "a password of carl"}).raise_for_status()
+    desktop.open("/users?search=carl", "Users")
+    page = desktop.page
+    page.get_by_role("link", name="carl@example.com").click()
+    desktop.settle("carl@example.com")
+    page.get_by_role("combobox", name="Role").click()
+    page.get_by_role("option", name="Staff").click()
+    page.get_by_label("Disabled").check()
+    expect(page.get_by_text("All sign-ins of the user end at once.")).to_be_visible()
+    assert desktop.violations() == []
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Disabled", exact=True).first).to_be_visible()
+    page.get_by_role("button", name="Reset the password").click()
+    page.get_by_role("button", name="Reset it").click()
+    expect(page.get_by_text("A link is mailed")).to_be_visible()
+    with signed_in(stack) as http:
+        [carl] = http.get("/users", params={"search": "carl"}).json()["users"]
+    assert (carl["role"], carl["disabled"]) == ("ROLE_STAFF", True)
 
 
 def test_a_basket_changes_what_is_recommended(desktop: Console) -> None:

@@ -3,7 +3,7 @@ import { Group, Text } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 
 import type { ChartData } from "../chart-data";
-import { amount, day } from "../format";
+import { amount, day, time } from "../format";
 import { Card, Loading } from "./page";
 
 // Charts are loaded when the first one is needed.
@@ -29,22 +29,22 @@ export function ChartCard({ title, aside, data, name, children }: { title: strin
   );
 }
 
-function Legend({ data: { dates, lines, bands }, index }: { data: ChartData; index: number | null }) {
+function Legend({ data: { dates, lines, bands, format = amount }, index }: { data: ChartData; index: number | null }) {
   const date = index === null ? undefined : dates[index];
   const at = (values: Array<number | null>) => (index === null ? null : (values[index] ?? null));
   return (
     <Group gap="md" mb="xs" mih={22}>
       {lines.map(({ name, colour, dashed, values }) => {
         const value = at(values);
-        return <Entry key={name} name={name} value={value === null ? "" : amount(value)} mark={{ height: 0, borderTop: `3px ${dashed ? "dashed" : "solid"} var(${colour})` }} />;
+        return <Entry key={name} name={name} value={value === null ? "" : format(value)} mark={{ height: 0, borderTop: `3px ${dashed ? "dashed" : "solid"} var(${colour})` }} />;
       })}
       {[...bands].reverse().map(({ level, lower, upper }, place) => {
         const [from, to] = [at(lower), at(upper)];
-        return <Entry key={level} name={`${level} % interval`} value={from === null || to === null ? "" : `${amount(from)} – ${amount(to)}`} mark={{ height: 12, background: place < bands.length - 1 ? NARROW : "var(--chart-band)" }} />;
+        return <Entry key={level} name={`${level} % interval`} value={from === null || to === null ? "" : `${format(from)} – ${format(to)}`} mark={{ height: 12, background: place < bands.length - 1 ? NARROW : "var(--chart-band)" }} />;
       })}
       {date && (
         <Text fz="xs" fw={600}>
-          {day(date)}
+          {date.length > "2011-12-05".length ? time(date) : day(date)}
         </Text>
       )}
     </Group>

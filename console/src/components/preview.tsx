@@ -10,22 +10,25 @@ import { missing, rises } from "../ranks";
 import { Card, Empty, ErrorNotice, Loading } from "./page";
 import { Recommendations } from "./product-table";
 
-const ENDED = "2000-01-01T00:00:00Z";
-
 interface Asked {
   customer_number?: string;
   country?: string;
   product_id?: string;
 }
 
-/** The list of a slot, with a rule that is not written; `ready` says whether there is enough of them for a list. */
-export function Preview({ slot, rule, ready }: { slot: SlotInput; rule?: RuleInput; ready: boolean }) {
+interface Draft {
+  slot: SlotInput;
+  rules: RuleInput[];
+}
+
+/** The list of a slot and rules that are not written, and how it moves products from where they were `before`; `ready` says whether there is enough of them for a list. */
+export function Preview({ before, after, ready }: { before?: Draft; after: Draft; ready: boolean }) {
   const [asked, setAsked] = useState<Asked>({});
   const [typed] = useDebouncedValue(asked, 300);
-  const [draft] = useDebouncedValue({ slot, rule }, 300);
-  // In the list without the rule, one of its id that was written has ended.
-  const before = usePreview({ ...typed, slot: draft.slot, ...(draft.rule && { rules: [{ ...draft.rule, start_time: null, end_time: ENDED }] }) }, ready && Boolean(rule));
-  const after = usePreview({ ...typed, slot: draft.slot, ...(draft.rule && { rules: [draft.rule] }) }, ready);
+  const [drafts] = useDebouncedValue({ before, after }, 300);
+  const { slot } = after;
+  const earlier = usePreview({ ...typed, ...(drafts.before ?? drafts.after) }, ready && Boolean(before));
+  const shown = usePreview({ ...typed, ...drafts.after }, ready);
   const field = (name: keyof Asked, text: string, placeholder: string) => (
     <TextInput size="xs" label={text} placeholder={placeholder} value={asked[name] ?? ""} onChange={(event) => setAsked({ ...asked, [name]: event.currentTarget.value.trim() })} flex="1 1 130px" />
   );
@@ -36,12 +39,12 @@ export function Preview({ slot, rule, ready }: { slot: SlotInput; rule?: RuleInp
         {field("country", "Country", "Not stated")}
         {slot.source === "SLOT_SOURCE_SIMILAR" && field("product_id", "Similar to product", "Its id")}
       </Group>
-      {after.error ? <ErrorNotice error={after.error} /> : !ready ? <Empty title="Nothing to show yet">Fill in the form, and the list appears here.</Empty> : after.data ? <Lists before={before.data} after={after.data} /> : <Loading />}
+      {shown.error ? <ErrorNotice error={shown.error} /> : !ready ? <Empty title="Nothing to show yet">Fill in the form, and the list appears here.</Empty> : shown.data ? <Lists before={before && earlier.data} after={shown.data} /> : <Loading />}
     </Card>
   );
 }
 
-function usePreview(body: Asked & { slot: SlotInput; rules?: RuleInput[] }, enabled: boolean) {
+function usePreview(body: Asked & Draft, enabled: boolean) {
   return useQuery({
     queryKey: ["preview", body],
     queryFn: async () => (await recommenderServicePreviewRecommendations({ body, throwOnError: true })).data,

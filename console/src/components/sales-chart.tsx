@@ -1,4 +1,4 @@
-// Sales over time: lines and bands.
+// Values over days or instants: lines and bands.
 import "uplot/dist/uPlot.min.css";
 
 import { useComputedColorScheme } from "@mantine/core";
@@ -6,12 +6,16 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 
 import type { ChartData } from "../chart-data";
-import { compact, month, shortDay } from "../format";
+import { clock, compact, dayOf, month, shortDay } from "../format";
 
 const HEIGHT_PX = 320;
-const SECONDS = (date: string) => Date.parse(`${date}T00:00:00Z`) / 1000;
+const isDay = (date: string | undefined) => date?.length === "2011-12-05".length;
+const SECONDS = (date: string) => Date.parse(isDay(date) ? `${date}T00:00:00Z` : date) / 1000;
 const date = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 10);
-const MONTH_SECONDS = 28 * 86_400;
+const DAY_SECONDS = 86_400;
+const MONTH_SECONDS = 28 * DAY_SECONDS;
+// Between ticks of instants lie whole minutes, hours or days.
+const STEPS = [...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => 60 * minutes), ...[1, 2, 3, 7, 14, 28, 56].map((each) => each * DAY_SECONDS)];
 // The edges of a band are not drawn, but what is between them.
 const EDGE = { stroke: "transparent", points: { show: false } };
 
@@ -36,20 +40,27 @@ function columns({ dates, lines, bands }: ChartData): uPlot.AlignedData {
   return [dates.map(SECONDS), ...lines.map(({ values }) => values), ...bands.flatMap(({ lower, upper }) => [upper, lower])];
 }
 
-function options(node: HTMLElement, { lines, bands }: ChartData, onPoint: (index: number | null) => void): uPlot.Options {
+/** The text of a tick of the axis of time, where ticks are `step` seconds apart. */
+function tickText(seconds: number, step: number, days: boolean): string {
+  if (days) return step < MONTH_SECONDS ? shortDay(date(seconds)) : month(date(seconds));
+  return (step < DAY_SECONDS ? clock : dayOf)(new Date(seconds * 1000));
+}
+
+function options(node: HTMLElement, { dates, lines, bands, format = compact, range }: ChartData, onPoint: (index: number | null) => void): uPlot.Options {
   const style = getComputedStyle(node);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis = { stroke: colour("--mantine-color-dimmed"), grid: { stroke: colour("--chart-grid"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
   const first = lines.length + 1;
+  const days = isDay(dates[0]);
   return {
     width: node.clientWidth,
     height: HEIGHT_PX,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
+    ...(days && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC") }),
     cursor: { y: false, points: { size: 7 } },
-    scales: { y: { range: (_, low, high) => [Math.min(0, low), high * 1.06 || 1] } },
+    scales: { y: { range: range ?? ((_, low, high) => [Math.min(0, low), high * 1.06 || 1]) } },
     legend: { show: false },
     hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? null)] },
-    axes: [{ ...axis, size: 32, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => (step < MONTH_SECONDS ? shortDay(date(tick)) : month(date(tick)))) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => compact(tick)) }],
+    axes: [{ ...axis, size: 32, space: 80, ...(!days && { incrs: STEPS }), values: (_, ticks, __, ___, step) => ticks.map((tick) => tickText(tick, step, days)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(format) }],
     series: [
       {},
       ...lines.map(({ colour: line, dashed }): uPlot.Series => ({ stroke: colour(line), width: 2, points: { show: false }, ...(dashed && { dash: [6, 4] }) })),

@@ -1,7 +1,7 @@
 """The queries on exposures."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -118,10 +118,10 @@ class ExposureRepository:
             await record_participants(transaction, new)
         await self._database.execute(_VISIT, user_ids=sorted({exposure.user_id for exposure in new}))
 
-    async def page(self, user_id: str, slot: str, before_id: str, limit: int) -> list[Exposure]:
-        """Lists, latest first: those of one user or visitor, in one slot, before an id; an empty text is no condition."""
-        conditions = {name: value for name, value in (("user_id", user_id), ("slot", slot), ("before_id", before_id)) if value}
-        rows = await self._database.fetch(_page(frozenset(conditions)), **conditions, limit=limit)
+    async def page(self, conditions: Mapping[str, str], before_id: str, limit: int) -> list[Exposure]:
+        """Lists, latest first, before an id. conditions: values of columns; an empty text is no condition, nor is an empty `before_id`"""
+        given = {name: value for name, value in (*conditions.items(), ("before_id", before_id)) if value}
+        rows = await self._database.fetch(_page(frozenset(given)), **given, limit=limit)
         return [_exposure(row) for row in rows]
 
     async def log_page(self, after: int, before: datetime, limit: int) -> ExposureLogPage:

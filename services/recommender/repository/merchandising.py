@@ -213,11 +213,11 @@ class MerchandisingRepository:
         async with begin_change(self._database) as change:
             return await self.experiments.save(change, states.stop(await self._experiment(change, id), datetime.now(UTC)))
 
-    async def conclude_experiment(self, id: str, decision: Decision) -> Experiment:
+    async def conclude_experiment(self, id: str, decision: Decision, reason: str) -> Experiment:
         """Ends an experiment; the slot and rules become those of the treatment, if it is kept. Raises `NotFound`, `FailedPrecondition`."""
         async with begin_change(self._database) as change:
             present = await self._experiment(change, id)
-            over = states.conclude(present, decision, datetime.now(UTC))
+            over = states.conclude(present, decision, reason, datetime.now(UTC))
             if over is not present and decision == experiments_pb2.EXPERIMENT_DECISION_KEEP:
                 await self.slots.save(change, over.treatment)
                 for rule in over.treatment_rules:

@@ -77,7 +77,9 @@ _DELETE = (delete(participants).where(participants.c.user_id == _USER_ID), delet
 # A shopper is in the report when the window is over: then what they did no longer changes, so that each day adds new shoppers to those
 # of the days before, as confidence sequences have it.
 _through, _window = bindparam("through", type_=DateTime(timezone=True)), bindparam("window", type_=Interval)
-_taking_part = select(participants).where(participants.c.experiment_id == _EXPERIMENT_ID).cte("taking_part")
+_taking_part = (
+    select(participants).where(participants.c.experiment_id == _EXPERIMENT_ID, participants.c.first_time <= _through).cte("taking_part")
+)
 _is_counted = ~_taking_part.c.is_mixed & (_taking_part.c.first_time + _window <= _through)
 _in_window = (
     ((events.c.kind == "purchase") | (events.c.kind == "return"))
@@ -132,7 +134,11 @@ _OUTCOMES = (
 )
 _LISTS = (
     select(exposures.c.arm, func.count())
-    .where(exposures.c.experiment_id == _EXPERIMENT_ID, exposures.c.create_time >= bindparam("start", type_=DateTime(timezone=True)))
+    .where(
+        exposures.c.experiment_id == _EXPERIMENT_ID,
+        exposures.c.create_time >= bindparam("start", type_=DateTime(timezone=True)),
+        exposures.c.create_time <= _through,
+    )
     .group_by(exposures.c.arm)
 )
 
@@ -169,10 +175,12 @@ class ParticipantRepository:
     async def outcomes(self, experiment_id: str, start: datetime, through: datetime, window: timedelta) -> dict[Arm, ArmOutcome]:
         """What the shoppers of each arm did within a time from their first list, if that was over at the time `through`.
 
+        Lists and shoppers after that time are left out.
+
         start: when the experiment was started; earlier lists are those of another one with its id
         """
         rows = await self._database.fetch(_OUTCOMES, experiment_id=experiment_id, through=through, window=window)
-        lists = {arm: count for arm, count in await self._database.fetch(_LISTS, experiment_id=experiment_id, start=start)}
+        lists = {arm: count for arm, count in await self._database.fetch(_LISTS, experiment_id=experiment_id, start=start, through=through)}
         found = {Arm(arm): ArmOutcome(*outcome) for arm, *outcome in rows}
         return {arm: found.get(arm, ArmOutcome())._replace(lists=lists.get(arm, 0)) for arm in Arm}
 

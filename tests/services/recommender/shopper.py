@@ -98,15 +98,16 @@ class Shopper:
     def stop(self, id: str) -> experiments_pb2.Experiment:
         return self.stub.StopExperiment(experiments_pb2.StopExperimentRequest(id=id), metadata=self.metadata, timeout=10)
 
-    def conclude(self, id: str, decision: experiments_pb2.ExperimentDecision.ValueType) -> experiments_pb2.Experiment:
-        request = experiments_pb2.ConcludeExperimentRequest(id=id, decision=decision)
+    def conclude(self, id: str, decision: experiments_pb2.ExperimentDecision.ValueType, reason: str = "") -> experiments_pb2.Experiment:
+        request = experiments_pb2.ConcludeExperimentRequest(id=id, decision=decision, reason=reason)
         return self.stub.ConcludeExperiment(request, metadata=self.metadata, timeout=10)
 
     def delete_experiment(self, id: str) -> None:
         self.stub.DeleteExperiment(experiments_pb2.DeleteExperimentRequest(id=id), metadata=self.metadata, timeout=10)
 
-    def report(self, id: str) -> experiments_pb2.ExperimentReport:
-        return self.stub.GetExperimentReport(experiments_pb2.GetExperimentReportRequest(id=id), metadata=self.metadata, timeout=10)
+    def report(self, id: str, **arguments: Any) -> experiments_pb2.ExperimentReport:
+        request = experiments_pb2.GetExperimentReportRequest(id=id, **arguments)
+        return self.stub.GetExperimentReport(request, metadata=self.metadata, timeout=10)
 
     def pages(self, **arguments: Any) -> Iterator[Response]:
         """The recommendations, page by page."""

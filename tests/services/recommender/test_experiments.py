@@ -81,6 +81,8 @@ def test_shoppers_get_the_list_of_their_arm_which_is_logged(run: Run, caller: Ca
         wait_until_logged(staff, subject)
         [logged] = staff.exposures(user_id=subject).exposures
         assert (logged.experiment_id, logged.arm) == (id, arm)
+        assert list(staff.exposures(experiment_id=id, arm=arm).exposures) == [logged]
+    assert len(staff.exposures(experiment_id=id).exposures) == 2
     elsewhere = caller(subject=treatment).recommendations(slot="home")
     assert (elsewhere.experiment_id, elsewhere.arm) == ("", 0)
 
@@ -160,6 +162,11 @@ def test_the_report_counts_what_is_bought_within_the_window(run: Run, caller: Ca
     assert not report.revenue.difference.HasField("lower")
     assert report.revenue.verdict == experiments_pb2.EXPERIMENT_VERDICT_UNDECIDED
     assert not report.sample_ratio_mismatch
+    # As it was after the first list, of which no window was over.
+    earlier = staff.report(id, through_time=timestamp(begins[buyer]))
+    assert (earlier.treatment.list_count, earlier.treatment.shopper_count, earlier.treatment.counted_shopper_count) == (1, 1, 0)
+    assert (earlier.control.shopper_count, earlier.through_time) == (0, timestamp(begins[buyer]))
+    assert staff.report(id, through_time=timestamp(begins[buyer] + timedelta(days=9))).treatment == report.treatment
 
 
 def test_forgotten_shoppers_leave_the_report(run: Run, caller: Caller, auth: Shopper, staff: Shopper) -> None:
@@ -207,8 +214,9 @@ def test_what_is_reverted_leaves_nothing(run: Run, staff: Shopper, replica: Reco
     assert staff.stop(id) == staff.stop(id)
     eventually(lambda: not replica.merchandising.current.running)
     assert (len(ids(new_user.recommendations(slot="shelf"))), new_user.recommendations(slot="shelf").experiment_id) == (5, "")
-    concluded = staff.conclude(id, REVERT)
+    concluded = staff.conclude(id, REVERT, "customers missed the rest")
     assert concluded.HasField("stop_time")
+    assert staff.conclude(id, REVERT, "another").decision_reason == "customers missed the rest"
     assert "tested" not in replica.merchandising.current.rules
 
 

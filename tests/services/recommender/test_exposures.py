@@ -28,6 +28,7 @@ def test_a_list_is_logged_with_what_it_showed(caller: Caller, staff: Shopper) ->
     assert {product.propensity for product in later.products} == {1}
     assert (earlier.slot, earlier.model_version, earlier.fallback_step) == ("home", first.model_version, first.fallback_step)
     assert not staff.exposures(user_id=user, slot="basket").exposures
+    assert list(staff.exposures(recommendation_id=first.recommendation_id).exposures) == [earlier]
 
 
 def test_exposures_are_paged(caller: Caller, staff: Shopper) -> None:

@@ -149,6 +149,7 @@ class Experiment(_message.Message):
     STOP_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DECISION_REASON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The experiment's id, chosen by the shop, such as `smaller-home`."""
     traffic_share: _builtins.float
@@ -163,6 +164,8 @@ class Experiment(_message.Message):
     """What was decided. Not specified before it is concluded."""
     etag: _builtins.str
     """Identifies this version of the experiment. Send it back with a change, so that no concurrent change is lost."""
+    decision_reason: _builtins.str
+    """Why it was decided so, as it was given. Empty before it is concluded."""
     @_builtins.property
     def treatment(self) -> _merchandising_pb2.Slot:
         """The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place."""
@@ -200,10 +203,11 @@ class Experiment(_message.Message):
         stop_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        decision_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "stop_time", b"stop_time", "treatment", b"treatment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "etag", b"etag", "id", b"id", "outcome_window_seconds", b"outcome_window_seconds", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "traffic_share", b"traffic_share", "treatment", b"treatment", "treatment_rules", b"treatment_rules", "treatment_share", b"treatment_share", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "decision_reason", b"decision_reason", "etag", b"etag", "id", b"id", "outcome_window_seconds", b"outcome_window_seconds", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "traffic_share", b"traffic_share", "treatment", b"treatment", "treatment_rules", b"treatment_rules", "treatment_share", b"treatment_share", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,19 +387,23 @@ class ConcludeExperimentRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The experiment's id."""
     decision: Global___ExperimentDecision.ValueType
     """What becomes of the slot."""
+    reason: _builtins.str
+    """Why, for those who read the experiment later. Up to 500 characters."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         decision: Global___ExperimentDecision.ValueType = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "id", b"id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,16 +416,24 @@ class GetExperimentReportRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    THROUGH_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The experiment's id."""
+    @_builtins.property
+    def through_time(self) -> _timestamp_pb2.Timestamp:
+        """The report as it was at this time: shoppers whose first list was made by then, and windows that were over. Unset, or a later time than
+        the experiment's end, means the latest report.
+        """
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        through_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["through_time", b"through_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "through_time", b"through_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,7 +581,7 @@ class ExperimentReport(_message.Message):
     """Whether that is below 0.01: something keeps shoppers of one arm from being counted, and no comparison can be trusted."""
     @_builtins.property
     def through_time(self) -> _timestamp_pb2.Timestamp:
-        """The time of the report, or when the experiment was stopped: windows that were over by then count."""
+        """The time of the report, at the latest when the experiment was stopped: windows that were over by then count."""
 
     @_builtins.property
     def control(self) -> Global___ArmReport:

@@ -1060,6 +1060,9 @@ class ListExposuresRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     SLOT_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
+    EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of lists to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
@@ -1068,6 +1071,12 @@ class ListExposuresRequest(_message.Message):
     """Only lists for this user or visitor."""
     slot: _builtins.str
     """Only lists in this slot."""
+    recommendation_id: _builtins.str
+    """Only the list with this `recommendation_id`."""
+    experiment_id: _builtins.str
+    """Only lists of shoppers who took part in this experiment."""
+    arm: _experiments_pb2.ExperimentArm.ValueType
+    """Only lists of this arm of the experiment. Unspecified means both."""
     def __init__(
         self,
         *,
@@ -1075,10 +1084,13 @@ class ListExposuresRequest(_message.Message):
         page_token: _builtins.str = ...,
         user_id: _builtins.str = ...,
         slot: _builtins.str = ...,
+        recommendation_id: _builtins.str = ...,
+        experiment_id: _builtins.str = ...,
+        arm: _experiments_pb2.ExperimentArm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment_id", b"experiment_id", "page_size", b"page_size", "page_token", b"page_token", "recommendation_id", b"recommendation_id", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,250 @@
+import { Badge, Button, Group, NumberInput, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconPlus, IconTrash } from "@tabler/icons-react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+
+import type { Experiment, Rule, Slot } from "@client/gen";
+import { recommenderServiceGetExperimentOptions, recommenderServiceListSlotsOptions, recommenderServiceReplaceExperimentMutation } from "@client/gen/@tanstack/react-query.gen";
+import { Conflict } from "../components/conflict";
+import { Conclude, DeleteExperiment, Ramp, Start, Stop } from "../components/experiment-actions";
+import { Report } from "../components/experiment-report";
+import { Card, ErrorNotice, Loaded, Page } from "../components/page";
+import { Preview } from "../components/preview";
+import { FRESH_RULE, RuleFields } from "../components/rule-fields";
+import { FRESH_SLOT, SLOT_TEXTS, SlotFields } from "../components/slot-fields";
+import { fieldsBelow, problemOf, reasonOf } from "../errors";
+import { count, ID_FORM, ID_HINT, label, percent, time } from "../format";
+import { experimentInput, ruleInput, slotInput } from "../inputs";
+import { ExperimentState } from "./experiments";
+import { effect, period } from "./merchandising";
+
+const DAY_SECONDS = 86_400;
+const DEFAULT_WINDOW_SECONDS = 7 * DAY_SECONDS;
+const FRESH: Experiment = {
+  id: "", treatment: null, treatment_rules: [], traffic_share: 0.1, treatment_share: 0.5, outcome_window_seconds: DEFAULT_WINDOW_SECONDS, state: "EXPERIMENT_STATE_DRAFT",
+  decision: "EXPERIMENT_DECISION_UNSPECIFIED", decision_reason: "", start_time: null, stop_time: null, update_time: null, etag: "",
+};
+
+/** What a rule does, with what. */
+const ruleText = (rule: Rule): string => `${label(rule.action, "RULE_ACTION")} ${rule.product_id || rule.category || "…"} ${effect(rule)}`;
+const windowText = (seconds: number): string => {
+  const window = seconds || DEFAULT_WINDOW_SECONDS;
+  return window % DAY_SECONDS ? `${count(window)} seconds` : `${count(window / DAY_SECONDS)} days`;
+};
+const TEXTS: Array<[string, (experiment: Experiment) => string]> = [
+  ["Slot", ({ treatment }) => treatment?.id ?? ""],
+  ...SLOT_TEXTS.map(([name, text]): [string, (experiment: Experiment) => string] => [name, ({ treatment }) => (treatment ? text(treatment) : "")]),
+  ["Rules", ({ treatment_rules }) => treatment_rules.map(ruleText).join("; ")],
+  ["Take part", ({ traffic_share }) => percent(traffic_share)],
+  ["Of them the treatment", ({ treatment_share }) => percent(treatment_share || 0.5)],
+  ["Time to buy", ({ outcome_window_seconds }) => windowText(outcome_window_seconds)],
+];
+
+export function NewExperimentPage() {
+  return (
+    <Page title="New experiment" about="Some shoppers see a slot as it might be. Nobody does before the experiment is started.">
+      <Edit experiment={FRESH} />
+    </Page>
+  );
+}
+
+export function ExperimentPage() {
+  const { id } = useParams({ from: "/experiments/$id" });
+  const query = useQuery({ ...recommenderServiceGetExperimentOptions({ path: { id } }), refetchOnWindowFocus: false });
+  const { data } = query;
+  const running = data?.state === "EXPERIMENT_STATE_RUNNING";
+  const over = data?.state === "EXPERIMENT_STATE_STOPPED" || running;
+  return (
+    <Page
+      title={`Experiment ${id}`}
+      about={data && <Group gap="xs" component="span"><ExperimentState experiment={data} />{data.start_time ? `since ${time(data.start_time)}${data.stop_time ? ` until ${time(data.stop_time)}` : ""}` : `changed ${time(data.update_time)}`}</Group>}
+      actions={
+        data && (
+          <>
+            {running && data.traffic_share < 1 && <Ramp experiment={data} />}
+            {running && <Stop experiment={data} />}
+            {over && <Conclude experiment={data} />}
+          </>
+        )
+      }
+    >
+      <Loaded query={query}>{(experiment) => (experiment.state === "EXPERIMENT_STATE_DRAFT" ? <Edit key={id} experiment={experiment} /> : <Started experiment={experiment} />)}</Loaded>
+    </Page>
+  );
+}
+
+function Started({ experiment }: { experiment: Experiment }) {
+  return (
+    <>
+      {experiment.decision_reason && (
+        <Card title={experiment.decision === "EXPERIMENT_DECISION_KEEP" ? "Why the treatment was kept" : "Why it was reverted"}>
+          <Text style={{ overflowWrap: "anywhere" }}>{experiment.decision_reason}</Text>
+        </Card>
+      )}
+      <Report experiment={experiment} />
+      <Settings experiment={experiment} />
+      <Group justify="space-between">
+        <Button variant="default" component={Link} {...{ to: "/exposures", search: { experiment: experiment.id } as never }}>The lists that were shown</Button>
+        {experiment.state !== "EXPERIMENT_STATE_RUNNING" && <DeleteExperiment id={experiment.id} />}
+      </Group>
+    </>
+  );
+}
+
+/** The slot as it is beside the slot of the treatment. Once it is concluded, the slot is no control any more. */
+function Settings({ experiment: { treatment, treatment_rules, traffic_share, treatment_share, outcome_window_seconds, state } }: { experiment: Experiment }) {
+  const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
+  const control = state === "EXPERIMENT_STATE_CONCLUDED" ? undefined : slots.data?.slots.find(({ id }) => id === treatment?.id);
+  return (
+    <Card title={`The slot ${treatment?.id ?? ""}`} flush>
+      {treatment && <Differences control={control} treatment={treatment} />}
+      <Stack gap={6} p="md">
+        {treatment_rules.map((rule) => (
+          <Group key={rule.id} gap="xs">
+            <Badge variant="light" color="grape" tt="none">Rule {rule.id}</Badge>
+            <Text fz="sm">{ruleText(rule)}, {period(rule).toLowerCase()}</Text>
+          </Group>
+        ))}
+        <Text fz="sm" c="dimmed">
+          {percent(traffic_share)} of shoppers take part, {percent(treatment_share || 0.5)} of them with the treatment. What they buy counts for {windowText(outcome_window_seconds)} from the first list on.
+        </Text>
+      </Stack>
+    </Card>
+  );
+}
+
+function Differences({ control, treatment }: { control: Slot | undefined; treatment: Slot }) {
+  return (
+    <Table verticalSpacing={8} horizontalSpacing="md" aria-label="Control and treatment">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th><span className="skip">Setting</span></Table.Th>
+          {control && <Table.Th>Control, as it is</Table.Th>}
+          <Table.Th>Treatment</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {SLOT_TEXTS.map(([name, text]) => (
+          <Table.Tr key={name}>
+            <Table.Td>{name}</Table.Td>
+            {control && <Table.Td>{text(control)}</Table.Td>}
+            <Table.Td fw={control && text(control) !== text(treatment) ? 650 : 400}>{text(treatment)}</Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function Edit({ experiment }: { experiment: Experiment }) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const fresh = !experiment.etag;
+  const [draft, setDraft] = useState(experiment);
+  const [saved, setSaved] = useState(experiment);
+  const [theirs, setTheirs] = useState<Experiment | null>(null);
+  const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
+  const take = (now: Experiment) => {
+    setDraft(now);
+    setSaved(now);
+    setTheirs(null);
+  };
+  const replace = useMutation({
+    ...recommenderServiceReplaceExperimentMutation(),
+    onSuccess: (now) => {
+      take(now);
+      queries.setQueryData(recommenderServiceGetExperimentOptions({ path: { id: now.id } }).queryKey, now);
+      void queries.invalidateQueries();
+      notifications.show({ color: "green", title: "Saved", message: "Nobody takes part before it is started." });
+      if (fresh) void navigate({ to: "/experiments/$id", params: { id: now.id } });
+    },
+    onError: async (error) => {
+      if (reasonOf(error) === "STALE_ETAG") setTheirs(await queries.fetchQuery({ ...recommenderServiceGetExperimentOptions({ path: { id: draft.id } }), staleTime: 0 }));
+    },
+  });
+  const save = (etag: string) => replace.mutate({ path: { id: draft.id }, body: experimentInput({ ...draft, etag }) });
+  const { paths = {} } = replace.error ? problemOf(replace.error) : {};
+  const control = slots.data?.slots.find(({ id }) => id === draft.treatment?.id);
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    save(draft.etag);
+  }
+  return (
+    <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
+      <form onSubmit={submit}>
+        <Stack gap="lg">
+          {theirs && <Conflict fields={TEXTS.map(([name, text]) => ({ name, theirs: text(theirs), mine: text(draft) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
+          <Basics draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fieldsBelow(paths, "experiment.")} fresh={fresh} slots={slots.data?.slots ?? []} />
+          {draft.treatment && (
+            <Card title="The treatment">
+              <Stack>
+                <SlotFields slot={draft.treatment} set={(change) => setDraft({ ...draft, treatment: { ...(draft.treatment ?? FRESH_SLOT), ...change } })} fields={fieldsBelow(paths, "experiment.treatment.")} />
+                <Rules rules={draft.treatment_rules} set={(treatment_rules) => setDraft({ ...draft, treatment_rules })} paths={paths} />
+              </Stack>
+            </Card>
+          )}
+          {replace.error && !theirs && !Object.keys(paths).length && <ErrorNotice error={replace.error} />}
+          <Group justify="space-between">
+            <Group gap="xs">
+              <Button type="submit" loading={replace.isPending} disabled={!draft.treatment}>Save</Button>
+              {!fresh && <Start experiment={draft} disabled={draft !== saved} />}
+              <Button variant="subtle" component={Link} {...{ to: "/experiments" }}>Back</Button>
+            </Group>
+            {!fresh && <DeleteExperiment id={experiment.id} />}
+          </Group>
+        </Stack>
+      </form>
+      <Stack gap="lg">
+        {draft.treatment && control && (
+          <Card title="What differs" flush>
+            <Differences control={control} treatment={draft.treatment} />
+          </Card>
+        )}
+        <Preview
+          {...(control && { before: { slot: slotInput({ ...control, etag: "" }), rules: [] } })}
+          after={{ slot: slotInput(draft.treatment ? { ...draft.treatment, etag: "" } : FRESH_SLOT), rules: draft.treatment_rules.map((rule) => ruleInput({ ...rule, slot: draft.treatment?.id ?? "", etag: "" })) }}
+          ready={Boolean(control) && draft.treatment_rules.every(({ id, product_id, category }) => ID_FORM.test(id) && (product_id || category))}
+        />
+      </Stack>
+    </SimpleGrid>
+  );
+}
+
+function Basics({ draft, set, fields, fresh, slots }: { draft: Experiment; set: (change: Partial<Experiment>) => void; fields: Record<string, string>; fresh: boolean; slots: Slot[] }) {
+  return (
+    <Card title="The experiment">
+      <Stack>
+        {fresh && <TextInput label="Id" description="Small letters, digits and dashes, such as shorter-home" required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => set({ id: event.currentTarget.value })} />}
+        <Select label="Slot" description="Where the lists are shown. The treatment starts from it as it is" required allowDeselect={false} data={slots.map(({ id }) => id)} value={draft.treatment?.id ?? null} error={fields["treatment.id"]} onChange={(value) => set({ treatment: slots.find(({ id }) => id === value) ?? null })} />
+        <Group grow align="flex-start">
+          <NumberInput label="Take part" description="Of all shoppers; may grow later" suffix=" %" min={0.1} max={100} decimalScale={1} value={Math.round(draft.traffic_share * 1000) / 10} error={fields["traffic_share"]} onChange={(value) => set({ traffic_share: Number(value) / 100 })} />
+          <NumberInput label="Get the treatment" description="Of those who take part" suffix=" %" min={1} max={99} decimalScale={1} value={Math.round((draft.treatment_share || 0.5) * 1000) / 10} error={fields["treatment_share"]} onChange={(value) => set({ treatment_share: Number(value) / 100 })} />
+        </Group>
+        <NumberInput label="Time to buy" description="For how long after the first list a shopper’s purchases count; only then is the shopper in the report" suffix=" days" min={0} max={60} decimalScale={4} value={(draft.outcome_window_seconds || DEFAULT_WINDOW_SECONDS) / DAY_SECONDS} error={fields["outcome_window_seconds"]} onChange={(value) => set({ outcome_window_seconds: Math.round(Number(value) * DAY_SECONDS) })} />
+      </Stack>
+    </Card>
+  );
+}
+
+function Rules({ rules, set, paths }: { rules: Rule[]; set: (rules: Rule[]) => void; paths: Record<string, string> }) {
+  const change = (index: number, now: Partial<Rule>) => set(rules.map((rule, each) => (each === index ? { ...rule, ...now } : rule)));
+  return (
+    <>
+      {rules.map((rule, index) => {
+        const fields = fieldsBelow(paths, `experiment.treatment_rules[${index}].`);
+        return (
+          <Stack key={index} className="inset" role="group" aria-label={`Rule ${index + 1}`}>
+            <Group justify="space-between" align="flex-end" wrap="nowrap">
+              <TextInput label="Rule id" description="A written rule’s id takes its place" required flex={1} value={rule.id} error={fields["id"] ?? (rule.id && !ID_FORM.test(rule.id) ? ID_HINT : undefined)} onChange={(event) => change(index, { id: event.currentTarget.value })} />
+              <Button variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => set(rules.filter((_, each) => each !== index))}>Remove</Button>
+            </Group>
+            <RuleFields draft={rule} set={(now) => change(index, now)} fields={fields} />
+          </Stack>
+        );
+      })}
+      <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => set([...rules, FRESH_RULE])} style={{ alignSelf: "flex-start" }}>Add a rule</Button>
+    </>
+  );
+}

@@ -1,0 +1,162 @@
+import { Alert, Badge, Button, Group, Modal, Select, SimpleGrid, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { notifications } from "@mantine/notifications";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+
+import type { Role, User } from "@client/gen";
+import {
+  authServiceGetCurrentUserOptions, authServiceGetUserOptions, authServiceListAuditEventsOptions, authServiceResetUserPasswordMutation, authServiceUpdateUserMutation,
+} from "@client/gen/@tanstack/react-query.gen";
+import { Conflict } from "../components/conflict";
+import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
+import { problemOf, reasonOf } from "../errors";
+import { action, time } from "../format";
+import { ROLE_CHOICES, Standing } from "./users";
+
+const TEXTS: Array<[string, (user: User) => string]> = [
+  ["Name", ({ display_name }) => display_name],
+  ["Role", ({ role }) => ROLE_CHOICES.find(({ value }) => value === role)?.label ?? role],
+  ["Customer number", ({ customer_number }) => customer_number],
+  ["Disabled", ({ disabled }) => (disabled ? "Yes" : "No")],
+];
+
+export function UserPage() {
+  const { id } = useParams({ from: "/users/$id" });
+  const user = useQuery({ ...authServiceGetUserOptions({ path: { id } }), refetchOnWindowFocus: false });
+  const { data } = user;
+  return (
+    <Page title={data?.email ?? "User"} about={data && <Group gap="xs" component="span"><Standing user={data} />signed up {time(data.create_time)}, {data.email_verified ? "e-mail address verified" : "e-mail address not verified"}</Group>}>
+      <Loaded query={user}>
+        {(loaded) => (
+          <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
+            <Edit key={id} user={loaded} />
+            <Stack gap="lg">
+              <Password user={loaded} />
+              <Activity id={id} />
+            </Stack>
+          </SimpleGrid>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Edit({ user }: { user: User }) {
+  const queries = useQueryClient();
+  const me = useQuery(authServiceGetCurrentUserOptions()).data;
+  const [draft, setDraft] = useState(user);
+  const [theirs, setTheirs] = useState<User | null>(null);
+  const take = (now: User) => {
+    setDraft(now);
+    setTheirs(null);
+  };
+  const update = useMutation({
+    ...authServiceUpdateUserMutation(),
+    onSuccess: (now) => {
+      take(now);
+      queries.setQueryData(authServiceGetUserOptions({ path: { id: now.id } }).queryKey, now);
+      void queries.invalidateQueries();
+      notifications.show({ color: "green", title: "Saved", message: "All services know it within seconds." });
+    },
+    onError: async (error) => {
+      if (reasonOf(error) === "STALE_ETAG") setTheirs(await queries.fetchQuery({ ...authServiceGetUserOptions({ path: { id: draft.id } }), staleTime: 0 }));
+    },
+  });
+  const save = (etag: string) => {
+    const { id, display_name, role, customer_number, disabled } = draft;
+    update.mutate({ path: { id }, body: { display_name, role, customer_number, disabled, etag } });
+  };
+  const { fields = {} } = update.error ? problemOf(update.error) : {};
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    save(draft.etag);
+  }
+  const endsSignIns = draft.role !== user.role || draft.customer_number !== user.customer_number || (draft.disabled && !user.disabled);
+  return (
+    <Card title="The account">
+      <form onSubmit={submit}>
+        <Stack>
+          {theirs && <Conflict fields={TEXTS.map(([name, text]) => ({ name, theirs: text(theirs), mine: text(draft) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
+          <TextInput label="Name" maxLength={100} value={draft.display_name} error={fields["display_name"]} onChange={(event) => setDraft({ ...draft, display_name: event.currentTarget.value })} />
+          <Select label="Role" description="Staff manage products, forecasts, jobs and lists; administrators users and what serves as well" allowDeselect={false} data={ROLE_CHOICES} value={draft.role} error={fields["role"]} onChange={(value) => setDraft({ ...draft, role: value as Role })} />
+          <TextInput label="Customer number" description="The user’s key in the sales history; empty for none" value={draft.customer_number} error={fields["customer_number"]} onChange={(event) => setDraft({ ...draft, customer_number: event.currentTarget.value.trim() })} />
+          <Switch label="Disabled" description="A disabled user cannot sign in" checked={draft.disabled} onChange={(event) => setDraft({ ...draft, disabled: event.currentTarget.checked })} />
+          {endsSignIns && (
+            <Alert color="orange" variant="light" p="xs">
+              {draft.disabled ? "All sign-ins of the user end at once." : "Tokens of the user that were issued before are refused within seconds; the user signs in again or is renewed."}
+              {me?.id === user.id && " This is your own account."}
+            </Alert>
+          )}
+          {update.error && !theirs && !Object.keys(fields).length && <ErrorNotice error={update.error} />}
+          <Group gap="xs">
+            <Button type="submit" loading={update.isPending}>Save</Button>
+            <Button variant="subtle" component={Link} {...{ to: "/users" }}>Back</Button>
+          </Group>
+        </Stack>
+      </form>
+    </Card>
+  );
+}
+
+function Password({ user }: { user: User }) {
+  const [opened, { open, close }] = useDisclosure();
+  const reset = useMutation({
+    ...authServiceResetUserPasswordMutation(),
+    onSuccess: () => {
+      close();
+      notifications.show({ color: "green", title: "A link is mailed", message: `${user.email} sets a new password by it within an hour.` });
+    },
+  });
+  return (
+    <Card title="Password">
+      <Group justify="space-between">
+        <Text fz="sm" c="dimmed" flex="1 1 220px">When it may be known to somebody else, or the user asks for a new one.</Text>
+        <Button variant="default" onClick={open}>Reset the password</Button>
+      </Group>
+      <Modal opened={opened} onClose={close} title="Reset the password?">
+        <Stack>
+          <Text fz="sm">The password of {user.email} becomes invalid at once, all sign-ins end, and a link is mailed by which the user sets a new one. This cannot be undone.</Text>
+          {reset.error && <ErrorNotice error={reset.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>Keep it</Button>
+            <Button color="red" loading={reset.isPending} onClick={() => reset.mutate({ path: { id: user.id }, body: {} })}>Reset it</Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </Card>
+  );
+}
+
+/** What the user did lately, sign-ins included, as far as the audit log has it. */
+function Activity({ id }: { id: string }) {
+  const events = useQuery(authServiceListAuditEventsOptions({ query: { subject: id, page_size: 8 } }));
+  return (
+    <Card title="Lately" flush aside={<Button size="xs" variant="default" component={Link} {...{ to: "/audit", search: { subject: id } as never }}>Audit log</Button>}>
+      <Loaded query={events} rows={4}>
+        {({ events: list }) =>
+          list.length ? (
+            <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="What the user did lately">
+              <Table.Tbody>
+                {list.map((event) => (
+                  <Table.Tr key={event.id}>
+                    <Table.Td>
+                      <Text fz="sm" fw={550}>{action(event.rpc)}</Text>
+                      <Text fz="xs" c="dimmed">{[time(event.event_time), event.client_address].filter(Boolean).join(", from ")}</Text>
+                    </Table.Td>
+                    <Table.Td ta="right">
+                      <Badge variant="light" tt="none" color={event.code === "OK" ? "green" : "orange"}>{event.code === "OK" ? "Done" : event.reason || event.code}</Badge>
+                    </Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+          ) : (
+            <Empty title="Nothing is in the audit log" />
+          )
+        }
+      </Loaded>
+    </Card>
+  );
+}
