@@ -11,8 +11,10 @@ from stack import database_roles
 from stack.engines import postgres
 from stack.settings import ROOT, Settings
 
-_creation = threading.Lock()
+# Processes are started at the same time; what they share in a database is done by the first.
+_preparation = threading.Lock()
 _created: set[str] = set()
+_migrated: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,20 @@ class Databases:
         prefix = service.upper()
         return {f"{prefix}_DATABASE_URL": self.url_of(service), f"{prefix}_DATABASE_DIRECT_URL": self.direct_url_of(service)}
 
-    def migrate(self, service: str) -> None:
-        """Creates the roles, and runs the migrations of a service. Raises `CalledProcessError`."""
+    def migrate(self) -> None:
+        """Creates the roles, and runs the migrations of all services, once in this process. Raises `CalledProcessError`."""
         self.create_roles()
-        _run(["mesh.migrate", service], self.environment(service) | {"MIGRATOR_DATABASE_URL": self.direct_url_of("migrator")})
+        with _preparation:
+            if self.url not in _migrated:
+                urls = {"MIGRATOR_DATABASE_URL": self.direct_url_of("migrator")}
+                for service in database_roles.SERVICES:
+                    urls |= self.environment(service)
+                _run(["mesh.migrate", *database_roles.SERVICES], urls)
+                _migrated.add(self.url)
 
     def create_roles(self) -> None:
         """Creates the roles, once in this process. Raises `CalledProcessError`."""
-        with _creation:
+        with _preparation:
             if self.url not in _created:
                 urls = {f"{role.upper()}_DATABASE_URL": self.direct_url_of(role) for role in database_roles.ROLES}
                 _run(["mesh.roles", *database_roles.SERVICES, "--owners", "mlflow"], urls | {"ADMIN_DATABASE_URL": self.direct_url})

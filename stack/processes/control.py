@@ -20,7 +20,9 @@ from stack.processes.supervisor import Supervisor
 START_SECONDS = 300
 # Free disk space for data, logs and the files of applications.
 SPACE_BYTES = 3_000_000_000
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
+# Supervisord takes some milliseconds to list the states of all programs.
+STATE_POLL_SECONDS = 1
 # States of a program that has to be started, and of one whose start has failed.
 STOPPED = ("STOPPED", "FATAL")
 FAILED = ("BACKOFF", "FATAL")
@@ -156,9 +158,12 @@ async def _start(process: Process, supervisor: Supervisor, ready: Mapping[str, a
         print(f"{name:16}starting", flush=True)
         await _prepare(process)
         supervisor.start(name)
+    looked = time.monotonic()
     while not await asyncio.to_thread(process.ready):
-        failed = starting and supervisor.states()[name] in FAILED
-        if failed or time.monotonic() - began > START_SECONDS:
+        now, failed = time.monotonic(), False
+        if starting and now - looked > STATE_POLL_SECONDS:
+            looked, failed = now, supervisor.states()[name] in FAILED
+        if failed or now - began > START_SECONDS:
             supervisor.stop(name)
             lines = supervisor.log(name).read_text(errors="replace").splitlines()
             raise StartError(f"{name} did not start: {lines[-1] if lines else 'its log is empty'}\nIts whole log: make logs S={name}")

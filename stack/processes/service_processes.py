@@ -174,8 +174,7 @@ def _service_with_tables(
 ) -> Process:
     """A service with tables in PostgreSQL, which are migrated before each start."""
     environment = {**environment, **backends.databases.environment(name)}
-    migrate = partial(backends.databases.migrate, name)
-    return _service(backends, name, port, environment, after=after, memory_mb=memory_mb, prepare=migrate)
+    return _service(backends, name, port, environment, after=after, memory_mb=memory_mb, prepare=backends.databases.migrate)
 
 
 def _service(
