@@ -42,12 +42,14 @@ def read_published(bucket: Bucket, publish_seconds: float = PUBLISH_SECONDS) -> 
         time.sleep(POLL_SECONDS)
 
 
-def read_table(bucket: Bucket, manifest: Manifest, table: str) -> pa.Table:
-    """All rows of a table, month after month, each in the order in which it is stored. A shop without customers has no interactions.
+def read_table(bucket: Bucket, manifest: Manifest, table: str, first_month: str = "") -> pa.Table:
+    """The rows of a table, month after month, each in the order in which it is stored. A shop without customers has no interactions.
+
+    first_month: `YYYY-MM`; by default all months are read
 
     Raises `InvalidCleanData` if a file is missing or not what the manifest says, and `StoreError`.
     """
-    contents = manifest.contents(table)
+    contents = {month: content for month, content in manifest.contents(table).items() if month >= first_month}
     if not contents:
         return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in TABLES[table].columns.items()]).empty_table()
     return pa.concat_tables([_read_content(bucket, contents[month]) for month in sorted(contents)])

@@ -6,7 +6,8 @@ import httpx
 import uvloop
 
 from hashiramart.catalog.v1 import catalog_pb2
-from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
+from hashiramart.forecaster.v1 import accuracy_pb2_grpc, calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
+from lake.bucket import connect
 from mesh import channel, database, telemetry
 from mesh.auth_client import AuthClient
 from mesh.paging import PageTokens
@@ -16,10 +17,14 @@ from mesh.settings import MeshSettings, ShopSettings, read
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
+from services.forecaster.accuracy_monitor import AccuracyMonitor
+from services.forecaster.accuracy_repository import AccuracyRepository
+from services.forecaster.accuracy_servicer import AccuracyServicer
 from services.forecaster.calendar_messages import entry_message
 from services.forecaster.calendar_repository import CalendarRepository
 from services.forecaster.calendar_servicer import CalendarServicer
 from services.forecaster.closures import Closures
+from services.forecaster.daily_units import CleanSales
 from services.forecaster.product_names import ProductNames
 from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.reorder_servicer import ReorderServicer, policy_message
@@ -54,13 +59,24 @@ async def main() -> None:
         calendar = CalendarServicer(entries, page_tokens, time_zone, servicer.data_through, closures.refresh)
         policies = ReorderPolicyRepository(postgres, policy_message)
         reorder = ReorderServicer(policies, Stock(catalog), closures, page_tokens, time_zone, lambda: servicer.serving)
+        accuracy = AccuracyRepository(postgres, settings.served_forecast_bytes)
+        sales = CleanSales(connect(settings.store_url, settings.store_region, settings.lake_bucket))
+        monitor = AccuracyMonitor(champion, closures, sales, accuracy, settings.thresholds)
         server = Server(settings.listen, mesh, auth.verifier, trail=auth.trail)
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
         calendar_pb2_grpc.add_CalendarServiceServicer_to_server(calendar, server)
         reorder_pb2_grpc.add_ReorderServiceServicer_to_server(reorder, server)
+        accuracy_pb2_grpc.add_ForecastAccuracyServiceServicer_to_server(AccuracyServicer(monitor, accuracy, page_tokens, time_zone), server)
         async with background(closures.run()):
             await champion.restore()
-            await serve(server, auth.run(), champion.watch(), run_periodically(entries.delete_expired_requests, _HOUSEKEEPING_SECONDS))
+            await serve(
+                server,
+                auth.run(),
+                champion.watch(),
+                run_periodically(entries.delete_expired_requests, _HOUSEKEEPING_SECONDS),
+                run_periodically(monitor.keep_forecast, settings.poll_seconds),
+                run_periodically(monitor.score, settings.score_seconds),
+            )
 
 
 if __name__ == "__main__":

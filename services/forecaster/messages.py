@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from hashiramart.forecaster.v1 import forecaster_pb2
+from hashiramart.forecaster.v1 import accuracy_pb2, forecaster_pb2
 from ml.forecaster.forecasts import (
     REVENUE_METRIC,
     UNITS_METRIC,
@@ -26,8 +26,12 @@ from services.forecaster.domain import DEFAULT_HISTORY_DAYS, DEFAULT_HORIZON_DAY
 
 # The requests that select a series, by fields of the same names.
 SeriesRequest = forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest | forecaster_pb2.GetBacktestRequest
+# The requests that select a level.
+LevelRequest = (
+    forecaster_pb2.ListForecastSeriesRequest | forecaster_pb2.BatchForecastSalesRequest | accuracy_pb2.ListForecastOutliersRequest
+)
 
-_LEVELS: Mapping[ScopeKind, forecaster_pb2.SeriesLevel.ValueType] = {
+LEVELS: Mapping[ScopeKind, forecaster_pb2.SeriesLevel.ValueType] = {
     "shop": forecaster_pb2.SERIES_LEVEL_SHOP,
     "category": forecaster_pb2.SERIES_LEVEL_CATEGORY,
     "country": forecaster_pb2.SERIES_LEVEL_COUNTRY,
@@ -45,9 +49,9 @@ def scope(request: SeriesRequest) -> Scope:
     return Scope(_SCOPE_KINDS[field], getattr(request, field)) if field else Scope()
 
 
-def scope_kind(request: forecaster_pb2.ListForecastSeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> ScopeKind | None:
+def scope_kind(request: LevelRequest) -> ScopeKind | None:
     """The kind of the series; None if it is not stated."""
-    return next((kind for kind, level in _LEVELS.items() if level == request.level), None)
+    return next((kind for kind, level in LEVELS.items() if level == request.level), None)
 
 
 def metric(request: SeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Metric:
@@ -85,12 +89,12 @@ def series_message(scope: Scope, product_names: Mapping[str, str], days: tuple[d
     """
     name = product_names.get(scope.name, "") if scope.kind == "product" else scope.name
     first, last = (day.isoformat() for day in days) if days else ("", "")
-    return forecaster_pb2.ForecastSeries(level=_LEVELS[scope.kind], key=scope.name, name=name, first_date=first, last_date=last)
+    return forecaster_pb2.ForecastSeries(level=LEVELS[scope.kind], key=scope.name, name=name, first_date=first, last_date=last)
 
 
 def batch_message(scope: Scope, version: str, time_zone: str) -> forecaster_pb2.BatchForecastSalesResponse:
     """The forecast of one of many series, without its points. time_zone: of the days, an IANA name"""
-    return forecaster_pb2.BatchForecastSalesResponse(level=_LEVELS[scope.kind], key=scope.name, model_version=version, time_zone=time_zone)
+    return forecaster_pb2.BatchForecastSalesResponse(level=LEVELS[scope.kind], key=scope.name, model_version=version, time_zone=time_zone)
 
 
 def write_points(

@@ -7,6 +7,7 @@ from pydantic import Field, PostgresDsn, SecretStr
 
 from mesh.settings import EnvironmentSettings
 from ml.registry.client import MAX_BYTES
+from services.forecaster.accuracy import Thresholds
 
 
 class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
@@ -28,8 +29,33 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2
     """The interval at which the registry is asked for the champion."""
+    store_url: str = "http://127.0.0.1:9000"
+    """The S3 store with the clean data, whose sales score forecasts. Its keys come from AWS's own variables, or from the file that
+    AWS_SHARED_CREDENTIALS_FILE names."""
+    store_region: str = "us-east-1"
+    """The region of the S3 store."""
+    lake_bucket: str = "lake"
+    """The bucket of the clean data."""
+
+    score_seconds: Annotated[float, Field(gt=0)] = 300
+    """The interval at which forecasts are scored by new days of the clean data."""
+    served_forecast_bytes: Annotated[int, Field(gt=0)] = 64 * 1024**2
+    """The size of the served forecasts that are kept for their accuracy, in bytes. Beyond, the oldest are deleted with their scores."""
+    alarm_error_ratio: Annotated[float, Field(gt=0)] = 1.5
+    """The alarm fires if the error of the last week, relative to that in the backtest, is above this."""
+    alarm_bias: Annotated[float, Field(gt=0)] = 0.25
+    """The alarm fires if the bias of the last week is farther from 0 than this."""
+    alarm_coverage: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """The alarm fires if the share of sales within the band of 95 percent in the last week is below this."""
+    alarm_stale_days: Annotated[int, Field(ge=0)] = 14
+    """The alarm fires if the clean data has more days than this that the champion has not learnt from."""
 
     secret: Annotated[SecretStr, Field(min_length=32)]
     """Signs page tokens: the same for all replicas."""
     service_secret: Annotated[SecretStr, Field(min_length=32)]
     """The secret by which the service authenticates to auth."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """From when on alarms fire."""
+        return Thresholds(self.alarm_error_ratio, self.alarm_bias, self.alarm_coverage, self.alarm_stale_days)

@@ -130,12 +130,19 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
 
 
 def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
-    """Depends on no other service: without MLflow it serves the model that it has on disk, without the catalog it names no products."""
-    settings = backends.settings
+    """Depends on no other service: without MLflow it serves the model that it has on disk, without the catalog it names no products.
+
+    Without the store, forecasts are not scored.
+    """
+    settings, store = backends.settings, backends.store
     environment = {
         "FORECASTER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "FORECASTER_MLFLOW_URL": backends.mlflow_url,
         "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
+        "FORECASTER_STORE_URL": store.endpoint,
+        "FORECASTER_STORE_REGION": store.region,
+        "FORECASTER_LAKE_BUCKET": settings.lake_bucket,
+        **_reading_key(store),
         "FORECASTER_SECRET": backends.secrets["FORECASTER_SECRET"],
         "FORECASTER_SERVICE_SECRET": backends.secrets["FORECASTER_SERVICE_SECRET"],
         **MODEL_ENVIRONMENT,
@@ -145,14 +152,18 @@ def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
 
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
     settings, store = backends.settings, backends.store
-    access_key, secret_key = store.keys["training"]
     environment = {name: backends.secrets[name] for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
     environment |= {"JOBS_STORE_URL": store.endpoint, "JOBS_STORE_REGION": store.region, "JOBS_LAKE_BUCKET": settings.lake_bucket}
-    # A key that only reads the clean data.
-    environment |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key, "AWS_SESSION_TOKEN": ""}
+    environment |= _reading_key(store)
     if not settings.hadoop_conf_dir:
         environment["JOBS_RAW_ZONE_URL"] = hadoop.raw_root(settings)
     return _service_with_tables(backends, "jobs", backends.settings.jobs_port, environment, after)
+
+
+def _reading_key(store: ObjectStore) -> dict[str, str]:
+    """A key that only reads the clean data."""
+    access_key, secret_key = store.keys["training"]
+    return {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key, "AWS_SESSION_TOKEN": ""}
 
 
 def _gateway(settings: Settings, services: Sequence[Process]) -> Process:

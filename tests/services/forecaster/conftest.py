@@ -5,8 +5,10 @@ from pathlib import Path
 
 import grpc
 import pytest
+from minio.credentials.providers import StaticProvider
 
-from hashiramart.forecaster.v1 import calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
+from hashiramart.forecaster.v1 import accuracy_pb2_grpc, calendar_pb2_grpc, forecaster_pb2_grpc, reorder_pb2_grpc
+from lake.bucket import Bucket, connect
 from mesh.identity import Role
 from mesh.server import Server
 from mesh.settings import MeshSettings
@@ -44,17 +46,25 @@ def database_url(postgres_url: str) -> str:
 
 
 @pytest.fixture(scope="module")
+def lake() -> Bucket:
+    """The bucket of the clean data: by default, one of a store that cannot be reached. A module may override it."""
+    return connect("http://127.0.0.1:9", "us-east-1", "lake", StaticProvider("key", "secret"), timeout_seconds=1, retries=0)
+
+
+@pytest.fixture(scope="module")
 def replica(
     loop: Loop,
     mlflow: Mlflow,
     mesh_settings: MeshSettings,
     catalog_address: str,
     database_url: str,
+    lake: Bucket,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ForecasterReplica]:
     """The forecaster, with an empty registry."""
     model = "hashiramart-forecaster"
-    replica = ForecasterReplica(loop, mlflow.url, model, tmp_path_factory.mktemp("served"), mesh_settings, catalog_address, database_url)
+    folder = tmp_path_factory.mktemp("served")
+    replica = ForecasterReplica(loop, mlflow.url, model, folder, mesh_settings, catalog_address, database_url, lake)
     yield replica
     replica.stop()
     mlflow.forget(model)
@@ -70,6 +80,7 @@ def grpc_add_to_server(replica: ForecasterReplica) -> Callable[[forecaster_pb2_g
     def add(servicer: forecaster_pb2_grpc.ForecasterServiceServicer, server: Server) -> None:
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
         calendar_pb2_grpc.add_CalendarServiceServicer_to_server(replica.calendar, server)
+        accuracy_pb2_grpc.add_ForecastAccuracyServiceServicer_to_server(replica.accuracy, server)
         reorder_pb2_grpc.add_ReorderServiceServicer_to_server(replica.reorder, server)
 
     return add

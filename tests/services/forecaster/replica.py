@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from hashiramart.catalog.v1 import catalog_pb2
+from lake.bucket import Bucket
 from mesh import channel, database
 from mesh.paging import PageTokens
 from mesh.settings import MeshSettings, ShopSettings
@@ -15,10 +16,15 @@ from ml.forecaster.model import Forecaster
 from ml.pipeline import tracking
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
+from services.forecaster.accuracy import Thresholds
+from services.forecaster.accuracy_monitor import AccuracyMonitor
+from services.forecaster.accuracy_repository import AccuracyRepository
+from services.forecaster.accuracy_servicer import AccuracyServicer
 from services.forecaster.calendar_messages import entry_message
 from services.forecaster.calendar_repository import CalendarRepository
 from services.forecaster.calendar_servicer import CalendarServicer
 from services.forecaster.closures import Closures
+from services.forecaster.daily_units import CleanSales
 from services.forecaster.product_names import ProductNames
 from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.reorder_servicer import ReorderServicer, policy_message
@@ -32,13 +38,21 @@ class ForecasterReplica:
     """The parts of a forecaster, running on a loop: it follows a model of this name in MLflow, and keeps it in a folder."""
 
     def __init__(
-        self, loop: Loop, mlflow_url: str, model: str, folder: Path, settings: MeshSettings, catalog_address: str, database_url: str
+        self,
+        loop: Loop,
+        mlflow_url: str,
+        model: str,
+        folder: Path,
+        settings: MeshSettings,
+        catalog_address: str,
+        database_url: str,
+        lake: Bucket,
     ) -> None:
         self._loop = loop
         self._url = mlflow_url
         self._model = model
         self._folder = folder
-        loop.run(self._start(settings, catalog_address, database_url))
+        loop.run(self._start(settings, catalog_address, database_url, lake))
 
     def stop(self) -> None:
         self._loop.run(self._stop())
@@ -60,7 +74,15 @@ class ForecasterReplica:
 
         self._loop.run(serves())
 
-    async def _start(self, settings: MeshSettings, catalog_address: str, database_url: str) -> None:
+    def keep_forecast(self) -> None:
+        """Keeps what the served version forecasts."""
+        self._loop.run(self.monitor.keep_forecast())
+
+    def score(self) -> None:
+        """Scores what was kept by the clean data."""
+        self._loop.run(self.monitor.score())
+
+    async def _start(self, settings: MeshSettings, catalog_address: str, database_url: str, lake: Bucket) -> None:
         self._client = httpx.AsyncClient(timeout=20)
         self._registry = RegistryClient(self._client, self._url, self._model)
         self._champion = Champion(self._registry, self._folder, Forecaster.load, poll_seconds=0.05)
@@ -77,6 +99,11 @@ class ForecasterReplica:
         self._stock = Stock(self._channel, max_age_seconds=0)
         policies = ReorderPolicyRepository(self._database, policy_message)
         self.reorder = ReorderServicer(policies, self._stock, closures, tokens, zone, lambda: self.servicer.serving)
+        thresholds = Thresholds(error_ratio=1.5, bias=0.25, coverage=0.7, stale_days=14)
+        # Two forecasts of the small shop.
+        served = AccuracyRepository(self._database, max_bytes=30_000)
+        self.monitor = AccuracyMonitor(self._champion, closures, CleanSales(lake), served, thresholds)
+        self.accuracy = AccuracyServicer(self.monitor, served, tokens, zone)
         self._work = [asyncio.create_task(task) for task in (self._champion.watch(), closures.run())]
 
     async def _stop(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from lake.bucket import Bucket
 from mesh.settings import MeshSettings
 from ml.forecaster.forecasts import Scope
 from ml.forecaster.model import Forecaster
@@ -54,10 +55,11 @@ def test_without_the_registry_it_keeps_serving_and_restarts(
     mesh_settings: MeshSettings,
     catalog_address: str,
     database_url: str,
+    lake: Bucket,
     tmp_path: Path,
 ) -> None:
     def start() -> ForecasterReplica:
-        return ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path, mesh_settings, catalog_address, database_url)
+        return ForecasterReplica(loop, mlflow.url, "hashiramart-forecaster", tmp_path, mesh_settings, catalog_address, database_url, lake)
 
     number = next(iter(means))
     replica.promote(number)
