@@ -2,7 +2,7 @@
 
 import uvloop
 
-from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc
+from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc, schedules_pb2_grpc
 from lake.bucket import connect
 from mesh import database, telemetry
 from mesh.auth_client import AuthClient
@@ -16,10 +16,13 @@ from services.jobs.logs import LogRepository
 from services.jobs.raw_data_servicer import RawDataServicer
 from services.jobs.raw_files import RawFiles
 from services.jobs.repository import JobRepository
+from services.jobs.schedule_repository import ScheduleRepository
+from services.jobs.schedule_servicer import ScheduleServicer
 from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
 
 HOUSEKEEPING_SECONDS = 600
+SCHEDULE_SECONDS = 2
 STORE_TIMEOUT_SECONDS = 5
 
 
@@ -37,11 +40,15 @@ async def main() -> None:
         # Its callers retry, and wait less than a retry here would take.
         lake = connect(settings.store_url, settings.store_region, settings.lake_bucket, timeout_seconds=STORE_TIMEOUT_SECONDS, retries=0)
         raw_data = RawDataServicer(raw_files, CleanData(lake), page_tokens, shop.time_zone.key)
+        schedules = ScheduleRepository(postgres, shop.time_zone)
         server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail)
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
         raw_data_pb2_grpc.add_RawDataServiceServicer_to_server(raw_data, server)
+        schedule_servicer = ScheduleServicer(schedules, page_tokens, shop.time_zone.key)
+        schedules_pb2_grpc.add_ScheduleServiceServicer_to_server(schedule_servicer, server)
         housekeeping = (run_periodically(work, HOUSEKEEPING_SECONDS) for work in (jobs.delete_expired, raw_files.delete_expired_uploads))
-        await serve(server, auth.run(), feed.run(), *housekeeping)
+        due = run_periodically(schedules.submit_due, SCHEDULE_SECONDS)
+        await serve(server, auth.run(), feed.run(), due, *housekeeping)
 
 
 if __name__ == "__main__":

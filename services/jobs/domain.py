@@ -52,6 +52,10 @@ class JobSpec(NamedTuple):
     """Whether the ETL cleans every month, not only those that new files affect."""
     submitted_by: str
     """A user's id or a service's name."""
+    schedule_id: str = ""
+    """The schedule whose run it is; empty for none."""
+    due_time: datetime | None = None
+    """When the run was due; None if it was not due."""
 
 
 class Failure(NamedTuple):
@@ -72,6 +76,8 @@ class Job(NamedTuple):
     through_date: str
     full: bool
     submitted_by: str
+    schedule_id: str
+    due_time: datetime | None
     state: JobState
     stage: str
     done_count: int

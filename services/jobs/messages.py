@@ -23,7 +23,7 @@ def job_message(job: Job, time_zone: str) -> jobs_pb2.Job:
     """A job. time_zone: of its days, an IANA name"""
     message = jobs_pb2.Job(
         id=job.id,
-        state=_STATES[job.state],
+        state=job_state(job.state),
         stage=job.stage,
         progress=jobs_pb2.Progress(done_count=job.done_count, total_count=job.total_count),
         application_id=job.application_id,
@@ -34,10 +34,11 @@ def job_message(job: Job, time_zone: str) -> jobs_pb2.Job:
         end_time=timestamp(job.end_time) if job.end_time else None,
         next_attempt_time=timestamp(job.next_attempt_time) if job.next_attempt_time else None,
         time_zone=time_zone,
+        schedule_id=job.schedule_id,
+        due_time=timestamp(job.due_time) if job.due_time else None,
     )
     if job.kind is JobKind.TRAINING:
-        spec = jobs_pb2.TrainingSpec(model=_MODELS[job.model], recipe=_RECIPES[job.recipe], through_date=job.through_date)
-        message.training_spec.CopyFrom(spec)
+        message.training_spec.CopyFrom(training_spec_message(job.model, job.recipe, job.through_date))
     else:
         message.etl_spec.CopyFrom(jobs_pb2.EtlSpec(through_date=job.through_date, full=job.full))
     if job.failure_reason:
@@ -54,9 +55,18 @@ def etl_spec(request: jobs_pb2.SubmitEtlJobRequest, submitted_by: str) -> JobSpe
 
 
 def training_spec(request: jobs_pb2.SubmitTrainingJobRequest, submitted_by: str) -> JobSpec:
-    model = next(name for name, number in _MODELS.items() if number == request.model)
-    recipe = next((name for name, number in _RECIPES.items() if number == request.recipe), _DEFAULT_RECIPE)
-    return JobSpec(JobKind.TRAINING, model, recipe, request.through_date, False, submitted_by)
+    return JobSpec(JobKind.TRAINING, *training_names(request), request.through_date, False, submitted_by)
+
+
+def training_spec_message(model: str, recipe: str, through_date: str) -> jobs_pb2.TrainingSpec:
+    """The spec of a training. model, recipe: their names"""
+    return jobs_pb2.TrainingSpec(model=_MODELS[model], recipe=_RECIPES[recipe], through_date=through_date)
+
+
+def training_names(spec: jobs_pb2.SubmitTrainingJobRequest | jobs_pb2.TrainingSpec) -> tuple[str, str]:
+    """The names of the model and the recipe of a training, by default the full one; the model's is empty if it is not specified."""
+    model = next((name for name, number in _MODELS.items() if number == spec.model), "")
+    return model, next((name for name, number in _RECIPES.items() if number == spec.recipe), _DEFAULT_RECIPE)
 
 
 def line_message(line: LogLine) -> jobs_pb2.LogLine:
@@ -66,6 +76,11 @@ def line_message(line: LogLine) -> jobs_pb2.LogLine:
 def job_kind(number: jobs_pb2.JobKind.ValueType) -> JobKind | None:
     """The kind of the contract's enum value; None if it is unspecified."""
     return next((kind for kind, value in _KINDS.items() if value == number), None)
+
+
+def job_state(state: JobState) -> jobs_pb2.JobState.ValueType:
+    """The contract's enum value."""
+    return _STATES[state]
 
 
 def job_states(numbers: Collection[jobs_pb2.JobState.ValueType]) -> set[JobState]:

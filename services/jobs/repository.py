@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from mesh.database import Database, Record
+from mesh.database import Database, Record, Transaction
 from mesh.errors import NotFound
 from mesh.idempotency import RETENTION, IdempotentRequest
 from mesh.ids import new_id
@@ -48,12 +48,11 @@ class JobRepository:
 
         Raises `InvalidArgument` if the request's id was used for another request.
         """
+
         id = new_id()
         async with self._database.begin() as transaction:
             earlier = await requests.claim(transaction, request, answer=id)
-            if earlier is not None:
-                return job_from_row(await transaction.fetch_row(_GET, id=earlier))
-            return job_from_row(await transaction.fetch_row(_SUBMIT, id=id, state=JobState.QUEUED, **spec._asdict()))
+            return await insert_job(transaction, id, spec) if earlier is None else await find_job(transaction, earlier)
 
     async def get(self, id: str) -> Job:
         """Raises `NotFound`."""
@@ -62,11 +61,14 @@ class JobRepository:
             raise NotFound("job", id)
         return job_from_row(row)
 
-    async def list_jobs(self, kind: JobKind | None, states: Collection[JobState], after: Place | None, limit: int) -> list[Job]:
+    async def list_jobs(
+        self, kind: JobKind | None, states: Collection[JobState], schedule_id: str, after: Place | None, limit: int
+    ) -> list[Job]:
         """Jobs, newest first.
 
         kind: only jobs of this kind
         states: only jobs in these states; empty means all
+        schedule_id: only jobs of this schedule; empty means all
         after: only jobs that follow this place, a creation time and an id
         """
         parameters: dict[str, object] = {"limit": limit}
@@ -74,6 +76,8 @@ class JobRepository:
             parameters["kind"] = kind
         if states:
             parameters["states"] = list(states)
+        if schedule_id:
+            parameters["schedule_id"] = schedule_id
         if after:
             parameters["after_time"], parameters["after_id"] = after
         return [job_from_row(row) for row in await self._database.fetch(_list(frozenset(parameters)), **parameters)]
@@ -102,6 +106,16 @@ def job_from_row(row: Record | Sequence[Any] | None) -> Job:
         raise LookupError("the statement returns a job")
     job = Job(*row[: len(Job._fields)])
     return job._replace(kind=JobKind(job.kind), state=JobState(job.state))
+
+
+async def insert_job(transaction: Transaction, id: str, spec: JobSpec) -> Job:
+    """Queues a new job."""
+    return job_from_row(await transaction.fetch_row(_SUBMIT, id=id, state=JobState.QUEUED, **spec._asdict()))
+
+
+async def find_job(transaction: Transaction, id: str) -> Job:
+    """A job that exists."""
+    return job_from_row(await transaction.fetch_row(_GET, id=id))
 
 
 def update_parameters(job: Job) -> dict[str, object]:
@@ -133,6 +147,7 @@ def _list(parameters: frozenset[str]) -> Select[Any]:
     conditions = {
         "kind": jobs.c.kind == bindparam("kind", type_=Text),
         "states": jobs.c.state == any_(bindparam("states", type_=ARRAY(Text))),
+        "schedule_id": jobs.c.schedule_id == bindparam("schedule_id", type_=jobs.c.schedule_id.type),
         "after_id": place < tuple_(bindparam("after_time", type_=jobs.c.create_time.type), bindparam("after_id", type_=Text)),
     }
     chosen = [condition for name, condition in conditions.items() if name in parameters]

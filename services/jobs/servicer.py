@@ -47,7 +47,7 @@ class JobsServicer(jobs_pb2_grpc.JobsServiceServicer):
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Context) -> jobs_pb2.ListJobsResponse:
         after, size = self._page_tokens.read(request), page_size(request.page_size)
-        jobs = await self._jobs.list_jobs(job_kind(request.kind), job_states(request.states), after, size + 1)
+        jobs = await self._jobs.list_jobs(job_kind(request.kind), job_states(request.states), request.schedule_id, after, size + 1)
         page, has_more = jobs[:size], len(jobs) > size
         return jobs_pb2.ListJobsResponse(
             jobs=map(self._message, page),

@@ -34,6 +34,9 @@ jobs = Table(
     Column("through_date", Text, nullable=False),
     Column("full", Boolean, nullable=False),
     Column("submitted_by", Text, nullable=False),
+    # The schedule whose run it is, or nothing, and when it was due.
+    Column("schedule_id", _ID, nullable=False, server_default=""),
+    Column("due_time", _TIME),
     # The state.
     Column("state", Text, nullable=False),
     Column("stage", Text, nullable=False, server_default=""),
@@ -64,6 +67,38 @@ jobs = Table(
 Index("jobs_by_create_time", "create_time", "id", _table=jobs)
 Index("jobs_to_do", "create_time", "id", postgresql_where=jobs.c.end_time.is_(None), _table=jobs)
 
+Index("jobs_by_schedule", "schedule_id", "create_time", "id", postgresql_where=jobs.c.schedule_id != "", _table=jobs)
+# A due time has one job.
+Index("jobs_by_due_time", "schedule_id", "due_time", unique=True, postgresql_where=jobs.c.due_time.is_not(None), _table=jobs)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", _ID, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("full", Boolean, nullable=False),
+    Column("through_yesterday", Boolean, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("catch_up", Text, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("create_time", _TIME, nullable=False, server_default=func.now()),
+    Column("update_time", _TIME, nullable=False, server_default=func.now()),
+    # 1 for a new schedule, and one more with every change by a call.
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("next_run_time", _TIME),
+    Column("last_due_time", _TIME),
+    Column("last_run_time", _TIME),
+    Column("last_outcome", Text),
+    Column("last_job_id", _ID, nullable=False, server_default=""),
+    PrimaryKeyConstraint("id"),
+)
+Index("schedules_by_next_run_time", "next_run_time", _table=schedules)
+
 # The latest lines of each job, numbered from 1 without gaps.
 log_lines = Table(
     "log_lines",
@@ -76,4 +111,5 @@ log_lines = Table(
     PrimaryKeyConstraint("job_id", "number"),
 )
 
+# The id of what a request has created: a job, or a schedule.
 requests = IdempotentRequests(metadata, Column("job_id", _ID, nullable=False))

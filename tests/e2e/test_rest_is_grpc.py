@@ -126,6 +126,16 @@ VALID: list[tuple[str, str, Json]] = [
         {"model": "MODEL_KIND_RECOMMENDER", "recipe": "RECIPE_QUICK", "request_id": "{}-training"},
     ),
     ("GET /jobs", "staff", {"page_size": 1, "kind": "JOB_KIND_ETL", "states": ["JOB_STATE_QUEUED"]}),
+    (
+        "POST /schedules",
+        "staff",
+        {"schedule": {"id": "{}-weekly", "cron": "30 3 * * MON", "etl_spec": {"full": True}, "paused": True}, "request_id": "{}-weekly"},
+    ),
+    ("GET /schedules/{id}", "staff", {"id": "{}-weekly"}),
+    ("PATCH /schedules/{schedule.id}", "staff", {"schedule": {"id": "{}-weekly", "name": "x"}, "update_mask": "name"}),
+    ("GET /schedules", "staff", {"page_size": 1}),
+    ("POST /schedules/{id}:run", "staff", {"id": "{}-weekly", "request_id": "{}-run"}),
+    ("DELETE /schedules/{id}", "staff", {"id": "{}-weekly"}),
 ]
 # Calls that break a rule or name something that does not exist.
 INVALID: list[tuple[str, str, Json]] = [

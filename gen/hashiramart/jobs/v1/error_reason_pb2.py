@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hashiramart/jobs/v1/error_reason.proto\x12\x13hashiramart.jobs.v1*\xed\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rJOB_NOT_FOUND\x10\x01\x12\r\n\tJOB_ENDED\x10\x02\x12\x0f\n\x0bLOG_EXPIRED\x10\x03\x12\x0f\n\x0bNO_RAW_DATA\x10\x04\x12\x17\n\x13RAW_FILE_UNREADABLE\x10\x05\x12\x14\n\x10TOO_MANY_REJECTS\x10\x06\x12\x19\n\x15MODEL_REFUSED_BY_GATE\x10\x07\x12\x16\n\x12\x45NGINE_UNAVAILABLE\x10\x08\x12\x16\n\x12\x41PPLICATION_FAILED\x10\t\x12\x11\n\rJOB_TIMED_OUT\x10\n\x12\x14\n\x10RAW_FILE_INVALID\x10\x0b\x12\x16\n\x12UPLOAD_INTERRUPTED\x10\x0c\x12\x11\n\rNO_CLEAN_DATA\x10\r\x12\x17\n\x13STORAGE_UNAVAILABLE\x10\x0e\x12\x15\n\x11\x44\x41TA_QUALITY_HELD\x10\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hashiramart/jobs/v1/error_reason.proto\x12\x13hashiramart.jobs.v1*\xd6\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rJOB_NOT_FOUND\x10\x01\x12\r\n\tJOB_ENDED\x10\x02\x12\x0f\n\x0bLOG_EXPIRED\x10\x03\x12\x0f\n\x0bNO_RAW_DATA\x10\x04\x12\x17\n\x13RAW_FILE_UNREADABLE\x10\x05\x12\x14\n\x10TOO_MANY_REJECTS\x10\x06\x12\x19\n\x15MODEL_REFUSED_BY_GATE\x10\x07\x12\x16\n\x12\x45NGINE_UNAVAILABLE\x10\x08\x12\x16\n\x12\x41PPLICATION_FAILED\x10\t\x12\x11\n\rJOB_TIMED_OUT\x10\n\x12\x14\n\x10RAW_FILE_INVALID\x10\x0b\x12\x16\n\x12UPLOAD_INTERRUPTED\x10\x0c\x12\x11\n\rNO_CLEAN_DATA\x10\r\x12\x17\n\x13STORAGE_UNAVAILABLE\x10\x0e\x12\x15\n\x11\x44\x41TA_QUALITY_HELD\x10\x0f\x12\x16\n\x12SCHEDULE_NOT_FOUND\x10\x10\x12\x13\n\x0fSCHEDULE_EXISTS\x10\x11\x12\x14\n\x10SCHEDULE_INVALID\x10\x12\x12\x14\n\x10SCHEDULE_RUNNING\x10\x13\x12\x0e\n\nSTALE_ETAG\x10\x14\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.jobs.v1.error_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=429
+  _globals['_ERRORREASON']._serialized_end=534
 # @@protoc_insertion_point(module_scope)

@@ -54,6 +54,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: HDFS or the store cannot be reached. Retry."""
     DATA_QUALITY_HELD: _ErrorReason.ValueType  # 15
     """Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays."""
+    SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 16
+    """NOT_FOUND: there is no such schedule."""
+    SCHEDULE_EXISTS: _ErrorReason.ValueType  # 17
+    """ALREADY_EXISTS: the schedule's id is taken."""
+    SCHEDULE_INVALID: _ErrorReason.ValueType  # 18
+    """INVALID_ARGUMENT: the cron expression cannot be read or never comes true, or there is no such time zone. The message says which."""
+    SCHEDULE_RUNNING: _ErrorReason.ValueType  # 19
+    """FAILED_PRECONDITION: the schedule's job before has not ended. Its id is in the metadata, as `job_id`."""
+    STALE_ETAG: _ErrorReason.ValueType  # 20
+    """ABORTED: the resource was changed since it was read. Read it again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the jobs service failed, or why a job failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)."""
@@ -90,4 +100,14 @@ STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 14
 """UNAVAILABLE: HDFS or the store cannot be reached. Retry."""
 DATA_QUALITY_HELD: ErrorReason.ValueType  # 15
 """Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays."""
+SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 16
+"""NOT_FOUND: there is no such schedule."""
+SCHEDULE_EXISTS: ErrorReason.ValueType  # 17
+"""ALREADY_EXISTS: the schedule's id is taken."""
+SCHEDULE_INVALID: ErrorReason.ValueType  # 18
+"""INVALID_ARGUMENT: the cron expression cannot be read or never comes true, or there is no such time zone. The message says which."""
+SCHEDULE_RUNNING: ErrorReason.ValueType  # 19
+"""FAILED_PRECONDITION: the schedule's job before has not ended. Its id is in the metadata, as `job_id`."""
+STALE_ETAG: ErrorReason.ValueType  # 20
+"""ABORTED: the resource was changed since it was read. Read it again."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -30,13 +30,23 @@ from hashiramart.access.v1 import access_pb2 as hashiramart_dot_access_dot_v1_do
 from hashiramart.model.v1 import model_pb2 as hashiramart_dot_model_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehashiramart/jobs/v1/jobs.proto\x12\x13hashiramart.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\x1a hashiramart/model/v1/model.proto\"-\n\x07\x45tlSpec\x12\x14\n\x0cthrough_date\x18\x01 \x01(\t\x12\x0c\n\x04\x66ull\x18\x02 \x01(\x08\"\x82\x01\n\x0cTrainingSpec\x12.\n\x05model\x18\x01 \x01(\x0e\x32\x1f.hashiramart.model.v1.ModelKind\x12,\n\x06recipe\x18\x02 \x01(\x0e\x32\x1c.hashiramart.model.v1.Recipe\x12\x14\n\x0cthrough_date\x18\x03 \x01(\t\"\xf3\x06\n\x03Job\x12\x38\n\x02id\x18\x01 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12\x30\n\x08\x65tl_spec\x18\x02 \x01(\x0b\x32\x1c.hashiramart.jobs.v1.EtlSpecH\x00\x12:\n\rtraining_spec\x18\x03 \x01(\x0b\x32!.hashiramart.jobs.v1.TrainingSpecH\x00\x12,\n\x05state\x18\x04 \x01(\x0e\x32\x1d.hashiramart.jobs.v1.JobState\x12%\n\x05stage\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x92\x02\x0e\x63leaning sales\x12/\n\x08progress\x18\x06 \x01(\x0b\x32\x1d.hashiramart.jobs.v1.Progress\x12>\n\x0e\x61pplication_id\x18\x07 \x01(\tB&\xbaH#r!\x92\x02\x1e\x61pplication_1796000000000_0001\x12\x1e\n\rattempt_count\x18\x08 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x01\x12\x30\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x1f.hashiramart.jobs.v1.JobFailure\x12\x32\n\netl_result\x18\n \x01(\x0b\x32\x1e.hashiramart.jobs.v1.EtlResult\x12<\n\x0ftraining_result\x18\x0b \x01(\x0b\x32#.hashiramart.jobs.v1.TrainingResult\x12\x42\n\x0csubmitted_by\x18\x0c \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\ttime_zone\x18\x11 \x01(\tB\x15\xbaH\x12r\x10\x92\x02\rEurope/LondonB\x06\n\x04spec\"E\n\x08Progress\x12\x1b\n\ndone_count\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x0c\x12\x1c\n\x0btotal_count\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@(\"i\n\nJobFailure\x12*\n\x06reason\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x92\x02\x12\x41PPLICATION_FAILED\x12/\n\x07message\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x92\x02\x16the application failed\"J\n\x0bRejectCount\x12\x1d\n\x06reason\x18\x01 \x01(\tB\r\xbaH\nr\x08\x92\x02\x05price\x12\x1c\n\nline_count\x18\x02 \x01(\x03\x42\x08\xbaH\x05\"\x03H\xba\x14\"\xd6\x02\n\tEtlResult\x12\x1c\n\trow_count\x18\x01 \x01(\x03\x42\t\xbaH\x06\"\x04H\xeb\x92\x41\x12\x1d\n\nsale_count\x18\x02 \x01(\x03\x42\t\xbaH\x06\"\x04H\xaa\xc2=\x12\"\n\x0f\x64uplicate_count\x18\x03 \x01(\x03\x42\t\xbaH\x06\"\x04H\x9f\x8c\x02\x12\x31\n\x07rejects\x18\x04 \x03(\x0b\x32 .hashiramart.jobs.v1.RejectCount\x12\x1b\n\nfile_count\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x01\x12\x12\n\nfirst_date\x18\x06 \x01(\t\x12\x14\n\x0cthrough_date\x18\x07 \x01(\t\x12[\n\tdata_hash\x18\x08 \x01(\tBH\xbaHErC\x92\x02@9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\x12\x11\n\tpublished\x18\t \x01(\x08\"\xf1\x01\n\x0eTrainingResult\x12 \n\rmodel_version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12\x10\n\x08promoted\x18\x02 \x01(\x08\x12\x38\n\x06run_id\x18\x03 \x01(\tB(\xbaH%r#\x92\x02 5d1c0f0e6a9b4c7f8e3d2a1b0c9d8e7f\x12\x41\n\x07metrics\x18\x04 \x03(\x0b\x32\x30.hashiramart.jobs.v1.TrainingResult.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x9d\x01\n\x07LogLine\x12\x17\n\x06number\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x11\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06source\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x92\x02\x06\x64river\x12/\n\x04text\x18\x04 \x01(\tB!\xbaH\x1er\x1c\x92\x02\x19\x32\x35 of 25 months are clean\"n\n\x08JobEvent\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x18.hashiramart.jobs.v1.JobH\x00\x12\x30\n\x08log_line\x18\x02 \x01(\x0b\x32\x1c.hashiramart.jobs.v1.LogLineH\x00\x42\x07\n\x05\x65vent\"\x9a\x01\n\x13SubmitEtlJobRequest\x12@\n\x0cthrough_date\x18\x01 \x01(\tB*\xe2\x41\x01\x01\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x12\n\x04\x66ull\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12-\n\nrequest_id\x18\x03 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"\x87\x02\n\x18SubmitTrainingJobRequest\x12>\n\x05model\x18\x01 \x01(\x0e\x32\x1f.hashiramart.model.v1.ModelKindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x06recipe\x18\x02 \x01(\x0e\x32\x1c.hashiramart.model.v1.RecipeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x0cthrough_date\x18\x03 \x01(\tB*\xe2\x41\x01\x01\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12-\n\nrequest_id\x18\x04 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"c\n\rGetJobRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\"\xd3\x01\n\x0fListJobsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x38\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.hashiramart.jobs.v1.JobKindB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x42\n\x06states\x18\x04 \x03(\x0e\x32\x1d.hashiramart.jobs.v1.JobStateB\x13\xe2\x41\x01\x01\xbaH\x0c\x92\x01\t\x10\x08\"\x05\x82\x01\x02\x10\x01\"S\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.hashiramart.jobs.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x10\x43\x61ncelJobRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\"\x88\x01\n\x0fWatchJobRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12!\n\x0c\x61\x66ter_number\x18\x02 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\"\xd3\x01\n\x16ListJobLogLinesRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12!\n\x0c\x61\x66ter_number\x18\x04 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\"c\n\x17ListJobLogLinesResponse\x12/\n\tlog_lines\x18\x01 \x03(\x0b\x32\x1c.hashiramart.jobs.v1.LogLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*L\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cJOB_KIND_ETL\x10\x01\x12\x15\n\x11JOB_KIND_TRAINING\x10\x02*\xda\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x18\n\x14JOB_STATE_CANCELLING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12$\n JOB_STATE_SUCCEEDED_WITH_REJECTS\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x32\xc9\x06\n\x0bJobsService\x12l\n\x0cSubmitEtlJob\x12(.hashiramart.jobs.v1.SubmitEtlJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"\x18\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x0e\"\t/jobs/etl:\x01*\x12\x83\x01\n\x11SubmitTrainingJob\x12-.hashiramart.jobs.v1.SubmitTrainingJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"%\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1b\"\x16/jobs/training/{model}:\x01*\x12\x61\n\x06GetJob\x12\".hashiramart.jobs.v1.GetJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"\x19\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x0c\x12\n/jobs/{id}\x12m\n\x08ListJobs\x12$.hashiramart.jobs.v1.ListJobsRequest\x1a%.hashiramart.jobs.v1.ListJobsResponse\"\x14\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x07\x12\x05/jobs\x12q\n\tCancelJob\x12%.hashiramart.jobs.v1.CancelJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"#\x90\x02\x02\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x16\"\x11/jobs/{id}:cancel:\x01*\x12r\n\x08WatchJob\x12$.hashiramart.jobs.v1.WatchJobRequest\x1a\x1d.hashiramart.jobs.v1.JobEvent\"\x1f\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/jobs/{id}:watch0\x01\x12\x8c\x01\n\x0fListJobLogLines\x12+.hashiramart.jobs.v1.ListJobLogLinesRequest\x1a,.hashiramart.jobs.v1.ListJobLogLinesResponse\"\x1e\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/jobs/{id}/logsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehashiramart/jobs/v1/jobs.proto\x12\x13hashiramart.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\x1a hashiramart/model/v1/model.proto\"@\n\x07\x45tlSpec\x12!\n\x0cthrough_date\x18\x01 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\n\x12\x12\n\x04\x66ull\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xad\x01\n\x0cTrainingSpec\x12>\n\x05model\x18\x01 \x01(\x0e\x32\x1f.hashiramart.model.v1.ModelKindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01(\x01\x12:\n\x06recipe\x18\x02 \x01(\x0e\x32\x1c.hashiramart.model.v1.RecipeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12!\n\x0cthrough_date\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\n\"\xd2\x07\n\x03Job\x12\x38\n\x02id\x18\x01 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12\x30\n\x08\x65tl_spec\x18\x02 \x01(\x0b\x32\x1c.hashiramart.jobs.v1.EtlSpecH\x00\x12:\n\rtraining_spec\x18\x03 \x01(\x0b\x32!.hashiramart.jobs.v1.TrainingSpecH\x00\x12,\n\x05state\x18\x04 \x01(\x0e\x32\x1d.hashiramart.jobs.v1.JobState\x12%\n\x05stage\x18\x05 \x01(\tB\x16\xbaH\x13r\x11\x92\x02\x0e\x63leaning sales\x12/\n\x08progress\x18\x06 \x01(\x0b\x32\x1d.hashiramart.jobs.v1.Progress\x12>\n\x0e\x61pplication_id\x18\x07 \x01(\tB&\xbaH#r!\x92\x02\x1e\x61pplication_1796000000000_0001\x12\x1e\n\rattempt_count\x18\x08 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x01\x12\x30\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x1f.hashiramart.jobs.v1.JobFailure\x12\x32\n\netl_result\x18\n \x01(\x0b\x32\x1e.hashiramart.jobs.v1.EtlResult\x12<\n\x0ftraining_result\x18\x0b \x01(\x0b\x32#.hashiramart.jobs.v1.TrainingResult\x12\x42\n\x0csubmitted_by\x18\x0c \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11next_attempt_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\ttime_zone\x18\x11 \x01(\tB\x15\xbaH\x12r\x10\x92\x02\rEurope/London\x12/\n\x0bschedule_id\x18\x12 \x01(\tB\x1a\xbaH\x17r\x15\x92\x02\x12weekly-recommender\x12,\n\x08\x64ue_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\n\x04spec\"E\n\x08Progress\x12\x1b\n\ndone_count\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x0c\x12\x1c\n\x0btotal_count\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@(\"i\n\nJobFailure\x12*\n\x06reason\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x92\x02\x12\x41PPLICATION_FAILED\x12/\n\x07message\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x92\x02\x16the application failed\"J\n\x0bRejectCount\x12\x1d\n\x06reason\x18\x01 \x01(\tB\r\xbaH\nr\x08\x92\x02\x05price\x12\x1c\n\nline_count\x18\x02 \x01(\x03\x42\x08\xbaH\x05\"\x03H\xba\x14\"\xd6\x02\n\tEtlResult\x12\x1c\n\trow_count\x18\x01 \x01(\x03\x42\t\xbaH\x06\"\x04H\xeb\x92\x41\x12\x1d\n\nsale_count\x18\x02 \x01(\x03\x42\t\xbaH\x06\"\x04H\xaa\xc2=\x12\"\n\x0f\x64uplicate_count\x18\x03 \x01(\x03\x42\t\xbaH\x06\"\x04H\x9f\x8c\x02\x12\x31\n\x07rejects\x18\x04 \x03(\x0b\x32 .hashiramart.jobs.v1.RejectCount\x12\x1b\n\nfile_count\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x01\x12\x12\n\nfirst_date\x18\x06 \x01(\t\x12\x14\n\x0cthrough_date\x18\x07 \x01(\t\x12[\n\tdata_hash\x18\x08 \x01(\tBH\xbaHErC\x92\x02@9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\x12\x11\n\tpublished\x18\t \x01(\x08\"\xf1\x01\n\x0eTrainingResult\x12 \n\rmodel_version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12\x10\n\x08promoted\x18\x02 \x01(\x08\x12\x38\n\x06run_id\x18\x03 \x01(\tB(\xbaH%r#\x92\x02 5d1c0f0e6a9b4c7f8e3d2a1b0c9d8e7f\x12\x41\n\x07metrics\x18\x04 \x03(\x0b\x32\x30.hashiramart.jobs.v1.TrainingResult.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x9d\x01\n\x07LogLine\x12\x17\n\x06number\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02@\x11\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x06source\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x92\x02\x06\x64river\x12/\n\x04text\x18\x04 \x01(\tB!\xbaH\x1er\x1c\x92\x02\x19\x32\x35 of 25 months are clean\"n\n\x08JobEvent\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x18.hashiramart.jobs.v1.JobH\x00\x12\x30\n\x08log_line\x18\x02 \x01(\x0b\x32\x1c.hashiramart.jobs.v1.LogLineH\x00\x42\x07\n\x05\x65vent\"\x9a\x01\n\x13SubmitEtlJobRequest\x12@\n\x0cthrough_date\x18\x01 \x01(\tB*\xe2\x41\x01\x01\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x12\n\x04\x66ull\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12-\n\nrequest_id\x18\x03 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"\x87\x02\n\x18SubmitTrainingJobRequest\x12>\n\x05model\x18\x01 \x01(\x0e\x32\x1f.hashiramart.model.v1.ModelKindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12:\n\x06recipe\x18\x02 \x01(\x0e\x32\x1c.hashiramart.model.v1.RecipeB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12@\n\x0cthrough_date\x18\x03 \x01(\tB*\xe2\x41\x01\x01\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12-\n\nrequest_id\x18\x04 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"c\n\rGetJobRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\"\x8b\x02\n\x0fListJobsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x38\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.hashiramart.jobs.v1.JobKindB\x0c\xe2\x41\x01\x01\xbaH\x05\x82\x01\x02\x10\x01\x12\x42\n\x06states\x18\x04 \x03(\x0e\x32\x1d.hashiramart.jobs.v1.JobStateB\x13\xe2\x41\x01\x01\xbaH\x0c\x92\x01\t\x10\x08\"\x05\x82\x01\x02\x10\x01\x12\x36\n\x0bschedule_id\x18\x05 \x01(\tB!\xe2\x41\x01\x01\xbaH\x1ar\x18\x32\x16^[A-Za-z0-9._-]{0,64}$\"S\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.hashiramart.jobs.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x10\x43\x61ncelJobRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\"\x88\x01\n\x0fWatchJobRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12!\n\x0c\x61\x66ter_number\x18\x02 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\"\xd3\x01\n\x16ListJobLogLinesRequest\x12R\n\x02id\x18\x01 \x01(\tBF\xe2\x41\x01\x02\xbaH?r=2\x14^[A-Za-z0-9-]{1,64}$\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12 \n\tpage_size\x18\x02 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12!\n\x0c\x61\x66ter_number\x18\x04 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\"c\n\x17ListJobLogLinesResponse\x12/\n\tlog_lines\x18\x01 \x03(\x0b\x32\x1c.hashiramart.jobs.v1.LogLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*L\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cJOB_KIND_ETL\x10\x01\x12\x15\n\x11JOB_KIND_TRAINING\x10\x02*\xda\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x18\n\x14JOB_STATE_CANCELLING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12$\n JOB_STATE_SUCCEEDED_WITH_REJECTS\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x07\x32\xc9\x06\n\x0bJobsService\x12l\n\x0cSubmitEtlJob\x12(.hashiramart.jobs.v1.SubmitEtlJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"\x18\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x0e\"\t/jobs/etl:\x01*\x12\x83\x01\n\x11SubmitTrainingJob\x12-.hashiramart.jobs.v1.SubmitTrainingJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"%\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x1b\"\x16/jobs/training/{model}:\x01*\x12\x61\n\x06GetJob\x12\".hashiramart.jobs.v1.GetJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"\x19\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x0c\x12\n/jobs/{id}\x12m\n\x08ListJobs\x12$.hashiramart.jobs.v1.ListJobsRequest\x1a%.hashiramart.jobs.v1.ListJobsResponse\"\x14\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x07\x12\x05/jobs\x12q\n\tCancelJob\x12%.hashiramart.jobs.v1.CancelJobRequest\x1a\x18.hashiramart.jobs.v1.Job\"#\x90\x02\x02\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x16\"\x11/jobs/{id}:cancel:\x01*\x12r\n\x08WatchJob\x12$.hashiramart.jobs.v1.WatchJobRequest\x1a\x1d.hashiramart.jobs.v1.JobEvent\"\x1f\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x12\x12\x10/jobs/{id}:watch0\x01\x12\x8c\x01\n\x0fListJobLogLines\x12+.hashiramart.jobs.v1.ListJobLogLinesRequest\x1a,.hashiramart.jobs.v1.ListJobLogLinesResponse\"\x1e\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/jobs/{id}/logsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.jobs.v1.jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ETLSPEC'].fields_by_name['through_date']._loaded_options = None
+  _globals['_ETLSPEC'].fields_by_name['through_date']._serialized_options = b'\342A\001\001\272H\004r\002\030\n'
+  _globals['_ETLSPEC'].fields_by_name['full']._loaded_options = None
+  _globals['_ETLSPEC'].fields_by_name['full']._serialized_options = b'\342A\001\001'
+  _globals['_TRAININGSPEC'].fields_by_name['model']._loaded_options = None
+  _globals['_TRAININGSPEC'].fields_by_name['model']._serialized_options = b'\342A\001\002\272H\007\202\001\004\020\001(\001'
+  _globals['_TRAININGSPEC'].fields_by_name['recipe']._loaded_options = None
+  _globals['_TRAININGSPEC'].fields_by_name['recipe']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
+  _globals['_TRAININGSPEC'].fields_by_name['through_date']._loaded_options = None
+  _globals['_TRAININGSPEC'].fields_by_name['through_date']._serialized_options = b'\342A\001\001\272H\004r\002\030\n'
   _globals['_JOB'].fields_by_name['id']._loaded_options = None
   _globals['_JOB'].fields_by_name['id']._serialized_options = b'\272H)r\'\222\002$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a'
   _globals['_JOB'].fields_by_name['stage']._loaded_options = None
@@ -49,6 +59,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOB'].fields_by_name['submitted_by']._serialized_options = b'\272H)r\'\222\002$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a'
   _globals['_JOB'].fields_by_name['time_zone']._loaded_options = None
   _globals['_JOB'].fields_by_name['time_zone']._serialized_options = b'\272H\022r\020\222\002\rEurope/London'
+  _globals['_JOB'].fields_by_name['schedule_id']._loaded_options = None
+  _globals['_JOB'].fields_by_name['schedule_id']._serialized_options = b'\272H\027r\025\222\002\022weekly-recommender'
   _globals['_PROGRESS'].fields_by_name['done_count']._loaded_options = None
   _globals['_PROGRESS'].fields_by_name['done_count']._serialized_options = b'\272H\004\032\002@\014'
   _globals['_PROGRESS'].fields_by_name['total_count']._loaded_options = None
@@ -107,6 +119,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTJOBSREQUEST'].fields_by_name['kind']._serialized_options = b'\342A\001\001\272H\005\202\001\002\020\001'
   _globals['_LISTJOBSREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_LISTJOBSREQUEST'].fields_by_name['states']._serialized_options = b'\342A\001\001\272H\014\222\001\t\020\010\"\005\202\001\002\020\001'
+  _globals['_LISTJOBSREQUEST'].fields_by_name['schedule_id']._loaded_options = None
+  _globals['_LISTJOBSREQUEST'].fields_by_name['schedule_id']._serialized_options = b'\342A\001\001\272H\032r\0302\026^[A-Za-z0-9._-]{0,64}$'
   _globals['_CANCELJOBREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_CANCELJOBREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H?r=2\024^[A-Za-z0-9-]{1,64}$\222\002$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a'
   _globals['_WATCHJOBREQUEST'].fields_by_name['id']._loaded_options = None
@@ -135,50 +149,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\220\002\001\350\307\030\003\202\323\344\223\002\022\022\020/jobs/{id}:watch'
   _globals['_JOBSSERVICE'].methods_by_name['ListJobLogLines']._loaded_options = None
   _globals['_JOBSSERVICE'].methods_by_name['ListJobLogLines']._serialized_options = b'\220\002\001\350\307\030\003\202\323\344\223\002\021\022\017/jobs/{id}/logs'
-  _globals['_JOBKIND']._serialized_start=3812
-  _globals['_JOBKIND']._serialized_end=3888
-  _globals['_JOBSTATE']._serialized_start=3891
-  _globals['_JOBSTATE']._serialized_end=4109
+  _globals['_JOBKIND']._serialized_start=4025
+  _globals['_JOBKIND']._serialized_end=4101
+  _globals['_JOBSTATE']._serialized_start=4104
+  _globals['_JOBSTATE']._serialized_end=4322
   _globals['_ETLSPEC']._serialized_start=250
-  _globals['_ETLSPEC']._serialized_end=295
-  _globals['_TRAININGSPEC']._serialized_start=298
-  _globals['_TRAININGSPEC']._serialized_end=428
-  _globals['_JOB']._serialized_start=431
-  _globals['_JOB']._serialized_end=1314
-  _globals['_PROGRESS']._serialized_start=1316
-  _globals['_PROGRESS']._serialized_end=1385
-  _globals['_JOBFAILURE']._serialized_start=1387
-  _globals['_JOBFAILURE']._serialized_end=1492
-  _globals['_REJECTCOUNT']._serialized_start=1494
-  _globals['_REJECTCOUNT']._serialized_end=1568
-  _globals['_ETLRESULT']._serialized_start=1571
-  _globals['_ETLRESULT']._serialized_end=1913
-  _globals['_TRAININGRESULT']._serialized_start=1916
-  _globals['_TRAININGRESULT']._serialized_end=2157
-  _globals['_TRAININGRESULT_METRICSENTRY']._serialized_start=2111
-  _globals['_TRAININGRESULT_METRICSENTRY']._serialized_end=2157
-  _globals['_LOGLINE']._serialized_start=2160
-  _globals['_LOGLINE']._serialized_end=2317
-  _globals['_JOBEVENT']._serialized_start=2319
-  _globals['_JOBEVENT']._serialized_end=2429
-  _globals['_SUBMITETLJOBREQUEST']._serialized_start=2432
-  _globals['_SUBMITETLJOBREQUEST']._serialized_end=2586
-  _globals['_SUBMITTRAININGJOBREQUEST']._serialized_start=2589
-  _globals['_SUBMITTRAININGJOBREQUEST']._serialized_end=2852
-  _globals['_GETJOBREQUEST']._serialized_start=2854
-  _globals['_GETJOBREQUEST']._serialized_end=2953
-  _globals['_LISTJOBSREQUEST']._serialized_start=2956
-  _globals['_LISTJOBSREQUEST']._serialized_end=3167
-  _globals['_LISTJOBSRESPONSE']._serialized_start=3169
-  _globals['_LISTJOBSRESPONSE']._serialized_end=3252
-  _globals['_CANCELJOBREQUEST']._serialized_start=3254
-  _globals['_CANCELJOBREQUEST']._serialized_end=3356
-  _globals['_WATCHJOBREQUEST']._serialized_start=3359
-  _globals['_WATCHJOBREQUEST']._serialized_end=3495
-  _globals['_LISTJOBLOGLINESREQUEST']._serialized_start=3498
-  _globals['_LISTJOBLOGLINESREQUEST']._serialized_end=3709
-  _globals['_LISTJOBLOGLINESRESPONSE']._serialized_start=3711
-  _globals['_LISTJOBLOGLINESRESPONSE']._serialized_end=3810
-  _globals['_JOBSSERVICE']._serialized_start=4112
-  _globals['_JOBSSERVICE']._serialized_end=4953
+  _globals['_ETLSPEC']._serialized_end=314
+  _globals['_TRAININGSPEC']._serialized_start=317
+  _globals['_TRAININGSPEC']._serialized_end=490
+  _globals['_JOB']._serialized_start=493
+  _globals['_JOB']._serialized_end=1471
+  _globals['_PROGRESS']._serialized_start=1473
+  _globals['_PROGRESS']._serialized_end=1542
+  _globals['_JOBFAILURE']._serialized_start=1544
+  _globals['_JOBFAILURE']._serialized_end=1649
+  _globals['_REJECTCOUNT']._serialized_start=1651
+  _globals['_REJECTCOUNT']._serialized_end=1725
+  _globals['_ETLRESULT']._serialized_start=1728
+  _globals['_ETLRESULT']._serialized_end=2070
+  _globals['_TRAININGRESULT']._serialized_start=2073
+  _globals['_TRAININGRESULT']._serialized_end=2314
+  _globals['_TRAININGRESULT_METRICSENTRY']._serialized_start=2268
+  _globals['_TRAININGRESULT_METRICSENTRY']._serialized_end=2314
+  _globals['_LOGLINE']._serialized_start=2317
+  _globals['_LOGLINE']._serialized_end=2474
+  _globals['_JOBEVENT']._serialized_start=2476
+  _globals['_JOBEVENT']._serialized_end=2586
+  _globals['_SUBMITETLJOBREQUEST']._serialized_start=2589
+  _globals['_SUBMITETLJOBREQUEST']._serialized_end=2743
+  _globals['_SUBMITTRAININGJOBREQUEST']._serialized_start=2746
+  _globals['_SUBMITTRAININGJOBREQUEST']._serialized_end=3009
+  _globals['_GETJOBREQUEST']._serialized_start=3011
+  _globals['_GETJOBREQUEST']._serialized_end=3110
+  _globals['_LISTJOBSREQUEST']._serialized_start=3113
+  _globals['_LISTJOBSREQUEST']._serialized_end=3380
+  _globals['_LISTJOBSRESPONSE']._serialized_start=3382
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3465
+  _globals['_CANCELJOBREQUEST']._serialized_start=3467
+  _globals['_CANCELJOBREQUEST']._serialized_end=3569
+  _globals['_WATCHJOBREQUEST']._serialized_start=3572
+  _globals['_WATCHJOBREQUEST']._serialized_end=3708
+  _globals['_LISTJOBLOGLINESREQUEST']._serialized_start=3711
+  _globals['_LISTJOBLOGLINESREQUEST']._serialized_end=3922
+  _globals['_LISTJOBLOGLINESRESPONSE']._serialized_start=3924
+  _globals['_LISTJOBLOGLINESRESPONSE']._serialized_end=4023
+  _globals['_JOBSSERVICE']._serialized_start=4325
+  _globals['_JOBSSERVICE']._serialized_end=5166
 # @@protoc_insertion_point(module_scope)

@@ -168,6 +168,8 @@ class Job(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The job's id."""
     state: Global___JobState.ValueType
@@ -182,6 +184,8 @@ class Job(_message.Message):
     """Who submitted the job: a user's id or a service's name."""
     time_zone: _builtins.str
     """The time zone of the days in the spec and the result, an IANA name such as `Europe/London`: days are those of the shop."""
+    schedule_id: _builtins.str
+    """The schedule whose run the job is. Empty if it was submitted by a call."""
     @_builtins.property
     def etl_spec(self) -> Global___EtlSpec:
         """Of an ETL job."""
@@ -222,6 +226,10 @@ class Job(_message.Message):
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When the next attempt starts. Unset unless the job waits for one."""
 
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When the schedule's run was due. Unset if the job was submitted or run by a call."""
+
     def __init__(
         self,
         *,
@@ -242,10 +250,12 @@ class Job(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         time_zone: _builtins.str = ...,
+        schedule_id: _builtins.str = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "etl_result", b"etl_result", "etl_spec", b"etl_spec", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "training_result", b"training_result", "training_spec", b"training_spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "end_time", b"end_time", "etl_result", b"etl_result", "etl_spec", b"etl_spec", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "training_result", b"training_result", "training_spec", b"training_spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "attempt_count", b"attempt_count", "create_time", b"create_time", "end_time", b"end_time", "etl_result", b"etl_result", "etl_spec", b"etl_spec", "failure", b"failure", "id", b"id", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "spec", b"spec", "stage", b"stage", "start_time", b"start_time", "state", b"state", "submitted_by", b"submitted_by", "time_zone", b"time_zone", "training_result", b"training_result", "training_spec", b"training_spec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "attempt_count", b"attempt_count", "create_time", b"create_time", "due_time", b"due_time", "end_time", b"end_time", "etl_result", b"etl_result", "etl_spec", b"etl_spec", "failure", b"failure", "id", b"id", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "schedule_id", b"schedule_id", "spec", b"spec", "stage", b"stage", "start_time", b"start_time", "state", b"state", "submitted_by", b"submitted_by", "time_zone", b"time_zone", "training_result", b"training_result", "training_spec", b"training_spec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["etl_spec", "training_spec"]  # noqa: Y015
     _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
@@ -611,12 +621,15 @@ class ListJobsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of jobs to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
     """The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`."""
     kind: Global___JobKind.ValueType
     """Only jobs of this kind. Unspecified means all."""
+    schedule_id: _builtins.str
+    """Only jobs of this schedule. Empty means all."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___JobState.ValueType]:
         """Only jobs in these states. None means all."""
@@ -628,10 +641,11 @@ class ListJobsRequest(_message.Message):
         page_token: _builtins.str = ...,
         kind: Global___JobKind.ValueType = ...,
         states: _abc.Iterable[Global___JobState.ValueType] | None = ...,
+        schedule_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "schedule_id", b"schedule_id", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
