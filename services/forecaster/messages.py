@@ -26,10 +26,10 @@ from services.forecaster.domain import DEFAULT_HISTORY_DAYS, DEFAULT_HORIZON_DAY
 
 # The requests that select a series, by fields of the same names.
 SeriesRequest = forecaster_pb2.ForecastSalesRequest | forecaster_pb2.ExplainForecastRequest | forecaster_pb2.GetBacktestRequest
+# The requests that are for many series.
+ManyRequest = forecaster_pb2.BatchForecastSalesRequest | forecaster_pb2.ExportForecastsRequest
 # The requests that select a level.
-LevelRequest = (
-    forecaster_pb2.ListForecastSeriesRequest | forecaster_pb2.BatchForecastSalesRequest | accuracy_pb2.ListForecastOutliersRequest
-)
+LevelRequest = forecaster_pb2.ListForecastSeriesRequest | ManyRequest | accuracy_pb2.ListForecastOutliersRequest
 
 LEVELS: Mapping[ScopeKind, forecaster_pb2.SeriesLevel.ValueType] = {
     "shop": forecaster_pb2.SERIES_LEVEL_SHOP,
@@ -54,18 +54,18 @@ def scope_kind(request: LevelRequest) -> ScopeKind | None:
     return next((kind for kind, level in LEVELS.items() if level == request.level), None)
 
 
-def metric(request: SeriesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Metric:
+def metric(request: SeriesRequest | ManyRequest) -> Metric:
     """Revenue or units; units by default."""
     return REVENUE_METRIC if request.metric == forecaster_pb2.METRIC_REVENUE else UNITS_METRIC
 
 
-def granularity(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest) -> Granularity:
+def granularity(request: forecaster_pb2.ForecastSalesRequest | ManyRequest) -> Granularity:
     """The length of a period; a day by default."""
     return _GRANULARITIES.get(request.granularity, "day")
 
 
 def horizon_days(
-    request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest | forecaster_pb2.ExplainForecastRequest,
+    request: forecaster_pb2.ForecastSalesRequest | ManyRequest | forecaster_pb2.ExplainForecastRequest,
 ) -> int:
     """How many days to forecast."""
     return request.horizon_days or DEFAULT_HORIZON_DAYS
@@ -76,7 +76,7 @@ def history_days(request: forecaster_pb2.ForecastSalesRequest) -> int:
     return request.history_days if request.HasField("history_days") else DEFAULT_HISTORY_DAYS
 
 
-def levels(request: forecaster_pb2.ForecastSalesRequest | forecaster_pb2.BatchForecastSalesRequest) -> tuple[int, ...]:
+def levels(request: forecaster_pb2.ForecastSalesRequest | ManyRequest) -> tuple[int, ...]:
     """The levels of the bands in percent, narrowest first."""
     return tuple(sorted(request.levels)) or DEFAULT_LEVELS
 

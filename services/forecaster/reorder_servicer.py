@@ -1,13 +1,13 @@
 """The RPCs of reordering."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import grpc.aio
 from google.protobuf.message import Message
 
-from hashiramart.forecaster.v1 import reorder_pb2, reorder_pb2_grpc
+from hashiramart.forecaster.v1 import forecaster_pb2, reorder_pb2, reorder_pb2_grpc
 from mesh.field_masks import check_fixed_fields, masked_fields
 from mesh.idempotency import idempotent_request
 from mesh.paging import PageTokens, page_size
@@ -18,6 +18,7 @@ from ml.forecaster.reorder import Outcome
 from ml.forecaster.reorder_plan import backtest_policy
 from ml.registry.champion import ServedModel
 from services.forecaster.closures import Closures
+from services.forecaster.exports import export_suggestions
 from services.forecaster.reorder_policies import DEFAULT_ID, ReorderTerms, StoredPolicy
 from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.scope_errors import scope_errors
@@ -81,14 +82,8 @@ class ReorderServicer(reorder_pb2_grpc.ReorderServiceServicer):
     ) -> reorder_pb2.ListReorderSuggestionsResponse:
         place, size = self._page_tokens.read(request), page_size(request.page_size)
         version, model = self._serving()
-        products = [*(await self._stock.read()).values()]
-        if request.category:
-            with scope_errors():
-                known = set(model.products_in(request.category))
-            products = [product for product in products if product.id in known]
-        policies, factors = await self._policies.all(), self._closures.factors(model.through)
-        suggestions = await asyncio.to_thread(suggest, model, products, policies, factors)
-        chosen = [each for each in suggestions if (each.quantity or not request.only_due) and (place is None or each.place > place)]
+        suggestions = await self._suggest(model, request)
+        chosen = [each for each in suggestions if place is None or each.place > place]
         page = chosen[:size]
         return reorder_pb2.ListReorderSuggestionsResponse(
             suggestions=map(_suggestion_message, page),
@@ -97,6 +92,12 @@ class ReorderServicer(reorder_pb2_grpc.ReorderServiceServicer):
             model_version=version.number,
             time_zone=self._time_zone,
         )
+
+    async def ExportReorderSuggestions(
+        self, request: reorder_pb2.ExportReorderSuggestionsRequest, context: Context
+    ) -> AsyncIterator[forecaster_pb2.FilePiece]:
+        async for piece in export_suggestions(await self._suggest(self._serving().model, request), request.format):
+            yield piece
 
     async def GetReorderBacktest(self, request: reorder_pb2.GetReorderBacktestRequest, context: Context) -> reorder_pb2.ReorderBacktest:
         version, model = self._serving()
@@ -117,6 +118,19 @@ class ReorderServicer(reorder_pb2_grpc.ReorderServiceServicer):
             model_version=version.number,
             time_zone=self._time_zone,
         )
+
+    async def _suggest(
+        self, model: Forecaster, request: reorder_pb2.ListReorderSuggestionsRequest | reorder_pb2.ExportReorderSuggestionsRequest
+    ) -> list[Suggestion]:
+        """The suggestions that a request asks for, in the order of their places. Raises `NotFound`, `Unavailable`."""
+        products = [*(await self._stock.read()).values()]
+        if request.category:
+            with scope_errors():
+                known = set(model.products_in(request.category))
+            products = [product for product in products if product.id in known]
+        policies, factors = await self._policies.all(), self._closures.factors(model.through)
+        suggestions = await asyncio.to_thread(suggest, model, products, policies, factors)
+        return [each for each in suggestions if each.quantity or not request.only_due]
 
 
 def policy_message(policy: StoredPolicy) -> reorder_pb2.ReorderPolicy:

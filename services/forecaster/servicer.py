@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
+from functools import partial
 
 import grpc.aio
 from google.protobuf.message import Message
@@ -18,6 +19,7 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
 from services.forecaster.closures import Closures
+from services.forecaster.exports import export_forecasts
 from services.forecaster.product_names import ProductNames
 from services.forecaster.scenarios import write_scenario
 from services.forecaster.scope_errors import scope_errors
@@ -98,6 +100,24 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             messages.write_points(model.forecast(scope, metric, messages.horizon_days(request), granularity, levels, factors), response)
             yield response
 
+    async def ExportForecasts(
+        self, request: forecaster_pb2.ExportForecastsRequest, context: Context
+    ) -> AsyncIterator[forecaster_pb2.FilePiece]:
+        version, model = self.serving
+        levels = messages.levels(request)
+        forecast = partial(
+            model.forecast,
+            metric=messages.metric(request),
+            horizon_days=messages.horizon_days(request),
+            granularity=messages.granularity(request),
+            levels=levels,
+            factors=self._closures.factors(model.through),
+        )
+        async for piece in export_forecasts(
+            self._batch_scopes(model, request), forecast, levels, model.through, version.number, request.format
+        ):
+            yield piece
+
     async def ExplainForecast(
         self, request: forecaster_pb2.ExplainForecastRequest, context: Context
     ) -> forecaster_pb2.ExplainForecastResponse:
@@ -124,7 +144,7 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         return await asyncio.shield(self._scenarios[1])
 
     @staticmethod
-    def _batch_scopes(model: Forecaster, request: forecaster_pb2.BatchForecastSalesRequest) -> list[Scope]:
+    def _batch_scopes(model: Forecaster, request: messages.ManyRequest) -> list[Scope]:
         """The series of a batch, by key. Raises `InvalidArgument`, `NotFound`."""
         kind = messages.scope_kind(request) or "product"
         if not request.category:

@@ -28,5 +28,10 @@ class Orderer:
     def suggestions(self, **fields: Any) -> reorder_pb2.ListReorderSuggestionsResponse:
         return self._stub.ListReorderSuggestions(reorder_pb2.ListReorderSuggestionsRequest(**fields), metadata=self._metadata, timeout=20)
 
+    def export(self, **fields: Any) -> bytes:
+        """The exported file."""
+        request = reorder_pb2.ExportReorderSuggestionsRequest(**fields)
+        return b"".join(piece.content for piece in self._stub.ExportReorderSuggestions(request, metadata=self._metadata, timeout=20))
+
     def backtest(self, **fields: Any) -> reorder_pb2.ReorderBacktest:
         return self._stub.GetReorderBacktest(reorder_pb2.GetReorderBacktestRequest(**fields), metadata=self._metadata, timeout=30)

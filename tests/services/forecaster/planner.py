@@ -22,6 +22,11 @@ class Planner:
     def batch(self, **fields: Any) -> list[forecaster_pb2.BatchForecastSalesResponse]:
         return [*self._stub.BatchForecastSales(forecaster_pb2.BatchForecastSalesRequest(**fields), metadata=self._metadata, timeout=60)]
 
+    def export(self, **fields: Any) -> bytes:
+        """The exported file."""
+        pieces = self._stub.ExportForecasts(forecaster_pb2.ExportForecastsRequest(**fields), metadata=self._metadata, timeout=60)
+        return b"".join(piece.content for piece in pieces)
+
     def explain(self, **fields: Any) -> forecaster_pb2.ExplainForecastResponse:
         return self._stub.ExplainForecast(forecaster_pb2.ExplainForecastRequest(**fields), metadata=self._metadata, timeout=10)
 

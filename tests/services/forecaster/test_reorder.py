@@ -9,8 +9,9 @@ import grpc
 import pytest
 
 from hashiramart.catalog.v1.catalog_pb2_grpc import CatalogServiceStub
-from hashiramart.forecaster.v1 import reorder_pb2, reorder_pb2_grpc
+from hashiramart.forecaster.v1 import forecaster_pb2, reorder_pb2, reorder_pb2_grpc
 from hashiramart.forecaster.v1.forecaster_pb2_grpc import ForecasterServiceStub
+from lake.reading import read_parquet
 from mesh.identity import Role
 from mesh.settings import MeshSettings
 from tests.callers import Issuer
@@ -155,6 +156,15 @@ def test_nothing_is_ordered_for_days_on_which_the_shop_is_closed(orderer: Ordere
     after = by_product(orderer.suggestions())["tea"]
     calendar.delete(closure.id)
     assert before.quantity > after.quantity == after.expected_demand == 0
+
+
+def test_a_file_has_a_row_for_each_suggestion(orderer: Orderer) -> None:
+    suggestions = orderer.suggestions().suggestions
+    table = read_parquet(orderer.export(format=forecaster_pb2.EXPORT_FORMAT_PARQUET))
+    assert table.column_names == [field.name for field in reorder_pb2.ReorderSuggestion.DESCRIPTOR.fields]
+    found = [{name: str(value or "") if name == "order_date" else value for name, value in row.items()} for row in table.to_pylist()]
+    assert found == [{field.name: getattr(each, field.name) for field in each.DESCRIPTOR.fields} for each in suggestions]
+    assert orderer.export(category="Drinks").count(b"\n") == 1 + len(orderer.suggestions(category="Drinks").suggestions)
 
 
 def test_policies_are_listed_with_the_default_first(orderer: Orderer) -> None:

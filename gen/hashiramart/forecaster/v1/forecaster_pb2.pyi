@@ -103,6 +103,30 @@ SERIES_LEVEL_PRODUCT: SeriesLevel.ValueType  # 4
 """A product."""
 Global___SeriesLevel: _TypeAlias = SeriesLevel  # noqa: Y015
 
+class _ExportFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
+    """Not stated: CSV."""
+    EXPORT_FORMAT_CSV: _ExportFormat.ValueType  # 1
+    """Comma-separated values with a header (RFC 4180), UTF-8."""
+    EXPORT_FORMAT_PARQUET: _ExportFormat.ValueType  # 2
+    """Apache Parquet."""
+
+class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
+    """The format of an exported file."""
+
+EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
+"""Not stated: CSV."""
+EXPORT_FORMAT_CSV: ExportFormat.ValueType  # 1
+"""Comma-separated values with a header (RFC 4180), UTF-8."""
+EXPORT_FORMAT_PARQUET: ExportFormat.ValueType  # 2
+"""Apache Parquet."""
+Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
+
 @_typing.final
 class ForecastSeries(_message.Message):
     """A series that can be forecast."""
@@ -681,6 +705,78 @@ class BatchForecastSalesRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchForecastSalesRequest: _TypeAlias = BatchForecastSalesRequest  # noqa: Y015
+
+@_typing.final
+class ExportForecastsRequest(_message.Message):
+    """Requests the forecasts of many series as a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    GRANULARITY_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    level: Global___SeriesLevel.ValueType
+    """The level of the series. Unspecified means products."""
+    category: _builtins.str
+    """Only the products of this category, spelled exactly so. Empty means all."""
+    horizon_days: _builtins.int
+    """The horizon in days: 1 to 182. 0 means 28."""
+    granularity: Global___Granularity.ValueType
+    """The length of a period. Unspecified means days."""
+    metric: Global___Metric.ValueType
+    """The measure. Unspecified means units."""
+    format: Global___ExportFormat.ValueType
+    """The format. Unspecified means CSV."""
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95."""
+
+    def __init__(
+        self,
+        *,
+        level: Global___SeriesLevel.ValueType = ...,
+        category: _builtins.str = ...,
+        horizon_days: _builtins.int = ...,
+        granularity: Global___Granularity.ValueType = ...,
+        metric: Global___Metric.ValueType = ...,
+        levels: _abc.Iterable[_builtins.int] | None = ...,
+        format: Global___ExportFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "format", b"format", "granularity", b"granularity", "horizon_days", b"horizon_days", "level", b"level", "levels", b"levels", "metric", b"metric"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportForecastsRequest: _TypeAlias = ExportForecastsRequest  # noqa: Y015
+
+@_typing.final
+class FilePiece(_message.Message):
+    """A piece of a file. Pieces joined in their order are the file; each but the last has a multiple of three bytes, so that their Base64 in JSON
+    can be joined as well.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The content."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilePiece: _TypeAlias = FilePiece  # noqa: Y015
 
 @_typing.final
 class BatchForecastSalesResponse(_message.Message):

@@ -56,6 +56,11 @@ class ForecasterServiceStub:
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.FromString,
                 _registered_method=True)
+        self.ExportForecasts = channel.unary_stream(
+                '/hashiramart.forecaster.v1.ForecasterService/ExportForecasts',
+                request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ExportForecastsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.FilePiece.FromString,
+                _registered_method=True)
         self.ExplainForecast = channel.unary_unary(
                 '/hashiramart.forecaster.v1.ForecasterService/ExplainForecast',
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ExplainForecastRequest.SerializeToString,
@@ -121,6 +126,18 @@ class ForecasterServiceServicer:
 
     def BatchForecastSales(self, request, context):
         """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+        Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportForecasts(self, request, context):
+        """Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+        order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+        `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+        product in a single country: most would have a sale every few months, and the model has none.
 
         Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """
@@ -198,6 +215,11 @@ def add_ForecasterServiceServicer_to_server(servicer, server):
                     servicer.BatchForecastSales,
                     request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.FromString,
                     response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.SerializeToString,
+            ),
+            'ExportForecasts': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportForecasts,
+                    request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ExportForecastsRequest.FromString,
+                    response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.FilePiece.SerializeToString,
             ),
             'ExplainForecast': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainForecast,
@@ -317,6 +339,33 @@ class ForecasterService:
             '/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales',
             hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesRequest.SerializeToString,
             hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.BatchForecastSalesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportForecasts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hashiramart.forecaster.v1.ForecasterService/ExportForecasts',
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.ExportForecastsRequest.SerializeToString,
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.FilePiece.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,14 @@ class ForecasterServiceStub:
 
     Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
+    ExportForecasts: _grpc.UnaryStreamMultiCallable[_forecaster_pb2.ExportForecastsRequest, _forecaster_pb2.FilePiece]
+    """Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+    order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+    `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+    product in a single country: most would have a sale every few months, and the model has none.
+
+    Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
     ExplainForecast: _grpc.UnaryUnaryMultiCallable[_forecaster_pb2.ExplainForecastRequest, _forecaster_pb2.ExplainForecastResponse]
     """Explains a forecast day by day: what raised and what lowered it, and by how much.
 
@@ -115,6 +123,14 @@ class ForecasterServiceAsyncStub(ForecasterServiceStub):
     """
     BatchForecastSales: _aio.UnaryStreamMultiCallable[_forecaster_pb2.BatchForecastSalesRequest, _forecaster_pb2.BatchForecastSalesResponse]  # type: ignore[assignment]
     """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+    Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+    """
+    ExportForecasts: _aio.UnaryStreamMultiCallable[_forecaster_pb2.ExportForecastsRequest, _forecaster_pb2.FilePiece]  # type: ignore[assignment]
+    """Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+    order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+    `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+    product in a single country: most would have a sale every few months, and the model has none.
 
     Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
     """
@@ -189,6 +205,20 @@ class ForecasterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_forecaster_pb2.BatchForecastSalesResponse], _abc.AsyncIterator[_forecaster_pb2.BatchForecastSalesResponse]]:
         """Forecasts many series at once: all of a level, or the products of a category. Each message is one of them, in the order of their keys.
+
+        Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportForecasts(
+        self,
+        request: _forecaster_pb2.ExportForecastsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_forecaster_pb2.FilePiece], _abc.AsyncIterator[_forecaster_pb2.FilePiece]]:
+        """Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+        order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+        `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+        product in a single country: most would have a sale every few months, and the model has none.
 
         Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
         """

@@ -9,6 +9,7 @@ from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hashiramart.forecaster.v1 import forecaster_pb2 as _forecaster_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -231,6 +232,36 @@ class ListReorderSuggestionsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReorderSuggestionsRequest: _TypeAlias = ListReorderSuggestionsRequest  # noqa: Y015
+
+@_typing.final
+class ExportReorderSuggestionsRequest(_message.Message):
+    """Requests what to reorder as a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    ONLY_DUE_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """Only products of this category. Empty means all."""
+    only_due: _builtins.bool
+    """Only products that are to be ordered now."""
+    format: _forecaster_pb2.ExportFormat.ValueType
+    """The format. Unspecified means CSV."""
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        only_due: _builtins.bool = ...,
+        format: _forecaster_pb2.ExportFormat.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "format", b"format", "only_due", b"only_due"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportReorderSuggestionsRequest: _TypeAlias = ExportReorderSuggestionsRequest  # noqa: Y015
 
 @_typing.final
 class ReorderSuggestion(_message.Message):

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from hashiramart.forecaster.v1 import forecaster_pb2 as hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2
 from hashiramart.forecaster.v1 import reorder_pb2 as hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -58,6 +59,11 @@ class ReorderServiceStub:
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ListReorderSuggestionsRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ListReorderSuggestionsResponse.FromString,
                 _registered_method=True)
+        self.ExportReorderSuggestions = channel.unary_stream(
+                '/hashiramart.forecaster.v1.ReorderService/ExportReorderSuggestions',
+                request_serializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ExportReorderSuggestionsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.FilePiece.FromString,
+                _registered_method=True)
         self.GetReorderBacktest = channel.unary_unary(
                 '/hashiramart.forecaster.v1.ReorderService/GetReorderBacktest',
                 request_serializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.GetReorderBacktestRequest.SerializeToString,
@@ -108,6 +114,16 @@ class ReorderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportReorderSuggestions(self, request, context):
+        """Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+        ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+
+        Returns what ListReorderSuggestions returns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetReorderBacktest(self, request, context):
         """Gets how well a policy would have done in the last twelve weeks: a simulation with lost sales and lead times on the forecasts of days
         that had been held back, beside the seasonal naive forecast with a safety stock by the book.
@@ -140,6 +156,11 @@ def add_ReorderServiceServicer_to_server(servicer, server):
                     servicer.ListReorderSuggestions,
                     request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ListReorderSuggestionsRequest.FromString,
                     response_serializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ListReorderSuggestionsResponse.SerializeToString,
+            ),
+            'ExportReorderSuggestions': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportReorderSuggestions,
+                    request_deserializer=hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ExportReorderSuggestionsRequest.FromString,
+                    response_serializer=hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.FilePiece.SerializeToString,
             ),
             'GetReorderBacktest': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReorderBacktest,
@@ -259,6 +280,33 @@ class ReorderService:
             '/hashiramart.forecaster.v1.ReorderService/ListReorderSuggestions',
             hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ListReorderSuggestionsRequest.SerializeToString,
             hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ListReorderSuggestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportReorderSuggestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hashiramart.forecaster.v1.ReorderService/ExportReorderSuggestions',
+            hashiramart_dot_forecaster_dot_v1_dot_reorder__pb2.ExportReorderSuggestionsRequest.SerializeToString,
+            hashiramart_dot_forecaster_dot_v1_dot_forecaster__pb2.FilePiece.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from hashiramart.forecaster.v1 import forecaster_pb2 as _forecaster_pb2
 from hashiramart.forecaster.v1 import reorder_pb2 as _reorder_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -56,6 +57,12 @@ class ReorderServiceStub:
     Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted, with `STOCK_UNAVAILABLE` while the catalogue cannot
     be reached.
     """
+    ExportReorderSuggestions: _grpc.UnaryStreamMultiCallable[_reorder_pb2.ExportReorderSuggestionsRequest, _forecaster_pb2.FilePiece]
+    """Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+    ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+
+    Returns what ListReorderSuggestions returns.
+    """
     GetReorderBacktest: _grpc.UnaryUnaryMultiCallable[_reorder_pb2.GetReorderBacktestRequest, _reorder_pb2.ReorderBacktest]
     """Gets how well a policy would have done in the last twelve weeks: a simulation with lost sales and lead times on the forecasts of days
     that had been held back, beside the seasonal naive forecast with a safety stock by the book.
@@ -90,6 +97,12 @@ class ReorderServiceAsyncStub(ReorderServiceStub):
 
     Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted, with `STOCK_UNAVAILABLE` while the catalogue cannot
     be reached.
+    """
+    ExportReorderSuggestions: _aio.UnaryStreamMultiCallable[_reorder_pb2.ExportReorderSuggestionsRequest, _forecaster_pb2.FilePiece]  # type: ignore[assignment]
+    """Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+    ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+
+    Returns what ListReorderSuggestions returns.
     """
     GetReorderBacktest: _aio.UnaryUnaryMultiCallable[_reorder_pb2.GetReorderBacktestRequest, _reorder_pb2.ReorderBacktest]  # type: ignore[assignment]
     """Gets how well a policy would have done in the last twelve weeks: a simulation with lost sales and lead times on the forecasts of days
@@ -146,6 +159,18 @@ class ReorderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted, with `STOCK_UNAVAILABLE` while the catalogue cannot
         be reached.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportReorderSuggestions(
+        self,
+        request: _reorder_pb2.ExportReorderSuggestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_forecaster_pb2.FilePiece], _abc.AsyncIterator[_forecaster_pb2.FilePiece]]:
+        """Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+        ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+
+        Returns what ListReorderSuggestions returns.
         """
 
     @_abc_1.abstractmethod
