@@ -2,13 +2,14 @@
 
     python -m ml.pipeline.retention --before 2026-10-29T00:00:00+00:00
 
-Kept are the champions, and what the `dvc.lock` of the checkout names: another training fetches or makes everything else anew.
+Kept are the champions, the champions before them that were replaced after that time, which a rollback goes back to, and what the
+`dvc.lock` of the checkout names: another training fetches or makes everything else anew.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from lake.bucket import Bucket, connect
 from lake.errors import LakeError
 from ml.pipeline.settings import Settings
 from ml.registry.client import registered_name
-from ml.registry.version import CHAMPION
+from ml.registry.version import CHAMPION, PROMOTION_TAG, Promotion
 
 MODELS = ("recommender", "forecaster")
 # Where DVC keeps files in its cache and its remote: by MD5, the first two digits of which are a folder.
@@ -45,9 +47,28 @@ def delete_data(lock: Path, cache: Path, remote: Bucket, before: datetime) -> in
 
 
 def delete_models(url: str, before: datetime) -> int:
-    """Deletes the runs in MLflow that began before a time, with their versions and files, except those of champions; returns how many."""
+    """Deletes the runs in MLflow that began before a time, with their versions and files; returns how many.
+
+    Those of the champions stay, and those of earlier champions that were replaced after that time.
+    """
     client = MlflowClient(url)
     return sum(_delete_versions(client, url, registered_name(model), before) for model in MODELS)
+
+
+def earlier_champions(champion: str, promotions: Mapping[str, Promotion], since: datetime) -> list[str]:
+    """The champions before one that were replaced after a time and that rollbacks go back to, latest first.
+
+    promotions: how each version last became the champion, by its number
+    """
+    promotion = promotions.get(champion)
+    # Each was replaced when the one after it became the champion.
+    kept = list[str]()
+    for earlier in promotion.earlier_versions if promotion else ():
+        if promotion is None or promotion.time < since:
+            break
+        kept.append(earlier)
+        promotion = promotions.get(earlier)
+    return kept
 
 
 def main() -> None:
@@ -60,7 +81,7 @@ def main() -> None:
         remote = connect(settings.store_url, settings.store_region, urlsplit(remote_url).netloc)
         files = delete_data(checkout / LOCK, Path(dvc["cache"]["dir"]), remote, before)
         runs = delete_models(settings.mlflow_url, before)
-    except (LakeError, MlflowException) as error:
+    except (LakeError, MlflowException, ValidationError) as error:
         sys.exit(f"Not everything that has expired was deleted: {error}")
     print(f"deleted {files} files of DVC and {runs} runs of MLflow from before {before:%Y-%m-%d}")
 
@@ -103,8 +124,12 @@ def _delete_versions(client: MlflowClient, url: str, model: str, before: datetim
     if experiment is None:
         return 0
     versions = client.search_model_versions(f"name='{model}'")
-    champions = {str(registered.aliases.get(CHAMPION)) for registered in client.search_registered_models(f"name='{model}'")}
-    kept = {version.run_id for version in versions if str(version.version) in champions}
+    aliases = [registered.aliases for registered in client.search_registered_models(f"name='{model}'")]
+    champion = next((str(found[CHAMPION]) for found in aliases if CHAMPION in found), "")
+    tags = {str(version.version): version.tags.get(PROMOTION_TAG) for version in versions}
+    promotions = {number: Promotion.model_validate_json(tag) for number, tag in tags.items() if tag}
+    numbers = {champion, *earlier_champions(champion, promotions, before)}
+    kept = {version.run_id for version in versions if str(version.version) in numbers}
     expired = [run for run in _runs_before(client, experiment.experiment_id, before) if run.info.run_id not in kept]
     ids = {run.info.run_id for run in expired}
     for version in versions:

@@ -15,10 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from ml.registry.answers import Done, ErrorAnswer, Numbered, OneModel, OneVersion, StoredFiles, VersionAnswer, Versions
 from ml.registry.errors import InvalidArtifact
-from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Promotion, Provenance
+from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, PROMOTION_TAG, ModelVersion, Promotion, Provenance
 
-# The tag of a version that holds its promotion as JSON.
-_PROMOTION = "promotion"
 # The largest size of an artifact's files together. Those of the demo's models have less than a hundredth of it.
 MAX_BYTES = 2 * 1024**3
 # How many champions back a rollback can go.
@@ -202,7 +200,7 @@ class RegistryClient:
             earlier_versions=earlier,
         )
         # An interruption never leaves the model without a champion: the alias moves in one call, after everything it depends on.
-        tag = {"name": self.model, "version": version.number, "key": _PROMOTION, "value": promotion.model_dump_json()}
+        tag = {"name": self.model, "version": version.number, "key": PROMOTION_TAG, "value": promotion.model_dump_json()}
         await self._change("POST", "model-versions/set-tag", tag)
         if earlier:
             await self._set_alias(PREVIOUS, earlier[0])
@@ -264,9 +262,9 @@ class RegistryClient:
             text = f"Version {found.version} of {self.model} in MLflow was not registered by this pipeline: {_first(error)}."
             raise InvalidArtifact(text) from error
         try:
-            promotion = Promotion.model_validate_json(tags[_PROMOTION]) if _PROMOTION in tags else None
+            promotion = Promotion.model_validate_json(tags[PROMOTION_TAG]) if PROMOTION_TAG in tags else None
         except ValidationError as error:
-            text = f"The tag {_PROMOTION} of version {found.version} of {self.model} in MLflow was changed: {_first(error)}."
+            text = f"The tag {PROMOTION_TAG} of version {found.version} of {self.model} in MLflow was changed: {_first(error)}."
             raise InvalidArtifact(text) from error
         path = fields.source.removeprefix("mlflow-artifacts:").lstrip("/")
         return ModelVersion(

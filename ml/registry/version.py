@@ -9,6 +9,8 @@ from pydantic import AwareDatetime, BaseModel, StringConstraints, TypeAdapter
 from ml.registry.judgement import Judgement
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+# The tag of a version that holds its promotion as JSON.
+PROMOTION_TAG = "promotion"
 _JSON = TypeAdapter[object](object)
 _JSON_TAGS = ("parameters", "metrics", "gate", "raw_files")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
@@ -42,10 +42,7 @@ StartAttempt = Callable[[Job, str], Attempt]
 
 
 class Worker:
-    """Claims a job, advances it until it has ended, waits or is lost to another worker, and claims the next.
-
-    when_idle: called, and waited for, whenever there is no job
-    """
+    """Claims a job, advances it until it has ended, waits or is lost to another worker, and claims the next."""
 
     def __init__(
         self,
@@ -54,9 +51,7 @@ class Worker:
         retry_policy: RetryPolicy,
         lease_seconds: float,
         tick_seconds: float,
-        when_idle: Callable[[], Awaitable[None]],
     ) -> None:
-        self._when_idle = when_idle
         self._leases = leases
         self._start_attempt = start_attempt
         self._policy = retry_policy
@@ -77,7 +72,6 @@ class Worker:
                 log.info("job claimed", job_id=job.id, attempt=job.attempt_count)
                 await self._work_on(job, holder)
             else:
-                await self._when_idle()
                 await asyncio.sleep(self._tick_seconds)
 
     async def _work_on(self, job: Job, holder: str) -> None:

@@ -2,13 +2,12 @@
 
     python -m services.jobs.retention
 
-A worker does the same once a day, when it has no job.
+A worker does the same once a day, beside its jobs.
 """
 
 import asyncio
 import os
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -27,7 +26,7 @@ from services.jobs.settings import WorkerSettings
 _INTERVAL_SECONDS = 24 * 60 * 60
 # After a start there is other work.
 _FIRST_SECONDS = 60 * 60
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Retention:
@@ -43,13 +42,17 @@ class Retention:
         self._command = [str(settings.training_python), "-m", "ml.pipeline.retention"]
         self._checkout = settings.training_checkout
         self._environment = environment
-        self._next = time.monotonic() + _FIRST_SECONDS
 
-    async def carry_out_if_due(self) -> None:
-        """Carries it out unless that was done within a day."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _INTERVAL_SECONDS
-            await self.carry_out()
+    async def run(self) -> None:
+        """Carries it out once a day until cancelled."""
+        await asyncio.sleep(_FIRST_SECONDS)
+        while True:
+            try:
+                await self.carry_out()
+            except Exception:
+                # The worker must outlive a bug.
+                log.exception("internal error")
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def carry_out(self) -> bool:
         """Deletes all that has expired; returns whether nothing failed."""
@@ -59,7 +62,7 @@ class Retention:
             await asyncio.to_thread(expire_snapshots, self._lake, before)
             await self._logs.delete_expired(self._log_age)
         except (LakeError, Unavailable) as error:
-            _log.error("retention failed", error=str(error))
+            log.error("retention failed", error=str(error))
             return False
         return succeeded
 
@@ -79,7 +82,7 @@ class Retention:
             process.kill()
             raise
         last = output.decode(errors="replace").strip().rpartition("\n")[2]
-        (_log.info if process.returncode == 0 else _log.error)("retention of trainings", outcome=last)
+        (log.info if process.returncode == 0 else log.error)("retention of trainings", outcome=last)
         return process.returncode == 0
 
 

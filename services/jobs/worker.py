@@ -51,16 +51,16 @@ async def main() -> None:
     settings, mesh = read(WorkerSettings), read(MeshSettings)
     telemetry.start("jobs-worker", mesh)
     async with AsyncExitStack() as resources:
-        worker = await _build_worker(settings, mesh, resources)
-        work = asyncio.create_task(worker.run())
+        worker, retention = await _build_parts(settings, mesh, resources)
+        work = asyncio.gather(worker.run(), retention.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, work.cancel)
         with suppress(asyncio.CancelledError):
             await work
 
 
-async def _build_worker(settings: WorkerSettings, mesh: MeshSettings, resources: AsyncExitStack) -> Worker:
-    """Builds a worker of its parts.
+async def _build_parts(settings: WorkerSettings, mesh: MeshSettings, resources: AsyncExitStack) -> tuple[Worker, Retention]:
+    """Builds a worker, and what deletes expired data beside it.
 
     resources: closes the connections and files that are opened here
     """
@@ -93,7 +93,7 @@ async def _build_worker(settings: WorkerSettings, mesh: MeshSettings, resources:
 
     leases = LeaseRepository(postgres, timedelta(seconds=settings.lease_seconds))
     retention = Retention(settings, lake, logs, environment | settings.training_environment)
-    return Worker(leases, start_attempt, retry_policy, settings.lease_seconds, settings.tick_seconds, retention.carry_out_if_due)
+    return Worker(leases, start_attempt, retry_policy, settings.lease_seconds, settings.tick_seconds), retention
 
 
 def _retry_policy(settings: WorkerSettings) -> RetryPolicy:

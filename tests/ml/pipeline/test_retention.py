@@ -13,6 +13,8 @@ import pytest
 from mlflow import MlflowClient
 
 from lake.publishing import expire_snapshots
+from ml.pipeline.retention import earlier_champions
+from ml.registry.version import Promotion
 from tests.engines.mlflow import Mlflow
 from tests.engines.stores import Minio
 from tests.ml.lake import Lake
@@ -74,16 +76,33 @@ def test_a_forgotten_customer_is_nowhere_after_the_retention(shop: Shop, mlflow:
     shop.workspace.dvc("push")
     assert {"lake", "dvc", "cache"} <= shop.places(), "the earlier data is kept at first"
 
-    outcome = shop.expire(between)
+    client = MlflowClient(mlflow.url)
+    shop.expire(between)
+    versions = {str(version.version) for version in client.search_model_versions(f"name='{NAME}'")}
+    assert versions == {"1", "2"}, "a champion that was replaced since can be rolled back to"
+
+    outcome = shop.expire(datetime.now(UTC))
     assert "runs of MLflow" in outcome
     assert shop.places() == set()
-    client = MlflowClient(mlflow.url)
     assert [str(version.version) for version in client.search_model_versions(f"name='{NAME}'")] == ["2"]
     assert str(client.get_model_version_by_alias(NAME, "champion").version) == "2"
 
     # What serves and what the checkout names is there: nothing has to be computed, and all can be fetched again.
     assert shop.workspace.stages_run("register_recommender") == []
     shop.workspace.dvc("pull", "register_recommender", "--force")
+
+
+def test_kept_are_the_champions_that_were_replaced_within_the_retention() -> None:
+    def promotion(day: int, *earlier: str, rollback: bool = False) -> Promotion:
+        time = datetime(2026, 11, day, tzinfo=UTC)
+        replaced = earlier[0] if earlier else ""
+        return Promotion(time=time, reason="", promoted_by="", replaced_version=replaced, rollback=rollback, earlier_versions=earlier)
+
+    promotions = {"1": promotion(1), "2": promotion(10, "1"), "4": promotion(20, "2", "1")}
+    replaced = {day: earlier_champions("4", promotions, datetime(2026, 11, day, tzinfo=UTC)) for day in (5, 15, 25)}
+    assert replaced == {5: ["2", "1"], 15: ["2"], 25: []}
+    assert earlier_champions("1", promotions, datetime(2026, 11, 1, tzinfo=UTC)) == []
+    assert earlier_champions("", promotions, datetime(2026, 11, 1, tzinfo=UTC)) == []
 
 
 def test_nothing_young_and_no_champion_is_deleted(shop: Shop, mlflow: Mlflow) -> None:
