@@ -33,8 +33,8 @@ def main() -> None:
     # Neither gRPC nor threads survive a fork.
     multiprocessing.set_start_method("spawn")
     with TemporaryDirectory(prefix="gateway-metrics-") as folder:
+        metrics.share(Path(folder))
         if mesh.metrics_listen:
-            metrics.share(Path(folder))
             metrics.export(mesh.metrics_listen, Path(folder))
         _serve(settings, mesh)
 

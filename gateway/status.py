@@ -1,4 +1,4 @@
-"""The health of the services, for staff."""
+"""The health of the services, and how their requests fare, for staff."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from gateway.contract import Contract
 from gateway.errors import GatewayError, error_status
+from gateway.metrics import RequestTotals, no_requests, request_totals
 from mesh.telemetry import SERVICE_VERSION
 
 CURRENT_USER_RPC = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
@@ -25,6 +26,8 @@ class ServiceStatus(BaseModel):
     up: bool
     version: str
     """Empty while it is not up."""
+    requests: RequestTotals
+    """Those that went through the gateway; streams are left out, since they last as long as somebody watches."""
 
 
 class MeshStatus(BaseModel):
@@ -40,6 +43,8 @@ class Services:
     def __init__(self, contract: Contract, channels: Mapping[str, grpc.aio.Channel]) -> None:
         self._channels = channels
         self._current_user = contract.method(CURRENT_USER_RPC)
+        unary = (binding for binding in contract.bindings if not binding.method.server_streaming)
+        self._rules = {binding.rule: _process(binding.method.service.full_name) for binding in unary}
 
     async def require_staff(self, authorization: str) -> None:
         """Asks auth who the caller is. Raises GatewayError for anybody but staff, and AioRpcError if auth fails."""
@@ -54,17 +59,26 @@ class Services:
 
     async def status(self, version: str) -> MeshStatus:
         """The status of all processes. One serves all gRPC services of its package."""
-        processes = {service.split(".")[1]: channel for service, channel in sorted(self._channels.items())}
-        return MeshStatus(version=version, services=await asyncio.gather(*(_status(*process) for process in processes.items())))
+        processes = {_process(service): channel for service, channel in sorted(self._channels.items())}
+        # A thread reads the files of all workers.
+        requests = await asyncio.to_thread(request_totals, self._rules)
+        statuses = (_status(name, channel, requests.get(name, no_requests())) for name, channel in processes.items())
+        return MeshStatus(version=version, services=await asyncio.gather(*statuses))
 
 
-async def _status(name: str, channel: grpc.aio.Channel) -> ServiceStatus:
+def _process(service: str) -> str:
+    """The process of a service: the name of its package."""
+    return service.split(".")[1]
+
+
+async def _status(name: str, channel: grpc.aio.Channel, requests: RequestTotals) -> ServiceStatus:
     check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(HEALTH_RPC)
     # Without the name of a service: the health of the server as a whole.
     call = check(HealthCheckRequest().SerializeToString(), timeout=TIMEOUT_SECONDS)
     try:
         health = HealthCheckResponse.FromString(await call)
     except grpc.aio.AioRpcError:
-        return ServiceStatus(name=name, up=False, version="")
+        return ServiceStatus(name=name, up=False, version="", requests=requests)
     metadata = dict(await call.trailing_metadata())
-    return ServiceStatus(name=name, up=health.status == HealthCheckResponse.SERVING, version=str(metadata.get(SERVICE_VERSION, "")))
+    up, version = health.status == HealthCheckResponse.SERVING, str(metadata.get(SERVICE_VERSION, ""))
+    return ServiceStatus(name=name, up=up, version=version, requests=requests)

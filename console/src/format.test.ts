@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import { problemOf } from "./errors";
-import { action, ago, day, duration, instant, label, localTime, money, program, units } from "./format";
+import { fieldsBelow, problemOf } from "./errors";
+import { action, ago, day, difference, duration, instant, label, localTime, money, program, units } from "./format";
 
 test("money has the decimals of its currency", () => {
   expect(money(1250, "GBP")).toBe(new Intl.NumberFormat(undefined, { style: "currency", currency: "GBP" }).format(12.5));
@@ -32,6 +32,15 @@ test("an error is known by its reason, and its violations belong to fields", () 
   const problem = problemOf({ code: 3, message: "the request is invalid", details });
   expect(problem).toMatchObject({ title: "The request is invalid.", fields: { price_cents: "Must be positive." }, reason: "INVALID_REQUEST" });
   expect(problemOf(new TypeError("Failed to fetch")).title).toBe("The gateway does not answer");
+});
+
+test("the fields of a part of a form are those below its path", () => {
+  expect(fieldsBelow({ "rules[0].slot": "None.", "rules[1].slot": "Empty.", id: "Taken." }, "rules[1].")).toEqual({ slot: "Empty." });
+});
+
+test("a difference is a share of the other value, if there is one", () => {
+  expect(difference(1.1, 1)).toMatch(/^\+10/);
+  expect([difference(1, 0), difference(1, undefined), difference(undefined, 1)]).toEqual(["–", "–", "–"]);
 });
 
 test("an RPC and a browser are named in words", () => {

@@ -6,6 +6,7 @@ const three = new Intl.NumberFormat(undefined, { minimumFractionDigits: 3, maxim
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const figure = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 const share = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const changed = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
 const roundShare = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const calendarDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
@@ -30,6 +31,8 @@ export const metric = (value: number): string => figure.format(value);
 export const decimals = (value: number): string => two.format(value);
 /** The score of a recommendation. */
 export const score = (value: number): string => three.format(value);
+/** By how much a value is above another one, as a share of that; a dash if one is not known. */
+export const difference = (value: number | undefined, other: number | undefined): string => (value === undefined || !other ? "–" : changed.format(value / other - 1));
 export const percent = (value: number): string => share.format(value);
 /** A share without a decimal that is 0, for axes. */
 export const shortPercent = (value: number): string => roundShare.format(value);

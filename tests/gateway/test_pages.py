@@ -31,9 +31,22 @@ def test_only_staff_see_which_services_are_up(client: httpx.Client, service: Eve
     status = client.get("/status", headers={"authorization": "Bearer staff"}).json()
     names = [one["name"] for one in status["services"]]
     assert names == sorted(set(names))  # One entry for each process, however many services it has.
-    services = {one.pop("name"): one for one in status["services"]}
-    assert services["jobs"] == {"up": False, "version": ""}
-    assert services["catalog"] == {"up": True, "version": "1.2.3"}
+    services = {one["name"]: one for one in status["services"]}
+    assert (services["jobs"]["up"], services["jobs"]["version"]) == (False, "")
+    assert (services["catalog"]["up"], services["catalog"]["version"]) == (True, "1.2.3")
+
+
+def test_status_counts_requests_by_service_and_leaves_out_streams(client: httpx.Client) -> None:
+    def totals() -> dict[str, Any]:
+        services = client.get("/status", headers={"authorization": "Bearer staff"}).json()["services"]
+        return {service["name"]: service["requests"] for service in services}
+
+    before = totals()
+    assert [client.get(path).status_code for path in ("/jobs", "/jobs", "/products:watch")] == [503, 503, 501]
+    after = totals()
+    assert {name: after[name]["request_count"] - before[name]["request_count"] for name in ("jobs", "catalog")} == {"jobs": 2, "catalog": 0}
+    assert after["jobs"]["error_count"] == before["jobs"]["error_count"] + 2
+    assert after["jobs"]["seconds"] > before["jobs"]["seconds"]
 
 
 def test_the_documentation_needs_no_other_host(client: httpx.Client) -> None:

@@ -1,6 +1,6 @@
 import { Badge, Button, Group, Modal, Progress, SimpleGrid, Stack, Switch, Table, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconPlugConnectedX } from "@tabler/icons-react";
+import { IconPlugConnectedX, IconRefresh } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef, useState } from "react";
@@ -10,7 +10,7 @@ import type { Job, LogLine } from "@client/gen";
 import { Card, Empty, ErrorNotice, Loading, Page } from "../components/page";
 import { count, day, duration, metric, time } from "../format";
 import { useJob } from "../job-stream";
-import { nameOf, State, underWay } from "./jobs";
+import { nameOf, State, underWay, useSubmit } from "./jobs";
 
 export function JobPage() {
   const { id } = useParams({ from: "/jobs/$id" });
@@ -26,7 +26,7 @@ export function JobPage() {
               Connection lost, resuming
             </Badge>
           )}
-          {job && underWay(job) && <Cancel job={job} />}
+          {job && (underWay(job) ? <Cancel job={job} /> : <Again job={job} />)}
         </>
       }
     >
@@ -173,6 +173,15 @@ function Log({ lines, ended }: { lines: LogLine[]; ended: boolean }) {
         <Empty title={ended ? "The job wrote no log" : "Waiting for the first line"} />
       )}
     </Card>
+  );
+}
+
+function Again({ job }: { job: Job }) {
+  const { again, isPending } = useSubmit();
+  return (
+    <Button variant="default" leftSection={<IconRefresh size={16} aria-hidden />} loading={isPending} onClick={() => again(job)}>
+      Submit again
+    </Button>
   );
 }
 

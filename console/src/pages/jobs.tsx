@@ -7,7 +7,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import {
   jobsServiceListJobsOptions, jobsServiceListJobsQueryKey, jobsServiceSubmitEtlJobMutation, jobsServiceSubmitTrainingJobMutation,
 } from "@client/gen/@tanstack/react-query.gen";
-import type { Job } from "@client/gen";
+import type { Job, Recipe } from "@client/gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
 import { problemOf } from "../errors";
 import { ago, duration, label, time } from "../format";
@@ -100,7 +100,8 @@ function Jobs({ list }: { list: Job[] }) {
   );
 }
 
-function Submit() {
+/** Submits jobs, and goes to the page of the one that was submitted. */
+export function useSubmit() {
   const queries = useQueryClient();
   const navigate = useNavigate();
   const handlers = {
@@ -117,19 +118,30 @@ function Submit() {
   const training = useMutation({ ...jobsServiceSubmitTrainingJobMutation(), ...handlers });
   // A repeated click is the same request.
   const headers = () => ({ "Idempotency-Key": crypto.randomUUID() });
-  const train = (model: "recommender" | "forecaster", recipe: "RECIPE_QUICK" | "RECIPE_FULL") =>
-    training.mutate({ path: { model: model as never }, body: { recipe }, headers: headers() });
+  const clean = (full: boolean) => etl.mutate({ body: { full }, headers: headers() });
+  const train = (model: "recommender" | "forecaster", recipe: Recipe) => training.mutate({ path: { model: model as never }, body: { recipe }, headers: headers() });
+  return {
+    clean,
+    train,
+    again: ({ etl_spec, training_spec }: Job) =>
+      training_spec ? train(training_spec.model === "MODEL_KIND_FORECASTER" ? "forecaster" : "recommender", training_spec.recipe) : clean(etl_spec?.full ?? false),
+    isPending: etl.isPending || training.isPending,
+  };
+}
+
+function Submit() {
+  const { clean, train, isPending } = useSubmit();
   return (
     <Menu position="bottom-end">
       <Menu.Target>
-        <Button rightSection={<IconChevronDown size={16} aria-hidden />} loading={etl.isPending || training.isPending}>
+        <Button rightSection={<IconChevronDown size={16} aria-hidden />} loading={isPending}>
           Submit a job
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>Clean the sales</Menu.Label>
-        <Menu.Item onClick={() => etl.mutate({ body: {}, headers: headers() })}>ETL of what is new</Menu.Item>
-        <Menu.Item onClick={() => etl.mutate({ body: { full: true }, headers: headers() })}>ETL of everything</Menu.Item>
+        <Menu.Item onClick={() => clean(false)}>ETL of what is new</Menu.Item>
+        <Menu.Item onClick={() => clean(true)}>ETL of everything</Menu.Item>
         <Menu.Label>Train a model</Menu.Label>
         <Menu.Item onClick={() => train("recommender", "RECIPE_QUICK")}>Recommender, quick</Menu.Item>
         <Menu.Item onClick={() => train("recommender", "RECIPE_FULL")}>Recommender, full</Menu.Item>

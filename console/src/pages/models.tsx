@@ -10,7 +10,7 @@ import {
 } from "@client/gen/@tanstack/react-query.gen";
 import type { Model } from "@client/gen";
 import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
-import { ago, day, label, metric, time } from "../format";
+import { ago, day, difference, label, metric, time } from "../format";
 
 type Name = "recommender" | "forecaster";
 const CALLS = {
@@ -180,7 +180,7 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
         <Group gap="xs">
           {others.slice(0, 4).map(({ version }) => (
             <Button key={version} size="compact-xs" variant={version === other?.version ? "filled" : "default"} onClick={() => void navigate({ search: (now) => ({ ...now, beside: version === other?.version ? undefined : version }) })}>
-              beside {version}
+              Beside {version}
             </Button>
           ))}
           <Button size="compact-xs" variant="default" onClick={() => setAll(!all)}>
@@ -197,6 +197,7 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
                 <Table.Th>Metric</Table.Th>
                 <Table.Th className="number">Version {one.version}</Table.Th>
                 {other && <Table.Th className="number">Version {other.version}</Table.Th>}
+                {other && <Table.Th className="number">Difference</Table.Th>}
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
@@ -205,6 +206,7 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
                   <Table.Td className="mono">{name}</Table.Td>
                   <Table.Td className="number">{one.metrics[name] === undefined ? "–" : metric(one.metrics[name])}</Table.Td>
                   {other && <Table.Td className="number">{other.metrics[name] === undefined ? "–" : metric(other.metrics[name])}</Table.Td>}
+                  {other && <Table.Td className="number" c="dimmed">{difference(one.metrics[name], other.metrics[name])}</Table.Td>}
                 </Table.Tr>
               ))}
             </Table.Tbody>

@@ -1,13 +1,20 @@
-import { Badge, Group, SimpleGrid, Text } from "@mantine/core";
+import { Alert, Badge, Group, Stack, Table, Text } from "@mantine/core";
+import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
 
-import { gatewayGetStatusOptions } from "@client/gen/@tanstack/react-query.gen";
-import type { ServiceStatus } from "@client/gen";
+import type { MeshStatus } from "@client/gen";
+import { gatewayGetStatusOptions, jobsServiceListJobsOptions } from "@client/gen/@tanstack/react-query.gen";
+import { alarmsOf } from "../alarms";
 import { Card, Loaded, Page } from "../components/page";
-import { label } from "../format";
+import { amount, label, percent } from "../format";
+import { type Rate, ratesOf, type Reading, withReading } from "../rates";
 
 const POLL_MS = 5_000;
+const JOBS_POLL_MS = 30_000;
 const WORK: Record<string, string> = {
+  gateway: "REST, and this console",
   auth: "Accounts, sign-ins and the audit log",
   catalog: "Products and search",
   recommender: "Recommendations",
@@ -15,33 +22,97 @@ const WORK: Record<string, string> = {
   jobs: "Jobs and raw data",
 };
 
-/** A process may serve several services of the contracts; it is up if all of them are. */
-function processes(services: ServiceStatus[]): ServiceStatus[] {
-  const found = new Map<string, ServiceStatus>();
-  for (const service of services) found.set(service.name, { ...service, up: service.up && (found.get(service.name)?.up ?? true) });
-  return [...found.values()];
-}
-
 export function ServicesPage() {
   const status = useQuery({ ...gatewayGetStatusOptions(), refetchInterval: POLL_MS });
+  const { data, dataUpdatedAt } = status;
+  const [readings, setReadings] = useState<Reading[]>([]);
+  useEffect(() => {
+    if (data) setReadings((kept) => withReading(kept, { at: dataUpdatedAt, status: data }));
+  }, [data, dataUpdatedAt]);
+  const rates = ratesOf(readings);
   return (
-    <Page title="Services" about="What is up, looked at every five seconds.">
+    <Page title="Services" about="What is up and how requests fare, looked at every five seconds.">
       <Loaded query={status}>
-        {({ version, services }) => (
-          <SimpleGrid cols={{ base: 1, sm: 2, lg: 3 }}>
-            {[{ name: "gateway", up: true, version }, ...processes(services)].map((service) => (
-              <Card key={service.name}>
-                <Group justify="space-between" mb={4}>
-                  <Text fw={600}>{label(service.name, "")}</Text>
-                  <Badge variant="light" color={service.up ? "green" : "red"} tt="none">{service.up ? "Up" : "Down"}</Badge>
-                </Group>
-                <Text fz="sm" c="dimmed">{WORK[service.name] ?? "REST, and this console"}</Text>
-                <Text fz="sm" mt="xs">{service.version ? `Version ${service.version}` : "Version unknown"}</Text>
-              </Card>
-            ))}
-          </SimpleGrid>
+        {(now) => (
+          <>
+            <Alarms status={now} rates={rates} />
+            <Services status={now} rates={rates} />
+          </>
         )}
       </Loaded>
     </Page>
   );
+}
+
+function Alarms({ status, rates }: { status: MeshStatus; rates: Map<string, Rate> }) {
+  const jobs = useQuery({ ...jobsServiceListJobsOptions({ query: { page_size: 50 } }), refetchInterval: JOBS_POLL_MS });
+  const alarms = alarmsOf(status, rates, jobs.data?.jobs ?? []);
+  if (!alarms.length)
+    return (
+      <Alert color="green" variant="light" icon={<IconCircleCheck aria-hidden />} title="No alarms" role="status">
+        All services are up, their requests succeed, and so did the latest job of each kind.
+      </Alert>
+    );
+  return (
+    <Stack gap="sm" role="group" aria-label="Alarms">
+      {alarms.map(({ key, title, advice, job }) => (
+        <Alert key={key} color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} title={title} role="alert">
+          {advice} {job && <Link to="/jobs/$id" params={{ id: job }} className="row-link">Look at the job</Link>}
+        </Alert>
+      ))}
+    </Stack>
+  );
+}
+
+function Services({ status: { version, services }, rates }: { status: MeshStatus; rates: Map<string, Rate> }) {
+  const all = [{ name: "gateway", up: true, version }, ...services];
+  return (
+    <Card flush>
+      <Table.ScrollContainer minWidth={320}>
+        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Services">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Service</Table.Th>
+              <Table.Th visibleFrom="sm">Version</Table.Th>
+              <Table.Th className="number">Requests</Table.Th>
+              <Table.Th className="number" visibleFrom="sm">Errors</Table.Th>
+              <Table.Th className="number">Latency</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {all.map(({ name, up, version: own }) => {
+              const rate = name === "gateway" ? total(rates) : rates.get(name);
+              return (
+                <Table.Tr key={name}>
+                  <Table.Td>
+                    <Group gap="xs">
+                      <Text fw={600}>{label(name, "")}</Text>
+                      <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? "Up" : "Down"}</Badge>
+                    </Group>
+                    <Text fz="xs" c="dimmed">{WORK[name]}</Text>
+                  </Table.Td>
+                  <Table.Td visibleFrom="sm">{own || "–"}</Table.Td>
+                  <Table.Td className="number">{rate ? `${amount(rate.perSecond)} / s` : "–"}</Table.Td>
+                  <Table.Td className="number" visibleFrom="sm" c={rate?.errorShare ? "var(--fall)" : undefined}>{rate?.errorShare === undefined ? "–" : percent(rate.errorShare)}</Table.Td>
+                  <Table.Td className="number">{rate?.latency === undefined ? "–" : `${amount(rate.latency)} ms`}</Table.Td>
+                </Table.Tr>
+              );
+            })}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+      <Text fz="xs" c="dimmed" p="md">
+        Requests through the gateway in the last minute, as far as this page has watched them: server’s errors alone, and the mean of how long they took. Streams are left out.
+      </Text>
+    </Card>
+  );
+}
+
+/** All requests together; undefined while nothing is known. */
+function total(rates: Map<string, Rate>): Rate | undefined {
+  const all = [...rates.values()];
+  if (!all.length) return undefined;
+  const perSecond = all.reduce((sum, rate) => sum + rate.perSecond, 0);
+  const mean = (value: "errorShare" | "latency") => (perSecond ? all.reduce((sum, rate) => sum + (rate[value] ?? 0) * rate.perSecond, 0) / perSecond : undefined);
+  return { perSecond, errorShare: mean("errorShare"), latency: mean("latency") };
 }

@@ -1,0 +1,31 @@
+// What an operator should look at, from what the system says of itself.
+import type { Job, MeshStatus } from "@client/gen";
+import type { Rate } from "./rates";
+
+const ERROR_SHARE = 0.01;
+
+export interface Alarm {
+  key: string;
+  title: string;
+  advice: string;
+  /** The job that it is about. */
+  job?: string;
+}
+
+/** Services that are down or fail, and kinds of jobs whose latest one has failed; jobs are the latest first. */
+export function alarmsOf({ services }: MeshStatus, rates: Map<string, Rate>, jobs: Job[]): Alarm[] {
+  const down = services.filter(({ up }) => !up).map(({ name }) => ({ key: `down-${name}`, title: `The service ${name} is down`, advice: "It is started again by itself if it has crashed. Its log says why." }));
+  const failing = services.flatMap(({ name, up }): Alarm[] => {
+    const share = rates.get(name)?.errorShare ?? 0;
+    return up && share >= ERROR_SHARE ? [{ key: `failing-${name}`, title: `Requests to ${name} fail`, advice: `${Math.round(100 * share)} of 100 requests in the last minute ended with a server’s error. Its log has each of them.` }] : [];
+  });
+  const latest = new Map<string, Job>();
+  for (const job of jobs) {
+    const kind = job.training_spec?.model ?? "ETL";
+    if (job.end_time && !latest.has(kind)) latest.set(kind, job);
+  }
+  const failed = [...latest.values()].flatMap(({ id, state, failure, training_spec }): Alarm[] =>
+    state === "JOB_STATE_FAILED" ? [{ key: id, title: `The latest ${training_spec ? `training of the ${training_spec.model === "MODEL_KIND_FORECASTER" ? "forecaster" : "recommender"}` : "ETL"} has failed`, advice: failure?.message ?? "", job: id }] : [],
+  );
+  return [...down, ...failing, ...failed];
+}
