@@ -60,7 +60,7 @@ def request_totals(names: Mapping[str, str]) -> dict[str, RequestTotals]:
     if _FOLDER not in os.environ:
         return totals
     collector = MultiProcessCollector(CollectorRegistry(), os.environ[_FOLDER])  # type: ignore[no-untyped-call]
-    for sample in (sample for metric in collector.collect() for sample in metric.samples):
+    for sample in (sample for metric in collector.collect() for sample in metric.samples):  # type: ignore[no-untyped-call]
         if (name := names.get(sample.labels["rule"])) is None:
             continue
         total = totals[name]

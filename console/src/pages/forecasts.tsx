@@ -1,5 +1,5 @@
 // The sales of a series: what was sold and will sell, how good earlier forecasts were, and what would change it.
-import { Group, SegmentedControl, Select, Tabs } from "@mantine/core";
+import { Group, SegmentedControl, Select, Stack, Tabs } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -10,6 +10,7 @@ import type { Metric, SeriesLevel } from "@client/gen";
 import { Card, Empty, Page } from "../components/page";
 import { Accuracy } from "./accuracy";
 import { Forecast } from "./forecast";
+import { ServedAccuracy } from "./served-accuracy";
 import { WhatIf } from "./what-if";
 
 const LEVELS = [
@@ -64,7 +65,10 @@ export function ForecastsPage() {
               <Empty title={`Choose a ${level}`}>Its history and forecast appear here.</Empty>
             </Card>
           ) : view === "accuracy" ? (
-            <Accuracy asked={asked} title={title} />
+            <Stack gap="lg">
+              <Accuracy asked={asked} title={title} />
+              <ServedAccuracy level={`SERIES_LEVEL_${level.toUpperCase()}` as SeriesLevel} />
+            </Stack>
           ) : view === "what-if" ? (
             <WhatIf asked={asked} title={title} />
           ) : (
