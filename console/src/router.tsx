@@ -129,6 +129,8 @@ const jobs = createRoute({
 });
 const job = createRoute({ getParentRoute: () => root, path: "/jobs/$id", component: lazyRouteComponent(() => import("./pages/job"), "JobPage") });
 
+const schedules = createRoute({ getParentRoute: () => root, path: "/schedules", component: lazyRouteComponent(() => import("./pages/schedules"), "SchedulesPage") });
+
 const models = createRoute({
   getParentRoute: () => root,
   path: "/models",
@@ -178,7 +180,7 @@ const account = createRoute({ getParentRoute: () => root, path: "/account", comp
 export const router = createRouter({
   routeTree: root.addChildren([
     index, products, product, newProduct, importProducts, recommendations, customer, merchandising, slot, newSlot, rule, newRule, experiments, experiment, newExperiment, exposures,
-    forecasts, calendar, reorder, jobs, job, models, data, services, users, user, audit, account,
+    forecasts, calendar, reorder, jobs, job, schedules, models, data, services, users, user, audit, account,
   ]),
   basepath: "/console",
   defaultPreload: "intent",

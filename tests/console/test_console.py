@@ -41,6 +41,7 @@ PAGES = {
     "/reorder": "Reorder",
     "/data": "Data",
     "/jobs": "Jobs",
+    "/schedules": "Schedules",
     "/models": "Models",
     "/services": "Services",
     "/users": "Users",
@@ -331,6 +332,29 @@ def test_a_closure_is_entered_and_removed(stack: Stack, desktop: Console) -> Non
     page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_role("button", name="Remove it").click()
     expect(page.get_by_text("The calendar is empty")).to_be_visible()
+
+
+def test_a_schedule_is_made_and_one_that_is_wrong_says_where(stack: Stack, desktop: Console) -> None:
+    desktop.open("/schedules", "Schedules")
+    page = desktop.page
+    page.get_by_role("button", name="New schedule").click()
+    dialog = page.get_by_role("dialog", name="New schedule")
+    dialog.get_by_label("Id").fill("nightly")
+    dialog.get_by_label("When").fill("99 3 * * *")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_label("When")).to_have_attribute("aria-invalid", "true")
+    assert desktop.violations() == []
+    dialog.get_by_label("When").fill("30 3 * * *")
+    dialog.get_by_label("Paused").check()
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("table", name="Schedules")).to_contain_text("Paused")
+    with signed_in(stack) as http:
+        [schedule] = http.get("/schedules").json()["schedules"]
+    assert (schedule["id"], schedule["cron"], schedule["paused"]) == ("nightly", "30 3 * * *", True)
+    page.get_by_role("button", name="nightly").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("There are no schedules yet")).to_be_visible()
 
 
 def test_what_to_reorder_is_exported(desktop: Console) -> None:

@@ -2,7 +2,7 @@
 import { ActionIcon, AppShell, Box, Burger, Button, Group, Loader, Menu, NavLink, ScrollArea, Stack, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
-  IconActivityHeartbeat, IconBox, IconCalendarEvent, IconChartLine, IconDatabase, IconEye, IconFlask, IconGitBranch, IconHistory, IconListCheck, IconLogout, IconMoon, IconPinned, IconSparkles, IconSun, IconTruckDelivery, IconUserCircle, IconUsers,
+  IconActivityHeartbeat, IconBox, IconCalendarEvent, IconChartLine, IconClock, IconDatabase, IconEye, IconFlask, IconGitBranch, IconHistory, IconListCheck, IconLogout, IconMoon, IconPinned, IconSparkles, IconSun, IconTruckDelivery, IconUserCircle, IconUsers,
 } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
@@ -16,7 +16,7 @@ import { Empty, ErrorNotice } from "./page";
 const SECTIONS = [
   { name: "Shop", links: [{ to: "/products", text: "Products", icon: IconBox }, { to: "/recommendations", text: "Recommendations", icon: IconSparkles }, { to: "/merchandising", text: "Merchandising", icon: IconPinned }, { to: "/experiments", text: "Experiments", icon: IconFlask }, { to: "/exposures", text: "Shown lists", icon: IconEye }] },
   { name: "Planning", links: [{ to: "/forecasts", text: "Forecasts", icon: IconChartLine }, { to: "/calendar", text: "Calendar", icon: IconCalendarEvent }, { to: "/reorder", text: "Reorder", icon: IconTruckDelivery }] },
-  { name: "Data and models", links: [{ to: "/data", text: "Data", icon: IconDatabase }, { to: "/jobs", text: "Jobs", icon: IconListCheck }, { to: "/models", text: "Models", icon: IconGitBranch }] },
+  { name: "Data and models", links: [{ to: "/data", text: "Data", icon: IconDatabase }, { to: "/jobs", text: "Jobs", icon: IconListCheck }, { to: "/schedules", text: "Schedules", icon: IconClock }, { to: "/models", text: "Models", icon: IconGitBranch }] },
   { name: "System", links: [{ to: "/services", text: "Services", icon: IconActivityHeartbeat }, { to: "/users", text: "Users", icon: IconUsers, admin: true }, { to: "/audit", text: "Audit log", icon: IconHistory, admin: true }] },
 ] as const;
 

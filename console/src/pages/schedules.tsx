@@ -1,0 +1,155 @@
+import { Badge, Button, Group, Modal, Select, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconPlus } from "@tabler/icons-react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+
+import type { Schedule } from "@client/gen";
+import {
+  scheduleServiceCreateScheduleMutation, scheduleServiceDeleteScheduleMutation, scheduleServiceListSchedulesOptions, scheduleServiceListSchedulesQueryKey,
+  scheduleServiceRunScheduleMutation, scheduleServiceUpdateScheduleMutation,
+} from "@client/gen/@tanstack/react-query.gen";
+import { Delete } from "../components/delete";
+import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
+import { problemOf } from "../errors";
+import { ago, time } from "../format";
+import { kindOf, type ScheduleDraft, scheduleDraft, scheduleInput, WORK } from "../schedule";
+
+const POLL_MS = 15_000;
+const LIST = { query: { page_size: 100 } };
+const OUTCOMES: Record<string, string> = {
+  SCHEDULE_RUN_OUTCOME_SUBMITTED: "submitted",
+  SCHEDULE_RUN_OUTCOME_MISSED: "left out: no service ran",
+  SCHEDULE_RUN_OUTCOME_STILL_RUNNING: "left out: the job before had not ended",
+};
+
+export function SchedulesPage() {
+  const schedules = useQuery({ ...scheduleServiceListSchedulesOptions(LIST), refetchInterval: POLL_MS });
+  const [edited, setEdited] = useState<ScheduleDraft | null>(null);
+  return (
+    <Page
+      title="Schedules"
+      about="Jobs that are submitted by themselves."
+      actions={<Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setEdited(scheduleDraft())}>New schedule</Button>}
+    >
+      <Card flush>
+        <Loaded query={schedules}>
+          {({ schedules: list }) => (list.length ? <Schedules list={list} onEdit={(schedule) => setEdited(scheduleDraft(schedule))} /> : <Empty title="There are no schedules yet">A schedule cleans new sales every night, say, and trains the models once a week.</Empty>)}
+        </Loaded>
+      </Card>
+      {edited && <Edit initial={edited} onClose={() => setEdited(null)} />}
+    </Page>
+  );
+}
+
+function Schedules({ list, onEdit }: { list: Schedule[]; onEdit: (schedule: Schedule) => void }) {
+  return (
+    <Table.ScrollContainer minWidth={340}>
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Schedules">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Schedule</Table.Th>
+            <Table.Th visibleFrom="sm">When</Table.Th>
+            <Table.Th>Next run</Table.Th>
+            <Table.Th visibleFrom="sm">Last run</Table.Th>
+            <Table.Th visibleFrom="sm"><span className="skip">Actions</span></Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {list.map((schedule) => (
+            <Table.Tr key={schedule.id}>
+              <Table.Td>
+                <Button variant="transparent" color="inherit" px={0} h="auto" fw={550} onClick={() => onEdit(schedule)}>{schedule.name || schedule.id}</Button>
+                <Text fz="xs" c="dimmed">{WORK.find(({ value }) => value === kindOf(schedule))?.label}</Text>
+              </Table.Td>
+              <Table.Td visibleFrom="sm">
+                <span className="mono">{schedule.cron}</span>
+                <Text fz="xs" c="dimmed">{schedule.time_zone || "The shop’s time zone"}</Text>
+              </Table.Td>
+              <Table.Td>{schedule.paused ? <Badge variant="light" color="gray" tt="none">Paused</Badge> : time(schedule.next_run_time)}</Table.Td>
+              <Table.Td visibleFrom="sm"><LastRun schedule={schedule} /></Table.Td>
+              <Table.Td ta="right" visibleFrom="sm"><Run id={schedule.id} /></Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+function LastRun({ schedule: { last_run, last_job_id } }: { schedule: Schedule }) {
+  if (!last_run) return "–";
+  return (
+    <>
+      {last_job_id ? <Link to="/jobs/$id" params={{ id: last_job_id }} className="row-link">{ago(last_run.create_time)}</Link> : ago(last_run.create_time)}
+      <Text fz="xs" c="dimmed">{OUTCOMES[last_run.outcome] ?? ""}</Text>
+    </>
+  );
+}
+
+function Run({ id }: { id: string }) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const run = useMutation({
+    ...scheduleServiceRunScheduleMutation(),
+    onSuccess: (job) => {
+      void queries.invalidateQueries();
+      void navigate({ to: "/jobs/$id", params: { id: job.id } });
+    },
+    onError: (error) => {
+      const { title, advice } = problemOf(error);
+      notifications.show({ color: "orange", title, message: advice });
+    },
+  });
+  return <Button size="xs" variant="default" loading={run.isPending} onClick={() => run.mutate({ path: { id }, body: {} })}>Run now</Button>;
+}
+
+function Edit({ initial, onClose }: { initial: ScheduleDraft; onClose: () => void }) {
+  const queries = useQueryClient();
+  const [draft, setDraft] = useState(initial);
+  const fresh = !initial.etag;
+  const set = (change: Partial<ScheduleDraft>) => setDraft({ ...draft, ...change });
+  const onSuccess = () => {
+    void queries.invalidateQueries({ queryKey: scheduleServiceListSchedulesQueryKey(LIST) });
+    onClose();
+  };
+  const create = useMutation({ ...scheduleServiceCreateScheduleMutation(), onSuccess });
+  const update = useMutation({ ...scheduleServiceUpdateScheduleMutation(), onSuccess });
+  const remove = useMutation({ ...scheduleServiceDeleteScheduleMutation(), onSuccess });
+  const { error, isPending } = fresh ? create : update;
+  const { fields = {} } = error ? problemOf(error) : {};
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    const body = scheduleInput(draft);
+    if (fresh) create.mutate({ body, headers: { "Idempotency-Key": crypto.randomUUID() } });
+    else update.mutate({ path: { id: draft.id }, body });
+  }
+  return (
+    <Modal opened onClose={onClose} title={fresh ? "New schedule" : `Schedule ${draft.id}`}>
+      <form onSubmit={submit}>
+        <Stack>
+          {fresh && <TextInput label="Id" description="Letters, digits, dots and dashes, such as nightly-etl; generated if empty" value={draft.id} error={fields["id"]} onChange={(event) => set({ id: event.currentTarget.value.trim() })} data-autofocus />}
+          <TextInput label="Name" maxLength={200} value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
+          <Select label="What its jobs do" allowDeselect={false} data={WORK} value={draft.work} onChange={(value) => set({ work: value as ScheduleDraft["work"] })} />
+          <Group grow align="flex-start">
+            <TextInput label="When" description="Minute, hour, day, month, day of the week, as for cron" required value={draft.cron} error={fields["cron"]} onChange={(event) => set({ cron: event.currentTarget.value })} />
+            <TextInput label="Time zone" description="Such as Europe/London; the shop’s if empty" value={draft.time_zone} error={fields["time_zone"]} onChange={(event) => set({ time_zone: event.currentTarget.value.trim() })} />
+          </Group>
+          <Switch label="Make up for missed runs" description="With one job for all of them" checked={draft.catchUp} onChange={(event) => set({ catchUp: event.currentTarget.checked })} />
+          <Switch label="Include recorded events up to the day before" description="Otherwise up to the last day of the sales files" checked={draft.through_yesterday} onChange={(event) => set({ through_yesterday: event.currentTarget.checked })} />
+          <Switch label="Paused" description="No jobs are submitted meanwhile" checked={draft.paused} onChange={(event) => set({ paused: event.currentTarget.checked })} />
+          {error && !Object.keys(fields).length && <ErrorNotice error={error} />}
+          <Group justify="space-between">
+            {fresh ? <span /> : (
+              <Delete name={`schedule ${draft.id}`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id: draft.id } })}>
+                <Text fz="sm">No further jobs are submitted. Its jobs stay, and one that runs goes on.</Text>
+              </Delete>
+            )}
+            <Button type="submit" loading={isPending}>Save</Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,52 @@
+// Schedules as a form has them, and as they are sent.
+import type { Schedule, ScheduleInput } from "@client/gen";
+
+export const WORK = [
+  { value: "etl", label: "ETL of what is new" },
+  { value: "etl-full", label: "ETL of everything" },
+  { value: "recommender-quick", label: "Train the recommender, quick" },
+  { value: "recommender-full", label: "Train the recommender, full" },
+  { value: "forecaster-quick", label: "Train the forecaster, quick" },
+  { value: "forecaster-full", label: "Train the forecaster, full" },
+] as const;
+
+export type Work = (typeof WORK)[number]["value"];
+
+export interface ScheduleDraft {
+  id: string;
+  name: string;
+  work: Work;
+  cron: string;
+  time_zone: string;
+  /** Whether one job makes up for missed runs. */
+  catchUp: boolean;
+  through_yesterday: boolean;
+  paused: boolean;
+  etag: string;
+}
+
+/** What the jobs of a schedule do. */
+export function kindOf({ etl_spec, training_spec }: Schedule): Work {
+  if (!training_spec) return etl_spec?.full ? "etl-full" : "etl";
+  const model = training_spec.model === "MODEL_KIND_FORECASTER" ? "forecaster" : "recommender";
+  return `${model}-${training_spec.recipe === "RECIPE_QUICK" ? "quick" : "full"}`;
+}
+
+/** The form of a schedule, or of a new one. */
+export function scheduleDraft(schedule?: Schedule): ScheduleDraft {
+  if (!schedule) return { id: "", name: "", work: "etl", cron: "30 3 * * *", time_zone: "", catchUp: true, through_yesterday: true, paused: false, etag: "" };
+  const { id, name, cron, time_zone, through_yesterday, paused, etag } = schedule;
+  return { id, name, work: kindOf(schedule), cron, time_zone, catchUp: schedule.catch_up !== "CATCH_UP_SKIP", through_yesterday, paused, etag };
+}
+
+export function scheduleInput({ work, catchUp, etag, ...fields }: ScheduleDraft): ScheduleInput {
+  const [model, recipe] = work.split("-");
+  return {
+    ...fields,
+    ...(model === "etl"
+      ? { etl_spec: { full: recipe === "full" } }
+      : { training_spec: { model: model === "forecaster" ? "MODEL_KIND_FORECASTER" : "MODEL_KIND_RECOMMENDER", recipe: recipe === "quick" ? "RECIPE_QUICK" : "RECIPE_FULL" } }),
+    catch_up: catchUp ? "CATCH_UP_RUN_ONCE" : "CATCH_UP_SKIP",
+    ...(etag && { etag }),
+  };
+}
