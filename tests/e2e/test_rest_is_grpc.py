@@ -118,6 +118,8 @@ VALID: list[tuple[str, str, Json]] = [
         {"policy": {"product_id": "{}-1", "lead_time_days": 3}, "update_mask": "leadTimeDays"},
     ),
     ("GET /reorder/policies", "staff", {"page_size": 1}),
+    ("GET /forecasts/accuracy", "staff", {}),
+    ("GET /forecasts/outliers", "staff", {"level": "SERIES_LEVEL_PRODUCT", "page_size": 1}),
     ("DELETE /reorder/policies/{product_id}", "staff", {"product_id": "{}-1"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-12-09", "full": True, "request_id": "{}"}),
     (
@@ -220,8 +222,6 @@ INVALID: list[tuple[str, str, Json]] = [
     ("GET /forecasts/series", "staff", {"level": "SERIES_LEVEL_PRODUCT", "prefix": "22"}),
     ("GET /forecasts/series", "staff", {"page_token": "nonsense"}),
     ("GET /forecasts/sales/backtest", "staff", {"category": ""}),
-    ("GET /forecasts/accuracy", "staff", {}),
-    ("GET /forecasts/outliers", "staff", {"level": "SERIES_LEVEL_PRODUCT", "page_size": 1}),
     ("GET /forecasts/outliers", "staff", {"page_token": "nonsense"}),
     ("GET /models/forecaster", "staff", {}),
     ("GET /models/forecaster/versions/{version}", "staff", {"version": "7"}),
