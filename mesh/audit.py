@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import Counter
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
-from mesh.errors import Unavailable
+from mesh.errors import InvalidArgument, Unavailable
 from mesh.timestamps import timestamp
 
 _BATCH = 500
@@ -22,7 +22,7 @@ _INTERVAL_SECONDS = 1
 _MAX_WAITING = 20_000
 _SEND_SECONDS = 3
 
-_LOST = Counter("audit_events_lost", "Audit events that are in the log only, since too many waited.")
+_LOST = Counter("audit_events_lost", "Audit events that are in the log only, since too many waited, or auth refused them.")
 
 _log = structlog.get_logger(__name__)
 _resource: ContextVar[str] = ContextVar("resource", default="")
@@ -108,12 +108,28 @@ class AuditTrail:
         try:
             while self._waiting:
                 batch = [self._waiting[index] for index in range(min(_BATCH, len(self._waiting)))]
-                async with asyncio.timeout(_SEND_SECONDS):
-                    await self._keep(batch)
+                if not await self._is_kept(batch):
+                    # One of them is refused, and is not to take the others along.
+                    for event in batch:
+                        if not await self._is_kept([event]):
+                            self._lose(event)
                 for _ in batch:
                     self._waiting.popleft()
         except (Unavailable, grpc.aio.AioRpcError, TimeoutError) as error:
             _log.warning("audit events wait", count=len(self._waiting), error=repr(error)[:200])
+
+    async def _is_kept(self, events: Sequence[AuditEvent]) -> bool:
+        """Hands events over; whether they are not refused as invalid, which they would be for ever."""
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._keep(events)
+        except InvalidArgument:
+            return False
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                raise
+            return False
+        return True
 
     def _enqueue(self, event: AuditEvent) -> None:
         _log.info(
@@ -130,8 +146,11 @@ class AuditTrail:
         if len(self._waiting) < _MAX_WAITING:
             self._waiting.append(event)
         else:
-            _LOST.inc()
-            _log.error("audit event lost", event_id=str(event.id))
+            self._lose(event)
+
+    def _lose(self, event: AuditEvent) -> None:
+        _LOST.inc()
+        _log.error("audit event lost", event_id=str(event.id))
 
 
 def remote_keeper(auth: grpc.aio.Channel) -> Keeper:

@@ -23,6 +23,9 @@ _REFUSALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSI
 _VARIABLE = re.compile(r"\{([\w.]+)[^}]*\}")
 _MAX_RESOURCE = 512
 
+# PostgreSQL stores no NUL, and a log is easier to read without the others.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 
 def with_audit(handler: Handler, method: MethodDescriptor, trail: AuditTrail, trusted_proxies: Networks) -> Handler:
     """Adds an event to the trail for each call that is refused, or that changes something, whether it succeeds or not."""
@@ -59,7 +62,7 @@ def with_audit(handler: Handler, method: MethodDescriptor, trail: AuditTrail, tr
             subject=caller.subject,
             role=caller.role,
             rpc=method.full_name,
-            resource=(audit.resource() or resource.of(body))[:_MAX_RESOURCE],
+            resource=_CONTROL.sub("\ufffd", audit.resource() or resource.of(body))[:_MAX_RESOURCE],
             code=code.name,
             reason=reason,
             client_address=_client_address(context, metadata, trusted_proxies),

@@ -11,3 +11,5 @@ BUDGET = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+# Of tests whose every example is a call.
+SMALL_BUDGET = settings(BUDGET, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "15")))

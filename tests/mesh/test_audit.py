@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import grpc.aio
 import pytest
 import structlog
+from grpc.aio import Metadata
 from structlog.testing import capture_logs
 
 from mesh import audit
 from mesh.audit import AuditEvent, AuditTrail
-from mesh.errors import Unavailable
+from mesh.errors import InvalidArgument, Unavailable
 
 
 class Keeper:
@@ -78,3 +80,21 @@ async def test_a_flood_of_equal_refusals_is_one_event() -> None:
     trail.add(event())
     await run_for_a_moment(trail)
     assert sorted((kept.call_count, kept.request_id) for kept in keeper.events) == [(1, ""), (1, ""), (1000, "0")]
+
+
+@pytest.mark.parametrize("refusal", [InvalidArgument("no"), grpc.aio.AioRpcError(grpc.StatusCode.INVALID_ARGUMENT, Metadata(), Metadata())])
+async def test_a_refused_event_ends_nothing_and_takes_no_other_along(refusal: Exception) -> None:
+    kept: list[str] = []
+
+    async def keep(events: Sequence[AuditEvent]) -> None:
+        if any(event.resource == "users/\0" for event in events):
+            raise refusal
+        kept.extend(event.resource for event in events)
+
+    trail = AuditTrail(keep)
+    for resource in ("users/1", "users/\0", "users/2"):
+        trail.add(event(resource))
+    with capture_logs() as lines:
+        await run_for_a_moment(trail)
+    assert kept == ["users/1", "users/2"]
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["audit event lost"]

@@ -1,112 +1,22 @@
 """Whatever a message says, the catalogue answers or refuses it: there is no internal error, and it goes on to serve."""
 
-from collections.abc import Callable
-from typing import Any
-
 import grpc
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
-from hypothesis import given
-from hypothesis import strategies as st
+from google.protobuf.descriptor import MethodDescriptor
 
 from hashiramart.catalog.v1 import catalog_pb2
 from mesh.identity import Role
 from tests.callers import Issuer
 from tests.fuzz.budget import BUDGET
+from tests.fuzz.calls import statuses_of
 from tests.services.catalog.shop import Shop
 
 METHODS = list(catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"].methods)
-BUGS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 # At least one of them says that the messages have arrived.
 ANSWERS = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
-SECONDS = 10
-# A stream may have nothing to say.
-STREAM_SECONDS = 0.2
-KIND = FieldDescriptor
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(["85123A", "price_cents", "*", "\0", "a" * 5_000])
-SCALARS: dict[int, st.SearchStrategy[Any]] = {
-    KIND.CPPTYPE_STRING: TEXTS,
-    KIND.CPPTYPE_BOOL: st.booleans(),
-    KIND.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1),
-    KIND.CPPTYPE_INT64: st.integers(-(2**63), 2**63 - 1),
-    KIND.CPPTYPE_UINT32: st.integers(0, 2**32 - 1),
-    KIND.CPPTYPE_UINT64: st.integers(0, 2**64 - 1),
-    KIND.CPPTYPE_DOUBLE: st.floats(),
-    KIND.CPPTYPE_FLOAT: st.floats(width=32),
-    KIND.CPPTYPE_ENUM: st.integers(-1, 9) | st.integers(-(2**31), 2**31 - 1),
-}
-
-
-def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-    """Values of a field; of a list, its elements."""
-    if field.message_type is not None:
-        return messages(field.message_type, depth - 1)
-    return st.binary(max_size=20) if field.type == field.TYPE_BYTES else SCALARS[field.cpp_type]
-
-
-def messages(descriptor: Descriptor, depth: int = 4) -> st.SearchStrategy[Message]:
-    """Messages of a type, with any of its fields."""
-    fields = [field for field in descriptor.fields if depth or field.message_type is None]
-    chosen = {field.name: st.lists(values(field, depth), max_size=3) for field in fields if not descriptor.GetOptions().map_entry}
-
-    def build(content: dict[str, list[Any]]) -> Message:
-        message = GetMessageClass(descriptor)()
-        for name, listed in content.items():
-            field = descriptor.fields_by_name[name]
-            is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-            if field.is_repeated and not is_map:
-                getattr(message, name).extend(listed)
-            elif listed and field.message_type is not None and not is_map:
-                getattr(message, name).CopyFrom(listed[0])
-            elif listed and not is_map:
-                setattr(message, name, listed[0])
-        return message
-
-    return st.fixed_dictionaries({}, optional=chosen).map(build)
-
-
-def damaged(content: bytes, place: int, other: bytes) -> bytes:
-    """A message on the wire with some of its bytes replaced."""
-    start = place % (len(content) + 1)
-    return content[:start] + other + content[start + len(other) :]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_no_message_is_an_internal_error(method: MethodDescriptor, grpc_addr: str, issuer: Issuer, customer: Shop) -> None:
-    kind, metadata = GetMessageClass(method.input_type), issuer.metadata(Role.ADMIN)
-    statuses: set[grpc.StatusCode] = set()
-
-    def check(message: Message, place: int, other: bytes) -> None:
-        content = damaged(message.SerializeToString(), place, other)
-        try:
-            kind.FromString(content)
-        except DecodeError:
-            # gRPC answers what is no message by itself.
-            content = message.SerializeToString()
-        statuses.add(call(channel, method, content, metadata))
-        assert not statuses & BUGS
-
-    with grpc.insecure_channel(grpc_addr) as channel:
-        run: Callable[[], None] = BUDGET(given(messages(method.input_type), st.integers(0, 2**16), st.binary(max_size=3))(check))
-        run()
-    assert statuses & ANSWERS
+    assert statuses_of(method, grpc_addr, issuer.metadata(Role.ADMIN), BUDGET) & ANSWERS
     customer.ids()
-
-
-def call(channel: grpc.Channel, method: MethodDescriptor, content: bytes, metadata: tuple[tuple[str, str], ...]) -> grpc.StatusCode:
-    """The status of a call; of a stream, that of its first message."""
-    path = f"/{method.containing_service.full_name}/{method.name}"
-    # Its types are those of generated code, which knows what it sends.
-    raw: Any = channel
-    try:
-        if method.server_streaming:
-            next(iter(raw.unary_stream(path)(content, metadata=metadata, timeout=STREAM_SECONDS)), None)
-        elif method.client_streaming:
-            raw.stream_unary(path)(iter([content]), metadata=metadata, timeout=SECONDS)
-        else:
-            raw.unary_unary(path)(content, metadata=metadata, timeout=SECONDS)
-    except grpc.RpcError as error:
-        return error.code()
-    return grpc.StatusCode.OK
