@@ -13,10 +13,6 @@ from typing import NamedTuple
 import structlog
 from google.protobuf.message import Message
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import start_http_server
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -61,9 +57,7 @@ def start(service: str, settings: MeshSettings) -> None:
     """Starts to log as JSON lines to standard output, to export spans and to serve metrics, as the settings say. Once per process."""
     _log_as_json(service, settings.log_level)
     if settings.otlp_endpoint:
-        provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
-        trace.set_tracer_provider(provider)
+        _export_spans(service, settings.otlp_endpoint)
     if settings.metrics_listen:
         host, _, port = settings.metrics_listen.rpartition(":")
         start_http_server(int(port), host.strip("[]"))
@@ -72,7 +66,7 @@ def start(service: str, settings: MeshSettings) -> None:
 def tracer() -> trace.Tracer | None:
     """The tracer, or None if spans are not exported: then trace ids are passed on all the same, and no spans are made."""
     provider = trace.get_tracer_provider()
-    return provider.get_tracer("hashiramart") if isinstance(provider, TracerProvider) else None
+    return None if isinstance(provider, trace.ProxyTracerProvider) else provider.get_tracer("hashiramart")
 
 
 def origin() -> Origin | None:
@@ -119,6 +113,18 @@ def redact(text: str) -> str:
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def _export_spans(service: str, endpoint: str) -> None:
+    # Imported here: most processes export none, and would start a quarter of a second later.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
 
 
 def _log_as_json(service: str, level: str) -> None:
