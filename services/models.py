@@ -52,7 +52,7 @@ class ModelServicer(Generic[M]):
 
     async def GetModel(self, request: model_pb2.GetModelRequest, context: Context) -> model_pb2.Model:
         with self._registry_errors(request.version):
-            version = await (self._registry.get(request.version) if request.version else self._registry.champion())
+            version = await (self._registry.get(request.version) if request.version else self._champion.in_registry())
         if version is None:
             raise self._no_model()
         return self._message(version)

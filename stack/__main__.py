@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from stack import console, training
 from stack.engines import jars, minio
 from stack.processes import control
-from stack.processes.definitions import object_store_of, processes
+from stack.processes.definitions import load_secrets, object_store_of, processes
 from stack.processes.supervisor import Supervisor
 from stack.settings import ROOT, Settings
 
@@ -109,7 +109,7 @@ def _demo(settings: Settings, supervisor: Supervisor) -> None:
 def _train(settings: Settings, command: list[str]) -> None:
     store = object_store_of(settings)
     training.configure(settings, store)
-    control.execute(command, training.environment(settings, store))
+    control.execute(command, training.environment(settings, store) | training.secret_environment(load_secrets(settings)))
 
 
 if __name__ == "__main__":

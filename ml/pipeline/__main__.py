@@ -54,9 +54,9 @@ def unreachable_engine(settings: Settings) -> str:
     """The name of an engine that cannot be reached, or empty."""
     # MLflow succeeds here only if its database is up.
     mlflow = f"{settings.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=1"
-    for engine, url in (("MLflow", mlflow), ("the store", settings.store_url)):
+    for engine, url, auth in (("MLflow", mlflow, settings.mlflow_auth), ("the store", settings.store_url, None)):
         try:
-            if httpx.get(url, timeout=TIMEOUT_SECONDS).is_server_error:
+            if httpx.get(url, auth=auth, timeout=TIMEOUT_SECONDS).is_server_error:
                 return engine
         except httpx.HTTPError:
             return engine

@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
 
-import httpx
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
@@ -26,11 +25,11 @@ from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
 from ml.pipeline.lease import LeaseLost, check_lease
 from ml.pipeline.progress import reporter
-from ml.pipeline.registration import PROMOTION_REASON, TIMEOUT_SECONDS, Registration
+from ml.pipeline.registration import PROMOTION_REASON, Registration, connect
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
 from ml.registry import champion as registry
-from ml.registry.client import ChampionChanged, RegistryClient, RegistryUnavailable, registered_name
+from ml.registry.client import ChampionChanged, RegistryUnavailable, registered_name
 from ml.registry.errors import InvalidArtifact
 from ml.registry.judgement import Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
@@ -87,7 +86,7 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
         failed = [check for check in age if not check.passed]
         return judgement.model_copy(update={"checks": (*judgement.checks, *failed), "notes": (*notes, *judgement.notes)})
 
-    champion = asyncio.run(_champion(settings.mlflow_url, name))
+    champion = asyncio.run(_champion(model, settings))
     judgement = judge(champion)
     report("fitting on all history")
     trainer.refit(data, params.hyperparameters(model)).save(saved)
@@ -103,17 +102,19 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
     )
     report("registering in MLflow")
     attachments, figures = _attachments(folder, model), draw_plots(folder, model)
-    number = tracking.register(settings.mlflow_url, name, provenance, saved, attachments, figures, lambda: check_lease(settings))
+    number = tracking.register(
+        settings.mlflow_url, name, provenance, settings.signer, saved, attachments, figures, lambda: check_lease(settings)
+    )
     while True:
         check_lease(settings)
         try:
-            version = asyncio.run(_promote_if_passed(settings.mlflow_url, name, number, judgement, champion))
+            version = asyncio.run(_promote_if_passed(model, settings, number, judgement, champion))
             break
         except ChampionChanged:
-            champion = asyncio.run(_champion(settings.mlflow_url, name))
+            champion = asyncio.run(_champion(model, settings))
             judgement = judge(champion)
             provenance = provenance.model_copy(update={"gate": judgement})
-            tracking.record_gate(settings.mlflow_url, name, number, provenance)
+            tracking.record_gate(settings.mlflow_url, name, number, provenance, settings.signer)
     report(f"version {number} {'is the champion' if judgement.passed else 'did not pass the gate and stays a challenger'}")
     return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
 
@@ -200,15 +201,16 @@ def _attachments(folder: Path, model: str) -> list[Path]:
     return [path for path in map(folder.joinpath, names) if path.exists()]
 
 
-async def _champion(url: str, name: str) -> ModelVersion | None:
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-        return await RegistryClient(client, url, name).champion()
+async def _champion(model: str, settings: Settings) -> ModelVersion | None:
+    async with connect(model, settings) as versions:
+        return await versions.champion()
 
 
-async def _promote_if_passed(url: str, name: str, number: str, judgement: Judgement, champion: ModelVersion | None) -> ModelVersion:
+async def _promote_if_passed(
+    model: str, settings: Settings, number: str, judgement: Judgement, champion: ModelVersion | None
+) -> ModelVersion:
     """champion: the one that was judged against. Raises `ChampionChanged` if there is another by now."""
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-        versions = RegistryClient(client, url, name)
+    async with connect(model, settings) as versions:
         if not judgement.passed:
             return await versions.get(number)
         return await versions.promote(number, PROMOTION_REASON, expected_champion=champion.number if champion else "")

@@ -1,6 +1,8 @@
 """The registration of a trained model; free of MLflow's own client, which is large."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 from pydantic import BaseModel
@@ -34,9 +36,15 @@ def find_registration(model: str, settings: Settings) -> Registration | None:
     return asyncio.run(_find_registration(model, settings))
 
 
+@asynccontextmanager
+async def connect(model: str, settings: Settings) -> AsyncIterator[RegistryClient]:
+    """The registry of `recommender` or `forecaster`."""
+    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, auth=settings.mlflow_auth) as client:
+        yield RegistryClient(client, settings.mlflow_url, registered_name(model), settings.signer.verifier)
+
+
 async def _find_registration(model: str, settings: Settings) -> Registration | None:
-    async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-        registry = RegistryClient(client, settings.mlflow_url, registered_name(model))
+    async with connect(model, settings) as registry:
         version = await registry.of_job(settings.job_id) if settings.job_id else None
         if version is None:
             return None

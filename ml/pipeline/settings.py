@@ -1,11 +1,17 @@
 """Settings of the pipeline."""
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from ml.registry.signature import Signer
 
-class Settings(BaseSettings, env_prefix="PIPELINE_", frozen=True, env_ignore_empty=True, use_attribute_docstrings=True):
+
+class Settings(
+    BaseSettings, env_prefix="PIPELINE_", frozen=True, populate_by_name=True, env_ignore_empty=True, use_attribute_docstrings=True
+):
     """Read from the environment as `PIPELINE_...`. The store's access keys come from AWS's own variables or credentials file."""
 
     store_url: str = "http://127.0.0.1:9000"
@@ -16,6 +22,12 @@ class Settings(BaseSettings, env_prefix="PIPELINE_", frozen=True, env_ignore_emp
     """The bucket of the clean data."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
+    mlflow_username: str = Field(default="training", validation_alias="MLFLOW_TRACKING_USERNAME")
+    """The name by which the pipeline, and MLflow's own client in it, sign in to MLflow."""
+    mlflow_password: SecretStr | None = Field(default=None, validation_alias="MLFLOW_TRACKING_PASSWORD")
+    """The password for that. Without it, they do not sign in."""
+    signing_key: Annotated[SecretStr, Field(min_length=43, max_length=43)]
+    """The private key that signs the models (Ed25519), 32 bytes as base64url. Services have the public one."""
     job_id: str = ""
     """The job that trains, or empty."""
     lease: Path | None = None
@@ -24,3 +36,13 @@ class Settings(BaseSettings, env_prefix="PIPELINE_", frozen=True, env_ignore_emp
     """The commit of the code where there is no git checkout."""
     progress: Path | None = None
     """The file to which stages append their progress."""
+
+    @property
+    def mlflow_auth(self) -> tuple[str, str] | None:
+        """The name and the password for MLflow."""
+        return (self.mlflow_username, self.mlflow_password.get_secret_value()) if self.mlflow_password else None
+
+    @property
+    def signer(self) -> Signer:
+        """Signs what is registered."""
+        return Signer(self.signing_key.get_secret_value())

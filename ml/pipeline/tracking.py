@@ -9,6 +9,8 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from ml.pipeline.figures import PlotFigure
+from ml.registry import signature
+from ml.registry.signature import Signer
 from ml.registry.version import CHALLENGER, Provenance
 
 # The path of a model's artifact in its run.
@@ -21,6 +23,7 @@ def register(
     url: str,
     model: str,
     provenance: Provenance,
+    signer: Signer,
     artifact: Path,
     attachments: Iterable[Path],
     figures: Iterable[PlotFigure] = (),
@@ -54,14 +57,20 @@ def register(
     check()
     _ensure_registered(client, model)
     source = f"{run.info.artifact_uri}/{ARTIFACT}"
-    version = client.create_model_version(model, source, run_id, provenance.tags(), await_creation_for=0)
+    tags = provenance.tags()
+    tags[signature.TAG] = signer.sign(model, tags)
+    version = client.create_model_version(model, source, run_id, tags, await_creation_for=0)
     client.set_registered_model_alias(model, CHALLENGER, version.version)
     return str(version.version)
 
 
-def record_gate(url: str, model: str, number: str, provenance: Provenance) -> None:
+def record_gate(url: str, model: str, number: str, provenance: Provenance, signer: Signer) -> None:
     """Replaces the gate's decision on a version, which was judged again."""
-    MlflowClient(url).set_model_version_tag(model, number, "gate", provenance.tags()["gate"])
+    client, tags = MlflowClient(url), provenance.tags()
+    before, after = client.get_model_version(model, number).tags[signature.TAG], signer.sign(model, tags)
+    # Whenever this is interrupted, one of the version's signatures is right.
+    for tag, value in ((signature.TAG, f"{before} {after}"), ("gate", tags["gate"]), (signature.TAG, after)):
+        client.set_model_version_tag(model, number, tag, value)
 
 
 def download(url: str, run_id: str, name: str, folder: Path) -> Path:

@@ -4,6 +4,8 @@ Its artifact is kept on the local disk, so that a service keeps running, and can
 """
 
 import asyncio
+import hashlib
+import hmac
 import shutil
 import time
 from collections.abc import Callable
@@ -50,13 +52,21 @@ class Champion(Generic[M]):
     registry: the client of that model
     folder: where artifacts are kept; of this process alone
     load: loads a model from the folder of its artifact; may raise `InvalidArtifact`
+    secret: of the service, the same for all replicas; proves that a promotion past the gate was forced through one of them
     poll_seconds: the interval between two looks at the registry
     max_bytes: the largest size of an artifact's files together
     """
 
     def __init__(
-        self, registry: RegistryClient, folder: Path, load: Callable[[Path], M], poll_seconds: float, max_bytes: int = MAX_BYTES
+        self,
+        registry: RegistryClient,
+        folder: Path,
+        load: Callable[[Path], M],
+        secret: str,
+        poll_seconds: float,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
+        self._secret = secret.encode()
         self._max_bytes = max_bytes
         self._registry = registry
         self._folder = folder
@@ -75,7 +85,10 @@ class Champion(Generic[M]):
         return self._serving
 
     async def restore(self) -> None:
-        """Serves the model that was served last, if its artifact on disk is intact. Makes no call to another process."""
+        """Serves the model that was served last, if its artifact on disk is intact. Makes no call to another process.
+
+        Its signature was verified when it came into the folder, in which no other process writes.
+        """
         try:
             version = ModelVersion.model_validate_json((self._folder / _SERVED).read_bytes())
             async with self._swap:
@@ -100,7 +113,7 @@ class Champion(Generic[M]):
     async def refresh(self) -> None:
         """Swaps in the champion if another version is served. After `RegistryUnavailable` or `InvalidArtifact` the present model stays."""
         async with self._swap:
-            champion = await self._registry.champion()
+            champion = await self.in_registry()
             if champion is None or (self._serving and champion.same(self._serving.version)):
                 return
             sha256, until = self._invalid
@@ -112,15 +125,32 @@ class Champion(Generic[M]):
                 self._invalid = champion.provenance.artifact_sha256, time.monotonic() + _RETRY_SECONDS
                 raise
 
+    async def in_registry(self) -> ModelVersion | None:
+        """The champion in the registry, or None before the first promotion.
+
+        Raises what `RegistryClient.champion` raises, and `InvalidArtifact` for a version that did not pass the gate, unless an admin forced
+        its promotion through a service.
+        """
+        champion = await self._registry.champion()
+        if champion:
+            self._check_gate(champion)
+        return champion
+
     async def promote(self, number: str, reason: str, *, promoted_by: str, expected_champion: str, force: bool = False) -> ModelVersion:
         """Makes a version the champion and serves it; the arguments are those of `RegistryClient.promote`.
 
         Raises whatever that raises, and `InvalidArtifact` if the version cannot be served; then nothing changes.
         """
         async with self._swap:
-            await self._load_version(await self._registry.get(number))
+            version = await self._registry.get(number)
+            await self._load_version(version)
             promoted = await self._registry.promote(
-                number, reason, promoted_by=promoted_by, expected_champion=expected_champion, force=force
+                number,
+                reason,
+                promoted_by=promoted_by,
+                expected_champion=expected_champion,
+                force=force,
+                approval="" if not force or version.provenance.gate.passed else self._approval(version),
             )
             await self._serve(promoted)
             return promoted
@@ -131,10 +161,23 @@ class Champion(Generic[M]):
         Raises whatever that raises, and `InvalidArtifact` if the version cannot be served; then nothing changes.
         """
         async with self._swap:
-            await self._load_version(await self._registry.rollback_target(expected_champion))
+            target = await self._registry.rollback_target(expected_champion)
+            self._check_gate(target)
+            await self._load_version(target)
             champion = await self._registry.roll_back(reason, promoted_by=promoted_by, expected_champion=expected_champion)
             await self._serve(champion)
             return champion
+
+    def _check_gate(self, version: ModelVersion) -> None:
+        """Raises `InvalidArtifact` for a version that did not pass the gate, unless an admin forced its promotion."""
+        if not version.provenance.gate.passed and not hmac.compare_digest(version.approval.encode(), self._approval(version).encode()):
+            text = f"Version {version.number} of {self._registry.model} is not served: it did not pass the gate, and no admin forced it."
+            raise InvalidArtifact(text)
+
+    def _approval(self, version: ModelVersion) -> str:
+        """The proof that the promotion of a version was forced: a MAC by the service's secret."""
+        content = f"forced promotion\n{self._registry.model}\n{version.provenance.artifact_sha256}"
+        return hmac.digest(self._secret, content.encode(), hashlib.sha256).hex()
 
     def _report(self, error: Exception) -> None:
         """Logs an error once, not at every poll; one that is not the registry's with its traceback."""

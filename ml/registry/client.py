@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from ml.registry.answers import Done, ErrorAnswer, Numbered, OneModel, OneVersion, StoredFiles, VersionAnswer, Versions
 from ml.registry.errors import InvalidArtifact
+from ml.registry.signature import Verifier
 from ml.registry.version import CHALLENGER, CHAMPION, PREVIOUS, PROMOTION_TAG, ModelVersion, Promotion, Provenance
 
 # The largest size of an artifact's files together. Those of the demo's models have less than a hundredth of it.
@@ -73,15 +74,18 @@ class RegistryClient:
     """The versions of one model in the registry of an MLflow server.
 
     Every method raises `RegistryUnavailable` if a call fails, times out or has an answer of another form, and `InvalidArtifact` for a
-    version that was not registered by this pipeline, or whose tags were changed since. Whatever MLflow answers, nothing else is raised.
+    version that was not registered and signed by this pipeline, or whose tags were changed since. Whatever MLflow answers, nothing else is
+    raised.
 
-    client: its timeouts apply to each call
+    client: its timeouts apply to each call, and it signs in
     url: the address of MLflow, such as `http://127.0.0.1:5000`
     model: the registered name of the model
+    verifier: of the pipeline's signatures
     """
 
-    def __init__(self, client: httpx.AsyncClient, url: str, model: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, model: str, verifier: Verifier) -> None:
         self._client = client
+        self._verifier = verifier
         self._url = url.rstrip("/")
         self.model = model
 
@@ -117,11 +121,19 @@ class RegistryClient:
         return VersionPage(versions, answer.next_page_token)
 
     async def promote(
-        self, number: str, reason: str, *, promoted_by: str = "", expected_champion: str | None = None, force: bool = False
+        self,
+        number: str,
+        reason: str,
+        *,
+        promoted_by: str = "",
+        expected_champion: str | None = None,
+        force: bool = False,
+        approval: str = "",
     ) -> ModelVersion:
-        """Makes a version the champion. Changes nothing if it is that already.
+        """Makes a version the champion. Changes nothing if it is that already, and approved so.
 
         promoted_by: a user's id; empty for a training
+        approval: the proof that an admin forced it, for a version that did not pass the gate
         expected_champion: the number of the champion before the call, empty if there is none; None means any
 
         MLflow has no conditional write: of two processes that promote within the same milliseconds, the later one wins.
@@ -129,7 +141,7 @@ class RegistryClient:
         Raises `VersionNotFound`, `ChampionChanged`, and unless forced `GateNotPassed` and `RolledBack`.
         """
         version, champion = await self.get(number), await self.champion()
-        if champion and champion.number == number:
+        if champion and champion.number == number and (not approval or champion.approval == approval):
             return await self._end_challenge(version)
         replaced = champion.number if champion else ""
         if expected_champion not in (None, replaced):
@@ -140,7 +152,7 @@ class RegistryClient:
             raise RolledBack(number)
         before = (champion.number, *(champion.promotion.earlier_versions if champion.promotion else ())) if champion else ()
         earlier = tuple(each for each in before if each != number)[:_EARLIER_VERSIONS_KEPT]
-        return await self._make_champion(version, reason, promoted_by, replaced, earlier, rollback=False)
+        return await self._make_champion(version, reason, promoted_by, replaced, earlier, rollback=False, approval=approval)
 
     async def rollback_target(self, expected_champion: str) -> ModelVersion:
         """The version that `roll_back` makes the champion, or the champion if it was rolled back to already.
@@ -189,7 +201,15 @@ class RegistryClient:
         return await self.get(champion.promotion.earlier_versions[0])
 
     async def _make_champion(
-        self, version: ModelVersion, reason: str, promoted_by: str, replaced: str, earlier: tuple[str, ...], *, rollback: bool
+        self,
+        version: ModelVersion,
+        reason: str,
+        promoted_by: str,
+        replaced: str,
+        earlier: tuple[str, ...],
+        *,
+        rollback: bool,
+        approval: str = "",
     ) -> ModelVersion:
         promotion = Promotion(
             time=datetime.now(UTC),
@@ -198,6 +218,7 @@ class RegistryClient:
             replaced_version=replaced,
             rollback=rollback,
             earlier_versions=earlier,
+            approval=approval or version.approval,
         )
         # An interruption never leaves the model without a champion: the alias moves in one call, after everything it depends on.
         tag = {"name": self.model, "version": version.number, "key": PROMOTION_TAG, "value": promotion.model_dump_json()}
@@ -243,6 +264,8 @@ class RegistryClient:
     async def _call(self, method: str, path: str, form: type[A], **content: Any) -> A | None:
         try:
             response = await self._client.request(method, f"{self._url}/api/2.0/mlflow/{path}", **content)
+            if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+                raise RegistryUnavailable(f"MLflow at {self._url} refuses the account for {path}: {response.text.strip()}")
             is_refused = method == "GET" and response.is_client_error
             if is_refused and ErrorAnswer.model_validate_json(response.content).error_code in _NOT_FOUND:
                 return None
@@ -261,6 +284,10 @@ class RegistryClient:
         except ValidationError as error:
             text = f"Version {found.version} of {self.model} in MLflow was not registered by this pipeline: {_first(error)}."
             raise InvalidArtifact(text) from error
+        try:
+            self._verifier.verify(self.model, tags)
+        except InvalidArtifact as error:
+            raise InvalidArtifact(f"Version {found.version} of {self.model} in MLflow is not used: {error}.") from error
         try:
             promotion = Promotion.model_validate_json(tags[PROMOTION_TAG]) if PROMOTION_TAG in tags else None
         except ValidationError as error:

@@ -44,6 +44,11 @@ class Provenance(BaseModel, frozen=True):
     gate: Judgement
     lineage: Lineage
 
+    @classmethod
+    def tag_names(cls) -> frozenset[str]:
+        """The names of the tags that `tags` returns."""
+        return frozenset(cls.model_fields.keys() - {"lineage"} | Lineage.model_fields.keys())
+
     def tags(self) -> dict[str, str]:
         """The tags of the version in MLflow: text as it is, everything else as JSON."""
         fields = self.model_dump(mode="json", exclude={"lineage"}) | self.lineage.model_dump(mode="json")
@@ -68,6 +73,8 @@ class Promotion(BaseModel, frozen=True):
     rollback: bool
     earlier_versions: tuple[str, ...]
     """The champions before it, latest first: those that rollbacks go back to, one after the other."""
+    approval: str = ""
+    """The proof that an admin forced the promotion of a version that did not pass the gate (`ml.registry.champion`)."""
 
 
 class ModelVersion(BaseModel, frozen=True):
@@ -85,6 +92,11 @@ class ModelVersion(BaseModel, frozen=True):
     artifact_path: str
     """The path of the artifact in MLflow's artifact proxy."""
     provenance: Provenance
+
+    @property
+    def approval(self) -> str:
+        """That of its last promotion, or empty."""
+        return self.promotion.approval if self.promotion else ""
 
     @property
     def was_promoted(self) -> bool:

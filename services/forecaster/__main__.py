@@ -1,5 +1,7 @@
 """Serves the forecaster: `python -m services.forecaster`."""
 
+import services.lean_imports  # noqa: F401  # isort: skip
+
 from functools import partial
 
 import httpx
@@ -17,6 +19,7 @@ from mesh.settings import MeshSettings, ShopSettings, read
 from ml.forecaster.model import Forecaster
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
+from ml.registry.signature import Verifier
 from services.forecaster.accuracy_monitor import AccuracyMonitor
 from services.forecaster.accuracy_repository import AccuracyRepository
 from services.forecaster.accuracy_servicer import AccuracyServicer
@@ -46,12 +49,13 @@ async def main() -> None:
     async with (
         auth,
         catalog,
-        httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client,
+        httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS, auth=settings.mlflow_auth) as client,
         await database.connect(str(settings.database_url), mesh, direct_url) as postgres,
     ):
-        registry = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"))
-        champion = Champion(registry, settings.model_folder, Forecaster.load, settings.poll_seconds, settings.max_model_bytes)
-        page_tokens = PageTokens(settings.secret.get_secret_value().encode())
+        registry = RegistryClient(client, settings.mlflow_url, registered_name("forecaster"), Verifier(settings.model_key))
+        secret = settings.secret.get_secret_value()
+        champion = Champion(registry, settings.model_folder, Forecaster.load, secret, settings.poll_seconds, settings.max_model_bytes)
+        page_tokens = PageTokens(secret.encode())
         time_zone = shop.time_zone.key
         entries = CalendarRepository(postgres, partial(entry_message, time_zone=time_zone))
         closures = Closures(entries, postgres)

@@ -7,6 +7,7 @@ from pydantic import Field, PostgresDsn, SecretStr
 
 from mesh.settings import EnvironmentSettings
 from ml.registry.client import MAX_BYTES
+from ml.registry.signature import KeyText
 from services.forecaster.accuracy import Thresholds
 
 
@@ -23,6 +24,12 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     """The address of the catalog service, which has the names of products."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
+    mlflow_username: str = "forecaster"
+    """The name by which the service signs in to MLflow."""
+    mlflow_password: SecretStr | None = None
+    """The password for that. Without it, the service does not sign in."""
+    model_key: KeyText
+    """The public key of the pipeline, 32 bytes as base64url: models that it has not signed are not loaded."""
     max_model_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
     """The largest size of a model's files together, in bytes: a larger one is not loaded."""
     model_folder: Path
@@ -51,7 +58,7 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     """The alarm fires if the clean data has more days than this that the champion has not learnt from."""
 
     secret: Annotated[SecretStr, Field(min_length=32)]
-    """Signs page tokens: the same for all replicas."""
+    """Signs page tokens and forced promotions: the same for all replicas."""
     service_secret: Annotated[SecretStr, Field(min_length=32)]
     """The secret by which the service authenticates to auth."""
 
@@ -59,3 +66,8 @@ class Settings(EnvironmentSettings, env_prefix="FORECASTER_"):
     def thresholds(self) -> Thresholds:
         """From when on alarms fire."""
         return Thresholds(self.alarm_error_ratio, self.alarm_bias, self.alarm_coverage, self.alarm_stale_days)
+
+    @property
+    def mlflow_auth(self) -> tuple[str, str] | None:
+        """The name and the password for MLflow."""
+        return (self.mlflow_username, self.mlflow_password.get_secret_value()) if self.mlflow_password else None

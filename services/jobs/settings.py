@@ -85,6 +85,12 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     """Where each training gets a folder of its own."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
+    mlflow_username: str = "training"
+    """The name by which the worker and trainings sign in to MLflow."""
+    mlflow_password: SecretStr | None = None
+    """The password for that. Without it, they do not sign in."""
+    signing_key: Annotated[SecretStr, Field(min_length=43, max_length=43)]
+    """The private key by which trainings sign models (Ed25519), 32 bytes as base64url."""
     training_credentials_file: Path | None = None
     """The AWS credentials file with training's own key to the store."""
 
@@ -115,8 +121,13 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
         """Secrets to redact from logs, besides the store's key."""
         file = self.training_credentials_file
         keys = [AWSConfigProvider(str(file)).retrieve().secret_key] if file else []
-        own = self.service_secret.get_secret_value() if self.service_secret else ""
-        return [self.database_url.hosts()[0]["password"] or "", own, *keys]
+        own = [secret.get_secret_value() for secret in (self.service_secret, self.mlflow_password, self.signing_key) if secret]
+        return [self.database_url.hosts()[0]["password"] or "", *own, *keys]
+
+    @property
+    def mlflow_auth(self) -> tuple[str, str] | None:
+        """The name and the password for MLflow."""
+        return (self.mlflow_username, self.mlflow_password.get_secret_value()) if self.mlflow_password else None
 
     @property
     def training_environment(self) -> dict[str, str]:
@@ -127,7 +138,11 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
             "PIPELINE_LAKE_BUCKET": self.lake_bucket,
             "PIPELINE_MLFLOW_URL": self.mlflow_url,
             "PIPELINE_CODE_COMMIT": self.code_commit,
+            "PIPELINE_SIGNING_KEY": self.signing_key.get_secret_value(),
         }
+        if self.mlflow_password:
+            variables["MLFLOW_TRACKING_USERNAME"] = self.mlflow_username
+            variables["MLFLOW_TRACKING_PASSWORD"] = self.mlflow_password.get_secret_value()
         if self.training_credentials_file:
             variables["AWS_SHARED_CREDENTIALS_FILE"] = str(self.training_credentials_file)
         return {name: value for name, value in variables.items() if value}

@@ -22,6 +22,7 @@ from mesh import channel, database, telemetry
 from mesh.identity import ServiceToken
 from mesh.settings import MeshSettings, ShopSettings, read
 from ml.registry.client import RegistryClient, registered_name
+from ml.registry.signature import Signer
 from services.jobs import package
 from services.jobs.attempts import Attempt, Worker
 from services.jobs.container_logs import AggregatedLogs
@@ -83,8 +84,11 @@ async def _build_parts(settings: WorkerSettings, mesh: MeshSettings, resources: 
     logs = LogRepository(postgres)
     secrets = [lake.secret_key, *settings.secrets]
 
+    mlflow = await resources.enter_async_context(httpx.AsyncClient(timeout=HTTP_TIMEOUT_SECONDS, auth=settings.mlflow_auth))
+    verifier = Signer(settings.signing_key.get_secret_value()).verifier
+
     def registry(model: str) -> RegistryClient:
-        return RegistryClient(http, settings.mlflow_url, registered_name(model))
+        return RegistryClient(mlflow, settings.mlflow_url, registered_name(model), verifier)
 
     def start_attempt(job: Job, holder: str) -> Attempt:
         collector = LogCollector(logs, job.id, holder, secrets, settings.log_lines_kept)

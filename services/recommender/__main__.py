@@ -1,5 +1,7 @@
 """Serves the recommender: `python -m services.recommender`."""
 
+import services.lean_imports  # noqa: F401  # isort: skip
+
 from functools import partial
 
 import httpx
@@ -16,6 +18,7 @@ from mesh.settings import MeshSettings, ShopSettings, read
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
+from ml.registry.signature import Verifier
 from services.recommender.catalog import CatalogFollower
 from services.recommender.exposure_log import ExposureLog
 from services.recommender.merchandising_feed import MerchandisingFeed
@@ -41,13 +44,14 @@ async def main() -> None:
     async with (
         auth,
         products,
-        httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS) as client,
+        httpx.AsyncClient(timeout=_REGISTRY_TIMEOUT_SECONDS, auth=settings.mlflow_auth) as client,
         await database.connect(str(settings.database_url), mesh) as postgres,
     ):
-        registry = RegistryClient(client, settings.mlflow_url, registered_name("recommender"))
-        champion = Champion(registry, settings.model_folder, Recommender.load, settings.poll_seconds, settings.max_model_bytes)
+        registry = RegistryClient(client, settings.mlflow_url, registered_name("recommender"), Verifier(settings.model_key))
+        secret = settings.secret.get_secret_value()
+        champion = Champion(registry, settings.model_folder, Recommender.load, secret, settings.poll_seconds, settings.max_model_bytes)
         catalog, events = CatalogFollower(products), EventRepository(postgres)
-        page_tokens = PageTokens(settings.secret.get_secret_value().encode())
+        page_tokens = PageTokens(secret.encode())
         exposures = ExposureRepository(postgres)
         exposure_log = ExposureLog(exposures)
         merchandising = MerchandisingFeed(MerchandisingRepository(postgres), postgres)

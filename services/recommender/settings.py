@@ -8,6 +8,7 @@ from pydantic import Field, PostgresDsn, SecretStr
 
 from mesh.settings import EnvironmentSettings
 from ml.registry.client import MAX_BYTES
+from ml.registry.signature import KeyText
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
 
@@ -23,6 +24,12 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """The address of the catalog service."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
+    mlflow_username: str = "recommender"
+    """The name by which the service signs in to MLflow."""
+    mlflow_password: SecretStr | None = None
+    """The password for that. Without it, the service does not sign in."""
+    model_key: KeyText
+    """The public key of the pipeline, 32 bytes as base64url: models that it has not signed are not loaded."""
     max_model_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
     """The largest size of a model's files together, in bytes: a larger one is not loaded."""
     model_folder: Path
@@ -37,6 +44,11 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """The interval at which the registry is asked for the champion."""
 
     secret: _Secret
-    """Signs page tokens: the same for all replicas."""
+    """Signs page tokens and forced promotions: the same for all replicas."""
     service_secret: _Secret
     """The client secret by which the service identifies itself to auth, which has it too."""
+
+    @property
+    def mlflow_auth(self) -> tuple[str, str] | None:
+        """The name and the password for MLflow."""
+        return (self.mlflow_username, self.mlflow_password.get_secret_value()) if self.mlflow_password else None

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack import database_roles
+from stack import database_roles, model_secrets
 
 FOLDER = Path(__file__).resolve().parents[2] / "compose"
 # The random secrets.
@@ -27,6 +27,7 @@ RANDOM = (
     "JOBS_SECRET",
     "POSTGRES_PASSWORD",
     "MINIO_ROOT_PASSWORD",
+    *map(model_secrets.password, model_secrets.ACCOUNTS),
 )
 # The services that authenticate to others, and the users of the store.
 CLIENTS = ("catalog", "recommender", "forecaster", "jobs")
@@ -77,6 +78,7 @@ class _SecretsFolder:
         self._write(
             "AUTH_SERVICE_SECRETS", json.dumps({client: self._random_secret(f"{client.upper()}_SERVICE_SECRET") for client in CLIENTS})
         )
+        self._write("MODEL_KEY", model_secrets.public_key(self._random_secret(model_secrets.SIGNING_KEY)))
         for name in ("AUTH_PREVIOUS_SECRET", "AUTH_SMTP_PASSWORD"):
             self._write(name, settings.get(name, ""))
         url = (

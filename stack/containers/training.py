@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from mesh.settings import EnvironmentSettings, read
 from ml.pipeline.checkout import copy_pipeline
 from ml.pipeline.parameters import RecipeName
@@ -22,6 +24,13 @@ class TrainingSettings(EnvironmentSettings, env_prefix="TRAINING_"):
     recipe: RecipeName = "full"
 
 
+class PipelineSecrets(EnvironmentSettings):
+    """The secrets of the pipeline, which reads them from the environment."""
+
+    mlflow_tracking_password: SecretStr | None = None
+    pipeline_signing_key: SecretStr
+
+
 def configure(settings: Settings) -> None:
     """Writes DVC's configuration to the folder DVC_GLOBAL_CONFIG_DIR, which also has its cache."""
     folder = Path(os.environ["DVC_GLOBAL_CONFIG_DIR"])
@@ -35,4 +44,6 @@ if __name__ == "__main__":
     for part in ("lake", "ml"):
         shutil.rmtree(part, ignore_errors=True)
     copy_pipeline(PIPELINE, Path.cwd(), read(TrainingSettings).recipe)
+    secrets = {name.upper(): secret.get_secret_value() for name, secret in read(PipelineSecrets) if secret}
+    os.environ.update(secrets)
     os.execvp(sys.argv[1], sys.argv[1:])

@@ -14,6 +14,7 @@ from ml.pipeline.progress import Progress
 from stack import training
 from stack.demo.client import Json, RestError
 from stack.demo.context import STAFF, DemoContext, DemoError, say
+from stack.processes.definitions import load_secrets
 from stack.settings import ROOT
 
 RECOMMENDER, FORECASTER = "recommender", "forecaster"
@@ -52,7 +53,7 @@ async def _train(demo: DemoContext, model: str) -> None:
     with _log(demo, model).open("w") as log, TemporaryDirectory(prefix="demo-") as folder:
         progress = Path(folder, "progress.jsonl")
         progress.touch()
-        environment = training.environment(demo.settings, demo.store)
+        environment = training.environment(demo.settings, demo.store) | training.secret_environment(load_secrets(demo.settings))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ml.pipeline", "--recipe", "quick", model),
             cwd=ROOT,

@@ -51,10 +51,11 @@ def command(settings: Settings) -> list[str]:
 def server_command(host: str, port: int) -> list[str]:
     """The command that serves MLflow at this address."""
     # `mlflow server` starts this as a child and stays beside it, which doubles the memory; killed, it leaves a child that holds the port.
-    return [sys.executable, "-m", "uvicorn", f"--host={host}", f"--port={port}", "mlflow.server.fastapi_app:app"]
+    return [sys.executable, "-m", "uvicorn", f"--host={host}", f"--port={port}", "--factory", "stack.engines.mlflow_sign_in:create"]
 
 
 def environment(settings: Settings, postgres_url: str, store: ObjectStore) -> dict[str, str]:
+    """The environment of the server, but for the passwords of the accounts."""
     return server_environment(settings, postgres_url, store.endpoint, credentials_file(settings), ("localhost", "127.0.0.1"))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from stack import model_secrets, training
 from stack.databases import Databases
 from stack.engines import hadoop, jars, minio, mlflow, object_store, packages, postgres, seaweedfs, spark
 from stack.engines.object_store import ObjectStore, StoreUser
@@ -53,10 +54,13 @@ def history_process(settings: Settings, store: ObjectStore) -> Process:
     )
 
 
-def mlflow_process(settings: Settings, databases: Databases, store: ObjectStore, after: tuple[str, ...]) -> Process:
+def mlflow_process(
+    settings: Settings, secrets: Mapping[str, str], databases: Databases, store: ObjectStore, after: tuple[str, ...]
+) -> Process:
     # It keeps session state, which a pooler does not.
     database_url = databases.direct_url_of("mlflow")
-    environment = mlflow.environment(settings, database_url, store)
+    passwords = {name: secrets[name] for name in map(model_secrets.password, model_secrets.ACCOUNTS)}
+    environment = mlflow.environment(settings, database_url, store) | passwords
     return Process(
         Program("mlflow", mlflow.command(settings), environment | {"PACKAGES_SHA256": sources.packages_digest("mlflow")}),
         {"MLFLOW_PORT": settings.mlflow_port},
@@ -65,6 +69,7 @@ def mlflow_process(settings: Settings, databases: Databases, store: ObjectStore,
         scheme=HTTP,
         after=after,
         prepare=partial(_initialise_mlflow, settings, databases, store),
+        post_start=partial(training.sign_versions_once, settings, secrets),
     )
 
 

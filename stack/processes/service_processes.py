@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from stack import training
+from stack import model_secrets, training
 from stack.databases import Databases
 from stack.engines import hadoop, jars, object_store, spark
 from stack.engines.object_store import ObjectStore
@@ -41,6 +41,11 @@ class Backends:
     @property
     def mlflow_url(self) -> str:
         return f"http://127.0.0.1:{self.settings.mlflow_port}"
+
+    @property
+    def model_key(self) -> str:
+        """The public key of the pipeline."""
+        return model_secrets.public_key(self.secrets[model_secrets.SIGNING_KEY])
 
     @property
     def mesh_environment(self) -> dict[str, str]:
@@ -119,6 +124,8 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
         "RECOMMENDER_SERVICE_SECRET": secrets["RECOMMENDER_SERVICE_SECRET"],
         "RECOMMENDER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "RECOMMENDER_MLFLOW_URL": backends.mlflow_url,
+        "RECOMMENDER_MLFLOW_PASSWORD": secrets[model_secrets.password("recommender")],
+        "RECOMMENDER_MODEL_KEY": backends.model_key,
         "RECOMMENDER_MODEL_FOLDER": str(settings.data / "recommender"),
         # The demo has no order system.
         "RECOMMENDER_SHOPPER_ORDERS_COUNT": "true",
@@ -138,6 +145,8 @@ def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
     environment = {
         "FORECASTER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
         "FORECASTER_MLFLOW_URL": backends.mlflow_url,
+        "FORECASTER_MLFLOW_PASSWORD": backends.secrets[model_secrets.password("forecaster")],
+        "FORECASTER_MODEL_KEY": backends.model_key,
         "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
         "FORECASTER_STORE_URL": store.endpoint,
         "FORECASTER_STORE_REGION": store.region,
@@ -244,6 +253,8 @@ def _worker_environment(backends: Backends) -> dict[str, str]:
         "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
         "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
         "JOBS_MLFLOW_URL": backends.mlflow_url,
+        "JOBS_MLFLOW_PASSWORD": backends.secrets[model_secrets.password("training")],
+        "JOBS_SIGNING_KEY": backends.secrets[model_secrets.SIGNING_KEY],
     }
 
 

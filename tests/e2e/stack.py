@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dotenv import dotenv_values
+from mlflow import MlflowClient
+
 from stack.settings import Settings
 from tests.engines.ports import own_settings
 
@@ -55,6 +58,16 @@ class Stack:
     @property
     def rest(self) -> str:
         return f"http://127.0.0.1:{self.environment['GATEWAY_PORT']}"
+
+    @property
+    def mlflow_account(self) -> tuple[str, str]:
+        """That of the operator."""
+        return "operator", str(dotenv_values(self.folder / "secrets.env")["MLFLOW_OPERATOR_PASSWORD"])
+
+    def mlflow_client(self) -> MlflowClient:
+        """MLflow's own client, as the operator."""
+        os.environ.update(zip(("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"), self.mlflow_account, strict=True))
+        return MlflowClient(f"http://127.0.0.1:{self.environment['MLFLOW_PORT']}")
 
     def states(self) -> dict[str, str]:
         """The state of each of its processes, by name."""

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 from dotenv import dotenv_values
-from mlflow import MlflowClient
 
 from ml.registry.client import RegistryClient, registered_name
+from ml.registry.signature import Signer
 from stack.settings import ROOT
 from tests.concurrent_calls import concurrent_calls
 from tests.e2e.stack import ENGINES, SERVICES, Stack, own_stack
@@ -131,18 +131,18 @@ def test_a_second_demo_changes_nothing(stack: Stack) -> None:
             assert [each["version"] for each in staff.get(f"/models/{model}/versions").json()["models"]] == ["1"]
 
 
-async def promote(url: str, model: str, number: str) -> None:
+async def promote(stack: Stack, model: str, number: str) -> None:
     """Promotes a version as a training does, in the registry only."""
-    async with httpx.AsyncClient(timeout=30) as client:
-        await RegistryClient(client, url, registered_name(model)).promote(number, "for a test")
+    url, key = f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}", dotenv_values(stack.folder / "secrets.env")["PIPELINE_SIGNING_KEY"]
+    async with httpx.AsyncClient(timeout=30, auth=stack.mlflow_account) as client:
+        await RegistryClient(client, url, registered_name(model), Signer(str(key)).verifier).promote(number, "for a test")
 
 
 @pytest.mark.parametrize("model, path", [("recommender", "/recommendations/me"), ("forecaster", "/forecasts/sales")])
 def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_rolled_back_by_one(
     stack: Stack, model: str, path: str
 ) -> None:
-    url = f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}"
-    mlflow, name = MlflowClient(url), registered_name(model)
+    mlflow, name = stack.mlflow_client(), registered_name(model)
     first = mlflow.get_model_version_by_alias(name, "champion")
     # The same model under another number stands for a newly trained one.
     tags = {tag: value for tag, value in first.tags.items() if tag != "promotion"}
@@ -154,7 +154,7 @@ def test_a_promoted_version_is_served_within_seconds_without_a_failed_call_and_r
             return str(staff.get(path).raise_for_status().json()["model_version"])
 
         with concurrent_calls(ask, 2) as versions:
-            asyncio.run(promote(url, model, second))
+            asyncio.run(promote(stack, model, second))
             deadline = time.monotonic() + SWAP_SECONDS
             while ask() != second:
                 assert time.monotonic() < deadline, f"version {second} is not served"

@@ -86,7 +86,7 @@ def test_a_killed_process_is_restarted(stack: Stack, name: str) -> None:
     [("MINIO_CONSOLE", "/"), ("NAMENODE", "/dfshealth.html"), ("RESOURCEMANAGER", "/cluster"), ("HISTORY", "/"), ("MLFLOW", "/")],
 )
 def test_the_web_pages_of_the_engines_open(stack: Stack, name: str, path: str) -> None:
-    page = httpx.get(f"{address(stack, name)}{path}", timeout=30)
+    page = httpx.get(f"{address(stack, name)}{path}", auth=stack.mlflow_account if name == "MLFLOW" else None, timeout=30)
     assert page.status_code == httpx.codes.OK
     assert page.headers["content-type"].startswith("text/html")
 
@@ -95,7 +95,7 @@ def test_data_survive_a_stop(stack: Stack) -> None:
     artifact = f"{address(stack, 'MLFLOW')}/api/2.0/mlflow-artifacts/artifacts/stays.txt"
     file = f"{address(stack, 'NAMENODE')}/webhdfs/v1/stays.txt"
     assert sign_up(stack, "stays@example.com").status_code == httpx.codes.CREATED
-    assert httpx.put(artifact, content=b"stays", timeout=30).status_code == httpx.codes.OK
+    assert httpx.put(artifact, content=b"stays", auth=stack.mlflow_account, timeout=30).status_code == httpx.codes.OK
     created = httpx.put(file, params={"op": "CREATE"}, content=b"stays", follow_redirects=True, timeout=30)
     assert created.status_code == httpx.codes.CREATED
     pids = stack.pids()
@@ -104,7 +104,7 @@ def test_data_survive_a_stop(stack: Stack) -> None:
     assert set(stack.states().values()) == {"stopped"}
     stack.up()
     assert sign_in(stack, "stays@example.com").status_code == httpx.codes.OK
-    assert httpx.get(artifact, timeout=30).content == b"stays"
+    assert httpx.get(artifact, auth=stack.mlflow_account, timeout=30).content == b"stays"
     assert httpx.get(file, params={"op": "OPEN"}, follow_redirects=True, timeout=30).content == b"stays"
 
 
@@ -162,7 +162,7 @@ def test_external_engines_replace_own_ones(fresh_stack: Stack, postgres_url: str
     assert not [name for name in ("postgres", *ENGINES) if f"{name} " in status and name not in (*stack.processes, "history")]
     assert sign_up(stack, "ann@example.com").status_code == httpx.codes.CREATED
     artifact = f"{address(stack, 'MLFLOW')}/api/2.0/mlflow-artifacts/artifacts/there.txt"
-    assert httpx.put(artifact, content=b"there", timeout=30).status_code == httpx.codes.OK
+    assert httpx.put(artifact, content=b"there", auth=stack.mlflow_account, timeout=30).status_code == httpx.codes.OK
     assert minio.client("mlflow").stat_object("mlflow", "there.txt").size == len(b"there")
     assert not (stack.folder / "data").exists()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from mlflow import MlflowClient
 
 from tests.e2e.shop import Json, Shop
 from tests.e2e.stack import ENGINES, ROOT, SERVICES, Stack, own_stack, running
@@ -56,7 +55,7 @@ def test_one_call_cleans_raw_files_and_trains_and_promotes_a_model(stack: Stack,
     trained = job["training_result"]
     assert trained["promoted"] and trained["metrics"]["test.mase"] < trained["metrics"]["test.seasonal_naive.mase"]
 
-    mlflow = MlflowClient(f"http://127.0.0.1:{stack.environment['MLFLOW_PORT']}")
+    mlflow = stack.mlflow_client()
     champion = mlflow.get_model_version_by_alias("hashiramart-forecaster", "champion")
     assert (str(champion.version), champion.run_id) == (trained["model_version"], trained["run_id"])
     tags = champion.tags

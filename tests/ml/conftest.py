@@ -22,6 +22,6 @@ def loop() -> Iterator[Loop]:
 @pytest.fixture
 def registry(mlflow: Mlflow, loop: Loop, tmp_path: Path) -> Iterator[ModelRegistry]:
     """A registered name of its own in MLflow, without versions."""
-    registry = ModelRegistry(mlflow.url, f"standin-{next(NUMBERS)}", tmp_path / "registry", loop)
+    registry = ModelRegistry(mlflow, f"standin-{next(NUMBERS)}", tmp_path / "registry", loop)
     yield registry
     registry.close()

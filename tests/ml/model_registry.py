@@ -10,10 +10,15 @@ from ml.registry import artifact
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from ml.registry.judgement import Check, Judgement
+from ml.registry.signature import Signer
 from ml.registry.version import Lineage, ModelVersion, Provenance
+from tests.engines.mlflow import SIGNING_KEY, Mlflow
 from tests.loops import Loop
 from tests.ml.standin.model import Standin
 
+SIGNER = Signer(SIGNING_KEY)
+# Of the services that share a registry.
+SECRET = "the same for all replicas"
 LINEAGE = Lineage(
     dvc_revision="0123456789abcdef.dir",
     data_hash="d0" * 32,
@@ -39,13 +44,13 @@ def provenance(folder: Path, *, passed: bool = True) -> Provenance:
 class ModelRegistry:
     """The versions of one model. Coroutines run on the given loop."""
 
-    def __init__(self, url: str, model: str, folder: Path, loop: Loop) -> None:
+    def __init__(self, mlflow: Mlflow, model: str, folder: Path, loop: Loop) -> None:
         self.model = model
-        self.url = url
+        self.url = mlflow.url
         self._folder = folder
         self._loop = loop
-        self._http = httpx.AsyncClient(timeout=20)
-        self.client = RegistryClient(self._http, url, model)
+        self._http = httpx.AsyncClient(timeout=20, auth=mlflow.auth)
+        self.client = RegistryClient(self._http, mlflow.url, model, SIGNER.verifier)
 
     def close(self) -> None:
         self._loop.run(self._http.aclose())
@@ -54,7 +59,7 @@ class ModelRegistry:
         """Registers a stand-in that gives this answer; returns the number of the version. expected: what its check expects"""
         saved = self._folder / str(answer)
         Standin(answer, answer if expected is None else expected).save(saved)
-        return tracking.register(self.url, self.model, provenance(saved, passed=passed), saved, [])
+        return tracking.register(self.url, self.model, provenance(saved, passed=passed), SIGNER, saved, [])
 
     def promote(self, number: str) -> ModelVersion:
         return self._loop.run(self.client.promote(number, "for a test"))
@@ -66,4 +71,4 @@ class ModelRegistry:
 
     def champion_in(self, folder: Path, poll_seconds: float = 0.05) -> Champion[Standin]:
         """The champion as a service would serve it, with its artifacts in a folder."""
-        return Champion(self.client, folder, Standin.load, poll_seconds)
+        return Champion(self.client, folder, Standin.load, SECRET, poll_seconds)

@@ -29,7 +29,7 @@ class OnlyModels(ModelServicer[Standin], recommender_pb2_grpc.RecommenderService
 
 @pytest.fixture(scope="module")
 def shared_registry(mlflow: Mlflow, loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelRegistry]:
-    registry = ModelRegistry(mlflow.url, MODEL, tmp_path_factory.mktemp("registry"), loop)
+    registry = ModelRegistry(mlflow, MODEL, tmp_path_factory.mktemp("registry"), loop)
     yield registry
     registry.close()
     mlflow.forget(MODEL)

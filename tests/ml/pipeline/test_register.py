@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from pydantic import SecretStr
 from pytest import MonkeyPatch
 from ruamel.yaml import YAML
 
@@ -25,6 +26,7 @@ from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
+from tests.ml.model_registry import SIGNER
 from tests.ml.standin import evaluate, train
 from tests.ml.standin.model import Standin
 from tests.ml.workspace import RULES
@@ -37,11 +39,19 @@ DATES = {"first_date": "2011-11-05", "through_date": "2011-12-05"}
 class Stage:
     """A folder in which the earlier stages have run."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, mlflow: Mlflow) -> None:
         self.folder = folder
         self.lease = folder / "lease"
         self.lease.write_text("1e9")
-        self._settings = Settings(mlflow_url=url, job_id="job-7", code_commit="c0ffee", lease=self.lease)
+        self._settings = Settings(
+            mlflow_url=mlflow.url,
+            mlflow_username="training",
+            mlflow_password=SecretStr(mlflow.secrets["MLFLOW_TRAINING_PASSWORD"]),
+            signing_key=SecretStr(mlflow.secrets["PIPELINE_SIGNING_KEY"]),
+            job_id="job-7",
+            code_commit="c0ffee",
+            lease=self.lease,
+        )
 
     def register(
         self,
@@ -88,13 +98,13 @@ def sha256(data: str) -> str:
 def pipeline(mlflow: Mlflow, tmp_path: Path) -> Stage:
     """A pipeline whose model has no version yet."""
     mlflow.forget(MODEL)
-    return Stage(tmp_path, mlflow.url)
+    return Stage(tmp_path, mlflow)
 
 
 def champion(mlflow: Mlflow, loop: Loop) -> ModelVersion | None:
     async def ask() -> ModelVersion | None:
-        async with httpx.AsyncClient(timeout=20) as client:
-            return await RegistryClient(client, mlflow.url, MODEL).champion()
+        async with httpx.AsyncClient(timeout=20, auth=mlflow.auth) as client:
+            return await RegistryClient(client, mlflow.url, MODEL, SIGNER.verifier).champion()
 
     return loop.run(ask())
 
@@ -189,7 +199,7 @@ def test_a_champion_that_was_promoted_during_the_training_is_compared_with_befor
     def refit_meanwhile(data: Path, recipe: Mapping[str, Any]) -> Standin:
         model = train.refit(data, recipe)
         (tmp_path / "other").mkdir()
-        assert Stage(tmp_path / "other", mlflow.url).register(other, through=through).promoted
+        assert Stage(tmp_path / "other", mlflow).register(other, through=through).promoted
         return model
 
     late = pipeline.register(0.9, trainer=TRAINER._replace(refit=refit_meanwhile))

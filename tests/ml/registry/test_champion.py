@@ -14,10 +14,10 @@ from ml.registry.champion import Champion
 from ml.registry.client import GateNotPassed, RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
-from tests.engines.mlflow import Mlflow
+from tests.engines.mlflow import SERVICE, Mlflow
 from tests.engines.stores import Minio
 from tests.loops import Loop
-from tests.ml.model_registry import ModelRegistry
+from tests.ml.model_registry import SECRET, SIGNER, ModelRegistry
 from tests.ml.standin.model import Standin
 
 
@@ -180,7 +180,7 @@ def test_a_wrong_tag_in_the_registry_leaves_the_model_on_disk_in_service_also_af
 
 def test_an_artifact_that_is_larger_than_allowed_is_not_fetched(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
     registry.promote(registry.register(1))
-    promoted = Champion(registry.client, folder, Standin.load, 0.05, max_bytes=100)
+    promoted = Champion(registry.client, folder, Standin.load, SECRET, 0.05, max_bytes=100)
     with pytest.raises(InvalidArtifact, match="The artifact of version 1 is larger than 100 bytes"):
         loop.run(promoted.refresh())
     assert promoted.serving is None
@@ -206,8 +206,8 @@ def test_no_error_ends_the_watch(registry: ModelRegistry, loop: Loop, folder: Pa
             return await super().champion()
 
     registry.promote(registry.register(1))
-    http = httpx.AsyncClient()
-    promoted = Champion(Unforeseen(http, registry.url, registry.model), folder, Standin.load, 0.01)
+    http = httpx.AsyncClient(auth=SERVICE)
+    promoted = Champion(Unforeseen(http, registry.url, registry.model, SIGNER.verifier), folder, Standin.load, SECRET, 0.01)
     with watching(promoted, loop):
         loop.run(wait_for(promoted, 1))
     loop.run(http.aclose())
@@ -252,7 +252,7 @@ def test_any_error_of_loading_is_an_invalid_artifact(registry: ModelRegistry, lo
     def load(folder: Path) -> Standin:
         raise KeyError("a column that this code does not know")
 
-    promoted = Champion(registry.client, folder, load, 0)
+    promoted = Champion(registry.client, folder, load, SECRET, 0)
     registry.promote(registry.register(1))
     with pytest.raises(InvalidArtifact, match="cannot be loaded: KeyError"):
         loop.run(promoted.refresh())

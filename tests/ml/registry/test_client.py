@@ -15,7 +15,7 @@ from ml.registry.client import (
 )
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
-from tests.ml.model_registry import LINEAGE, ModelRegistry
+from tests.ml.model_registry import LINEAGE, SIGNER, ModelRegistry
 
 
 def test_a_version_has_the_provenance_that_it_was_registered_with(registry: ModelRegistry, loop: Loop, mlflow: Mlflow) -> None:
@@ -157,7 +157,16 @@ def test_whatever_answers_in_mlflows_place_is_an_error_that_names_it(loop: Loop,
     async def ask() -> None:
         answer = httpx.MockTransport(lambda _: httpx.Response(status, content=text.encode(errors="surrogatepass")))
         async with httpx.AsyncClient(transport=answer) as client:
-            await RegistryClient(client, "http://mlflow", "model").champion()
+            await RegistryClient(client, "http://mlflow", "model", SIGNER.verifier).champion()
 
     with pytest.raises(RegistryUnavailable, match="MLflow at http://mlflow answers registered-models/alias with something else"):
         loop.run(ask())
+
+
+def test_a_refused_account_is_named(loop: Loop, mlflow: Mlflow) -> None:
+    async def ask(auth: tuple[str, str]) -> None:
+        async with httpx.AsyncClient(auth=auth) as client:
+            await RegistryClient(client, mlflow.url, "model", SIGNER.verifier).champion()
+
+    with pytest.raises(RegistryUnavailable, match="refuses the account for registered-models/alias: Sign in to MLflow"):
+        loop.run(ask(("recommender", "wrong")))

@@ -30,8 +30,9 @@ from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.reorder_servicer import ReorderServicer, policy_message
 from services.forecaster.servicer import ForecasterServicer
 from services.forecaster.stock import Stock
+from tests.engines.mlflow import SERVICE
 from tests.loops import Loop
-from tests.ml.model_registry import provenance
+from tests.ml.model_registry import SECRET, SIGNER, provenance
 
 
 class ForecasterReplica:
@@ -59,7 +60,7 @@ class ForecasterReplica:
 
     def register(self, saved: Path) -> str:
         """Registers a saved forecaster; returns the number of its version."""
-        return tracking.register(self._url, self._model, provenance(saved), saved, [])
+        return tracking.register(self._url, self._model, provenance(saved), SIGNER, saved, [])
 
     def promote(self, number: str) -> None:
         """Makes a version the champion in the registry, as a training does: the replica has to notice it."""
@@ -83,9 +84,9 @@ class ForecasterReplica:
         self._loop.run(self.monitor.score())
 
     async def _start(self, settings: MeshSettings, catalog_address: str, database_url: str, lake: Bucket) -> None:
-        self._client = httpx.AsyncClient(timeout=20)
-        self._registry = RegistryClient(self._client, self._url, self._model)
-        self._champion = Champion(self._registry, self._folder, Forecaster.load, poll_seconds=0.05)
+        self._client = httpx.AsyncClient(timeout=20, auth=SERVICE)
+        self._registry = RegistryClient(self._client, self._url, self._model, SIGNER.verifier)
+        self._champion = Champion(self._registry, self._folder, Forecaster.load, SECRET, poll_seconds=0.05)
         await self._champion.restore()
         self._channel = channel.connect(catalog_address, catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"], settings)
         names, shop = ProductNames(self._channel), ShopSettings(currency="GBP", time_zone=ZoneInfo("Europe/London"))

@@ -50,9 +50,12 @@ def worker(tmp_path: Path, database_url: str, minio: Minio, mlflow: Mlflow, work
         "training_folder": tmp_path / "training",
         "training_credentials_file": workspace.environment["AWS_SHARED_CREDENTIALS_FILE"],
         "mlflow_url": mlflow.url,
+        "mlflow_password": mlflow.secrets["MLFLOW_TRAINING_PASSWORD"],
+        "signing_key": mlflow.secrets["PIPELINE_SIGNING_KEY"],
     }
     # The worker sets the other variables of the pipeline.
-    environment = {name: value for name, value in workspace.environment.items() if not name.startswith(("AWS_", "PIPELINE_"))}
+    own = ("AWS_", "MLFLOW_TRACKING_", "PIPELINE_")
+    environment = {name: value for name, value in workspace.environment.items() if not name.startswith(own)}
     yield partial(WorkerProcess, tmp_path, database_url, own_settings(tmp_path / "stack"), minio, environment, **settings)
     assert not any((tmp_path / "training").glob("*"))
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_urlsafe
 from types import MappingProxyType, TracebackType
 from typing import Self
 
@@ -48,6 +49,7 @@ class WorkerProcess:
             "tick_seconds": TICK_SECONDS,
             "submit_seconds": SUBMIT_SECONDS,
             "retry_seconds": 1,
+            "signing_key": token_urlsafe(32),
         }
         variables = {f"JOBS_{name.upper()}": str(value) for name, value in (own | settings).items()}
         credentials = {"AWS_SHARED_CREDENTIALS_FILE": str(spark.credentials_file(stack))}

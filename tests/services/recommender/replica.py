@@ -25,7 +25,9 @@ from services.recommender.repository.merchandising import MerchandisingRepositor
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.servicer import RecommenderServicer
 from tests.callers import Issuer
+from tests.engines.mlflow import SERVICE
 from tests.loops import Loop
+from tests.ml.model_registry import SECRET, SIGNER
 from tests.services.catalog.replica import Replica as CatalogReplica
 
 MODEL = "hashiramart-recommender"
@@ -86,10 +88,10 @@ class RecommenderReplica:
 
         service = catalog_pb2.DESCRIPTOR.services_by_name["CatalogService"]
         self._channel = channel.connect(catalog_address, service, settings, proof)
-        self._client = httpx.AsyncClient(timeout=20)
+        self._client = httpx.AsyncClient(timeout=20, auth=SERVICE)
         self.database = await database.connect(database_url, settings)
-        self.registry = RegistryClient(self._client, mlflow_url, MODEL)
-        self.champion = Champion(self.registry, folder, Recommender.load, 0.05)
+        self.registry = RegistryClient(self._client, mlflow_url, MODEL, SIGNER.verifier)
+        self.champion = Champion(self.registry, folder, Recommender.load, SECRET, 0.05)
         self.catalog = CatalogFollower(self._channel)
         tokens = PageTokens(b"the same for all replicas")
         self.events, self.exposures = EventRepository(self.database), ExposureRepository(self.database)

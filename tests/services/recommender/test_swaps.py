@@ -14,6 +14,7 @@ from tests.callers import Issuer
 from tests.concurrent_calls import concurrent_calls
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
+from tests.ml.model_registry import SIGNER
 from tests.services.catalog.shop import Shop
 from tests.services.recommender import world
 from tests.services.recommender.conftest import Caller
@@ -34,7 +35,7 @@ def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     numbers = []
     for days in (7, 0):
         world.train(world.CUTOFF - timedelta(days=days)).save(folder / str(days))
-        numbers.append(tracking.register(mlflow.url, MODEL, world.provenance(folder / str(days)), folder / str(days), []))
+        numbers.append(tracking.register(mlflow.url, MODEL, world.provenance(folder / str(days)), SIGNER, folder / str(days), []))
     yield numbers
     mlflow.forget(MODEL)
 
