@@ -11,14 +11,20 @@ unexport PYTHONDONTWRITEBYTECODE
 FILE ?= datasets/online_retail_ii.csv.gz
 MODEL ?= recommender
 BACKUP ?= hashiramart-backup.tar.gz
+WEEKS ?= 10
+SHOPPERS ?= 400
+SEED ?= 1
 # Values reach the commands through the environment, as they were typed: no quote, blank or dollar sign in them is the shell's.
 export SALES_FILE = $(value FILE)
 export SALES_MAPPING = $(value MAPPING)
 export ACCOUNT_EMAIL = $(value EMAIL)
 export MODEL_NAME = $(value MODEL)
 export BACKUP_FILE = $(value BACKUP)
+export SIMULATED_WEEKS = $(value WEEKS)
+export SIMULATED_SHOPPERS = $(value SHOPPERS)
+export SIMULATION_SEED = $(value SEED)
 
-.PHONY: help setup demo up console console-build down status logs admin land etl retrain train retention pull check test fuzz coverage measures lint format bench conformance proto baseline \
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train retention pull simulate check test fuzz coverage measures lint format bench conformance proto baseline \
   lock audit sbom clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
@@ -70,6 +76,9 @@ retention: setup ## delete what has expired: earlier snapshots, data and models,
 
 pull: setup ## fetch the data and models of the last training from the store
 	@$(BIN)/python -m stack train dvc pull
+
+simulate: setup ## let simulated shoppers use the running shop, and hold what it learns against the truth: WEEKS=10 SHOPPERS=400 SEED=1
+	@$(BIN)/python -m simulate --weeks "$$SIMULATED_WEEKS" --shoppers "$$SIMULATED_SHOPPERS" --seed "$$SIMULATION_SEED"
 
 check: lint ## lint, and every test that needs no engine: an answer within a minute
 	@$(BIN)/pytest -n auto --maxprocesses 8 --quiet -m "not engine and not containers"

@@ -38,7 +38,7 @@ def fit_generators(
     history: ends before the cutoff
     names: by product id; products may lack a name
     """
-    age = (cutoff - history.day).astype(np.float32)
+    age = ages(history, cutoff)
     shape = len(history.customer_numbers), len(history.product_ids)
     taste = purchase_matrix(history.customer, history.product, decay(age, TASTE_HALF_LIFE), shape)
     item_item = fit_item_item(binary_purchase_matrix(history.customer, history.product, shape), hyperparameters)
@@ -65,6 +65,16 @@ def fit_generators(
         cold_start=cold_start_scores(history, age),
         season=season_scores(history, age),
     )
+
+
+def ages(history: PurchaseHistory, cutoff: int) -> Floats:
+    """The days from each entry to the cutoff, of which those since the last entry count at most WINDOW. Shape (entries,).
+
+    Where nobody bought anything for long, all purchases would otherwise weigh next to nothing, and none more than another.
+    """
+    age = cutoff - history.day
+    silence = max(int(age.min()) - WINDOW, 0) if len(age) else 0
+    return (age - silence).astype(np.float32)
 
 
 def graph_filter(matrix: sparse.csr_array, dimensions: int, seed: int) -> Floats:

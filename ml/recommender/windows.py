@@ -42,8 +42,8 @@ class TrainingWindow:
     """The products of the history that each customer bought in the window, at least one, in order of the customers' indices."""
 
     @classmethod
-    def at(cls, table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters) -> "TrainingWindow":
-        """The window from a cutoff on, of a table with the columns of `lake.columns.INTERACTIONS`."""
+    def at(cls, table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters) -> "TrainingWindow | None":
+        """The window from a cutoff on, of a table with the columns of `lake.columns.INTERACTIONS`; None without purchases in it."""
         history = PurchaseHistory.from_table(rows_before(table, date_of(cutoff)))
         later = PurchaseHistory.from_table(table).products_bought(cutoff, cutoff + WINDOW)
         product_indices = {str(product): index for index, product in enumerate(history.product_ids)}
@@ -52,6 +52,8 @@ class TrainingWindow:
             products = [product_indices[product] for product in later.get(str(number), ()) if product in product_indices]
             if products:
                 bought[index] = np.array(products, np.int32)
+        if not bought:
+            return None
         generators = fit_generators(history, names, cutoff, hyperparameters)
         return cls(cutoff, history, generators, product_features(history, cutoff), bought)
 
@@ -75,5 +77,5 @@ def training_windows(
     last_year = [cutoff - YEAR] if hyperparameters.last_year else []
     cutoffs = [*(cutoff - WINDOW * number for number in range(1, hyperparameters.windows + 1)), *last_year]
     first = PurchaseHistory.from_table(table).day.min(initial=cutoff)
-    windows = [TrainingWindow.at(table, names, start, hyperparameters) for start in cutoffs if start - first >= HISTORY_DAYS]
-    return [window for window in windows if window.bought]
+    found = [TrainingWindow.at(table, names, start, hyperparameters) for start in cutoffs if start - first >= HISTORY_DAYS]
+    return [window for window in found if window is not None]

@@ -14,9 +14,11 @@ TIMEOUT_SECONDS = 60
 class RestError(Exception):
     """An error response of the REST API."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, retry_after_seconds: float = 0) -> None:
+        """retry_after_seconds: 0 if the response does not say"""
         super().__init__(message)
         self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Account(NamedTuple):
@@ -44,8 +46,15 @@ class ShopClient:
         _content(await self._http.post("/users", json=body))
 
     async def sign_in(self, account: Account) -> "UserClient":
-        form = {"grant_type": "password", "username": account.email, "password": account.password}
-        return UserClient(self._http, _content(await self._http.post("/auth/token", data=form))["access_token"])
+        tokens = await self.grant(grant_type="password", username=account.email, password=account.password)
+        return self.with_token(tokens["access_token"])
+
+    async def grant(self, **form: str) -> Json:
+        """The tokens of a grant of any type."""
+        return _content(await self._http.post("/auth/token", data=form))
+
+    def with_token(self, token: str) -> "UserClient":
+        return UserClient(self._http, token)
 
 
 class UserClient:
@@ -75,9 +84,10 @@ class UserClient:
 def _content(response: httpx.Response) -> Json:
     """The JSON of a response. Raises `RestError` if it is an error."""
     content: Json = response.json()
+    wait = float(response.headers.get("retry-after", 0))
     if "error" in content:  # OAuth's format
-        raise RestError(content["error"], content["error_description"])
+        raise RestError(content["error"], content["error_description"], wait)
     if response.is_error:
         reasons = [detail["reason"] for detail in content["details"] if "reason" in detail]
-        raise RestError(next(iter(reasons), ""), content["message"])
+        raise RestError(next(iter(reasons), ""), content["message"], wait)
     return content

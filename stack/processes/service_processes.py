@@ -20,9 +20,11 @@ from stack.settings import ROOT, Settings
 HTTP = "http://"
 # The services that call others in their own name. Each authenticates by a secret that auth has too.
 CLIENTS = ("catalog", "recommender", "forecaster", "jobs")
+# The shop's order system, which reports purchases from outside of the mesh.
+ORDER_SYSTEM = "till"
 SECRETS = (
     *(f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")),
-    *(f"{client.upper()}_SERVICE_SECRET" for client in CLIENTS),
+    *(f"{client.upper()}_SERVICE_SECRET" for client in (*CLIENTS, ORDER_SYSTEM)),
 )
 # Sums of floats depend on the number of threads, and training uses one. With few arenas, threads share the memory that they free.
 MODEL_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -104,7 +106,8 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
     settings, secrets = backends.settings, backends.secrets
     environment = {
         "AUTH_SECRET": secrets["AUTH_SECRET"],
-        "AUTH_SERVICE_SECRETS": json.dumps({client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in CLIENTS}),
+        "AUTH_SERVICE_SECRETS": json.dumps({client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in (*CLIENTS, ORDER_SYSTEM)}),
+        "AUTH_SYSTEM_PERMISSIONS": json.dumps({ORDER_SYSTEM: ["events.write"]}),
         "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
         # Unless an SMTP server is set.
         "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
@@ -127,7 +130,7 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
         "RECOMMENDER_MLFLOW_PASSWORD": secrets[model_secrets.password("recommender")],
         "RECOMMENDER_MODEL_KEY": backends.model_key,
         "RECOMMENDER_MODEL_FOLDER": str(settings.data / "recommender"),
-        # The demo has no order system.
+        # One who tries the shop has no order system at hand.
         "RECOMMENDER_SHOPPER_ORDERS_COUNT": "true",
         **MODEL_ENVIRONMENT,
     }

@@ -1,0 +1,1 @@
+"""Tests of the simulator itself: its shoppers, the truth, and the estimates beside it."""
