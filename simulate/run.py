@@ -29,6 +29,8 @@ _SPREAD_SECONDS = 3.0
 # The log of exposures is written twice a second.
 _LOG_SECONDS = 2.0
 _SERVING_SECONDS = 120.0
+# How much longer than others a week of the experiment may take, and how long a visit.
+_EXPERIMENT_SLOWNESS, _VISIT_SECONDS = 3.0, 20.0
 MIN_WEEKS = 4
 
 
@@ -114,8 +116,8 @@ class Simulation:
 
         week_seconds: how long a week without probes takes
         """
-        # Each week of the experiment also asks for two lists to know the truth.
-        window = math.ceil(week_seconds * 4 * self._plan.experiment) + 10
+        # From a shopper's first visit to the last one. Each visit also asks for two lists to know the truth.
+        window = math.ceil(week_seconds * _EXPERIMENT_SLOWNESS * (self._plan.experiment - 1) + _VISIT_SECONDS)
         id = f"simulation-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         treatment = {"id": SLOT, "source": "SLOT_SOURCE_PERSONAL", **_SLOT_SETTINGS}
         await self._shop.start_experiment(id, {"treatment": treatment, "traffic_share": 1, "outcome_window_seconds": window})
@@ -137,7 +139,7 @@ class Simulation:
         }
         verdict = report["revenue"]["verdict"].removeprefix("EXPERIMENT_VERDICT_").lower()
         decision = "KEEP" if verdict == "treatment_better" else "REVERT"
-        await self._shop.conclude(id, decision)
+        await self._shop.conclude(id, decision, f"The report said {verdict}.")
         # What follows is about personal lists, whatever was decided.
         await self._shop.put_slot(SLOT, source="SLOT_SOURCE_PERSONAL", **_SLOT_SETTINGS)
         await asyncio.sleep(_SPREAD_SECONDS)

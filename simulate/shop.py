@@ -158,8 +158,9 @@ class SimulatedShop:
     async def experiment_report(self, id: str) -> Json:
         return await self._staff.call("GET", f"/experiments/{id}/report")
 
-    async def conclude(self, id: str, decision: str) -> None:
-        await self._staff.call("POST", f"/experiments/{id}:conclude", json={"decision": f"EXPERIMENT_DECISION_{decision}"})
+    async def conclude(self, id: str, decision: str, reason: str) -> None:
+        body = {"decision": f"EXPERIMENT_DECISION_{decision}", "reason": reason}
+        await self._staff.call("POST", f"/experiments/{id}:conclude", json=body)
 
     async def stop_experiments(self, slot: str) -> None:
         """Stops the experiments of a slot that run: those of a simulation that was interrupted."""
