@@ -42,7 +42,9 @@ class TrainingWindow:
     """The products of the history that each customer bought in the window, at least one, in order of the customers' indices."""
 
     @classmethod
-    def at(cls, table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters) -> "TrainingWindow | None":
+    def at(
+        cls, table: pa.Table, names: Mapping[str, str], cutoff: int, hyperparameters: RecommenderHyperparameters
+    ) -> "TrainingWindow | None":
         """The window from a cutoff on, of a table with the columns of `lake.columns.INTERACTIONS`; None without purchases in it."""
         history = PurchaseHistory.from_table(rows_before(table, date_of(cutoff)))
         later = PurchaseHistory.from_table(table).products_bought(cutoff, cutoff + WINDOW)
