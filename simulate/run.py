@@ -191,11 +191,11 @@ class Simulation:
         submitted = await self._shop.submit_training(f"{datetime.now(UTC):%Y-%m-%d}")
         stage = ""
         async for job in self._shop.watch_job(submitted["id"]):
-            if job["stage"] != stage:
-                stage = job["stage"]
-                self._say("retraining", stage or "waiting")
+            message = (job.get("failure") or {}).get("message", "")
+            if (job["stage"] or message) != stage:
+                stage = job["stage"] or message
+                self._say("retraining", stage)
         if not job["state"].startswith("JOB_STATE_SUCCEEDED"):
-            message = (job.get("failure") or {}).get("message", job["state"])
             raise SimulationError(f"The retraining failed: {message} (job {job['id']}; GET /jobs/{job['id']}/logs says more).")
         new = await self._serving(old)
         after = await self._probe()
