@@ -4,6 +4,8 @@ import { reasonOf } from "./errors";
 
 const PART_BYTES = 1024 * 1024;
 const TRIES = 5;
+// After the last part the whole file is read before the call is answered.
+const HEADERS = { "Grpc-Timeout": "600S" };
 
 export async function upload(file: File, progress: (share: number) => void, mapping = ""): Promise<UploadRawFileResponse> {
   const upload_id = crypto.randomUUID();
@@ -14,6 +16,7 @@ export async function upload(file: File, progress: (share: number) => void, mapp
       const { data } = await rawDataServiceUploadRawFile({
         path: { upload_id },
         query: { name: file.name, offset: String(offset), ...(last && { last, ...(mapping && { mapping }) }) },
+        headers: HEADERS,
         body: file.slice(offset, end),
         throwOnError: true,
       });
