@@ -6,7 +6,7 @@ from stack.demo.context import SHOPPER, STAFF, DemoContext
 from stack.engines import minio
 
 PAGES = {
-    "mlflow": "MLflow: trainings and promoted models",
+    "mlflow": "MLflow, trainings and promoted models: user operator, password MLFLOW_OPERATOR_PASSWORD in secrets.env",
     "minio": f"MinIO, the store: user {minio.ROOT_USER}, password MINIO_ROOT_PASSWORD in secrets.env",
     "namenode": "HDFS, with the raw sales",
     "resourcemanager": "YARN",
