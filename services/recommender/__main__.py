@@ -8,6 +8,7 @@ import httpx
 import uvloop
 
 from hashiramart.catalog.v1 import catalog_pb2
+from hashiramart.forecaster.v1 import reorder_pb2
 from hashiramart.recommender.v1 import recommender_pb2_grpc
 from mesh import channel, database, telemetry
 from mesh.auth_client import AuthClient
@@ -28,12 +29,14 @@ from services.recommender.repository.merchandising import MerchandisingRepositor
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
+from services.recommender.stock_outlook import StockOutlook
 
 # To connect to MLflow, and between two chunks of its response.
 _REGISTRY_TIMEOUT_SECONDS = 10
 # How long the start waits for the products; without them the service answers CATALOG_UNAVAILABLE.
 _CATALOG_TIMEOUT_SECONDS = 5
 _HOUSEKEEPING_SECONDS = 600
+_STOCK_OUTLOOK_SECONDS = 60
 
 
 async def main() -> None:
@@ -51,6 +54,7 @@ async def main() -> None:
         secret = settings.secret.get_secret_value()
         champion = Champion(registry, settings.model_folder, Recommender.load, secret, settings.poll_seconds, settings.max_model_bytes)
         catalog, events = CatalogFollower(products), EventRepository(postgres)
+        stock_outlook = StockOutlook()
         page_tokens = PageTokens(secret.encode())
         exposures = ExposureRepository(postgres)
         exposure_log = ExposureLog(exposures)
@@ -67,6 +71,7 @@ async def main() -> None:
             page_tokens,
             shop.time_zone,
             settings.shopper_orders_count,
+            stock_outlook,
         )
 
         async def check() -> None:
@@ -85,10 +90,18 @@ async def main() -> None:
                 champion.watch(),
                 exposure_log.run(),
                 merchandising.run(),
+                *([_follow_stock(stock_outlook, settings.forecaster_address, mesh, auth)] if settings.forecaster_address else []),
                 run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(events.forget_expired_visitors, settings.visitor_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(exposures.delete_expired, settings.exposure_retention), _HOUSEKEEPING_SECONDS),
             )
+
+
+async def _follow_stock(outlook: StockOutlook, forecaster_address: str, mesh: MeshSettings, auth: AuthClient) -> None:
+    """Reads what the forecaster expects of the stock until cancelled."""
+    service = reorder_pb2.DESCRIPTOR.services_by_name["ReorderService"]
+    async with channel.connect(forecaster_address, service, mesh, auth.proof) as forecaster:
+        await run_periodically(partial(outlook.read, forecaster), _STOCK_OUTLOOK_SECONDS)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.rule_checks import check_rule
+from services.recommender.stock_outlook import StockOutlook
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         page_tokens: PageTokens,
         time_zone: ZoneInfo,
         shopper_orders_count: bool,
+        stock_outlook: StockOutlook,
     ) -> None:
         """time_zone: the shop's
         shopper_orders_count: whether purchases and returns that shoppers report count for others
@@ -97,6 +99,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         self._merchandising = merchandising
         self._shop_zone = time_zone
         self._shopper_orders_count = shopper_orders_count
+        self._stock_outlook = stock_outlook
 
     async def ListRecommendations(self, request: recommender_pb2.ListRecommendationsRequest, context: Context) -> ListResponse:
         user, slot = caller(), self._slot(request.slot)
@@ -106,7 +109,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
             slot, merchandising = merchandising.treatment(slot.id)
         events = await _latest(self._events.latest_of_shopper(user.subject, user.customer_number or ""))
         shopper = Shopper(user.role is Role.VISITOR, is_new=not events, country=request.country)
-        arrangement = merchandising.arrangement(slot, shopper, datetime.now(UTC))
+        arrangement = self._stock_outlook.applied_to(merchandising.arrangement(slot, shopper, datetime.now(UTC)))
         activity = self._recent_activity(events)
         filter = customer_filter(request, activity, arrangement)
         size = page_size(request.page_size, slot.size or _DEFAULT_LIST_SIZE)
@@ -130,7 +133,7 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
             check_rule(rule, {*written.slots, slot.id}, self._catalog.products, f"rules[{index}]")
         events = await _latest(self._events.latest_of_customer(number)) if number else []
         shopper = Shopper(is_visitor=not number, is_new=not number, country=request.country)
-        arrangement = written.with_drafts(request.rules).arrangement(slot, shopper, preview_time(request))
+        arrangement = self._stock_outlook.applied_to(written.with_drafts(request.rules).arrangement(slot, shopper, preview_time(request)))
         activity = self._recent_activity(events)
         excluded = [*activity.dismissed, *arrangement.excluded_ids]
         filter = ProductFilter(excluded_ids=excluded, excluded_categories=arrangement.excluded_categories)

@@ -22,6 +22,9 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """The URL of the PostgreSQL database."""
     catalog_address: str = "127.0.0.1:50052"
     """The address of the catalog service."""
+    forecaster_address: str = ""
+    """The address of the forecaster service. If it is set, what will sell out before it can be reordered is held back in lists, and what
+    lies too long is boosted."""
     mlflow_url: str = "http://127.0.0.1:5000"
     """The URL of MLflow."""
     mlflow_username: str = "recommender"

@@ -24,6 +24,7 @@ from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.servicer import RecommenderServicer
+from services.recommender.stock_outlook import StockOutlook
 from tests.callers import Issuer
 from tests.engines.mlflow import SERVICE
 from tests.loops import Loop
@@ -97,6 +98,7 @@ class RecommenderReplica:
         self.events, self.exposures = EventRepository(self.database), ExposureRepository(self.database)
         self.exposure_log = ExposureLog(self.exposures)
         self.merchandising = MerchandisingFeed(MerchandisingRepository(self.database), self.database)
+        self.stock_outlook = StockOutlook()
         self.servicer = RecommenderServicer(
             self.registry,
             self.champion,
@@ -109,6 +111,7 @@ class RecommenderReplica:
             tokens,
             SHOP_ZONE,
             self._shopper_orders_count,
+            self.stock_outlook,
         )
         self._work = [asyncio.create_task(self.catalog.follow()), asyncio.create_task(self.exposure_log.run())]
         self._work.append(asyncio.create_task(self.merchandising.run()))

@@ -276,7 +276,10 @@ class Recommendation(_message.Message):
     source: Global___Source.ValueType
     """The generator that proposed the product."""
     rule_id: _builtins.str
-    """The merchandising rule that moved the product. Empty for none."""
+    """The merchandising rule that moved the product: empty for none, `forecast:sells-out` if it will probably sell out before it can be
+    reordered, `forecast:overstocked` if its stock lasts for more than 120 days (the last two if the shop has set
+    `RECOMMENDER_FORECASTER_ADDRESS`).
+    """
     is_explored: _builtins.bool
     """Whether the product took the place of another one, so that is learnt how it does."""
     @_builtins.property
