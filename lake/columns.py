@@ -36,10 +36,11 @@ DAILY_SALES = {
     UNITS: "bigint",
     # In the shop's currency, not in hundredths of it: a unit price may have fractions of a cent.
     REVENUE: "double",
-    # Sale lines.
+    # Sale lines, and live purchases.
     LINES: "bigint",
 }
-"""`clean/daily_sales`: one row per product, country and complete day with a sale; a day without one has no row.
+"""`clean/daily_sales`: one row per product, country and complete day with a sale; a day without one has no row. The country of a live
+purchase is empty, as in files that name no countries.
 
 Summed, it gives the series of a product, a country or the whole shop; joined with the products, that of a category. The last day of the
 sales is left out, since it may be incomplete.

@@ -9,7 +9,7 @@ from lake.columns import DAILY_SALES, INTERACTIONS
 SCHEMA_VERSION = 1
 # To be raised whenever the same raw lines may become other rows of the same columns: every month is then cleaned again, and data whose
 # rows stay equal keeps its hash.
-CLEANING_VERSION = 3
+CLEANING_VERSION = 4
 # The largest quantity that an event of the recommender's contract may have.
 MAX_QUANTITY = 1_000_000
 # The largest price in pounds that the catalogue's `price_cents` holds.
@@ -74,6 +74,10 @@ EVENTS = {
     "event_time": "timestamp",
     "user_id": "string",
     "customer_number": "string",
+    # The number of the order of a purchase. Empty or null where it is not known.
+    "order_id": "string",
+    # Of one unit, as sold. Null where it is not known.
+    "unit_price_cents": "int",
 }
 """`raw/events`: one JSON object per line, as the recommender lists its events."""
 

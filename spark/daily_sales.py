@@ -15,7 +15,7 @@ REVENUE_SCALE = 10_000
 def daily_sales(sales: DataFrame, last_date: date) -> DataFrame:
     """One row per product, country and day before the last with a sale: units, revenue and lines, with the month.
 
-    sales: with the bucket of `partition_by_month`, by product
+    sales: and live purchases, with the bucket of `partition_by_month`, by product
     """
     day = F.to_date("time")
     price = F.round(F.col("price").cast("double") * REVENUE_SCALE).cast("bigint")

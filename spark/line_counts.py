@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from lake.errors import UnreadableFile
 from lake.manifest import Counts, SourceFile
@@ -80,6 +80,12 @@ def sale_days(tallies: Iterable[Tally], months: Iterable[str]) -> dict[str, tupl
 def month_of_day(day: date | None) -> str:
     """The month of a day as `YYYY-MM`."""
     return UNDATED if day is None else f"{day:%Y-%m}"
+
+
+def adjacent_months(month: str) -> set[str]:
+    """The month itself, the one before and the one after, each as `YYYY-MM`."""
+    first = date.fromisoformat(f"{month}-01")
+    return {month, month_of_day(first - timedelta(days=1)), month_of_day(first + timedelta(days=31))}
 
 
 def _data_lines(files: Iterable[RawFile], tallies: Iterable[Tally]) -> list[Tally]:

@@ -36,8 +36,9 @@ from spark.cleaning import (
 )
 from spark.daily_sales import daily_sales
 from spark.errors import DataQualityHeld, NoRawData
-from spark.interactions import interactions, purchases_in_events, purchases_in_sales
-from spark.line_counts import check_rejects, count_file, counts_by_month, month_of_day, sale_days
+from spark.interactions import interactions, purchases_in_sales
+from spark.line_counts import adjacent_months, check_rejects, count_file, counts_by_month, month_of_day, sale_days
+from spark.live_purchases import INVOICE, as_interactions, as_sales, live_purchases, not_in_sales
 from spark.partitioning import BUCKET, MONTH, partition_by_month
 from spark.products import products, read_taxonomy
 from spark.quality import baseline_months, measure, months_to_measure
@@ -50,8 +51,6 @@ Days = Mapping[str, tuple[date, date]]
 
 RowCounts = Mapping[str, int]
 """About how many rows a table has, by month."""
-# The invoice of a sale line.
-INVOICE = "invoice"
 
 log = structlog.get_logger()
 
@@ -277,7 +276,7 @@ class EtlRun:
         if not event_states:
             return Events()
         through_date = self._spec.through_date or last_date
-        purchases = purchases_in_events(self._read_events(event_states), through_date, self._spec.rules.time_zone)
+        purchases = live_purchases(self._read_events(event_states), through_date, self._spec.rules.time_zone)
         months = sorted(row[MONTH] for row in purchases.select(MONTH).distinct().collect())
         return Events(through_date=through_date, files=dict(event_states), months=tuple(months))
 
@@ -287,7 +286,7 @@ class EtlRun:
         """Writes the tables that are made of the sales; returns the months that the run has rewritten of each monthly table."""
         interaction_months, daily_months, _ = _run_concurrently(
             partial(self._write_interactions, sale_files, cleaned_months, events, row_counts),
-            partial(self._write_daily_sales, sale_files, cleaned_months, last_date, row_counts),
+            partial(self._write_daily_sales, sale_files, cleaned_months, events, last_date, row_counts),
             partial(self._write_products, sale_files),
         )
         return {"sales": cleaned_months, "rejects": cleaned_months, "interactions": interaction_months, "daily_sales": daily_months}
@@ -305,29 +304,50 @@ class EtlRun:
         self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), read_taxonomy()))
 
     def _write_interactions(self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, row_counts: RowCounts) -> set[str]:
-        """Writes the interactions of the cleaned months, and of those with events if the events have changed; returns these months."""
+        """Writes the interactions of the cleaned months, and of those whose live purchases may have changed; returns these months."""
         self._stage("summing interactions")
-        base = Events() if self._base is None else self._base.events
-        months = cleaned_months if events == base else cleaned_months.union(base.months, events.months)
+        months = cleaned_months | self._months_of_live_purchases(cleaned_months, events)
         purchases = purchases_in_sales(self._tables.read("sales", sale_files, months))
         if events.through_date is not None:
-            recorded = purchases_in_events(self._read_events(events.files), events.through_date, self._spec.rules.time_zone)
-            purchases = purchases.unionByName(recorded.where(F.col(MONTH).isin(*months)))
+            purchases = purchases.unionByName(as_interactions(self._live_purchases(sale_files, events, months)))
         self._tables.write("interactions", interactions(partition_by_month(purchases, row_counts, CUSTOMER_NUMBER)))
         return months
 
-    def _write_daily_sales(self, sale_files: FilesByMonth, cleaned_months: set[str], last_date: date, row_counts: RowCounts) -> set[str]:
-        """Writes the daily sales of the cleaned months, and of those of the old and the new last day if it moved; returns these months.
+    def _write_daily_sales(
+        self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, last_date: date, row_counts: RowCounts
+    ) -> set[str]:
+        """Writes the daily sales of the cleaned months, and of those whose live purchases may have changed; returns these months.
 
         The last day may be incomplete and has no daily sales: the old one becomes complete when a later one follows.
         """
         self._stage("summing daily sales")
-        months = cleaned_months
+        months = cleaned_months | self._months_of_live_purchases(cleaned_months, events)
         if self._base is not None and self._base.through_date != last_date:
-            months = cleaned_months | {month_of_day(self._base.through_date), month_of_day(last_date)}
-        sold = partition_by_month(self._tables.read("sales", sale_files, months), row_counts, PRODUCT_ID)
-        self._tables.write("daily_sales", daily_sales(sold, last_date))
+            months |= {month_of_day(self._base.through_date), month_of_day(last_date)}
+        sold = self._tables.read("sales", sale_files, months)
+        if events.through_date is not None:
+            live = self._live_purchases(sale_files, events, months)
+            sold = sold.unionByName(as_sales(live, self._tables.read("sales", sale_files, sale_files)), allowMissingColumns=True)
+        self._tables.write("daily_sales", daily_sales(partition_by_month(sold, row_counts, PRODUCT_ID), last_date))
         return months
+
+    def _months_of_live_purchases(self, cleaned_months: set[str], events: Events) -> set[str]:
+        """The months whose live purchases may differ from the published ones.
+
+        If the events have changed, all of them; otherwise those whose orders may be in the cleaned months, also around midnight.
+        """
+        base = Events() if self._base is None else self._base.events
+        if events != base:
+            return {*base.months, *events.months}
+        return {month for month in events.months if cleaned_months.intersection(adjacent_months(month))}
+
+    def _live_purchases(self, sale_files: FilesByMonth, events: Events, months: set[str]) -> DataFrame:
+        """One row per live purchase in these months that the files do not have."""
+        if events.through_date is None:
+            raise ValueError("no events are included")
+        recorded = live_purchases(self._read_events(events.files), events.through_date, self._spec.rules.time_zone)
+        around = {near for month in months.intersection(events.months) for near in adjacent_months(month)}
+        return not_in_sales(recorded.where(F.col(MONTH).isin(*months)), self._tables.read("sales", sale_files, around))
 
     def _read_events(self, addresses: Mapping[str, str]) -> DataFrame:
         """One row per recorded event in the files at these addresses."""

@@ -272,6 +272,41 @@ def test_purchases_recorded_live_are_interactions_up_to_a_day(shop: Shop) -> Non
     assert sorted(values(shop.rows("interactions"), *columns), key=str) == sorted([*from_sales, *live, later], key=str)
 
 
+def test_a_purchase_of_an_order_counts_once_whether_the_files_have_it_or_not(shop: Shop) -> None:
+    shop.land(line(), line(product="20002"), line(time="2011-02-05 10:00:00"))
+    bought = {
+        "kind": "EVENT_KIND_PURCHASE",
+        "product_id": "10001",
+        "user_id": "u-1",
+        "event_time": "2011-01-31T23:59:00Z",
+        "order_id": "500900",
+    }
+    shop.record(
+        # The shopper's own word, and what the order system says.
+        {**bought, "id": "a", "quantity": 1},
+        {**bought, "id": "b", "quantity": 2, "unit_price_cents": 300},
+        {**bought, "id": "c", "quantity": 4, "unit_price_cents": 250, "product_id": "20002"},
+        # Neither without an order, a price or a line of the product in the files.
+        {**bought, "id": "d", "order_id": "", "unit_price_cents": 250},
+        {**bought, "id": "e", "order_id": "500901"},
+        {**bought, "id": "f", "order_id": "500902", "unit_price_cents": 250, "product_id": "30003"},
+        {**bought, "id": "g", "order_id": "500903", "unit_price_cents": 250, "kind": "EVENT_KIND_RETURN"},
+    )
+    shop.run()
+    columns = ("product_id", "date", "units", "revenue", "lines")
+    filed = [("10001", date(2011, 1, 3), 1, 2.5, 1), ("20002", date(2011, 1, 3), 1, 2.5, 1)]
+    live = [("10001", date(2011, 1, 31), 2, 6.0, 1), ("20002", date(2011, 1, 31), 4, 10.0, 1)]
+    assert sorted(values(shop.rows("daily_sales"), *columns)) == sorted([*filed, *live])
+    bought_live = ("product_id", "date", "quantity")
+    assert ("20002", date(2011, 1, 31), 4) in values(shop.rows("interactions"), *bought_live)
+    # The till's file has it with its own time, in another month.
+    shop.land(line(invoice="500900", product="20002", quantity=4, time="2011-02-01 00:01:00"), name="february.csv")
+    shop.run()
+    february = ("20002", date(2011, 2, 1), 4, 10.0, 1)
+    assert sorted(values(shop.rows("daily_sales"), *columns)) == sorted([*filed, live[0], february])
+    assert ("20002", date(2011, 1, 31), 4) not in values(shop.rows("interactions"), *bought_live)
+
+
 def test_a_recorded_purchase_has_its_day_in_the_shops_time_zone(shop: Shop) -> None:
     shop.land(line(), line(time=FEBRUARY))
     event = {"id": "a", "kind": "EVENT_KIND_PURCHASE", "product_id": "20002", "user_id": "u-1", "customer_number": "12345"}
