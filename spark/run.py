@@ -308,7 +308,7 @@ class EtlRun:
         self._stage("summing interactions")
         months = cleaned_months | self._months_of_live_purchases(cleaned_months, events)
         purchases = purchases_in_sales(self._tables.read("sales", sale_files, months))
-        if events.through_date is not None:
+        if events.months:
             purchases = purchases.unionByName(as_interactions(self._live_purchases(sale_files, events, months)))
         self._tables.write("interactions", interactions(partition_by_month(purchases, row_counts, CUSTOMER_NUMBER)))
         return months
@@ -325,7 +325,7 @@ class EtlRun:
         if self._base is not None and self._base.through_date != last_date:
             months |= {month_of_day(self._base.through_date), month_of_day(last_date)}
         sold = self._tables.read("sales", sale_files, months)
-        if events.through_date is not None:
+        if events.months:
             live = self._live_purchases(sale_files, events, months)
             sold = sold.unionByName(as_sales(live, self._tables.read("sales", sale_files, sale_files)), allowMissingColumns=True)
         self._tables.write("daily_sales", daily_sales(partition_by_month(sold, row_counts, PRODUCT_ID), last_date))
