@@ -12,7 +12,8 @@ from mesh.errors import Aborted, FailedPrecondition, NotFound, Unavailable
 from mesh.identity import caller
 from mesh.paging import PageTokens, page_size
 from mesh.timestamps import timestamp
-from ml.registry.champion import Champion, M, ServedModel
+from ml.registry.artifact_folder import M
+from ml.registry.champion import Champion, ServedModel
 from ml.registry.client import (
     ChampionChanged,
     GateNotPassed,

@@ -28,14 +28,14 @@ from ml.pipeline.progress import reporter
 from ml.pipeline.registration import PROMOTION_REASON, Registration, connect
 from ml.pipeline.settings import Settings
 from ml.registry import artifact, gate
-from ml.registry import champion as registry
+from ml.registry.artifact_folder import Model
 from ml.registry.client import ChampionChanged, RegistryUnavailable, registered_name
 from ml.registry.errors import InvalidArtifact
 from ml.registry.judgement import Judgement
 from ml.registry.version import Lineage, ModelVersion, Provenance
 
 
-class SavableModel(registry.Model, Protocol):
+class SavableModel(Model, Protocol):
     """A fitted or loaded model."""
 
     def save(self, folder: Path) -> None:

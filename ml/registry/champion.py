@@ -6,17 +6,16 @@ Its artifact is kept on the local disk, so that a service keeps running, and can
 import asyncio
 import hashlib
 import hmac
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from tempfile import NamedTemporaryFile
+from typing import Generic, NamedTuple
 
 import structlog
 from pydantic import ValidationError
 
-from ml.registry import artifact
+from ml.registry.artifact_folder import ArtifactFolder, M
 from ml.registry.client import MAX_BYTES, RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
@@ -27,16 +26,6 @@ _RETRY_SECONDS = 60.0
 # While the registry cannot be read, it is asked less and less often, at last at this interval.
 _LONGEST_WAIT_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
-
-
-class Model(Protocol):
-    """A model that was loaded from an artifact."""
-
-    def check(self) -> None:
-        """Raises `InvalidArtifact` if the model does not answer as it did when it was saved."""
-
-
-M = TypeVar("M", bound=Model)
 
 
 class ServedModel(NamedTuple, Generic[M]):
@@ -67,10 +56,9 @@ class Champion(Generic[M]):
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._secret = secret.encode()
-        self._max_bytes = max_bytes
         self._registry = registry
         self._folder = folder
-        self._load = load
+        self._artifacts = ArtifactFolder(registry, folder, load, max_bytes)
         self._poll_seconds = poll_seconds
         self._serving: ServedModel[M] | None = None
         self._last_error = ""
@@ -143,7 +131,7 @@ class Champion(Generic[M]):
         """
         async with self._swap:
             version = await self._registry.get(number)
-            await self._load_version(version)
+            await self._artifacts.load(version)
             promoted = await self._registry.promote(
                 number,
                 reason,
@@ -163,7 +151,7 @@ class Champion(Generic[M]):
         async with self._swap:
             target = await self._registry.rollback_target(expected_champion)
             self._check_gate(target)
-            await self._load_version(target)
+            await self._artifacts.load(target)
             champion = await self._registry.roll_back(reason, promoted_by=promoted_by, expected_champion=expected_champion)
             await self._serve(champion)
             return champion
@@ -190,52 +178,11 @@ class Champion(Generic[M]):
         """Swaps in a version unless it is served, and deletes all artifacts but this one and the one before."""
         if self._serving and version.same(self._serving.version):
             return
-        model = await self._load_version(version)
+        model = await self._artifacts.load(version)
         before, self._serving = self._serving, ServedModel(version, model)
         _replace(self._folder / _SERVED, version.model_dump_json(indent=1))
-        kept = {served.version.provenance.artifact_sha256 for served in (before, self._serving) if served}
-        for entry in self._folder.iterdir():
-            if entry.is_dir() and entry.name not in kept:
-                shutil.rmtree(entry, ignore_errors=True)
+        self._artifacts.delete_others([served.version for served in (before, self._serving) if served])
         _log.info("serving a model", version=version.number, artifact_sha256=version.provenance.artifact_sha256)
-
-    async def _load_version(self, version: ModelVersion) -> M:
-        """Loads and checks the model of a version; downloads its artifact first if it is not on disk."""
-        folder = self._folder / version.provenance.artifact_sha256
-        if not folder.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=self._folder, prefix=".") as work:
-                fresh = Path(work, "fresh")
-                fresh.mkdir()
-                await self._registry.download(version, fresh, self._max_bytes)
-                await asyncio.to_thread(_verify, fresh, version)
-                fresh.rename(folder)
-        try:
-            return await asyncio.to_thread(self._load_folder, folder, version)
-        except InvalidArtifact:
-            # Deleted, so that the next attempt downloads it again.
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-
-    def _load_folder(self, folder: Path, version: ModelVersion) -> M:
-        _verify(folder, version)
-        try:
-            model = self._load(folder)
-            model.check()
-        except InvalidArtifact:
-            raise
-        except Exception as error:
-            # A model of another release may fail in any way, and must not end the task that watches the registry.
-            raise InvalidArtifact(f"{folder} cannot be loaded: {error!r}.") from error
-        return model
-
-
-def _verify(folder: Path, version: ModelVersion) -> None:
-    """Raises `InvalidArtifact` unless the artifact is the one that was registered."""
-    if (found := artifact.digest(folder)) != version.provenance.artifact_sha256:
-        raise InvalidArtifact(
-            f"{folder} is not version {version.number}: its SHA-256 is {found}, not {version.provenance.artifact_sha256}."
-        )
 
 
 def _replace(file: Path, text: str) -> None:

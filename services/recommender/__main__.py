@@ -17,6 +17,8 @@ from mesh.periodic import run_periodically
 from mesh.server import Server, background, serve
 from mesh.settings import MeshSettings, ShopSettings, read
 from ml.recommender.model import Recommender
+from ml.registry.artifact_folder import CHALLENGERS, ArtifactFolder
+from ml.registry.challengers import Challengers
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
 from ml.registry.signature import Verifier
@@ -27,8 +29,10 @@ from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.repository.participants import ParticipantRepository
+from services.recommender.repository.shadow_lists import ShadowListRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
+from services.recommender.shadows import Shadows
 from services.recommender.stock_outlook import StockOutlook
 
 # To connect to MLflow, and between two chunks of its response.
@@ -59,6 +63,10 @@ async def main() -> None:
         exposures = ExposureRepository(postgres)
         exposure_log = ExposureLog(exposures)
         merchandising = MerchandisingFeed(MerchandisingRepository(postgres), postgres)
+        artifacts = ArtifactFolder(registry, settings.model_folder / CHALLENGERS, Recommender.load, settings.max_model_bytes)
+        challengers = Challengers(registry, artifacts, lambda: merchandising.current.shadows, settings.poll_seconds)
+        shadow_lists = ShadowListRepository(postgres)
+        shadows = Shadows(merchandising, challengers, catalog, shadow_lists)
         servicer = RecommenderServicer(
             registry,
             champion,
@@ -68,10 +76,12 @@ async def main() -> None:
             exposure_log,
             merchandising,
             ParticipantRepository(postgres),
+            shadows,
             page_tokens,
             shop.time_zone,
-            settings.shopper_orders_count,
-            stock_outlook,
+            shopper_orders_count=settings.shopper_orders_count,
+            required_shadow_lists=settings.required_shadow_lists,
+            stock_outlook=stock_outlook,
         )
 
         async def check() -> None:
@@ -91,9 +101,12 @@ async def main() -> None:
                 exposure_log.run(),
                 merchandising.run(),
                 *([_follow_stock(stock_outlook, settings.forecaster_address, mesh, auth)] if settings.forecaster_address else []),
+                challengers.watch(),
+                shadows.run(),
                 run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(events.forget_expired_visitors, settings.visitor_retention), _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(exposures.delete_expired, settings.exposure_retention), _HOUSEKEEPING_SECONDS),
+                run_periodically(partial(shadow_lists.delete_expired, settings.exposure_retention), _HOUSEKEEPING_SECONDS),
             )
 
 

@@ -1,4 +1,4 @@
-"""Slots, merchandising rules and running experiments, and what they come to for one shopper at one time.
+"""Slots, merchandising rules, running experiments and shadows, and what they come to for one shopper at one time.
 
 Their configuration is kept as the messages of the contract: what is written is what is served.
 """
@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2
+from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, shadows_pb2
 from mesh.timestamps import to_datetime
 from services.recommender.arrangement import Arrangement, Move, Pin, combine_moves
 
 Slot: TypeAlias = merchandising_pb2.Slot
 Rule: TypeAlias = merchandising_pb2.Rule
+Shadow: TypeAlias = shadows_pb2.Shadow
 
 _DEFAULT_STRENGTH = 2.0
 
@@ -28,12 +29,19 @@ class Shopper(NamedTuple):
 
 
 class Merchandising:
-    """The slots, rules and running experiments as they were last read."""
+    """The slots, rules, running experiments and shadows as they were last read."""
 
-    def __init__(self, slots: Iterable[Slot] = (), rules: Iterable[Rule] = (), running: Iterable[experiments_pb2.Experiment] = ()) -> None:
+    def __init__(
+        self,
+        slots: Iterable[Slot] = (),
+        rules: Iterable[Rule] = (),
+        running: Iterable[experiments_pb2.Experiment] = (),
+        shadows: Iterable[Shadow] = (),
+    ) -> None:
         """running: the experiments that run, at most one in each slot"""
         self.slots: Mapping[str, Slot] = {slot.id: slot for slot in slots}
         self.rules: Mapping[str, Rule] = {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
+        self.shadows: Mapping[str, Shadow] = {shadow.id: shadow for shadow in shadows}
         self._by_slot: dict[str, list[_Applicable]] = {}
         for rule in self.rules.values():
             self._by_slot.setdefault(rule.slot, []).append(_Applicable.of(rule))

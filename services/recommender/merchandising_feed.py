@@ -1,4 +1,4 @@
-"""Follows the slots, rules and experiments in the database."""
+"""Follows the slots, rules, experiments and shadows in the database."""
 
 from mesh.change_feed import ChangeReader
 from mesh.database import Database
@@ -9,7 +9,7 @@ _POLL_SECONDS = 1
 
 
 class MerchandisingFeed:
-    """The slots, rules and running experiments as they are now. While the database is unavailable, they stay as they were."""
+    """The slots, rules, running experiments and shadows as they are now. While the database is unavailable, they stay as they were."""
 
     def __init__(self, repository: MerchandisingRepository, database: Database) -> None:
         self.repository = repository

@@ -15,7 +15,7 @@ from ml.recommender.history import date_of
 from ml.recommender.model import Recommender
 from ml.recommender.ranking import Ranking
 from ml.recommender.request import Purchase, RecommendationRequest
-from ml.registry.champion import Champion
+from ml.registry.champion import ServedModel
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import CustomerPurchase, RecentActivity
 from services.recommender.merchandising import Slot
@@ -27,10 +27,11 @@ Rank = Callable[[Recommender, NDArray[np.bool_], int], Ranking]
 
 
 class Recommendations:
-    """Recommends products, with the champion or, before there is one, without."""
+    """Recommends products, with a model or, before there is one, without."""
 
-    def __init__(self, champion: Champion[Recommender], catalog: CatalogFollower) -> None:
-        self._champion = champion
+    def __init__(self, serving: Callable[[], ServedModel[Recommender] | None], catalog: CatalogFollower) -> None:
+        """serving: the model to answer from now, such as the champion"""
+        self._serving = serving
         self._catalog = catalog
         self._model_numbers = _ModelNumbers()
         # It decides what is explored, which nobody gains from foreseeing.
@@ -85,7 +86,7 @@ class Recommendations:
 
     async def similar(self, product_id: str, page: PageRequest) -> RecommendationPage:
         """Products like this one. Raises `NotFound` if neither the model nor the catalogue has it."""
-        served, products = self._champion.serving, self._catalog.products
+        served, products = self._serving(), self._catalog.products
         mask, builder = products.mask(page.filter), PageBuilder(page, products, self._random)
         if served and product_id in served.model.product_indices:
             allowed = mask[self._model_numbers.get(served.model, products)]
@@ -106,7 +107,7 @@ class Recommendations:
 
     async def _page_of(self, rank: Rank, page: PageRequest) -> RecommendationPage:
         """A list of all products: those of the model as it ranks them, then the rest of the catalogue."""
-        served, products = self._champion.serving, self._catalog.products
+        served, products = self._serving(), self._catalog.products
         mask, builder = products.mask(page.filter), PageBuilder(page, products, self._random)
         if served is None:
             builder.add_catalog(mask, IN_CATALOG)

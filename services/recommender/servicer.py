@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import grpc.aio
@@ -20,7 +22,6 @@ from ml.experiments.assignment import Arm
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
-from services.models import ModelServicer
 from services.recommender.arrangement import Arrangement
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import Event, RecentActivity, merge_purchases, purchase_key, recent_activity
@@ -53,6 +54,8 @@ from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.rule_checks import check_rule
+from services.recommender.shadow_servicer import ShadowServicer
+from services.recommender.shadows import Shadows, ShownList
 from services.recommender.stock_outlook import StockOutlook
 
 _log = structlog.get_logger(__name__)
@@ -68,7 +71,7 @@ _HISTORY_WITHOUT_MODEL = timedelta(days=3650)
 _SHOPPERS = frozenset({Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN})
 
 
-class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, recommender_pb2_grpc.RecommenderServiceServicer):
+class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2_grpc.RecommenderServiceServicer):
     """Recommends products, and records what users do with them."""
 
     def __init__(
@@ -81,17 +84,21 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         exposure_log: ExposureLog,
         merchandising: MerchandisingFeed,
         participants: ParticipantRepository,
+        shadows: Shadows,
         page_tokens: PageTokens,
         time_zone: ZoneInfo,
+        *,
         shopper_orders_count: bool,
         stock_outlook: StockOutlook,
+        required_shadow_lists: int,
     ) -> None:
         """time_zone: the shop's
         shopper_orders_count: whether purchases and returns that shoppers report count for others
+        required_shadow_lists: how many lists a version has to make in shadow before it is promoted
         """
-        super().__init__(registry, champion, page_tokens, time_zone.key)
+        super().__init__(registry, champion, page_tokens, time_zone.key, merchandising.repository, shadows, required_shadow_lists)
         MerchandisingServicer.__init__(self, merchandising.repository, participants, catalog, page_tokens)
-        self._recommendations = Recommendations(champion, catalog)
+        self._recommendations = Recommendations(lambda: champion.serving, catalog)
         self._catalog = catalog
         self._events = events
         self._exposures = exposures
@@ -113,18 +120,29 @@ class RecommenderServicer(ModelServicer[Recommender], MerchandisingServicer, rec
         activity = self._recent_activity(events)
         filter = customer_filter(request, activity, arrangement)
         size = page_size(request.page_size, slot.size or _DEFAULT_LIST_SIZE)
-        page = await self._recommendations.of_slot(
-            slot,
-            # The sales history has the purchases of a user without a number under the user's id.
-            user.customer_number or user.subject,
-            activity,
-            list(request.basket_ids),
-            PageRequest(filter, self._page_tokens.read(request) or (), size, arrangement),
-            product_id=request.product_id,
-            country=request.country,
-            include_purchased=include_purchased(request),
-        )
-        return self._exposed_response(request, page, request.slot, participation)
+        earlier = self._page_tokens.read(request) or ()
+
+        async def make(recommendations: Recommendations, arrangement: Arrangement) -> RecommendationPage:
+            return await recommendations.of_slot(
+                slot,
+                # The sales history has the purchases of a user without a number under the user's id.
+                user.customer_number or user.subject,
+                activity,
+                list(request.basket_ids),
+                PageRequest(filter, earlier, size, arrangement),
+                product_id=request.product_id,
+                country=request.country,
+                include_purchased=include_purchased(request),
+            )
+
+        start = perf_counter()
+        page = await make(self._recommendations, arrangement)
+        seconds = perf_counter() - start
+        response = self._exposed_response(request, page, request.slot, participation)
+        if not earlier:
+            unexplored = arrangement._replace(exploration_share=0)
+            self._shadows.offer(ShownList(response.recommendation_id, page, seconds, partial(make, arrangement=unexplored)))
+        return response
 
     async def PreviewRecommendations(self, request: merchandising_pb2.PreviewRecommendationsRequest, context: Context) -> ListResponse:
         number, slot = request.customer_number, request.slot

@@ -39,8 +39,10 @@ class Settings(EnvironmentSettings, env_prefix="RECOMMENDER_"):
     """The folder in which this process keeps the champion's artifact. Not shared with other processes."""
     shopper_orders_count: bool = False
     """Whether purchases and returns that shoppers report themselves count for others. For shops without an order system."""
+    required_shadow_lists: Annotated[int, Field(ge=0)] = 0
+    """How many lists a version has to make in shadow before it can be promoted without force; 0 asks for none."""
     exposure_retention: timedelta = timedelta(days=90)
-    """For how long it is kept which lists were shown to whom."""
+    """For how long it is kept which lists were shown to whom, and made in shadow."""
     visitor_retention: timedelta = timedelta(days=90)
     """After how long without a visit the events of a visitor are deleted."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2

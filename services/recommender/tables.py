@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -127,11 +128,11 @@ participants = Table(
 # Users who took part in no experiment before they signed up as a visitor, by whose id experiments go on to assign them.
 sign_ups = Table("sign_ups", metadata, Column("user_id", Text, primary_key=True), Column("visitor_id", Text, nullable=False))
 
-# One row: the number of the last change of slots, rules or experiments, which the next one locks.
+# One row: the number of the last change of slots, rules, experiments or shadows, which the next one locks.
 merchandising = Table("merchandising", metadata, Column("number", BigInteger, nullable=False))
 
-# Slots, rules and experiments, as the contract's messages in JSON, with the number of their last change.
-slots, rules, experiments = (
+# Slots, rules, experiments and shadows, as the contract's messages in JSON, with the number of their last change.
+slots, rules, experiments, shadows = (
     Table(
         name,
         metadata,
@@ -140,7 +141,25 @@ slots, rules, experiments = (
         Column("number", BigInteger, nullable=False),
         Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     )
-    for name in ("slots", "rules", "experiments")
+    for name in ("slots", "rules", "experiments", "shadows")
+)
+
+# Lists that versions made in shadow, beside those of `exposures` with the same ids. They do not say for whom.
+shadow_lists = Table(
+    "shadow_lists",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    # The products, in the order of their positions; empty after an error.
+    Column("product_ids", JSONB, nullable=False),
+    # The share of the products shown that are in this list too.
+    Column("overlap", Double, nullable=False),
+    Column("milliseconds", Double, nullable=False),
+    Column("shown_milliseconds", Double, nullable=False),
+    Column("error", Text, nullable=False),
+    PrimaryKeyConstraint("model_version", "id"),
+    Index("shadow_lists_by_time", "create_time"),
 )
 
 # One row: the last number of the log. A transaction that takes numbers locks it until it ends, so that numbers become visible in order.

@@ -1,4 +1,4 @@
-"""The queries on slots, rules and experiments."""
+"""The queries on slots, rules, experiments and shadows."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,14 +16,16 @@ from mesh.errors import Aborted, FailedPrecondition, NotFound
 from mesh.timestamps import timestamp
 from services.recommender import experiments as states
 from services.recommender.experiments import CONCLUDED, RUNNING, Decision, Experiment
-from services.recommender.merchandising import Merchandising, Rule, Slot
-from services.recommender.tables import experiments, merchandising, participants, rules, slots
+from services.recommender.merchandising import Merchandising, Rule, Shadow, Slot
+from services.recommender.tables import experiments, merchandising, participants, rules, shadows, slots
 
 # Notified with every change.
 CHANNEL = "recommender_merchandising"
 _MAX_SLOTS, _MAX_RULES, _MAX_EXPERIMENTS = 100, 1000, 1000
+# The model of each is in the memory of each replica.
+_MAX_SHADOWS = 2
 
-M = TypeVar("M", Slot, Rule, Experiment)
+M = TypeVar("M", Slot, Rule, Experiment, Shadow)
 
 # Every change takes the next number, and so waits for the one before to end.
 _ADVANCE = update(merchandising).values(number=merchandising.c.number + 1).returning(merchandising.c.number, func.pg_notify(CHANNEL, ""))
@@ -59,7 +61,7 @@ class _Statements:
 
 
 class MerchandisingChange(NamedTuple):
-    """A transaction that changes slots, rules or experiments. The next one waits for its end."""
+    """A transaction that changes slots, rules, experiments or shadows. The next one waits for its end."""
 
     transaction: Transaction
     number: int
@@ -73,7 +75,7 @@ async def begin_change(database: Database) -> AsyncIterator[MerchandisingChange]
 
 
 class MessageTable(Generic[M]):
-    """Slots, rules or experiments, as messages of the contract."""
+    """Slots, rules, experiments or shadows, as messages of the contract."""
 
     def __init__(self, database: Database, kind: type[M], name: str, table: Table, limit: int) -> None:
         """name: what the contract calls one of them
@@ -93,8 +95,9 @@ class MessageTable(Generic[M]):
         """Those whose ids follow `after`, by id."""
         return [self._message(row) for row in await self._database.fetch(self._statements.list, after=after, limit=limit)]
 
-    async def all(self) -> list[M]:
-        return [self._message(row) for row in await self._database.fetch(self._statements.all)]
+    async def all(self, statement: Executable | None = None) -> list[M]:
+        """All of them, or the rows that a statement selects."""
+        return [self._message(row) for row in await self._database.fetch(self._statements.all if statement is None else statement)]
 
     async def find(self, change: MerchandisingChange, id: str) -> M | None:
         """The one with an id, within a change."""
@@ -136,28 +139,31 @@ _SLOT = bindparam("slot", type_=Text)
 _RULE_OF_SLOT = select(rules.c.id).where(rules.c.content["slot"].astext == _SLOT).order_by(rules.c.id).limit(1)
 _experiments_of_slot = select(experiments.c.id).where(experiments.c.content["treatment"]["id"].astext == _SLOT).order_by(experiments.c.id)
 _state = experiments.c.content["state"].astext
-_RUNNING_IN_SLOT = _experiments_of_slot.where(_state == experiments_pb2.ExperimentState.Name(RUNNING)).limit(1)
+_is_running = _state == experiments_pb2.ExperimentState.Name(RUNNING)
+_RUNNING = select(experiments).where(_is_running).order_by(experiments.c.id)
+_RUNNING_IN_SLOT = _experiments_of_slot.where(_is_running).limit(1)
 _UNDECIDED_IN_SLOT = _experiments_of_slot.where(_state != experiments_pb2.ExperimentState.Name(CONCLUDED)).limit(1)
 _DELETE_PARTICIPANTS = delete(participants).where(participants.c.experiment_id == bindparam("experiment_id", type_=Text))
 
 
 class MerchandisingRepository:
-    """Slots, rules and experiments, which change one after another."""
+    """Slots, rules, experiments and shadows, which change one after another."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.slots = MessageTable(database, Slot, "slot", slots, _MAX_SLOTS)
         self.rules = MessageTable(database, Rule, "rule", rules, _MAX_RULES)
         self.experiments = MessageTable(database, Experiment, "experiment", experiments, _MAX_EXPERIMENTS)
+        self.shadows = MessageTable(database, Shadow, "shadow", shadows, _MAX_SHADOWS)
 
     async def number(self) -> int:
         """The number of the last change."""
         return int(await self._database.fetch_value(_NUMBER))
 
     async def read(self) -> Merchandising:
-        """All slots, rules and running experiments."""
-        running = [experiment for experiment in await self.experiments.all() if experiment.state == RUNNING]
-        return Merchandising(await self.slots.all(), await self.rules.all(), running)
+        """All slots, rules, running experiments and shadows."""
+        running = await self.experiments.all(_RUNNING)
+        return Merchandising(await self.slots.all(), await self.rules.all(), running, await self.shadows.all())
 
     async def replace_slot(self, slot: Slot) -> Slot:
         """Creates or replaces a slot. Raises `Aborted`, `FailedPrecondition` also if an experiment runs in it."""
@@ -182,6 +188,16 @@ class MerchandisingRepository:
         """Deletes a rule, if it is there."""
         async with begin_change(self._database) as change:
             await self.rules.delete(change, id)
+
+    async def replace_shadow(self, shadow: Shadow) -> Shadow:
+        """Creates or replaces a shadow. Raises `Aborted` or `FailedPrecondition`."""
+        async with begin_change(self._database) as change:
+            return await self.shadows.save(change, shadow)
+
+    async def delete_shadow(self, id: str) -> None:
+        """Deletes a shadow, if it is there."""
+        async with begin_change(self._database) as change:
+            await self.shadows.delete(change, id)
 
     async def replace_experiment(self, experiment: Experiment) -> Experiment:
         """Creates or replaces an experiment. Raises `Aborted` or `FailedPrecondition`."""

@@ -14,8 +14,10 @@ from mesh.paging import PageTokens
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from ml.recommender.model import Recommender
+from ml.registry.artifact_folder import CHALLENGERS, ArtifactFolder
+from ml.registry.challengers import Challengers
 from ml.registry.champion import Champion
-from ml.registry.client import RegistryClient
+from ml.registry.client import MAX_BYTES, RegistryClient
 from services.recommender.catalog import CatalogFollower
 from services.recommender.exposure_log import ExposureLog
 from services.recommender.merchandising_feed import MerchandisingFeed
@@ -23,7 +25,9 @@ from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.repository.participants import ParticipantRepository
+from services.recommender.repository.shadow_lists import ShadowListRepository
 from services.recommender.servicer import RecommenderServicer
+from services.recommender.shadows import Shadows
 from services.recommender.stock_outlook import StockOutlook
 from tests.callers import Issuer
 from tests.engines.mlflow import SERVICE
@@ -73,8 +77,9 @@ class RecommenderReplica:
         mlflow_url: str = NO_REGISTRY,
         *,
         shopper_orders_count: bool = False,
+        required_shadow_lists: int = 0,
     ) -> None:
-        self._shopper_orders_count = shopper_orders_count
+        self._shopper_orders_count, self._required_shadow_lists = shopper_orders_count, required_shadow_lists
         self._loop = loop
         loop.run(self._start(database_url, settings, issuer, catalog_address, folder, mlflow_url))
 
@@ -99,6 +104,9 @@ class RecommenderReplica:
         self.exposure_log = ExposureLog(self.exposures)
         self.merchandising = MerchandisingFeed(MerchandisingRepository(self.database), self.database)
         self.stock_outlook = StockOutlook()
+        artifacts = ArtifactFolder(self.registry, folder / CHALLENGERS, Recommender.load, MAX_BYTES)
+        challengers = Challengers(self.registry, artifacts, lambda: self.merchandising.current.shadows, 0.05)
+        self.shadows = Shadows(self.merchandising, challengers, self.catalog, ShadowListRepository(self.database))
         self.servicer = RecommenderServicer(
             self.registry,
             self.champion,
@@ -108,13 +116,15 @@ class RecommenderReplica:
             self.exposure_log,
             self.merchandising,
             ParticipantRepository(self.database),
+            self.shadows,
             tokens,
             SHOP_ZONE,
-            self._shopper_orders_count,
-            self.stock_outlook,
+            shopper_orders_count=self._shopper_orders_count,
+            required_shadow_lists=self._required_shadow_lists,
+            stock_outlook=self.stock_outlook,
         )
         self._work = [asyncio.create_task(self.catalog.follow()), asyncio.create_task(self.exposure_log.run())]
-        self._work.append(asyncio.create_task(self.merchandising.run()))
+        self._work += [asyncio.create_task(work) for work in (self.merchandising.run(), challengers.watch(), self.shadows.run())]
         await self.champion.restore()
         if mlflow_url != NO_REGISTRY:
             self._work.append(asyncio.create_task(self.champion.watch()))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, recommender_pb2
+from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, recommender_pb2, shadows_pb2
 from hashiramart.recommender.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 Response = recommender_pb2.ListRecommendationsResponse
@@ -108,6 +108,20 @@ class Shopper:
     def report(self, id: str, **arguments: Any) -> experiments_pb2.ExperimentReport:
         request = experiments_pb2.GetExperimentReportRequest(id=id, **arguments)
         return self.stub.GetExperimentReport(request, metadata=self.metadata, timeout=10)
+
+    def write_shadow(self, id: str, traffic_share: float = 1) -> shadows_pb2.Shadow:
+        request = shadows_pb2.ReplaceShadowRequest(shadow=shadows_pb2.Shadow(id=id, traffic_share=traffic_share))
+        return self.stub.ReplaceShadow(request, metadata=self.metadata, timeout=10)
+
+    def shadows(self) -> list[str]:
+        response = self.stub.ListShadows(shadows_pb2.ListShadowsRequest(), metadata=self.metadata, timeout=10)
+        return [shadow.id for shadow in response.shadows]
+
+    def delete_shadow(self, id: str) -> None:
+        self.stub.DeleteShadow(shadows_pb2.DeleteShadowRequest(id=id), metadata=self.metadata, timeout=10)
+
+    def shadow_report(self, id: str) -> shadows_pb2.ShadowReport:
+        return self.stub.GetShadowReport(shadows_pb2.GetShadowReportRequest(id=id), metadata=self.metadata, timeout=10)
 
     def pages(self, **arguments: Any) -> Iterator[Response]:
         """The recommendations, page by page."""

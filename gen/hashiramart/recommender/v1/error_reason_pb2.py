@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xaf\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n\x12\x43USTOMER_NOT_FOUND\x10\x02\x12\x17\n\x13\x43\x41TALOG_UNAVAILABLE\x10\x03\x12\x16\n\x12PERMISSION_MISSING\x10\x04\x12\x12\n\x0eSLOT_NOT_FOUND\x10\x05\x12\x12\n\x0eRULE_NOT_FOUND\x10\x06\x12\x0e\n\nSTALE_ETAG\x10\x07\x12\x0f\n\x0bSLOT_IN_USE\x10\x08\x12\x11\n\rLIMIT_REACHED\x10\t\x12\x18\n\x14\x45XPERIMENT_NOT_FOUND\x10\n\x12\x14\n\x10\x45XPERIMENT_STATE\x10\x0b\x12\x16\n\x12\x45XPERIMENT_RUNNING\x10\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xc7\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n\x12\x43USTOMER_NOT_FOUND\x10\x02\x12\x17\n\x13\x43\x41TALOG_UNAVAILABLE\x10\x03\x12\x16\n\x12PERMISSION_MISSING\x10\x04\x12\x12\n\x0eSLOT_NOT_FOUND\x10\x05\x12\x12\n\x0eRULE_NOT_FOUND\x10\x06\x12\x0e\n\nSTALE_ETAG\x10\x07\x12\x0f\n\x0bSLOT_IN_USE\x10\x08\x12\x11\n\rLIMIT_REACHED\x10\t\x12\x18\n\x14\x45XPERIMENT_NOT_FOUND\x10\n\x12\x14\n\x10\x45XPERIMENT_STATE\x10\x0b\x12\x16\n\x12\x45XPERIMENT_RUNNING\x10\x0c\x12\x16\n\x12MODEL_NOT_SHADOWED\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.recommender.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=78
-  _globals['_ERRORREASON']._serialized_end=381
+  _globals['_ERRORREASON']._serialized_end=405
 # @@protoc_insertion_point(module_scope)

@@ -37,17 +37,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     RULE_NOT_FOUND: _ErrorReason.ValueType  # 6
     """NOT_FOUND: there is no such rule."""
     STALE_ETAG: _ErrorReason.ValueType  # 7
-    """ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change."""
+    """ABORTED: the slot, rule, experiment or shadow was changed since it was read. Read it again and repeat the change."""
     SLOT_IN_USE: _ErrorReason.ValueType  # 8
     """FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first."""
     LIMIT_REACHED: _ErrorReason.ValueType  # 9
-    """FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first."""
+    """FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first."""
     EXPERIMENT_NOT_FOUND: _ErrorReason.ValueType  # 10
     """NOT_FOUND: there is no such experiment."""
     EXPERIMENT_STATE: _ErrorReason.ValueType  # 11
     """FAILED_PRECONDITION: the state of the experiment does not allow the call."""
     EXPERIMENT_RUNNING: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION: an experiment runs in the slot. Conclude it first."""
+    MODEL_NOT_SHADOWED: _ErrorReason.ValueType  # 13
+    """FAILED_PRECONDITION: the version has made too few lists in shadow to be promoted. `force` promotes it nevertheless."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the recommender failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -69,15 +71,17 @@ SLOT_NOT_FOUND: ErrorReason.ValueType  # 5
 RULE_NOT_FOUND: ErrorReason.ValueType  # 6
 """NOT_FOUND: there is no such rule."""
 STALE_ETAG: ErrorReason.ValueType  # 7
-"""ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change."""
+"""ABORTED: the slot, rule, experiment or shadow was changed since it was read. Read it again and repeat the change."""
 SLOT_IN_USE: ErrorReason.ValueType  # 8
 """FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first."""
 LIMIT_REACHED: ErrorReason.ValueType  # 9
-"""FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first."""
+"""FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first."""
 EXPERIMENT_NOT_FOUND: ErrorReason.ValueType  # 10
 """NOT_FOUND: there is no such experiment."""
 EXPERIMENT_STATE: ErrorReason.ValueType  # 11
 """FAILED_PRECONDITION: the state of the experiment does not allow the call."""
 EXPERIMENT_RUNNING: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION: an experiment runs in the slot. Conclude it first."""
+MODEL_NOT_SHADOWED: ErrorReason.ValueType  # 13
+"""FAILED_PRECONDITION: the version has made too few lists in shadow to be promoted. `force` promotes it nevertheless."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

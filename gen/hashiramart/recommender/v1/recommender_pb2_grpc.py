@@ -8,6 +8,7 @@ from hashiramart.model.v1 import model_pb2 as hashiramart_dot_model_dot_v1_dot_m
 from hashiramart.recommender.v1 import experiments_pb2 as hashiramart_dot_recommender_dot_v1_dot_experiments__pb2
 from hashiramart.recommender.v1 import merchandising_pb2 as hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2
 from hashiramart.recommender.v1 import recommender_pb2 as hashiramart_dot_recommender_dot_v1_dot_recommender__pb2
+from hashiramart.recommender.v1 import shadows_pb2 as hashiramart_dot_recommender_dot_v1_dot_shadows__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -186,6 +187,26 @@ class RecommenderServiceStub:
                 '/hashiramart.recommender.v1.RecommenderService/GetModel',
                 request_serializer=hashiramart_dot_model_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=hashiramart_dot_model_dot_v1_dot_model__pb2.Model.FromString,
+                _registered_method=True)
+        self.ListShadows = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ListShadows',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ListShadowsRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ListShadowsResponse.FromString,
+                _registered_method=True)
+        self.ReplaceShadow = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/ReplaceShadow',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ReplaceShadowRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.Shadow.FromString,
+                _registered_method=True)
+        self.DeleteShadow = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/DeleteShadow',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.DeleteShadowRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.GetShadowReport = channel.unary_unary(
+                '/hashiramart.recommender.v1.RecommenderService/GetShadowReport',
+                request_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.GetShadowReportRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ShadowReport.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/hashiramart.recommender.v1.RecommenderService/ListModels',
@@ -467,6 +488,38 @@ class RecommenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListShadows(self, request, context):
+        """Lists the versions that are in shadow, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceShadow(self, request, context):
+        """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+        that are shown, one at a time; what they cannot keep up with is left out.
+
+        Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteShadow(self, request, context):
+        """Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetShadowReport(self, request, context):
+        """Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+        A version that never was in shadow has made no lists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the versions of the model, newest first.
         """
@@ -478,7 +531,8 @@ class RecommenderServiceServicer:
         """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
         A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+        for that; `force` promotes it all the same, unless it cannot be served.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -641,6 +695,26 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=hashiramart_dot_model_dot_v1_dot_model__pb2.GetModelRequest.FromString,
                     response_serializer=hashiramart_dot_model_dot_v1_dot_model__pb2.Model.SerializeToString,
+            ),
+            'ListShadows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShadows,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ListShadowsRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ListShadowsResponse.SerializeToString,
+            ),
+            'ReplaceShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceShadow,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ReplaceShadowRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.Shadow.SerializeToString,
+            ),
+            'DeleteShadow': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteShadow,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.DeleteShadowRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetShadowReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShadowReport,
+                    request_deserializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.GetShadowReportRequest.FromString,
+                    response_serializer=hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ShadowReport.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -1445,6 +1519,114 @@ class RecommenderService:
             '/hashiramart.recommender.v1.RecommenderService/GetModel',
             hashiramart_dot_model_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
             hashiramart_dot_model_dot_v1_dot_model__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShadows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ListShadows',
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ListShadowsRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ListShadowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/ReplaceShadow',
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ReplaceShadowRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.Shadow.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteShadow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/DeleteShadow',
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.DeleteShadowRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShadowReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.recommender.v1.RecommenderService/GetShadowReport',
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.GetShadowReportRequest.SerializeToString,
+            hashiramart_dot_recommender_dot_v1_dot_shadows__pb2.ShadowReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,7 @@ from hashiramart.model.v1 import model_pb2 as _model_pb2
 from hashiramart.recommender.v1 import experiments_pb2 as _experiments_pb2
 from hashiramart.recommender.v1 import merchandising_pb2 as _merchandising_pb2
 from hashiramart.recommender.v1 import recommender_pb2 as _recommender_pb2
+from hashiramart.recommender.v1 import shadows_pb2 as _shadows_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -170,13 +171,28 @@ class RecommenderServiceStub:
     """Gets the champion or another version, with its metrics and lineage. Returns NOT_FOUND if there is no such version,
     UNAVAILABLE if no model has been promoted yet.
     """
+    ListShadows: _grpc.UnaryUnaryMultiCallable[_shadows_pb2.ListShadowsRequest, _shadows_pb2.ListShadowsResponse]
+    """Lists the versions that are in shadow, by id."""
+    ReplaceShadow: _grpc.UnaryUnaryMultiCallable[_shadows_pb2.ReplaceShadowRequest, _shadows_pb2.Shadow]
+    """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+    that are shown, one at a time; what they cannot keep up with is left out.
+
+    Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+    """
+    DeleteShadow: _grpc.UnaryUnaryMultiCallable[_shadows_pb2.DeleteShadowRequest, _empty_pb2.Empty]
+    """Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error."""
+    GetShadowReport: _grpc.UnaryUnaryMultiCallable[_shadows_pb2.GetShadowReportRequest, _shadows_pb2.ShadowReport]
+    """Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+    A version that never was in shadow has made no lists.
+    """
     ListModels: _grpc.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]
     """Lists the versions of the model, newest first."""
     PromoteModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]
     """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
     A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+    for that; `force` promotes it all the same, unless it cannot be served.
     """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]
     """Replaces the champion by the version that was the champion before it.
@@ -323,13 +339,28 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Gets the champion or another version, with its metrics and lineage. Returns NOT_FOUND if there is no such version,
     UNAVAILABLE if no model has been promoted yet.
     """
+    ListShadows: _aio.UnaryUnaryMultiCallable[_shadows_pb2.ListShadowsRequest, _shadows_pb2.ListShadowsResponse]  # type: ignore[assignment]
+    """Lists the versions that are in shadow, by id."""
+    ReplaceShadow: _aio.UnaryUnaryMultiCallable[_shadows_pb2.ReplaceShadowRequest, _shadows_pb2.Shadow]  # type: ignore[assignment]
+    """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+    that are shown, one at a time; what they cannot keep up with is left out.
+
+    Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+    """
+    DeleteShadow: _aio.UnaryUnaryMultiCallable[_shadows_pb2.DeleteShadowRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error."""
+    GetShadowReport: _aio.UnaryUnaryMultiCallable[_shadows_pb2.GetShadowReportRequest, _shadows_pb2.ShadowReport]  # type: ignore[assignment]
+    """Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+    A version that never was in shadow has made no lists.
+    """
     ListModels: _aio.UnaryUnaryMultiCallable[_model_pb2.ListModelsRequest, _model_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the versions of the model, newest first."""
     PromoteModel: _aio.UnaryUnaryMultiCallable[_model_pb2.PromoteModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
     A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-    FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+    FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+    for that; `force` promotes it all the same, unless it cannot be served.
     """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_model_pb2.RollbackModelRequest, _model_pb2.Model]  # type: ignore[assignment]
     """Replaces the champion by the version that was the champion before it.
@@ -649,6 +680,44 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListShadows(
+        self,
+        request: _shadows_pb2.ListShadowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shadows_pb2.ListShadowsResponse, _abc.Awaitable[_shadows_pb2.ListShadowsResponse]]:
+        """Lists the versions that are in shadow, by id."""
+
+    @_abc_1.abstractmethod
+    def ReplaceShadow(
+        self,
+        request: _shadows_pb2.ReplaceShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shadows_pb2.Shadow, _abc.Awaitable[_shadows_pb2.Shadow]]:
+        """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+        that are shown, one at a time; what they cannot keep up with is left out.
+
+        Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteShadow(
+        self,
+        request: _shadows_pb2.DeleteShadowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error."""
+
+    @_abc_1.abstractmethod
+    def GetShadowReport(
+        self,
+        request: _shadows_pb2.GetShadowReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shadows_pb2.ShadowReport, _abc.Awaitable[_shadows_pb2.ShadowReport]]:
+        """Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+        A version that never was in shadow has made no lists.
+        """
+
+    @_abc_1.abstractmethod
     def ListModels(
         self,
         request: _model_pb2.ListModelsRequest,
@@ -665,7 +734,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 
         A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-        FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+        FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+        for that; `force` promotes it all the same, unless it cannot be served.
         """
 
     @_abc_1.abstractmethod
