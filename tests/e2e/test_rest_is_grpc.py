@@ -97,6 +97,9 @@ VALID: list[tuple[str, str, Json]] = [
     ("DELETE /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
     ("POST /recommendations:preview", "staff", {"slot": {"id": "home", "size": 1}}),
     ("GET /exposures", "staff", {"user_id": UUID}),
+    ("GET /models/recommender/shadows", "staff", {"page_size": 1}),
+    ("GET /models/recommender/shadows/{id}/report", "staff", {"id": "7"}),
+    ("DELETE /models/recommender/shadows/{id}", "staff", {"id": "7"}),
     (
         "POST /calendar/entries",
         "staff",
@@ -192,6 +195,7 @@ INVALID: list[tuple[str, str, Json]] = [
     ("GET /models/recommender", "staff", {}),
     ("GET /models/recommender/versions", "staff", {}),
     ("GET /models/recommender/versions/{version}", "staff", {"version": "1"}),
+    ("PUT /models/recommender/shadows/{shadow.id}", "staff", {"shadow": {"id": "1", "traffic_share": 0.5}}),
     ("POST /models/recommender:promote", "admin", {"version": "1", "reason": "it is better"}),
     ("POST /models/recommender:rollback", "admin", {"expected_champion_version": "1", "reason": "it is worse"}),
     ("POST /jobs/etl", "staff", {"through_date": "2011-02-30"}),
