@@ -24,7 +24,7 @@ export SIMULATED_WEEKS = $(value WEEKS)
 export SIMULATED_SHOPPERS = $(value SHOPPERS)
 export SIMULATION_SEED = $(value SEED)
 
-.PHONY: help setup demo up console console-build down status logs admin land etl retrain train retention pull simulate check test fuzz coverage measures lint format bench conformance proto baseline \
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train tune retention pull simulate check test fuzz coverage measures lint format bench conformance proto baseline \
   lock audit sbom clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
@@ -70,6 +70,12 @@ train: setup ## train both models on the clean data, evaluate and promote them; 
 	@$(BIN)/python -m stack up mlflow
 	@$(BIN)/python -m stack train dvc repro
 	@$(BIN)/python -m stack train dvc push
+
+tune: export TRIALS ?= 20
+tune: setup ## search hyperparameters on the validation windows: make tune MODEL=recommender TRIALS=50 ends with a diff of params.yaml
+	@$(BIN)/python -m stack up mlflow
+	@$(BIN)/python -m stack train dvc repro get_cleaned_data
+	@$(BIN)/python -m stack train python -m ml.pipeline.tune "$$MODEL_NAME" --trials "$$TRIALS"
 
 retention: setup ## delete what has expired: earlier snapshots, data and models, logs; the jobs worker does so once a day
 	@$(BIN)/python -m stack run jobs-worker $(BIN)/python -m services.jobs.retention
