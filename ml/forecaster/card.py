@@ -8,7 +8,17 @@ from ml.forecaster.shop import Shop
 from ml.forecaster.shop_scores import SCOPE_SCORES
 
 # The scores in the tables of the card, with their titles.
-PANEL_SCORES = {"mase": "MASE", "sql": "SQL", "cov80": "cov80", "cov95": "cov95", "total_rmsse": "RMSSE of the total"}
+PANEL_SCORES = {
+    "mase": "MASE",
+    "sql": "SQL",
+    "below10": "below q10",
+    "below50": "below q50",
+    "below90": "below q90",
+    "below975": "below q97.5",
+    "cov80": "cov80",
+    "cov95": "cov95",
+    "total_rmsse": "RMSSE of the total",
+}
 _MODELS = (("the forecaster", ""), ("AutoETS", "auto_ets."), ("the last week again", "seasonal_naive."))
 _SCOPES_TEXT = """
 All scopes in the test windows, by metric and kind of scope.
@@ -41,8 +51,11 @@ The revenue of a product is its units times its latest price. Intervals of weeks
 Daily units of the 200 products with the highest revenue in the year before the first window; three windows of 28 days each, the recipe
 fitted anew before each. MASE of the median, SQL over the deciles, share of open days inside the intervals, RMSSE of the sum of the means.
 
+A quantile that is right has its level as the share of days below it. Days without a sale tie with several quantiles and count in
+proportion; intervals that begin at zero hold all of them, and so more than their share.
+
 | window | {titles} |
-|---|---|---|---|---|---|
+|---|---|---|---|---|---|---|---|---|---|
 {rows}
 {levels}
 ## Limits

@@ -11,17 +11,17 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.forecaster.arrays import Floats
+from ml.forecaster.arrays import Floats, Integers
 from ml.forecaster.features import Features
 from ml.forecaster.hyperparameters import Hyperparameters
 from ml.forecaster.metrics import seasonal_scale, squared_scale
-from ml.forecaster.quantiles import LEVELS, LOWER_DECILE, MEDIAN, UPPER_DECILE
+from ml.forecaster.quantiles import LEVELS, MEDIAN
 from ml.forecaster.sampling import Rows, Sampling, sample_rows
 
 # Targets are clipped to so many times their scale: a larger order is an accident that says nothing of the mean of other days.
 MAX_RATIO = 10.0
-# The distance of the upper decile from the median is multiplied by this where the lower decile is zero; chosen on the validation windows.
-ZERO_DECILE_FACTOR = 0.75
+# The factors of the quantiles' distances from the median are kept within these bounds, and fitted to no fewer errors.
+MIN_WIDTH, MAX_WIDTH, MIN_ERRORS = 0.4, 2.5, 200
 # The smoothed forecast may be zero where the level is not; as a scale it is at least this share of the level.
 MIN_SCALE_SHARE = 0.1
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -57,8 +57,14 @@ class Calibration:
     """The weight of exponential smoothing in the mean, 0 to 1."""
     median_lean: float
     """The weight of exponential smoothing in the median, 0 to 1."""
-    widths: tuple[float, ...]
-    """The factor of each quantile's distance from the median."""
+    widths: tuple[tuple[float, ...], ...]
+    """The factor of each quantile's distance from the median, for near steps ahead and for those further."""
+    near: int
+    """The last near step."""
+
+    def widths_of(self, step: Integers) -> Floats:
+        """The factors for rows so many steps ahead, shape (rows, 7)."""
+        return np.array(self.widths)[(step > self.near).astype(np.int64)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Direct:
         mean = _blend(predict(self.boosters["mean"], matrix) * scale, smoothed, self.calibration.mean_lean)
         distances, median = _predict_quantiles(self.boosters, matrix, scale)
         median = _blend(median, smoothed, self.calibration.median_lean)
-        quantiles = np.maximum(np.sort(distances * np.array(self.calibration.widths), axis=1) + median[:, None], 0.0)
+        quantiles = np.maximum(np.sort(distances * self.calibration.widths_of(rows.step), axis=1) + median[:, None], 0.0)
         closed = features.closed[rows.series, rows.origin + rows.step - 1]
         return Forecast(np.where(closed, 0.0, mean), np.where(closed[:, None], 0.0, quantiles))
 
@@ -139,7 +145,7 @@ def fit(
     rows = sample_rows(features, sampling, 0, features.panel.length, hyperparameters)
     boosters = _train(features, rows, before.calibration.base, hyperparameters, tuple(OBJECTIVES))
     # The widths were fitted to the steps held back, so a backtest on these steps must not use them.
-    uncalibrated = replace(before.calibration, widths=(1.0,) * len(LEVELS))
+    uncalibrated = replace(before.calibration, widths=((1.0,) * len(LEVELS),) * 2)
     return Fit(Direct(boosters, before.calibration), Direct(before.boosters, uncalibrated))
 
 
@@ -147,6 +153,23 @@ def target_scale(features: Features, base: str, rows: Rows) -> Floats:
     """What the targets of these rows are relative to, shape (rows,); always positive. base: of SCALES"""
     level = features.level(rows.series, rows.origin)
     return level if base == "level" else np.maximum(features.smoothed_level(*rows), MIN_SCALE_SHARE * level)
+
+
+def fit_widths(error: Floats, distances: Floats, step: Integers, near: int) -> tuple[tuple[float, ...], ...]:
+    """The factors of the quantiles' distances from the median with the least pinball loss, of near steps and of those further.
+
+    Each quantile has its own, so that its share of the errors is below it: quantile regression through the origin, whose solution is a
+    quantile of the ratios of errors and distances, weighted by the distances. Where errors are few, all steps share the factors.
+
+    error: of the median, shape (rows,)
+    distances: negative below the median, shape (rows, 7)
+    step: of each row; near: the last near one
+    """
+    groups = (step <= near, step > near)
+    return tuple(
+        tuple(_fit_width(error[rows], distances[rows, column], level) for column, level in enumerate(LEVELS))
+        for rows in (group if group.sum() >= MIN_ERRORS else np.ones(len(step), dtype=bool) for group in groups)
+    )
 
 
 def predict(booster: lgb.Booster, matrix: NDArray[np.float32]) -> Floats:
@@ -171,7 +194,10 @@ def _calibrate(features: Features, sampling: Sampling, cut: int, hyperparameters
     median_lean = min(WEIGHTS, key=lambda weight: held_back.absolute_error(_blend(medians[base], held_back.smoothed, weight)))
     distances, median = _predict_quantiles(boosters, held_back.features, scales[base])
     error = held_back.actual - _blend(median, held_back.smoothed, median_lean)
-    return Direct(boosters, Calibration(base, mean_lean, median_lean, _fit_widths(error, distances)))
+    # Relative to the level, so that large series count no more than others.
+    level = features.level(held_back.rows.series, held_back.rows.origin)
+    widths = fit_widths(error / level, distances / level[:, None], held_back.rows.step, sampling.near)
+    return Direct(boosters, Calibration(base, mean_lean, median_lean, widths, sampling.near))
 
 
 def _hold_back(features: Features, sampling: Sampling, cut: int, hyperparameters: Hyperparameters) -> _HeldBack:
@@ -188,20 +214,16 @@ def _hold_back(features: Features, sampling: Sampling, cut: int, hyperparameters
     )
 
 
-def _fit_widths(error: Floats, distances: Floats) -> tuple[float, ...]:
-    """The factors by which the quantiles' distances from the median must change for each interval to hold its share of the errors.
-
-    Half of the change (its square root), within bounds. error: of the median, shape (rows,). distances: shape (rows, 7).
-    """
-    factors = np.ones(len(LEVELS))
-    for lower, upper in zip(range(MEDIAN), reversed(range(MEDIAN + 1, len(LEVELS))), strict=True):
-        side = np.where(error < 0, -distances[:, lower], distances[:, upper])
-        # Quantiles of series that hardly ever sell are zero, and no factor moves them.
-        positive = side > 0
-        if positive.any():
-            needed = float(np.quantile(np.abs(error[positive]) / side[positive], LEVELS[upper] - LEVELS[lower]))
-            factors[[lower, upper]] = np.sqrt(np.clip(needed, 0.5, 2.0))
-    return tuple(float(factor) for factor in factors)
+def _fit_width(error: Floats, distance: Floats, level: float) -> float:
+    """The factor of one quantile's distances. Quantiles of series that hardly ever sell are the median, and no factor moves them."""
+    moved = distance != 0
+    if not moved.any():
+        return 1.0
+    ratio, weight = error[moved] / distance[moved], np.abs(distance[moved])
+    order = np.argsort(ratio, kind="stable")
+    share = np.cumsum(weight[order]) / weight.sum()
+    found = ratio[order][np.searchsorted(share, level if level > LEVELS[MEDIAN] else 1 - level)]
+    return float(np.clip(found, MIN_WIDTH, MAX_WIDTH))
 
 
 def _train(features: Features, rows: Rows, base: str, hyperparameters: Hyperparameters, names: tuple[str, ...]) -> dict[str, lgb.Booster]:
@@ -236,10 +258,7 @@ def _predict_quantiles(boosters: Boosters, matrix: NDArray[np.float32], scale: F
     quantiles = np.stack([predict(boosters[name], matrix) for name in QUANTILE_NAMES], axis=1) * scale[:, None]
     ordered = np.sort(np.maximum(quantiles, 0.0), axis=1)
     median = ordered[:, MEDIAN]
-    distances = ordered - median[:, None]
-    # An interval that starts at zero holds all days without a sale, and so more than its share: its upper end is moved in.
-    distances[:, UPPER_DECILE] *= np.where(ordered[:, LOWER_DECILE] == 0, ZERO_DECILE_FACTOR, 1.0)
-    return distances, median
+    return ordered - median[:, None], median
 
 
 def _blend(forecast: Floats, smoothed: Floats, weight: float) -> Floats:

@@ -48,6 +48,16 @@ class _Prices:
     backtest: Floats
 
 
+@dataclass(frozen=True)
+class _Means:
+    """Reconciled means of all scopes in a metric."""
+
+    future: Floats
+    """Of the days to come, shape (N, horizon)."""
+    backtest: Floats
+    """Of the days held back, shape (N, HELD_BACK)."""
+
+
 def fit_shop(shop: Shop, hyperparameters: Hyperparameters, facts: Mapping[str, object], horizon: int = HORIZON) -> Forecaster:
     """Fits a forecaster to all sales of a shop.
 
@@ -118,13 +128,16 @@ def _sum(forecasts: list[Forecast]) -> Forecast:
 def _build_tables(shop: Shop, hierarchy: Hierarchy, forecasts: _Forecasts) -> Tables:
     prices = _Prices(shop.prices(), shop.prices(shop.day_count - HELD_BACK))
     static, smoothing = hierarchy.panel.static, hierarchy.context.smoothing
-    future, backtest = forecasts.future, forecasts.backtest
+    units, revenue = (_reconcile(shop, metric, forecasts, prices) for metric in METRICS)
+    # Errors of sums are measured around the means that they are applied to.
+    future = _move_quantiles(forecasts.future, _rows_of_series(shop, units.future, revenue.future))
+    backtest = _move_quantiles(forecasts.backtest, _rows_of_series(shop, units.backtest, revenue.backtest))
     groups = period_sums.error_groups(static["kind"])
     return Tables(
         units=shop.sales_by_scope(UNITS_METRIC).astype(np.float32),
         revenue=shop.sales_by_scope(REVENUE_METRIC).astype(np.float32),
-        mean_units=_reconciled_means(shop, UNITS_METRIC, forecasts, prices),
-        mean_revenue=_reconciled_means(shop, REVENUE_METRIC, forecasts, prices),
+        mean_units=units.future,
+        mean_revenue=revenue.future,
         quantiles=future.quantiles.astype(np.float32),
         backtest_mean=backtest.mean.astype(np.float32),
         backtest_quantiles=backtest.quantiles.astype(np.float32),
@@ -152,20 +165,30 @@ def _facts(shop: Shop, features: Features, fits: Mapping[str, Fit]) -> dict[str,
         "categories": list(shop.categories),
         "countries": list(shop.countries),
         "features": list(features.names),
-        "settled": {name: {**vars(calibration), "widths": list(calibration.widths)} for name, calibration in calibrations.items()},
+        "settled": {name: vars(calibration) for name, calibration in calibrations.items()},
     }
 
 
-def _reconciled_means(shop: Shop, metric: Metric, forecasts: _Forecasts, prices: _Prices) -> Floats:
-    """The means of all scopes, which add up, shape (N, horizon)."""
+def _reconcile(shop: Shop, metric: Metric, forecasts: _Forecasts, prices: _Prices) -> _Means:
+    """The means of all scopes in a metric, so that they add up."""
     one = np.ones(len(shop.products))
     now, before = (prices.now, prices.backtest) if metric == REVENUE_METRIC else (one, one)
-    direct = _levels(shop, metric, forecasts.future.mean, now)
-    weights = reconcile.fit_weights(
-        _levels(shop, metric, forecasts.backtest.mean, before), _levels(shop, metric, forecasts.actual, before), shop.category
-    )
-    means = reconcile.reconcile(direct, shop.category, weights)
-    return np.concatenate([means.shop[None], means.categories, means.countries, means.products])
+    direct, past = _levels(shop, metric, forecasts.future.mean, now), _levels(shop, metric, forecasts.backtest.mean, before)
+    weights = reconcile.fit_weights(past, _levels(shop, metric, forecasts.actual, before), shop.category)
+    future, backtest = (reconcile.reconcile(levels, shop.category, weights) for levels in (direct, past))
+    return _Means(future.rows(), backtest.rows())
+
+
+def _rows_of_series(shop: Shop, units: Floats, revenue: Floats) -> Floats:
+    """The means of all series, shape (2A + n, days). units, revenue: of all scopes, shape (A + n, days)"""
+    aggregates = shop.aggregate_count
+    return np.concatenate([units[:aggregates], revenue[:aggregates], units[aggregates:]])
+
+
+def _move_quantiles(direct: Forecast, mean: Floats) -> Forecast:
+    """Forecasts with other means, and quantiles changed in the same proportion."""
+    ratio = np.divide(mean, direct.mean, out=np.ones_like(mean), where=direct.mean > 0)
+    return Forecast(mean, direct.quantiles * ratio[:, :, None])
 
 
 def _levels(shop: Shop, metric: Metric, rows: Floats, price: Floats) -> Levels:

@@ -7,6 +7,8 @@ from ml.forecaster.arrays import Booleans, Floats, overall_mean, positive_or_nan
 DECILES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 # The quantiles that forecasts are scored by: the median, the deciles, and the ends of the intervals of 80 and 95 percent.
 SCORED_LEVELS = (0.025, *DECILES, 0.975)
+# The levels at which quantiles are judged one by one, by the names of their scores.
+ONE_SIDED = {"below10": 0.1, "below50": 0.5, "below90": 0.9, "below975": 0.975}
 
 
 def seasonal_scale(history: Floats, season: int) -> Floats:
@@ -52,6 +54,30 @@ def coverage(actual: Floats, lower: Floats, upper: Floats, open_steps: Booleans)
     return float(((actual >= lower) & (actual <= upper))[counted].mean()) if counted.any() else float("nan")
 
 
+def shares_below(actual: Floats, quantiles: Floats, open_steps: Booleans) -> dict[str, float]:
+    """The share of open steps with a known value below the quantile of each level of ONE_SIDED.
+
+    Half of the days of a product that hardly sells are exactly zero, which is several of its quantiles. Such a value is not below one or
+    above another: it is anywhere between the levels that it ties, each as likely (the randomized probability integral transform of Czado,
+    Gneiting and Held, "Predictive model assessment for count data", 2009, in expectation). So quantiles that are right have their levels as
+    shares, of counts too.
+
+    quantiles: at SCORED_LEVELS, shape (n, h, 11)
+    """
+    counted = open_steps & ~np.isnan(actual)
+    if not counted.any():
+        return dict.fromkeys(ONE_SIDED, float("nan"))
+    value, rows = actual[counted][:, None], quantiles[counted]
+    bounds = np.array([0.0, *SCORED_LEVELS, 1.0])
+    below, above = (rows < value).sum(axis=1), len(bounds) - 2 - (rows > value).sum(axis=1)
+    tied = above > below
+    # The levels of the values just below and at this one lie somewhere between those of the quantiles around them.
+    middle = (bounds[:-1] + bounds[1:]) / 2
+    lower = np.where(value[:, 0] == 0, 0.0, np.where(tied, middle[below], bounds[below]))
+    upper = np.where(tied, middle[above], bounds[above + 1])
+    return {name: float(np.clip((level - lower) / (upper - lower), 0.0, 1.0).mean()) for name, level in ONE_SIDED.items()}
+
+
 def panel_scores(history: Floats, season: int, actual: Floats, mean: Floats, quantiles: Floats, open_steps: Booleans) -> dict[str, float]:
     """The scores of the forecasts of one window of a panel; `rmsse_total` is that of the sum over series.
 
@@ -67,6 +93,7 @@ def panel_scores(history: Floats, season: int, actual: Floats, mean: Floats, qua
         "sql": scaled_quantile_loss(actual, quantiles[:, :, 1:-1], scale),
         "cov80": coverage(actual, quantiles[:, :, 1], quantiles[:, :, -2], open_steps),
         "cov95": coverage(actual, quantiles[:, :, 0], quantiles[:, :, -1], open_steps),
+        **shares_below(actual, quantiles, open_steps),
         "rmsse": rmsse(actual, mean, squared_scale(history)),
         "rmsse_total": rmsse(total, expected, squared_scale(np.nansum(history, axis=0, keepdims=True))),
     }

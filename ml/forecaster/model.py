@@ -177,4 +177,4 @@ def _agree(answers: np.ndarray, expected: np.ndarray) -> bool:
 def _models(boosters: Mapping[str, lgb.Booster], calibration: Mapping[str, Any], name: str) -> Direct:
     """The models of a set, AGGREGATES or PRODUCTS."""
     own = {full.removeprefix(f"{name}_"): booster for full, booster in boosters.items() if full.startswith(f"{name}_")}
-    return Direct(own, Calibration(**{**calibration, "widths": tuple(calibration["widths"])}))
+    return Direct(own, Calibration(**{**calibration, "widths": tuple(map(tuple, calibration["widths"]))}))

@@ -22,6 +22,10 @@ class Levels:
     products: Floats
     """Shape (n, d)."""
 
+    def rows(self) -> Floats:
+        """The amounts of all scopes: the shop, categories, countries, products; shape (1 + C + K + n, d)."""
+        return np.concatenate([self.shop[None], self.categories, self.countries, self.products])
+
 
 @dataclass(frozen=True)
 class Weights:

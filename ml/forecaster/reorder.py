@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import gammaincc
 
 from ml.forecaster.arrays import Floats
-from ml.forecaster.period_sums import LENGTHS, daily_deviations
+from ml.forecaster.period_sums import LENGTHS, daily_variances
 from ml.forecaster.periods import WEEK
 from ml.forecaster.quantiles import normal_score
 
@@ -60,7 +60,7 @@ def measure_inflation(actual: Floats, mean: Floats, quantiles: Floats) -> Floats
     actual, mean: the sales of past days in units, and their forecast, shape (n, d)
     quantiles: of the same days, shape (n, d, 7)
     """
-    variance = _daily_variances(mean, quantiles)
+    variance = daily_variances(mean, quantiles)
     inflation = np.ones(len(LENGTHS))
     for column, length in enumerate(LENGTHS):
         shape = (len(actual), actual.shape[1] // length, length)
@@ -80,7 +80,7 @@ def sum_demand(mean: Floats, quantiles: Floats, inflation: Floats) -> Demand:
     inflation: as from `measure_inflation`, shape (lengths,)
     """
     relative = np.interp(mean.shape[1], LENGTHS, inflation)
-    return Demand(mean.sum(axis=1), _daily_variances(mean, quantiles).sum(axis=1) * relative)
+    return Demand(mean.sum(axis=1), daily_variances(mean, quantiles).sum(axis=1) * relative)
 
 
 def exceedance(demand: Demand, units: Floats) -> Floats:
@@ -137,11 +137,6 @@ def simulate(demand: Floats, lead_days: int, review_days: int, level: Callable[[
         held += stock.sum()
     total = demand.sum()
     return Outcome(float(met / total) if total else float("nan"), float(held / days))
-
-
-def _daily_variances(mean: Floats, quantiles: Floats) -> Floats:
-    """The variance of each day, shape (n, d): at least that of a Poisson distribution, as units are sold one by one at best."""
-    return np.maximum(daily_deviations(quantiles) ** 2, mean)
 
 
 @lru_cache(maxsize=64)

@@ -75,7 +75,7 @@ class Series:
             starts = period_starts(days, granularity)
             # The errors of revenue are, relative to their deviation, those of the units.
             group = int(error_groups(self.tables.kind[[self.row]])[0])
-            sums = sum_periods(mean, quantiles, starts, self.tables.sum_errors[group], wanted)
+            sums = sum_periods(mean, quantiles, starts, self.tables.sum_errors[group], wanted, self.price)
             means, ends = sums.mean, sums.quantiles
         counts = np.diff(np.append(starts, len(days))).tolist()
         periods = zip(first_days(days[starts], granularity), counts, means.tolist(), ends.tolist(), strict=True)

@@ -78,7 +78,7 @@ def window_scores(shop: Shop, products: Sequence[int], panel: Panel, forecasts: 
     actual = shop.units[products, panel.length : panel.length + WINDOW]
     open_days = ~panel.closures()[:, panel.length :]
     scores = metrics.panel_scores(panel.values, WEEK, actual, *forecasts, open_days)
-    return {name: scores[name] for name in ("mase", "sql", "cov80", "cov95")} | {"total_rmsse": scores["rmsse_total"]}
+    return {name: scores[name] for name in ("mase", "sql", "cov80", "cov95", *metrics.ONE_SIDED)} | {"total_rmsse": scores["rmsse_total"]}
 
 
 def series_scores(shop: Shop, products: Sequence[int], panel: Panel, forecasts: Forecasts) -> dict[str, dict[str, float]]:

@@ -17,7 +17,6 @@ _SAVED_NAMES = {
     "quantiles": "knots",
     "backtest_mean": "tried_mean",
     "backtest_quantiles": "tried_knots",
-    "sum_errors": "errors",
     "backtest_price": "tried_price",
     "closed": "rests",
 }
@@ -51,7 +50,7 @@ class Tables:
     backtest_quantiles: NDArray[np.float32]
     """Shape (2A + n, HELD_BACK, 7)."""
     sum_errors: Floats
-    """Of `period_sums.measure_errors`, shape (groups, lengths, levels)."""
+    """Of `period_sums.measure_errors`, shape (groups, sizes, lengths, levels)."""
     price: Floats
     """Pounds a unit of each product, shape (n,)."""
     backtest_price: Floats

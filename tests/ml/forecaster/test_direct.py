@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from ml.forecaster.arrays import Floats
-from ml.forecaster.direct import Forecast, fit
+from ml.forecaster.direct import MAX_WIDTH, MIN_ERRORS, Forecast, fit, fit_widths
 from ml.forecaster.features import Features
 from ml.forecaster.hyperparameters import Hyperparameters
 from ml.forecaster.panel import Panel
+from ml.forecaster.quantiles import LEVELS, MEDIAN, normal_score
 from ml.forecaster.sampling import Rows, Sampling
 from tests.ml.forecaster.panels import panel, trend_and_week
 
@@ -106,3 +107,28 @@ def test_a_series_without_history_starts_as_the_others_did() -> None:
     values = np.full((10, 120), 30.0) * (1 + 0.1 * np.random.default_rng(5).random((10, 120)))
     values[9] = np.nan
     assert forecast(panel(values, AHEAD)).mean[9] == pytest.approx(np.full(AHEAD, 31.5), rel=0.2)
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.0, 1.8])
+def test_the_widths_correct_quantiles_that_are_too_narrow_or_too_wide_in_full(spread: float) -> None:
+    random, count = np.random.default_rng(0), 20_000
+    scale = np.exp(random.normal(size=count))
+    normal = np.array([normal_score(level) for level in LEVELS])
+    step = random.integers(1, 57, count)
+    # The errors of further steps are half as large again.
+    error = random.normal(size=count) * scale * np.where(step > 28, 1.5, 1.0)
+    near, far = fit_widths(error, normal * scale[:, None] / spread, step, 28)
+    moved = [column for column in range(len(LEVELS)) if column != MEDIAN]
+    assert np.array(near)[moved] == pytest.approx(spread, rel=0.12)
+    assert np.array(far)[moved] == pytest.approx(min(1.5 * spread, MAX_WIDTH), rel=0.12)
+
+
+def test_few_errors_are_not_split_by_their_steps() -> None:
+    error = np.random.default_rng(0).normal(size=2 * MIN_ERRORS - 2)
+    distances = np.tile([normal_score(level) for level in LEVELS], (len(error), 1))
+    near, far = fit_widths(error, distances, np.repeat([1, 50], MIN_ERRORS - 1), 28)
+    assert near == far
+
+
+def test_the_widths_of_quantiles_that_are_all_the_median_stay() -> None:
+    assert fit_widths(np.ones(10), np.zeros((10, 7)), np.ones(10, dtype=np.int64), 28) == ((1.0,) * 7,) * 2

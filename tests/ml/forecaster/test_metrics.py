@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml.forecaster import metrics
 
@@ -51,3 +52,23 @@ def test_an_interval_that_ends_at_zero_covers_a_day_without_a_sale() -> None:
     zeros = np.zeros((1, 4))
     actual = np.array([[0.0, 0.0, 0.0, 1.0]])
     assert metrics.coverage(actual, zeros, zeros, np.ones((1, 4), dtype=bool)) == 0.75
+
+
+@pytest.mark.parametrize("size", [None, 0.4], ids=["poisson", "negative binomial"])
+def test_exact_quantiles_of_counts_have_their_level_as_the_share_of_days_below(size: float | None) -> None:
+    random = np.random.default_rng(3)
+    # Most products sell less than once in two days, so more than half of all days tie with several quantiles at zero.
+    rate = np.exp(random.normal(-1.0, 1.5, 500))[:, None]
+    days = stats.poisson(rate) if size is None else stats.nbinom(size, size / (size + rate))
+    actual = days.rvs((500, 60), random_state=random).astype(float)
+    quantiles = np.repeat(days.ppf(np.array(metrics.SCORED_LEVELS))[:, None], 60, axis=1)
+    is_open = np.ones(actual.shape, dtype=bool)
+    found = metrics.shares_below(actual, quantiles, is_open)
+    assert found == pytest.approx(metrics.ONE_SIDED, abs=0.025)
+    assert metrics.coverage(actual, quantiles[:, :, 1], quantiles[:, :, -2], is_open) > 0.9
+    narrow = quantiles * np.where(np.array(metrics.SCORED_LEVELS) == 0.9, 0.6, 1.0)
+    assert metrics.shares_below(actual, narrow, is_open)["below90"] < found["below90"] - 0.03
+
+
+def test_nothing_is_below_a_quantile_without_an_open_day() -> None:
+    assert np.isnan(list(metrics.shares_below(np.zeros((1, 1)), np.zeros((1, 1, 11)), np.zeros((1, 1), dtype=bool)).values())).all()
