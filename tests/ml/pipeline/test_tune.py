@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 from ruamel.yaml import YAML
 
 from ml.pipeline import parameters
-from ml.pipeline.tune import SEARCHES, SearchPlan, Tuning, diff_of_parameters, optimize, score_of
+from ml.pipeline.tune import SEARCHES, SearchPlan, TrialRuns, Tuning, diff_of_parameters, optimize, score_of
 from stack.settings import ROOT
 
 HYPERPARAMETERS = {"seed": 1, "trees": 100, "rate": 0.1, "other": "stays"}
@@ -78,3 +80,24 @@ def test_the_diff_changes_the_selected_recipe_alone(model: str, name: str, value
 
 def test_no_changes_are_no_diff() -> None:
     assert diff_of_parameters(ROOT / parameters.FILE, "recommender", {}) == ""
+
+
+# MLflow's own queries.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_each_trial_is_a_run_below_that_of_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    runs = TrialRuns(url, "recommender", "tuning of full")
+    best = optimize(SEARCH, 3, HYPERPARAMETERS, Path(), runs.log).best
+    runs.close(best, "the diff")
+    client = MlflowClient(url)
+    experiment = client.get_experiment_by_name("hashiramart-recommender-tuning")
+    assert experiment is not None
+    *trials, search = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.run_name)
+    assert [run.info.run_name for run in trials] == ["trial 0", "trial 1", "trial 2"]
+    assert {run.data.tags[MLFLOW_PARENT_RUN_ID] for run in trials} == {search.info.run_id}
+    assert trials[0].data.params == {"trees": "100", "rate": "0.1"}
+    assert trials[0].data.metrics["three"] == 1000.0
+    assert search.data.tags["best_trial"] == str(best.number)
+    assert search.data.metrics["objective"] == score_of(best)
+    assert Path(client.download_artifacts(search.info.run_id, "params.diff")).read_text() == "the diff"
