@@ -56,7 +56,7 @@ class Admission:
         try:
             yield
         finally:
-            self.connections.uploading.discard(exchange.peer)
+            self.connections.uploading.remove(exchange.peer)
 
     @contextmanager
     def stream(self, exchange: Exchange) -> Iterator[None]:

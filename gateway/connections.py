@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -37,6 +37,21 @@ Peer: TypeAlias = tuple[str, int]
 """The client's end of a connection: host and port."""
 
 
+class RequestCounts(Counter[Peer]):
+    """How many requests of each client are under way.
+
+    A client may send its next request before the handler of the one before has returned, so that both count for a moment.
+    """
+
+    def add(self, peer: Peer) -> None:
+        self[peer] += 1
+
+    def remove(self, peer: Peer) -> None:
+        self[peer] -= 1
+        if not self[peer]:
+            del self[peer]
+
+
 class _OpenConnection(NamedTuple):
     socket: socket.socket
     peer: Peer
@@ -53,9 +68,9 @@ class Connections:
     """Watches the connections to a port."""
 
     def __init__(self, port: int, max_total: int, max_per_address: int, trusted_proxies: Networks) -> None:
-        self.busy: set[Peer] = set()
+        self.busy = RequestCounts()
         """The clients with a request under way, from its headers to the end of its response."""
-        self.uploading: set[Peer] = set()
+        self.uploading = RequestCounts()
         """Those of them whose body is being read."""
         self._port = port
         self._max_total = max_total

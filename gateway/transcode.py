@@ -65,7 +65,7 @@ class Transcoder:
         try:
             await self._respond(scope, receive, send)
         finally:
-            busy.discard(peer)
+            busy.remove(peer)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["raw_path"].decode("latin-1")

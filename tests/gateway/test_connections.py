@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway.body import MAX_BODY, MAX_DRAINED, MAX_IGNORED
+from gateway.connections import RequestCounts
 from gateway.contract import Contract
 from gateway.settings import Settings
 from tests.engines.ports import free_port
@@ -141,6 +142,17 @@ def test_an_idle_connection_stays_open_as_long_as_the_setting_says(contract: Con
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_a_request_that_begins_before_the_handler_of_the_last_one_has_returned_is_under_way() -> None:
+    requests, peer = RequestCounts(), ("203.0.113.7", 40_000)
+    requests.add(peer)
+    requests.add(peer)
+    requests.remove(peer)
+    # Otherwise the watch over connections would take the second for one with slow headers, and close its connection.
+    assert peer in requests
+    requests.remove(peer)
+    assert not requests
+
+
 def test_a_proxy_that_keeps_connections_has_no_bad_gateway(gateway_url: str, tmp_path: Path) -> None:
     with nginx(gateway_url, tmp_path) as url:
         assert responses(url, 50, 6) + responses(url, 10, 60_000) == Counter({status: 480 * n for status, n in expected().items()})
