@@ -35,6 +35,16 @@ pub enum ErrorReason {
     StorageUnavailable = 14,
     /// Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays.
     DataQualityHeld = 15,
+    /// NOT_FOUND: there is no such schedule.
+    ScheduleNotFound = 16,
+    /// ALREADY_EXISTS: the schedule's id is taken.
+    ScheduleExists = 17,
+    /// INVALID_ARGUMENT: the cron expression cannot be read or never comes true, or there is no such time zone. The message says which.
+    ScheduleInvalid = 18,
+    /// FAILED_PRECONDITION: the schedule's job before has not ended. Its id is in the metadata, as `job_id`.
+    ScheduleRunning = 19,
+    /// ABORTED: the resource was changed since it was read. Read it again.
+    StaleEtag = 20,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -59,6 +69,11 @@ impl ErrorReason {
             Self::NoCleanData => "NO_CLEAN_DATA",
             Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
             Self::DataQualityHeld => "DATA_QUALITY_HELD",
+            Self::ScheduleNotFound => "SCHEDULE_NOT_FOUND",
+            Self::ScheduleExists => "SCHEDULE_EXISTS",
+            Self::ScheduleInvalid => "SCHEDULE_INVALID",
+            Self::ScheduleRunning => "SCHEDULE_RUNNING",
+            Self::StaleEtag => "STALE_ETAG",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -80,6 +95,11 @@ impl ErrorReason {
             "NO_CLEAN_DATA" => Some(Self::NoCleanData),
             "STORAGE_UNAVAILABLE" => Some(Self::StorageUnavailable),
             "DATA_QUALITY_HELD" => Some(Self::DataQualityHeld),
+            "SCHEDULE_NOT_FOUND" => Some(Self::ScheduleNotFound),
+            "SCHEDULE_EXISTS" => Some(Self::ScheduleExists),
+            "SCHEDULE_INVALID" => Some(Self::ScheduleInvalid),
+            "SCHEDULE_RUNNING" => Some(Self::ScheduleRunning),
+            "STALE_ETAG" => Some(Self::StaleEtag),
             _ => None,
         }
     }
@@ -155,6 +175,12 @@ pub struct Job {
     /// The time zone of the days in the spec and the result, an IANA name such as `Europe/London`: days are those of the shop.
     #[prost(string, tag = "17")]
     pub time_zone: ::prost::alloc::string::String,
+    /// The schedule whose run the job is. Empty if it was submitted by a call.
+    #[prost(string, tag = "18")]
+    pub schedule_id: ::prost::alloc::string::String,
+    /// When the schedule's run was due. Unset if the job was submitted or run by a call.
+    #[prost(message, optional, tag = "19")]
+    pub due_time: ::core::option::Option<::prost_types::Timestamp>,
     /// What was asked for, with defaults filled in. It says what kind of job it is.
     #[prost(oneof = "job::Spec", tags = "2, 3")]
     pub spec: ::core::option::Option<job::Spec>,
@@ -338,6 +364,9 @@ pub struct ListJobsRequest {
     /// Only jobs in these states. None means all.
     #[prost(enumeration = "JobState", repeated, tag = "4")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only jobs of this schedule. Empty means all.
+    #[prost(string, tag = "5")]
+    pub schedule_id: ::prost::alloc::string::String,
 }
 /// A page of jobs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1262,6 +1291,503 @@ pub mod raw_data_service_client {
                         "hashiramart.jobs.v1.RawDataService",
                         "GetDataQuality",
                     ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// The latest run of a schedule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScheduleRun {
+    /// When it was due. Of several missed runs that one job makes up for, the last one's. Unset if it was run by a call.
+    #[prost(message, optional, tag = "1")]
+    pub due_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was submitted or left out.
+    #[prost(message, optional, tag = "2")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What came of it.
+    #[prost(enumeration = "ScheduleRunOutcome", tag = "3")]
+    pub outcome: i32,
+}
+/// A schedule: a kind of job, and when it is submitted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Schedule {
+    /// The id: 1 to 64 letters, digits, `.`, `_` and `-`. Chosen by the caller, or generated if empty.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// A name for people, up to 200 characters.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether a job includes recorded events up to the day before it is due, in the shop's time zone. Otherwise it includes those up to the last
+    /// day of the sales files.
+    #[prost(bool, tag = "5")]
+    pub through_yesterday: bool,
+    /// When it is due: minute, hour, day of the month, month and day of the week of a cron expression, such as `30 3 * * MON`, as Debian's cron
+    /// reads it; also `L` for the last day of a month, `FRI#2` for the second Friday and `5L` for the last one.
+    #[prost(string, tag = "6")]
+    pub cron: ::prost::alloc::string::String,
+    /// The time zone of the cron expression, an IANA name such as `Europe/London`. Empty means the shop's.
+    ///
+    /// When clocks go forward, a run at a time that is skipped is due at the end of the gap. When they go back, a run at a time that comes twice
+    /// is due at the first one only. A run whose minute or hour begins with `*` follows the time that has passed instead.
+    #[prost(string, tag = "7")]
+    pub time_zone: ::prost::alloc::string::String,
+    /// What follows from missed runs. Unspecified means CATCH_UP_RUN_ONCE.
+    #[prost(enumeration = "CatchUp", tag = "8")]
+    pub catch_up: i32,
+    /// Whether no jobs are submitted. Runs due during a pause are not missed.
+    #[prost(bool, tag = "9")]
+    pub paused: bool,
+    /// When the next run is due. Unset while the schedule is paused.
+    #[prost(message, optional, tag = "10")]
+    pub next_run_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The latest run. Unset if there was none.
+    #[prost(message, optional, tag = "11")]
+    pub last_run: ::core::option::Option<ScheduleRun>,
+    /// The schedule's latest job. Empty if there was none.
+    #[prost(string, tag = "12")]
+    pub last_job_id: ::prost::alloc::string::String,
+    /// The state of the latest job.
+    #[prost(enumeration = "JobState", tag = "13")]
+    pub last_job_state: i32,
+    /// Who created the schedule, a user's id: its jobs are submitted in this name.
+    #[prost(string, tag = "14")]
+    pub created_by: ::prost::alloc::string::String,
+    /// When the schedule was created.
+    #[prost(message, optional, tag = "15")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the schedule was last changed by a call.
+    #[prost(message, optional, tag = "16")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Identifies this version of the schedule. Send it back with a change, so that of two concurrent changes only one succeeds.
+    /// If empty, the change is made to any version. A run leaves it as it is.
+    #[prost(string, tag = "17")]
+    pub etag: ::prost::alloc::string::String,
+    /// What its jobs are to do. One of the two is required. `through_date` stays empty: see `through_yesterday`.
+    #[prost(oneof = "schedule::Spec", tags = "3, 4")]
+    pub spec: ::core::option::Option<schedule::Spec>,
+}
+/// Nested message and enum types in `Schedule`.
+pub mod schedule {
+    /// What its jobs are to do. One of the two is required. `through_date` stays empty: see `through_yesterday`.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Spec {
+        /// They are ETL jobs.
+        #[prost(message, tag = "3")]
+        EtlSpec(super::EtlSpec),
+        /// They are training jobs. An unspecified recipe means full.
+        #[prost(message, tag = "4")]
+        TrainingSpec(super::TrainingSpec),
+    }
+}
+/// The request to list schedules.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSchedulesRequest {
+    /// The maximum number of schedules to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other arguments must stay the same, except `page_size`.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of schedules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSchedulesResponse {
+    /// The schedules, by id.
+    #[prost(message, repeated, tag = "1")]
+    pub schedules: ::prost::alloc::vec::Vec<Schedule>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request to get a schedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScheduleRequest {
+    /// The schedule's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request to create a schedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateScheduleRequest {
+    /// The schedule to create.
+    #[prost(message, optional, tag = "1")]
+    pub schedule: ::core::option::Option<Schedule>,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, creates one schedule.
+    /// Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The request to update fields of a schedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScheduleRequest {
+    /// The schedule with the new values, identified by `id`.
+    #[prost(message, optional, tag = "1")]
+    pub schedule: ::core::option::Option<Schedule>,
+    /// The fields to update, of `name`, `etl_spec`, `training_spec`, `through_yesterday`, `cron`, `time_zone`, `catch_up` and `paused`, or `*` for
+    /// all of them. Empty means those that are set; REST fills it from the body's keys. It may also name the other fields, if they have the
+    /// values of the schedule.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, is carried out once.
+    /// Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The request to delete a schedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScheduleRequest {
+    /// The schedule's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The etag of the version to delete. Empty to delete any version.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The request to run a schedule now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunScheduleRequest {
+    /// The schedule's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Makes a retry safe: the same request with the same id, by the same caller within a day, creates one job.
+    /// Up to 128 printable ASCII characters. In REST also the header `Idempotency-Key`.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What follows from due times that were missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CatchUp {
+    /// Not specified.
+    Unspecified = 0,
+    /// Missed runs are left out.
+    Skip = 1,
+    /// One job makes up for all missed runs, as soon as it can.
+    RunOnce = 2,
+}
+impl CatchUp {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CATCH_UP_UNSPECIFIED",
+            Self::Skip => "CATCH_UP_SKIP",
+            Self::RunOnce => "CATCH_UP_RUN_ONCE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CATCH_UP_UNSPECIFIED" => Some(Self::Unspecified),
+            "CATCH_UP_SKIP" => Some(Self::Skip),
+            "CATCH_UP_RUN_ONCE" => Some(Self::RunOnce),
+            _ => None,
+        }
+    }
+}
+/// What came of a due time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ScheduleRunOutcome {
+    /// Not specified.
+    Unspecified = 0,
+    /// A job was submitted.
+    Submitted = 1,
+    /// It was left out: no replica of the service ran for more than five minutes after it.
+    Missed = 2,
+    /// It was left out: the job before had not ended.
+    StillRunning = 3,
+}
+impl ScheduleRunOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SCHEDULE_RUN_OUTCOME_UNSPECIFIED",
+            Self::Submitted => "SCHEDULE_RUN_OUTCOME_SUBMITTED",
+            Self::Missed => "SCHEDULE_RUN_OUTCOME_MISSED",
+            Self::StillRunning => "SCHEDULE_RUN_OUTCOME_STILL_RUNNING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SCHEDULE_RUN_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "SCHEDULE_RUN_OUTCOME_SUBMITTED" => Some(Self::Submitted),
+            "SCHEDULE_RUN_OUTCOME_MISSED" => Some(Self::Missed),
+            "SCHEDULE_RUN_OUTCOME_STILL_RUNNING" => Some(Self::StillRunning),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod schedule_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    ///
+    /// However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
+    /// time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
+    #[derive(Debug, Clone)]
+    pub struct ScheduleServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ScheduleServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ScheduleServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ScheduleServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ScheduleServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the schedules, by id.
+        pub async fn list_schedules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSchedulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSchedulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.ScheduleService/ListSchedules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.ScheduleService",
+                        "ListSchedules",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a schedule. Returns NOT_FOUND if there is none.
+        pub async fn get_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetScheduleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Schedule>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.ScheduleService/GetSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.jobs.v1.ScheduleService", "GetSchedule"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a schedule. Its jobs are submitted in the name of the caller.
+        ///
+        /// Returns ALREADY_EXISTS if the id is taken, INVALID_ARGUMENT with the reason SCHEDULE_INVALID for a cron expression or a time zone that
+        /// cannot be used.
+        pub async fn create_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateScheduleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Schedule>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.ScheduleService/CreateSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.ScheduleService",
+                        "CreateSchedule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Updates the fields of a schedule that the mask names. A schedule can be sent back as it was read, with some fields changed. A job that
+        /// was submitted stays as it is. After a change of the times, or the end of a pause, the next run is the first one due from now on.
+        ///
+        /// Returns NOT_FOUND if there is none, ABORTED if the etag is stale, INVALID_ARGUMENT if the mask names a field that does not exist or
+        /// cannot be changed, and as CreateSchedule does.
+        pub async fn update_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateScheduleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Schedule>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.ScheduleService/UpdateSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.ScheduleService",
+                        "UpdateSchedule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a schedule. Its jobs stay, and one that runs goes on. One that does not exist is no error.
+        ///
+        /// Returns ABORTED if the etag is stale.
+        pub async fn delete_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteScheduleRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.ScheduleService/DeleteSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.jobs.v1.ScheduleService",
+                        "DeleteSchedule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Submits a schedule's job now, also while the schedule is paused. The next run stays as it is.
+        ///
+        /// Returns the queued job, NOT_FOUND if there is no such schedule, FAILED_PRECONDITION with the reason SCHEDULE_RUNNING while its job before
+        /// has not ended.
+        pub async fn run_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RunScheduleRequest>,
+        ) -> std::result::Result<tonic::Response<super::Job>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.jobs.v1.ScheduleService/RunSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("hashiramart.jobs.v1.ScheduleService", "RunSchedule"),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -18,11 +18,11 @@ pub enum ErrorReason {
     SlotNotFound = 5,
     /// NOT_FOUND: there is no such rule.
     RuleNotFound = 6,
-    /// ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change.
+    /// ABORTED: the slot, rule, experiment or shadow was changed since it was read. Read it again and repeat the change.
     StaleEtag = 7,
     /// FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first.
     SlotInUse = 8,
-    /// FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first.
+    /// FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first.
     LimitReached = 9,
     /// NOT_FOUND: there is no such experiment.
     ExperimentNotFound = 10,
@@ -30,6 +30,8 @@ pub enum ErrorReason {
     ExperimentState = 11,
     /// FAILED_PRECONDITION: an experiment runs in the slot. Conclude it first.
     ExperimentRunning = 12,
+    /// FAILED_PRECONDITION: the version has made too few lists in shadow to be promoted. `force` promotes it nevertheless.
+    ModelNotShadowed = 13,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -51,6 +53,7 @@ impl ErrorReason {
             Self::ExperimentNotFound => "EXPERIMENT_NOT_FOUND",
             Self::ExperimentState => "EXPERIMENT_STATE",
             Self::ExperimentRunning => "EXPERIMENT_RUNNING",
+            Self::ModelNotShadowed => "MODEL_NOT_SHADOWED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -69,6 +72,7 @@ impl ErrorReason {
             "EXPERIMENT_NOT_FOUND" => Some(Self::ExperimentNotFound),
             "EXPERIMENT_STATE" => Some(Self::ExperimentState),
             "EXPERIMENT_RUNNING" => Some(Self::ExperimentRunning),
+            "MODEL_NOT_SHADOWED" => Some(Self::ModelNotShadowed),
             _ => None,
         }
     }
@@ -410,6 +414,9 @@ pub struct Experiment {
     /// Identifies this version of the experiment. Send it back with a change, so that no concurrent change is lost.
     #[prost(string, tag = "12")]
     pub etag: ::prost::alloc::string::String,
+    /// Why it was decided so, as it was given. Empty before it is concluded.
+    #[prost(string, tag = "13")]
+    pub decision_reason: ::prost::alloc::string::String,
 }
 /// The request of ListExperiments.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -475,6 +482,9 @@ pub struct ConcludeExperimentRequest {
     /// What becomes of the slot.
     #[prost(enumeration = "ExperimentDecision", tag = "2")]
     pub decision: i32,
+    /// Why, for those who read the experiment later. Up to 500 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// The request of GetExperimentReport.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -482,6 +492,10 @@ pub struct GetExperimentReportRequest {
     /// The experiment's id.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
+    /// The report as it was at this time: shoppers whose first list was made by then, and windows that were over. Unset, or a later time than
+    /// the experiment's end, means the latest report.
+    #[prost(message, optional, tag = "2")]
+    pub through_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -539,7 +553,7 @@ pub struct ExperimentReport {
     /// The experiment's id.
     #[prost(string, tag = "1")]
     pub experiment_id: ::prost::alloc::string::String,
-    /// The time of the report, or when the experiment was stopped: windows that were over by then count.
+    /// The time of the report, at the latest when the experiment was stopped: windows that were over by then count.
     #[prost(message, optional, tag = "2")]
     pub through_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The shoppers of the control.
@@ -708,6 +722,166 @@ impl ExperimentVerdict {
         }
     }
 }
+/// A version of the model that makes a share of the lists of slots beside the champion. Nobody is shown its lists.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Shadow {
+    /// The number of the version, such as `2`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The share of lists that the version makes as well.
+    #[prost(double, tag = "2")]
+    pub traffic_share: f64,
+    /// When the shadow was last changed.
+    #[prost(message, optional, tag = "3")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Identifies this version of the shadow. Send it back with a change, so that no concurrent change is lost.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The request of ListShadows.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListShadowsRequest {
+    /// The maximum number of shadows to return. 0 means 25; values above 100 are reduced to 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of shadows.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListShadowsResponse {
+    /// The shadows, by id.
+    #[prost(message, repeated, tag = "1")]
+    pub shadows: ::prost::alloc::vec::Vec<Shadow>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of ReplaceShadow.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplaceShadowRequest {
+    /// The shadow as it is to be. A stale `etag` is rejected; an empty one is not checked.
+    #[prost(message, optional, tag = "1")]
+    pub shadow: ::core::option::Option<Shadow>,
+}
+/// The request of DeleteShadow.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteShadowRequest {
+    /// The number of the version.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// The request of GetShadowReport.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetShadowReportRequest {
+    /// The number of the version.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
+/// How long lists took, in milliseconds.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ShadowLatency {
+    /// The median.
+    #[prost(double, tag = "1")]
+    pub median_milliseconds: f64,
+    /// What 95 % of lists stayed below.
+    #[prost(double, tag = "2")]
+    pub p95_milliseconds: f64,
+}
+/// What lists earn in the mean. An interval contains the true value with a probability of 95 %; without one, too few lists tell.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ShadowValue {
+    /// What is earned.
+    #[prost(enumeration = "ShadowReward", tag = "1")]
+    pub reward: i32,
+    /// The lists as they were shown.
+    #[prost(message, optional, tag = "2")]
+    pub shown: ::core::option::Option<Estimate>,
+    /// The lists of the version, by self-normalised inverse propensity scores.
+    #[prost(message, optional, tag = "3")]
+    pub self_normalised: ::core::option::Option<Estimate>,
+    /// The lists of the version, doubly robust: what a model of the rewards expects, corrected by what was shown.
+    #[prost(message, optional, tag = "4")]
+    pub doubly_robust: ::core::option::Option<Estimate>,
+}
+/// A version beside the champion, on the same requests, as far as the log of exposures reaches back.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShadowReport {
+    /// The number of the version.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Whether the replica that answers has loaded the version.
+    #[prost(bool, tag = "2")]
+    pub is_loaded: bool,
+    /// Why it could not be loaded. Empty if it was, or if it is not in shadow.
+    #[prost(string, tag = "3")]
+    pub load_error: ::prost::alloc::string::String,
+    /// The lists that the version made.
+    #[prost(int32, tag = "4")]
+    pub list_count: i32,
+    /// The lists that it failed to make.
+    #[prost(int32, tag = "5")]
+    pub failed_list_count: i32,
+    /// The latest failure, for people. Empty without one.
+    #[prost(string, tag = "6")]
+    pub last_error: ::prost::alloc::string::String,
+    /// The share of the products of a list as it was shown that the version's list has as well, in the mean.
+    #[prost(double, tag = "7")]
+    pub overlap: f64,
+    /// How long the lists that were shown took.
+    #[prost(message, optional, tag = "8")]
+    pub shown_latency: ::core::option::Option<ShadowLatency>,
+    /// How long those of the version took.
+    #[prost(message, optional, tag = "9")]
+    pub latency: ::core::option::Option<ShadowLatency>,
+    /// The lists that the values are estimated from: the latest ones, up to 20,000, that are still in the log of exposures.
+    #[prost(int32, tag = "10")]
+    pub estimated_list_count: i32,
+    /// How many lists of the version itself would tell as much.
+    #[prost(double, tag = "11")]
+    pub effective_list_count: f64,
+    /// The share of positions at which the version's product could have been shown, by the champion's rank or by exploration. Of the rest, the log
+    /// says nothing: the values are as right as this share is near 1.
+    #[prost(double, tag = "12")]
+    pub supported_share: f64,
+    /// The values of the lists.
+    #[prost(message, repeated, tag = "13")]
+    pub values: ::prost::alloc::vec::Vec<ShadowValue>,
+}
+/// What is estimated of the lists of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShadowReward {
+    /// Not stated.
+    Unspecified = 0,
+    /// The products of a list that the shopper clicked, put into the basket or on the wishlist, or bought because of it.
+    Clicks = 1,
+    /// What was bought because of a list, less what was given back, in minor units of the shop's currency.
+    Revenue = 2,
+}
+impl ShadowReward {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHADOW_REWARD_UNSPECIFIED",
+            Self::Clicks => "SHADOW_REWARD_CLICKS",
+            Self::Revenue => "SHADOW_REWARD_REVENUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHADOW_REWARD_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHADOW_REWARD_CLICKS" => Some(Self::Clicks),
+            "SHADOW_REWARD_REVENUE" => Some(Self::Revenue),
+            _ => None,
+        }
+    }
+}
 /// Why a product was recommended. The products that it names are those that the score came from.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reason {
@@ -740,7 +914,9 @@ pub struct Recommendation {
     /// The reason for the recommendation.
     #[prost(message, optional, tag = "5")]
     pub reason: ::core::option::Option<Reason>,
-    /// The merchandising rule that moved the product. Empty for none.
+    /// The merchandising rule that moved the product: empty for none, `forecast:sells-out` if it will probably sell out before it can be
+    /// reordered, `forecast:overstocked` if its stock lasts for more than 120 days (the last two if the shop has set
+    /// `RECOMMENDER_FORECASTER_ADDRESS`).
     #[prost(string, tag = "6")]
     pub rule_id: ::prost::alloc::string::String,
     /// Whether the product took the place of another one, so that is learnt how it does.
@@ -1112,6 +1288,15 @@ pub struct ListExposuresRequest {
     /// Only lists in this slot.
     #[prost(string, tag = "4")]
     pub slot: ::prost::alloc::string::String,
+    /// Only the list with this `recommendation_id`.
+    #[prost(string, tag = "5")]
+    pub recommendation_id: ::prost::alloc::string::String,
+    /// Only lists of shoppers who took part in this experiment.
+    #[prost(string, tag = "6")]
+    pub experiment_id: ::prost::alloc::string::String,
+    /// Only lists of this arm of the experiment. Unspecified means both.
+    #[prost(enumeration = "ExperimentArm", tag = "7")]
+    pub arm: i32,
 }
 /// A page of exposures.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1122,6 +1307,35 @@ pub struct ListExposuresResponse {
     /// The `page_token` of the next page. Empty on the last page.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of ListExposureLog.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExposureLogRequest {
+    /// The maximum number of lists to return. 0 means 1,000; values above 10,000 are reduced to 10,000.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only lists after this position in the log of exposures: the `end_number` of an earlier list. 0 means all.
+    #[prost(int64, tag = "3")]
+    pub after_number: i64,
+    /// Only lists that were made before this time, so that it is known what followed from them. Later ones become part of the log later.
+    #[prost(message, optional, tag = "4")]
+    pub before_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A page of the log of exposures.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExposureLogResponse {
+    /// The lists, in the order of the log.
+    #[prost(message, repeated, tag = "1")]
+    pub exposures: ::prost::alloc::vec::Vec<Exposure>,
+    /// The `page_token` of the next page. Empty when there are no more lists for now.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The position of the page's end in the log of exposures: the `after_number` that leads to the lists that follow.
+    #[prost(int64, tag = "3")]
+    pub end_number: i64,
 }
 /// The request of ForgetUser.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2248,6 +2462,40 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+        /// those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+        /// are not listed; ListEvents names these users, so that copies are deleted.
+        ///
+        /// Not bound to REST: it is for services.
+        pub async fn list_exposure_log(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExposureLogRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExposureLogResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ListExposureLog",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ListExposureLog",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
         ///
         /// Succeeds for a user without events. Not bound to REST: it is for services.
@@ -2310,6 +2558,121 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Lists the versions that are in shadow, by id.
+        pub async fn list_shadows(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListShadowsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListShadowsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ListShadows",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ListShadows",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+        /// that are shown, one at a time; what they cannot keep up with is left out.
+        ///
+        /// Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+        pub async fn replace_shadow(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplaceShadowRequest>,
+        ) -> std::result::Result<tonic::Response<super::Shadow>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/ReplaceShadow",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "ReplaceShadow",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error.
+        pub async fn delete_shadow(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteShadowRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/DeleteShadow",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "DeleteShadow",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+        /// A version that never was in shadow has made no lists.
+        pub async fn get_shadow_report(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetShadowReportRequest>,
+        ) -> std::result::Result<tonic::Response<super::ShadowReport>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/GetShadowReport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "GetShadowReport",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the versions of the model, newest first.
         pub async fn list_models(
             &mut self,
@@ -2345,7 +2708,8 @@ pub mod recommender_service_client {
         /// Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
         ///
         /// A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-        /// FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+        /// FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+        /// for that; `force` promotes it all the same, unless it cannot be served.
         pub async fn promote_model(
             &mut self,
             request: impl tonic::IntoRequest<

@@ -195,6 +195,59 @@ func (SeriesLevel) EnumDescriptor() ([]byte, []int) {
 	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{2}
 }
 
+// The format of an exported file.
+type ExportFormat int32
+
+const (
+	// Not stated: CSV.
+	ExportFormat_EXPORT_FORMAT_UNSPECIFIED ExportFormat = 0
+	// Comma-separated values with a header (RFC 4180), UTF-8.
+	ExportFormat_EXPORT_FORMAT_CSV ExportFormat = 1
+	// Apache Parquet.
+	ExportFormat_EXPORT_FORMAT_PARQUET ExportFormat = 2
+)
+
+// Enum value maps for ExportFormat.
+var (
+	ExportFormat_name = map[int32]string{
+		0: "EXPORT_FORMAT_UNSPECIFIED",
+		1: "EXPORT_FORMAT_CSV",
+		2: "EXPORT_FORMAT_PARQUET",
+	}
+	ExportFormat_value = map[string]int32{
+		"EXPORT_FORMAT_UNSPECIFIED": 0,
+		"EXPORT_FORMAT_CSV":         1,
+		"EXPORT_FORMAT_PARQUET":     2,
+	}
+)
+
+func (x ExportFormat) Enum() *ExportFormat {
+	p := new(ExportFormat)
+	*p = x
+	return p
+}
+
+func (x ExportFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_hashiramart_forecaster_v1_forecaster_proto_enumTypes[3].Descriptor()
+}
+
+func (ExportFormat) Type() protoreflect.EnumType {
+	return &file_hashiramart_forecaster_v1_forecaster_proto_enumTypes[3]
+}
+
+func (x ExportFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportFormat.Descriptor instead.
+func (ExportFormat) EnumDescriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{3}
+}
+
 // A series that can be forecast.
 type ForecastSeries struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1402,6 +1455,153 @@ func (x *BatchForecastSalesRequest) GetLevels() []int32 {
 	return nil
 }
 
+// Requests the forecasts of many series as a file.
+type ExportForecastsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The level of the series. Unspecified means products.
+	Level SeriesLevel `protobuf:"varint,1,opt,name=level,proto3,enum=hashiramart.forecaster.v1.SeriesLevel" json:"level,omitempty"`
+	// Only the products of this category, spelled exactly so. Empty means all.
+	Category string `protobuf:"bytes,2,opt,name=category,proto3" json:"category,omitempty"`
+	// The horizon in days: 1 to 182. 0 means 28.
+	HorizonDays int32 `protobuf:"varint,3,opt,name=horizon_days,json=horizonDays,proto3" json:"horizon_days,omitempty"`
+	// The length of a period. Unspecified means days.
+	Granularity Granularity `protobuf:"varint,4,opt,name=granularity,proto3,enum=hashiramart.forecaster.v1.Granularity" json:"granularity,omitempty"`
+	// The measure. Unspecified means units.
+	Metric Metric `protobuf:"varint,5,opt,name=metric,proto3,enum=hashiramart.forecaster.v1.Metric" json:"metric,omitempty"`
+	// The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95.
+	Levels []int32 `protobuf:"varint,6,rep,packed,name=levels,proto3" json:"levels,omitempty"`
+	// The format. Unspecified means CSV.
+	Format        ExportFormat `protobuf:"varint,7,opt,name=format,proto3,enum=hashiramart.forecaster.v1.ExportFormat" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportForecastsRequest) Reset() {
+	*x = ExportForecastsRequest{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportForecastsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportForecastsRequest) ProtoMessage() {}
+
+func (x *ExportForecastsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportForecastsRequest.ProtoReflect.Descriptor instead.
+func (*ExportForecastsRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ExportForecastsRequest) GetLevel() SeriesLevel {
+	if x != nil {
+		return x.Level
+	}
+	return SeriesLevel_SERIES_LEVEL_UNSPECIFIED
+}
+
+func (x *ExportForecastsRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ExportForecastsRequest) GetHorizonDays() int32 {
+	if x != nil {
+		return x.HorizonDays
+	}
+	return 0
+}
+
+func (x *ExportForecastsRequest) GetGranularity() Granularity {
+	if x != nil {
+		return x.Granularity
+	}
+	return Granularity_GRANULARITY_UNSPECIFIED
+}
+
+func (x *ExportForecastsRequest) GetMetric() Metric {
+	if x != nil {
+		return x.Metric
+	}
+	return Metric_METRIC_UNSPECIFIED
+}
+
+func (x *ExportForecastsRequest) GetLevels() []int32 {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *ExportForecastsRequest) GetFormat() ExportFormat {
+	if x != nil {
+		return x.Format
+	}
+	return ExportFormat_EXPORT_FORMAT_UNSPECIFIED
+}
+
+// A piece of a file. Pieces joined in their order are the file; each but the last has a multiple of three bytes, so that their Base64 in JSON
+// can be joined as well.
+type FilePiece struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The content.
+	Content       []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilePiece) Reset() {
+	*x = FilePiece{}
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilePiece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilePiece) ProtoMessage() {}
+
+func (x *FilePiece) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilePiece.ProtoReflect.Descriptor instead.
+func (*FilePiece) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *FilePiece) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
 // The forecast of one of many series.
 type BatchForecastSalesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1421,7 +1621,7 @@ type BatchForecastSalesResponse struct {
 
 func (x *BatchForecastSalesResponse) Reset() {
 	*x = BatchForecastSalesResponse{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1633,7 @@ func (x *BatchForecastSalesResponse) String() string {
 func (*BatchForecastSalesResponse) ProtoMessage() {}
 
 func (x *BatchForecastSalesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[14]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1646,7 @@ func (x *BatchForecastSalesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchForecastSalesResponse.ProtoReflect.Descriptor instead.
 func (*BatchForecastSalesResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{14}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BatchForecastSalesResponse) GetLevel() SeriesLevel {
@@ -1505,7 +1705,7 @@ type ExplainForecastRequest struct {
 
 func (x *ExplainForecastRequest) Reset() {
 	*x = ExplainForecastRequest{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1717,7 @@ func (x *ExplainForecastRequest) String() string {
 func (*ExplainForecastRequest) ProtoMessage() {}
 
 func (x *ExplainForecastRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1730,7 @@ func (x *ExplainForecastRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainForecastRequest.ProtoReflect.Descriptor instead.
 func (*ExplainForecastRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{15}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExplainForecastRequest) GetHorizonDays() int32 {
@@ -1621,7 +1821,7 @@ type Contribution struct {
 
 func (x *Contribution) Reset() {
 	*x = Contribution{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[16]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1833,7 @@ func (x *Contribution) String() string {
 func (*Contribution) ProtoMessage() {}
 
 func (x *Contribution) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[16]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1846,7 @@ func (x *Contribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contribution.ProtoReflect.Descriptor instead.
 func (*Contribution) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{16}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Contribution) GetFeature() string {
@@ -1687,7 +1887,7 @@ type DayExplanation struct {
 
 func (x *DayExplanation) Reset() {
 	*x = DayExplanation{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1899,7 @@ func (x *DayExplanation) String() string {
 func (*DayExplanation) ProtoMessage() {}
 
 func (x *DayExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1912,7 @@ func (x *DayExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayExplanation.ProtoReflect.Descriptor instead.
 func (*DayExplanation) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{17}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DayExplanation) GetDate() string {
@@ -1760,7 +1960,7 @@ type ExplainForecastResponse struct {
 
 func (x *ExplainForecastResponse) Reset() {
 	*x = ExplainForecastResponse{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[18]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1972,7 @@ func (x *ExplainForecastResponse) String() string {
 func (*ExplainForecastResponse) ProtoMessage() {}
 
 func (x *ExplainForecastResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[18]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1985,7 @@ func (x *ExplainForecastResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainForecastResponse.ProtoReflect.Descriptor instead.
 func (*ExplainForecastResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{18}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ExplainForecastResponse) GetExplanations() []*DayExplanation {
@@ -1835,7 +2035,7 @@ type GetBacktestRequest struct {
 
 func (x *GetBacktestRequest) Reset() {
 	*x = GetBacktestRequest{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +2047,7 @@ func (x *GetBacktestRequest) String() string {
 func (*GetBacktestRequest) ProtoMessage() {}
 
 func (x *GetBacktestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2060,7 @@ func (x *GetBacktestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBacktestRequest.ProtoReflect.Descriptor instead.
 func (*GetBacktestRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{19}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetBacktestRequest) GetMetric() Metric {
@@ -1942,7 +2142,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[20]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2154,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[20]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2167,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{20}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Coverage) GetLevel() int32 {
@@ -2005,7 +2205,7 @@ type BacktestPoint struct {
 
 func (x *BacktestPoint) Reset() {
 	*x = BacktestPoint{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2217,7 @@ func (x *BacktestPoint) String() string {
 func (*BacktestPoint) ProtoMessage() {}
 
 func (x *BacktestPoint) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2230,7 @@ func (x *BacktestPoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BacktestPoint.ProtoReflect.Descriptor instead.
 func (*BacktestPoint) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{21}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BacktestPoint) GetDate() string {
@@ -2099,7 +2299,7 @@ type Backtest struct {
 
 func (x *Backtest) Reset() {
 	*x = Backtest{}
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2111,7 +2311,7 @@ func (x *Backtest) String() string {
 func (*Backtest) ProtoMessage() {}
 
 func (x *Backtest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22]
+	mi := &file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2124,7 +2324,7 @@ func (x *Backtest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Backtest.ProtoReflect.Descriptor instead.
 func (*Backtest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{22}
+	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Backtest) GetMase() float64 {
@@ -2278,7 +2478,17 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\fhorizon_days\x18\x03 \x01(\x05R\vhorizonDays\x12H\n" +
 	"\vgranularity\x18\x04 \x01(\x0e2&.hashiramart.forecaster.v1.GranularityR\vgranularity\x129\n" +
 	"\x06metric\x18\x05 \x01(\x0e2!.hashiramart.forecaster.v1.MetricR\x06metric\x12\x16\n" +
-	"\x06levels\x18\x06 \x03(\x05R\x06levels\"\xf0\x01\n" +
+	"\x06levels\x18\x06 \x03(\x05R\x06levels\"\xf3\x02\n" +
+	"\x16ExportForecastsRequest\x12<\n" +
+	"\x05level\x18\x01 \x01(\x0e2&.hashiramart.forecaster.v1.SeriesLevelR\x05level\x12\x1a\n" +
+	"\bcategory\x18\x02 \x01(\tR\bcategory\x12!\n" +
+	"\fhorizon_days\x18\x03 \x01(\x05R\vhorizonDays\x12H\n" +
+	"\vgranularity\x18\x04 \x01(\x0e2&.hashiramart.forecaster.v1.GranularityR\vgranularity\x129\n" +
+	"\x06metric\x18\x05 \x01(\x0e2!.hashiramart.forecaster.v1.MetricR\x06metric\x12\x16\n" +
+	"\x06levels\x18\x06 \x03(\x05R\x06levels\x12?\n" +
+	"\x06format\x18\a \x01(\x0e2'.hashiramart.forecaster.v1.ExportFormatR\x06format\"%\n" +
+	"\tFilePiece\x12\x18\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\"\xf0\x01\n" +
 	"\x1aBatchForecastSalesResponse\x12<\n" +
 	"\x05level\x18\x01 \x01(\x0e2&.hashiramart.forecaster.v1.SeriesLevelR\x05level\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12@\n" +
@@ -2350,11 +2560,16 @@ const file_hashiramart_forecaster_v1_forecaster_proto_rawDesc = "" +
 	"\x11SERIES_LEVEL_SHOP\x10\x01\x12\x19\n" +
 	"\x15SERIES_LEVEL_CATEGORY\x10\x02\x12\x18\n" +
 	"\x14SERIES_LEVEL_COUNTRY\x10\x03\x12\x18\n" +
-	"\x14SERIES_LEVEL_PRODUCT\x10\x042\xfe\a\n" +
+	"\x14SERIES_LEVEL_PRODUCT\x10\x04*_\n" +
+	"\fExportFormat\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11EXPORT_FORMAT_CSV\x10\x01\x12\x19\n" +
+	"\x15EXPORT_FORMAT_PARQUET\x10\x022\xf1\b\n" +
 	"\x11ForecasterService\x12\x86\x01\n" +
 	"\x12ListForecastSeries\x124.hashiramart.forecaster.v1.ListForecastSeriesRequest\x1a5.hashiramart.forecaster.v1.ListForecastSeriesResponse\"\x03\x90\x02\x01\x12w\n" +
 	"\rForecastSales\x12/.hashiramart.forecaster.v1.ForecastSalesRequest\x1a0.hashiramart.forecaster.v1.ForecastSalesResponse\"\x03\x90\x02\x01\x12\x88\x01\n" +
-	"\x12BatchForecastSales\x124.hashiramart.forecaster.v1.BatchForecastSalesRequest\x1a5.hashiramart.forecaster.v1.BatchForecastSalesResponse\"\x03\x90\x02\x010\x01\x12}\n" +
+	"\x12BatchForecastSales\x124.hashiramart.forecaster.v1.BatchForecastSalesRequest\x1a5.hashiramart.forecaster.v1.BatchForecastSalesResponse\"\x03\x90\x02\x010\x01\x12q\n" +
+	"\x0fExportForecasts\x121.hashiramart.forecaster.v1.ExportForecastsRequest\x1a$.hashiramart.forecaster.v1.FilePiece\"\x03\x90\x02\x010\x01\x12}\n" +
 	"\x0fExplainForecast\x121.hashiramart.forecaster.v1.ExplainForecastRequest\x1a2.hashiramart.forecaster.v1.ExplainForecastResponse\"\x03\x90\x02\x01\x12f\n" +
 	"\vGetBacktest\x12-.hashiramart.forecaster.v1.GetBacktestRequest\x1a#.hashiramart.forecaster.v1.Backtest\"\x03\x90\x02\x01\x12S\n" +
 	"\bGetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"\x03\x90\x02\x01\x12d\n" +
@@ -2376,95 +2591,104 @@ func file_hashiramart_forecaster_v1_forecaster_proto_rawDescGZIP() []byte {
 	return file_hashiramart_forecaster_v1_forecaster_proto_rawDescData
 }
 
-var file_hashiramart_forecaster_v1_forecaster_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_hashiramart_forecaster_v1_forecaster_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_hashiramart_forecaster_v1_forecaster_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_hashiramart_forecaster_v1_forecaster_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_hashiramart_forecaster_v1_forecaster_proto_goTypes = []any{
 	(Metric)(0),                        // 0: hashiramart.forecaster.v1.Metric
 	(Granularity)(0),                   // 1: hashiramart.forecaster.v1.Granularity
 	(SeriesLevel)(0),                   // 2: hashiramart.forecaster.v1.SeriesLevel
-	(*ForecastSeries)(nil),             // 3: hashiramart.forecaster.v1.ForecastSeries
-	(*ListForecastSeriesRequest)(nil),  // 4: hashiramart.forecaster.v1.ListForecastSeriesRequest
-	(*ListForecastSeriesResponse)(nil), // 5: hashiramart.forecaster.v1.ListForecastSeriesResponse
-	(*ForecastSalesRequest)(nil),       // 6: hashiramart.forecaster.v1.ForecastSalesRequest
-	(*Scenario)(nil),                   // 7: hashiramart.forecaster.v1.Scenario
-	(*ScenarioPrice)(nil),              // 8: hashiramart.forecaster.v1.ScenarioPrice
-	(*ScenarioPromotion)(nil),          // 9: hashiramart.forecaster.v1.ScenarioPromotion
-	(*ScenarioDifference)(nil),         // 10: hashiramart.forecaster.v1.ScenarioDifference
-	(*ScenarioForecast)(nil),           // 11: hashiramart.forecaster.v1.ScenarioForecast
-	(*Band)(nil),                       // 12: hashiramart.forecaster.v1.Band
-	(*ForecastPoint)(nil),              // 13: hashiramart.forecaster.v1.ForecastPoint
-	(*HistoryPoint)(nil),               // 14: hashiramart.forecaster.v1.HistoryPoint
-	(*ForecastSalesResponse)(nil),      // 15: hashiramart.forecaster.v1.ForecastSalesResponse
-	(*BatchForecastSalesRequest)(nil),  // 16: hashiramart.forecaster.v1.BatchForecastSalesRequest
-	(*BatchForecastSalesResponse)(nil), // 17: hashiramart.forecaster.v1.BatchForecastSalesResponse
-	(*ExplainForecastRequest)(nil),     // 18: hashiramart.forecaster.v1.ExplainForecastRequest
-	(*Contribution)(nil),               // 19: hashiramart.forecaster.v1.Contribution
-	(*DayExplanation)(nil),             // 20: hashiramart.forecaster.v1.DayExplanation
-	(*ExplainForecastResponse)(nil),    // 21: hashiramart.forecaster.v1.ExplainForecastResponse
-	(*GetBacktestRequest)(nil),         // 22: hashiramart.forecaster.v1.GetBacktestRequest
-	(*Coverage)(nil),                   // 23: hashiramart.forecaster.v1.Coverage
-	(*BacktestPoint)(nil),              // 24: hashiramart.forecaster.v1.BacktestPoint
-	(*Backtest)(nil),                   // 25: hashiramart.forecaster.v1.Backtest
-	(*v1.GetModelRequest)(nil),         // 26: hashiramart.model.v1.GetModelRequest
-	(*v1.ListModelsRequest)(nil),       // 27: hashiramart.model.v1.ListModelsRequest
-	(*v1.PromoteModelRequest)(nil),     // 28: hashiramart.model.v1.PromoteModelRequest
-	(*v1.RollbackModelRequest)(nil),    // 29: hashiramart.model.v1.RollbackModelRequest
-	(*v1.Model)(nil),                   // 30: hashiramart.model.v1.Model
-	(*v1.ListModelsResponse)(nil),      // 31: hashiramart.model.v1.ListModelsResponse
+	(ExportFormat)(0),                  // 3: hashiramart.forecaster.v1.ExportFormat
+	(*ForecastSeries)(nil),             // 4: hashiramart.forecaster.v1.ForecastSeries
+	(*ListForecastSeriesRequest)(nil),  // 5: hashiramart.forecaster.v1.ListForecastSeriesRequest
+	(*ListForecastSeriesResponse)(nil), // 6: hashiramart.forecaster.v1.ListForecastSeriesResponse
+	(*ForecastSalesRequest)(nil),       // 7: hashiramart.forecaster.v1.ForecastSalesRequest
+	(*Scenario)(nil),                   // 8: hashiramart.forecaster.v1.Scenario
+	(*ScenarioPrice)(nil),              // 9: hashiramart.forecaster.v1.ScenarioPrice
+	(*ScenarioPromotion)(nil),          // 10: hashiramart.forecaster.v1.ScenarioPromotion
+	(*ScenarioDifference)(nil),         // 11: hashiramart.forecaster.v1.ScenarioDifference
+	(*ScenarioForecast)(nil),           // 12: hashiramart.forecaster.v1.ScenarioForecast
+	(*Band)(nil),                       // 13: hashiramart.forecaster.v1.Band
+	(*ForecastPoint)(nil),              // 14: hashiramart.forecaster.v1.ForecastPoint
+	(*HistoryPoint)(nil),               // 15: hashiramart.forecaster.v1.HistoryPoint
+	(*ForecastSalesResponse)(nil),      // 16: hashiramart.forecaster.v1.ForecastSalesResponse
+	(*BatchForecastSalesRequest)(nil),  // 17: hashiramart.forecaster.v1.BatchForecastSalesRequest
+	(*ExportForecastsRequest)(nil),     // 18: hashiramart.forecaster.v1.ExportForecastsRequest
+	(*FilePiece)(nil),                  // 19: hashiramart.forecaster.v1.FilePiece
+	(*BatchForecastSalesResponse)(nil), // 20: hashiramart.forecaster.v1.BatchForecastSalesResponse
+	(*ExplainForecastRequest)(nil),     // 21: hashiramart.forecaster.v1.ExplainForecastRequest
+	(*Contribution)(nil),               // 22: hashiramart.forecaster.v1.Contribution
+	(*DayExplanation)(nil),             // 23: hashiramart.forecaster.v1.DayExplanation
+	(*ExplainForecastResponse)(nil),    // 24: hashiramart.forecaster.v1.ExplainForecastResponse
+	(*GetBacktestRequest)(nil),         // 25: hashiramart.forecaster.v1.GetBacktestRequest
+	(*Coverage)(nil),                   // 26: hashiramart.forecaster.v1.Coverage
+	(*BacktestPoint)(nil),              // 27: hashiramart.forecaster.v1.BacktestPoint
+	(*Backtest)(nil),                   // 28: hashiramart.forecaster.v1.Backtest
+	(*v1.GetModelRequest)(nil),         // 29: hashiramart.model.v1.GetModelRequest
+	(*v1.ListModelsRequest)(nil),       // 30: hashiramart.model.v1.ListModelsRequest
+	(*v1.PromoteModelRequest)(nil),     // 31: hashiramart.model.v1.PromoteModelRequest
+	(*v1.RollbackModelRequest)(nil),    // 32: hashiramart.model.v1.RollbackModelRequest
+	(*v1.Model)(nil),                   // 33: hashiramart.model.v1.Model
+	(*v1.ListModelsResponse)(nil),      // 34: hashiramart.model.v1.ListModelsResponse
 }
 var file_hashiramart_forecaster_v1_forecaster_proto_depIdxs = []int32{
 	2,  // 0: hashiramart.forecaster.v1.ForecastSeries.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
 	2,  // 1: hashiramart.forecaster.v1.ListForecastSeriesRequest.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
-	3,  // 2: hashiramart.forecaster.v1.ListForecastSeriesResponse.series:type_name -> hashiramart.forecaster.v1.ForecastSeries
+	4,  // 2: hashiramart.forecaster.v1.ListForecastSeriesResponse.series:type_name -> hashiramart.forecaster.v1.ForecastSeries
 	1,  // 3: hashiramart.forecaster.v1.ForecastSalesRequest.granularity:type_name -> hashiramart.forecaster.v1.Granularity
 	0,  // 4: hashiramart.forecaster.v1.ForecastSalesRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	7,  // 5: hashiramart.forecaster.v1.ForecastSalesRequest.scenario:type_name -> hashiramart.forecaster.v1.Scenario
-	8,  // 6: hashiramart.forecaster.v1.Scenario.price_changes:type_name -> hashiramart.forecaster.v1.ScenarioPrice
-	9,  // 7: hashiramart.forecaster.v1.Scenario.promotions:type_name -> hashiramart.forecaster.v1.ScenarioPromotion
-	13, // 8: hashiramart.forecaster.v1.ScenarioForecast.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
-	10, // 9: hashiramart.forecaster.v1.ScenarioForecast.units:type_name -> hashiramart.forecaster.v1.ScenarioDifference
-	10, // 10: hashiramart.forecaster.v1.ScenarioForecast.revenue:type_name -> hashiramart.forecaster.v1.ScenarioDifference
-	12, // 11: hashiramart.forecaster.v1.ForecastPoint.bands:type_name -> hashiramart.forecaster.v1.Band
-	13, // 12: hashiramart.forecaster.v1.ForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
-	14, // 13: hashiramart.forecaster.v1.ForecastSalesResponse.history:type_name -> hashiramart.forecaster.v1.HistoryPoint
+	8,  // 5: hashiramart.forecaster.v1.ForecastSalesRequest.scenario:type_name -> hashiramart.forecaster.v1.Scenario
+	9,  // 6: hashiramart.forecaster.v1.Scenario.price_changes:type_name -> hashiramart.forecaster.v1.ScenarioPrice
+	10, // 7: hashiramart.forecaster.v1.Scenario.promotions:type_name -> hashiramart.forecaster.v1.ScenarioPromotion
+	14, // 8: hashiramart.forecaster.v1.ScenarioForecast.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
+	11, // 9: hashiramart.forecaster.v1.ScenarioForecast.units:type_name -> hashiramart.forecaster.v1.ScenarioDifference
+	11, // 10: hashiramart.forecaster.v1.ScenarioForecast.revenue:type_name -> hashiramart.forecaster.v1.ScenarioDifference
+	13, // 11: hashiramart.forecaster.v1.ForecastPoint.bands:type_name -> hashiramart.forecaster.v1.Band
+	14, // 12: hashiramart.forecaster.v1.ForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
+	15, // 13: hashiramart.forecaster.v1.ForecastSalesResponse.history:type_name -> hashiramart.forecaster.v1.HistoryPoint
 	0,  // 14: hashiramart.forecaster.v1.ForecastSalesResponse.metric:type_name -> hashiramart.forecaster.v1.Metric
 	1,  // 15: hashiramart.forecaster.v1.ForecastSalesResponse.granularity:type_name -> hashiramart.forecaster.v1.Granularity
-	11, // 16: hashiramart.forecaster.v1.ForecastSalesResponse.scenario:type_name -> hashiramart.forecaster.v1.ScenarioForecast
+	12, // 16: hashiramart.forecaster.v1.ForecastSalesResponse.scenario:type_name -> hashiramart.forecaster.v1.ScenarioForecast
 	2,  // 17: hashiramart.forecaster.v1.BatchForecastSalesRequest.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
 	1,  // 18: hashiramart.forecaster.v1.BatchForecastSalesRequest.granularity:type_name -> hashiramart.forecaster.v1.Granularity
 	0,  // 19: hashiramart.forecaster.v1.BatchForecastSalesRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	2,  // 20: hashiramart.forecaster.v1.BatchForecastSalesResponse.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
-	13, // 21: hashiramart.forecaster.v1.BatchForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
-	0,  // 22: hashiramart.forecaster.v1.ExplainForecastRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	19, // 23: hashiramart.forecaster.v1.DayExplanation.contributions:type_name -> hashiramart.forecaster.v1.Contribution
-	20, // 24: hashiramart.forecaster.v1.ExplainForecastResponse.explanations:type_name -> hashiramart.forecaster.v1.DayExplanation
-	0,  // 25: hashiramart.forecaster.v1.GetBacktestRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
-	12, // 26: hashiramart.forecaster.v1.BacktestPoint.bands:type_name -> hashiramart.forecaster.v1.Band
-	23, // 27: hashiramart.forecaster.v1.Backtest.coverage:type_name -> hashiramart.forecaster.v1.Coverage
-	24, // 28: hashiramart.forecaster.v1.Backtest.points:type_name -> hashiramart.forecaster.v1.BacktestPoint
-	4,  // 29: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:input_type -> hashiramart.forecaster.v1.ListForecastSeriesRequest
-	6,  // 30: hashiramart.forecaster.v1.ForecasterService.ForecastSales:input_type -> hashiramart.forecaster.v1.ForecastSalesRequest
-	16, // 31: hashiramart.forecaster.v1.ForecasterService.BatchForecastSales:input_type -> hashiramart.forecaster.v1.BatchForecastSalesRequest
-	18, // 32: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:input_type -> hashiramart.forecaster.v1.ExplainForecastRequest
-	22, // 33: hashiramart.forecaster.v1.ForecasterService.GetBacktest:input_type -> hashiramart.forecaster.v1.GetBacktestRequest
-	26, // 34: hashiramart.forecaster.v1.ForecasterService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
-	27, // 35: hashiramart.forecaster.v1.ForecasterService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
-	28, // 36: hashiramart.forecaster.v1.ForecasterService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
-	29, // 37: hashiramart.forecaster.v1.ForecasterService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
-	5,  // 38: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:output_type -> hashiramart.forecaster.v1.ListForecastSeriesResponse
-	15, // 39: hashiramart.forecaster.v1.ForecasterService.ForecastSales:output_type -> hashiramart.forecaster.v1.ForecastSalesResponse
-	17, // 40: hashiramart.forecaster.v1.ForecasterService.BatchForecastSales:output_type -> hashiramart.forecaster.v1.BatchForecastSalesResponse
-	21, // 41: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:output_type -> hashiramart.forecaster.v1.ExplainForecastResponse
-	25, // 42: hashiramart.forecaster.v1.ForecasterService.GetBacktest:output_type -> hashiramart.forecaster.v1.Backtest
-	30, // 43: hashiramart.forecaster.v1.ForecasterService.GetModel:output_type -> hashiramart.model.v1.Model
-	31, // 44: hashiramart.forecaster.v1.ForecasterService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
-	30, // 45: hashiramart.forecaster.v1.ForecasterService.PromoteModel:output_type -> hashiramart.model.v1.Model
-	30, // 46: hashiramart.forecaster.v1.ForecasterService.RollbackModel:output_type -> hashiramart.model.v1.Model
-	38, // [38:47] is the sub-list for method output_type
-	29, // [29:38] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	2,  // 20: hashiramart.forecaster.v1.ExportForecastsRequest.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
+	1,  // 21: hashiramart.forecaster.v1.ExportForecastsRequest.granularity:type_name -> hashiramart.forecaster.v1.Granularity
+	0,  // 22: hashiramart.forecaster.v1.ExportForecastsRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
+	3,  // 23: hashiramart.forecaster.v1.ExportForecastsRequest.format:type_name -> hashiramart.forecaster.v1.ExportFormat
+	2,  // 24: hashiramart.forecaster.v1.BatchForecastSalesResponse.level:type_name -> hashiramart.forecaster.v1.SeriesLevel
+	14, // 25: hashiramart.forecaster.v1.BatchForecastSalesResponse.points:type_name -> hashiramart.forecaster.v1.ForecastPoint
+	0,  // 26: hashiramart.forecaster.v1.ExplainForecastRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
+	22, // 27: hashiramart.forecaster.v1.DayExplanation.contributions:type_name -> hashiramart.forecaster.v1.Contribution
+	23, // 28: hashiramart.forecaster.v1.ExplainForecastResponse.explanations:type_name -> hashiramart.forecaster.v1.DayExplanation
+	0,  // 29: hashiramart.forecaster.v1.GetBacktestRequest.metric:type_name -> hashiramart.forecaster.v1.Metric
+	13, // 30: hashiramart.forecaster.v1.BacktestPoint.bands:type_name -> hashiramart.forecaster.v1.Band
+	26, // 31: hashiramart.forecaster.v1.Backtest.coverage:type_name -> hashiramart.forecaster.v1.Coverage
+	27, // 32: hashiramart.forecaster.v1.Backtest.points:type_name -> hashiramart.forecaster.v1.BacktestPoint
+	5,  // 33: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:input_type -> hashiramart.forecaster.v1.ListForecastSeriesRequest
+	7,  // 34: hashiramart.forecaster.v1.ForecasterService.ForecastSales:input_type -> hashiramart.forecaster.v1.ForecastSalesRequest
+	17, // 35: hashiramart.forecaster.v1.ForecasterService.BatchForecastSales:input_type -> hashiramart.forecaster.v1.BatchForecastSalesRequest
+	18, // 36: hashiramart.forecaster.v1.ForecasterService.ExportForecasts:input_type -> hashiramart.forecaster.v1.ExportForecastsRequest
+	21, // 37: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:input_type -> hashiramart.forecaster.v1.ExplainForecastRequest
+	25, // 38: hashiramart.forecaster.v1.ForecasterService.GetBacktest:input_type -> hashiramart.forecaster.v1.GetBacktestRequest
+	29, // 39: hashiramart.forecaster.v1.ForecasterService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
+	30, // 40: hashiramart.forecaster.v1.ForecasterService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
+	31, // 41: hashiramart.forecaster.v1.ForecasterService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
+	32, // 42: hashiramart.forecaster.v1.ForecasterService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
+	6,  // 43: hashiramart.forecaster.v1.ForecasterService.ListForecastSeries:output_type -> hashiramart.forecaster.v1.ListForecastSeriesResponse
+	16, // 44: hashiramart.forecaster.v1.ForecasterService.ForecastSales:output_type -> hashiramart.forecaster.v1.ForecastSalesResponse
+	20, // 45: hashiramart.forecaster.v1.ForecasterService.BatchForecastSales:output_type -> hashiramart.forecaster.v1.BatchForecastSalesResponse
+	19, // 46: hashiramart.forecaster.v1.ForecasterService.ExportForecasts:output_type -> hashiramart.forecaster.v1.FilePiece
+	24, // 47: hashiramart.forecaster.v1.ForecasterService.ExplainForecast:output_type -> hashiramart.forecaster.v1.ExplainForecastResponse
+	28, // 48: hashiramart.forecaster.v1.ForecasterService.GetBacktest:output_type -> hashiramart.forecaster.v1.Backtest
+	33, // 49: hashiramart.forecaster.v1.ForecasterService.GetModel:output_type -> hashiramart.model.v1.Model
+	34, // 50: hashiramart.forecaster.v1.ForecasterService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
+	33, // 51: hashiramart.forecaster.v1.ForecasterService.PromoteModel:output_type -> hashiramart.model.v1.Model
+	33, // 52: hashiramart.forecaster.v1.ForecasterService.RollbackModel:output_type -> hashiramart.model.v1.Model
+	43, // [43:53] is the sub-list for method output_type
+	33, // [33:43] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_forecaster_v1_forecaster_proto_init() }
@@ -2477,24 +2701,24 @@ func file_hashiramart_forecaster_v1_forecaster_proto_init() {
 		(*ForecastSalesRequest_Category)(nil),
 		(*ForecastSalesRequest_Country)(nil),
 	}
-	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[15].OneofWrappers = []any{
+	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[17].OneofWrappers = []any{
 		(*ExplainForecastRequest_ProductId)(nil),
 		(*ExplainForecastRequest_Category)(nil),
 		(*ExplainForecastRequest_Country)(nil),
 	}
-	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[19].OneofWrappers = []any{
+	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[21].OneofWrappers = []any{
 		(*GetBacktestRequest_ProductId)(nil),
 		(*GetBacktestRequest_Category)(nil),
 		(*GetBacktestRequest_Country)(nil),
 	}
-	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[22].OneofWrappers = []any{}
+	file_hashiramart_forecaster_v1_forecaster_proto_msgTypes[24].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_forecaster_v1_forecaster_proto_rawDesc), len(file_hashiramart_forecaster_v1_forecaster_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   23,
+			NumEnums:      4,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	ForecasterService_ListForecastSeries_FullMethodName = "/hashiramart.forecaster.v1.ForecasterService/ListForecastSeries"
 	ForecasterService_ForecastSales_FullMethodName      = "/hashiramart.forecaster.v1.ForecasterService/ForecastSales"
 	ForecasterService_BatchForecastSales_FullMethodName = "/hashiramart.forecaster.v1.ForecasterService/BatchForecastSales"
+	ForecasterService_ExportForecasts_FullMethodName    = "/hashiramart.forecaster.v1.ForecasterService/ExportForecasts"
 	ForecasterService_ExplainForecast_FullMethodName    = "/hashiramart.forecaster.v1.ForecasterService/ExplainForecast"
 	ForecasterService_GetBacktest_FullMethodName        = "/hashiramart.forecaster.v1.ForecasterService/GetBacktest"
 	ForecasterService_GetModel_FullMethodName           = "/hashiramart.forecaster.v1.ForecasterService/GetModel"
@@ -60,6 +61,13 @@ type ForecasterServiceClient interface {
 	//
 	// Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
 	BatchForecastSales(ctx context.Context, in *BatchForecastSalesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BatchForecastSalesResponse], error)
+	// Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+	// order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+	// `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+	// product in a single country: most would have a sale every few months, and the model has none.
+	//
+	// Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+	ExportForecasts(ctx context.Context, in *ExportForecastsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FilePiece], error)
 	// Explains a forecast day by day: what raised and what lowered it, and by how much.
 	//
 	// Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
@@ -131,6 +139,25 @@ func (c *forecasterServiceClient) BatchForecastSales(ctx context.Context, in *Ba
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ForecasterService_BatchForecastSalesClient = grpc.ServerStreamingClient[BatchForecastSalesResponse]
+
+func (c *forecasterServiceClient) ExportForecasts(ctx context.Context, in *ExportForecastsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FilePiece], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ForecasterService_ServiceDesc.Streams[1], ForecasterService_ExportForecasts_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportForecastsRequest, FilePiece]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ForecasterService_ExportForecastsClient = grpc.ServerStreamingClient[FilePiece]
 
 func (c *forecasterServiceClient) ExplainForecast(ctx context.Context, in *ExplainForecastRequest, opts ...grpc.CallOption) (*ExplainForecastResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -219,6 +246,13 @@ type ForecasterServiceServer interface {
 	//
 	// Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
 	BatchForecastSales(*BatchForecastSalesRequest, grpc.ServerStreamingServer[BatchForecastSalesResponse]) error
+	// Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+	// order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+	// `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+	// product in a single country: most would have a sale every few months, and the model has none.
+	//
+	// Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+	ExportForecasts(*ExportForecastsRequest, grpc.ServerStreamingServer[FilePiece]) error
 	// Explains a forecast day by day: what raised and what lowered it, and by how much.
 	//
 	// Returns NOT_FOUND if there is no such product, category or country, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
@@ -260,6 +294,9 @@ func (UnimplementedForecasterServiceServer) ForecastSales(context.Context, *Fore
 }
 func (UnimplementedForecasterServiceServer) BatchForecastSales(*BatchForecastSalesRequest, grpc.ServerStreamingServer[BatchForecastSalesResponse]) error {
 	return status.Error(codes.Unimplemented, "method BatchForecastSales not implemented")
+}
+func (UnimplementedForecasterServiceServer) ExportForecasts(*ExportForecastsRequest, grpc.ServerStreamingServer[FilePiece]) error {
+	return status.Error(codes.Unimplemented, "method ExportForecasts not implemented")
 }
 func (UnimplementedForecasterServiceServer) ExplainForecast(context.Context, *ExplainForecastRequest) (*ExplainForecastResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainForecast not implemented")
@@ -346,6 +383,17 @@ func _ForecasterService_BatchForecastSales_Handler(srv interface{}, stream grpc.
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type ForecasterService_BatchForecastSalesServer = grpc.ServerStreamingServer[BatchForecastSalesResponse]
+
+func _ForecasterService_ExportForecasts_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportForecastsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ForecasterServiceServer).ExportForecasts(m, &grpc.GenericServerStream[ExportForecastsRequest, FilePiece]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ForecasterService_ExportForecastsServer = grpc.ServerStreamingServer[FilePiece]
 
 func _ForecasterService_ExplainForecast_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainForecastRequest)
@@ -499,6 +547,11 @@ var ForecasterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "BatchForecastSales",
 			Handler:       _ForecasterService_BatchForecastSales_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ExportForecasts",
+			Handler:       _ForecasterService_ExportForecasts_Handler,
 			ServerStreams: true,
 		},
 	},

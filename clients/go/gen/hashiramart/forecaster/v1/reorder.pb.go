@@ -447,6 +447,70 @@ func (x *ListReorderSuggestionsRequest) GetOnlyDue() bool {
 	return false
 }
 
+// Requests what to reorder as a file.
+type ExportReorderSuggestionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only products of this category. Empty means all.
+	Category string `protobuf:"bytes,1,opt,name=category,proto3" json:"category,omitempty"`
+	// Only products that are to be ordered now.
+	OnlyDue bool `protobuf:"varint,2,opt,name=only_due,json=onlyDue,proto3" json:"only_due,omitempty"`
+	// The format. Unspecified means CSV.
+	Format        ExportFormat `protobuf:"varint,3,opt,name=format,proto3,enum=hashiramart.forecaster.v1.ExportFormat" json:"format,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportReorderSuggestionsRequest) Reset() {
+	*x = ExportReorderSuggestionsRequest{}
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportReorderSuggestionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportReorderSuggestionsRequest) ProtoMessage() {}
+
+func (x *ExportReorderSuggestionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportReorderSuggestionsRequest.ProtoReflect.Descriptor instead.
+func (*ExportReorderSuggestionsRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ExportReorderSuggestionsRequest) GetCategory() string {
+	if x != nil {
+		return x.Category
+	}
+	return ""
+}
+
+func (x *ExportReorderSuggestionsRequest) GetOnlyDue() bool {
+	if x != nil {
+		return x.OnlyDue
+	}
+	return false
+}
+
+func (x *ExportReorderSuggestionsRequest) GetFormat() ExportFormat {
+	if x != nil {
+		return x.Format
+	}
+	return ExportFormat_EXPORT_FORMAT_UNSPECIFIED
+}
+
 // What to order of a product.
 type ReorderSuggestion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -477,7 +541,7 @@ type ReorderSuggestion struct {
 
 func (x *ReorderSuggestion) Reset() {
 	*x = ReorderSuggestion{}
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[6]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +553,7 @@ func (x *ReorderSuggestion) String() string {
 func (*ReorderSuggestion) ProtoMessage() {}
 
 func (x *ReorderSuggestion) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[6]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +566,7 @@ func (x *ReorderSuggestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReorderSuggestion.ProtoReflect.Descriptor instead.
 func (*ReorderSuggestion) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{6}
+	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReorderSuggestion) GetProductId() string {
@@ -594,7 +658,7 @@ type ListReorderSuggestionsResponse struct {
 
 func (x *ListReorderSuggestionsResponse) Reset() {
 	*x = ListReorderSuggestionsResponse{}
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[7]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +670,7 @@ func (x *ListReorderSuggestionsResponse) String() string {
 func (*ListReorderSuggestionsResponse) ProtoMessage() {}
 
 func (x *ListReorderSuggestionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[7]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +683,7 @@ func (x *ListReorderSuggestionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReorderSuggestionsResponse.ProtoReflect.Descriptor instead.
 func (*ListReorderSuggestionsResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{7}
+	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListReorderSuggestionsResponse) GetSuggestions() []*ReorderSuggestion {
@@ -672,7 +736,7 @@ type GetReorderBacktestRequest struct {
 
 func (x *GetReorderBacktestRequest) Reset() {
 	*x = GetReorderBacktestRequest{}
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[8]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +748,7 @@ func (x *GetReorderBacktestRequest) String() string {
 func (*GetReorderBacktestRequest) ProtoMessage() {}
 
 func (x *GetReorderBacktestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[8]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +761,7 @@ func (x *GetReorderBacktestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReorderBacktestRequest.ProtoReflect.Descriptor instead.
 func (*GetReorderBacktestRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{8}
+	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetReorderBacktestRequest) GetLeadTimeDays() int32 {
@@ -734,7 +798,7 @@ type ReorderOutcome struct {
 
 func (x *ReorderOutcome) Reset() {
 	*x = ReorderOutcome{}
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[9]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +810,7 @@ func (x *ReorderOutcome) String() string {
 func (*ReorderOutcome) ProtoMessage() {}
 
 func (x *ReorderOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[9]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +823,7 @@ func (x *ReorderOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReorderOutcome.ProtoReflect.Descriptor instead.
 func (*ReorderOutcome) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{9}
+	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReorderOutcome) GetFillRatePercent() float64 {
@@ -805,7 +869,7 @@ type ReorderBacktest struct {
 
 func (x *ReorderBacktest) Reset() {
 	*x = ReorderBacktest{}
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[10]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -817,7 +881,7 @@ func (x *ReorderBacktest) String() string {
 func (*ReorderBacktest) ProtoMessage() {}
 
 func (x *ReorderBacktest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[10]
+	mi := &file_hashiramart_forecaster_v1_reorder_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -830,7 +894,7 @@ func (x *ReorderBacktest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReorderBacktest.ProtoReflect.Descriptor instead.
 func (*ReorderBacktest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{10}
+	return file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReorderBacktest) GetLeadTimeDays() int32 {
@@ -907,7 +971,7 @@ var File_hashiramart_forecaster_v1_reorder_proto protoreflect.FileDescriptor
 
 const file_hashiramart_forecaster_v1_reorder_proto_rawDesc = "" +
 	"\n" +
-	"'hashiramart/forecaster/v1/reorder.proto\x12\x19hashiramart.forecaster.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x02\n" +
+	"'hashiramart/forecaster/v1/reorder.proto\x12\x19hashiramart.forecaster.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*hashiramart/forecaster/v1/forecaster.proto\"\xd4\x02\n" +
 	"\rReorderPolicy\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tR\tproductId\x12$\n" +
@@ -943,7 +1007,11 @@ const file_hashiramart_forecaster_v1_reorder_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
 	"\bcategory\x18\x03 \x01(\tR\bcategory\x12\x19\n" +
-	"\bonly_due\x18\x04 \x01(\bR\aonlyDue\"\xe3\x02\n" +
+	"\bonly_due\x18\x04 \x01(\bR\aonlyDue\"\x99\x01\n" +
+	"\x1fExportReorderSuggestionsRequest\x12\x1a\n" +
+	"\bcategory\x18\x01 \x01(\tR\bcategory\x12\x19\n" +
+	"\bonly_due\x18\x02 \x01(\bR\aonlyDue\x12?\n" +
+	"\x06format\x18\x03 \x01(\x0e2'.hashiramart.forecaster.v1.ExportFormatR\x06format\"\xe3\x02\n" +
 	"\x11ReorderSuggestion\x12\x1d\n" +
 	"\n" +
 	"product_id\x18\x01 \x01(\tR\tproductId\x12\x12\n" +
@@ -984,12 +1052,13 @@ const file_hashiramart_forecaster_v1_reorder_proto_rawDesc = "" +
 	"\tlast_date\x18\b \x01(\tR\blastDate\x12#\n" +
 	"\rmodel_version\x18\t \x01(\tR\fmodelVersion\x12\x1b\n" +
 	"\ttime_zone\x18\n" +
-	" \x01(\tR\btimeZone2\x9e\x05\n" +
+	" \x01(\tR\btimeZone2\xa4\x06\n" +
 	"\x0eReorderService\x12\x89\x01\n" +
 	"\x13ListReorderPolicies\x125.hashiramart.forecaster.v1.ListReorderPoliciesRequest\x1a6.hashiramart.forecaster.v1.ListReorderPoliciesResponse\"\x03\x90\x02\x01\x12v\n" +
 	"\x13UpdateReorderPolicy\x125.hashiramart.forecaster.v1.UpdateReorderPolicyRequest\x1a(.hashiramart.forecaster.v1.ReorderPolicy\x12v\n" +
 	"\x13DeleteReorderPolicy\x125.hashiramart.forecaster.v1.DeleteReorderPolicyRequest\x1a(.hashiramart.forecaster.v1.ReorderPolicy\x12\x92\x01\n" +
-	"\x16ListReorderSuggestions\x128.hashiramart.forecaster.v1.ListReorderSuggestionsRequest\x1a9.hashiramart.forecaster.v1.ListReorderSuggestionsResponse\"\x03\x90\x02\x01\x12{\n" +
+	"\x16ListReorderSuggestions\x128.hashiramart.forecaster.v1.ListReorderSuggestionsRequest\x1a9.hashiramart.forecaster.v1.ListReorderSuggestionsResponse\"\x03\x90\x02\x01\x12\x83\x01\n" +
+	"\x18ExportReorderSuggestions\x12:.hashiramart.forecaster.v1.ExportReorderSuggestionsRequest\x1a$.hashiramart.forecaster.v1.FilePiece\"\x03\x90\x02\x010\x01\x12{\n" +
 	"\x12GetReorderBacktest\x124.hashiramart.forecaster.v1.GetReorderBacktestRequest\x1a*.hashiramart.forecaster.v1.ReorderBacktest\"\x03\x90\x02\x01B\xeb\x01\n" +
 	"\x1dcom.hashiramart.forecaster.v1B\fReorderProtoP\x01Z6hashiramart/gen/hashiramart/forecaster/v1;forecasterv1\xa2\x02\x03HFX\xaa\x02\x19Hashiramart.Forecaster.V1\xca\x02\x19Hashiramart\\Forecaster\\V1\xe2\x02%Hashiramart\\Forecaster\\V1\\GPBMetadata\xea\x02\x1bHashiramart::Forecaster::V1b\x06proto3"
 
@@ -1005,45 +1074,51 @@ func file_hashiramart_forecaster_v1_reorder_proto_rawDescGZIP() []byte {
 	return file_hashiramart_forecaster_v1_reorder_proto_rawDescData
 }
 
-var file_hashiramart_forecaster_v1_reorder_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_hashiramart_forecaster_v1_reorder_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_hashiramart_forecaster_v1_reorder_proto_goTypes = []any{
-	(*ReorderPolicy)(nil),                  // 0: hashiramart.forecaster.v1.ReorderPolicy
-	(*ListReorderPoliciesRequest)(nil),     // 1: hashiramart.forecaster.v1.ListReorderPoliciesRequest
-	(*ListReorderPoliciesResponse)(nil),    // 2: hashiramart.forecaster.v1.ListReorderPoliciesResponse
-	(*UpdateReorderPolicyRequest)(nil),     // 3: hashiramart.forecaster.v1.UpdateReorderPolicyRequest
-	(*DeleteReorderPolicyRequest)(nil),     // 4: hashiramart.forecaster.v1.DeleteReorderPolicyRequest
-	(*ListReorderSuggestionsRequest)(nil),  // 5: hashiramart.forecaster.v1.ListReorderSuggestionsRequest
-	(*ReorderSuggestion)(nil),              // 6: hashiramart.forecaster.v1.ReorderSuggestion
-	(*ListReorderSuggestionsResponse)(nil), // 7: hashiramart.forecaster.v1.ListReorderSuggestionsResponse
-	(*GetReorderBacktestRequest)(nil),      // 8: hashiramart.forecaster.v1.GetReorderBacktestRequest
-	(*ReorderOutcome)(nil),                 // 9: hashiramart.forecaster.v1.ReorderOutcome
-	(*ReorderBacktest)(nil),                // 10: hashiramart.forecaster.v1.ReorderBacktest
-	(*timestamppb.Timestamp)(nil),          // 11: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),          // 12: google.protobuf.FieldMask
+	(*ReorderPolicy)(nil),                   // 0: hashiramart.forecaster.v1.ReorderPolicy
+	(*ListReorderPoliciesRequest)(nil),      // 1: hashiramart.forecaster.v1.ListReorderPoliciesRequest
+	(*ListReorderPoliciesResponse)(nil),     // 2: hashiramart.forecaster.v1.ListReorderPoliciesResponse
+	(*UpdateReorderPolicyRequest)(nil),      // 3: hashiramart.forecaster.v1.UpdateReorderPolicyRequest
+	(*DeleteReorderPolicyRequest)(nil),      // 4: hashiramart.forecaster.v1.DeleteReorderPolicyRequest
+	(*ListReorderSuggestionsRequest)(nil),   // 5: hashiramart.forecaster.v1.ListReorderSuggestionsRequest
+	(*ExportReorderSuggestionsRequest)(nil), // 6: hashiramart.forecaster.v1.ExportReorderSuggestionsRequest
+	(*ReorderSuggestion)(nil),               // 7: hashiramart.forecaster.v1.ReorderSuggestion
+	(*ListReorderSuggestionsResponse)(nil),  // 8: hashiramart.forecaster.v1.ListReorderSuggestionsResponse
+	(*GetReorderBacktestRequest)(nil),       // 9: hashiramart.forecaster.v1.GetReorderBacktestRequest
+	(*ReorderOutcome)(nil),                  // 10: hashiramart.forecaster.v1.ReorderOutcome
+	(*ReorderBacktest)(nil),                 // 11: hashiramart.forecaster.v1.ReorderBacktest
+	(*timestamppb.Timestamp)(nil),           // 12: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),           // 13: google.protobuf.FieldMask
+	(ExportFormat)(0),                       // 14: hashiramart.forecaster.v1.ExportFormat
+	(*FilePiece)(nil),                       // 15: hashiramart.forecaster.v1.FilePiece
 }
 var file_hashiramart_forecaster_v1_reorder_proto_depIdxs = []int32{
-	11, // 0: hashiramart.forecaster.v1.ReorderPolicy.update_time:type_name -> google.protobuf.Timestamp
+	12, // 0: hashiramart.forecaster.v1.ReorderPolicy.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: hashiramart.forecaster.v1.ListReorderPoliciesResponse.policies:type_name -> hashiramart.forecaster.v1.ReorderPolicy
 	0,  // 2: hashiramart.forecaster.v1.UpdateReorderPolicyRequest.policy:type_name -> hashiramart.forecaster.v1.ReorderPolicy
-	12, // 3: hashiramart.forecaster.v1.UpdateReorderPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
-	6,  // 4: hashiramart.forecaster.v1.ListReorderSuggestionsResponse.suggestions:type_name -> hashiramart.forecaster.v1.ReorderSuggestion
-	9,  // 5: hashiramart.forecaster.v1.ReorderBacktest.forecast:type_name -> hashiramart.forecaster.v1.ReorderOutcome
-	9,  // 6: hashiramart.forecaster.v1.ReorderBacktest.seasonal_naive:type_name -> hashiramart.forecaster.v1.ReorderOutcome
-	1,  // 7: hashiramart.forecaster.v1.ReorderService.ListReorderPolicies:input_type -> hashiramart.forecaster.v1.ListReorderPoliciesRequest
-	3,  // 8: hashiramart.forecaster.v1.ReorderService.UpdateReorderPolicy:input_type -> hashiramart.forecaster.v1.UpdateReorderPolicyRequest
-	4,  // 9: hashiramart.forecaster.v1.ReorderService.DeleteReorderPolicy:input_type -> hashiramart.forecaster.v1.DeleteReorderPolicyRequest
-	5,  // 10: hashiramart.forecaster.v1.ReorderService.ListReorderSuggestions:input_type -> hashiramart.forecaster.v1.ListReorderSuggestionsRequest
-	8,  // 11: hashiramart.forecaster.v1.ReorderService.GetReorderBacktest:input_type -> hashiramart.forecaster.v1.GetReorderBacktestRequest
-	2,  // 12: hashiramart.forecaster.v1.ReorderService.ListReorderPolicies:output_type -> hashiramart.forecaster.v1.ListReorderPoliciesResponse
-	0,  // 13: hashiramart.forecaster.v1.ReorderService.UpdateReorderPolicy:output_type -> hashiramart.forecaster.v1.ReorderPolicy
-	0,  // 14: hashiramart.forecaster.v1.ReorderService.DeleteReorderPolicy:output_type -> hashiramart.forecaster.v1.ReorderPolicy
-	7,  // 15: hashiramart.forecaster.v1.ReorderService.ListReorderSuggestions:output_type -> hashiramart.forecaster.v1.ListReorderSuggestionsResponse
-	10, // 16: hashiramart.forecaster.v1.ReorderService.GetReorderBacktest:output_type -> hashiramart.forecaster.v1.ReorderBacktest
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 3: hashiramart.forecaster.v1.UpdateReorderPolicyRequest.update_mask:type_name -> google.protobuf.FieldMask
+	14, // 4: hashiramart.forecaster.v1.ExportReorderSuggestionsRequest.format:type_name -> hashiramart.forecaster.v1.ExportFormat
+	7,  // 5: hashiramart.forecaster.v1.ListReorderSuggestionsResponse.suggestions:type_name -> hashiramart.forecaster.v1.ReorderSuggestion
+	10, // 6: hashiramart.forecaster.v1.ReorderBacktest.forecast:type_name -> hashiramart.forecaster.v1.ReorderOutcome
+	10, // 7: hashiramart.forecaster.v1.ReorderBacktest.seasonal_naive:type_name -> hashiramart.forecaster.v1.ReorderOutcome
+	1,  // 8: hashiramart.forecaster.v1.ReorderService.ListReorderPolicies:input_type -> hashiramart.forecaster.v1.ListReorderPoliciesRequest
+	3,  // 9: hashiramart.forecaster.v1.ReorderService.UpdateReorderPolicy:input_type -> hashiramart.forecaster.v1.UpdateReorderPolicyRequest
+	4,  // 10: hashiramart.forecaster.v1.ReorderService.DeleteReorderPolicy:input_type -> hashiramart.forecaster.v1.DeleteReorderPolicyRequest
+	5,  // 11: hashiramart.forecaster.v1.ReorderService.ListReorderSuggestions:input_type -> hashiramart.forecaster.v1.ListReorderSuggestionsRequest
+	6,  // 12: hashiramart.forecaster.v1.ReorderService.ExportReorderSuggestions:input_type -> hashiramart.forecaster.v1.ExportReorderSuggestionsRequest
+	9,  // 13: hashiramart.forecaster.v1.ReorderService.GetReorderBacktest:input_type -> hashiramart.forecaster.v1.GetReorderBacktestRequest
+	2,  // 14: hashiramart.forecaster.v1.ReorderService.ListReorderPolicies:output_type -> hashiramart.forecaster.v1.ListReorderPoliciesResponse
+	0,  // 15: hashiramart.forecaster.v1.ReorderService.UpdateReorderPolicy:output_type -> hashiramart.forecaster.v1.ReorderPolicy
+	0,  // 16: hashiramart.forecaster.v1.ReorderService.DeleteReorderPolicy:output_type -> hashiramart.forecaster.v1.ReorderPolicy
+	8,  // 17: hashiramart.forecaster.v1.ReorderService.ListReorderSuggestions:output_type -> hashiramart.forecaster.v1.ListReorderSuggestionsResponse
+	15, // 18: hashiramart.forecaster.v1.ReorderService.ExportReorderSuggestions:output_type -> hashiramart.forecaster.v1.FilePiece
+	11, // 19: hashiramart.forecaster.v1.ReorderService.GetReorderBacktest:output_type -> hashiramart.forecaster.v1.ReorderBacktest
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_forecaster_v1_reorder_proto_init() }
@@ -1051,13 +1126,14 @@ func file_hashiramart_forecaster_v1_reorder_proto_init() {
 	if File_hashiramart_forecaster_v1_reorder_proto != nil {
 		return
 	}
+	file_hashiramart_forecaster_v1_forecaster_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_forecaster_v1_reorder_proto_rawDesc), len(file_hashiramart_forecaster_v1_reorder_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ReorderService_ListReorderPolicies_FullMethodName    = "/hashiramart.forecaster.v1.ReorderService/ListReorderPolicies"
-	ReorderService_UpdateReorderPolicy_FullMethodName    = "/hashiramart.forecaster.v1.ReorderService/UpdateReorderPolicy"
-	ReorderService_DeleteReorderPolicy_FullMethodName    = "/hashiramart.forecaster.v1.ReorderService/DeleteReorderPolicy"
-	ReorderService_ListReorderSuggestions_FullMethodName = "/hashiramart.forecaster.v1.ReorderService/ListReorderSuggestions"
-	ReorderService_GetReorderBacktest_FullMethodName     = "/hashiramart.forecaster.v1.ReorderService/GetReorderBacktest"
+	ReorderService_ListReorderPolicies_FullMethodName      = "/hashiramart.forecaster.v1.ReorderService/ListReorderPolicies"
+	ReorderService_UpdateReorderPolicy_FullMethodName      = "/hashiramart.forecaster.v1.ReorderService/UpdateReorderPolicy"
+	ReorderService_DeleteReorderPolicy_FullMethodName      = "/hashiramart.forecaster.v1.ReorderService/DeleteReorderPolicy"
+	ReorderService_ListReorderSuggestions_FullMethodName   = "/hashiramart.forecaster.v1.ReorderService/ListReorderSuggestions"
+	ReorderService_ExportReorderSuggestions_FullMethodName = "/hashiramart.forecaster.v1.ReorderService/ExportReorderSuggestions"
+	ReorderService_GetReorderBacktest_FullMethodName       = "/hashiramart.forecaster.v1.ReorderService/GetReorderBacktest"
 )
 
 // ReorderServiceClient is the client API for ReorderService service.
@@ -51,6 +52,11 @@ type ReorderServiceClient interface {
 	// Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted, with `STOCK_UNAVAILABLE` while the catalogue cannot
 	// be reached.
 	ListReorderSuggestions(ctx context.Context, in *ListReorderSuggestionsRequest, opts ...grpc.CallOption) (*ListReorderSuggestionsResponse, error)
+	// Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+	// ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+	//
+	// Returns what ListReorderSuggestions returns.
+	ExportReorderSuggestions(ctx context.Context, in *ExportReorderSuggestionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FilePiece], error)
 	// Gets how well a policy would have done in the last twelve weeks: a simulation with lost sales and lead times on the forecasts of days
 	// that had been held back, beside the seasonal naive forecast with a safety stock by the book.
 	//
@@ -106,6 +112,25 @@ func (c *reorderServiceClient) ListReorderSuggestions(ctx context.Context, in *L
 	return out, nil
 }
 
+func (c *reorderServiceClient) ExportReorderSuggestions(ctx context.Context, in *ExportReorderSuggestionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FilePiece], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ReorderService_ServiceDesc.Streams[0], ReorderService_ExportReorderSuggestions_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExportReorderSuggestionsRequest, FilePiece]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReorderService_ExportReorderSuggestionsClient = grpc.ServerStreamingClient[FilePiece]
+
 func (c *reorderServiceClient) GetReorderBacktest(ctx context.Context, in *GetReorderBacktestRequest, opts ...grpc.CallOption) (*ReorderBacktest, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReorderBacktest)
@@ -141,6 +166,11 @@ type ReorderServiceServer interface {
 	// Returns UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted, with `STOCK_UNAVAILABLE` while the catalogue cannot
 	// be reached.
 	ListReorderSuggestions(context.Context, *ListReorderSuggestionsRequest) (*ListReorderSuggestionsResponse, error)
+	// Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+	// ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+	//
+	// Returns what ListReorderSuggestions returns.
+	ExportReorderSuggestions(*ExportReorderSuggestionsRequest, grpc.ServerStreamingServer[FilePiece]) error
 	// Gets how well a policy would have done in the last twelve weeks: a simulation with lost sales and lead times on the forecasts of days
 	// that had been held back, beside the seasonal naive forecast with a safety stock by the book.
 	//
@@ -167,6 +197,9 @@ func (UnimplementedReorderServiceServer) DeleteReorderPolicy(context.Context, *D
 }
 func (UnimplementedReorderServiceServer) ListReorderSuggestions(context.Context, *ListReorderSuggestionsRequest) (*ListReorderSuggestionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListReorderSuggestions not implemented")
+}
+func (UnimplementedReorderServiceServer) ExportReorderSuggestions(*ExportReorderSuggestionsRequest, grpc.ServerStreamingServer[FilePiece]) error {
+	return status.Error(codes.Unimplemented, "method ExportReorderSuggestions not implemented")
 }
 func (UnimplementedReorderServiceServer) GetReorderBacktest(context.Context, *GetReorderBacktestRequest) (*ReorderBacktest, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetReorderBacktest not implemented")
@@ -264,6 +297,17 @@ func _ReorderService_ListReorderSuggestions_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReorderService_ExportReorderSuggestions_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExportReorderSuggestionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ReorderServiceServer).ExportReorderSuggestions(m, &grpc.GenericServerStream[ExportReorderSuggestionsRequest, FilePiece]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ReorderService_ExportReorderSuggestionsServer = grpc.ServerStreamingServer[FilePiece]
+
 func _ReorderService_GetReorderBacktest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetReorderBacktestRequest)
 	if err := dec(in); err != nil {
@@ -310,6 +354,12 @@ var ReorderService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ReorderService_GetReorderBacktest_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "ExportReorderSuggestions",
+			Handler:       _ReorderService_ExportReorderSuggestions_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "hashiramart/forecaster/v1/reorder.proto",
 }

@@ -57,6 +57,16 @@ const (
 	ErrorReason_STORAGE_UNAVAILABLE ErrorReason = 14
 	// Of a job: the data differs from the months before by more than is usual, and the settings hold such data. The published data stays.
 	ErrorReason_DATA_QUALITY_HELD ErrorReason = 15
+	// NOT_FOUND: there is no such schedule.
+	ErrorReason_SCHEDULE_NOT_FOUND ErrorReason = 16
+	// ALREADY_EXISTS: the schedule's id is taken.
+	ErrorReason_SCHEDULE_EXISTS ErrorReason = 17
+	// INVALID_ARGUMENT: the cron expression cannot be read or never comes true, or there is no such time zone. The message says which.
+	ErrorReason_SCHEDULE_INVALID ErrorReason = 18
+	// FAILED_PRECONDITION: the schedule's job before has not ended. Its id is in the metadata, as `job_id`.
+	ErrorReason_SCHEDULE_RUNNING ErrorReason = 19
+	// ABORTED: the resource was changed since it was read. Read it again.
+	ErrorReason_STALE_ETAG ErrorReason = 20
 )
 
 // Enum value maps for ErrorReason.
@@ -78,6 +88,11 @@ var (
 		13: "NO_CLEAN_DATA",
 		14: "STORAGE_UNAVAILABLE",
 		15: "DATA_QUALITY_HELD",
+		16: "SCHEDULE_NOT_FOUND",
+		17: "SCHEDULE_EXISTS",
+		18: "SCHEDULE_INVALID",
+		19: "SCHEDULE_RUNNING",
+		20: "STALE_ETAG",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -96,6 +111,11 @@ var (
 		"NO_CLEAN_DATA":            13,
 		"STORAGE_UNAVAILABLE":      14,
 		"DATA_QUALITY_HELD":        15,
+		"SCHEDULE_NOT_FOUND":       16,
+		"SCHEDULE_EXISTS":          17,
+		"SCHEDULE_INVALID":         18,
+		"SCHEDULE_RUNNING":         19,
+		"STALE_ETAG":               20,
 	}
 )
 
@@ -130,7 +150,7 @@ var File_hashiramart_jobs_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_jobs_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"&hashiramart/jobs/v1/error_reason.proto\x12\x13hashiramart.jobs.v1*\xed\x02\n" +
+	"&hashiramart/jobs/v1/error_reason.proto\x12\x13hashiramart.jobs.v1*\xd6\x03\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rJOB_NOT_FOUND\x10\x01\x12\r\n" +
@@ -148,7 +168,13 @@ const file_hashiramart_jobs_v1_error_reason_proto_rawDesc = "" +
 	"\x12UPLOAD_INTERRUPTED\x10\f\x12\x11\n" +
 	"\rNO_CLEAN_DATA\x10\r\x12\x17\n" +
 	"\x13STORAGE_UNAVAILABLE\x10\x0e\x12\x15\n" +
-	"\x11DATA_QUALITY_HELD\x10\x0fB\xc5\x01\n" +
+	"\x11DATA_QUALITY_HELD\x10\x0f\x12\x16\n" +
+	"\x12SCHEDULE_NOT_FOUND\x10\x10\x12\x13\n" +
+	"\x0fSCHEDULE_EXISTS\x10\x11\x12\x14\n" +
+	"\x10SCHEDULE_INVALID\x10\x12\x12\x14\n" +
+	"\x10SCHEDULE_RUNNING\x10\x13\x12\x0e\n" +
+	"\n" +
+	"STALE_ETAG\x10\x14B\xc5\x01\n" +
 	"\x17com.hashiramart.jobs.v1B\x10ErrorReasonProtoP\x01Z*hashiramart/gen/hashiramart/jobs/v1;jobsv1\xa2\x02\x03HJX\xaa\x02\x13Hashiramart.Jobs.V1\xca\x02\x13Hashiramart\\Jobs\\V1\xe2\x02\x1fHashiramart\\Jobs\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Jobs::V1b\x06proto3"
 
 var (

@@ -309,7 +309,11 @@ type Job struct {
 	// When the next attempt starts. Unset unless the job waits for one.
 	NextAttemptTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=next_attempt_time,json=nextAttemptTime,proto3" json:"next_attempt_time,omitempty"`
 	// The time zone of the days in the spec and the result, an IANA name such as `Europe/London`: days are those of the shop.
-	TimeZone      string `protobuf:"bytes,17,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	TimeZone string `protobuf:"bytes,17,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// The schedule whose run the job is. Empty if it was submitted by a call.
+	ScheduleId string `protobuf:"bytes,18,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
+	// When the schedule's run was due. Unset if the job was submitted or run by a call.
+	DueTime       *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=due_time,json=dueTime,proto3" json:"due_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -472,6 +476,20 @@ func (x *Job) GetTimeZone() string {
 		return x.TimeZone
 	}
 	return ""
+}
+
+func (x *Job) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
+}
+
+func (x *Job) GetDueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueTime
+	}
+	return nil
 }
 
 type isJob_Spec interface {
@@ -1203,7 +1221,9 @@ type ListJobsRequest struct {
 	// Only jobs of this kind. Unspecified means all.
 	Kind JobKind `protobuf:"varint,3,opt,name=kind,proto3,enum=hashiramart.jobs.v1.JobKind" json:"kind,omitempty"`
 	// Only jobs in these states. None means all.
-	States        []JobState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=hashiramart.jobs.v1.JobState" json:"states,omitempty"`
+	States []JobState `protobuf:"varint,4,rep,packed,name=states,proto3,enum=hashiramart.jobs.v1.JobState" json:"states,omitempty"`
+	// Only jobs of this schedule. Empty means all.
+	ScheduleId    string `protobuf:"bytes,5,opt,name=schedule_id,json=scheduleId,proto3" json:"schedule_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1264,6 +1284,13 @@ func (x *ListJobsRequest) GetStates() []JobState {
 		return x.States
 	}
 	return nil
+}
+
+func (x *ListJobsRequest) GetScheduleId() string {
+	if x != nil {
+		return x.ScheduleId
+	}
+	return ""
 }
 
 // A page of jobs.
@@ -1561,7 +1588,7 @@ const file_hashiramart_jobs_v1_jobs_proto_rawDesc = "" +
 	"\fTrainingSpec\x125\n" +
 	"\x05model\x18\x01 \x01(\x0e2\x1f.hashiramart.model.v1.ModelKindR\x05model\x124\n" +
 	"\x06recipe\x18\x02 \x01(\x0e2\x1c.hashiramart.model.v1.RecipeR\x06recipe\x12!\n" +
-	"\fthrough_date\x18\x03 \x01(\tR\vthroughDate\"\xf3\x06\n" +
+	"\fthrough_date\x18\x03 \x01(\tR\vthroughDate\"\xcb\a\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\betl_spec\x18\x02 \x01(\v2\x1c.hashiramart.jobs.v1.EtlSpecH\x00R\aetlSpec\x12H\n" +
@@ -1583,7 +1610,10 @@ const file_hashiramart_jobs_v1_jobs_proto_rawDesc = "" +
 	"start_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12F\n" +
 	"\x11next_attempt_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\x0fnextAttemptTime\x12\x1b\n" +
-	"\ttime_zone\x18\x11 \x01(\tR\btimeZoneB\x06\n" +
+	"\ttime_zone\x18\x11 \x01(\tR\btimeZone\x12\x1f\n" +
+	"\vschedule_id\x18\x12 \x01(\tR\n" +
+	"scheduleId\x125\n" +
+	"\bdue_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\adueTimeB\x06\n" +
 	"\x04spec\"J\n" +
 	"\bProgress\x12\x1d\n" +
 	"\n" +
@@ -1640,13 +1670,15 @@ const file_hashiramart_jobs_v1_jobs_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tR\trequestId\"\x1f\n" +
 	"\rGetJobRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xb6\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xd7\x01\n" +
 	"\x0fListJobsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x120\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x1c.hashiramart.jobs.v1.JobKindR\x04kind\x125\n" +
-	"\x06states\x18\x04 \x03(\x0e2\x1d.hashiramart.jobs.v1.JobStateR\x06states\"h\n" +
+	"\x06states\x18\x04 \x03(\x0e2\x1d.hashiramart.jobs.v1.JobStateR\x06states\x12\x1f\n" +
+	"\vschedule_id\x18\x05 \x01(\tR\n" +
+	"scheduleId\"h\n" +
 	"\x10ListJobsResponse\x12,\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x18.hashiramart.jobs.v1.JobR\x04jobs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\"\n" +
@@ -1742,36 +1774,37 @@ var file_hashiramart_jobs_v1_jobs_proto_depIdxs = []int32{
 	24, // 10: hashiramart.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
 	24, // 11: hashiramart.jobs.v1.Job.end_time:type_name -> google.protobuf.Timestamp
 	24, // 12: hashiramart.jobs.v1.Job.next_attempt_time:type_name -> google.protobuf.Timestamp
-	7,  // 13: hashiramart.jobs.v1.EtlResult.rejects:type_name -> hashiramart.jobs.v1.RejectCount
-	21, // 14: hashiramart.jobs.v1.TrainingResult.metrics:type_name -> hashiramart.jobs.v1.TrainingResult.MetricsEntry
-	24, // 15: hashiramart.jobs.v1.LogLine.time:type_name -> google.protobuf.Timestamp
-	4,  // 16: hashiramart.jobs.v1.JobEvent.job:type_name -> hashiramart.jobs.v1.Job
-	10, // 17: hashiramart.jobs.v1.JobEvent.log_line:type_name -> hashiramart.jobs.v1.LogLine
-	22, // 18: hashiramart.jobs.v1.SubmitTrainingJobRequest.model:type_name -> hashiramart.model.v1.ModelKind
-	23, // 19: hashiramart.jobs.v1.SubmitTrainingJobRequest.recipe:type_name -> hashiramart.model.v1.Recipe
-	0,  // 20: hashiramart.jobs.v1.ListJobsRequest.kind:type_name -> hashiramart.jobs.v1.JobKind
-	1,  // 21: hashiramart.jobs.v1.ListJobsRequest.states:type_name -> hashiramart.jobs.v1.JobState
-	4,  // 22: hashiramart.jobs.v1.ListJobsResponse.jobs:type_name -> hashiramart.jobs.v1.Job
-	10, // 23: hashiramart.jobs.v1.ListJobLogLinesResponse.log_lines:type_name -> hashiramart.jobs.v1.LogLine
-	12, // 24: hashiramart.jobs.v1.JobsService.SubmitEtlJob:input_type -> hashiramart.jobs.v1.SubmitEtlJobRequest
-	13, // 25: hashiramart.jobs.v1.JobsService.SubmitTrainingJob:input_type -> hashiramart.jobs.v1.SubmitTrainingJobRequest
-	14, // 26: hashiramart.jobs.v1.JobsService.GetJob:input_type -> hashiramart.jobs.v1.GetJobRequest
-	15, // 27: hashiramart.jobs.v1.JobsService.ListJobs:input_type -> hashiramart.jobs.v1.ListJobsRequest
-	17, // 28: hashiramart.jobs.v1.JobsService.CancelJob:input_type -> hashiramart.jobs.v1.CancelJobRequest
-	18, // 29: hashiramart.jobs.v1.JobsService.WatchJob:input_type -> hashiramart.jobs.v1.WatchJobRequest
-	19, // 30: hashiramart.jobs.v1.JobsService.ListJobLogLines:input_type -> hashiramart.jobs.v1.ListJobLogLinesRequest
-	4,  // 31: hashiramart.jobs.v1.JobsService.SubmitEtlJob:output_type -> hashiramart.jobs.v1.Job
-	4,  // 32: hashiramart.jobs.v1.JobsService.SubmitTrainingJob:output_type -> hashiramart.jobs.v1.Job
-	4,  // 33: hashiramart.jobs.v1.JobsService.GetJob:output_type -> hashiramart.jobs.v1.Job
-	16, // 34: hashiramart.jobs.v1.JobsService.ListJobs:output_type -> hashiramart.jobs.v1.ListJobsResponse
-	4,  // 35: hashiramart.jobs.v1.JobsService.CancelJob:output_type -> hashiramart.jobs.v1.Job
-	11, // 36: hashiramart.jobs.v1.JobsService.WatchJob:output_type -> hashiramart.jobs.v1.JobEvent
-	20, // 37: hashiramart.jobs.v1.JobsService.ListJobLogLines:output_type -> hashiramart.jobs.v1.ListJobLogLinesResponse
-	31, // [31:38] is the sub-list for method output_type
-	24, // [24:31] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	24, // 13: hashiramart.jobs.v1.Job.due_time:type_name -> google.protobuf.Timestamp
+	7,  // 14: hashiramart.jobs.v1.EtlResult.rejects:type_name -> hashiramart.jobs.v1.RejectCount
+	21, // 15: hashiramart.jobs.v1.TrainingResult.metrics:type_name -> hashiramart.jobs.v1.TrainingResult.MetricsEntry
+	24, // 16: hashiramart.jobs.v1.LogLine.time:type_name -> google.protobuf.Timestamp
+	4,  // 17: hashiramart.jobs.v1.JobEvent.job:type_name -> hashiramart.jobs.v1.Job
+	10, // 18: hashiramart.jobs.v1.JobEvent.log_line:type_name -> hashiramart.jobs.v1.LogLine
+	22, // 19: hashiramart.jobs.v1.SubmitTrainingJobRequest.model:type_name -> hashiramart.model.v1.ModelKind
+	23, // 20: hashiramart.jobs.v1.SubmitTrainingJobRequest.recipe:type_name -> hashiramart.model.v1.Recipe
+	0,  // 21: hashiramart.jobs.v1.ListJobsRequest.kind:type_name -> hashiramart.jobs.v1.JobKind
+	1,  // 22: hashiramart.jobs.v1.ListJobsRequest.states:type_name -> hashiramart.jobs.v1.JobState
+	4,  // 23: hashiramart.jobs.v1.ListJobsResponse.jobs:type_name -> hashiramart.jobs.v1.Job
+	10, // 24: hashiramart.jobs.v1.ListJobLogLinesResponse.log_lines:type_name -> hashiramart.jobs.v1.LogLine
+	12, // 25: hashiramart.jobs.v1.JobsService.SubmitEtlJob:input_type -> hashiramart.jobs.v1.SubmitEtlJobRequest
+	13, // 26: hashiramart.jobs.v1.JobsService.SubmitTrainingJob:input_type -> hashiramart.jobs.v1.SubmitTrainingJobRequest
+	14, // 27: hashiramart.jobs.v1.JobsService.GetJob:input_type -> hashiramart.jobs.v1.GetJobRequest
+	15, // 28: hashiramart.jobs.v1.JobsService.ListJobs:input_type -> hashiramart.jobs.v1.ListJobsRequest
+	17, // 29: hashiramart.jobs.v1.JobsService.CancelJob:input_type -> hashiramart.jobs.v1.CancelJobRequest
+	18, // 30: hashiramart.jobs.v1.JobsService.WatchJob:input_type -> hashiramart.jobs.v1.WatchJobRequest
+	19, // 31: hashiramart.jobs.v1.JobsService.ListJobLogLines:input_type -> hashiramart.jobs.v1.ListJobLogLinesRequest
+	4,  // 32: hashiramart.jobs.v1.JobsService.SubmitEtlJob:output_type -> hashiramart.jobs.v1.Job
+	4,  // 33: hashiramart.jobs.v1.JobsService.SubmitTrainingJob:output_type -> hashiramart.jobs.v1.Job
+	4,  // 34: hashiramart.jobs.v1.JobsService.GetJob:output_type -> hashiramart.jobs.v1.Job
+	16, // 35: hashiramart.jobs.v1.JobsService.ListJobs:output_type -> hashiramart.jobs.v1.ListJobsResponse
+	4,  // 36: hashiramart.jobs.v1.JobsService.CancelJob:output_type -> hashiramart.jobs.v1.Job
+	11, // 37: hashiramart.jobs.v1.JobsService.WatchJob:output_type -> hashiramart.jobs.v1.JobEvent
+	20, // 38: hashiramart.jobs.v1.JobsService.ListJobLogLines:output_type -> hashiramart.jobs.v1.ListJobLogLinesResponse
+	32, // [32:39] is the sub-list for method output_type
+	25, // [25:32] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_jobs_v1_jobs_proto_init() }

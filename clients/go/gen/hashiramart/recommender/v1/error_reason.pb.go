@@ -40,11 +40,11 @@ const (
 	ErrorReason_SLOT_NOT_FOUND ErrorReason = 5
 	// NOT_FOUND: there is no such rule.
 	ErrorReason_RULE_NOT_FOUND ErrorReason = 6
-	// ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change.
+	// ABORTED: the slot, rule, experiment or shadow was changed since it was read. Read it again and repeat the change.
 	ErrorReason_STALE_ETAG ErrorReason = 7
 	// FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first.
 	ErrorReason_SLOT_IN_USE ErrorReason = 8
-	// FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first.
+	// FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first.
 	ErrorReason_LIMIT_REACHED ErrorReason = 9
 	// NOT_FOUND: there is no such experiment.
 	ErrorReason_EXPERIMENT_NOT_FOUND ErrorReason = 10
@@ -52,6 +52,8 @@ const (
 	ErrorReason_EXPERIMENT_STATE ErrorReason = 11
 	// FAILED_PRECONDITION: an experiment runs in the slot. Conclude it first.
 	ErrorReason_EXPERIMENT_RUNNING ErrorReason = 12
+	// FAILED_PRECONDITION: the version has made too few lists in shadow to be promoted. `force` promotes it nevertheless.
+	ErrorReason_MODEL_NOT_SHADOWED ErrorReason = 13
 )
 
 // Enum value maps for ErrorReason.
@@ -70,6 +72,7 @@ var (
 		10: "EXPERIMENT_NOT_FOUND",
 		11: "EXPERIMENT_STATE",
 		12: "EXPERIMENT_RUNNING",
+		13: "MODEL_NOT_SHADOWED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED": 0,
@@ -85,6 +88,7 @@ var (
 		"EXPERIMENT_NOT_FOUND":     10,
 		"EXPERIMENT_STATE":         11,
 		"EXPERIMENT_RUNNING":       12,
+		"MODEL_NOT_SHADOWED":       13,
 	}
 )
 
@@ -119,7 +123,7 @@ var File_hashiramart_recommender_v1_error_reason_proto protoreflect.FileDescript
 
 const file_hashiramart_recommender_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xaf\x02\n" +
+	"-hashiramart/recommender/v1/error_reason.proto\x12\x1ahashiramart.recommender.v1*\xc7\x02\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PRODUCT_NOT_FOUND\x10\x01\x12\x16\n" +
@@ -135,7 +139,8 @@ const file_hashiramart_recommender_v1_error_reason_proto_rawDesc = "" +
 	"\x14EXPERIMENT_NOT_FOUND\x10\n" +
 	"\x12\x14\n" +
 	"\x10EXPERIMENT_STATE\x10\v\x12\x16\n" +
-	"\x12EXPERIMENT_RUNNING\x10\fB\xf6\x01\n" +
+	"\x12EXPERIMENT_RUNNING\x10\f\x12\x16\n" +
+	"\x12MODEL_NOT_SHADOWED\x10\rB\xf6\x01\n" +
 	"\x1ecom.hashiramart.recommender.v1B\x10ErrorReasonProtoP\x01Z8hashiramart/gen/hashiramart/recommender/v1;recommenderv1\xa2\x02\x03HRX\xaa\x02\x1aHashiramart.Recommender.V1\xca\x02\x1aHashiramart\\Recommender\\V1\xe2\x02&Hashiramart\\Recommender\\V1\\GPBMetadata\xea\x02\x1cHashiramart::Recommender::V1b\x06proto3"
 
 var (

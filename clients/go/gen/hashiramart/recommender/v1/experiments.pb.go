@@ -274,9 +274,11 @@ type Experiment struct {
 	// When the experiment was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Identifies this version of the experiment. Send it back with a change, so that no concurrent change is lost.
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Why it was decided so, as it was given. Empty before it is concluded.
+	DecisionReason string `protobuf:"bytes,13,opt,name=decision_reason,json=decisionReason,proto3" json:"decision_reason,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Experiment) Reset() {
@@ -389,6 +391,13 @@ func (x *Experiment) GetUpdateTime() *timestamppb.Timestamp {
 func (x *Experiment) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Experiment) GetDecisionReason() string {
+	if x != nil {
+		return x.DecisionReason
 	}
 	return ""
 }
@@ -739,7 +748,9 @@ type ConcludeExperimentRequest struct {
 	// The experiment's id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// What becomes of the slot.
-	Decision      ExperimentDecision `protobuf:"varint,2,opt,name=decision,proto3,enum=hashiramart.recommender.v1.ExperimentDecision" json:"decision,omitempty"`
+	Decision ExperimentDecision `protobuf:"varint,2,opt,name=decision,proto3,enum=hashiramart.recommender.v1.ExperimentDecision" json:"decision,omitempty"`
+	// Why, for those who read the experiment later. Up to 500 characters.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,11 +799,21 @@ func (x *ConcludeExperimentRequest) GetDecision() ExperimentDecision {
 	return ExperimentDecision_EXPERIMENT_DECISION_UNSPECIFIED
 }
 
+func (x *ConcludeExperimentRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // The request of GetExperimentReport.
 type GetExperimentReportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The experiment's id.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The report as it was at this time: shoppers whose first list was made by then, and windows that were over. Unset, or a later time than
+	// the experiment's end, means the latest report.
+	ThroughTime   *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=through_time,json=throughTime,proto3" json:"through_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -832,6 +853,13 @@ func (x *GetExperimentReportRequest) GetId() string {
 		return x.Id
 	}
 	return ""
+}
+
+func (x *GetExperimentReportRequest) GetThroughTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ThroughTime
+	}
+	return nil
 }
 
 // What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`.
@@ -1060,7 +1088,7 @@ type ExperimentReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The experiment's id.
 	ExperimentId string `protobuf:"bytes,1,opt,name=experiment_id,json=experimentId,proto3" json:"experiment_id,omitempty"`
-	// The time of the report, or when the experiment was stopped: windows that were over by then count.
+	// The time of the report, at the latest when the experiment was stopped: windows that were over by then count.
 	ThroughTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=through_time,json=throughTime,proto3" json:"through_time,omitempty"`
 	// The shoppers of the control.
 	Control *ArmReport `protobuf:"bytes,3,opt,name=control,proto3" json:"control,omitempty"`
@@ -1177,7 +1205,7 @@ var File_hashiramart_recommender_v1_experiments_proto protoreflect.FileDescripto
 
 const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xff\x04\n" +
+	",hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xa8\x05\n" +
 	"\n" +
 	"Experiment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
@@ -1194,7 +1222,8 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\bstopTime\x12;\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\f \x01(\tR\x04etag\"T\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12'\n" +
+	"\x0fdecision_reason\x18\r \x01(\tR\x0edecisionReason\"T\n" +
 	"\x16ListExperimentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1213,12 +1242,14 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\x16StartExperimentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"'\n" +
 	"\x15StopExperimentRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"w\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x8f\x01\n" +
 	"\x19ConcludeExperimentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12J\n" +
-	"\bdecision\x18\x02 \x01(\x0e2..hashiramart.recommender.v1.ExperimentDecisionR\bdecision\",\n" +
+	"\bdecision\x18\x02 \x01(\x0e2..hashiramart.recommender.v1.ExperimentDecisionR\bdecision\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"k\n" +
 	"\x1aGetExperimentReportRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x9f\x02\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
+	"\fthrough_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vthroughTime\"\x9f\x02\n" +
 	"\tArmReport\x12\x1d\n" +
 	"\n" +
 	"list_count\x18\x01 \x01(\x05R\tlistCount\x12#\n" +
@@ -1320,19 +1351,20 @@ var file_hashiramart_recommender_v1_experiments_proto_depIdxs = []int32{
 	4,  // 7: hashiramart.recommender.v1.ListExperimentsResponse.experiments:type_name -> hashiramart.recommender.v1.Experiment
 	4,  // 8: hashiramart.recommender.v1.ReplaceExperimentRequest.experiment:type_name -> hashiramart.recommender.v1.Experiment
 	1,  // 9: hashiramart.recommender.v1.ConcludeExperimentRequest.decision:type_name -> hashiramart.recommender.v1.ExperimentDecision
-	15, // 10: hashiramart.recommender.v1.MetricComparison.difference:type_name -> hashiramart.recommender.v1.Estimate
-	15, // 11: hashiramart.recommender.v1.MetricComparison.lift:type_name -> hashiramart.recommender.v1.Estimate
-	3,  // 12: hashiramart.recommender.v1.MetricComparison.verdict:type_name -> hashiramart.recommender.v1.ExperimentVerdict
-	20, // 13: hashiramart.recommender.v1.ExperimentReport.through_time:type_name -> google.protobuf.Timestamp
-	14, // 14: hashiramart.recommender.v1.ExperimentReport.control:type_name -> hashiramart.recommender.v1.ArmReport
-	14, // 15: hashiramart.recommender.v1.ExperimentReport.treatment:type_name -> hashiramart.recommender.v1.ArmReport
-	16, // 16: hashiramart.recommender.v1.ExperimentReport.conversion:type_name -> hashiramart.recommender.v1.MetricComparison
-	16, // 17: hashiramart.recommender.v1.ExperimentReport.revenue:type_name -> hashiramart.recommender.v1.MetricComparison
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	20, // 10: hashiramart.recommender.v1.GetExperimentReportRequest.through_time:type_name -> google.protobuf.Timestamp
+	15, // 11: hashiramart.recommender.v1.MetricComparison.difference:type_name -> hashiramart.recommender.v1.Estimate
+	15, // 12: hashiramart.recommender.v1.MetricComparison.lift:type_name -> hashiramart.recommender.v1.Estimate
+	3,  // 13: hashiramart.recommender.v1.MetricComparison.verdict:type_name -> hashiramart.recommender.v1.ExperimentVerdict
+	20, // 14: hashiramart.recommender.v1.ExperimentReport.through_time:type_name -> google.protobuf.Timestamp
+	14, // 15: hashiramart.recommender.v1.ExperimentReport.control:type_name -> hashiramart.recommender.v1.ArmReport
+	14, // 16: hashiramart.recommender.v1.ExperimentReport.treatment:type_name -> hashiramart.recommender.v1.ArmReport
+	16, // 17: hashiramart.recommender.v1.ExperimentReport.conversion:type_name -> hashiramart.recommender.v1.MetricComparison
+	16, // 18: hashiramart.recommender.v1.ExperimentReport.revenue:type_name -> hashiramart.recommender.v1.MetricComparison
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_recommender_v1_experiments_proto_init() }

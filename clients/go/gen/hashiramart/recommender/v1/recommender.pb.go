@@ -421,7 +421,9 @@ type Recommendation struct {
 	Source Source `protobuf:"varint,4,opt,name=source,proto3,enum=hashiramart.recommender.v1.Source" json:"source,omitempty"`
 	// The reason for the recommendation.
 	Reason *Reason `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The merchandising rule that moved the product. Empty for none.
+	// The merchandising rule that moved the product: empty for none, `forecast:sells-out` if it will probably sell out before it can be
+	// reordered, `forecast:overstocked` if its stock lasts for more than 120 days (the last two if the shop has set
+	// `RECOMMENDER_FORECASTER_ADDRESS`).
 	RuleId string `protobuf:"bytes,6,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
 	// Whether the product took the place of another one, so that is learnt how it does.
 	IsExplored    bool `protobuf:"varint,7,opt,name=is_explored,json=isExplored,proto3" json:"is_explored,omitempty"`
@@ -1945,7 +1947,13 @@ type ListExposuresRequest struct {
 	// Only lists for this user or visitor.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Only lists in this slot.
-	Slot          string `protobuf:"bytes,4,opt,name=slot,proto3" json:"slot,omitempty"`
+	Slot string `protobuf:"bytes,4,opt,name=slot,proto3" json:"slot,omitempty"`
+	// Only the list with this `recommendation_id`.
+	RecommendationId string `protobuf:"bytes,5,opt,name=recommendation_id,json=recommendationId,proto3" json:"recommendation_id,omitempty"`
+	// Only lists of shoppers who took part in this experiment.
+	ExperimentId string `protobuf:"bytes,6,opt,name=experiment_id,json=experimentId,proto3" json:"experiment_id,omitempty"`
+	// Only lists of this arm of the experiment. Unspecified means both.
+	Arm           ExperimentArm `protobuf:"varint,7,opt,name=arm,proto3,enum=hashiramart.recommender.v1.ExperimentArm" json:"arm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2008,6 +2016,27 @@ func (x *ListExposuresRequest) GetSlot() string {
 	return ""
 }
 
+func (x *ListExposuresRequest) GetRecommendationId() string {
+	if x != nil {
+		return x.RecommendationId
+	}
+	return ""
+}
+
+func (x *ListExposuresRequest) GetExperimentId() string {
+	if x != nil {
+		return x.ExperimentId
+	}
+	return ""
+}
+
+func (x *ListExposuresRequest) GetArm() ExperimentArm {
+	if x != nil {
+		return x.Arm
+	}
+	return ExperimentArm_EXPERIMENT_ARM_UNSPECIFIED
+}
+
 // A page of exposures.
 type ListExposuresResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2063,6 +2092,143 @@ func (x *ListExposuresResponse) GetNextPageToken() string {
 	return ""
 }
 
+// The request of ListExposureLog.
+type ListExposureLogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The maximum number of lists to return. 0 means 1,000; values above 10,000 are reduced to 10,000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page. The other fields must stay the same, except `page_size`.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only lists after this position in the log of exposures: the `end_number` of an earlier list. 0 means all.
+	AfterNumber int64 `protobuf:"varint,3,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
+	// Only lists that were made before this time, so that it is known what followed from them. Later ones become part of the log later.
+	BeforeTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=before_time,json=beforeTime,proto3" json:"before_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExposureLogRequest) Reset() {
+	*x = ListExposureLogRequest{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExposureLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExposureLogRequest) ProtoMessage() {}
+
+func (x *ListExposureLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExposureLogRequest.ProtoReflect.Descriptor instead.
+func (*ListExposureLogRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListExposureLogRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListExposureLogRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListExposureLogRequest) GetAfterNumber() int64 {
+	if x != nil {
+		return x.AfterNumber
+	}
+	return 0
+}
+
+func (x *ListExposureLogRequest) GetBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeforeTime
+	}
+	return nil
+}
+
+// A page of the log of exposures.
+type ListExposureLogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lists, in the order of the log.
+	Exposures []*Exposure `protobuf:"bytes,1,rep,name=exposures,proto3" json:"exposures,omitempty"`
+	// The `page_token` of the next page. Empty when there are no more lists for now.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The position of the page's end in the log of exposures: the `after_number` that leads to the lists that follow.
+	EndNumber     int64 `protobuf:"varint,3,opt,name=end_number,json=endNumber,proto3" json:"end_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListExposureLogResponse) Reset() {
+	*x = ListExposureLogResponse{}
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListExposureLogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListExposureLogResponse) ProtoMessage() {}
+
+func (x *ListExposureLogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListExposureLogResponse.ProtoReflect.Descriptor instead.
+func (*ListExposureLogResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListExposureLogResponse) GetExposures() []*Exposure {
+	if x != nil {
+		return x.Exposures
+	}
+	return nil
+}
+
+func (x *ListExposureLogResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListExposureLogResponse) GetEndNumber() int64 {
+	if x != nil {
+		return x.EndNumber
+	}
+	return 0
+}
+
 // The request of ForgetUser.
 type ForgetUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2074,7 +2240,7 @@ type ForgetUserRequest struct {
 
 func (x *ForgetUserRequest) Reset() {
 	*x = ForgetUserRequest{}
-	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2252,7 @@ func (x *ForgetUserRequest) String() string {
 func (*ForgetUserRequest) ProtoMessage() {}
 
 func (x *ForgetUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[20]
+	mi := &file_hashiramart_recommender_v1_recommender_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2265,7 @@ func (x *ForgetUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgetUserRequest.ProtoReflect.Descriptor instead.
 func (*ForgetUserRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{20}
+	return file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ForgetUserRequest) GetUserId() string {
@@ -2113,7 +2279,7 @@ var File_hashiramart_recommender_v1_recommender_proto protoreflect.FileDescripto
 
 const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\x1a,hashiramart/recommender/v1/experiments.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"y\n" +
+	",hashiramart/recommender/v1/recommender.proto\x12\x1ahashiramart.recommender.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$hashiramart/catalog/v1/catalog.proto\x1a hashiramart/model/v1/model.proto\x1a,hashiramart/recommender/v1/experiments.proto\x1a.hashiramart/recommender/v1/merchandising.proto\x1a(hashiramart/recommender/v1/shadows.proto\"y\n" +
 	"\x06Reason\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2&.hashiramart.recommender.v1.ReasonKindR\x04kind\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1f\n" +
@@ -2271,16 +2437,31 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"createTime\x12F\n" +
 	"\bproducts\x18\a \x03(\v2*.hashiramart.recommender.v1.ExposedProductR\bproducts\x12#\n" +
 	"\rexperiment_id\x18\b \x01(\tR\fexperimentId\x12;\n" +
-	"\x03arm\x18\t \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\x7f\n" +
+	"\x03arm\x18\t \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\x8e\x02\n" +
 	"\x14ListExposuresRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x12\n" +
-	"\x04slot\x18\x04 \x01(\tR\x04slot\"\x83\x01\n" +
+	"\x04slot\x18\x04 \x01(\tR\x04slot\x12+\n" +
+	"\x11recommendation_id\x18\x05 \x01(\tR\x10recommendationId\x12#\n" +
+	"\rexperiment_id\x18\x06 \x01(\tR\fexperimentId\x12;\n" +
+	"\x03arm\x18\a \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\x83\x01\n" +
 	"\x15ListExposuresResponse\x12B\n" +
 	"\texposures\x18\x01 \x03(\v2$.hashiramart.recommender.v1.ExposureR\texposures\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\",\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x01\n" +
+	"\x16ListExposureLogRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12!\n" +
+	"\fafter_number\x18\x03 \x01(\x03R\vafterNumber\x12;\n" +
+	"\vbefore_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"beforeTime\"\xa4\x01\n" +
+	"\x17ListExposureLogResponse\x12B\n" +
+	"\texposures\x18\x01 \x03(\v2$.hashiramart.recommender.v1.ExposureR\texposures\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"end_number\x18\x03 \x01(\x03R\tendNumber\",\n" +
 	"\x11ForgetUserRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId*\xf7\x01\n" +
 	"\fFallbackStep\x12\x1d\n" +
@@ -2326,7 +2507,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x1bEVENT_KIND_REMOVE_FROM_CART\x10\x06\x12\x17\n" +
 	"\x13EVENT_KIND_WISHLIST\x10\a\x12\x16\n" +
 	"\x12EVENT_KIND_DISMISS\x10\b\x12\x15\n" +
-	"\x11EVENT_KIND_RETURN\x10\t2\xe5\x1b\n" +
+	"\x11EVENT_KIND_RETURN\x10\t2\x9b \n" +
 	"\x12RecommenderService\x12\x8b\x01\n" +
 	"\x13ListRecommendations\x126.hashiramart.recommender.v1.ListRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListSimilarProducts\x126.hashiramart.recommender.v1.ListSimilarProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
@@ -2356,10 +2537,15 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\n" +
 	"ListEvents\x12-.hashiramart.recommender.v1.ListEventsRequest\x1a..hashiramart.recommender.v1.ListEventsResponse\"\x03\x90\x02\x01\x12b\n" +
 	"\x0fHandOverVisitor\x122.hashiramart.recommender.v1.HandOverVisitorRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12y\n" +
-	"\rListExposures\x120.hashiramart.recommender.v1.ListExposuresRequest\x1a1.hashiramart.recommender.v1.ListExposuresResponse\"\x03\x90\x02\x01\x12X\n" +
+	"\rListExposures\x120.hashiramart.recommender.v1.ListExposuresRequest\x1a1.hashiramart.recommender.v1.ListExposuresResponse\"\x03\x90\x02\x01\x12\x7f\n" +
+	"\x0fListExposureLog\x122.hashiramart.recommender.v1.ListExposureLogRequest\x1a3.hashiramart.recommender.v1.ListExposureLogResponse\"\x03\x90\x02\x01\x12X\n" +
 	"\n" +
 	"ForgetUser\x12-.hashiramart.recommender.v1.ForgetUserRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12S\n" +
-	"\bGetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"\x03\x90\x02\x01\x12d\n" +
+	"\bGetModel\x12%.hashiramart.model.v1.GetModelRequest\x1a\x1b.hashiramart.model.v1.Model\"\x03\x90\x02\x01\x12s\n" +
+	"\vListShadows\x12..hashiramart.recommender.v1.ListShadowsRequest\x1a/.hashiramart.recommender.v1.ListShadowsResponse\"\x03\x90\x02\x01\x12j\n" +
+	"\rReplaceShadow\x120.hashiramart.recommender.v1.ReplaceShadowRequest\x1a\".hashiramart.recommender.v1.Shadow\"\x03\x90\x02\x02\x12\\\n" +
+	"\fDeleteShadow\x12/.hashiramart.recommender.v1.DeleteShadowRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12t\n" +
+	"\x0fGetShadowReport\x122.hashiramart.recommender.v1.GetShadowReportRequest\x1a(.hashiramart.recommender.v1.ShadowReport\"\x03\x90\x02\x01\x12d\n" +
 	"\n" +
 	"ListModels\x12'.hashiramart.model.v1.ListModelsRequest\x1a(.hashiramart.model.v1.ListModelsResponse\"\x03\x90\x02\x01\x12[\n" +
 	"\fPromoteModel\x12).hashiramart.model.v1.PromoteModelRequest\x1a\x1b.hashiramart.model.v1.Model\"\x03\x90\x02\x02\x12]\n" +
@@ -2379,7 +2565,7 @@ func file_hashiramart_recommender_v1_recommender_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_recommender_v1_recommender_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hashiramart_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_hashiramart_recommender_v1_recommender_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_hashiramart_recommender_v1_recommender_proto_goTypes = []any{
 	(FallbackStep)(0),                          // 0: hashiramart.recommender.v1.FallbackStep
 	(Source)(0),                                // 1: hashiramart.recommender.v1.Source
@@ -2405,136 +2591,158 @@ var file_hashiramart_recommender_v1_recommender_proto_goTypes = []any{
 	(*Exposure)(nil),                           // 21: hashiramart.recommender.v1.Exposure
 	(*ListExposuresRequest)(nil),               // 22: hashiramart.recommender.v1.ListExposuresRequest
 	(*ListExposuresResponse)(nil),              // 23: hashiramart.recommender.v1.ListExposuresResponse
-	(*ForgetUserRequest)(nil),                  // 24: hashiramart.recommender.v1.ForgetUserRequest
-	nil,                                        // 25: hashiramart.recommender.v1.Event.ContextEntry
-	(*v1.Product)(nil),                         // 26: hashiramart.catalog.v1.Product
-	(v1.Availability)(0),                       // 27: hashiramart.catalog.v1.Availability
-	(ExperimentArm)(0),                         // 28: hashiramart.recommender.v1.ExperimentArm
-	(*timestamppb.Timestamp)(nil),              // 29: google.protobuf.Timestamp
-	(*ListSlotsRequest)(nil),                   // 30: hashiramart.recommender.v1.ListSlotsRequest
-	(*GetSlotRequest)(nil),                     // 31: hashiramart.recommender.v1.GetSlotRequest
-	(*ReplaceSlotRequest)(nil),                 // 32: hashiramart.recommender.v1.ReplaceSlotRequest
-	(*DeleteSlotRequest)(nil),                  // 33: hashiramart.recommender.v1.DeleteSlotRequest
-	(*ListRulesRequest)(nil),                   // 34: hashiramart.recommender.v1.ListRulesRequest
-	(*GetRuleRequest)(nil),                     // 35: hashiramart.recommender.v1.GetRuleRequest
-	(*ReplaceRuleRequest)(nil),                 // 36: hashiramart.recommender.v1.ReplaceRuleRequest
-	(*DeleteRuleRequest)(nil),                  // 37: hashiramart.recommender.v1.DeleteRuleRequest
-	(*PreviewRecommendationsRequest)(nil),      // 38: hashiramart.recommender.v1.PreviewRecommendationsRequest
-	(*ListExperimentsRequest)(nil),             // 39: hashiramart.recommender.v1.ListExperimentsRequest
-	(*GetExperimentRequest)(nil),               // 40: hashiramart.recommender.v1.GetExperimentRequest
-	(*ReplaceExperimentRequest)(nil),           // 41: hashiramart.recommender.v1.ReplaceExperimentRequest
-	(*DeleteExperimentRequest)(nil),            // 42: hashiramart.recommender.v1.DeleteExperimentRequest
-	(*StartExperimentRequest)(nil),             // 43: hashiramart.recommender.v1.StartExperimentRequest
-	(*StopExperimentRequest)(nil),              // 44: hashiramart.recommender.v1.StopExperimentRequest
-	(*ConcludeExperimentRequest)(nil),          // 45: hashiramart.recommender.v1.ConcludeExperimentRequest
-	(*GetExperimentReportRequest)(nil),         // 46: hashiramart.recommender.v1.GetExperimentReportRequest
-	(*v11.GetModelRequest)(nil),                // 47: hashiramart.model.v1.GetModelRequest
-	(*v11.ListModelsRequest)(nil),              // 48: hashiramart.model.v1.ListModelsRequest
-	(*v11.PromoteModelRequest)(nil),            // 49: hashiramart.model.v1.PromoteModelRequest
-	(*v11.RollbackModelRequest)(nil),           // 50: hashiramart.model.v1.RollbackModelRequest
-	(*ListSlotsResponse)(nil),                  // 51: hashiramart.recommender.v1.ListSlotsResponse
-	(*Slot)(nil),                               // 52: hashiramart.recommender.v1.Slot
-	(*emptypb.Empty)(nil),                      // 53: google.protobuf.Empty
-	(*ListRulesResponse)(nil),                  // 54: hashiramart.recommender.v1.ListRulesResponse
-	(*Rule)(nil),                               // 55: hashiramart.recommender.v1.Rule
-	(*ListExperimentsResponse)(nil),            // 56: hashiramart.recommender.v1.ListExperimentsResponse
-	(*Experiment)(nil),                         // 57: hashiramart.recommender.v1.Experiment
-	(*ExperimentReport)(nil),                   // 58: hashiramart.recommender.v1.ExperimentReport
-	(*v11.Model)(nil),                          // 59: hashiramart.model.v1.Model
-	(*v11.ListModelsResponse)(nil),             // 60: hashiramart.model.v1.ListModelsResponse
+	(*ListExposureLogRequest)(nil),             // 24: hashiramart.recommender.v1.ListExposureLogRequest
+	(*ListExposureLogResponse)(nil),            // 25: hashiramart.recommender.v1.ListExposureLogResponse
+	(*ForgetUserRequest)(nil),                  // 26: hashiramart.recommender.v1.ForgetUserRequest
+	nil,                                        // 27: hashiramart.recommender.v1.Event.ContextEntry
+	(*v1.Product)(nil),                         // 28: hashiramart.catalog.v1.Product
+	(v1.Availability)(0),                       // 29: hashiramart.catalog.v1.Availability
+	(ExperimentArm)(0),                         // 30: hashiramart.recommender.v1.ExperimentArm
+	(*timestamppb.Timestamp)(nil),              // 31: google.protobuf.Timestamp
+	(*ListSlotsRequest)(nil),                   // 32: hashiramart.recommender.v1.ListSlotsRequest
+	(*GetSlotRequest)(nil),                     // 33: hashiramart.recommender.v1.GetSlotRequest
+	(*ReplaceSlotRequest)(nil),                 // 34: hashiramart.recommender.v1.ReplaceSlotRequest
+	(*DeleteSlotRequest)(nil),                  // 35: hashiramart.recommender.v1.DeleteSlotRequest
+	(*ListRulesRequest)(nil),                   // 36: hashiramart.recommender.v1.ListRulesRequest
+	(*GetRuleRequest)(nil),                     // 37: hashiramart.recommender.v1.GetRuleRequest
+	(*ReplaceRuleRequest)(nil),                 // 38: hashiramart.recommender.v1.ReplaceRuleRequest
+	(*DeleteRuleRequest)(nil),                  // 39: hashiramart.recommender.v1.DeleteRuleRequest
+	(*PreviewRecommendationsRequest)(nil),      // 40: hashiramart.recommender.v1.PreviewRecommendationsRequest
+	(*ListExperimentsRequest)(nil),             // 41: hashiramart.recommender.v1.ListExperimentsRequest
+	(*GetExperimentRequest)(nil),               // 42: hashiramart.recommender.v1.GetExperimentRequest
+	(*ReplaceExperimentRequest)(nil),           // 43: hashiramart.recommender.v1.ReplaceExperimentRequest
+	(*DeleteExperimentRequest)(nil),            // 44: hashiramart.recommender.v1.DeleteExperimentRequest
+	(*StartExperimentRequest)(nil),             // 45: hashiramart.recommender.v1.StartExperimentRequest
+	(*StopExperimentRequest)(nil),              // 46: hashiramart.recommender.v1.StopExperimentRequest
+	(*ConcludeExperimentRequest)(nil),          // 47: hashiramart.recommender.v1.ConcludeExperimentRequest
+	(*GetExperimentReportRequest)(nil),         // 48: hashiramart.recommender.v1.GetExperimentReportRequest
+	(*v11.GetModelRequest)(nil),                // 49: hashiramart.model.v1.GetModelRequest
+	(*ListShadowsRequest)(nil),                 // 50: hashiramart.recommender.v1.ListShadowsRequest
+	(*ReplaceShadowRequest)(nil),               // 51: hashiramart.recommender.v1.ReplaceShadowRequest
+	(*DeleteShadowRequest)(nil),                // 52: hashiramart.recommender.v1.DeleteShadowRequest
+	(*GetShadowReportRequest)(nil),             // 53: hashiramart.recommender.v1.GetShadowReportRequest
+	(*v11.ListModelsRequest)(nil),              // 54: hashiramart.model.v1.ListModelsRequest
+	(*v11.PromoteModelRequest)(nil),            // 55: hashiramart.model.v1.PromoteModelRequest
+	(*v11.RollbackModelRequest)(nil),           // 56: hashiramart.model.v1.RollbackModelRequest
+	(*ListSlotsResponse)(nil),                  // 57: hashiramart.recommender.v1.ListSlotsResponse
+	(*Slot)(nil),                               // 58: hashiramart.recommender.v1.Slot
+	(*emptypb.Empty)(nil),                      // 59: google.protobuf.Empty
+	(*ListRulesResponse)(nil),                  // 60: hashiramart.recommender.v1.ListRulesResponse
+	(*Rule)(nil),                               // 61: hashiramart.recommender.v1.Rule
+	(*ListExperimentsResponse)(nil),            // 62: hashiramart.recommender.v1.ListExperimentsResponse
+	(*Experiment)(nil),                         // 63: hashiramart.recommender.v1.Experiment
+	(*ExperimentReport)(nil),                   // 64: hashiramart.recommender.v1.ExperimentReport
+	(*v11.Model)(nil),                          // 65: hashiramart.model.v1.Model
+	(*ListShadowsResponse)(nil),                // 66: hashiramart.recommender.v1.ListShadowsResponse
+	(*Shadow)(nil),                             // 67: hashiramart.recommender.v1.Shadow
+	(*ShadowReport)(nil),                       // 68: hashiramart.recommender.v1.ShadowReport
+	(*v11.ListModelsResponse)(nil),             // 69: hashiramart.model.v1.ListModelsResponse
 }
 var file_hashiramart_recommender_v1_recommender_proto_depIdxs = []int32{
 	2,  // 0: hashiramart.recommender.v1.Reason.kind:type_name -> hashiramart.recommender.v1.ReasonKind
-	26, // 1: hashiramart.recommender.v1.Recommendation.product:type_name -> hashiramart.catalog.v1.Product
+	28, // 1: hashiramart.recommender.v1.Recommendation.product:type_name -> hashiramart.catalog.v1.Product
 	1,  // 2: hashiramart.recommender.v1.Recommendation.source:type_name -> hashiramart.recommender.v1.Source
 	4,  // 3: hashiramart.recommender.v1.Recommendation.reason:type_name -> hashiramart.recommender.v1.Reason
-	27, // 4: hashiramart.recommender.v1.ListRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	29, // 4: hashiramart.recommender.v1.ListRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
 	5,  // 5: hashiramart.recommender.v1.ListRecommendationsResponse.recommendations:type_name -> hashiramart.recommender.v1.Recommendation
 	0,  // 6: hashiramart.recommender.v1.ListRecommendationsResponse.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
-	28, // 7: hashiramart.recommender.v1.ListRecommendationsResponse.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
-	27, // 8: hashiramart.recommender.v1.ListSimilarProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	27, // 9: hashiramart.recommender.v1.ListPopularProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	27, // 10: hashiramart.recommender.v1.ListCustomerRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
-	26, // 11: hashiramart.recommender.v1.Purchase.product:type_name -> hashiramart.catalog.v1.Product
+	30, // 7: hashiramart.recommender.v1.ListRecommendationsResponse.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
+	29, // 8: hashiramart.recommender.v1.ListSimilarProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	29, // 9: hashiramart.recommender.v1.ListPopularProductsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	29, // 10: hashiramart.recommender.v1.ListCustomerRecommendationsRequest.availability:type_name -> hashiramart.catalog.v1.Availability
+	28, // 11: hashiramart.recommender.v1.Purchase.product:type_name -> hashiramart.catalog.v1.Product
 	12, // 12: hashiramart.recommender.v1.ListCustomerPurchasesResponse.purchases:type_name -> hashiramart.recommender.v1.Purchase
 	3,  // 13: hashiramart.recommender.v1.Event.kind:type_name -> hashiramart.recommender.v1.EventKind
-	29, // 14: hashiramart.recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
-	25, // 15: hashiramart.recommender.v1.Event.context:type_name -> hashiramart.recommender.v1.Event.ContextEntry
+	31, // 14: hashiramart.recommender.v1.Event.event_time:type_name -> google.protobuf.Timestamp
+	27, // 15: hashiramart.recommender.v1.Event.context:type_name -> hashiramart.recommender.v1.Event.ContextEntry
 	14, // 16: hashiramart.recommender.v1.RecordEventsRequest.events:type_name -> hashiramart.recommender.v1.Event
 	14, // 17: hashiramart.recommender.v1.ListEventsResponse.events:type_name -> hashiramart.recommender.v1.Event
 	3,  // 18: hashiramart.recommender.v1.ExposedProduct.event_kinds:type_name -> hashiramart.recommender.v1.EventKind
 	0,  // 19: hashiramart.recommender.v1.Exposure.fallback_step:type_name -> hashiramart.recommender.v1.FallbackStep
-	29, // 20: hashiramart.recommender.v1.Exposure.create_time:type_name -> google.protobuf.Timestamp
+	31, // 20: hashiramart.recommender.v1.Exposure.create_time:type_name -> google.protobuf.Timestamp
 	20, // 21: hashiramart.recommender.v1.Exposure.products:type_name -> hashiramart.recommender.v1.ExposedProduct
-	28, // 22: hashiramart.recommender.v1.Exposure.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
-	21, // 23: hashiramart.recommender.v1.ListExposuresResponse.exposures:type_name -> hashiramart.recommender.v1.Exposure
-	6,  // 24: hashiramart.recommender.v1.RecommenderService.ListRecommendations:input_type -> hashiramart.recommender.v1.ListRecommendationsRequest
-	8,  // 25: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:input_type -> hashiramart.recommender.v1.ListSimilarProductsRequest
-	9,  // 26: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:input_type -> hashiramart.recommender.v1.ListPopularProductsRequest
-	10, // 27: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:input_type -> hashiramart.recommender.v1.ListCustomerRecommendationsRequest
-	11, // 28: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:input_type -> hashiramart.recommender.v1.ListCustomerPurchasesRequest
-	30, // 29: hashiramart.recommender.v1.RecommenderService.ListSlots:input_type -> hashiramart.recommender.v1.ListSlotsRequest
-	31, // 30: hashiramart.recommender.v1.RecommenderService.GetSlot:input_type -> hashiramart.recommender.v1.GetSlotRequest
-	32, // 31: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:input_type -> hashiramart.recommender.v1.ReplaceSlotRequest
-	33, // 32: hashiramart.recommender.v1.RecommenderService.DeleteSlot:input_type -> hashiramart.recommender.v1.DeleteSlotRequest
-	34, // 33: hashiramart.recommender.v1.RecommenderService.ListRules:input_type -> hashiramart.recommender.v1.ListRulesRequest
-	35, // 34: hashiramart.recommender.v1.RecommenderService.GetRule:input_type -> hashiramart.recommender.v1.GetRuleRequest
-	36, // 35: hashiramart.recommender.v1.RecommenderService.ReplaceRule:input_type -> hashiramart.recommender.v1.ReplaceRuleRequest
-	37, // 36: hashiramart.recommender.v1.RecommenderService.DeleteRule:input_type -> hashiramart.recommender.v1.DeleteRuleRequest
-	38, // 37: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:input_type -> hashiramart.recommender.v1.PreviewRecommendationsRequest
-	39, // 38: hashiramart.recommender.v1.RecommenderService.ListExperiments:input_type -> hashiramart.recommender.v1.ListExperimentsRequest
-	40, // 39: hashiramart.recommender.v1.RecommenderService.GetExperiment:input_type -> hashiramart.recommender.v1.GetExperimentRequest
-	41, // 40: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:input_type -> hashiramart.recommender.v1.ReplaceExperimentRequest
-	42, // 41: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:input_type -> hashiramart.recommender.v1.DeleteExperimentRequest
-	43, // 42: hashiramart.recommender.v1.RecommenderService.StartExperiment:input_type -> hashiramart.recommender.v1.StartExperimentRequest
-	44, // 43: hashiramart.recommender.v1.RecommenderService.StopExperiment:input_type -> hashiramart.recommender.v1.StopExperimentRequest
-	45, // 44: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:input_type -> hashiramart.recommender.v1.ConcludeExperimentRequest
-	46, // 45: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:input_type -> hashiramart.recommender.v1.GetExperimentReportRequest
-	15, // 46: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
-	17, // 47: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
-	19, // 48: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
-	22, // 49: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
-	24, // 50: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
-	47, // 51: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
-	48, // 52: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
-	49, // 53: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
-	50, // 54: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
-	7,  // 55: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 56: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 57: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 58: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	13, // 59: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
-	51, // 60: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
-	52, // 61: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
-	52, // 62: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
-	53, // 63: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
-	54, // 64: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
-	55, // 65: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
-	55, // 66: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
-	53, // 67: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
-	7,  // 68: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	56, // 69: hashiramart.recommender.v1.RecommenderService.ListExperiments:output_type -> hashiramart.recommender.v1.ListExperimentsResponse
-	57, // 70: hashiramart.recommender.v1.RecommenderService.GetExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	57, // 71: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	53, // 72: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:output_type -> google.protobuf.Empty
-	57, // 73: hashiramart.recommender.v1.RecommenderService.StartExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	57, // 74: hashiramart.recommender.v1.RecommenderService.StopExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	57, // 75: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	58, // 76: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:output_type -> hashiramart.recommender.v1.ExperimentReport
-	16, // 77: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
-	18, // 78: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
-	53, // 79: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
-	23, // 80: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
-	53, // 81: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
-	59, // 82: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
-	60, // 83: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
-	59, // 84: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
-	59, // 85: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
-	55, // [55:86] is the sub-list for method output_type
-	24, // [24:55] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	30, // 22: hashiramart.recommender.v1.Exposure.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
+	30, // 23: hashiramart.recommender.v1.ListExposuresRequest.arm:type_name -> hashiramart.recommender.v1.ExperimentArm
+	21, // 24: hashiramart.recommender.v1.ListExposuresResponse.exposures:type_name -> hashiramart.recommender.v1.Exposure
+	31, // 25: hashiramart.recommender.v1.ListExposureLogRequest.before_time:type_name -> google.protobuf.Timestamp
+	21, // 26: hashiramart.recommender.v1.ListExposureLogResponse.exposures:type_name -> hashiramart.recommender.v1.Exposure
+	6,  // 27: hashiramart.recommender.v1.RecommenderService.ListRecommendations:input_type -> hashiramart.recommender.v1.ListRecommendationsRequest
+	8,  // 28: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:input_type -> hashiramart.recommender.v1.ListSimilarProductsRequest
+	9,  // 29: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:input_type -> hashiramart.recommender.v1.ListPopularProductsRequest
+	10, // 30: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:input_type -> hashiramart.recommender.v1.ListCustomerRecommendationsRequest
+	11, // 31: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:input_type -> hashiramart.recommender.v1.ListCustomerPurchasesRequest
+	32, // 32: hashiramart.recommender.v1.RecommenderService.ListSlots:input_type -> hashiramart.recommender.v1.ListSlotsRequest
+	33, // 33: hashiramart.recommender.v1.RecommenderService.GetSlot:input_type -> hashiramart.recommender.v1.GetSlotRequest
+	34, // 34: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:input_type -> hashiramart.recommender.v1.ReplaceSlotRequest
+	35, // 35: hashiramart.recommender.v1.RecommenderService.DeleteSlot:input_type -> hashiramart.recommender.v1.DeleteSlotRequest
+	36, // 36: hashiramart.recommender.v1.RecommenderService.ListRules:input_type -> hashiramart.recommender.v1.ListRulesRequest
+	37, // 37: hashiramart.recommender.v1.RecommenderService.GetRule:input_type -> hashiramart.recommender.v1.GetRuleRequest
+	38, // 38: hashiramart.recommender.v1.RecommenderService.ReplaceRule:input_type -> hashiramart.recommender.v1.ReplaceRuleRequest
+	39, // 39: hashiramart.recommender.v1.RecommenderService.DeleteRule:input_type -> hashiramart.recommender.v1.DeleteRuleRequest
+	40, // 40: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:input_type -> hashiramart.recommender.v1.PreviewRecommendationsRequest
+	41, // 41: hashiramart.recommender.v1.RecommenderService.ListExperiments:input_type -> hashiramart.recommender.v1.ListExperimentsRequest
+	42, // 42: hashiramart.recommender.v1.RecommenderService.GetExperiment:input_type -> hashiramart.recommender.v1.GetExperimentRequest
+	43, // 43: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:input_type -> hashiramart.recommender.v1.ReplaceExperimentRequest
+	44, // 44: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:input_type -> hashiramart.recommender.v1.DeleteExperimentRequest
+	45, // 45: hashiramart.recommender.v1.RecommenderService.StartExperiment:input_type -> hashiramart.recommender.v1.StartExperimentRequest
+	46, // 46: hashiramart.recommender.v1.RecommenderService.StopExperiment:input_type -> hashiramart.recommender.v1.StopExperimentRequest
+	47, // 47: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:input_type -> hashiramart.recommender.v1.ConcludeExperimentRequest
+	48, // 48: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:input_type -> hashiramart.recommender.v1.GetExperimentReportRequest
+	15, // 49: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
+	17, // 50: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
+	19, // 51: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
+	22, // 52: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
+	24, // 53: hashiramart.recommender.v1.RecommenderService.ListExposureLog:input_type -> hashiramart.recommender.v1.ListExposureLogRequest
+	26, // 54: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
+	49, // 55: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
+	50, // 56: hashiramart.recommender.v1.RecommenderService.ListShadows:input_type -> hashiramart.recommender.v1.ListShadowsRequest
+	51, // 57: hashiramart.recommender.v1.RecommenderService.ReplaceShadow:input_type -> hashiramart.recommender.v1.ReplaceShadowRequest
+	52, // 58: hashiramart.recommender.v1.RecommenderService.DeleteShadow:input_type -> hashiramart.recommender.v1.DeleteShadowRequest
+	53, // 59: hashiramart.recommender.v1.RecommenderService.GetShadowReport:input_type -> hashiramart.recommender.v1.GetShadowReportRequest
+	54, // 60: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
+	55, // 61: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
+	56, // 62: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
+	7,  // 63: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 64: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 65: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 66: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	13, // 67: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
+	57, // 68: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
+	58, // 69: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
+	58, // 70: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
+	59, // 71: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
+	60, // 72: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
+	61, // 73: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
+	61, // 74: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
+	59, // 75: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
+	7,  // 76: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	62, // 77: hashiramart.recommender.v1.RecommenderService.ListExperiments:output_type -> hashiramart.recommender.v1.ListExperimentsResponse
+	63, // 78: hashiramart.recommender.v1.RecommenderService.GetExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	63, // 79: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	59, // 80: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:output_type -> google.protobuf.Empty
+	63, // 81: hashiramart.recommender.v1.RecommenderService.StartExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	63, // 82: hashiramart.recommender.v1.RecommenderService.StopExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	63, // 83: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	64, // 84: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:output_type -> hashiramart.recommender.v1.ExperimentReport
+	16, // 85: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
+	18, // 86: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
+	59, // 87: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
+	23, // 88: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
+	25, // 89: hashiramart.recommender.v1.RecommenderService.ListExposureLog:output_type -> hashiramart.recommender.v1.ListExposureLogResponse
+	59, // 90: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
+	65, // 91: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
+	66, // 92: hashiramart.recommender.v1.RecommenderService.ListShadows:output_type -> hashiramart.recommender.v1.ListShadowsResponse
+	67, // 93: hashiramart.recommender.v1.RecommenderService.ReplaceShadow:output_type -> hashiramart.recommender.v1.Shadow
+	59, // 94: hashiramart.recommender.v1.RecommenderService.DeleteShadow:output_type -> google.protobuf.Empty
+	68, // 95: hashiramart.recommender.v1.RecommenderService.GetShadowReport:output_type -> hashiramart.recommender.v1.ShadowReport
+	69, // 96: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
+	65, // 97: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
+	65, // 98: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
+	63, // [63:99] is the sub-list for method output_type
+	27, // [27:63] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_recommender_v1_recommender_proto_init() }
@@ -2544,6 +2752,7 @@ func file_hashiramart_recommender_v1_recommender_proto_init() {
 	}
 	file_hashiramart_recommender_v1_experiments_proto_init()
 	file_hashiramart_recommender_v1_merchandising_proto_init()
+	file_hashiramart_recommender_v1_shadows_proto_init()
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[2].OneofWrappers = []any{}
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[6].OneofWrappers = []any{}
 	file_hashiramart_recommender_v1_recommender_proto_msgTypes[10].OneofWrappers = []any{}
@@ -2553,7 +2762,7 @@ func file_hashiramart_recommender_v1_recommender_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_recommender_v1_recommender_proto_rawDesc), len(file_hashiramart_recommender_v1_recommender_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

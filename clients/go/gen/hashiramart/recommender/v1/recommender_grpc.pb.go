@@ -49,8 +49,13 @@ const (
 	RecommenderService_ListEvents_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ListEvents"
 	RecommenderService_HandOverVisitor_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/HandOverVisitor"
 	RecommenderService_ListExposures_FullMethodName               = "/hashiramart.recommender.v1.RecommenderService/ListExposures"
+	RecommenderService_ListExposureLog_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/ListExposureLog"
 	RecommenderService_ForgetUser_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ForgetUser"
 	RecommenderService_GetModel_FullMethodName                    = "/hashiramart.recommender.v1.RecommenderService/GetModel"
+	RecommenderService_ListShadows_FullMethodName                 = "/hashiramart.recommender.v1.RecommenderService/ListShadows"
+	RecommenderService_ReplaceShadow_FullMethodName               = "/hashiramart.recommender.v1.RecommenderService/ReplaceShadow"
+	RecommenderService_DeleteShadow_FullMethodName                = "/hashiramart.recommender.v1.RecommenderService/DeleteShadow"
+	RecommenderService_GetShadowReport_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/GetShadowReport"
 	RecommenderService_ListModels_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/ListModels"
 	RecommenderService_PromoteModel_FullMethodName                = "/hashiramart.recommender.v1.RecommenderService/PromoteModel"
 	RecommenderService_RollbackModel_FullMethodName               = "/hashiramart.recommender.v1.RecommenderService/RollbackModel"
@@ -163,6 +168,12 @@ type RecommenderServiceClient interface {
 	//
 	// A list appears within a second after it was made, and for the time of a setting, 90 days by default.
 	ListExposures(ctx context.Context, in *ListExposuresRequest, opts ...grpc.CallOption) (*ListExposuresResponse, error)
+	// Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+	// those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+	// are not listed; ListEvents names these users, so that copies are deleted.
+	//
+	// Not bound to REST: it is for services.
+	ListExposureLog(ctx context.Context, in *ListExposureLogRequest, opts ...grpc.CallOption) (*ListExposureLogResponse, error)
 	// Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 	//
 	// Succeeds for a user without events. Not bound to REST: it is for services.
@@ -170,12 +181,25 @@ type RecommenderServiceClient interface {
 	// Gets the champion or another version, with its metrics and lineage. Returns NOT_FOUND if there is no such version,
 	// UNAVAILABLE if no model has been promoted yet.
 	GetModel(ctx context.Context, in *v1.GetModelRequest, opts ...grpc.CallOption) (*v1.Model, error)
+	// Lists the versions that are in shadow, by id.
+	ListShadows(ctx context.Context, in *ListShadowsRequest, opts ...grpc.CallOption) (*ListShadowsResponse, error)
+	// Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+	// that are shown, one at a time; what they cannot keep up with is left out.
+	//
+	// Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+	ReplaceShadow(ctx context.Context, in *ReplaceShadowRequest, opts ...grpc.CallOption) (*Shadow, error)
+	// Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error.
+	DeleteShadow(ctx context.Context, in *DeleteShadowRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+	// A version that never was in shadow has made no lists.
+	GetShadowReport(ctx context.Context, in *GetShadowReportRequest, opts ...grpc.CallOption) (*ShadowReport, error)
 	// Lists the versions of the model, newest first.
 	ListModels(ctx context.Context, in *v1.ListModelsRequest, opts ...grpc.CallOption) (*v1.ListModelsResponse, error)
 	// Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 	//
 	// A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-	// FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+	// FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+	// for that; `force` promotes it all the same, unless it cannot be served.
 	PromoteModel(ctx context.Context, in *v1.PromoteModelRequest, opts ...grpc.CallOption) (*v1.Model, error)
 	// Replaces the champion by the version that was the champion before it.
 	//
@@ -452,6 +476,16 @@ func (c *recommenderServiceClient) ListExposures(ctx context.Context, in *ListEx
 	return out, nil
 }
 
+func (c *recommenderServiceClient) ListExposureLog(ctx context.Context, in *ListExposureLogRequest, opts ...grpc.CallOption) (*ListExposureLogResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListExposureLogResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListExposureLog_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *recommenderServiceClient) ForgetUser(ctx context.Context, in *ForgetUserRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(emptypb.Empty)
@@ -466,6 +500,46 @@ func (c *recommenderServiceClient) GetModel(ctx context.Context, in *v1.GetModel
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(v1.Model)
 	err := c.cc.Invoke(ctx, RecommenderService_GetModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ListShadows(ctx context.Context, in *ListShadowsRequest, opts ...grpc.CallOption) (*ListShadowsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListShadowsResponse)
+	err := c.cc.Invoke(ctx, RecommenderService_ListShadows_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) ReplaceShadow(ctx context.Context, in *ReplaceShadowRequest, opts ...grpc.CallOption) (*Shadow, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Shadow)
+	err := c.cc.Invoke(ctx, RecommenderService_ReplaceShadow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) DeleteShadow(ctx context.Context, in *DeleteShadowRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, RecommenderService_DeleteShadow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) GetShadowReport(ctx context.Context, in *GetShadowReportRequest, opts ...grpc.CallOption) (*ShadowReport, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ShadowReport)
+	err := c.cc.Invoke(ctx, RecommenderService_GetShadowReport_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -609,6 +683,12 @@ type RecommenderServiceServer interface {
 	//
 	// A list appears within a second after it was made, and for the time of a setting, 90 days by default.
 	ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error)
+	// Lists the exposures that were made before a time, for the export to the raw zone, in the order in which they became part of this log. To get
+	// those that followed, list again with `after_number`. What a visitor handed over to a user is listed again as the user's. Those of forgotten users
+	// are not listed; ListEvents names these users, so that copies are deleted.
+	//
+	// Not bound to REST: it is for services.
+	ListExposureLog(context.Context, *ListExposureLogRequest) (*ListExposureLogResponse, error)
 	// Deletes every event and exposure of a deleted user: here at once, from the raw zone and the clean data with the next ETL.
 	//
 	// Succeeds for a user without events. Not bound to REST: it is for services.
@@ -616,12 +696,25 @@ type RecommenderServiceServer interface {
 	// Gets the champion or another version, with its metrics and lineage. Returns NOT_FOUND if there is no such version,
 	// UNAVAILABLE if no model has been promoted yet.
 	GetModel(context.Context, *v1.GetModelRequest) (*v1.Model, error)
+	// Lists the versions that are in shadow, by id.
+	ListShadows(context.Context, *ListShadowsRequest) (*ListShadowsResponse, error)
+	// Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
+	// that are shown, one at a time; what they cannot keep up with is left out.
+	//
+	// Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+	ReplaceShadow(context.Context, *ReplaceShadowRequest) (*Shadow, error)
+	// Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error.
+	DeleteShadow(context.Context, *DeleteShadowRequest) (*emptypb.Empty, error)
+	// Compares a version that is or was in shadow with the lists that were shown: overlap, latency, failures, and what its lists would have earned.
+	// A version that never was in shadow has made no lists.
+	GetShadowReport(context.Context, *GetShadowReportRequest) (*ShadowReport, error)
 	// Lists the versions of the model, newest first.
 	ListModels(context.Context, *v1.ListModelsRequest) (*v1.ListModelsResponse, error)
 	// Makes a version the champion; a rollback goes back to the present one. All replicas answer from it within ten seconds.
 	//
 	// A repeated call changes nothing. Returns NOT_FOUND if there is no such version, ABORTED if the champion is not the expected one,
-	// FAILED_PRECONDITION if the version cannot be served, did not pass the gate or was rolled back.
+	// FAILED_PRECONDITION if the version cannot be served, did not pass the gate, was rolled back, or has not been in shadow where a setting asks
+	// for that; `force` promotes it all the same, unless it cannot be served.
 	PromoteModel(context.Context, *v1.PromoteModelRequest) (*v1.Model, error)
 	// Replaces the champion by the version that was the champion before it.
 	//
@@ -716,11 +809,26 @@ func (UnimplementedRecommenderServiceServer) HandOverVisitor(context.Context, *H
 func (UnimplementedRecommenderServiceServer) ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListExposures not implemented")
 }
+func (UnimplementedRecommenderServiceServer) ListExposureLog(context.Context, *ListExposureLogRequest) (*ListExposureLogResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListExposureLog not implemented")
+}
 func (UnimplementedRecommenderServiceServer) ForgetUser(context.Context, *ForgetUserRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method ForgetUser not implemented")
 }
 func (UnimplementedRecommenderServiceServer) GetModel(context.Context, *v1.GetModelRequest) (*v1.Model, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetModel not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ListShadows(context.Context, *ListShadowsRequest) (*ListShadowsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListShadows not implemented")
+}
+func (UnimplementedRecommenderServiceServer) ReplaceShadow(context.Context, *ReplaceShadowRequest) (*Shadow, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReplaceShadow not implemented")
+}
+func (UnimplementedRecommenderServiceServer) DeleteShadow(context.Context, *DeleteShadowRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteShadow not implemented")
+}
+func (UnimplementedRecommenderServiceServer) GetShadowReport(context.Context, *GetShadowReportRequest) (*ShadowReport, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetShadowReport not implemented")
 }
 func (UnimplementedRecommenderServiceServer) ListModels(context.Context, *v1.ListModelsRequest) (*v1.ListModelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListModels not implemented")
@@ -1220,6 +1328,24 @@ func _RecommenderService_ListExposures_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RecommenderService_ListExposureLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListExposureLogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListExposureLog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListExposureLog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListExposureLog(ctx, req.(*ListExposureLogRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RecommenderService_ForgetUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ForgetUserRequest)
 	if err := dec(in); err != nil {
@@ -1252,6 +1378,78 @@ func _RecommenderService_GetModel_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RecommenderServiceServer).GetModel(ctx, req.(*v1.GetModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ListShadows_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListShadowsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ListShadows(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ListShadows_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ListShadows(ctx, req.(*ListShadowsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_ReplaceShadow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplaceShadowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).ReplaceShadow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_ReplaceShadow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).ReplaceShadow(ctx, req.(*ReplaceShadowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_DeleteShadow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteShadowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).DeleteShadow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_DeleteShadow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).DeleteShadow(ctx, req.(*DeleteShadowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_GetShadowReport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetShadowReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).GetShadowReport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_GetShadowReport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).GetShadowReport(ctx, req.(*GetShadowReportRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1422,12 +1620,32 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _RecommenderService_ListExposures_Handler,
 		},
 		{
+			MethodName: "ListExposureLog",
+			Handler:    _RecommenderService_ListExposureLog_Handler,
+		},
+		{
 			MethodName: "ForgetUser",
 			Handler:    _RecommenderService_ForgetUser_Handler,
 		},
 		{
 			MethodName: "GetModel",
 			Handler:    _RecommenderService_GetModel_Handler,
+		},
+		{
+			MethodName: "ListShadows",
+			Handler:    _RecommenderService_ListShadows_Handler,
+		},
+		{
+			MethodName: "ReplaceShadow",
+			Handler:    _RecommenderService_ReplaceShadow_Handler,
+		},
+		{
+			MethodName: "DeleteShadow",
+			Handler:    _RecommenderService_DeleteShadow_Handler,
+		},
+		{
+			MethodName: "GetShadowReport",
+			Handler:    _RecommenderService_GetShadowReport_Handler,
 		},
 		{
 			MethodName: "ListModels",

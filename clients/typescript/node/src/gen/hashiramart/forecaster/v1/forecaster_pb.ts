@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hashiramart/forecaster/v1/forecaster.proto.
  */
 export const file_hashiramart_forecaster_v1_forecaster: GenFile = /*@__PURE__*/
-  fileDesc("CipoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL2ZvcmVjYXN0ZXIucHJvdG8SGWhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEiiQEKDkZvcmVjYXN0U2VyaWVzEjUKBWxldmVsGAEgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TZXJpZXNMZXZlbBILCgNrZXkYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpmaXJzdF9kYXRlGAQgASgJEhEKCWxhc3RfZGF0ZRgFIAEoCSKJAQoZTGlzdEZvcmVjYXN0U2VyaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRI1CgVsZXZlbBgDIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSDgoGcHJlZml4GAQgASgJIrUBChpMaXN0Rm9yZWNhc3RTZXJpZXNSZXNwb25zZRI5CgZzZXJpZXMYASADKAsyKS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2VyaWVzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIZChFkYXRhX3Rocm91Z2hfZGF0ZRgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEhEKCXRpbWVfem9uZRgFIAEoCSLVAgoURm9yZWNhc3RTYWxlc1JlcXVlc3QSFAoMaG9yaXpvbl9kYXlzGAEgASgFEjsKC2dyYW51bGFyaXR5GAIgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYAyABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAQgASgJSAASEgoIY2F0ZWdvcnkYBSABKAlIABIRCgdjb3VudHJ5GAYgASgJSAASDgoGbGV2ZWxzGAcgAygFEhkKDGhpc3RvcnlfZGF5cxgIIAEoBUgBiAEBEjUKCHNjZW5hcmlvGAkgASgLMiMuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TY2VuYXJpb0IHCgVzY29wZUIPCg1faGlzdG9yeV9kYXlzIqMBCghTY2VuYXJpbxI/Cg1wcmljZV9jaGFuZ2VzGAEgAygLMiguaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TY2VuYXJpb1ByaWNlEkAKCnByb21vdGlvbnMYAiADKAsyLC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNjZW5hcmlvUHJvbW90aW9uEhQKDGNsb3NlZF9kYXRlcxgDIAMoCSJ0Cg1TY2VuYXJpb1ByaWNlEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSFgoOY2hhbmdlX3BlcmNlbnQYAyABKAESEgoKZmlyc3RfZGF0ZRgEIAEoCRIRCglsYXN0X2RhdGUYBSABKAkiegoRU2NlbmFyaW9Qcm9tb3Rpb24SEgoKcHJvZHVjdF9pZBgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIYChBkaXNjb3VudF9wZXJjZW50GAMgASgBEhIKCmZpcnN0X2RhdGUYBCABKAkSEQoJbGFzdF9kYXRlGAUgASgJIkAKElNjZW5hcmlvRGlmZmVyZW5jZRIMCgRtZWFuGAEgASgBEg0KBWxvd2VyGAIgASgBEg0KBXVwcGVyGAMgASgBIpoCChBTY2VuYXJpb0ZvcmVjYXN0EjgKBnBvaW50cxgBIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RQb2ludBI8CgV1bml0cxgCIAEoCzItLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2NlbmFyaW9EaWZmZXJlbmNlEj4KB3JldmVudWUYAyABKAsyLS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNjZW5hcmlvRGlmZmVyZW5jZRIdChVjaGFuZ2VkX3Byb2R1Y3RfY291bnQYBCABKAUSHAoUdW5zZWVuX3Byb2R1Y3RfY291bnQYBSABKAUSEQoJc3RhdGVtZW50GAYgASgJIjMKBEJhbmQSDQoFbGV2ZWwYASABKAUSDQoFbG93ZXIYAiABKAESDQoFdXBwZXIYAyABKAEifgoNRm9yZWNhc3RQb2ludBIMCgRkYXRlGAEgASgJEhEKCWRheV9jb3VudBgCIAEoBRIMCgRtZWFuGAMgASgBEg4KBm1lZGlhbhgEIAEoARIuCgViYW5kcxgFIAMoCzIfLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQmFuZCI+CgxIaXN0b3J5UG9pbnQSDAoEZGF0ZRgBIAEoCRIRCglkYXlfY291bnQYAiABKAUSDQoFdmFsdWUYAyABKAEirAMKFUZvcmVjYXN0U2FsZXNSZXNwb25zZRI4CgZwb2ludHMYASADKAsyKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0UG9pbnQSOAoHaGlzdG9yeRgCIAMoCzInLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuSGlzdG9yeVBvaW50EhkKEWRhdGFfdGhyb3VnaF9kYXRlGAMgASgJEhUKDW1vZGVsX3ZlcnNpb24YBCABKAkSMQoGbWV0cmljGAUgASgOMiEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5NZXRyaWMSOwoLZ3JhbnVsYXJpdHkYBiABKA4yJi5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkdyYW51bGFyaXR5EhUKDWN1cnJlbmN5X2NvZGUYByABKAkSEQoJdGltZV96b25lGAggASgJEhQKDGNsb3NlZF9kYXRlcxgJIAMoCRI9CghzY2VuYXJpbxgKIAEoCzIrLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2NlbmFyaW9Gb3JlY2FzdCL6AQoZQmF0Y2hGb3JlY2FzdFNhbGVzUmVxdWVzdBI1CgVsZXZlbBgBIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSEAoIY2F0ZWdvcnkYAiABKAkSFAoMaG9yaXpvbl9kYXlzGAMgASgFEjsKC2dyYW51bGFyaXR5GAQgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYBSABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIOCgZsZXZlbHMYBiADKAUixAEKGkJhdGNoRm9yZWNhc3RTYWxlc1Jlc3BvbnNlEjUKBWxldmVsGAEgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TZXJpZXNMZXZlbBILCgNrZXkYAiABKAkSOAoGcG9pbnRzGAMgAygLMiguaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Gb3JlY2FzdFBvaW50EhUKDW1vZGVsX3ZlcnNpb24YBCABKAkSEQoJdGltZV96b25lGAUgASgJIqcBChZFeHBsYWluRm9yZWNhc3RSZXF1ZXN0EhQKDGhvcml6b25fZGF5cxgBIAEoBRIxCgZtZXRyaWMYAiABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAMgASgJSAASEgoIY2F0ZWdvcnkYBCABKAlIABIRCgdjb3VudHJ5GAUgASgJSABCBwoFc2NvcGUiPQoMQ29udHJpYnV0aW9uEg8KB2ZlYXR1cmUYASABKAkSDAoEdGV4dBgCIAEoCRIOCgZhbW91bnQYAyABKAEifgoORGF5RXhwbGFuYXRpb24SDAoEZGF0ZRgBIAEoCRIMCgRtZWFuGAIgASgBEhAKCGJhc2VsaW5lGAMgASgBEj4KDWNvbnRyaWJ1dGlvbnMYBCADKAsyJy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkNvbnRyaWJ1dGlvbiKfAQoXRXhwbGFpbkZvcmVjYXN0UmVzcG9uc2USPwoMZXhwbGFuYXRpb25zGAEgAygLMikuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5EYXlFeHBsYW5hdGlvbhIZChFkYXRhX3Rocm91Z2hfZGF0ZRgCIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAMgASgJEhEKCXRpbWVfem9uZRgEIAEoCSKNAQoSR2V0QmFja3Rlc3RSZXF1ZXN0EjEKBm1ldHJpYxgBIAEoDjIhLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuTWV0cmljEhQKCnByb2R1Y3RfaWQYAiABKAlIABISCghjYXRlZ29yeRgDIAEoCUgAEhEKB2NvdW50cnkYBCABKAlIAEIHCgVzY29wZSIrCghDb3ZlcmFnZRINCgVsZXZlbBgBIAEoBRIQCghtZWFzdXJlZBgCIAEoASKQAQoNQmFja3Rlc3RQb2ludBIMCgRkYXRlGAEgASgJEhMKC29yaWdpbl9kYXRlGAIgASgJEg4KBmFjdHVhbBgDIAEoARIMCgRtZWFuGAQgASgBEg4KBm1lZGlhbhgFIAEoARIuCgViYW5kcxgGIAMoCzIfLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQmFuZCL7AQoIQmFja3Rlc3QSEQoEbWFzZRgBIAEoAUgAiAEBEhIKBXJtc3NlGAIgASgBSAGIAQESEQoEYmlhcxgDIAEoAUgCiAEBEjUKCGNvdmVyYWdlGAQgAygLMiMuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Db3ZlcmFnZRI4CgZwb2ludHMYBSADKAsyKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhY2t0ZXN0UG9pbnQSFQoNbW9kZWxfdmVyc2lvbhgGIAEoCRIRCgl0aW1lX3pvbmUYByABKAlCBwoFX21hc2VCCAoGX3Jtc3NlQgcKBV9iaWFzKkYKBk1ldHJpYxIWChJNRVRSSUNfVU5TUEVDSUZJRUQQABIQCgxNRVRSSUNfVU5JVFMQARISCg5NRVRSSUNfUkVWRU5VRRACKmwKC0dyYW51bGFyaXR5EhsKF0dSQU5VTEFSSVRZX1VOU1BFQ0lGSUVEEAASEwoPR1JBTlVMQVJJVFlfREFZEAESFAoQR1JBTlVMQVJJVFlfV0VFSxACEhUKEUdSQU5VTEFSSVRZX01PTlRIEAMqkQEKC1Nlcmllc0xldmVsEhwKGFNFUklFU19MRVZFTF9VTlNQRUNJRklFRBAAEhUKEVNFUklFU19MRVZFTF9TSE9QEAESGQoVU0VSSUVTX0xFVkVMX0NBVEVHT1JZEAISGAoUU0VSSUVTX0xFVkVMX0NPVU5UUlkQAxIYChRTRVJJRVNfTEVWRUxfUFJPRFVDVBAEMv4HChFGb3JlY2FzdGVyU2VydmljZRKGAQoSTGlzdEZvcmVjYXN0U2VyaWVzEjQuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0Rm9yZWNhc3RTZXJpZXNSZXF1ZXN0GjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0Rm9yZWNhc3RTZXJpZXNSZXNwb25zZSIDkAIBEncKDUZvcmVjYXN0U2FsZXMSLy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2FsZXNSZXF1ZXN0GjAuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Gb3JlY2FzdFNhbGVzUmVzcG9uc2UiA5ACARKIAQoSQmF0Y2hGb3JlY2FzdFNhbGVzEjQuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYXRjaEZvcmVjYXN0U2FsZXNSZXF1ZXN0GjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYXRjaEZvcmVjYXN0U2FsZXNSZXNwb25zZSIDkAIBMAESfQoPRXhwbGFpbkZvcmVjYXN0EjEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5FeHBsYWluRm9yZWNhc3RSZXF1ZXN0GjIuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5FeHBsYWluRm9yZWNhc3RSZXNwb25zZSIDkAIBEmYKC0dldEJhY2t0ZXN0Ei0uaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HZXRCYWNrdGVzdFJlcXVlc3QaIy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhY2t0ZXN0IgOQAgESUwoIR2V0TW9kZWwSJS5oYXNoaXJhbWFydC5tb2RlbC52MS5HZXRNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAIBEmQKCkxpc3RNb2RlbHMSJy5oYXNoaXJhbWFydC5tb2RlbC52MS5MaXN0TW9kZWxzUmVxdWVzdBooLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBElsKDFByb21vdGVNb2RlbBIpLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLlByb21vdGVNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAICEl0KDVJvbGxiYWNrTW9kZWwSKi5oYXNoaXJhbWFydC5tb2RlbC52MS5Sb2xsYmFja01vZGVsUmVxdWVzdBobLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLk1vZGVsIgOQAgJiBnByb3RvMw", [file_hashiramart_model_v1_model]);
+  fileDesc("CipoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL2ZvcmVjYXN0ZXIucHJvdG8SGWhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEiiQEKDkZvcmVjYXN0U2VyaWVzEjUKBWxldmVsGAEgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TZXJpZXNMZXZlbBILCgNrZXkYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpmaXJzdF9kYXRlGAQgASgJEhEKCWxhc3RfZGF0ZRgFIAEoCSKJAQoZTGlzdEZvcmVjYXN0U2VyaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRI1CgVsZXZlbBgDIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSDgoGcHJlZml4GAQgASgJIrUBChpMaXN0Rm9yZWNhc3RTZXJpZXNSZXNwb25zZRI5CgZzZXJpZXMYASADKAsyKS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2VyaWVzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIZChFkYXRhX3Rocm91Z2hfZGF0ZRgDIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEhEKCXRpbWVfem9uZRgFIAEoCSLVAgoURm9yZWNhc3RTYWxlc1JlcXVlc3QSFAoMaG9yaXpvbl9kYXlzGAEgASgFEjsKC2dyYW51bGFyaXR5GAIgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYAyABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAQgASgJSAASEgoIY2F0ZWdvcnkYBSABKAlIABIRCgdjb3VudHJ5GAYgASgJSAASDgoGbGV2ZWxzGAcgAygFEhkKDGhpc3RvcnlfZGF5cxgIIAEoBUgBiAEBEjUKCHNjZW5hcmlvGAkgASgLMiMuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TY2VuYXJpb0IHCgVzY29wZUIPCg1faGlzdG9yeV9kYXlzIqMBCghTY2VuYXJpbxI/Cg1wcmljZV9jaGFuZ2VzGAEgAygLMiguaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5TY2VuYXJpb1ByaWNlEkAKCnByb21vdGlvbnMYAiADKAsyLC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNjZW5hcmlvUHJvbW90aW9uEhQKDGNsb3NlZF9kYXRlcxgDIAMoCSJ0Cg1TY2VuYXJpb1ByaWNlEhIKCnByb2R1Y3RfaWQYASABKAkSEAoIY2F0ZWdvcnkYAiABKAkSFgoOY2hhbmdlX3BlcmNlbnQYAyABKAESEgoKZmlyc3RfZGF0ZRgEIAEoCRIRCglsYXN0X2RhdGUYBSABKAkiegoRU2NlbmFyaW9Qcm9tb3Rpb24SEgoKcHJvZHVjdF9pZBgBIAEoCRIQCghjYXRlZ29yeRgCIAEoCRIYChBkaXNjb3VudF9wZXJjZW50GAMgASgBEhIKCmZpcnN0X2RhdGUYBCABKAkSEQoJbGFzdF9kYXRlGAUgASgJIkAKElNjZW5hcmlvRGlmZmVyZW5jZRIMCgRtZWFuGAEgASgBEg0KBWxvd2VyGAIgASgBEg0KBXVwcGVyGAMgASgBIpoCChBTY2VuYXJpb0ZvcmVjYXN0EjgKBnBvaW50cxgBIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RQb2ludBI8CgV1bml0cxgCIAEoCzItLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2NlbmFyaW9EaWZmZXJlbmNlEj4KB3JldmVudWUYAyABKAsyLS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNjZW5hcmlvRGlmZmVyZW5jZRIdChVjaGFuZ2VkX3Byb2R1Y3RfY291bnQYBCABKAUSHAoUdW5zZWVuX3Byb2R1Y3RfY291bnQYBSABKAUSEQoJc3RhdGVtZW50GAYgASgJIjMKBEJhbmQSDQoFbGV2ZWwYASABKAUSDQoFbG93ZXIYAiABKAESDQoFdXBwZXIYAyABKAEifgoNRm9yZWNhc3RQb2ludBIMCgRkYXRlGAEgASgJEhEKCWRheV9jb3VudBgCIAEoBRIMCgRtZWFuGAMgASgBEg4KBm1lZGlhbhgEIAEoARIuCgViYW5kcxgFIAMoCzIfLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQmFuZCI+CgxIaXN0b3J5UG9pbnQSDAoEZGF0ZRgBIAEoCRIRCglkYXlfY291bnQYAiABKAUSDQoFdmFsdWUYAyABKAEirAMKFUZvcmVjYXN0U2FsZXNSZXNwb25zZRI4CgZwb2ludHMYASADKAsyKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0UG9pbnQSOAoHaGlzdG9yeRgCIAMoCzInLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuSGlzdG9yeVBvaW50EhkKEWRhdGFfdGhyb3VnaF9kYXRlGAMgASgJEhUKDW1vZGVsX3ZlcnNpb24YBCABKAkSMQoGbWV0cmljGAUgASgOMiEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5NZXRyaWMSOwoLZ3JhbnVsYXJpdHkYBiABKA4yJi5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkdyYW51bGFyaXR5EhUKDWN1cnJlbmN5X2NvZGUYByABKAkSEQoJdGltZV96b25lGAggASgJEhQKDGNsb3NlZF9kYXRlcxgJIAMoCRI9CghzY2VuYXJpbxgKIAEoCzIrLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2NlbmFyaW9Gb3JlY2FzdCL6AQoZQmF0Y2hGb3JlY2FzdFNhbGVzUmVxdWVzdBI1CgVsZXZlbBgBIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSEAoIY2F0ZWdvcnkYAiABKAkSFAoMaG9yaXpvbl9kYXlzGAMgASgFEjsKC2dyYW51bGFyaXR5GAQgASgOMiYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HcmFudWxhcml0eRIxCgZtZXRyaWMYBSABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIOCgZsZXZlbHMYBiADKAUisAIKFkV4cG9ydEZvcmVjYXN0c1JlcXVlc3QSNQoFbGV2ZWwYASABKA4yJi5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlNlcmllc0xldmVsEhAKCGNhdGVnb3J5GAIgASgJEhQKDGhvcml6b25fZGF5cxgDIAEoBRI7CgtncmFudWxhcml0eRgEIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuR3JhbnVsYXJpdHkSMQoGbWV0cmljGAUgASgOMiEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5NZXRyaWMSDgoGbGV2ZWxzGAYgAygFEjcKBmZvcm1hdBgHIAEoDjInLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRXhwb3J0Rm9ybWF0IhwKCUZpbGVQaWVjZRIPCgdjb250ZW50GAEgASgMIsQBChpCYXRjaEZvcmVjYXN0U2FsZXNSZXNwb25zZRI1CgVsZXZlbBgBIAEoDjImLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuU2VyaWVzTGV2ZWwSCwoDa2V5GAIgASgJEjgKBnBvaW50cxgDIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RQb2ludBIVCg1tb2RlbF92ZXJzaW9uGAQgASgJEhEKCXRpbWVfem9uZRgFIAEoCSKnAQoWRXhwbGFpbkZvcmVjYXN0UmVxdWVzdBIUCgxob3Jpem9uX2RheXMYASABKAUSMQoGbWV0cmljGAIgASgOMiEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5NZXRyaWMSFAoKcHJvZHVjdF9pZBgDIAEoCUgAEhIKCGNhdGVnb3J5GAQgASgJSAASEQoHY291bnRyeRgFIAEoCUgAQgcKBXNjb3BlIj0KDENvbnRyaWJ1dGlvbhIPCgdmZWF0dXJlGAEgASgJEgwKBHRleHQYAiABKAkSDgoGYW1vdW50GAMgASgBIn4KDkRheUV4cGxhbmF0aW9uEgwKBGRhdGUYASABKAkSDAoEbWVhbhgCIAEoARIQCghiYXNlbGluZRgDIAEoARI+Cg1jb250cmlidXRpb25zGAQgAygLMicuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5Db250cmlidXRpb24inwEKF0V4cGxhaW5Gb3JlY2FzdFJlc3BvbnNlEj8KDGV4cGxhbmF0aW9ucxgBIAMoCzIpLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRGF5RXhwbGFuYXRpb24SGQoRZGF0YV90aHJvdWdoX2RhdGUYAiABKAkSFQoNbW9kZWxfdmVyc2lvbhgDIAEoCRIRCgl0aW1lX3pvbmUYBCABKAkijQEKEkdldEJhY2t0ZXN0UmVxdWVzdBIxCgZtZXRyaWMYASABKA4yIS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLk1ldHJpYxIUCgpwcm9kdWN0X2lkGAIgASgJSAASEgoIY2F0ZWdvcnkYAyABKAlIABIRCgdjb3VudHJ5GAQgASgJSABCBwoFc2NvcGUiKwoIQ292ZXJhZ2USDQoFbGV2ZWwYASABKAUSEAoIbWVhc3VyZWQYAiABKAEikAEKDUJhY2t0ZXN0UG9pbnQSDAoEZGF0ZRgBIAEoCRITCgtvcmlnaW5fZGF0ZRgCIAEoCRIOCgZhY3R1YWwYAyABKAESDAoEbWVhbhgEIAEoARIOCgZtZWRpYW4YBSABKAESLgoFYmFuZHMYBiADKAsyHy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhbmQi+wEKCEJhY2t0ZXN0EhEKBG1hc2UYASABKAFIAIgBARISCgVybXNzZRgCIAEoAUgBiAEBEhEKBGJpYXMYAyABKAFIAogBARI1Cghjb3ZlcmFnZRgEIAMoCzIjLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuQ292ZXJhZ2USOAoGcG9pbnRzGAUgAygLMiguaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5CYWNrdGVzdFBvaW50EhUKDW1vZGVsX3ZlcnNpb24YBiABKAkSEQoJdGltZV96b25lGAcgASgJQgcKBV9tYXNlQggKBl9ybXNzZUIHCgVfYmlhcypGCgZNZXRyaWMSFgoSTUVUUklDX1VOU1BFQ0lGSUVEEAASEAoMTUVUUklDX1VOSVRTEAESEgoOTUVUUklDX1JFVkVOVUUQAipsCgtHcmFudWxhcml0eRIbChdHUkFOVUxBUklUWV9VTlNQRUNJRklFRBAAEhMKD0dSQU5VTEFSSVRZX0RBWRABEhQKEEdSQU5VTEFSSVRZX1dFRUsQAhIVChFHUkFOVUxBUklUWV9NT05USBADKpEBCgtTZXJpZXNMZXZlbBIcChhTRVJJRVNfTEVWRUxfVU5TUEVDSUZJRUQQABIVChFTRVJJRVNfTEVWRUxfU0hPUBABEhkKFVNFUklFU19MRVZFTF9DQVRFR09SWRACEhgKFFNFUklFU19MRVZFTF9DT1VOVFJZEAMSGAoUU0VSSUVTX0xFVkVMX1BST0RVQ1QQBCpfCgxFeHBvcnRGb3JtYXQSHQoZRVhQT1JUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhUKEUVYUE9SVF9GT1JNQVRfQ1NWEAESGQoVRVhQT1JUX0ZPUk1BVF9QQVJRVUVUEAIy8QgKEUZvcmVjYXN0ZXJTZXJ2aWNlEoYBChJMaXN0Rm9yZWNhc3RTZXJpZXMSNC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RGb3JlY2FzdFNlcmllc1JlcXVlc3QaNS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RGb3JlY2FzdFNlcmllc1Jlc3BvbnNlIgOQAgESdwoNRm9yZWNhc3RTYWxlcxIvLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRm9yZWNhc3RTYWxlc1JlcXVlc3QaMC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZvcmVjYXN0U2FsZXNSZXNwb25zZSIDkAIBEogBChJCYXRjaEZvcmVjYXN0U2FsZXMSNC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhdGNoRm9yZWNhc3RTYWxlc1JlcXVlc3QaNS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhdGNoRm9yZWNhc3RTYWxlc1Jlc3BvbnNlIgOQAgEwARJxCg9FeHBvcnRGb3JlY2FzdHMSMS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkV4cG9ydEZvcmVjYXN0c1JlcXVlc3QaJC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZpbGVQaWVjZSIDkAIBMAESfQoPRXhwbGFpbkZvcmVjYXN0EjEuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5FeHBsYWluRm9yZWNhc3RSZXF1ZXN0GjIuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5FeHBsYWluRm9yZWNhc3RSZXNwb25zZSIDkAIBEmYKC0dldEJhY2t0ZXN0Ei0uaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HZXRCYWNrdGVzdFJlcXVlc3QaIy5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkJhY2t0ZXN0IgOQAgESUwoIR2V0TW9kZWwSJS5oYXNoaXJhbWFydC5tb2RlbC52MS5HZXRNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAIBEmQKCkxpc3RNb2RlbHMSJy5oYXNoaXJhbWFydC5tb2RlbC52MS5MaXN0TW9kZWxzUmVxdWVzdBooLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBElsKDFByb21vdGVNb2RlbBIpLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLlByb21vdGVNb2RlbFJlcXVlc3QaGy5oYXNoaXJhbWFydC5tb2RlbC52MS5Nb2RlbCIDkAICEl0KDVJvbGxiYWNrTW9kZWwSKi5oYXNoaXJhbWFydC5tb2RlbC52MS5Sb2xsYmFja01vZGVsUmVxdWVzdBobLmhhc2hpcmFtYXJ0Lm1vZGVsLnYxLk1vZGVsIgOQAgJiBnByb3RvMw", [file_hashiramart_model_v1_model]);
 
 /**
  * A series that can be forecast.
@@ -728,6 +728,91 @@ export const BatchForecastSalesRequestSchema: GenMessage<BatchForecastSalesReque
   messageDesc(file_hashiramart_forecaster_v1_forecaster, 13);
 
 /**
+ * Requests the forecasts of many series as a file.
+ *
+ * @generated from message hashiramart.forecaster.v1.ExportForecastsRequest
+ */
+export type ExportForecastsRequest = Message<"hashiramart.forecaster.v1.ExportForecastsRequest"> & {
+  /**
+   * The level of the series. Unspecified means products.
+   *
+   * @generated from field: hashiramart.forecaster.v1.SeriesLevel level = 1;
+   */
+  level: SeriesLevel;
+
+  /**
+   * Only the products of this category, spelled exactly so. Empty means all.
+   *
+   * @generated from field: string category = 2;
+   */
+  category: string;
+
+  /**
+   * The horizon in days: 1 to 182. 0 means 28.
+   *
+   * @generated from field: int32 horizon_days = 3;
+   */
+  horizonDays: number;
+
+  /**
+   * The length of a period. Unspecified means days.
+   *
+   * @generated from field: hashiramart.forecaster.v1.Granularity granularity = 4;
+   */
+  granularity: Granularity;
+
+  /**
+   * The measure. Unspecified means units.
+   *
+   * @generated from field: hashiramart.forecaster.v1.Metric metric = 5;
+   */
+  metric: Metric;
+
+  /**
+   * The levels of the bands in percent: 1 to 99, up to five. None means 80 and 95.
+   *
+   * @generated from field: repeated int32 levels = 6;
+   */
+  levels: number[];
+
+  /**
+   * The format. Unspecified means CSV.
+   *
+   * @generated from field: hashiramart.forecaster.v1.ExportFormat format = 7;
+   */
+  format: ExportFormat;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.ExportForecastsRequest.
+ * Use `create(ExportForecastsRequestSchema)` to create a new message.
+ */
+export const ExportForecastsRequestSchema: GenMessage<ExportForecastsRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 14);
+
+/**
+ * A piece of a file. Pieces joined in their order are the file; each but the last has a multiple of three bytes, so that their Base64 in JSON
+ * can be joined as well.
+ *
+ * @generated from message hashiramart.forecaster.v1.FilePiece
+ */
+export type FilePiece = Message<"hashiramart.forecaster.v1.FilePiece"> & {
+  /**
+   * The content.
+   *
+   * @generated from field: bytes content = 1;
+   */
+  content: Uint8Array;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.FilePiece.
+ * Use `create(FilePieceSchema)` to create a new message.
+ */
+export const FilePieceSchema: GenMessage<FilePiece> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 15);
+
+/**
  * The forecast of one of many series.
  *
  * @generated from message hashiramart.forecaster.v1.BatchForecastSalesResponse
@@ -774,7 +859,7 @@ export type BatchForecastSalesResponse = Message<"hashiramart.forecaster.v1.Batc
  * Use `create(BatchForecastSalesResponseSchema)` to create a new message.
  */
 export const BatchForecastSalesResponseSchema: GenMessage<BatchForecastSalesResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 14);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 16);
 
 /**
  * The request of ExplainForecast. The fields are those of ForecastSalesRequest; explanations are by day.
@@ -833,7 +918,7 @@ export type ExplainForecastRequest = Message<"hashiramart.forecaster.v1.ExplainF
  * Use `create(ExplainForecastRequestSchema)` to create a new message.
  */
 export const ExplainForecastRequestSchema: GenMessage<ExplainForecastRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 15);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 17);
 
 /**
  * How much a feature raised or lowered a forecast.
@@ -868,7 +953,7 @@ export type Contribution = Message<"hashiramart.forecaster.v1.Contribution"> & {
  * Use `create(ContributionSchema)` to create a new message.
  */
 export const ContributionSchema: GenMessage<Contribution> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 16);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 18);
 
 /**
  * The explanation of one day's forecast: `baseline` and all contributions add up to `mean`.
@@ -910,7 +995,7 @@ export type DayExplanation = Message<"hashiramart.forecaster.v1.DayExplanation">
  * Use `create(DayExplanationSchema)` to create a new message.
  */
 export const DayExplanationSchema: GenMessage<DayExplanation> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 17);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 19);
 
 /**
  * The response of ExplainForecast.
@@ -952,7 +1037,7 @@ export type ExplainForecastResponse = Message<"hashiramart.forecaster.v1.Explain
  * Use `create(ExplainForecastResponseSchema)` to create a new message.
  */
 export const ExplainForecastResponseSchema: GenMessage<ExplainForecastResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 18);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 20);
 
 /**
  * The request of GetBacktest. At most one of `product_id`, `category` and `country` is set; without any, the series is the whole shop.
@@ -1004,7 +1089,7 @@ export type GetBacktestRequest = Message<"hashiramart.forecaster.v1.GetBacktestR
  * Use `create(GetBacktestRequestSchema)` to create a new message.
  */
 export const GetBacktestRequestSchema: GenMessage<GetBacktestRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 19);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 21);
 
 /**
  * The coverage of a band: how often the actual sales fell into it.
@@ -1032,7 +1117,7 @@ export type Coverage = Message<"hashiramart.forecaster.v1.Coverage"> & {
  * Use `create(CoverageSchema)` to create a new message.
  */
 export const CoverageSchema: GenMessage<Coverage> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 20);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 22);
 
 /**
  * One day of the backtest: the forecast and the actual sales.
@@ -1088,7 +1173,7 @@ export type BacktestPoint = Message<"hashiramart.forecaster.v1.BacktestPoint"> &
  * Use `create(BacktestPointSchema)` to create a new message.
  */
 export const BacktestPointSchema: GenMessage<BacktestPoint> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 21);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 23);
 
 /**
  * How accurate the forecasts of the past twelve weeks were.
@@ -1152,7 +1237,7 @@ export type Backtest = Message<"hashiramart.forecaster.v1.Backtest"> & {
  * Use `create(BacktestSchema)` to create a new message.
  */
 export const BacktestSchema: GenMessage<Backtest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_forecaster, 22);
+  messageDesc(file_hashiramart_forecaster_v1_forecaster, 24);
 
 /**
  * The measure that is forecast.
@@ -1278,6 +1363,40 @@ export const SeriesLevelSchema: GenEnum<SeriesLevel> = /*@__PURE__*/
   enumDesc(file_hashiramart_forecaster_v1_forecaster, 2);
 
 /**
+ * The format of an exported file.
+ *
+ * @generated from enum hashiramart.forecaster.v1.ExportFormat
+ */
+export enum ExportFormat {
+  /**
+   * Not stated: CSV.
+   *
+   * @generated from enum value: EXPORT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Comma-separated values with a header (RFC 4180), UTF-8.
+   *
+   * @generated from enum value: EXPORT_FORMAT_CSV = 1;
+   */
+  CSV = 1,
+
+  /**
+   * Apache Parquet.
+   *
+   * @generated from enum value: EXPORT_FORMAT_PARQUET = 2;
+   */
+  PARQUET = 2,
+}
+
+/**
+ * Describes the enum hashiramart.forecaster.v1.ExportFormat.
+ */
+export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
+  enumDesc(file_hashiramart_forecaster_v1_forecaster, 3);
+
+/**
  * Forecasts sales, with their uncertainty, and explains the forecasts.
  *
  * A forecast begins on the day after the last day of the sales (`data_through_date`), whatever the current date is. Days are days in the
@@ -1327,6 +1446,21 @@ export const ForecasterService: GenService<{
     methodKind: "server_streaming";
     input: typeof BatchForecastSalesRequestSchema;
     output: typeof BatchForecastSalesResponseSchema;
+  },
+  /**
+   * Exports the forecasts of many series as a file, CSV or Parquet: each message is a piece of it. One row per series and period, in the
+   * order of BatchForecastSales: `level` (`shop`, `category`, `country`, `product`), `key`, `date` of the period's first day, `day_count`,
+   * `mean`, `median`, `lower_80`, `upper_80` and so on for each band, `data_through_date` and `model_version`. There are no series of a
+   * product in a single country: most would have a sale every few months, and the model has none.
+   *
+   * Returns NOT_FOUND if there is no such category, UNAVAILABLE with the reason `NO_MODEL` while no model has been promoted.
+   *
+   * @generated from rpc hashiramart.forecaster.v1.ForecasterService.ExportForecasts
+   */
+  exportForecasts: {
+    methodKind: "server_streaming";
+    input: typeof ExportForecastsRequestSchema;
+    output: typeof FilePieceSchema;
   },
   /**
    * Explains a forecast day by day: what raised and what lowered it, and by how much.

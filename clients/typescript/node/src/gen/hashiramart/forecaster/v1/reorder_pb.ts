@@ -6,13 +6,15 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ExportFormat, FilePieceSchema } from "./forecaster_pb.js";
+import { file_hashiramart_forecaster_v1_forecaster } from "./forecaster_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hashiramart/forecaster/v1/reorder.proto.
  */
 export const file_hashiramart_forecaster_v1_reorder: GenFile = /*@__PURE__*/
-  fileDesc("CidoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL3Jlb3JkZXIucHJvdG8SGWhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEi5QEKDVJlb3JkZXJQb2xpY3kSEgoKcHJvZHVjdF9pZBgBIAEoCRIWCg5sZWFkX3RpbWVfZGF5cxgCIAEoBRIaChJyZXZpZXdfcGVyaW9kX2RheXMYAyABKAUSHQoVc2VydmljZV9sZXZlbF9wZXJjZW50GAQgASgBEhYKDm9yZGVyX211bHRpcGxlGAUgASgFEhYKDm9uX29yZGVyX3VuaXRzGAYgASgFEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAggASgJIkMKGkxpc3RSZW9yZGVyUG9saWNpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJInIKG0xpc3RSZW9yZGVyUG9saWNpZXNSZXNwb25zZRI6Cghwb2xpY2llcxgBIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKGlVwZGF0ZVJlb3JkZXJQb2xpY3lSZXF1ZXN0EjgKBnBvbGljeRgBIAEoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclBvbGljeRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgDIAEoCSJSChpEZWxldGVSZW9yZGVyUG9saWN5UmVxdWVzdBISCgpwcm9kdWN0X2lkGAEgASgJEgwKBGV0YWcYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSJqCh1MaXN0UmVvcmRlclN1Z2dlc3Rpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIQCghvbmx5X2R1ZRgEIAEoCCLoAQoRUmVvcmRlclN1Z2dlc3Rpb24SEgoKcHJvZHVjdF9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHF1YW50aXR5GAMgASgFEhIKCm9yZGVyX2RhdGUYBCABKAkSEgoKY292ZXJfZGF5cxgFIAEoBRIcChRzdG9ja291dF9wcm9iYWJpbGl0eRgGIAEoARINCgVzdG9jaxgHIAEoBRIWCg5vbl9vcmRlcl91bml0cxgIIAEoBRIZChFvcmRlcl91cF90b19sZXZlbBgJIAEoBRIXCg9leHBlY3RlZF9kZW1hbmQYCiABKAEiwQEKHkxpc3RSZW9yZGVyU3VnZ2VzdGlvbnNSZXNwb25zZRJBCgtzdWdnZXN0aW9ucxgBIAMoCzIsLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclN1Z2dlc3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhkKEWRhdGFfdGhyb3VnaF9kYXRlGAMgASgJEhUKDW1vZGVsX3ZlcnNpb24YBCABKAkSEQoJdGltZV96b25lGAUgASgJIm4KGUdldFJlb3JkZXJCYWNrdGVzdFJlcXVlc3QSFgoObGVhZF90aW1lX2RheXMYASABKAUSGgoScmV2aWV3X3BlcmlvZF9kYXlzGAIgASgFEh0KFXNlcnZpY2VfbGV2ZWxfcGVyY2VudBgDIAEoASJFCg5SZW9yZGVyT3V0Y29tZRIZChFmaWxsX3JhdGVfcGVyY2VudBgBIAEoARIYChBtZWFuX3N0b2NrX3VuaXRzGAIgASgBIswCCg9SZW9yZGVyQmFja3Rlc3QSFgoObGVhZF90aW1lX2RheXMYASABKAUSGgoScmV2aWV3X3BlcmlvZF9kYXlzGAIgASgFEh0KFXNlcnZpY2VfbGV2ZWxfcGVyY2VudBgDIAEoARI7Cghmb3JlY2FzdBgEIAEoCzIpLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlck91dGNvbWUSQQoOc2Vhc29uYWxfbmFpdmUYBSABKAsyKS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlJlb3JkZXJPdXRjb21lEhUKDXByb2R1Y3RfY291bnQYBiABKAUSEgoKZmlyc3RfZGF0ZRgHIAEoCRIRCglsYXN0X2RhdGUYCCABKAkSFQoNbW9kZWxfdmVyc2lvbhgJIAEoCRIRCgl0aW1lX3pvbmUYCiABKAkyngUKDlJlb3JkZXJTZXJ2aWNlEokBChNMaXN0UmVvcmRlclBvbGljaWVzEjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0UmVvcmRlclBvbGljaWVzUmVxdWVzdBo2Lmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuTGlzdFJlb3JkZXJQb2xpY2llc1Jlc3BvbnNlIgOQAgESdgoTVXBkYXRlUmVvcmRlclBvbGljeRI1Lmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuVXBkYXRlUmVvcmRlclBvbGljeVJlcXVlc3QaKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlJlb3JkZXJQb2xpY3kSdgoTRGVsZXRlUmVvcmRlclBvbGljeRI1Lmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRGVsZXRlUmVvcmRlclBvbGljeVJlcXVlc3QaKC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlJlb3JkZXJQb2xpY3kSkgEKFkxpc3RSZW9yZGVyU3VnZ2VzdGlvbnMSOC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RSZW9yZGVyU3VnZ2VzdGlvbnNSZXF1ZXN0GjkuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0UmVvcmRlclN1Z2dlc3Rpb25zUmVzcG9uc2UiA5ACARJ7ChJHZXRSZW9yZGVyQmFja3Rlc3QSNC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkdldFJlb3JkZXJCYWNrdGVzdFJlcXVlc3QaKi5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLlJlb3JkZXJCYWNrdGVzdCIDkAIBYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CidoYXNoaXJhbWFydC9mb3JlY2FzdGVyL3YxL3Jlb3JkZXIucHJvdG8SGWhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEi5QEKDVJlb3JkZXJQb2xpY3kSEgoKcHJvZHVjdF9pZBgBIAEoCRIWCg5sZWFkX3RpbWVfZGF5cxgCIAEoBRIaChJyZXZpZXdfcGVyaW9kX2RheXMYAyABKAUSHQoVc2VydmljZV9sZXZlbF9wZXJjZW50GAQgASgBEhYKDm9yZGVyX211bHRpcGxlGAUgASgFEhYKDm9uX29yZGVyX3VuaXRzGAYgASgFEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAggASgJIkMKGkxpc3RSZW9yZGVyUG9saWNpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJInIKG0xpc3RSZW9yZGVyUG9saWNpZXNSZXNwb25zZRI6Cghwb2xpY2llcxgBIAMoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclBvbGljeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKGlVwZGF0ZVJlb3JkZXJQb2xpY3lSZXF1ZXN0EjgKBnBvbGljeRgBIAEoCzIoLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclBvbGljeRIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSEgoKcmVxdWVzdF9pZBgDIAEoCSJSChpEZWxldGVSZW9yZGVyUG9saWN5UmVxdWVzdBISCgpwcm9kdWN0X2lkGAEgASgJEgwKBGV0YWcYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSJqCh1MaXN0UmVvcmRlclN1Z2dlc3Rpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIQCghjYXRlZ29yeRgDIAEoCRIQCghvbmx5X2R1ZRgEIAEoCCJ+Ch9FeHBvcnRSZW9yZGVyU3VnZ2VzdGlvbnNSZXF1ZXN0EhAKCGNhdGVnb3J5GAEgASgJEhAKCG9ubHlfZHVlGAIgASgIEjcKBmZvcm1hdBgDIAEoDjInLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuRXhwb3J0Rm9ybWF0IugBChFSZW9yZGVyU3VnZ2VzdGlvbhISCgpwcm9kdWN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSEgoKb3JkZXJfZGF0ZRgEIAEoCRISCgpjb3Zlcl9kYXlzGAUgASgFEhwKFHN0b2Nrb3V0X3Byb2JhYmlsaXR5GAYgASgBEg0KBXN0b2NrGAcgASgFEhYKDm9uX29yZGVyX3VuaXRzGAggASgFEhkKEW9yZGVyX3VwX3RvX2xldmVsGAkgASgFEhcKD2V4cGVjdGVkX2RlbWFuZBgKIAEoASLBAQoeTGlzdFJlb3JkZXJTdWdnZXN0aW9uc1Jlc3BvbnNlEkEKC3N1Z2dlc3Rpb25zGAEgAygLMiwuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5SZW9yZGVyU3VnZ2VzdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGQoRZGF0YV90aHJvdWdoX2RhdGUYAyABKAkSFQoNbW9kZWxfdmVyc2lvbhgEIAEoCRIRCgl0aW1lX3pvbmUYBSABKAkibgoZR2V0UmVvcmRlckJhY2t0ZXN0UmVxdWVzdBIWCg5sZWFkX3RpbWVfZGF5cxgBIAEoBRIaChJyZXZpZXdfcGVyaW9kX2RheXMYAiABKAUSHQoVc2VydmljZV9sZXZlbF9wZXJjZW50GAMgASgBIkUKDlJlb3JkZXJPdXRjb21lEhkKEWZpbGxfcmF0ZV9wZXJjZW50GAEgASgBEhgKEG1lYW5fc3RvY2tfdW5pdHMYAiABKAEizAIKD1Jlb3JkZXJCYWNrdGVzdBIWCg5sZWFkX3RpbWVfZGF5cxgBIAEoBRIaChJyZXZpZXdfcGVyaW9kX2RheXMYAiABKAUSHQoVc2VydmljZV9sZXZlbF9wZXJjZW50GAMgASgBEjsKCGZvcmVjYXN0GAQgASgLMikuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5SZW9yZGVyT3V0Y29tZRJBCg5zZWFzb25hbF9uYWl2ZRgFIAEoCzIpLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlck91dGNvbWUSFQoNcHJvZHVjdF9jb3VudBgGIAEoBRISCgpmaXJzdF9kYXRlGAcgASgJEhEKCWxhc3RfZGF0ZRgIIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAkgASgJEhEKCXRpbWVfem9uZRgKIAEoCTKkBgoOUmVvcmRlclNlcnZpY2USiQEKE0xpc3RSZW9yZGVyUG9saWNpZXMSNS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RSZW9yZGVyUG9saWNpZXNSZXF1ZXN0GjYuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5MaXN0UmVvcmRlclBvbGljaWVzUmVzcG9uc2UiA5ACARJ2ChNVcGRhdGVSZW9yZGVyUG9saWN5EjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5VcGRhdGVSZW9yZGVyUG9saWN5UmVxdWVzdBooLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclBvbGljeRJ2ChNEZWxldGVSZW9yZGVyUG9saWN5EjUuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5EZWxldGVSZW9yZGVyUG9saWN5UmVxdWVzdBooLmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuUmVvcmRlclBvbGljeRKSAQoWTGlzdFJlb3JkZXJTdWdnZXN0aW9ucxI4Lmhhc2hpcmFtYXJ0LmZvcmVjYXN0ZXIudjEuTGlzdFJlb3JkZXJTdWdnZXN0aW9uc1JlcXVlc3QaOS5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkxpc3RSZW9yZGVyU3VnZ2VzdGlvbnNSZXNwb25zZSIDkAIBEoMBChhFeHBvcnRSZW9yZGVyU3VnZ2VzdGlvbnMSOi5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkV4cG9ydFJlb3JkZXJTdWdnZXN0aW9uc1JlcXVlc3QaJC5oYXNoaXJhbWFydC5mb3JlY2FzdGVyLnYxLkZpbGVQaWVjZSIDkAIBMAESewoSR2V0UmVvcmRlckJhY2t0ZXN0EjQuaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5HZXRSZW9yZGVyQmFja3Rlc3RSZXF1ZXN0GiouaGFzaGlyYW1hcnQuZm9yZWNhc3Rlci52MS5SZW9yZGVyQmFja3Rlc3QiA5ACAWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_hashiramart_forecaster_v1_forecaster]);
 
 /**
  * How a product is reordered.
@@ -257,6 +259,41 @@ export const ListReorderSuggestionsRequestSchema: GenMessage<ListReorderSuggesti
   messageDesc(file_hashiramart_forecaster_v1_reorder, 5);
 
 /**
+ * Requests what to reorder as a file.
+ *
+ * @generated from message hashiramart.forecaster.v1.ExportReorderSuggestionsRequest
+ */
+export type ExportReorderSuggestionsRequest = Message<"hashiramart.forecaster.v1.ExportReorderSuggestionsRequest"> & {
+  /**
+   * Only products of this category. Empty means all.
+   *
+   * @generated from field: string category = 1;
+   */
+  category: string;
+
+  /**
+   * Only products that are to be ordered now.
+   *
+   * @generated from field: bool only_due = 2;
+   */
+  onlyDue: boolean;
+
+  /**
+   * The format. Unspecified means CSV.
+   *
+   * @generated from field: hashiramart.forecaster.v1.ExportFormat format = 3;
+   */
+  format: ExportFormat;
+};
+
+/**
+ * Describes the message hashiramart.forecaster.v1.ExportReorderSuggestionsRequest.
+ * Use `create(ExportReorderSuggestionsRequestSchema)` to create a new message.
+ */
+export const ExportReorderSuggestionsRequestSchema: GenMessage<ExportReorderSuggestionsRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_forecaster_v1_reorder, 6);
+
+/**
  * What to order of a product.
  *
  * @generated from message hashiramart.forecaster.v1.ReorderSuggestion
@@ -339,7 +376,7 @@ export type ReorderSuggestion = Message<"hashiramart.forecaster.v1.ReorderSugges
  * Use `create(ReorderSuggestionSchema)` to create a new message.
  */
 export const ReorderSuggestionSchema: GenMessage<ReorderSuggestion> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_reorder, 6);
+  messageDesc(file_hashiramart_forecaster_v1_reorder, 7);
 
 /**
  * A page of suggestions.
@@ -388,7 +425,7 @@ export type ListReorderSuggestionsResponse = Message<"hashiramart.forecaster.v1.
  * Use `create(ListReorderSuggestionsResponseSchema)` to create a new message.
  */
 export const ListReorderSuggestionsResponseSchema: GenMessage<ListReorderSuggestionsResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_reorder, 7);
+  messageDesc(file_hashiramart_forecaster_v1_reorder, 8);
 
 /**
  * Requests the simulation of a policy. Fields at 0 are those of the default policy.
@@ -423,7 +460,7 @@ export type GetReorderBacktestRequest = Message<"hashiramart.forecaster.v1.GetRe
  * Use `create(GetReorderBacktestRequestSchema)` to create a new message.
  */
 export const GetReorderBacktestRequestSchema: GenMessage<GetReorderBacktestRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_reorder, 8);
+  messageDesc(file_hashiramart_forecaster_v1_reorder, 9);
 
 /**
  * What a policy would have achieved.
@@ -451,7 +488,7 @@ export type ReorderOutcome = Message<"hashiramart.forecaster.v1.ReorderOutcome">
  * Use `create(ReorderOutcomeSchema)` to create a new message.
  */
 export const ReorderOutcomeSchema: GenMessage<ReorderOutcome> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_reorder, 9);
+  messageDesc(file_hashiramart_forecaster_v1_reorder, 10);
 
 /**
  * The simulation of a policy. Demand is what was sold: what customers had wanted while a product was sold out is not known.
@@ -535,7 +572,7 @@ export type ReorderBacktest = Message<"hashiramart.forecaster.v1.ReorderBacktest
  * Use `create(ReorderBacktestSchema)` to create a new message.
  */
 export const ReorderBacktestSchema: GenMessage<ReorderBacktest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_forecaster_v1_reorder, 10);
+  messageDesc(file_hashiramart_forecaster_v1_reorder, 11);
 
 /**
  * What to reorder, from the forecasts that are served and the stock in the catalogue.
@@ -593,6 +630,19 @@ export const ReorderService: GenService<{
     methodKind: "unary";
     input: typeof ListReorderSuggestionsRequestSchema;
     output: typeof ListReorderSuggestionsResponseSchema;
+  },
+  /**
+   * Exports what to reorder as a file, CSV or Parquet: each message is a piece of it. One row per suggestion, in the order of
+   * ListReorderSuggestions, whose columns are the fields of `ReorderSuggestion`; an empty `order_date` is null.
+   *
+   * Returns what ListReorderSuggestions returns.
+   *
+   * @generated from rpc hashiramart.forecaster.v1.ReorderService.ExportReorderSuggestions
+   */
+  exportReorderSuggestions: {
+    methodKind: "server_streaming";
+    input: typeof ExportReorderSuggestionsRequestSchema;
+    output: typeof FilePieceSchema;
   },
   /**
    * Gets how well a policy would have done in the last twelve weeks: a simulation with lost sales and lead times on the forecasts of days

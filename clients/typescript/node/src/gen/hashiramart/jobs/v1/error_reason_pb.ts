@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/jobs/v1/error_reason.proto.
  */
 export const file_hashiramart_jobs_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CiZoYXNoaXJhbWFydC9qb2JzL3YxL2Vycm9yX3JlYXNvbi5wcm90bxITaGFzaGlyYW1hcnQuam9icy52MSrtAgoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSk9CX05PVF9GT1VORBABEg0KCUpPQl9FTkRFRBACEg8KC0xPR19FWFBJUkVEEAMSDwoLTk9fUkFXX0RBVEEQBBIXChNSQVdfRklMRV9VTlJFQURBQkxFEAUSFAoQVE9PX01BTllfUkVKRUNUUxAGEhkKFU1PREVMX1JFRlVTRURfQllfR0FURRAHEhYKEkVOR0lORV9VTkFWQUlMQUJMRRAIEhYKEkFQUExJQ0FUSU9OX0ZBSUxFRBAJEhEKDUpPQl9USU1FRF9PVVQQChIUChBSQVdfRklMRV9JTlZBTElEEAsSFgoSVVBMT0FEX0lOVEVSUlVQVEVEEAwSEQoNTk9fQ0xFQU5fREFUQRANEhcKE1NUT1JBR0VfVU5BVkFJTEFCTEUQDhIVChFEQVRBX1FVQUxJVFlfSEVMRBAPYgZwcm90bzM");
+  fileDesc("CiZoYXNoaXJhbWFydC9qb2JzL3YxL2Vycm9yX3JlYXNvbi5wcm90bxITaGFzaGlyYW1hcnQuam9icy52MSrWAwoLRXJyb3JSZWFzb24SHAoYRVJST1JfUkVBU09OX1VOU1BFQ0lGSUVEEAASEQoNSk9CX05PVF9GT1VORBABEg0KCUpPQl9FTkRFRBACEg8KC0xPR19FWFBJUkVEEAMSDwoLTk9fUkFXX0RBVEEQBBIXChNSQVdfRklMRV9VTlJFQURBQkxFEAUSFAoQVE9PX01BTllfUkVKRUNUUxAGEhkKFU1PREVMX1JFRlVTRURfQllfR0FURRAHEhYKEkVOR0lORV9VTkFWQUlMQUJMRRAIEhYKEkFQUExJQ0FUSU9OX0ZBSUxFRBAJEhEKDUpPQl9USU1FRF9PVVQQChIUChBSQVdfRklMRV9JTlZBTElEEAsSFgoSVVBMT0FEX0lOVEVSUlVQVEVEEAwSEQoNTk9fQ0xFQU5fREFUQRANEhcKE1NUT1JBR0VfVU5BVkFJTEFCTEUQDhIVChFEQVRBX1FVQUxJVFlfSEVMRBAPEhYKElNDSEVEVUxFX05PVF9GT1VORBAQEhMKD1NDSEVEVUxFX0VYSVNUUxAREhQKEFNDSEVEVUxFX0lOVkFMSUQQEhIUChBTQ0hFRFVMRV9SVU5OSU5HEBMSDgoKU1RBTEVfRVRBRxAUYgZwcm90bzM");
 
 /**
  * Why a call to the jobs service failed, or why a job failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`).
@@ -128,6 +128,41 @@ export enum ErrorReason {
    * @generated from enum value: DATA_QUALITY_HELD = 15;
    */
   DATA_QUALITY_HELD = 15,
+
+  /**
+   * NOT_FOUND: there is no such schedule.
+   *
+   * @generated from enum value: SCHEDULE_NOT_FOUND = 16;
+   */
+  SCHEDULE_NOT_FOUND = 16,
+
+  /**
+   * ALREADY_EXISTS: the schedule's id is taken.
+   *
+   * @generated from enum value: SCHEDULE_EXISTS = 17;
+   */
+  SCHEDULE_EXISTS = 17,
+
+  /**
+   * INVALID_ARGUMENT: the cron expression cannot be read or never comes true, or there is no such time zone. The message says which.
+   *
+   * @generated from enum value: SCHEDULE_INVALID = 18;
+   */
+  SCHEDULE_INVALID = 18,
+
+  /**
+   * FAILED_PRECONDITION: the schedule's job before has not ended. Its id is in the metadata, as `job_id`.
+   *
+   * @generated from enum value: SCHEDULE_RUNNING = 19;
+   */
+  SCHEDULE_RUNNING = 19,
+
+  /**
+   * ABORTED: the resource was changed since it was read. Read it again.
+   *
+   * @generated from enum value: STALE_ETAG = 20;
+   */
+  STALE_ETAG = 20,
 }
 
 /**

@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file hashiramart/recommender/v1/error_reason.proto.
  */
 export const file_hashiramart_recommender_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("Ci1oYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9lcnJvcl9yZWFzb24ucHJvdG8SGmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxKq8CCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFQUk9EVUNUX05PVF9GT1VORBABEhYKEkNVU1RPTUVSX05PVF9GT1VORBACEhcKE0NBVEFMT0dfVU5BVkFJTEFCTEUQAxIWChJQRVJNSVNTSU9OX01JU1NJTkcQBBISCg5TTE9UX05PVF9GT1VORBAFEhIKDlJVTEVfTk9UX0ZPVU5EEAYSDgoKU1RBTEVfRVRBRxAHEg8KC1NMT1RfSU5fVVNFEAgSEQoNTElNSVRfUkVBQ0hFRBAJEhgKFEVYUEVSSU1FTlRfTk9UX0ZPVU5EEAoSFAoQRVhQRVJJTUVOVF9TVEFURRALEhYKEkVYUEVSSU1FTlRfUlVOTklORxAMYgZwcm90bzM");
+  fileDesc("Ci1oYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9lcnJvcl9yZWFzb24ucHJvdG8SGmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxKscCCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIVChFQUk9EVUNUX05PVF9GT1VORBABEhYKEkNVU1RPTUVSX05PVF9GT1VORBACEhcKE0NBVEFMT0dfVU5BVkFJTEFCTEUQAxIWChJQRVJNSVNTSU9OX01JU1NJTkcQBBISCg5TTE9UX05PVF9GT1VORBAFEhIKDlJVTEVfTk9UX0ZPVU5EEAYSDgoKU1RBTEVfRVRBRxAHEg8KC1NMT1RfSU5fVVNFEAgSEQoNTElNSVRfUkVBQ0hFRBAJEhgKFEVYUEVSSU1FTlRfTk9UX0ZPVU5EEAoSFAoQRVhQRVJJTUVOVF9TVEFURRALEhYKEkVYUEVSSU1FTlRfUlVOTklORxAMEhYKEk1PREVMX05PVF9TSEFET1dFRBANYgZwcm90bzM");
 
 /**
  * Why a call to the recommender failed, besides the reasons of every RPC (`hashiramart.access.v1.ErrorReason`)
@@ -68,7 +68,7 @@ export enum ErrorReason {
   RULE_NOT_FOUND = 6,
 
   /**
-   * ABORTED: the slot, rule or experiment was changed since it was read. Read it again and repeat the change.
+   * ABORTED: the slot, rule, experiment or shadow was changed since it was read. Read it again and repeat the change.
    *
    * @generated from enum value: STALE_ETAG = 7;
    */
@@ -82,7 +82,7 @@ export enum ErrorReason {
   SLOT_IN_USE = 8,
 
   /**
-   * FAILED_PRECONDITION: there are as many slots, rules or experiments as there may be. Delete some first.
+   * FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first.
    *
    * @generated from enum value: LIMIT_REACHED = 9;
    */
@@ -108,6 +108,13 @@ export enum ErrorReason {
    * @generated from enum value: EXPERIMENT_RUNNING = 12;
    */
   EXPERIMENT_RUNNING = 12,
+
+  /**
+   * FAILED_PRECONDITION: the version has made too few lists in shadow to be promoted. `force` promotes it nevertheless.
+   *
+   * @generated from enum value: MODEL_NOT_SHADOWED = 13;
+   */
+  MODEL_NOT_SHADOWED = 13,
 }
 
 /**
