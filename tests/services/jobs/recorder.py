@@ -40,11 +40,15 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
     def address(self) -> str:
         return f"127.0.0.1:{self._server.port}"
 
-    def buy(self, *ids: str, user_id: str = "u-1", customer_number: str = "", time: str = "2011-02-05T10:00:00Z") -> None:
-        """Records purchases by these ids."""
+    def buy(
+        self, *ids: str, user_id: str = "u-1", customer_number: str = "", order_id: str = "", time: str = "2011-02-05T10:00:00Z"
+    ) -> None:
+        """Records purchases by these ids, for 2.50 if they belong to an order."""
         for id in ids:
             event = recommender_pb2.Event(id=id, kind=recommender_pb2.EVENT_KIND_PURCHASE, product_id="20002", quantity=2, user_id=user_id)
             event.customer_number = customer_number
+            if order_id:
+                event.order_id, event.unit_price_cents = order_id, 250
             moment = Timestamp()
             moment.FromJsonString(time)
             event.event_time.CopyFrom(moment)

@@ -131,7 +131,7 @@ def ids(exporter: Exporter) -> list[object]:
 
 
 def test_events_are_exported_once_with_the_fields_that_the_etl_reads(recorder: Recorder, exporter: Exporter) -> None:
-    recorder.buy("a", "b", "c", customer_number="12345")
+    recorder.buy("a", "b", "c", customer_number="12345", order_id="500900")
     assert exporter.export() == ["3 recorded events were added to the raw zone"]
     assert ids(exporter) == ["a", "b", "c"]
     first = exporter.exported()[0]
@@ -143,6 +143,8 @@ def test_events_are_exported_once_with_the_fields_that_the_etl_reads(recorder: R
         "event_time": "2011-02-05T10:00:00Z",
         "user_id": "u-1",
         "customer_number": "12345",
+        "order_id": "500900",
+        "unit_price_cents": 250,
     }
     assert first.keys() == EVENTS.keys()
     assert exporter.export() == ["0 recorded events were added to the raw zone"]
