@@ -129,9 +129,11 @@ def _build_tables(shop: Shop, hierarchy: Hierarchy, forecasts: _Forecasts) -> Ta
     prices = _Prices(shop.prices(), shop.prices(shop.day_count - HELD_BACK))
     static, smoothing = hierarchy.panel.static, hierarchy.context.smoothing
     units, revenue = (_reconcile(shop, metric, forecasts, prices) for metric in METRICS)
-    # Errors of sums are measured around the means that they are applied to.
     future = _move_quantiles(forecasts.future, _rows_of_series(shop, units.future, revenue.future))
-    backtest = _move_quantiles(forecasts.backtest, _rows_of_series(shop, units.backtest, revenue.backtest))
+    # Errors of sums are measured around means as those that they are applied to. The weights of the reconciliation were fitted to the days
+    # held back, so a backtest on these days does without it.
+    backtest = forecasts.backtest
+    reconciled = _move_quantiles(backtest, _rows_of_series(shop, units.backtest, revenue.backtest))
     groups = period_sums.error_groups(static["kind"])
     return Tables(
         units=shop.sales_by_scope(UNITS_METRIC).astype(np.float32),
@@ -141,7 +143,7 @@ def _build_tables(shop: Shop, hierarchy: Hierarchy, forecasts: _Forecasts) -> Ta
         quantiles=future.quantiles.astype(np.float32),
         backtest_mean=backtest.mean.astype(np.float32),
         backtest_quantiles=backtest.quantiles.astype(np.float32),
-        sum_errors=period_sums.measure_errors(forecasts.actual, backtest.mean, backtest.quantiles, groups),
+        sum_errors=period_sums.measure_errors(forecasts.actual, reconciled.mean, reconciled.quantiles, groups),
         price=prices.now,
         backtest_price=prices.backtest,
         level=smoothing.level[:, -1],
