@@ -5,7 +5,21 @@ command line and tracebacks in colour are made of. Together they are half of the
 """
 
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
-for _name in ("pandas", "pygments", "rich", "sklearn"):
-    # An import of it raises `ModuleNotFoundError`.
-    sys.modules[_name] = None  # type: ignore[assignment]
+_LEFT_OUT = ("pandas", "pygments", "rich", "sklearn")
+
+
+class _LeftOut(MetaPathFinder):
+    """Finds these libraries nowhere. (An entry of None in `sys.modules` would be a module to Cython's `import`, as in pyarrow.)"""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname in _LEFT_OUT:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+        return None
+
+
+sys.meta_path.insert(0, _LeftOut())

@@ -49,9 +49,12 @@ async def test_an_outage_is_logged_once_and_does_not_end_the_work(capsys: pytest
     assert "UNAVAILABLE: connection refused" in output
 
 
-async def test_a_bug_is_raised() -> None:
-    with pytest.raises(ZeroDivisionError):
-        await run_periodically(Work({1: ZeroDivisionError()}).run, 0.001)
+async def test_a_bug_is_logged_with_its_traceback_and_does_not_end_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    work = Work({1: ZeroDivisionError("no days"), 2: ZeroDivisionError("no days")})
+    await cancelled_when(work, 4, asyncio.create_task(run_periodically(work.run, 0.001)))
+    output = capsys.readouterr().out
+    assert output.count("periodic work failed") == 1
+    assert "Traceback" in output and "raise failure" in output
 
 
 async def test_wake_starts_the_next_run_before_the_interval_has_passed() -> None:
