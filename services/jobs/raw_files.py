@@ -27,6 +27,8 @@ from mesh.errors import InvalidArgument, OutOfRange, ResourceExhausted, Unavaila
 T = TypeVar("T")
 
 UPLOADS, INGEST_DATE = ".uploads", "ingest_date="
+# In the folder of an upload: its parts, and once it has landed only what was said then, for a last part that is sent again.
+PART, OUTCOME = "part-", "outcome.json"
 FILE_ID = re.compile(r"[0-9a-f]{16}")
 # Before this time has passed, an interrupted upload may go on.
 UPLOAD_LIFETIME = timedelta(days=1)
@@ -52,7 +54,7 @@ class Landed(NamedTuple):
     """The outcome of an upload."""
 
     message: str
-    columns: tuple[str, ...]
+    columns: list[str]
     line_count: int
 
 
@@ -78,7 +80,7 @@ class RawFiles:
     async def store_part(self, upload: str, offset: int, content: bytes) -> int:
         """Stores a part of a file, and returns the size of all parts. A part that is there already is replaced; one at 0 begins anew.
 
-        upload: the name of the upload
+        upload: the name of the upload. Once it has landed, the end of its last part is answered and nothing is stored.
 
         Raises `OutOfRange` for a part that does not begin where another ends, and `ResourceExhausted` for a file that is too large.
         """
@@ -87,20 +89,25 @@ class RawFiles:
         return await self._in_thread(lambda files, root: _store_part(files, f"{root}/{UPLOADS}/{upload}", offset, content))
 
     async def land(self, upload: str, name: str, mapping: Mapping | None, *, validate_only: bool) -> Landed:
-        """Lands an uploaded file and removes its parts, or only says how it would be read. Raises `InvalidArgument`."""
+        """Lands an uploaded file and removes its parts, or only says how it would be read. Raises `InvalidArgument`.
+
+        An upload that has landed has the outcome that it had.
+        """
         return await self._in_thread(
             lambda files, root: self._land(files, f"{root}/{UPLOADS}/{upload}", name, mapping, validate_only=validate_only)
         )
 
     async def delete_expired_uploads(self) -> None:
-        """Removes the parts of uploads that were not completed."""
+        """Removes what uploads have left: the outcome, or the parts of one that was not completed."""
         await self._in_thread(_delete_expired_uploads)
 
     def _land(self, files: AbstractFileSystem, folder: str, name: str, mapping: Mapping | None, *, validate_only: bool) -> Landed:
+        if outcome := _read_outcome(files, folder):
+            return outcome[0]
         with tempfile.TemporaryDirectory(prefix="upload-") as local:
             file = Path(local, name)
             with file.open("wb") as whole:
-                for part in _children(files, folder):
+                for part in _parts(files, folder):
                     with files.open(part) as content:
                         shutil.copyfileobj(content, whole)
             try:
@@ -111,9 +118,14 @@ class RawFiles:
                     message = land(file, self._url, datetime.now(UTC).date(), _ignore, mapping)
             except UnreadableFile as error:
                 raise InvalidArgument("{fault}", field="content", reason="RAW_FILE_INVALID", fault=error.message) from error
+            byte_count = file.stat().st_size
+        landed = Landed(message, list(source.header), line_count)
         if not validate_only:
-            files.rm(folder, recursive=True)
-        return Landed(message, source.header, line_count)
+            # The outcome comes first: a last part that is sent again after any of these steps finds it, or all parts.
+            files.pipe_file(f"{folder}/{OUTCOME}", json.dumps([landed, byte_count]).encode())
+            for part in _parts(files, folder):
+                files.rm_file(part)
+        return landed
 
     async def _in_thread(self, call: Callable[[AbstractFileSystem, str], T]) -> T:
         def run() -> T:
@@ -179,18 +191,32 @@ def _change_time(files: AbstractFileSystem, path: str) -> datetime:
 
 
 def _store_part(files: AbstractFileSystem, folder: str, offset: int, content: bytes) -> int:
-    stored = _children(files, folder)
-    if offset == 0 and stored:
+    if offset == 0 and _children(files, folder):
         files.rm(folder, recursive=True)
-        stored = []
-    sizes = {int(path.rpartition("-")[2]): files.size(path) for path in stored}
+    elif (outcome := _read_outcome(files, folder)) and outcome[1] == offset + len(content):
+        return outcome[1]
+    sizes = {int(path.rpartition("-")[2]): files.size(path) for path in _parts(files, folder)}
     end = sum(size for start, size in sizes.items() if start < offset)
     if offset != end:
         raise OutOfRange("UPLOAD_INTERRUPTED", "the next part begins at {byte_count}", byte_count=sum(sizes.values()))
     files.makedirs(folder, exist_ok=True)
     if content:
-        files.pipe_file(f"{folder}/part-{offset:015d}", content)
+        files.pipe_file(f"{folder}/{PART}{offset:015d}", content)
     return offset + len(content)
+
+
+def _parts(files: AbstractFileSystem, folder: str) -> list[str]:
+    """The parts of an upload, in order."""
+    return [path for path in _children(files, folder) if path.rpartition("/")[2].startswith(PART)]
+
+
+def _read_outcome(files: AbstractFileSystem, folder: str) -> tuple[Landed, int] | None:
+    """What was said when an upload landed, and the size of its file; None if it has not."""
+    try:
+        landed, byte_count = json.loads(files.cat_file(f"{folder}/{OUTCOME}"))
+    except (FileNotFoundError, json.JSONDecodeError):  # Of one that was cut off all parts are there, and land again.
+        return None
+    return Landed(*landed), byte_count
 
 
 def _children(files: AbstractFileSystem, folder: str) -> list[str]:
@@ -204,8 +230,8 @@ def _children(files: AbstractFileSystem, folder: str) -> list[str]:
 def _delete_expired_uploads(files: AbstractFileSystem, root: str) -> None:
     oldest = datetime.now(UTC) - UPLOAD_LIFETIME
     for folder in _children(files, f"{root}/{UPLOADS}"):
-        parts = _children(files, folder)
-        if not parts or all(_change_time(files, part) < oldest for part in parts):
+        left = _children(files, folder)
+        if not left or all(_change_time(files, path) < oldest for path in left):
             files.rm(folder, recursive=True)
 
 

@@ -183,8 +183,11 @@ def test_an_interrupted_upload_continues_where_it_was(staff: Clerk) -> None:
         str(len(HEADER)),
     )
     assert staff.send("cut", len(HEADER), LINE).byte_count == len(HEADER + LINE)
-    # A part whose response was lost is sent again.
-    assert staff.send("cut", len(HEADER), LINE, last=True).line_count == 1
+    # A part whose response was lost is sent again; the last one too, when the file has landed.
+    landed = staff.send("cut", len(HEADER), LINE, last=True)
+    assert landed.line_count == 1
+    assert staff.send("cut", len(HEADER), LINE, last=True) == landed
+    assert "was landed before" in staff.send("cut", 0, HEADER + LINE, last=True).message
 
 
 @pytest.mark.parametrize(
