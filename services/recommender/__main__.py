@@ -1,6 +1,7 @@
 """Serves the recommender: `python -m services.recommender`."""
 
-import services.lean_imports  # noqa: F401  # isort: skip
+if __name__ == "__main__":
+    import services.lean_imports  # noqa: F401
 
 from functools import partial
 

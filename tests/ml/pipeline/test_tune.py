@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ml.pipeline import parameters
 from ml.pipeline.tune import SEARCHES, SearchPlan, TrialRuns, Tuning, diff_of_parameters, optimize, score_of
 from stack.settings import ROOT
+from tests.engines.mlflow import Mlflow
 
 HYPERPARAMETERS = {"seed": 1, "trees": 100, "rate": 0.1, "other": "stays"}
 
@@ -82,15 +83,11 @@ def test_no_changes_are_no_diff() -> None:
     assert diff_of_parameters(ROOT / parameters.FILE, "recommender", {}) == ""
 
 
-# MLflow's own queries.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_each_trial_is_a_run_below_that_of_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    runs = TrialRuns(url, "recommender", "tuning of full")
+def test_each_trial_is_a_run_below_that_of_the_search(mlflow: Mlflow) -> None:
+    runs = TrialRuns(mlflow.url, "recommender", "tuning of full")
     best = optimize(SEARCH, 3, HYPERPARAMETERS, Path(), runs.log).best
     runs.close(best, "the diff")
-    client = MlflowClient(url)
+    client = MlflowClient(mlflow.url)
     experiment = client.get_experiment_by_name("hashiramart-recommender-tuning")
     assert experiment is not None
     *trials, search = sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.run_name)
