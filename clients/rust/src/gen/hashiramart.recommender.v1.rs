@@ -2591,7 +2591,8 @@ pub mod recommender_service_client {
         /// Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
         /// that are shown, one at a time; what they cannot keep up with is left out.
         ///
-        /// Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+        /// Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+        /// more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
         pub async fn replace_shadow(
             &mut self,
             request: impl tonic::IntoRequest<super::ReplaceShadowRequest>,

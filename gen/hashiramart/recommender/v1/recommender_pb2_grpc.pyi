@@ -177,7 +177,8 @@ class RecommenderServiceStub:
     """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
     that are shown, one at a time; what they cannot keep up with is left out.
 
-    Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+    Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+    more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
     """
     DeleteShadow: _grpc.UnaryUnaryMultiCallable[_shadows_pb2.DeleteShadowRequest, _empty_pb2.Empty]
     """Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error."""
@@ -345,7 +346,8 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
     that are shown, one at a time; what they cannot keep up with is left out.
 
-    Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+    Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+    more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
     """
     DeleteShadow: _aio.UnaryUnaryMultiCallable[_shadows_pb2.DeleteShadowRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error."""
@@ -696,7 +698,8 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
         that are shown, one at a time; what they cannot keep up with is left out.
 
-        Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+        Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+        more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
         """
 
     @_abc_1.abstractmethod

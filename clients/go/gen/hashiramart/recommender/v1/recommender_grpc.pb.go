@@ -186,7 +186,8 @@ type RecommenderServiceClient interface {
 	// Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
 	// that are shown, one at a time; what they cannot keep up with is left out.
 	//
-	// Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+	// Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+	// more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
 	ReplaceShadow(ctx context.Context, in *ReplaceShadowRequest, opts ...grpc.CallOption) (*Shadow, error)
 	// Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error.
 	DeleteShadow(ctx context.Context, in *DeleteShadowRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
@@ -701,7 +702,8 @@ type RecommenderServiceServer interface {
 	// Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
 	// that are shown, one at a time; what they cannot keep up with is left out.
 	//
-	// Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+	// Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+	// more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
 	ReplaceShadow(context.Context, *ReplaceShadowRequest) (*Shadow, error)
 	// Takes a version out of shadow. What it did stays in the report. One that is not in shadow is no error.
 	DeleteShadow(context.Context, *DeleteShadowRequest) (*emptypb.Empty, error)

@@ -1875,7 +1875,8 @@ export const RecommenderService: GenService<{
    * Puts a version in shadow, or changes the share of lists that it makes. All replicas load it within seconds, and make its lists after those
    * that are shown, one at a time; what they cannot keep up with is left out.
    *
-   * Returns NOT_FOUND if there is no such version, ABORTED if the etag is stale, FAILED_PRECONDITION if there would be more than two.
+   * Returns NOT_FOUND if there is no such version (`MODEL_VERSION_NOT_FOUND`), ABORTED if the etag is stale, FAILED_PRECONDITION if there would be
+   * more than two, UNAVAILABLE while the model registry cannot be reached (`REGISTRY_UNAVAILABLE`).
    *
    * @generated from rpc hashiramart.recommender.v1.RecommenderService.ReplaceShadow
    */
