@@ -32,7 +32,6 @@ def shared_registry(mlflow: Mlflow, loop: Loop, tmp_path_factory: pytest.TempPat
     registry = ModelRegistry(mlflow, MODEL, tmp_path_factory.mktemp("registry"), loop)
     yield registry
     registry.close()
-    mlflow.forget(MODEL)
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,10 @@ REQUIRED = 5
 
 
 @pytest.fixture(scope="module")
-def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two versions that can be served, and one whose artifact is not the one that was registered."""
+    # Modules before this one leave what they have registered.
+    mlflow.forget(MODEL)
     folder = tmp_path_factory.mktemp("trained")
     numbers = []
     for days in (0, 60):
@@ -38,8 +40,7 @@ def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         numbers.append(tracking.register(mlflow.url, MODEL, world.provenance(folder / str(days)), SIGNER, folder / str(days), []))
     other = world.provenance(folder / "0").model_copy(update={"artifact_sha256": "0" * 64})
     numbers.append(tracking.register(mlflow.url, MODEL, other, SIGNER, folder / "60", []))
-    yield numbers
-    mlflow.forget(MODEL)
+    return numbers
 
 
 @pytest.fixture(scope="module")

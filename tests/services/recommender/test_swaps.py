@@ -29,15 +29,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two registered versions."""
+    # Modules before this one leave what they have registered.
+    mlflow.forget(MODEL)
     folder = tmp_path_factory.mktemp("trained")
     numbers = []
     for days in (7, 0):
         world.train(world.CUTOFF - timedelta(days=days)).save(folder / str(days))
         numbers.append(tracking.register(mlflow.url, MODEL, world.provenance(folder / str(days)), SIGNER, folder / str(days), []))
-    yield numbers
-    mlflow.forget(MODEL)
+    return numbers
 
 
 @pytest.fixture(scope="module")
