@@ -59,7 +59,8 @@ def write_card(
     windows = {window: short for window, short in (("validation", "val."), ("test", "test")) if f"{window}.all.users" in values}
     names = [f"{name}_at_{k}" for name in METRICS]
     counts = ", ".join(f"{int(values[f'test.{variant}.users'])} {variant.replace('_', ' ')}" for variant in VARIANTS)
-    recalls = ", ".join(f"{values[f'test.{variant}.candidate_recall']:.3f} {variant}" for variant in ("all", "new"))
+    recalled = {variant: values.get(f"test.{variant}.candidate_recall") for variant in ("all", "new")}
+    recalls = ", ".join(f"{_figure(recall)} {variant}" for variant, recall in recalled.items())
     return TEXT.format(
         events=data.interactions.num_rows,
         through=data.through_date,
@@ -86,7 +87,12 @@ def _rows(values: Mapping[str, float], windows: list[str], names: list[str]) -> 
         for baseline in ("", *BASELINES):
             prefix = f"{variant}.{baseline}" if baseline else variant
             keys = [f"{window}.{prefix}.{name}" for window in windows for name in names]
-            if keys[0] in values:
+            if any(key in values for key in keys):
                 label = f"{variant.replace('_', ' ')}: {baseline.replace('_', ' ') or '**the recommender**'}"
-                rows.append(f"| {label} | {' | '.join(f'{values[key]:.3f}' for key in keys)} |")
+                rows.append(f"| {label} | {' | '.join(_figure(values.get(key)) for key in keys)} |")
     return rows
+
+
+def _figure(value: float | None) -> str:
+    """A metric in the card: a dash in a window in which nobody bought anything of that kind."""
+    return "–" if value is None else f"{value:.3f}"

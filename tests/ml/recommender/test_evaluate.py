@@ -12,6 +12,7 @@ import pytest
 
 from lake.columns import PRODUCT_ID
 from ml.recommender import evaluate, train
+from ml.recommender.card import METRICS, VARIANTS, write_card
 from ml.recommender.model import Recommender
 from ml.recommender.train import TrainingData, fit_before
 from tests.ml.recommender.shop import OPENING, SMALL, habits, interactions
@@ -60,6 +61,16 @@ def test_the_stages_write_a_model_metrics_plots_and_a_card(folder: Path) -> None
         assert {f"recommender.{window}.{key}" for key in ("new.ndcg_at_20", "all.own_purchases.recall_at_20")} <= set(metrics)
     assert {path.name for path in (folder / "plots/recommender").iterdir()} >= {"ndcg.csv", "importance_all.csv"}
     assert f"{metrics['recommender.test.all.ndcg_at_20']:.3f}" in (folder / "cards/recommender.md").read_text()
+
+
+def test_a_card_says_what_could_not_be_measured() -> None:
+    data = habits(220)
+    # A shop that sold nothing for long has first-time buyers alone in its last window.
+    counts = {f"test.{variant}.users": 0.0 for variant in VARIANTS}
+    values = counts | {f"test.no_history.{name}_at_20": 0.25 for name in METRICS}
+    card = write_card(data, data.test_date, {}, values, k=20, length=200)
+    assert "– all, – new" in card
+    assert "no history: **the recommender** | 0.250" in card
 
 
 def test_the_quick_recipe_is_measured_in_the_test_window_only(folder: Path) -> None:
