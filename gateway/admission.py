@@ -1,7 +1,6 @@
 """Which requests a worker lets in, by what it has under way and by who asks."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,7 @@ from google.rpc.status_pb2 import Status
 
 from gateway.body import BodyBudget
 from gateway.callers import Callers
-from gateway.connections import Connections
+from gateway.connections import Connections, RequestCounts
 from gateway.errors import GatewayError, error_status
 from gateway.exchange import Exchange
 from gateway.rates import RateLimit
@@ -35,7 +34,7 @@ class Admission:
             )
             if maximum
         ]
-        self._streams: Counter[tuple[str, str]] = Counter()
+        self._streams = RequestCounts[tuple[str, str]]()
 
     def check(self, exchange: Exchange) -> None:
         """Counts a request. Raises GatewayError if its caller has sent too many, or if too many are under way."""
@@ -67,14 +66,13 @@ class Admission:
             maximum = self._settings.max_streams_per_address if caller is address else self._settings.max_streams_per_subject
             if self._streams[caller] >= maximum:
                 raise GatewayError(_too_many_streams(caller[0], maximum))
-        self._streams.update(counted)
+        for caller in counted:
+            self._streams.add(caller)
         try:
             yield
         finally:
             for caller in counted:
-                self._streams[caller] -= 1
-                if not self._streams[caller]:
-                    del self._streams[caller]
+                self._streams.remove(caller)
 
     def _limit(self, exchange: Exchange) -> None:
         policies: list[bytes] = []

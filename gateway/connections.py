@@ -10,11 +10,11 @@ import socket
 import struct
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
@@ -37,19 +37,22 @@ Peer: TypeAlias = tuple[str, int]
 """The client's end of a connection: host and port."""
 
 
-class RequestCounts(Counter[Peer]):
+Key = TypeVar("Key", bound=Hashable)
+
+
+class RequestCounts(Counter[Key]):
     """How many requests of each client are under way.
 
     A client may send its next request before the handler of the one before has returned, so that both count for a moment.
     """
 
-    def add(self, peer: Peer) -> None:
-        self[peer] += 1
+    def add(self, client: Key) -> None:
+        self[client] += 1
 
-    def remove(self, peer: Peer) -> None:
-        self[peer] -= 1
-        if not self[peer]:
-            del self[peer]
+    def remove(self, client: Key) -> None:
+        self[client] -= 1
+        if not self[client]:
+            del self[client]
 
 
 class _OpenConnection(NamedTuple):
@@ -68,9 +71,9 @@ class Connections:
     """Watches the connections to a port."""
 
     def __init__(self, port: int, max_total: int, max_per_address: int, trusted_proxies: Networks) -> None:
-        self.busy = RequestCounts()
+        self.busy = RequestCounts[Peer]()
         """The clients with a request under way, from its headers to the end of its response."""
-        self.uploading = RequestCounts()
+        self.uploading = RequestCounts[Peer]()
         """Those of them whose body is being read."""
         self._port = port
         self._max_total = max_total

@@ -143,7 +143,7 @@ def test_an_idle_connection_stays_open_as_long_as_the_setting_says(contract: Con
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_a_request_that_begins_before_the_handler_of_the_last_one_has_returned_is_under_way() -> None:
-    requests, peer = RequestCounts(), ("203.0.113.7", 40_000)
+    requests, peer = RequestCounts[tuple[str, int]](), ("203.0.113.7", 40_000)
     requests.add(peer)
     requests.add(peer)
     requests.remove(peer)
