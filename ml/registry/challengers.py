@@ -1,6 +1,5 @@
 """Versions that are loaded beside the champion, while something asks for them."""
 
-import asyncio
 import time
 from collections.abc import Callable, Collection
 from typing import Generic
@@ -18,19 +17,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Challengers(Generic[M]):
-    """Loads the versions that are wanted, one after another, and lets go of those that no longer are.
+    """Holds the versions that are wanted.
 
     wanted: the numbers of the versions that are wanted now; their models are in memory together
-    poll_seconds: the interval between two looks at what is wanted
     """
 
-    def __init__(
-        self, registry: RegistryClient, artifacts: ArtifactFolder[M], wanted: Callable[[], Collection[str]], poll_seconds: float
-    ) -> None:
+    def __init__(self, registry: RegistryClient, artifacts: ArtifactFolder[M], wanted: Callable[[], Collection[str]]) -> None:
         self._registry = registry
         self._artifacts = artifacts
         self._wanted = wanted
-        self._poll_seconds = poll_seconds
         self._loaded: dict[str, ServedModel[M]] = {}
         # Why a version could not be loaded, and the time before which it is not tried again.
         self._failed: dict[str, tuple[str, float]] = {}
@@ -43,13 +38,8 @@ class Challengers(Generic[M]):
         """Why a version could not be loaded; empty if it was, or was not tried."""
         return self._failed.get(number, ("", 0.0))[0]
 
-    async def watch(self) -> None:
-        """Follows what is wanted, until cancelled."""
-        while True:
-            await self._refresh()
-            await asyncio.sleep(self._poll_seconds)
-
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Loads the versions that are wanted, one after another, and lets go of those that no longer are."""
         wanted = set(self._wanted())
         before = set(self._loaded)
         self._loaded = {number: served for number, served in self._loaded.items() if number in wanted}

@@ -19,6 +19,7 @@ from lake.errors import LakeError
 from lake.publishing import expire_snapshots
 from mesh import database
 from mesh.errors import Unavailable
+from mesh.periodic import run_periodically
 from mesh.settings import MeshSettings, read
 from services.jobs.logs import LogRepository
 from services.jobs.settings import WorkerSettings
@@ -46,13 +47,7 @@ class Retention:
     async def run(self) -> None:
         """Carries it out once a day until cancelled."""
         await asyncio.sleep(_FIRST_SECONDS)
-        while True:
-            try:
-                await self.carry_out()
-            except Exception:
-                # The worker must outlive a bug.
-                log.exception("internal error")
-            await asyncio.sleep(_INTERVAL_SECONDS)
+        await run_periodically(self.carry_out, _INTERVAL_SECONDS)
 
     async def carry_out(self) -> bool:
         """Deletes all that has expired; returns whether nothing failed."""

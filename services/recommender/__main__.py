@@ -65,7 +65,7 @@ async def main() -> None:
         exposure_log = ExposureLog(exposures)
         merchandising = MerchandisingFeed(MerchandisingRepository(postgres), postgres)
         artifacts = ArtifactFolder(registry, settings.model_folder / CHALLENGERS, Recommender.load, settings.max_model_bytes)
-        challengers = Challengers(registry, artifacts, lambda: merchandising.current.shadows, settings.poll_seconds)
+        challengers = Challengers(registry, artifacts, lambda: merchandising.current.shadows)
         shadow_lists = ShadowListRepository(postgres)
         shadows = Shadows(merchandising, challengers, catalog, shadow_lists)
         servicer = RecommenderServicer(
@@ -102,7 +102,7 @@ async def main() -> None:
                 exposure_log.run(),
                 merchandising.run(),
                 *([_follow_stock(stock_outlook, settings.forecaster_address, mesh, auth)] if settings.forecaster_address else []),
-                challengers.watch(),
+                run_periodically(challengers.refresh, settings.poll_seconds),
                 shadows.run(),
                 run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(events.forget_expired_visitors, settings.visitor_retention), _HOUSEKEEPING_SECONDS),

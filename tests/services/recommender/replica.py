@@ -11,6 +11,7 @@ from hashiramart.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from mesh import channel, database
 from mesh.identity import Role, TokenVerifier
 from mesh.paging import PageTokens
+from mesh.periodic import run_periodically
 from mesh.server import Server
 from mesh.settings import MeshSettings
 from ml.recommender.model import Recommender
@@ -105,7 +106,7 @@ class RecommenderReplica:
         self.merchandising = MerchandisingFeed(MerchandisingRepository(self.database), self.database)
         self.stock_outlook = StockOutlook()
         artifacts = ArtifactFolder(self.registry, folder / CHALLENGERS, Recommender.load, MAX_BYTES)
-        challengers = Challengers(self.registry, artifacts, lambda: self.merchandising.current.shadows, 0.05)
+        challengers = Challengers(self.registry, artifacts, lambda: self.merchandising.current.shadows)
         self.shadows = Shadows(self.merchandising, challengers, self.catalog, ShadowListRepository(self.database))
         self.servicer = RecommenderServicer(
             self.registry,
@@ -124,7 +125,8 @@ class RecommenderReplica:
             stock_outlook=self.stock_outlook,
         )
         self._work = [asyncio.create_task(self.catalog.follow()), asyncio.create_task(self.exposure_log.run())]
-        self._work += [asyncio.create_task(work) for work in (self.merchandising.run(), challengers.watch(), self.shadows.run())]
+        loading = run_periodically(challengers.refresh, 0.05)
+        self._work += [asyncio.create_task(work) for work in (self.merchandising.run(), loading, self.shadows.run())]
         await self.champion.restore()
         if mlflow_url != NO_REGISTRY:
             self._work.append(asyncio.create_task(self.champion.watch()))
