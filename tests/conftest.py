@@ -74,20 +74,34 @@ def pgbouncer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="session")
-def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
-    """MinIO with the stack's buckets: `minio.client("spark")` is the store as that user sees it."""
+def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
+    """MinIO for all tests of this process."""
     with Minio(tmp_path_factory.mktemp("minio")) as store:
         yield store
 
 
+@pytest.fixture(scope="module")
+def minio(minio_server: Minio) -> Minio:
+    """MinIO with the stack's buckets, empty at first: `minio.client("spark")` is the store as that user sees it."""
+    minio_server.empty()
+    return minio_server
+
+
 @pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """SeaweedFS, the same."""
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """SeaweedFS for all tests of this process."""
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as store:
         yield store
 
 
-@pytest.fixture(scope="session", params=["minio", "seaweedfs"])
+@pytest.fixture(scope="module")
+def seaweedfs(seaweedfs_server: SeaweedFS) -> SeaweedFS:
+    """SeaweedFS with the stack's buckets, empty at first."""
+    seaweedfs_server.empty()
+    return seaweedfs_server
+
+
+@pytest.fixture(scope="module", params=["minio", "seaweedfs"])
 def object_store(request: pytest.FixtureRequest) -> Store:
     """Each of the stores in turn."""
     store: Store = request.getfixturevalue(request.param)
@@ -95,10 +109,17 @@ def object_store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture(scope="session")
-def mlflow(postgres: Postgres, minio: Minio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
-    """MLflow on `postgres` and `minio`, empty at first: `mlflow.url` is where it is."""
-    with Mlflow(tmp_path_factory.mktemp("mlflow"), postgres.create_database(), minio.store) as server:
+def mlflow_server(postgres: Postgres, minio_server: Minio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+    """MLflow for all tests of this process."""
+    with Mlflow(tmp_path_factory.mktemp("mlflow"), postgres.create_database(), minio_server.store) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def mlflow(mlflow_server: Mlflow, minio: Minio) -> Mlflow:
+    """MLflow on `postgres` and `minio`, without models at first: `mlflow.url` is where it is."""
+    mlflow_server.forget_models()
+    return mlflow_server
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +130,7 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hdfs]:
 
 
 @pytest.fixture(scope="session")
-def yarn(hdfs: Hdfs, minio: Minio) -> Iterator[Yarn]:
+def yarn(hdfs: Hdfs, minio_server: Minio) -> Iterator[Yarn]:
     """A YARN on `hdfs`, whose applications write to `minio`."""
-    with Yarn(hdfs, minio.store) as cluster:
+    with Yarn(hdfs, minio_server.store) as cluster:
         yield cluster

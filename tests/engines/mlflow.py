@@ -41,3 +41,9 @@ class Mlflow(Engine):
         client = MlflowClient(self.url)
         if client.search_registered_models(f"name='{model}'"):
             client.delete_registered_model(model)
+
+    def forget_models(self) -> None:
+        """Deletes all registered models."""
+        client = MlflowClient(self.url)
+        for model in client.search_registered_models():
+            client.delete_registered_model(model.name)

@@ -32,10 +32,10 @@ def submit_arguments() -> str:
 
 
 @pytest.fixture(scope="session")
-def spark(seaweedfs: SeaweedFS, submit_arguments: str) -> Iterator[SparkSession]:
+def spark(seaweedfs_server: SeaweedFS, submit_arguments: str) -> Iterator[SparkSession]:
     """A session as the job's own, on two cores."""
     environment = {
-        **credentials(seaweedfs),
+        **credentials(seaweedfs_server),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_SUBMIT_ARGS": f"{submit_arguments} --conf spark.sql.shuffle.partitions=2 pyspark-shell",
     }
@@ -43,7 +43,7 @@ def spark(seaweedfs: SeaweedFS, submit_arguments: str) -> Iterator[SparkSession]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        spark = create_session("tests", seaweedfs.store.endpoint, seaweedfs.store.region)
+        spark = create_session("tests", seaweedfs_server.store.endpoint, seaweedfs_server.store.region)
     # Its connections log their end when they are collected, which may be after the log of the last test was closed.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     yield spark

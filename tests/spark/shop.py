@@ -49,7 +49,7 @@ class Shop:
     raw: Path
 
     def __post_init__(self) -> None:
-        self.store.empty(USER, BUCKET)
+        self.store.empty()
         self.bucket = connect(self.store.store.endpoint, self.store.store.region, BUCKET, StaticProvider(*self.store.store.keys[USER]))
 
     def published(self) -> Manifest | None:

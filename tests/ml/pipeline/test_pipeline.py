@@ -29,8 +29,6 @@ def workspace(minio: Minio, mlflow: Mlflow, lake: Lake, tmp_path_factory: pytest
     workspace = Workspace(folder, tmp_path_factory.mktemp("machine"), minio.store, mlflow)
     workspace.create()
     lake.publish(customers=3)
-    for model in MODELS:
-        mlflow.forget(f"hashiramart-{model}")
     assert sorted(workspace.stages_run()) == sorted(["get_cleaned_data", *OF_EACH])
     yield workspace
 

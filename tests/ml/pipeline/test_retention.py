@@ -53,13 +53,9 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(minio: Minio, mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    for user, bucket in (("spark", "lake"), ("training", "dvc"), ("mlflow", "mlflow")):
-        minio.empty(user, bucket)
     machine, lake = tmp_path_factory.mktemp("machine"), Lake(minio)
     workspace = Workspace(tmp_path_factory.mktemp("checkout"), machine, minio.store, mlflow)
     workspace.create()
-    for model in ("recommender", "forecaster"):
-        mlflow.forget(f"hashiramart-{model}")
     lake.publish(customers=4, run="20261001T000000-1")
     workspace.dvc("repro", "register_recommender")
     workspace.dvc("push")

@@ -63,7 +63,6 @@ def replica(
 ) -> Iterator[ForecasterReplica]:
     """The forecaster, with an empty registry."""
     model = "hashiramart-forecaster"
-    mlflow.forget(model)
     folder = tmp_path_factory.mktemp("served")
     replica = ForecasterReplica(loop, mlflow.url, model, folder, mesh_settings, catalog_address, database_url, lake)
     yield replica

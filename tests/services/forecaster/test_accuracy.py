@@ -64,7 +64,6 @@ class Watcher:
 @pytest.fixture(scope="module")
 def publisher(minio: Minio) -> Bucket:
     """The bucket of the clean data, as Spark writes it."""
-    minio.empty("spark", "lake")
     return connect(minio.store.endpoint, minio.store.region, "lake", StaticProvider(*minio.store.keys["spark"]))
 
 

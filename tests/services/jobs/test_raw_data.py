@@ -47,7 +47,6 @@ FIGURES = MonthFigures(
 @pytest.fixture(scope="module")
 def bucket(seaweedfs: SeaweedFS) -> Bucket:
     """The bucket of the clean data, as Spark writes it."""
-    seaweedfs.empty("spark", "lake")
     return connect(seaweedfs.store.endpoint, seaweedfs.store.region, "lake", StaticProvider(*seaweedfs.store.keys["spark"]))
 
 

@@ -44,12 +44,6 @@ def raw_root(hdfs: Hdfs, tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"hdfs://{root}"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _empty_lake(minio: Minio) -> None:
-    """Removes what another module has published in the shared store."""
-    minio.empty("spark", "lake")
-
-
 @pytest.fixture
 def worker(tmp_path: Path, database_url: str, yarn: Yarn, minio: Minio, raw_root: str) -> Callable[..., WorkerProcess]:
     """Makes workers: `with worker(): ...`; other settings are keyword arguments."""

@@ -31,8 +31,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def numbers(mlflow: Mlflow, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two registered versions."""
-    # Modules before this one leave what they have registered.
-    mlflow.forget(MODEL)
     folder = tmp_path_factory.mktemp("trained")
     numbers = []
     for days in (7, 0):
