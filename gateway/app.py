@@ -113,12 +113,17 @@ def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] |
         return {"status": "ok"}
 
     requests = {"request_count": 1200, "error_count": 3, "seconds": 9.6}
-    example = {"version": app.version, "services": [{"name": "auth", "up": True, "version": app.version, "requests": requests}]}
+    service = {"name": "auth", "up": True, "version": app.version, "requests": requests}
+    engine = {"name": "postgresql", "up": True, "used_by": ["auth", "catalog"], "not_reached_by": []}
+    example = {"version": app.version, "services": [service], "engines": [engine]}
     described = _page_description(example) | {"security": [{"token": []}]}
 
     @app.get("/status", operation_id="Gateway_GetStatus", tags=["Gateway"], openapi_extra=described)
     async def get_status(request: Request) -> MeshStatus:
-        """Returns which services are up, and how many requests to each the gateway has answered. Who may call: staff and admins."""
+        """Returns which services and engines are up, and how many requests to each service the gateway has answered.
+
+        Who may call: staff and admins.
+        """
         await services.require_staff(request.headers.get("authorization", ""))
         return await services.status(app.version)
 

@@ -1,21 +1,22 @@
-"""The health of the services, and how their requests fare, for staff."""
+"""The health of the services and engines, and how requests fare, for staff."""
 
 import asyncio
 from collections.abc import Mapping
 
 import grpc
 from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from pydantic import BaseModel
 
 from gateway.contract import Contract
 from gateway.errors import GatewayError, error_status
 from gateway.metrics import RequestTotals, no_requests, request_totals
-from mesh.telemetry import SERVICE_VERSION
+from mesh.telemetry import ENGINE_HEALTH, SERVICE_VERSION
 
 CURRENT_USER_RPC = "/hashiramart.auth.v1.AuthService/GetCurrentUser"
 STAFF = ("ROLE_STAFF", "ROLE_ADMIN")
-HEALTH_RPC = "/grpc.health.v1.Health/Check"
+HEALTH_RPC, LIST_RPC = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List"
 TIMEOUT_SECONDS = 1.0
 
 
@@ -30,11 +31,24 @@ class ServiceStatus(BaseModel):
     """Those that went through the gateway; streams are left out, since they last as long as somebody watches."""
 
 
+class EngineStatus(BaseModel):
+    """One of the engines below the services, such as PostgreSQL or HDFS, as they see it."""
+
+    name: str
+    up: bool
+    """Whether all services that use it, and are up, reach it."""
+    used_by: list[str]
+    """The services that use it, and are up."""
+    not_reached_by: list[str]
+    """Those of them that do not reach it."""
+
+
 class MeshStatus(BaseModel):
-    """The gateway's version, and the services that it calls."""
+    """The gateway's version, the services that it calls, and the engines that those use."""
 
     version: str
     services: list[ServiceStatus]
+    engines: list[EngineStatus]
 
 
 class Services:
@@ -62,8 +76,10 @@ class Services:
         processes = {_process(service): channel for service, channel in sorted(self._channels.items())}
         # A thread reads the files of all workers.
         requests = await asyncio.to_thread(request_totals, self._rules)
-        statuses = (_status(name, channel, requests.get(name, no_requests())) for name, channel in processes.items())
-        return MeshStatus(version=version, services=await asyncio.gather(*statuses))
+        statuses = asyncio.gather(*(_status(name, channel, requests.get(name, no_requests())) for name, channel in processes.items()))
+        listed = asyncio.gather(*(_reached_engines(channel) for channel in processes.values()))
+        services, engines = await statuses, dict(zip(processes, await listed, strict=True))
+        return MeshStatus(version=version, services=services, engines=_engine_statuses(engines))
 
 
 def _process(service: str) -> str:
@@ -82,3 +98,25 @@ async def _status(name: str, channel: grpc.aio.Channel, requests: RequestTotals)
     metadata = dict(await call.trailing_metadata())
     up, version = health.status == HealthCheckResponse.SERVING, str(metadata.get(SERVICE_VERSION, ""))
     return ServiceStatus(name=name, up=up, version=version, requests=requests)
+
+
+async def _reached_engines(channel: grpc.aio.Channel) -> dict[str, bool]:
+    """Whether a process reaches each engine that it uses; nothing while it is not up."""
+    listing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(LIST_RPC)
+    try:
+        content = await listing(b"", timeout=TIMEOUT_SECONDS)
+    except grpc.aio.AioRpcError:
+        return {}
+    answer = health_pb2.HealthListResponse.FromString(content)  # type: ignore[attr-defined]  # missing in the library's types
+    engines = {name.removeprefix(ENGINE_HEALTH): health for name, health in answer.statuses.items() if name.startswith(ENGINE_HEALTH)}
+    return {name: health.status == HealthCheckResponse.SERVING for name, health in engines.items()}
+
+
+def _engine_statuses(reached: Mapping[str, Mapping[str, bool]]) -> list[EngineStatus]:
+    """reached: by service, whether it reaches each engine that it uses"""
+    statuses = []
+    for name in sorted({engine for engines in reached.values() for engine in engines}):
+        used_by = [service for service, engines in reached.items() if name in engines]
+        missed = [service for service in used_by if not reached[service][name]]
+        statuses.append(EngineStatus(name=name, up=not missed, used_by=used_by, not_reached_by=missed))
+    return statuses

@@ -7,7 +7,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import grpc.aio
@@ -87,17 +87,24 @@ class Server(grpc.aio.Server):
     """
 
     def __init__(
-        self, listen: str, settings: MeshSettings, verifier: TokenVerifier, checks: Sequence[Check] = (), trail: AuditTrail | None = None
+        self,
+        listen: str,
+        settings: MeshSettings,
+        verifier: TokenVerifier,
+        checks: Sequence[Check] = (),
+        trail: AuditTrail | None = None,
+        engines: Mapping[str, Check] = MappingProxyType({}),
     ) -> None:
         """checks: its services are healthy while all of these pass
         trail: gets an audit event for each call that changes something or is refused
+        engines: by name, the check of each engine that its services use, for operators to see
         """
         self._listen = listen
         self._settings = settings
         self._verifier = verifier
         self._trail = trail
         self._streams = Streams()
-        self._health = HealthServicer(self._streams, checks)
+        self._health = HealthServicer(self._streams, checks, engines)
         self._services: list[str] = []
         self._server = (
             transport.TransportServer(MESSAGE_BYTES, _CONNECTION_AGE_SECONDS)

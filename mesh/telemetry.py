@@ -22,6 +22,8 @@ REQUEST_ID = "x-request-id"
 TRACEPARENT = "traceparent"
 # Part of the trailing metadata of a health check.
 SERVICE_VERSION = "x-service-version"
+# Before the name of an engine, where the health of a server lists the names of its services.
+ENGINE_HEALTH = "engine/"
 
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")

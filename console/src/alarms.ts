@@ -12,13 +12,14 @@ export interface Alarm {
   job?: string;
 }
 
-/** Services that are down or fail, and kinds of jobs whose latest one has failed; jobs are the latest first. */
-export function alarmsOf({ services }: MeshStatus, rates: Map<string, Rate>, jobs: Job[]): Alarm[] {
+/** Services that are down or fail, engines that they do not reach, and kinds of jobs whose latest one has failed; jobs are the latest first. */
+export function alarmsOf({ services, engines }: MeshStatus, rates: Map<string, Rate>, jobs: Job[]): Alarm[] {
   const down = services.filter(({ up }) => !up).map(({ name }) => ({ key: `down-${name}`, title: `The service ${name} is down`, advice: "It is started again by itself if it has crashed. Its log says why." }));
   const failing = services.flatMap(({ name, up }): Alarm[] => {
     const share = rates.get(name)?.errorShare ?? 0;
     return up && share >= ERROR_SHARE ? [{ key: `failing-${name}`, title: `Requests to ${name} fail`, advice: `${Math.round(100 * share)} of 100 requests in the last minute ended with a server’s error. Its log has each of them.` }] : [];
   });
+  const away = engines.filter(({ up }) => !up).map(({ name, not_reached_by }) => ({ key: `away-${name}`, title: `The engine ${name} is not reached by ${not_reached_by.join(", ")}`, advice: "What was answered without it goes on; the rest waits until it is back." }));
   const latest = new Map<string, Job>();
   for (const job of jobs) {
     const kind = job.training_spec?.model ?? "ETL";
@@ -27,5 +28,5 @@ export function alarmsOf({ services }: MeshStatus, rates: Map<string, Rate>, job
   const failed = [...latest.values()].flatMap(({ id, state, failure, training_spec }): Alarm[] =>
     state === "JOB_STATE_FAILED" ? [{ key: id, title: `The latest ${training_spec ? `training of the ${training_spec.model === "MODEL_KIND_FORECASTER" ? "forecaster" : "recommender"}` : "ETL"} has failed`, advice: failure?.message ?? "", job: id }] : [],
   );
-  return [...down, ...failing, ...failed];
+  return [...down, ...away, ...failing, ...failed];
 }

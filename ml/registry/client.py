@@ -89,6 +89,10 @@ class RegistryClient:
         self._url = url.rstrip("/")
         self.model = model
 
+    async def ping(self) -> None:
+        """Asks MLflow for the model, which need not exist."""
+        await self._aliases()
+
     async def champion(self) -> ModelVersion | None:
         """The version that services are to answer from, or None before the first promotion."""
         return await self._by_alias(CHAMPION)

@@ -59,7 +59,7 @@ async def main() -> None:
         mails, audit_events = MailRepository(postgres), AuditEventRepository(postgres)
         trail, handovers = AuditTrail(audit_events.record), HandoverRepository(postgres)
         servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations, mails, handovers)
-        server = Server(settings.listen, mesh, verifier, [postgres.ping], trail)
+        server = Server(settings.listen, mesh, verifier, [postgres.ping], trail, {"postgresql": postgres.ping})
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
         with suppress(Unavailable):

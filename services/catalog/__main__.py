@@ -35,7 +35,7 @@ async def main() -> None:
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         categories, search = CategoryRepository(postgres), Search(lists, vocabulary)
         servicer = CatalogServicer(products, lists, categories, search, feed, page_tokens, shop.currency)
-        server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail)
+        server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail, {"postgresql": postgres.ping})
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(servicer, server)
         await serve(
             server,

@@ -67,7 +67,9 @@ async def main() -> None:
         accuracy = AccuracyRepository(postgres, settings.served_forecast_bytes)
         sales = CleanSales(connect(settings.store_url, settings.store_region, settings.lake_bucket))
         monitor = AccuracyMonitor(champion, closures, sales, accuracy, settings.thresholds)
-        server = Server(settings.listen, mesh, auth.verifier, trail=auth.trail)
+        server = Server(
+            settings.listen, mesh, auth.verifier, trail=auth.trail, engines={"postgresql": postgres.ping, "mlflow": registry.ping}
+        )
         forecaster_pb2_grpc.add_ForecasterServiceServicer_to_server(servicer, server)
         calendar_pb2_grpc.add_CalendarServiceServicer_to_server(calendar, server)
         reorder_pb2_grpc.add_ReorderServiceServicer_to_server(reorder, server)

@@ -1,11 +1,17 @@
 """Serves jobs: `python -m services.jobs`. Workers are processes of their own: `python -m services.jobs.worker`."""
 
+import asyncio
+from functools import partial
+
+import httpx
 import uvloop
 
 from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc, schedules_pb2_grpc
 from lake.bucket import connect
+from lake.publishing import read_publication
 from mesh import database, telemetry
 from mesh.auth_client import AuthClient
+from mesh.health import Check
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, serve
@@ -20,10 +26,13 @@ from services.jobs.schedule_repository import ScheduleRepository
 from services.jobs.schedule_servicer import ScheduleServicer
 from services.jobs.servicer import JobsServicer
 from services.jobs.settings import Settings
+from services.jobs.yarn import YarnClient
 
 HOUSEKEEPING_SECONDS = 600
 SCHEDULE_SECONDS = 2
 STORE_TIMEOUT_SECONDS = 5
+# To see whether an engine is up.
+ENGINE_TIMEOUT_SECONDS = 5
 
 
 async def main() -> None:
@@ -31,7 +40,11 @@ async def main() -> None:
     telemetry.start("jobs", mesh)
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
     auth = AuthClient("jobs", settings.service_secret.get_secret_value(), mesh)
-    async with auth, await database.connect(str(settings.database_url), mesh, direct_url) as postgres:
+    async with (
+        auth,
+        httpx.AsyncClient(timeout=ENGINE_TIMEOUT_SECONDS) as http,
+        await database.connect(str(settings.database_url), mesh, direct_url) as postgres,
+    ):
         jobs, logs = JobRepository(postgres), LogRepository(postgres)
         feed = JobFeed(jobs, logs, postgres)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
@@ -41,7 +54,13 @@ async def main() -> None:
         lake = connect(settings.store_url, settings.store_region, settings.lake_bucket, timeout_seconds=STORE_TIMEOUT_SECONDS, retries=0)
         raw_data = RawDataServicer(raw_files, CleanData(lake), page_tokens, shop.time_zone.key)
         schedules = ScheduleRepository(postgres, shop.time_zone)
-        server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail)
+        engines: dict[str, Check] = {
+            "postgresql": postgres.ping,
+            "hdfs": raw_files.ping,
+            "yarn": YarnClient(http, settings.yarn_url).ping,
+            "object store": partial(asyncio.to_thread, read_publication, lake),
+        }
+        server = Server(settings.listen, mesh, auth.verifier, [postgres.ping], auth.trail, engines)
         jobs_pb2_grpc.add_JobsServiceServicer_to_server(servicer, server)
         raw_data_pb2_grpc.add_RawDataServiceServicer_to_server(raw_data, server)
         schedule_servicer = ScheduleServicer(schedules, page_tokens, shop.time_zone.key)

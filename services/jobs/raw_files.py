@@ -69,6 +69,10 @@ class RawFiles:
         self._url = url
         self._upload_bytes = upload_bytes
 
+    async def ping(self) -> None:
+        """Asks HDFS for the raw zone, which need not exist yet."""
+        await self._in_thread(lambda files, root: files.exists(root))
+
     async def list_files(self, after: str, limit: int) -> list[LandedFile]:
         """The first files whose folder sorts after another, in order."""
         return await self._in_thread(lambda files, root: _list_files(files, root, after, limit))

@@ -30,6 +30,8 @@ class Settings(EnvironmentSettings, env_prefix="JOBS_"):
 
     raw_zone_url: str = "webhdfs://hashiramart@127.0.0.1:9870/hashiramart/raw"
     """The raw zone in HDFS, by its REST API, for uploading, listing and deleting raw files."""
+    yarn_url: str = "http://127.0.0.1:8088"
+    """The ResourceManager's REST API, for operators to see whether it is up."""
     upload_bytes: Annotated[int, Field(gt=0)] = 4 * 1024**3
     """The largest size of an uploaded file, in bytes."""
     store_url: str = "http://127.0.0.1:9000"

@@ -50,20 +50,25 @@ class YarnClient:
     """Calls the ResourceManager, and the NodeManagers that it knows, as one of YARN's users.
 
     url: of the ResourceManager, such as `http://127.0.0.1:8088`
+    user: who kills applications; not needed for reading
 
     Methods raise `EngineUnavailable` unless they say otherwise.
     """
 
-    def __init__(self, client: httpx.AsyncClient, url: str, user: str) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, user: str = "") -> None:
         self._client = client
         self._url = url
         self._user = user
 
-    async def list_applications(self, tag: str) -> list[Application]:
-        """The applications with this tag, in the order of their submission."""
-        # While it recovers its applications, the ResourceManager already answers, but is not active yet.
+    async def ping(self) -> None:
+        """Asks the ResourceManager whether it is active."""
+        # While it recovers its applications, it already answers, but is not active yet.
         if (await self._get("/ws/v1/cluster/info"))["clusterInfo"]["haState"] != "ACTIVE":
             raise EngineUnavailable("YARN is starting")
+
+    async def list_applications(self, tag: str) -> list[Application]:
+        """The applications with this tag, in the order of their submission."""
+        await self.ping()
         found = await self._get("/ws/v1/cluster/apps", applicationTags=tag)
         return sorted(_application(fields) for fields in (found["apps"] or {}).get("app", ()))
 

@@ -90,7 +90,7 @@ async def main() -> None:
             if not catalog.is_filled:
                 await postgres.ping()
 
-        server = Server(settings.listen, mesh, auth.verifier, [check], auth.trail)
+        server = Server(settings.listen, mesh, auth.verifier, [check], auth.trail, {"postgresql": postgres.ping, "mlflow": registry.ping})
         recommender_pb2_grpc.add_RecommenderServiceServicer_to_server(servicer, server)
         async with background(catalog.follow()):
             await champion.restore()

@@ -169,6 +169,7 @@ def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
     environment |= _reading_key(store)
     if not settings.hadoop_conf_dir:
         environment["JOBS_RAW_ZONE_URL"] = hadoop.raw_root(settings)
+        environment["JOBS_YARN_URL"] = _yarn_url(settings)
     return _service_with_tables(backends, "jobs", backends.settings.jobs_port, environment, after)
 
 
@@ -233,10 +234,14 @@ def _cluster_environment(settings: Settings) -> dict[str, str]:
     if settings.hadoop_conf_dir:
         return {}
     return {
-        "JOBS_YARN_URL": f"http://127.0.0.1:{settings.resourcemanager_port}",
+        "JOBS_YARN_URL": _yarn_url(settings),
         "JOBS_WEBHDFS_URL": f"http://127.0.0.1:{settings.namenode_port}",
         "LANDING_RAW_ROOT": hadoop.raw_root(settings),
     }
+
+
+def _yarn_url(settings: Settings) -> str:
+    return f"http://127.0.0.1:{settings.resourcemanager_port}"
 
 
 def _worker_environment(backends: Backends) -> dict[str, str]:

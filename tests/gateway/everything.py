@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_status import rpc_status
 from grpc_tools import protoc
@@ -55,10 +56,11 @@ class EverythingServer:
         token: Any = grpc.unary_unary_rpc_method_handler(self._issue_token)
         current_user: Any = grpc.unary_unary_rpc_method_handler(self._current_user)
         health: Any = grpc.unary_unary_rpc_method_handler(self._check)
+        listing: Any = grpc.unary_unary_rpc_method_handler(self._list_health)
         for service, handlers in (
             (f"{PACKAGE}.EverythingService", self._handlers()),
             ("hashiramart.auth.v1.AuthService", {"IssueToken": token, "GetCurrentUser": current_user}),
-            ("grpc.health.v1.Health", {"Check": health}),
+            ("grpc.health.v1.Health", {"Check": health, "List": listing}),
         ):
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -188,6 +190,12 @@ class EverythingServer:
     async def _check(self, raw: bytes, context: Any) -> bytes:
         context.set_trailing_metadata((("x-service-version", "1.2.3"),))
         return HealthCheckResponse(status=HealthCheckResponse.SERVING).SerializeToString()
+
+    async def _list_health(self, raw: bytes, context: Any) -> bytes:
+        up, down = (HealthCheckResponse(status=status) for status in (HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING))
+        statuses = {"": up, "engine/postgresql": up, "engine/hdfs": down}
+        serialized: bytes = health_pb2.HealthListResponse(statuses=statuses).SerializeToString()  # type: ignore[attr-defined]  # missing in the types
+        return serialized
 
 
 _TOKEN_ERRORS = {

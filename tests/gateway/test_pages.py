@@ -36,6 +36,16 @@ def test_only_staff_see_which_services_are_up(client: httpx.Client, service: Eve
     assert (services["catalog"]["up"], services["catalog"]["version"]) == (True, "1.2.3")
 
 
+def test_staff_see_which_engines_the_services_reach(client: httpx.Client) -> None:
+    status = client.get("/status", headers={"authorization": "Bearer staff"}).json()
+    using = [service["name"] for service in status["services"] if service["up"]]
+    assert using and "jobs" not in using
+    assert status["engines"] == [
+        {"name": "hdfs", "up": False, "used_by": using, "not_reached_by": using},
+        {"name": "postgresql", "up": True, "used_by": using, "not_reached_by": []},
+    ]
+
+
 def test_status_counts_requests_by_service_and_leaves_out_streams(client: httpx.Client) -> None:
     def totals() -> dict[str, Any]:
         services = client.get("/status", headers={"authorization": "Bearer staff"}).json()["services"]

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TypeVar
 
 import grpc.aio
@@ -87,9 +88,11 @@ def new_shop(supplier: catalog_pb2_grpc.CatalogServiceAsyncStub | None = None) -
 
 
 @asynccontextmanager
-async def serve_shop(shop: Shop, settings: MeshSettings, keys: Keys, checks: Sequence[Check] = ()) -> AsyncIterator[Server]:
+async def serve_shop(
+    shop: Shop, settings: MeshSettings, keys: Keys, checks: Sequence[Check] = (), engines: Mapping[str, Check] = MappingProxyType({})
+) -> AsyncIterator[Server]:
     """A server of the shop, on a port of its own."""
-    server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys), checks)
+    server = Server("127.0.0.1:0", settings, TokenVerifier(settings.jwt_issuer, settings.jwt_audience, keys), checks, engines=engines)
     catalog_pb2_grpc.add_CatalogServiceServicer_to_server(shop, server)
     async with server:
         yield server

@@ -119,6 +119,29 @@ async def test_a_check_that_hangs_fails(settings: MeshSettings, issuer: Issuer) 
         assert await health(channel) == Status.NOT_SERVING
 
 
+async def test_an_engine_that_is_away_is_listed_and_ends_no_health(settings: MeshSettings, issuer: Issuer) -> None:
+    async def ping_store() -> None:
+        raise OSError("no store")
+
+    async def ping_hdfs() -> None:
+        pass
+
+    async with (
+        serve_shop(new_shop(), settings, issuer, engines={"store": ping_store, "hdfs": ping_hdfs}) as server,
+        plain(server) as channel,
+    ):
+        listing: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/List")
+
+        async def listed() -> dict[str, int]:
+            answer = health_pb2.HealthListResponse.FromString(await listing(b""))  # type: ignore[attr-defined]  # missing in the types
+            return {name: health.status for name, health in answer.statuses.items()}
+
+        while len(found := await listed()) < 4:
+            await asyncio.sleep(0.02)
+        services = {"": Status.SERVING, CATALOG.full_name: Status.SERVING}
+        assert found == services | {"engine/store": Status.NOT_SERVING, "engine/hdfs": Status.SERVING}
+
+
 async def test_reflection_lists_the_services_to_anybody(settings: MeshSettings, issuer: Issuer) -> None:
     async with serve_shop(new_shop(), settings, issuer) as server, plain(server) as channel:
         ask: grpc.aio.StreamStreamMultiCallable[reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse]

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 
-import type { MeshStatus } from "@client/gen";
+import type { EngineStatus, MeshStatus } from "@client/gen";
 import { gatewayGetStatusOptions, jobsServiceListJobsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { alarmsOf } from "../alarms";
 import { Card, Loaded, Page } from "../components/page";
@@ -37,6 +37,7 @@ export function ServicesPage() {
           <>
             <Alarms status={now} rates={rates} />
             <Services status={now} rates={rates} />
+            <Engines engines={now.engines} />
           </>
         )}
       </Loaded>
@@ -104,6 +105,49 @@ function Services({ status: { version, services }, rates }: { status: MeshStatus
       <Text fz="xs" c="dimmed" p="md">
         Requests through the gateway in the last minute, as far as this page has watched them: server’s errors alone, and the mean of how long they took. Streams are left out.
       </Text>
+    </Card>
+  );
+}
+
+const ENGINE_WORK: Record<string, string> = {
+  postgresql: "What the services store",
+  hdfs: "Raw sales",
+  yarn: "Runs Spark",
+  "object store": "Clean data and models",
+  mlflow: "The registry of models",
+};
+const ENGINE_NAMES: Record<string, string> = { postgresql: "PostgreSQL", hdfs: "HDFS", yarn: "YARN", "object store": "Object store", mlflow: "MLflow" };
+
+function Engines({ engines }: { engines: EngineStatus[] }) {
+  return (
+    <Card flush>
+      <Table.ScrollContainer minWidth={320}>
+        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Engines">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Engine</Table.Th>
+              <Table.Th>Used by</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {engines.map(({ name, up, used_by, not_reached_by }) => (
+              <Table.Tr key={name}>
+                <Table.Td>
+                  <Group gap="xs">
+                    <Text fw={600}>{ENGINE_NAMES[name] ?? name}</Text>
+                    <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? "Up" : "Not reached"}</Badge>
+                  </Group>
+                  <Text fz="xs" c="dimmed">{ENGINE_WORK[name]}</Text>
+                </Table.Td>
+                <Table.Td>
+                  {used_by.map((service) => label(service, "")).join(", ")}
+                  {!up && <Text fz="xs" c="var(--fall)">Not reached by {not_reached_by.join(", ")}</Text>}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
     </Card>
   );
 }
