@@ -15,8 +15,9 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from hashiramart.catalog.v1 import catalog_pb2
-from tests.gateway import corpus, referee
-from tests.gateway.corpus import Binding, Odd
+from tests.gateway import corpus, odd_values, referee
+from tests.gateway.corpus import Binding
+from tests.gateway.odd_values import Odd
 from tests.gateway.referee import Call, Gateways, Outcome, Request
 
 UNARY = [binding for binding in corpus.bindings() if corpus.is_unary(binding) and not corpus.takes_content(binding)]
@@ -36,7 +37,7 @@ def gateways() -> Iterator[Gateways]:
 @every_unary_binding
 def test_a_request_reaches_the_service_as_the_same_message_and_its_response_is_the_same(gateways: Gateways, binding: Binding) -> None:
     random = Random(binding.name)  # noqa: S311 - the same requests every time
-    for number in range(25):
+    for number in range(corpus.VALID_REQUESTS):
         request, response = corpus.valid_request(binding, random), corpus.message(binding.method.output_type, random)
         request = request.under("/v1" if number % 2 else "")
         theirs, ours = gateways.both(request, [response])
@@ -94,12 +95,12 @@ IN_QUERIES = [
 
 @every_unary_binding
 def test_an_odd_body_is_accepted_or_rejected_alike(gateways: Gateways, binding: Binding) -> None:
-    assert surprises(gateways, corpus.odd_bodies(binding), IN_BODIES) == []
+    assert surprises(gateways, odd_values.odd_bodies(binding), IN_BODIES) == []
 
 
 @every_unary_binding
 def test_an_odd_query_is_accepted_or_rejected_alike(gateways: Gateways, binding: Binding) -> None:
-    assert surprises(gateways, corpus.odd_queries(binding), IN_QUERIES) == []
+    assert surprises(gateways, odd_values.odd_queries(binding), IN_QUERIES) == []
 
 
 def surprises(gateways: Gateways, odds: Iterable[Odd], differences: list[Difference]) -> list[str]:
