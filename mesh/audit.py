@@ -1,8 +1,7 @@
 """Audit events: who called what, and how it ended. Kept by auth; each process hands its own over in batches."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,8 +12,9 @@ import structlog
 from prometheus_client import Counter
 
 from hashiramart.auth.v1 import auth_pb2, auth_pb2_grpc
-from mesh.errors import InvalidArgument, Unavailable
+from mesh.errors import InvalidArgument
 from mesh.timestamps import timestamp
+from mesh.write_queue import WriteQueue
 
 _BATCH = 500
 _INTERVAL_SECONDS = 1
@@ -67,7 +67,7 @@ class AuditEvent:
     call_count: int = 1
 
 
-# Keeps events; raises `Unavailable` or `AioRpcError` if it cannot.
+# Keeps events; raises if it cannot.
 Keeper = Callable[[Sequence[AuditEvent]], Awaitable[None]]
 
 
@@ -79,14 +79,17 @@ class AuditTrail:
 
     def __init__(self, keep: Keeper) -> None:
         self._keep = keep
-        self._waiting: deque[AuditEvent] = deque()
+        self._queue = WriteQueue(
+            self._hand_over, _lose, interval_seconds=_INTERVAL_SECONDS, batch=_BATCH, limit=_MAX_WAITING, collect=self._logged_refusals
+        )
         # The refusals of this second, by all that makes them equal.
         self._refusals: dict[tuple[str, ...], AuditEvent] = {}
 
     def add(self, event: AuditEvent) -> None:
         """Adds the event of a call. Equal refusals within a second become one event: a flood of them is not to fill the database."""
         if not event.is_refusal:
-            self._enqueue(event)
+            _log_event(event)
+            self._queue.add(event)
             return
         key = (event.subject, event.rpc, event.resource, event.code, event.reason, event.client_address)
         first = self._refusals.get(key)
@@ -94,29 +97,21 @@ class AuditTrail:
 
     async def run(self) -> None:
         """Hands events over until cancelled, and then what is left."""
-        try:
-            while True:
-                await asyncio.sleep(_INTERVAL_SECONDS)
-                await self._hand_over()
-        finally:
-            await self._hand_over()
+        await self._queue.run()
 
-    async def _hand_over(self) -> None:
-        for refusal in self._refusals.values():
-            self._enqueue(refusal)
-        self._refusals.clear()
-        try:
-            while self._waiting:
-                batch = [self._waiting[index] for index in range(min(_BATCH, len(self._waiting)))]
-                if not await self._is_kept(batch):
-                    # One of them is refused, and is not to take the others along.
-                    for event in batch:
-                        if not await self._is_kept([event]):
-                            self._lose(event)
-                for _ in batch:
-                    self._waiting.popleft()
-        except (Unavailable, grpc.aio.AioRpcError, TimeoutError) as error:
-            _log.warning("audit events wait", count=len(self._waiting), error=repr(error)[:200])
+    def _logged_refusals(self) -> Iterable[AuditEvent]:
+        """The refusals of this second, each of them logged."""
+        refusals, self._refusals = self._refusals, {}
+        for refusal in refusals.values():
+            _log_event(refusal)
+        return refusals.values()
+
+    async def _hand_over(self, batch: Sequence[AuditEvent]) -> None:
+        if not await self._is_kept(batch):
+            # One of them is refused, and is not to take the others along.
+            for event in batch:
+                if not await self._is_kept([event]):
+                    _lose(event)
 
     async def _is_kept(self, events: Sequence[AuditEvent]) -> bool:
         """Hands events over; whether they are not refused as invalid, which they would be for ever."""
@@ -130,27 +125,6 @@ class AuditTrail:
                 raise
             return False
         return True
-
-    def _enqueue(self, event: AuditEvent) -> None:
-        _log.info(
-            "audit",
-            rpc=event.rpc,
-            subject=event.subject,
-            role=event.role,
-            resource=event.resource,
-            code=event.code,
-            reason=event.reason,
-            client_address=event.client_address,
-            call_count=event.call_count,
-        )
-        if len(self._waiting) < _MAX_WAITING:
-            self._waiting.append(event)
-        else:
-            self._lose(event)
-
-    def _lose(self, event: AuditEvent) -> None:
-        _LOST.inc()
-        _log.error("audit event lost", event_id=str(event.id))
 
 
 def remote_keeper(auth: grpc.aio.Channel) -> Keeper:
@@ -180,3 +154,22 @@ def event_message(event: AuditEvent) -> auth_pb2.AuditEvent:
         request_id=event.request_id,
         call_count=event.call_count,
     )
+
+
+def _log_event(event: AuditEvent) -> None:
+    _log.info(
+        "audit",
+        rpc=event.rpc,
+        subject=event.subject,
+        role=event.role,
+        resource=event.resource,
+        code=event.code,
+        reason=event.reason,
+        client_address=event.client_address,
+        call_count=event.call_count,
+    )
+
+
+def _lose(event: AuditEvent) -> None:
+    _LOST.inc()
+    _log.error("audit event lost", event_id=str(event.id))

@@ -11,31 +11,38 @@ from prometheus_client import Counter
 from mesh.errors import Unavailable
 
 _log = structlog.get_logger(__name__)
+# How long it takes at most until work that keeps failing is tried again, unless its interval is longer.
+_LONGEST_WAIT_SECONDS = 5.0
 _FAILURES = Counter("periodic_work_failures", "Runs of work in the background that failed.", ["work"])
 
 
-async def run_periodically(work: Callable[[], Awaitable[object]], interval_seconds: float, wake: asyncio.Event | None = None) -> None:
+async def run_periodically(
+    work: Callable[[], Awaitable[object]], interval_seconds: float, wake: asyncio.Event | None = None, *, name: str = ""
+) -> None:
     """Runs `work` at once and then at intervals, until cancelled.
 
     A run that fails is counted and logged, once until one succeeds or fails otherwise, and the next one tries again: what a service does
-    beside its calls does not end them. The log has the traceback of what is no outage of the database or of another service.
+    beside its calls does not end them. While runs fail, the waits become longer, up to five seconds. The log has the traceback of what is
+    no outage of the database or of another service.
 
     interval_seconds: between the end of one run and the start of the next
     wake: starts the next run at once when it is set, also if that was during a run
+    name: of the work, in the log and the metrics; by default that of the function
     """
-    wake = wake or asyncio.Event()
-    failure = ""
+    wake, name = wake or asyncio.Event(), name or _name(work)
+    failure, wait_seconds = "", interval_seconds
     while True:
         wake.clear()
         try:
             await work()
-            failure = ""
+            failure, wait_seconds = "", interval_seconds
         except Exception as error:  # noqa: BLE001 any failure of the work is logged, and ends nothing else
-            _FAILURES.labels(_name(work)).inc()
+            wait_seconds = max(interval_seconds, min(2 * wait_seconds, _LONGEST_WAIT_SECONDS))
+            _FAILURES.labels(name).inc()
             if failure != (failure := _description(error)):
-                outage = isinstance(error, Unavailable | grpc.aio.AioRpcError)
-                _log.warning("periodic work failed", work=_name(work), error=failure, exc_info=not outage)
-        await _wait(wake, interval_seconds)
+                outage = isinstance(error, Unavailable | grpc.aio.AioRpcError | TimeoutError)
+                _log.warning("periodic work failed", work=name, error=failure, exc_info=not outage)
+        await _wait(wake, wait_seconds)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

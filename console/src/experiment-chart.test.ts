@@ -5,7 +5,7 @@ import { liftChart, reportTimes } from "./experiment-chart";
 
 const START = "2027-03-01T00:00:00.000Z";
 const report = (through_time: string, lift: Estimate | null): ExperimentReport => ({
-  experiment_id: "test", through_time, control: null, treatment: null, mixed_shopper_count: 0, sample_ratio_p_value: 1, sample_ratio_mismatch: false,
+  experiment_id: "test", through_time, control: null, treatment: null, mixed_shopper_count: 0, sample_ratio_p_value: 1, sample_ratio_mismatch: false, champion_changed: false,
   conversion: { difference: null, lift, verdict: "EXPERIMENT_VERDICT_UNDECIDED" }, revenue: null,
 });
 

@@ -13,15 +13,16 @@ export function ruleInput({ update_time: _, etag, ...rule }: Rule): RuleInput {
   return { ...rule, position: pin ? rule.position || 1 : 0, strength: graded ? rule.strength : 0, category: pin ? "" : rule.category, ...(etag && { etag }) };
 }
 
-/** The etags of its slot and rules are those of the written ones, which an experiment does not change. */
-export function experimentInput({ id, treatment, treatment_rules, traffic_share, treatment_share, outcome_window_seconds, etag }: Experiment): ExperimentInput {
+/** The etags of its slot and rules are those of the written ones, which an experiment does not change. One of versions has the slot's id alone. */
+export function experimentInput({ id, treatment, treatment_rules, traffic_share, treatment_share, outcome_window_seconds, treatment_version, control_version, etag }: Experiment): ExperimentInput {
   return {
     id,
-    treatment: treatment && slotInput({ ...treatment, etag: "" }),
-    treatment_rules: treatment_rules.map((rule) => ruleInput({ ...rule, slot: treatment?.id ?? "", etag: "" })),
+    treatment: treatment && (treatment_version ? { id: treatment.id } : slotInput({ ...treatment, etag: "" })),
+    treatment_rules: treatment_version ? [] : treatment_rules.map((rule) => ruleInput({ ...rule, slot: treatment?.id ?? "", etag: "" })),
     traffic_share,
     treatment_share,
     outcome_window_seconds,
+    ...(treatment_version && { treatment_version, control_version }),
     ...(etag && { etag }),
   };
 }

@@ -156,9 +156,13 @@ class Champion(Generic[M]):
             await self._serve(champion)
             return champion
 
+    def is_approved(self, version: ModelVersion) -> bool:
+        """Whether a version may be served: it passed the gate, or an admin forced its promotion through a service."""
+        return version.provenance.gate.passed or hmac.compare_digest(version.approval.encode(), self._approval(version).encode())
+
     def _check_gate(self, version: ModelVersion) -> None:
-        """Raises `InvalidArtifact` for a version that did not pass the gate, unless an admin forced its promotion."""
-        if not version.provenance.gate.passed and not hmac.compare_digest(version.approval.encode(), self._approval(version).encode()):
+        """Raises `InvalidArtifact` for a version that may not be served."""
+        if not self.is_approved(version):
             text = f"Version {version.number} of {self._registry.model} is not served: it did not pass the gate, and no admin forced it."
             raise InvalidArtifact(text)
 

@@ -24,7 +24,7 @@ from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient, registered_name
 from ml.registry.signature import Verifier
 from services.recommender.catalog import CatalogFollower
-from services.recommender.exposure_log import ExposureLog
+from services.recommender.exposure_log import exposure_log
 from services.recommender.merchandising_feed import MerchandisingFeed
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
@@ -35,6 +35,7 @@ from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
 from services.recommender.shadows import Shadows
 from services.recommender.stock_outlook import StockOutlook
+from services.recommender.versions import LoadedVersions
 
 # To connect to MLflow, and between two chunks of its response.
 _REGISTRY_TIMEOUT_SECONDS = 10
@@ -62,21 +63,23 @@ async def main() -> None:
         stock_outlook = StockOutlook()
         page_tokens = PageTokens(secret.encode())
         exposures = ExposureRepository(postgres)
-        exposure_log = ExposureLog(exposures)
+        logged = exposure_log(exposures)
         merchandising = MerchandisingFeed(MerchandisingRepository(postgres), postgres)
         artifacts = ArtifactFolder(registry, settings.model_folder / CHALLENGERS, Recommender.load, settings.max_model_bytes)
-        challengers = Challengers(registry, artifacts, lambda: merchandising.current.shadows)
+        challengers = Challengers(registry, artifacts, lambda: merchandising.current.versions)
         shadow_lists = ShadowListRepository(postgres)
-        shadows = Shadows(merchandising, challengers, catalog, shadow_lists)
+        versions = LoadedVersions(challengers, catalog)
+        shadows = Shadows(merchandising, versions, shadow_lists)
         servicer = RecommenderServicer(
             registry,
             champion,
             catalog,
             events,
             exposures,
-            exposure_log,
+            logged,
             merchandising,
             ParticipantRepository(postgres),
+            versions,
             shadows,
             page_tokens,
             shop.time_zone,
@@ -99,7 +102,7 @@ async def main() -> None:
                 server,
                 auth.run(),
                 champion.watch(),
-                exposure_log.run(),
+                logged.run(),
                 merchandising.run(),
                 *([_follow_stock(stock_outlook, settings.forecaster_address, mesh, auth)] if settings.forecaster_address else []),
                 run_periodically(challengers.refresh, settings.poll_seconds),

@@ -35,18 +35,26 @@ def experiment_report(experiment: Experiment, through: datetime, outcomes: Mappi
         revenue=_comparison(_revenue(control), _revenue(treatment), is_broken),
         sample_ratio_p_value=p_value,
         sample_ratio_mismatch=is_broken,
+        champion_changed=_has_another_champion(experiment, control),
     )
+
+
+def _has_another_champion(experiment: Experiment, control: ArmOutcome) -> bool:
+    """Whether another champion than the first one has made lists of the control."""
+    is_champion = bool(experiment.treatment_version) and not experiment.control_version
+    return is_champion and any(version and version != experiment.champion_version for version in control.lists)
 
 
 def _arm_report(outcome: ArmOutcome) -> experiments_pb2.ArmReport:
     shoppers = outcome.counted or 1
     return experiments_pb2.ArmReport(
-        list_count=outcome.lists,
+        list_count=sum(outcome.lists.values()),
         shopper_count=outcome.shoppers,
         counted_shopper_count=outcome.counted,
         conversion_rate=outcome.converted / shoppers,
         revenue_cents_per_shopper=outcome.revenue / shoppers,
         unpriced_purchase_count=int(outcome.unpriced),
+        versions=(experiments_pb2.VersionListCount(version=number, list_count=count) for number, count in sorted(outcome.lists.items())),
     )
 
 

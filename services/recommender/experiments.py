@@ -1,4 +1,4 @@
-"""Experiments between a slot as it is and as it might be: their states, and which of them a list belongs to.
+"""Experiments between a slot as it is and as it might be, or between versions of the model: their states, and to which a list belongs.
 
 Their configuration is kept as the messages of the contract, as that of slots and rules is.
 """
@@ -8,11 +8,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
 from hashiramart.recommender.v1 import experiments_pb2
-from mesh.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from mesh.errors import FailedPrecondition
 from mesh.timestamps import timestamp
 from ml.experiments.assignment import Arm, assign
-from services.recommender.products import Products
-from services.recommender.rule_checks import rule_violations
 
 Experiment: TypeAlias = experiments_pb2.Experiment
 Decision: TypeAlias = experiments_pb2.ExperimentDecision.ValueType
@@ -47,22 +45,26 @@ def outcome_window(experiment: Experiment) -> timedelta:
     return timedelta(seconds=experiment.outcome_window_seconds) or _DEFAULT_WINDOW
 
 
-def check_experiment(experiment: Experiment, slots: Collection[str], products: Products) -> None:
-    """Raises `InvalidArgument` with each field of an experiment whose treatment could not be applied. slots: the ids of all slots"""
-    violations = []
-    if experiment.treatment.id not in slots:
-        violations.append(FieldViolation("experiment.treatment.id", "there is no such slot"))
-    seen = set()
-    for index, rule in enumerate(experiment.treatment_rules):
-        prefix = f"experiment.treatment_rules[{index}]"
-        violations += rule_violations(rule, slots, products, prefix)
-        if rule.slot != experiment.treatment.id:
-            violations.append(FieldViolation(f"{prefix}.slot", "must be the slot of the experiment"))
-        if rule.id in seen:
-            violations.append(FieldViolation(f"{prefix}.id", "is that of an earlier rule"))
-        seen.add(rule.id)
-    if violations:
-        raise InvalidArgument("the experiment '{experiment_id}' could not be applied", violations=violations, experiment_id=experiment.id)
+def arm_version(experiment: Experiment, arm: Arm) -> str:
+    """The version of the model that makes the lists of an arm; empty for the champion."""
+    return experiment.treatment_version if arm is Arm.TREATMENT else experiment.control_version
+
+
+def arm_versions(experiment: Experiment) -> set[str]:
+    """The versions that an experiment needs besides the champion."""
+    return {version for arm in Arm if (version := arm_version(experiment, arm))}
+
+
+def as_sent(experiment: Experiment) -> Experiment:
+    """An experiment with the fields alone that a request sets."""
+    sent = Experiment()
+    sent.CopyFrom(experiment)
+    for field in ("state", "decision", "decision_reason", "champion_version", "start_time", "stop_time", "update_time", "etag"):
+        sent.ClearField(field)
+    for part in (sent.treatment, *sent.treatment_rules):
+        part.ClearField("update_time")
+        part.ClearField("etag")
+    return sent
 
 
 def revise(present: Experiment | None, wanted: Experiment) -> Experiment:
@@ -71,14 +73,14 @@ def revise(present: Experiment | None, wanted: Experiment) -> Experiment:
     Raises `FailedPrecondition` if it is no draft any more, except for a `traffic_share` that grows while it runs.
     """
     if present is None or present.state == DRAFT:
-        revision = _as_sent(wanted)
+        revision = as_sent(wanted)
         revision.state, revision.etag = DRAFT, wanted.etag
         return revision
     _require(present, (DRAFT, RUNNING))
     ramped = Experiment()
     ramped.CopyFrom(present)
     ramped.traffic_share = wanted.traffic_share
-    if _as_sent(ramped) != _as_sent(wanted) or wanted.traffic_share < present.traffic_share:
+    if as_sent(ramped) != as_sent(wanted) or wanted.traffic_share < present.traffic_share:
         raise FailedPrecondition(
             "EXPERIMENT_STATE",
             "the experiment '{experiment_id}' is running: only its traffic_share can change, and only grow",
@@ -88,10 +90,12 @@ def revise(present: Experiment | None, wanted: Experiment) -> Experiment:
     return ramped
 
 
-def start(present: Experiment, now: datetime) -> Experiment:
-    """Raises `FailedPrecondition` if it was stopped or concluded."""
+def start(present: Experiment, now: datetime, champion: str) -> Experiment:
+    """Raises `FailedPrecondition` if it was stopped or concluded. champion: the number of the present one, for an experiment of versions"""
     _require(present, (DRAFT, RUNNING))
-    return present if present.state == RUNNING else _with_fields(present, state=RUNNING, start_time=timestamp(now))
+    if present.state == RUNNING:
+        return present
+    return _with_fields(present, state=RUNNING, start_time=timestamp(now), champion_version=champion)
 
 
 def stop(present: Experiment, now: datetime) -> Experiment:
@@ -119,18 +123,6 @@ def _with_fields(present: Experiment, **fields: object) -> Experiment:
     changed.CopyFrom(present)
     changed.MergeFrom(Experiment(**fields))  # type: ignore[arg-type]
     return changed
-
-
-def _as_sent(experiment: Experiment) -> Experiment:
-    """The fields that a request sets."""
-    sent = Experiment()
-    sent.CopyFrom(experiment)
-    for field in ("state", "decision", "decision_reason", "start_time", "stop_time", "update_time", "etag"):
-        sent.ClearField(field)
-    for part in (sent.treatment, *sent.treatment_rules):
-        part.ClearField("update_time")
-        part.ClearField("etag")
-    return sent
 
 
 def _require(present: Experiment, states: Collection[int]) -> None:

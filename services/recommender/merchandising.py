@@ -9,7 +9,9 @@ from typing import NamedTuple, TypeAlias
 
 from hashiramart.recommender.v1 import experiments_pb2, merchandising_pb2, shadows_pb2
 from mesh.timestamps import to_datetime
+from ml.experiments.assignment import Arm
 from services.recommender.arrangement import Arrangement, Move, Pin, combine_moves
+from services.recommender.experiments import arm_version, arm_versions
 
 Slot: TypeAlias = merchandising_pb2.Slot
 Rule: TypeAlias = merchandising_pb2.Rule
@@ -46,7 +48,9 @@ class Merchandising:
         for rule in self.rules.values():
             self._by_slot.setdefault(rule.slot, []).append(_Applicable.of(rule))
         self.running: Mapping[str, experiments_pb2.Experiment] = {experiment.treatment.id: experiment for experiment in running}
-        self._treated = {slot: self.with_drafts(experiment.treatment_rules) for slot, experiment in self.running.items()}
+        self._treated = {slot: self.with_drafts(each.treatment_rules) for slot, each in self.running.items() if not each.treatment_version}
+        self.versions = {*self.shadows, *(version for experiment in self.running.values() for version in arm_versions(experiment))}
+        """The numbers of the versions that are needed besides the champion."""
 
     def arrangement(self, slot: Slot, shopper: Shopper, now: datetime) -> Arrangement:
         """How a slot arranges a list for a shopper. A slot without an id has the rules that concern all lists."""
@@ -67,13 +71,25 @@ class Merchandising:
             slot.exploration_share,
         )
 
-    def treatment(self, slot: str) -> "tuple[Slot, Merchandising]":
-        """The slot and the rules of the treatment of the experiment that runs in a slot."""
-        return self.running[slot].treatment, self._treated[slot]
+    def arm(self, slot: Slot, arm: Arm) -> "ArmSettings":
+        """What an arm of the experiment that runs in a slot has."""
+        experiment = self.running[slot.id]
+        if arm is Arm.TREATMENT and not experiment.treatment_version:
+            return ArmSettings(experiment.treatment, self._treated[slot.id])
+        return ArmSettings(slot, self, arm_version(experiment, arm))
 
     def with_drafts(self, rules: Iterable[Rule]) -> "Merchandising":
         """The same with further rules, or with rules in place of those with the same id."""
         return Merchandising(self.slots.values(), ({**self.rules, **{rule.id: rule for rule in rules}}).values())
+
+
+class ArmSettings(NamedTuple):
+    """What makes the lists of an arm of an experiment, or of those who take part in none."""
+
+    slot: Slot
+    merchandising: Merchandising
+    version: str = ""
+    """The version of the model; empty for the champion."""
 
 
 class _Applicable(NamedTuple):

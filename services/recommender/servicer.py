@@ -11,25 +11,25 @@ import grpc.aio
 import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
+from prometheus_client import Counter
 
 from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2, recommender_pb2_grpc
-from mesh.errors import NotFound, Unavailable
+from mesh.errors import NotFound, StatusError, Unavailable
 from mesh.idempotency import idempotent_request
 from mesh.identity import Caller, Role, caller
 from mesh.ids import new_id
 from mesh.paging import PageTokens, page_size
-from ml.experiments.assignment import Arm
 from ml.recommender.model import Recommender
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.recommender.arrangement import Arrangement
 from services.recommender.catalog import CatalogFollower
 from services.recommender.domain import Event, RecentActivity, merge_purchases, purchase_key, recent_activity
-from services.recommender.experiments import Participation, participation
+from services.recommender.experiment_servicer import ExperimentServicer
+from services.recommender.experiments import Experiment, Participation, arm_versions, participation
 from services.recommender.exposure_log import ExposureLog
-from services.recommender.merchandising import Shopper, Slot
+from services.recommender.merchandising import ArmSettings, Shopper, Slot
 from services.recommender.merchandising_feed import MerchandisingFeed
-from services.recommender.merchandising_servicer import MerchandisingServicer
 from services.recommender.messages import (
     CustomerRequest,
     ListRequest,
@@ -54,9 +54,9 @@ from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.rule_checks import check_rule
-from services.recommender.shadow_servicer import ShadowServicer
-from services.recommender.shadows import Shadows, ShownList
+from services.recommender.shadows import MakeList, Shadows, ShownList
 from services.recommender.stock_outlook import StockOutlook
+from services.recommender.versions import LoadedVersions
 
 _log = structlog.get_logger(__name__)
 
@@ -68,10 +68,12 @@ _DEFAULT_LIST_SIZE = 10
 _DEFAULT_EXPORT_SIZE, _MAX_EXPORT_SIZE = 1000, 10_000
 # How far back order systems may report before there is a model, which has the sales history.
 _HISTORY_WITHOUT_MODEL = timedelta(days=3650)
+# With 0 in all replicas, nobody is missing in experiments.
+_PAUSED = Counter("experiment_lists_without_version", "Lists outside of an experiment, as one of its versions was not loaded.")
 _SHOPPERS = frozenset({Role.VISITOR, Role.CUSTOMER, Role.STAFF, Role.ADMIN})
 
 
-class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2_grpc.RecommenderServiceServicer):
+class RecommenderServicer(ExperimentServicer, recommender_pb2_grpc.RecommenderServiceServicer):
     """Recommends products, and records what users do with them."""
 
     def __init__(
@@ -84,6 +86,7 @@ class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2
         exposure_log: ExposureLog,
         merchandising: MerchandisingFeed,
         participants: ParticipantRepository,
+        versions: LoadedVersions,
         shadows: Shadows,
         page_tokens: PageTokens,
         time_zone: ZoneInfo,
@@ -94,12 +97,21 @@ class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2
     ) -> None:
         """time_zone: the shop's
         shopper_orders_count: whether purchases and returns that shoppers report count for others
-        required_shadow_lists: how many lists a version has to make in shadow before it is promoted
+        required_shadow_lists: how many lists a version has to make in shadow before it is promoted, or in an experiment
         """
-        super().__init__(registry, champion, page_tokens, time_zone.key, merchandising.repository, shadows, required_shadow_lists)
-        MerchandisingServicer.__init__(self, merchandising.repository, participants, catalog, page_tokens)
+        super().__init__(
+            registry,
+            champion,
+            catalog,
+            page_tokens,
+            time_zone.key,
+            merchandising.repository,
+            participants,
+            versions,
+            shadows,
+            required_shadow_lists,
+        )
         self._recommendations = Recommendations(lambda: champion.serving, catalog)
-        self._catalog = catalog
         self._events = events
         self._exposures = exposures
         self._exposure_log = exposure_log
@@ -110,10 +122,8 @@ class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2
 
     async def ListRecommendations(self, request: recommender_pb2.ListRecommendationsRequest, context: Context) -> ListResponse:
         user, slot = caller(), self._slot(request.slot)
-        merchandising = self._merchandising.current
-        participation = await self._participation(slot, user)
-        if participation and participation.arm is Arm.TREATMENT:
-            slot, merchandising = merchandising.treatment(slot.id)
+        settings, participation = await self._settings(slot, user)
+        slot, merchandising, version = settings
         events = await _latest(self._events.latest_of_shopper(user.subject, user.customer_number or ""))
         shopper = Shopper(user.role is Role.VISITOR, is_new=not events, country=request.country)
         arrangement = self._stock_outlook.applied_to(merchandising.arrangement(slot, shopper, datetime.now(UTC)))
@@ -136,10 +146,11 @@ class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2
             )
 
         start = perf_counter()
-        page = await make(self._recommendations, arrangement)
+        page = await self._page_of(version, partial(make, arrangement=arrangement))
         seconds = perf_counter() - start
         response = self._exposed_response(request, page, request.slot, participation)
-        if not earlier:
+        # Versions in shadow are compared with the champion, not with that of an arm.
+        if not earlier and page.served is self._champion.serving:
             unexplored = arrangement._replace(exploration_share=0)
             self._shadows.offer(ShownList(response.recommendation_id, page, seconds, partial(make, arrangement=unexplored)))
         return response
@@ -291,9 +302,18 @@ class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2
     def _response(self, request: ListRequest, page: RecommendationPage) -> ListResponse:
         return list_message(page, self._page_tokens.write(request, page.end) if page.end else "", self._time_zone)
 
-    async def _participation(self, slot: Slot, user: Caller) -> Participation | None:
-        """The arm of the experiment that runs in a slot, if the caller takes part in it."""
-        if (experiment := self._merchandising.current.running.get(slot.id)) is None:
+    async def _settings(self, slot: Slot, user: Caller) -> tuple[ArmSettings, Participation | None]:
+        """What makes the caller's list in a slot, and the arm of the experiment that runs in it, if the caller takes part."""
+        current = self._merchandising.current
+        experiment = current.running.get(slot.id)
+        found = await self._participation(experiment, user) if experiment else None
+        return (current.arm(slot, found.arm) if found else ArmSettings(slot, current)), found
+
+    async def _participation(self, experiment: Experiment, user: Caller) -> Participation | None:
+        """The caller's arm of an experiment that runs; None for one who takes no part."""
+        if not all(self._versions.challengers.get(version) for version in arm_versions(experiment)):
+            # Neither arm has shoppers here until both can be served, so that they stay comparable.
+            _PAUSED.inc()
             return None
         subject = user.subject
         if user.role is not Role.VISITOR:
@@ -302,6 +322,19 @@ class RecommenderServicer(ShadowServicer, MerchandisingServicer, recommender_pb2
             except Unavailable:
                 _log.warning("assigning without knowing who signed up as a visitor")
         return participation(experiment, subject)
+
+    async def _page_of(self, version: str, make: MakeList) -> RecommendationPage:
+        """A list that a version makes, or the champion, if the version is empty or fails."""
+        recommendations = self._versions.get(version) if version else None
+        if recommendations is not None:
+            try:
+                return await make(recommendations)
+            except StatusError:
+                raise
+            except Exception:  # noqa: BLE001 a version may fail in any way, and the shopper is not to notice
+                # The champion has been tried by all shoppers, a version of an experiment has not.
+                _log.exception("the champion makes a list that a version of an experiment cannot make", version=version)
+        return await make(self._recommendations)
 
     def _exposed_response(
         self, request: ListRequest, page: RecommendationPage, slot: str = "", participation: Participation | None = None

@@ -18,6 +18,7 @@ from services.recommender.merchandising import Shadow
 from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.shadow_report import add_summary, add_values
 from services.recommender.shadows import Shadows
+from services.recommender.versions import LoadedVersions
 
 Context = grpc.aio.ServicerContext[Message, Message]
 # How many lists values are estimated from: tens of megabytes.
@@ -34,12 +35,14 @@ class ShadowServicer(ModelServicer[Recommender]):
         page_tokens: PageTokens,
         time_zone: str,
         repository: MerchandisingRepository,
+        versions: LoadedVersions,
         shadows: Shadows,
         required_shadow_lists: int,
     ) -> None:
         """required_shadow_lists: how many lists a version has to make in shadow before it is promoted"""
         super().__init__(registry, champion, page_tokens, time_zone)
         self._repository = repository
+        self._versions = versions
         self._shadows = shadows
         self._required_shadow_lists = required_shadow_lists
 
@@ -59,7 +62,7 @@ class ShadowServicer(ModelServicer[Recommender]):
         return Empty()
 
     async def GetShadowReport(self, request: shadows_pb2.GetShadowReportRequest, context: Context) -> shadows_pb2.ShadowReport:
-        lists, challengers = self._shadows.lists, self._shadows.challengers
+        lists, challengers = self._shadows.lists, self._versions.challengers
         report = shadows_pb2.ShadowReport(
             id=request.id, is_loaded=challengers.get(request.id) is not None, load_error=challengers.error(request.id)
         )
@@ -70,16 +73,19 @@ class ShadowServicer(ModelServicer[Recommender]):
         return report
 
     async def PromoteModel(self, request: model_pb2.PromoteModelRequest, context: Context) -> model_pb2.Model:
-        if self._required_shadow_lists and not request.force:
-            made = await self._shadows.lists.count(request.version)
-            champion = self._champion.serving
-            # The first champion has nothing to be compared with, and a repeated promotion changes nothing.
-            if champion and champion.version.number != request.version and made < self._required_shadow_lists:
-                raise FailedPrecondition(
-                    "MODEL_NOT_SHADOWED",
-                    "version {version} has made {count} lists in shadow, and {required} are required",
-                    version=request.version,
-                    count=made,
-                    required=self._required_shadow_lists,
-                )
+        champion = self._champion.serving
+        # The first champion has nothing to be compared with, and a repeated promotion changes nothing.
+        if champion and champion.version.number != request.version and not request.force:
+            await self._require_shadow_lists(request.version)
         return await super().PromoteModel(request, context)
+
+    async def _require_shadow_lists(self, version: str) -> None:
+        """Raises `FailedPrecondition` if a version has made too few lists in shadow to be shown."""
+        if self._required_shadow_lists and (made := await self._shadows.lists.count(version)) < self._required_shadow_lists:
+            raise FailedPrecondition(
+                "MODEL_NOT_SHADOWED",
+                "version {version} has made {count} lists in shadow, and {required} are required",
+                version=version,
+                count=made,
+                required=self._required_shadow_lists,
+            )

@@ -47,3 +47,7 @@ class Mlflow(Engine):
         client = MlflowClient(self.url)
         for model in client.search_registered_models():
             client.delete_registered_model(model.name)
+
+    def forget_version(self, model: str, number: str) -> None:
+        """Deletes a version of a registered model."""
+        MlflowClient(self.url).delete_model_version(model, number)

@@ -8,6 +8,7 @@ from itertools import count
 import grpc.aio
 import pytest
 
+from mesh import periodic
 from mesh.errors import Unavailable
 from mesh.periodic import run_periodically
 
@@ -67,3 +68,16 @@ async def test_wake_starts_the_next_run_before_the_interval_has_passed() -> None
         if work.run_count == 5:
             break
     await cancelled_when(work, 5, task)
+
+
+async def test_work_that_keeps_failing_is_tried_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def wait(_wake: asyncio.Event, seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(periodic, "_wait", wait)
+    work = Work({number: ZeroDivisionError("a bug") for number in range(1, 6)})
+    await cancelled_when(work, 7, asyncio.create_task(run_periodically(work.run, 1)))
+    assert waits[:6] == [2, 4, 5, 5, 5, 1]

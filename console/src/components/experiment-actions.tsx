@@ -2,13 +2,13 @@
 import { Alert, Button, Group, Modal, NumberInput, Radio, Stack, Text, Textarea } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
-import { type UseMutationOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { type UseMutationOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 
 import type { Experiment, ExperimentDecision } from "@client/gen";
 import {
-  recommenderServiceConcludeExperimentMutation, recommenderServiceDeleteExperimentMutation, recommenderServiceGetExperimentOptions, recommenderServiceReplaceExperimentMutation,
+  authServiceGetCurrentUserOptions, recommenderServiceConcludeExperimentMutation, recommenderServiceDeleteExperimentMutation, recommenderServiceGetExperimentOptions, recommenderServiceReplaceExperimentMutation,
   recommenderServiceStartExperimentMutation, recommenderServiceStopExperimentMutation,
 } from "@client/gen/@tanstack/react-query.gen";
 import { percent } from "../format";
@@ -96,12 +96,16 @@ export function Stop({ experiment: { id, treatment } }: { experiment: Experiment
   );
 }
 
-export function Conclude({ experiment: { id, treatment } }: { experiment: Experiment }) {
+export function Conclude({ experiment: { id, treatment, treatment_version, champion_version } }: { experiment: Experiment }) {
   const [opened, { open, close }] = useDisclosure();
   const [decision, setDecision] = useState<ExperimentDecision>("EXPERIMENT_DECISION_UNSPECIFIED");
   const [reason, setReason] = useState("");
   const conclude = useChange(recommenderServiceConcludeExperimentMutation(), "The experiment is concluded", close);
   const keep = decision === "EXPERIMENT_DECISION_KEEP";
+  const admin = useQuery(authServiceGetCurrentUserOptions()).data?.role === "ROLE_ADMIN";
+  const kept = treatment_version
+    ? `Version ${treatment_version} becomes the champion in place of version ${champion_version}, for everybody and in all slots.${admin ? "" : " Only admins may promote a version."}`
+    : `The slot ${treatment?.id} and its rules become those of the treatment, for everybody.`;
   return (
     <>
       <Button onClick={open}>Conclude</Button>
@@ -112,10 +116,10 @@ export function Conclude({ experiment: { id, treatment } }: { experiment: Experi
         error={conclude.error}
         confirm={<Button loading={conclude.isPending} disabled={decision === "EXPERIMENT_DECISION_UNSPECIFIED" || !reason.trim()} onClick={() => conclude.mutate({ path: { id }, body: { decision, reason: reason.trim() } })}>{keep ? "Keep the treatment" : "Conclude"}</Button>}
       >
-        <Radio.Group label="What becomes of the slot" value={decision} onChange={(value) => setDecision(value as ExperimentDecision)}>
+        <Radio.Group label={treatment_version ? "What becomes of the version" : "What becomes of the slot"} value={decision} onChange={(value) => setDecision(value as ExperimentDecision)}>
           <Stack gap="xs" mt={6}>
-            <Radio value="EXPERIMENT_DECISION_KEEP" label="Keep the treatment" description={`The slot ${treatment?.id} and its rules become those of the treatment, for everybody.`} />
-            <Radio value="EXPERIMENT_DECISION_REVERT" label="Revert to the control" description="The slot and its rules stay as they were." />
+            <Radio value="EXPERIMENT_DECISION_KEEP" label="Keep the treatment" description={kept} disabled={Boolean(treatment_version) && !admin} />
+            <Radio value="EXPERIMENT_DECISION_REVERT" label="Revert to the control" description={treatment_version ? "The champion stays as it is." : "The slot and its rules stay as they were."} />
           </Stack>
         </Radio.Group>
         <Textarea label="Reason" description="Kept with the experiment, for those who come after" required autosize minRows={2} maxLength={500} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />

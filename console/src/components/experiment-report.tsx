@@ -1,6 +1,6 @@
 // What an experiment has shown so far: its arms, the lift of each metric over time, and whether the numbers can be trusted.
 import { Alert, Badge, Group, SegmentedControl, SimpleGrid, Stack, Table, Text } from "@mantine/core";
-import { IconScale } from "@tabler/icons-react";
+import { IconAlertTriangle, IconScale } from "@tabler/icons-react";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
@@ -30,6 +30,7 @@ export function Report({ experiment: { id, state, start_time } }: { experiment: 
       {(report) => (
         <>
           {report.sample_ratio_mismatch && <Mismatch report={report} />}
+          <VersionNotices report={report} />
           <Lift reports={reports} running={running} />
           <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
             <Arms report={report} />
@@ -47,6 +48,25 @@ function Mismatch({ report }: { report: ExperimentReport }) {
       {count(report.control?.shopper_count ?? 0)} shoppers of the control and {count(report.treatment?.shopper_count ?? 0)} of the treatment are too far from the shares to be chance
       (p = {significant(report.sample_ratio_p_value)}). Something keeps shoppers of one arm from being counted, so nothing is decided. Look for it before you trust the numbers.
     </Alert>
+  );
+}
+
+/** What an experiment of versions has to warn of. */
+function VersionNotices({ report: { champion_changed, control, treatment } }: { report: ExperimentReport }) {
+  const failed = control?.load_error || treatment?.load_error;
+  return (
+    <>
+      {champion_changed && (
+        <Alert color="orange" variant="light" icon={<IconAlertTriangle aria-hidden />} title="The champion was replaced meanwhile">
+          The control has had the lists of several champions, so the treatment is compared with a mixture of them.
+        </Alert>
+      )}
+      {failed && (
+        <Alert color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} title="A version cannot be loaded, so nobody takes part there" role="alert">
+          {failed}
+        </Alert>
+      )}
+    </>
   );
 }
 
@@ -72,6 +92,7 @@ function Arms({ report: { control, treatment, mixed_shopper_count, through_time 
   const currency = useQuery({ ...catalogServiceListProductsOptions({ query: { page_size: 1 } }), staleTime: Infinity }).data?.products[0]?.currency_code ?? "";
   const rows: Array<[string, (arm: ArmReport) => string]> = [
     ["Lists shown", ({ list_count }) => count(list_count)],
+    ["By version of the model", ({ versions }) => versions.map(({ version, list_count }) => `${version || "none"}: ${count(list_count)}`).join(", ") || "–"],
     ["Shoppers", ({ shopper_count }) => count(shopper_count)],
     ["Shoppers whose time to buy is over", ({ counted_shopper_count }) => count(counted_shopper_count)],
     ["Of them bought", ({ conversion_rate }) => percent(conversion_rate)],

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, NumberInput, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Group, NumberInput, SegmentedControl, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -6,7 +6,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 
 import type { Experiment, Rule, Slot } from "@client/gen";
-import { recommenderServiceGetExperimentOptions, recommenderServiceListSlotsOptions, recommenderServiceReplaceExperimentMutation } from "@client/gen/@tanstack/react-query.gen";
+import { recommenderServiceGetExperimentOptions, recommenderServiceListModelsOptions, recommenderServiceListSlotsOptions, recommenderServiceReplaceExperimentMutation } from "@client/gen/@tanstack/react-query.gen";
 import { Conflict } from "../components/conflict";
 import { Conclude, DeleteExperiment, Ramp, Start, Stop } from "../components/experiment-actions";
 import { Report } from "../components/experiment-report";
@@ -15,16 +15,19 @@ import { Preview } from "../components/preview";
 import { FRESH_RULE, RuleFields } from "../components/rule-fields";
 import { FRESH_SLOT, SLOT_TEXTS, SlotFields } from "../components/slot-fields";
 import { fieldsBelow, problemOf, reasonOf } from "../errors";
-import { count, ID_FORM, ID_HINT, label, percent, time } from "../format";
+import { count, day, ID_FORM, ID_HINT, label, percent, time } from "../format";
 import { experimentInput, ruleInput, slotInput } from "../inputs";
 import { ExperimentState } from "./experiments";
 import { effect, period } from "./merchandising";
 
+const KINDS = [{ value: "settings", label: "Settings and rules" }, { value: "versions", label: "Version of the model" }];
+const kindOf = ({ treatment_version }: Experiment): string => (treatment_version ? "versions" : "settings");
 const DAY_SECONDS = 86_400;
 const DEFAULT_WINDOW_SECONDS = 7 * DAY_SECONDS;
 const FRESH: Experiment = {
   id: "", treatment: null, treatment_rules: [], traffic_share: 0.1, treatment_share: 0.5, outcome_window_seconds: DEFAULT_WINDOW_SECONDS, state: "EXPERIMENT_STATE_DRAFT",
   decision: "EXPERIMENT_DECISION_UNSPECIFIED", decision_reason: "", start_time: null, stop_time: null, update_time: null, etag: "",
+  treatment_version: "", control_version: "", champion_version: "",
 };
 
 /** What a rule does, with what. */
@@ -33,8 +36,13 @@ const windowText = (seconds: number): string => {
   const window = seconds || DEFAULT_WINDOW_SECONDS;
   return window % DAY_SECONDS ? `${count(window)} seconds` : `${count(window / DAY_SECONDS)} days`;
 };
+/** Once it was started, the report says which champions the control has had. */
+const controlText = ({ control_version, champion_version }: Experiment): string =>
+  control_version ? `version ${control_version}` : champion_version ? `the champion, which was version ${champion_version}` : "the champion";
 const TEXTS: Array<[string, (experiment: Experiment) => string]> = [
   ["Slot", ({ treatment }) => treatment?.id ?? ""],
+  ["Version of the treatment", ({ treatment_version }) => treatment_version],
+  ["Version of the control", (experiment) => (experiment.treatment_version ? controlText(experiment) : "")],
   ...SLOT_TEXTS.map(([name, text]): [string, (experiment: Experiment) => string] => [name, ({ treatment }) => (treatment ? text(treatment) : "")]),
   ["Rules", ({ treatment_rules }) => treatment_rules.map(ruleText).join("; ")],
   ["Take part", ({ traffic_share }) => percent(traffic_share)],
@@ -94,13 +102,15 @@ function Started({ experiment }: { experiment: Experiment }) {
 }
 
 /** The slot as it is beside the slot of the treatment. Once it is concluded, the slot is no control any more. */
-function Settings({ experiment: { treatment, treatment_rules, traffic_share, treatment_share, outcome_window_seconds, state } }: { experiment: Experiment }) {
+function Settings({ experiment }: { experiment: Experiment }) {
+  const { treatment, treatment_rules, treatment_version, traffic_share, treatment_share, outcome_window_seconds, state } = experiment;
   const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
   const control = state === "EXPERIMENT_STATE_CONCLUDED" ? undefined : slots.data?.slots.find(({ id }) => id === treatment?.id);
   return (
     <Card title={`The slot ${treatment?.id ?? ""}`} flush>
-      {treatment && <Differences control={control} treatment={treatment} />}
+      {treatment && !treatment_version && <Differences control={control} treatment={treatment} />}
       <Stack gap={6} p="md">
+        {treatment_version && <Text fz="sm">Version {treatment_version} of the model beside {controlText(experiment)}, with the slot and rules as they are.</Text>}
         {treatment_rules.map((rule) => (
           <Group key={rule.id} gap="xs">
             <Badge variant="light" color="grape" tt="none">Rule {rule.id}</Badge>
@@ -143,12 +153,14 @@ function Edit({ experiment }: { experiment: Experiment }) {
   const navigate = useNavigate();
   const fresh = !experiment.etag;
   const [draft, setDraft] = useState(experiment);
+  const [kind, setKind] = useState(kindOf(experiment));
   const [saved, setSaved] = useState(experiment);
   const [theirs, setTheirs] = useState<Experiment | null>(null);
   const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
   const take = (now: Experiment) => {
     setDraft(now);
     setSaved(now);
+    setKind(kindOf(now));
     setTheirs(null);
   };
   const replace = useMutation({
@@ -167,6 +179,11 @@ function Edit({ experiment }: { experiment: Experiment }) {
   const save = (etag: string) => replace.mutate({ path: { id: draft.id }, body: experimentInput({ ...draft, etag }) });
   const { paths = {} } = replace.error ? problemOf(replace.error) : {};
   const control = slots.data?.slots.find(({ id }) => id === draft.treatment?.id);
+  const choose = (value: string) => {
+    setKind(value);
+    // The treatment starts from the slot as it is.
+    setDraft({ ...draft, treatment_version: "", control_version: "", treatment: control ?? draft.treatment });
+  };
   function submit(event: FormEvent) {
     event.preventDefault();
     save(draft.etag);
@@ -180,15 +197,22 @@ function Edit({ experiment }: { experiment: Experiment }) {
           {draft.treatment && (
             <Card title="The treatment">
               <Stack>
-                <SlotFields slot={draft.treatment} set={(change) => setDraft({ ...draft, treatment: { ...(draft.treatment ?? FRESH_SLOT), ...change } })} fields={fieldsBelow(paths, "experiment.treatment.")} />
-                <Rules rules={draft.treatment_rules} set={(treatment_rules) => setDraft({ ...draft, treatment_rules })} paths={paths} />
+                <SegmentedControl aria-label="What differs" data={KINDS} value={kind} onChange={choose} withItemsBorders={false} style={{ alignSelf: "flex-start" }} />
+                {kind === "versions" ? (
+                  <VersionFields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fieldsBelow(paths, "experiment.")} />
+                ) : (
+                  <>
+                    <SlotFields slot={draft.treatment} set={(change) => setDraft({ ...draft, treatment: { ...(draft.treatment ?? FRESH_SLOT), ...change } })} fields={fieldsBelow(paths, "experiment.treatment.")} />
+                    <Rules rules={draft.treatment_rules} set={(treatment_rules) => setDraft({ ...draft, treatment_rules })} paths={paths} />
+                  </>
+                )}
               </Stack>
             </Card>
           )}
           {replace.error && !theirs && !Object.keys(paths).length && <ErrorNotice error={replace.error} />}
           <Group justify="space-between">
             <Group gap="xs">
-              <Button type="submit" loading={replace.isPending} disabled={!draft.treatment}>Save</Button>
+              <Button type="submit" loading={replace.isPending} disabled={!draft.treatment || (kind === "versions" && !draft.treatment_version)}>Save</Button>
               {!fresh && <Start experiment={draft} disabled={draft !== saved} />}
               <Button variant="subtle" component={Link} {...{ to: "/experiments" }}>Back</Button>
             </Group>
@@ -196,7 +220,7 @@ function Edit({ experiment }: { experiment: Experiment }) {
           </Group>
         </Stack>
       </form>
-      <Stack gap="lg">
+      {kind === "settings" && <Stack gap="lg">
         {draft.treatment && control && (
           <Card title="What differs" flush>
             <Differences control={control} treatment={draft.treatment} />
@@ -207,7 +231,7 @@ function Edit({ experiment }: { experiment: Experiment }) {
           after={{ slot: slotInput(draft.treatment ? { ...draft.treatment, etag: "" } : FRESH_SLOT), rules: draft.treatment_rules.map((rule) => ruleInput({ ...rule, slot: draft.treatment?.id ?? "", etag: "" })) }}
           ready={Boolean(control) && draft.treatment_rules.every(({ id, product_id, category }) => ID_FORM.test(id) && (product_id || category))}
         />
-      </Stack>
+      </Stack>}
     </SimpleGrid>
   );
 }
@@ -225,6 +249,20 @@ function Basics({ draft, set, fields, fresh, slots }: { draft: Experiment; set: 
         <NumberInput label="Time to buy" description="For how long after the first list a shopper’s purchases count; only then is the shopper in the report" suffix=" days" min={0} max={60} decimalScale={4} value={(draft.outcome_window_seconds || DEFAULT_WINDOW_SECONDS) / DAY_SECONDS} error={fields["outcome_window_seconds"]} onChange={(value) => set({ outcome_window_seconds: Math.round(Number(value) * DAY_SECONDS) })} />
       </Stack>
     </Card>
+  );
+}
+
+/** Which versions make the lists of the arms: of those that passed the gate. */
+function VersionFields({ draft, set, fields }: { draft: Experiment; set: (change: Partial<Experiment>) => void; fields: Record<string, string> }) {
+  const { data } = useQuery(recommenderServiceListModelsOptions({ query: { page_size: 100 } }));
+  const champion = data?.models.find(({ aliases }) => aliases.includes("champion"));
+  const choices = (data?.models ?? []).filter(({ gate, promotion }) => gate?.passed || promotion).map(({ version, data_through_date }) => ({ value: version, label: `Version ${version}, data until ${day(data_through_date)}${version === champion?.version ? ", the champion" : ""}` }));
+  return (
+    <>
+      <Select label="Version of the treatment" description="Of those that passed the gate" required allowDeselect={false} searchable data={choices} value={draft.treatment_version || null} error={fields["treatment_version"]} onChange={(value) => set({ treatment_version: value ?? "" })} />
+      <Select label="Version of the control" description="Without one, whichever is the champion" clearable searchable placeholder={champion ? `The champion, now version ${champion.version}` : "The champion"} data={choices} value={draft.control_version || null} error={fields["control_version"]} onChange={(value) => set({ control_version: value ?? "" })} />
+      <Text fz="sm" c="dimmed">Both arms have the slot and its rules as they are. Each replica loads the versions before anybody takes part.</Text>
+    </>
   );
 }
 

@@ -1,13 +1,13 @@
 """The queries on slots, rules, experiments and shadows."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from google.protobuf.json_format import MessageToDict, ParseDict
-from sqlalchemy import Executable, Integer, Table, Text, bindparam, delete, func, select, update
+from sqlalchemy import Executable, Integer, Table, Text, bindparam, delete, func, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 
 from hashiramart.recommender.v1 import experiments_pb2
@@ -22,8 +22,9 @@ from services.recommender.tables import experiments, merchandising, participants
 # Notified with every change.
 CHANNEL = "recommender_merchandising"
 _MAX_SLOTS, _MAX_RULES, _MAX_EXPERIMENTS = 100, 1000, 1000
-# The model of each is in the memory of each replica.
 _MAX_SHADOWS = 2
+# In shadow and in experiments: the model of each is in the memory of each replica, beside that of the champion.
+_MAX_VERSIONS = 4
 
 M = TypeVar("M", Slot, Rule, Experiment, Shadow)
 
@@ -143,6 +144,9 @@ _is_running = _state == experiments_pb2.ExperimentState.Name(RUNNING)
 _RUNNING = select(experiments).where(_is_running).order_by(experiments.c.id)
 _RUNNING_IN_SLOT = _experiments_of_slot.where(_is_running).limit(1)
 _UNDECIDED_IN_SLOT = _experiments_of_slot.where(_state != experiments_pb2.ExperimentState.Name(CONCLUDED)).limit(1)
+_VERSIONS = union(
+    select(shadows.c.id), *(select(experiments.c.content[f"{arm}_version"].astext).where(_is_running) for arm in ("control", "treatment"))
+)
 _DELETE_PARTICIPANTS = delete(participants).where(participants.c.experiment_id == bindparam("experiment_id", type_=Text))
 
 
@@ -192,7 +196,9 @@ class MerchandisingRepository:
     async def replace_shadow(self, shadow: Shadow) -> Shadow:
         """Creates or replaces a shadow. Raises `Aborted` or `FailedPrecondition`."""
         async with begin_change(self._database) as change:
-            return await self.shadows.save(change, shadow)
+            saved = await self.shadows.save(change, shadow)
+            await _require_room(change, set())
+            return saved
 
     async def delete_shadow(self, id: str) -> None:
         """Deletes a shadow, if it is there."""
@@ -213,13 +219,14 @@ class MerchandisingRepository:
                 await self.experiments.delete(change, id)
                 await change.transaction.execute(_DELETE_PARTICIPANTS, experiment_id=id)
 
-    async def start_experiment(self, id: str) -> Experiment:
-        """Raises `NotFound`, `FailedPrecondition`."""
+    async def start_experiment(self, id: str, champion: str) -> Experiment:
+        """Raises `NotFound`, `FailedPrecondition`. champion: the number of the present one, for an experiment of versions"""
         async with begin_change(self._database) as change:
             present = await self._experiment(change, id)
-            running = states.start(present, datetime.now(UTC))
+            running = states.start(present, datetime.now(UTC), champion)
             if running is not present:
                 await _require_no_experiment(change, present.treatment.id)
+                await _require_room(change, states.arm_versions(present))
                 # Those of an earlier experiment with this id, whose last lists were logged after it was deleted.
                 await change.transaction.execute(_DELETE_PARTICIPANTS, experiment_id=id)
             return await self.experiments.save(change, running)
@@ -234,7 +241,8 @@ class MerchandisingRepository:
         async with begin_change(self._database) as change:
             present = await self._experiment(change, id)
             over = states.conclude(present, decision, reason, datetime.now(UTC))
-            if over is not present and decision == experiments_pb2.EXPERIMENT_DECISION_KEEP:
+            keeps = over is not present and decision == experiments_pb2.EXPERIMENT_DECISION_KEEP
+            if keeps and not over.treatment_version:
                 await self.slots.save(change, over.treatment)
                 for rule in over.treatment_rules:
                     await self.rules.save(change, rule)
@@ -254,4 +262,17 @@ async def _require_no_experiment(change: MerchandisingChange, slot: str) -> None
             "the experiment '{experiment_id}' runs in the slot '{slot}'",
             experiment_id=experiment_id,
             slot=slot,
+        )
+
+
+async def _require_room(change: MerchandisingChange, wanted: Collection[str]) -> None:
+    """Raises `FailedPrecondition` if there would be too many versions beside the champion. wanted: besides those that there are"""
+    loaded = {row[0] for row in await change.transaction.fetch(_VERSIONS) if row[0]}
+    if len(loaded.union(wanted)) > _MAX_VERSIONS:
+        raise FailedPrecondition(
+            "LIMIT_REACHED",
+            "at most {limit} {resource} are in shadow and in running experiments together, and {versions} are",
+            limit=_MAX_VERSIONS,
+            resource="versions",
+            versions=", ".join(sorted(loaded)),
         )

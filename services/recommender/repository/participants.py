@@ -1,6 +1,6 @@
 """The queries on who takes part in experiments, and what they did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -133,13 +133,13 @@ _OUTCOMES = (
     .group_by(_taking_part.c.arm)
 )
 _LISTS = (
-    select(exposures.c.arm, func.count())
+    select(exposures.c.arm, exposures.c.model_version, func.count())
     .where(
         exposures.c.experiment_id == _EXPERIMENT_ID,
         exposures.c.create_time >= bindparam("start", type_=DateTime(timezone=True)),
         exposures.c.create_time <= _through,
     )
-    .group_by(exposures.c.arm)
+    .group_by(exposures.c.arm, exposures.c.model_version)
 )
 
 
@@ -159,7 +159,8 @@ class ArmOutcome(NamedTuple):
     """The sum of squares over shoppers."""
     unpriced: float = 0
     """The purchases without a price."""
-    lists: int = 0
+    lists: Mapping[str, int] = {}
+    """By the version of the model that made them; without a model, by an empty text."""
 
 
 class ParticipantRepository:
@@ -180,9 +181,11 @@ class ParticipantRepository:
         start: when the experiment was started; earlier lists are those of another one with its id
         """
         rows = await self._database.fetch(_OUTCOMES, experiment_id=experiment_id, through=through, window=window)
-        lists = {arm: count for arm, count in await self._database.fetch(_LISTS, experiment_id=experiment_id, start=start, through=through)}
+        lists: dict[Arm, dict[str, int]] = {arm: {} for arm in Arm}
+        for arm, version, count in await self._database.fetch(_LISTS, experiment_id=experiment_id, start=start, through=through):
+            lists[Arm(arm)][version] = count
         found = {Arm(arm): ArmOutcome(*outcome) for arm, *outcome in rows}
-        return {arm: found.get(arm, ArmOutcome())._replace(lists=lists.get(arm, 0)) for arm in Arm}
+        return {arm: found.get(arm, ArmOutcome())._replace(lists=lists[arm]) for arm in Arm}
 
 
 async def record_participants(transaction: Transaction, new: Sequence[Exposure]) -> None:

@@ -20,7 +20,7 @@ from ml.registry.challengers import Challengers
 from ml.registry.champion import Champion
 from ml.registry.client import MAX_BYTES, RegistryClient
 from services.recommender.catalog import CatalogFollower
-from services.recommender.exposure_log import ExposureLog
+from services.recommender.exposure_log import exposure_log
 from services.recommender.merchandising_feed import MerchandisingFeed
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
@@ -30,6 +30,7 @@ from services.recommender.repository.shadow_lists import ShadowListRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.shadows import Shadows
 from services.recommender.stock_outlook import StockOutlook
+from services.recommender.versions import LoadedVersions
 from tests.callers import Issuer
 from tests.engines.mlflow import SERVICE
 from tests.loops import Loop
@@ -102,12 +103,13 @@ class RecommenderReplica:
         self.catalog = CatalogFollower(self._channel)
         tokens = PageTokens(b"the same for all replicas")
         self.events, self.exposures = EventRepository(self.database), ExposureRepository(self.database)
-        self.exposure_log = ExposureLog(self.exposures)
+        self.exposure_log = exposure_log(self.exposures)
         self.merchandising = MerchandisingFeed(MerchandisingRepository(self.database), self.database)
         self.stock_outlook = StockOutlook()
         artifacts = ArtifactFolder(self.registry, folder / CHALLENGERS, Recommender.load, MAX_BYTES)
-        challengers = Challengers(self.registry, artifacts, lambda: self.merchandising.current.shadows)
-        self.shadows = Shadows(self.merchandising, challengers, self.catalog, ShadowListRepository(self.database))
+        challengers = Challengers(self.registry, artifacts, lambda: self.merchandising.current.versions)
+        self.versions = LoadedVersions(challengers, self.catalog)
+        self.shadows = Shadows(self.merchandising, self.versions, ShadowListRepository(self.database))
         self.servicer = RecommenderServicer(
             self.registry,
             self.champion,
@@ -117,6 +119,7 @@ class RecommenderReplica:
             self.exposure_log,
             self.merchandising,
             ParticipantRepository(self.database),
+            self.versions,
             self.shadows,
             tokens,
             SHOP_ZONE,

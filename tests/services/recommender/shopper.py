@@ -98,9 +98,11 @@ class Shopper:
     def stop(self, id: str) -> experiments_pb2.Experiment:
         return self.stub.StopExperiment(experiments_pb2.StopExperimentRequest(id=id), metadata=self.metadata, timeout=10)
 
-    def conclude(self, id: str, decision: experiments_pb2.ExperimentDecision.ValueType, reason: str = "") -> experiments_pb2.Experiment:
-        request = experiments_pb2.ConcludeExperimentRequest(id=id, decision=decision, reason=reason)
-        return self.stub.ConcludeExperiment(request, metadata=self.metadata, timeout=10)
+    def conclude(
+        self, id: str, decision: experiments_pb2.ExperimentDecision.ValueType, reason: str = "", **fields: Any
+    ) -> experiments_pb2.Experiment:
+        request = experiments_pb2.ConcludeExperimentRequest(id=id, decision=decision, reason=reason, **fields)
+        return self.stub.ConcludeExperiment(request, metadata=self.metadata, timeout=30)
 
     def delete_experiment(self, id: str) -> None:
         self.stub.DeleteExperiment(experiments_pb2.DeleteExperimentRequest(id=id), metadata=self.metadata, timeout=10)

@@ -9,7 +9,7 @@ from ml.forecaster.model import Forecaster
 from ml.recommender.model import Recommender
 from ml.recommender.train import fit_before
 from ml.registry import artifact
-from ml.registry.judgement import Judgement
+from ml.registry.judgement import Check, Judgement
 from ml.registry.version import ModelVersion, Provenance
 from tests.ml.model_registry import LINEAGE
 from tests.ml.recommender.shop import COLOURS, OPENING, SMALL, habits
@@ -38,15 +38,15 @@ def train(until: date = CUTOFF) -> Recommender:
     return fit_before(habits(), until, SMALL)
 
 
-def provenance(folder: Path) -> Provenance:
-    """The provenance of a saved model."""
+def provenance(folder: Path, *, passed: bool = False) -> Provenance:
+    """The provenance of a saved model. passed: whether it passed the gate"""
     return Provenance(
         artifact_sha256=artifact.digest(folder),
         recipe="quick",
         parameters={},
         data_through_date=CUTOFF - timedelta(days=1),
         metrics={},
-        gate=Judgement(checks=()),
+        gate=Judgement(checks=(Check(name="for a test", passed=True, measured=1, required=0),) if passed else ()),
         lineage=LINEAGE,
     )
 

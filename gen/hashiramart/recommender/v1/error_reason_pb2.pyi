@@ -41,7 +41,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     SLOT_IN_USE: _ErrorReason.ValueType  # 8
     """FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first."""
     LIMIT_REACHED: _ErrorReason.ValueType  # 9
-    """FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first."""
+    """FAILED_PRECONDITION: there are as many slots, rules, experiments, shadows or versions beside the champion as there may be. Delete some first."""
     EXPERIMENT_NOT_FOUND: _ErrorReason.ValueType  # 10
     """NOT_FOUND: there is no such experiment."""
     EXPERIMENT_STATE: _ErrorReason.ValueType  # 11
@@ -75,7 +75,7 @@ STALE_ETAG: ErrorReason.ValueType  # 7
 SLOT_IN_USE: ErrorReason.ValueType  # 8
 """FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first."""
 LIMIT_REACHED: ErrorReason.ValueType  # 9
-"""FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first."""
+"""FAILED_PRECONDITION: there are as many slots, rules, experiments, shadows or versions beside the champion as there may be. Delete some first."""
 EXPERIMENT_NOT_FOUND: ErrorReason.ValueType  # 10
 """NOT_FOUND: there is no such experiment."""
 EXPERIMENT_STATE: ErrorReason.ValueType  # 11

@@ -62,9 +62,9 @@ class _ExperimentDecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ex
     EXPERIMENT_DECISION_UNSPECIFIED: _ExperimentDecision.ValueType  # 0
     """Not stated."""
     EXPERIMENT_DECISION_KEEP: _ExperimentDecision.ValueType  # 1
-    """The slot and the rules become those of the treatment."""
+    """The slot and the rules become those of the treatment; the treatment's version of the model becomes the champion."""
     EXPERIMENT_DECISION_REVERT: _ExperimentDecision.ValueType  # 2
-    """The slot and the rules stay as they were."""
+    """The slot, the rules and the champion stay as they are."""
 
 class ExperimentDecision(_ExperimentDecision, metaclass=_ExperimentDecisionEnumTypeWrapper):
     """What becomes of the slot after an experiment."""
@@ -72,9 +72,9 @@ class ExperimentDecision(_ExperimentDecision, metaclass=_ExperimentDecisionEnumT
 EXPERIMENT_DECISION_UNSPECIFIED: ExperimentDecision.ValueType  # 0
 """Not stated."""
 EXPERIMENT_DECISION_KEEP: ExperimentDecision.ValueType  # 1
-"""The slot and the rules become those of the treatment."""
+"""The slot and the rules become those of the treatment; the treatment's version of the model becomes the champion."""
 EXPERIMENT_DECISION_REVERT: ExperimentDecision.ValueType  # 2
-"""The slot and the rules stay as they were."""
+"""The slot, the rules and the champion stay as they are."""
 Global___ExperimentDecision: _TypeAlias = ExperimentDecision  # noqa: Y015
 
 class _ExperimentArm:
@@ -86,9 +86,9 @@ class _ExperimentArmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Experim
     EXPERIMENT_ARM_UNSPECIFIED: _ExperimentArm.ValueType  # 0
     """Not stated: the shopper takes part in no experiment."""
     EXPERIMENT_ARM_CONTROL: _ExperimentArm.ValueType  # 1
-    """The slot and the rules as they were written."""
+    """The slot and the rules as they were written, with the control's version of the model."""
     EXPERIMENT_ARM_TREATMENT: _ExperimentArm.ValueType  # 2
-    """The slot and the rules of the experiment."""
+    """The slot and the rules of the experiment, or its version of the model."""
 
 class ExperimentArm(_ExperimentArm, metaclass=_ExperimentArmEnumTypeWrapper):
     """The arm of an experiment that a list belongs to."""
@@ -96,9 +96,9 @@ class ExperimentArm(_ExperimentArm, metaclass=_ExperimentArmEnumTypeWrapper):
 EXPERIMENT_ARM_UNSPECIFIED: ExperimentArm.ValueType  # 0
 """Not stated: the shopper takes part in no experiment."""
 EXPERIMENT_ARM_CONTROL: ExperimentArm.ValueType  # 1
-"""The slot and the rules as they were written."""
+"""The slot and the rules as they were written, with the control's version of the model."""
 EXPERIMENT_ARM_TREATMENT: ExperimentArm.ValueType  # 2
-"""The slot and the rules of the experiment."""
+"""The slot and the rules of the experiment, or its version of the model."""
 Global___ExperimentArm: _TypeAlias = ExperimentArm  # noqa: Y015
 
 class _ExperimentVerdict:
@@ -131,7 +131,8 @@ Global___ExperimentVerdict: _TypeAlias = ExperimentVerdict  # noqa: Y015
 
 @_typing.final
 class Experiment(_message.Message):
-    """An experiment between a slot as it is, the control, and as it might be, the treatment. A shopper's arm depends on the ids of the experiment
+    """An experiment between a slot as it is, the control, and as it might be, the treatment: with other settings and rules, or with another version
+    of the model. A shopper's arm depends on the ids of the experiment
     and the shopper alone, and not on other experiments; a visitor who signs up keeps it.
     """
 
@@ -150,6 +151,9 @@ class Experiment(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     DECISION_REASON_FIELD_NUMBER: _builtins.int
+    TREATMENT_VERSION_FIELD_NUMBER: _builtins.int
+    CONTROL_VERSION_FIELD_NUMBER: _builtins.int
+    CHAMPION_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The experiment's id, chosen by the shop, such as `smaller-home`."""
     traffic_share: _builtins.float
@@ -166,9 +170,19 @@ class Experiment(_message.Message):
     """Identifies this version of the experiment. Send it back with a change, so that no concurrent change is lost."""
     decision_reason: _builtins.str
     """Why it was decided so, as it was given. Empty before it is concluded."""
+    treatment_version: _builtins.str
+    """The version of the model that makes the lists of the treatment. Empty for an experiment between settings of a slot, which the champion
+    serves. It has passed the gate, and where a setting asks for lists in shadow, it has made them.
+    """
+    control_version: _builtins.str
+    """The version that makes the lists of the control. Empty for the champion, whichever it is. Set with `treatment_version` alone."""
+    champion_version: _builtins.str
+    """The champion when the experiment was started. Empty without a `treatment_version`, and for a draft."""
     @_builtins.property
     def treatment(self) -> _merchandising_pb2.Slot:
-        """The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place."""
+        """The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place. With `treatment_version`, it
+        has the id alone: both arms have the slot and the rules as they were written.
+        """
 
     @_builtins.property
     def treatment_rules(self) -> _containers.RepeatedCompositeFieldContainer[_merchandising_pb2.Rule]:
@@ -204,10 +218,13 @@ class Experiment(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         decision_reason: _builtins.str = ...,
+        treatment_version: _builtins.str = ...,
+        control_version: _builtins.str = ...,
+        champion_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "stop_time", b"stop_time", "treatment", b"treatment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "decision_reason", b"decision_reason", "etag", b"etag", "id", b"id", "outcome_window_seconds", b"outcome_window_seconds", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "traffic_share", b"traffic_share", "treatment", b"treatment", "treatment_rules", b"treatment_rules", "treatment_share", b"treatment_share", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["champion_version", b"champion_version", "control_version", b"control_version", "decision", b"decision", "decision_reason", b"decision_reason", "etag", b"etag", "id", b"id", "outcome_window_seconds", b"outcome_window_seconds", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "traffic_share", b"traffic_share", "treatment", b"treatment", "treatment_rules", b"treatment_rules", "treatment_share", b"treatment_share", "treatment_version", b"treatment_version", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -388,22 +405,26 @@ class ConcludeExperimentRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_CHAMPION_VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The experiment's id."""
     decision: Global___ExperimentDecision.ValueType
     """What becomes of the slot."""
     reason: _builtins.str
     """Why, for those who read the experiment later. Up to 500 characters."""
+    expected_champion_version: _builtins.str
+    """The champion that a version that is kept replaces. Empty for the one that was the champion when the experiment was started."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         decision: Global___ExperimentDecision.ValueType = ...,
         reason: _builtins.str = ...,
+        expected_champion_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "expected_champion_version", b"expected_champion_version", "id", b"id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -440,6 +461,32 @@ class GetExperimentReportRequest(_message.Message):
 Global___GetExperimentReportRequest: _TypeAlias = GetExperimentReportRequest  # noqa: Y015
 
 @_typing.final
+class VersionListCount(_message.Message):
+    """How many lists a version of the model made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    LIST_COUNT_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """The number of the version. Empty for lists in the order of the catalogue."""
+    list_count: _builtins.int
+    """The lists."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        list_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_count", b"list_count", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionListCount: _TypeAlias = VersionListCount  # noqa: Y015
+
+@_typing.final
 class ArmReport(_message.Message):
     """What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`."""
 
@@ -451,6 +498,8 @@ class ArmReport(_message.Message):
     CONVERSION_RATE_FIELD_NUMBER: _builtins.int
     REVENUE_CENTS_PER_SHOPPER_FIELD_NUMBER: _builtins.int
     UNPRICED_PURCHASE_COUNT_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LOAD_ERROR_FIELD_NUMBER: _builtins.int
     list_count: _builtins.int
     """The lists that were made, as far as the log of exposures still has them."""
     shopper_count: _builtins.int
@@ -463,6 +512,16 @@ class ArmReport(_message.Message):
     """What a shopper spent in the mean, less what was given back, in minor units of the shop's currency."""
     unpriced_purchase_count: _builtins.int
     """The purchases without a price, which are missing in the revenue."""
+    load_error: _builtins.str
+    """Why the replica that answers could not load the arm's version. Empty if it has loaded it, does not need it, or has not tried yet. Without
+    the versions of both arms, a replica lets nobody take part.
+    """
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionListCount]:
+        """The lists by the version of the model that made them, by version. An arm has several if the champion changed, or if its own version could not
+        make a list, and the champion did.
+        """
+
     def __init__(
         self,
         *,
@@ -472,10 +531,12 @@ class ArmReport(_message.Message):
         conversion_rate: _builtins.float = ...,
         revenue_cents_per_shopper: _builtins.float = ...,
         unpriced_purchase_count: _builtins.int = ...,
+        versions: _abc.Iterable[Global___VersionListCount] | None = ...,
+        load_error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_rate", b"conversion_rate", "counted_shopper_count", b"counted_shopper_count", "list_count", b"list_count", "revenue_cents_per_shopper", b"revenue_cents_per_shopper", "shopper_count", b"shopper_count", "unpriced_purchase_count", b"unpriced_purchase_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_rate", b"conversion_rate", "counted_shopper_count", b"counted_shopper_count", "list_count", b"list_count", "load_error", b"load_error", "revenue_cents_per_shopper", b"revenue_cents_per_shopper", "shopper_count", b"shopper_count", "unpriced_purchase_count", b"unpriced_purchase_count", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +632,7 @@ class ExperimentReport(_message.Message):
     REVENUE_FIELD_NUMBER: _builtins.int
     SAMPLE_RATIO_P_VALUE_FIELD_NUMBER: _builtins.int
     SAMPLE_RATIO_MISMATCH_FIELD_NUMBER: _builtins.int
+    CHAMPION_CHANGED_FIELD_NUMBER: _builtins.int
     experiment_id: _builtins.str
     """The experiment's id."""
     mixed_shopper_count: _builtins.int
@@ -579,6 +641,10 @@ class ExperimentReport(_message.Message):
     """The probability that the arms' numbers of shoppers are as far from the shares that were asked for, at any time, if nothing is wrong."""
     sample_ratio_mismatch: _builtins.bool
     """Whether that is below 0.01: something keeps shoppers of one arm from being counted, and no comparison can be trusted."""
+    champion_changed: _builtins.bool
+    """Whether lists of a control without a version of its own were made by another champion than the one when the experiment was started: the
+    treatment is compared with several.
+    """
     @_builtins.property
     def through_time(self) -> _timestamp_pb2.Timestamp:
         """The time of the report, at the latest when the experiment was stopped: windows that were over by then count."""
@@ -611,10 +677,11 @@ class ExperimentReport(_message.Message):
         revenue: Global___MetricComparison | None = ...,
         sample_ratio_p_value: _builtins.float = ...,
         sample_ratio_mismatch: _builtins.bool = ...,
+        champion_changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "conversion", b"conversion", "revenue", b"revenue", "through_time", b"through_time", "treatment", b"treatment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "conversion", b"conversion", "experiment_id", b"experiment_id", "mixed_shopper_count", b"mixed_shopper_count", "revenue", b"revenue", "sample_ratio_mismatch", b"sample_ratio_mismatch", "sample_ratio_p_value", b"sample_ratio_p_value", "through_time", b"through_time", "treatment", b"treatment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["champion_changed", b"champion_changed", "control", b"control", "conversion", b"conversion", "experiment_id", b"experiment_id", "mixed_shopper_count", b"mixed_shopper_count", "revenue", b"revenue", "sample_ratio_mismatch", b"sample_ratio_mismatch", "sample_ratio_p_value", b"sample_ratio_p_value", "through_time", b"through_time", "treatment", b"treatment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

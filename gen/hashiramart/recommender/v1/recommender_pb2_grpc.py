@@ -360,8 +360,9 @@ class RecommenderServiceServicer:
     def ReplaceExperiment(self, request, context):
         """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
 
-        Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-        FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+        Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+        version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+        pass the gate, if the experiment was started already, or if there would be more than 1,000.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -375,10 +376,12 @@ class RecommenderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartExperiment(self, request, context):
-        """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+        """Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+        be changed while it runs.
 
         A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-        applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+        applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+        if more than four versions would be in shadow and in experiments at a time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -396,9 +399,11 @@ class RecommenderServiceServicer:
 
     def ConcludeExperiment(self, request, context):
         """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+        To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
         A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+        version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

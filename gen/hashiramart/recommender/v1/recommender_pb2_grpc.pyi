@@ -96,16 +96,19 @@ class RecommenderServiceStub:
     ReplaceExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.ReplaceExperimentRequest, _experiments_pb2.Experiment]
     """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
 
-    Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-    FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+    Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+    version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+    pass the gate, if the experiment was started already, or if there would be more than 1,000.
     """
     DeleteExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.DeleteExperimentRequest, _empty_pb2.Empty]
     """Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs."""
     StartExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.StartExperimentRequest, _experiments_pb2.Experiment]
-    """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+    """Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+    be changed while it runs.
 
     A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-    applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+    applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+    if more than four versions would be in shadow and in experiments at a time.
     """
     StopExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.StopExperimentRequest, _experiments_pb2.Experiment]
     """Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
@@ -115,9 +118,11 @@ class RecommenderServiceStub:
     """
     ConcludeExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.ConcludeExperimentRequest, _experiments_pb2.Experiment]
     """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+    To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
     A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+    version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
     """
     GetExperimentReport: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentReportRequest, _experiments_pb2.ExperimentReport]
     """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
@@ -265,16 +270,19 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     ReplaceExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.ReplaceExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
     """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
 
-    Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-    FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+    Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+    version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+    pass the gate, if the experiment was started already, or if there would be more than 1,000.
     """
     DeleteExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.DeleteExperimentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs."""
     StartExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.StartExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
-    """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+    """Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+    be changed while it runs.
 
     A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-    applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+    applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+    if more than four versions would be in shadow and in experiments at a time.
     """
     StopExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.StopExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
     """Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
@@ -284,9 +292,11 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """
     ConcludeExperiment: _aio.UnaryUnaryMultiCallable[_experiments_pb2.ConcludeExperimentRequest, _experiments_pb2.Experiment]  # type: ignore[assignment]
     """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+    To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
     A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+    version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
     """
     GetExperimentReport: _aio.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentReportRequest, _experiments_pb2.ExperimentReport]  # type: ignore[assignment]
     """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
@@ -533,8 +543,9 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
         """Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
 
-        Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-        FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+        Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+        version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+        pass the gate, if the experiment was started already, or if there would be more than 1,000.
         """
 
     @_abc_1.abstractmethod
@@ -551,10 +562,12 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _experiments_pb2.StartExperimentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
-        """Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+        """Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+        be changed while it runs.
 
         A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-        applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+        applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+        if more than four versions would be in shadow and in experiments at a time.
         """
 
     @_abc_1.abstractmethod
@@ -576,9 +589,11 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_experiments_pb2.Experiment, _abc.Awaitable[_experiments_pb2.Experiment]]:
         """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+        To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
         A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+        version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
         """
 
     @_abc_1.abstractmethod
