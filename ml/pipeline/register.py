@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 from mlflow.exceptions import MlflowException
 from ruamel.yaml import YAML
 
 from lake.manifest import Dataset
-from ml.pipeline import parameters, tracking
+from ml.pipeline import packaging, parameters, tracking
 from ml.pipeline.checkout import code_commit
 from ml.pipeline.figures import draw_plots
 from ml.pipeline.get_cleaned_data import DataOrigin
@@ -50,12 +51,14 @@ class Trainer(NamedTuple):
     measure: Callable[[Path, Mapping[str, Any]], Mapping[str, float]]
     """Fits a model before the test window, and returns the metrics there by the same names as the evaluation."""
     load: Callable[[Path], SavableModel]
+    pyfunc: ModuleType
+    """How MLflow loads the model (`ml.pipeline.packaging`)."""
 
 
 def trainer_of(model: str) -> Trainer:
     """The trainer of `recommender` or `forecaster`."""
-    train, evaluate, module = (import_module(f"ml.{model}.{name}") for name in ("train", "evaluate", "model"))
-    return Trainer(train.refit, evaluate.measure, getattr(module, model.capitalize()).load)
+    train, evaluate, module, pyfunc = (import_module(f"ml.{model}.{name}") for name in ("train", "evaluate", "model", "pyfunc"))
+    return Trainer(train.refit, evaluate.measure, getattr(module, model.capitalize()).load, pyfunc)
 
 
 def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> Registration:
@@ -102,9 +105,12 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
     )
     report("registering in MLflow")
     attachments, figures = _attachments(folder, model), draw_plots(folder, model)
-    number = tracking.register(
-        settings.mlflow_url, name, provenance, settings.signer, saved, attachments, figures, lambda: check_lease(settings)
-    )
+    inputs = [packaging.dataset_input(dataset, settings.lake_bucket)]
+    with TemporaryDirectory() as work:
+        package = packaging.package(saved, trainer.pyfunc, Path(work))
+        number = tracking.register(
+            settings.mlflow_url, name, provenance, settings.signer, package, attachments, figures, inputs, lambda: check_lease(settings)
+        )
     while True:
         check_lease(settings)
         try:

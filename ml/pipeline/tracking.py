@@ -1,11 +1,11 @@
 """Logging of a training to MLflow, as a run and a model version."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from ml.pipeline.figures import PlotFigure
@@ -27,13 +27,15 @@ def register(
     artifact: Path,
     attachments: Iterable[Path],
     figures: Iterable[PlotFigure] = (),
+    inputs: Sequence[DatasetInput] = (),
     check: Callable[[], None] = lambda: None,
 ) -> str:
     """Logs a training as a run, registers its model as the challenger, and returns the version's number.
 
-    artifact: the model's folder
+    artifact: the model's folder, or the MLflow model that it is packaged in
     attachments: files and folders to log beside it: metrics, plots, the model card, `dvc.lock`
     figures: the drawn plots
+    inputs: the data that the model was trained on
     check: called when everything is stored, before the version is created; may raise to leave it at that
 
     Raises `MlflowException` when MLflow or its store cannot be reached; a failed run may remain, but no version.
@@ -46,6 +48,7 @@ def register(
     try:
         metrics = [Metric(name, value, run.info.start_time, 0) for name, value in provenance.metrics.items()]
         client.log_batch(run_id, metrics, _parameters(provenance), _run_tags(provenance))
+        client.log_inputs(run_id, inputs)
         client.log_artifacts(run_id, str(artifact), ARTIFACT)
         _log_attachments(client, run_id, attachments)
         for figure in figures:

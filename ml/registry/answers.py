@@ -74,13 +74,13 @@ class OneModel(BaseModel, frozen=True):
 
 
 class StoredFile(BaseModel, frozen=True):
-    """A file of an artifact."""
+    """A file, or a folder."""
 
     path: _FileName
 
 
 class StoredFiles(BaseModel, frozen=True):
-    """The files of an artifact."""
+    """The files and folders in a folder."""
 
     files: tuple[StoredFile, ...] = ()
 

@@ -25,6 +25,9 @@ _EARLIER_VERSIONS_KEPT = 20
 # MLflow answers with the second for an alias that is not set.
 _NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
+# The file that makes a folder a model of MLflow, and where in it is the artifact.
+PACKAGE_FILE, PACKAGED_ARTIFACT = "MLmodel", "artifacts/model"
+
 A = TypeVar("A", bound=BaseModel)
 
 
@@ -179,14 +182,18 @@ class RegistryClient:
 
     async def download(self, version: ModelVersion, folder: Path, max_bytes: int) -> None:
         """Downloads the files of a version's artifact to a folder. Raises `InvalidArtifact` if they have more bytes together."""
-        root, left = f"{self._url}/api/2.0/mlflow-artifacts/artifacts", max_bytes
+        root, left, path = f"{self._url}/api/2.0/mlflow-artifacts/artifacts", max_bytes, version.artifact_path
         try:
-            listed = await self._client.get(root, params={"path": version.artifact_path})
-            for entry in StoredFiles.model_validate_json(listed.raise_for_status().content).files:
+            stored = await self._stored_files(root, path)
+            # Versions of earlier releases are bare artifacts.
+            if any(PurePosixPath(entry.path).name == PACKAGE_FILE for entry in stored.files):
+                path = f"{path}/{PACKAGED_ARTIFACT}"
+                stored = await self._stored_files(root, path)
+            for entry in stored.files:
                 # Only the last part of a path: the server cannot have a file written outside of the folder.
                 name = PurePosixPath(entry.path).name
                 with (folder / name).open("wb") as file:
-                    async with self._client.stream("GET", f"{root}/{quote(version.artifact_path)}/{quote(name)}") as response:
+                    async with self._client.stream("GET", f"{root}/{quote(path)}/{quote(name)}") as response:
                         async for chunk in response.raise_for_status().aiter_bytes():
                             left -= len(chunk)
                             if left < 0:
@@ -194,6 +201,11 @@ class RegistryClient:
                             file.write(chunk)
         except (httpx.HTTPError, ValidationError) as error:
             raise RegistryUnavailable(f"The artifact of version {version.number} cannot be fetched: {error}.") from error
+
+    async def _stored_files(self, root: str, path: str) -> StoredFiles:
+        """The files and folders in a folder of MLflow's store."""
+        listed = await self._client.get(root, params={"path": path})
+        return StoredFiles.model_validate_json(listed.raise_for_status().content)
 
     async def _rollback_target(self, champion: ModelVersion | None, expected_champion: str) -> ModelVersion:
         if champion and champion.was_rolled_back_from(expected_champion):

@@ -21,18 +21,19 @@ from ml.pipeline.lease import LeaseLost
 from ml.pipeline.register import Trainer
 from ml.pipeline.registration import Registration
 from ml.pipeline.settings import Settings
-from ml.registry.client import RegistryClient, RegistryUnavailable
+from ml.registry import artifact
+from ml.registry.client import PACKAGED_ARTIFACT, RegistryClient, RegistryUnavailable
 from ml.registry.errors import InvalidArtifact
 from ml.registry.version import ModelVersion
 from tests.engines.mlflow import Mlflow
 from tests.loops import Loop
 from tests.ml.model_registry import SIGNER
-from tests.ml.standin import evaluate, train
+from tests.ml.standin import evaluate, pyfunc, train
 from tests.ml.standin.model import Standin
 from tests.ml.workspace import RULES
 
 MODEL = "hashiramart-recommender"
-TRAINER = Trainer(train.refit, evaluate.measure, Standin.load)
+TRAINER = Trainer(train.refit, evaluate.measure, Standin.load, pyfunc)
 DATES = {"first_date": "2011-11-05", "through_date": "2011-12-05"}
 
 
@@ -138,8 +139,29 @@ def test_the_run_has_the_attachments_and_the_model_fitted_on_all_history(pipelin
     assert attachments == {"model", "figures", "recommender", "recommender.json", "params.yaml", "dvc.lock", "dataset.json"}
     figure = Path(client.download_artifacts(run_id, "figures/score.png", str(tmp_path)))
     assert figure.read_bytes().startswith(b"\x89PNG")
-    downloaded = Path(client.download_artifacts(run_id, "model", str(tmp_path)))
+    downloaded = Path(client.download_artifacts(run_id, f"model/{PACKAGED_ARTIFACT}", str(tmp_path)))
     assert Standin.load(downloaded).answer == 3
+    inputs = client.get_run(run_id).inputs
+    assert inputs
+    assert [(each.dataset.digest, each.dataset.source) for each in inputs.dataset_inputs] == [
+        (sha256("first")[:36], '{"uri": "s3://lake/clean"}')
+    ]
+
+
+def test_a_service_downloads_the_artifact_without_the_code_that_mlflow_runs(
+    pipeline: Stage, mlflow: Mlflow, loop: Loop, tmp_path: Path
+) -> None:
+    registration, downloaded = pipeline.register(0.9), tmp_path / "downloaded"
+    downloaded.mkdir()
+    version = champion(mlflow, loop)
+    assert version
+
+    async def download() -> None:
+        async with httpx.AsyncClient(timeout=20, auth=mlflow.auth) as client:
+            await RegistryClient(client, mlflow.url, MODEL, SIGNER.verifier).download(version, downloaded, 1_000_000)
+
+    loop.run(download())
+    assert artifact.digest(downloaded) == registration.provenance.artifact_sha256
 
 
 def test_a_model_that_does_not_beat_the_baseline_stays_a_challenger(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
