@@ -8,13 +8,13 @@ from xdist.scheduler import LoadFileScheduling
 # Modules or folders that one worker runs, as they share engines that are slow to start. They come before all other modules, and the longest
 # before the shorter ones, so that the workers end at about the same time.
 UNITS = (
-    ("e2e/test_etl.py",),
-    ("e2e/test_demo.py",),
-    ("services/jobs/test_workers.py", "services/jobs/test_events.py", "services/jobs/test_raw_data.py", "stack/test_hadoop.py"),
     ("e2e/test_stack.py",),
-    ("spark/",),
-    ("e2e/test_training.py",),
+    ("services/jobs/test_workers.py", "services/jobs/test_events.py", "services/jobs/test_raw_data.py", "stack/test_hadoop.py"),
+    ("e2e/test_demo.py",),
     ("services/jobs/test_training.py", "services/recommender/test_swaps.py", "services/test_models.py", "ml/pipeline/", "ml/registry/"),
+    ("spark/",),
+    ("e2e/test_etl.py",),
+    ("console/",),
     ("clients/python/test_shop.py",),
     ("e2e/",),
 )
