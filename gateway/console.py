@@ -12,6 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import grpc
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -31,6 +32,8 @@ COOKIE = "console_refresh_token"
 CSRF_HEADER = "x-console"
 TIMEOUT_SECONDS = 10.0
 AUTH_SERVICE = "hashiramart.auth.v1.AuthService"
+# Of the second factor, which HTTP Basic has no place for; percent-encoded.
+CODE_HEADER = "x-one-time-code"
 # The page's place for the nonce of the policy, which allows the styles that components write.
 _NONCE = "__NONCE__"
 _REVOKE_RPC = "/hashiramart.auth.v1.AuthService/RevokeToken"
@@ -128,7 +131,8 @@ def _add_session(routes: APIRouter, tokens: TokenClient) -> None:
     @routes.post(_SESSION_PATH, dependencies=guarded)
     async def sign_in(request: Request) -> Response:
         username, password = _credentials(request.headers.get("authorization", ""))
-        grant = auth_pb2.IssueTokenRequest(grant_type="password", username=username, password=password)
+        code = unquote(request.headers.get(CODE_HEADER, ""))
+        grant = auth_pb2.IssueTokenRequest(grant_type="password", username=username, password=password, one_time_code=code)
         return _signed_in(request, await tokens.issue(request, grant))
 
     @routes.post(f"{_SESSION_PATH}/refresh", dependencies=guarded)

@@ -17,6 +17,9 @@ NO_STORE: Headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
 _ERRORS = {
     "INVALID_GRANT": "invalid_grant",
     "INVALID_CLIENT": "invalid_client",
+    # OAuth has no code for it; this one is that of other servers.
+    "SECOND_FACTOR_REQUIRED": "mfa_required",
+    "INVALID_SECOND_FACTOR": "invalid_grant",
     "UNSUPPORTED_GRANT_TYPE": "unsupported_grant_type",
     "INVALID_REQUEST": "invalid_request",
     "MALFORMED_REQUEST": "invalid_request",

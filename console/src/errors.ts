@@ -13,6 +13,8 @@ export interface Problem {
 
 const ADVICE: Record<string, [title: string, advice: string]> = {
   INVALID_GRANT: ["E-mail or password is wrong", "Check both, and try again."],
+  INVALID_SECOND_FACTOR: ["The one-time code is wrong", "Each is valid once and for about a minute: type the one that the app shows now, or a recovery code."],
+  TOO_MANY_CODES: ["Too many wrong codes", "Wait a moment before you try again."],
   TOO_MANY_SIGN_INS: ["Too many attempts", "Wait a moment before you try again."],
   SIGN_IN_BUSY: ["Many people are signing in", "Try again in a moment."],
   TOKEN_EXPIRED: ["Your sign-in has ended", "Sign in again."],

@@ -28,9 +28,9 @@ async function call(method: string, path: string, headers: Record<string, string
   token = { value: access_token, expires: Date.now() + expires_in * 1000 };
 }
 
-export async function signIn(email: string, password: string): Promise<void> {
+export async function signIn(email: string, password: string, code: string): Promise<void> {
   const bytes = new TextEncoder().encode(`${email}:${password}`);
-  await call("POST", PATH, { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` });
+  await call("POST", PATH, { Authorization: `Basic ${btoa(String.fromCharCode(...bytes))}`, ...(code && { "X-One-Time-Code": encodeURIComponent(code) }) });
   become("in");
 }
 
@@ -47,6 +47,12 @@ async function refresh(): Promise<void> {
   await navigator.locks.request("console-session", async () => {
     if (token.expires - MARGIN_MS < Date.now()) await call("POST", `${PATH}/refresh`);
   });
+}
+
+/** Gets another access token, after a change of what it says. */
+export async function renew(): Promise<void> {
+  token.expires = 0;
+  await refresh();
 }
 
 /** Whether the browser is still signed in from an earlier visit. */

@@ -23,7 +23,7 @@ from services.auth.accounts import Accounts
 from services.auth.credentials import Credentials
 from services.auth.forgetting import DeletedUsers
 from services.auth.grants import Grants
-from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
+from services.auth.keys import SigningKeys, signing_keys
 from services.auth.mail import Postman, post
 from services.auth.passwords import Passwords
 from services.auth.recovery import Recovery
@@ -33,8 +33,11 @@ from services.auth.repository.forgettings import ForgettingRepository
 from services.auth.repository.handovers import HandoverRepository
 from services.auth.repository.mail import MailRepository, Purpose
 from services.auth.repository.revocations import RevocationRepository
+from services.auth.repository.second_factors import SecondFactorRepository
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.users import UserRepository
+from services.auth.sealing import WrongSealingSecret, sealing
+from services.auth.second_factors import PURPOSE, SecondFactors
 from services.auth.servicer import AuthServicer
 from services.auth.settings import Settings
 from services.auth.tokens import TokenIssuer
@@ -58,7 +61,8 @@ async def main() -> None:
         verifier, revocations = TokenVerifier(mesh.jwt_issuer, mesh.jwt_audience, keys, revoked), RevocationRepository(postgres, revoked)
         mails, audit_events = MailRepository(postgres), AuditEventRepository(postgres)
         trail, handovers = AuditTrail(audit_events.record), HandoverRepository(postgres)
-        servicer = _servicer(settings, mesh, users, attempts, sign_ins, keys, issuer, audit_events, revocations, mails, handovers)
+        factors = SecondFactorRepository(postgres)
+        servicer = _servicer(settings, mesh, users, attempts, sign_ins, factors, keys, issuer, audit_events, revocations, mails, handovers)
         server = Server(settings.listen, mesh, verifier, [postgres.ping], trail, {"postgresql": postgres.ping})
         auth_pb2_grpc.add_AuthServiceServicer_to_server(servicer, server)
         # A wrong secret ends the program at once. A database that cannot be reached yet does not.
@@ -88,6 +92,7 @@ def _servicer(
     users: UserRepository,
     attempts: AttemptRepository,
     sign_ins: SignInRepository,
+    factors: SecondFactorRepository,
     keys: SigningKeys,
     issuer: TokenIssuer,
     audit_events: AuditEventRepository,
@@ -98,14 +103,17 @@ def _servicer(
     secret = settings.secret.get_secret_value().encode()
     passwords = Passwords()
     credentials = Credentials(users, sign_ins, attempts, passwords)
+    second_factors = SecondFactors(credentials, factors, attempts, sealing(PURPOSE, settings))
     service_secrets = {name: secret.get_secret_value() for name, secret in settings.service_secrets.items()}
     return AuthServicer(
-        Grants(credentials, sign_ins, issuer, service_secrets, settings.system_permissions),
+        Grants(credentials, second_factors, sign_ins, issuer, service_secrets, settings.system_permissions, settings.second_factor_roles),
         Visitors(attempts, handovers, issuer, secret),
         Accounts(users, attempts, passwords, credentials),
         users,
         sign_ins,
         Recovery(users, mails, attempts, passwords, sends_mail=post(settings) is not None),
+        second_factors,
+        settings.second_factor_roles,
         keys,
         PageTokens(secret),
         mesh.trusted_proxies,

@@ -15,9 +15,12 @@ from mesh.interceptors.validation import violations
 from mesh.settings import MeshSettings, read
 from services.auth.common_passwords import check_password
 from services.auth.domain import EmailTaken, KeyStillNeeded, UnknownSigningKey, email_address
-from services.auth.keys import SigningKeys, WrongSealingSecret, signing_keys
+from services.auth.keys import SigningKeys, signing_keys
 from services.auth.passwords import Passwords
+from services.auth.repository.second_factors import SecondFactorRepository
 from services.auth.repository.users import UserRepository
+from services.auth.sealing import WrongSealingSecret, sealing
+from services.auth.second_factors import PURPOSE, reseal_secrets
 from services.auth.settings import Settings
 
 _GENERATED_PASSWORD_BYTES = 18
@@ -54,10 +57,11 @@ async def rotate_keys(keys: SigningKeys) -> None:
     print("The next key signs from now on. Tokens signed by the previous key remain valid.", file=sys.stderr)
 
 
-async def reseal(keys: SigningKeys) -> None:
-    """Seals the keys with AUTH_SECRET, some of which are sealed with AUTH_PREVIOUS_SECRET."""
+async def reseal(keys: SigningKeys, factors: SecondFactorRepository, settings: Settings) -> None:
+    """Seals keys and second factors with AUTH_SECRET, some of which are sealed with AUTH_PREVIOUS_SECRET."""
+    await reseal_secrets(factors, sealing(PURPOSE, settings))
     await keys.reseal()
-    print("All keys are sealed with AUTH_SECRET. AUTH_PREVIOUS_SECRET is no longer needed.", file=sys.stderr)
+    print("All keys and second factors are sealed with AUTH_SECRET. AUTH_PREVIOUS_SECRET is no longer needed.", file=sys.stderr)
 
 
 async def drop_key(keys: SigningKeys, id: str) -> None:
@@ -73,7 +77,7 @@ async def main(arguments: argparse.Namespace) -> None:
         if arguments.command == "rotate-keys":
             await rotate_keys(keys)
         elif arguments.command == "reseal":
-            await reseal(keys)
+            await reseal(keys, SecondFactorRepository(postgres), settings)
         elif arguments.command == "drop-key":
             await drop_key(keys, arguments.id)
         elif arguments.promote:
@@ -95,7 +99,7 @@ def _parse_arguments(command_line: list[str]) -> argparse.Namespace:
     method = create.add_mutually_exclusive_group()
     method.add_argument("--generate-password", action="store_true", help="generate a password and print it")
     method.add_argument("--promote", action="store_true", help="make an existing user an admin")
-    commands.add_parser("reseal", help="seal the signing keys with AUTH_SECRET after a change from AUTH_PREVIOUS_SECRET")
+    commands.add_parser("reseal", help="seal the signing keys and second factors with AUTH_SECRET after a change from AUTH_PREVIOUS_SECRET")
     drop = commands.add_parser("drop-key", help="refuse all tokens that a signing key has signed, at once: for a key that was stolen")
     drop.add_argument("id", help="the key's id: `kid` in the header of tokens and in /.well-known/jwks.json")
     commands.add_parser("rotate-keys", help="make the next key sign; no user is signed out")

@@ -1,6 +1,7 @@
 """Users, signing keys, and their rules."""
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -33,6 +34,7 @@ class User:
     disabled: bool
     password_hash: str = field(repr=False)
     verified_email: str | None
+    has_second_factor: bool
     version: int
     create_time: datetime
     update_time: datetime
@@ -41,6 +43,10 @@ class User:
     def is_active_admin(self) -> bool:
         """Whether this is an admin who can sign in."""
         return self.role is Role.ADMIN and not self.disabled
+
+    def lacks_second_factor(self, required_roles: Collection[Role]) -> bool:
+        """Whether the role requires a second factor that the user does not have."""
+        return self.role in required_roles and not self.has_second_factor
 
     @property
     def claims(self) -> tuple[object, ...]:
@@ -131,6 +137,41 @@ class SignInNotRecent(PermissionDenied):
 
     def __init__(self) -> None:
         super().__init__(reason="SIGN_IN_NOT_RECENT", message="this cannot be undone: sign in again, and retry within 10 minutes")
+
+
+class SecondFactorRequired(Unauthenticated):
+    """The password is right, and a one-time code is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="SECOND_FACTOR_REQUIRED", message="the account has a second factor: send one_time_code as well")
+
+
+class InvalidSecondFactor(Unauthenticated):
+    """The one-time code of a sign-in is not valid."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="INVALID_SECOND_FACTOR", message="the one-time code is wrong, expired or used before")
+
+
+class WrongOneTimeCode(InvalidArgument):
+    """A one-time code is not valid."""
+
+    def __init__(self) -> None:
+        super().__init__("the code is wrong, expired or used before", field="one_time_code", reason="WRONG_ONE_TIME_CODE")
+
+
+class SecondFactorEnabled(FailedPrecondition):
+    """The caller has a second factor already."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="SECOND_FACTOR_ENABLED", message="there is a second factor already; disable it first")
+
+
+class SecondFactorNotEnrolled(FailedPrecondition):
+    """There is nothing to confirm."""
+
+    def __init__(self) -> None:
+        super().__init__(reason="SECOND_FACTOR_NOT_ENROLLED", message="there is no second factor to confirm; enroll first")
 
 
 class WrongPassword(PermissionDenied):

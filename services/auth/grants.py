@@ -14,9 +14,10 @@ import structlog
 from mesh.errors import Unauthenticated
 from mesh.identity import Role
 from services.auth.credentials import Credentials
-from services.auth.domain import Client, InvalidGrant, User
+from services.auth.domain import Client, InvalidGrant, InvalidSecondFactor, SecondFactorRequired, User
 from services.auth.refresh_tokens import RefreshToken
 from services.auth.repository.sign_ins import SignInRepository
+from services.auth.second_factors import SecondFactors
 from services.auth.tokens import TokenIssuer
 
 _log = structlog.get_logger(__name__)
@@ -38,26 +39,39 @@ class Grants:
 
     service_secrets: the secret of each service, by its name
     permissions: those of each external system, by its name
+    second_factor_roles: those that require a second factor
     """
 
     def __init__(
         self,
         credentials: Credentials,
+        second_factors: SecondFactors,
         sign_ins: SignInRepository,
         issuer: TokenIssuer,
         service_secrets: Mapping[str, str],
         permissions: Mapping[str, Collection[str]],
+        second_factor_roles: Collection[Role],
     ) -> None:
         self._credentials = credentials
+        self._second_factors = second_factors
         self._sign_ins = sign_ins
         self._issuer = issuer
         self._service_secrets = {name: _digest(secret) for name, secret in service_secrets.items()}
         self._permissions = permissions
+        self._second_factor_roles = second_factor_roles
 
-    async def exchange_password(self, email: str, password: str, client: Client) -> IssuedTokens:
-        """Signs a user in. Raises `InvalidGrant`, `TooManySignIns` or `ResourceExhausted`."""
+    async def exchange_password(self, email: str, password: str, one_time_code: str, client: Client) -> IssuedTokens:
+        """Signs a user in.
+
+        Raises `InvalidGrant`, `SecondFactorRequired`, `InvalidSecondFactor`, `TooManySignIns`, `TooManyCodes` or `ResourceExhausted`.
+        """
         begin = time.time()
         user = await self._credentials.verify(email, password, client.address)
+        if user is not None and user.has_second_factor:
+            if not one_time_code:
+                raise SecondFactorRequired
+            if not await self._second_factors.accept(user, one_time_code):
+                raise InvalidSecondFactor
         token = RefreshToken.new()
         if user is None or not await self._sign_ins.begin(user, token, client):
             raise InvalidGrant
@@ -93,7 +107,8 @@ class Grants:
 
     async def _issue(self, user: User, token: RefreshToken, begin: float) -> IssuedTokens:
         """begin: a time before the user was read, so that a change since then revokes the token"""
-        return IssuedTokens(await self._issuer.user_token(user, token.sign_in_id, begin), user.role, token.text, user)
+        role = Role.CUSTOMER if user.lacks_second_factor(self._second_factor_roles) else user.role
+        return IssuedTokens(await self._issuer.user_token(user, role, token.sign_in_id, begin), role, token.text, user)
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:

@@ -2,26 +2,21 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
-from secrets import token_bytes, token_urlsafe
+from secrets import token_urlsafe
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey, generate_private_key
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from mesh.database import Database
 from mesh.errors import Unavailable
 from services.auth.domain import SealedKey
 from services.auth.repository.signing_keys import SigningKeyRepository
+from services.auth.sealing import Sealing, sealing
 from services.auth.settings import Settings
 
 _CACHE_SECONDS = 5
 _KEY_ID_BYTES = 12
-_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +31,6 @@ class SigningKey:
         return self.private.public_key()
 
 
-class WrongSealingSecret(Exception):
-    """The signing keys in the database were sealed with another secret."""
-
-    def __init__(self) -> None:
-        super().__init__("AUTH_SECRET is not the secret that the signing keys in the database were sealed with")
-
-
 class SigningKeys:
     """The two live keys in the database, read again every few seconds, so that all replicas notice a rotation.
 
@@ -50,11 +38,9 @@ class SigningKeys:
     token that it signed has expired. After that, a new key replaces it.
     """
 
-    def __init__(self, repository: SigningKeyRepository, secret: str, previous_secret: str = "") -> None:
-        """previous_secret: with which keys may still be sealed, while the secret is being changed"""
+    def __init__(self, repository: SigningKeyRepository, sealing: Sealing) -> None:
         self._repository = repository
-        self._cipher = _cipher(secret)
-        self._ciphers = [self._cipher, *([_cipher(previous_secret)] if previous_secret else [])]
+        self._sealing = sealing
         self._pair: list[SigningKey] = []
         self._stale_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -111,23 +97,14 @@ class SigningKeys:
 
     def _seal(self, key: SigningKey) -> SealedKey:
         plain = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        nonce = token_bytes(_NONCE_BYTES)
-        return SealedKey(key.id, nonce + self._cipher.encrypt(nonce, plain, key.id.encode()))
+        return SealedKey(key.id, self._sealing.seal(plain, key.id))
 
     def _unseal(self, key: SealedKey) -> SigningKey:
-        nonce, content = key.sealed_private_key[:_NONCE_BYTES], key.sealed_private_key[_NONCE_BYTES:]
-        for cipher in self._ciphers:
-            with suppress(InvalidTag):
-                private = load_der_private_key(cipher.decrypt(nonce, content, key.id.encode()), password=None)
-                assert isinstance(private, EllipticCurvePrivateKey)  # noqa: S101 created by `_create`
-                return SigningKey(key.id, private)
-        raise WrongSealingSecret
+        private = load_der_private_key(self._sealing.unseal(key.sealed_private_key, key.id), password=None)
+        assert isinstance(private, EllipticCurvePrivateKey)  # noqa: S101 created by `_create`
+        return SigningKey(key.id, private)
 
 
 def signing_keys(database: Database, settings: Settings) -> SigningKeys:
     """The keys in the database, sealed as the settings say."""
-    return SigningKeys(SigningKeyRepository(database), settings.secret.get_secret_value(), settings.previous_secret.get_secret_value())
-
-
-def _cipher(secret: str) -> AESGCM:
-    return AESGCM(HKDF(SHA256(), length=32, salt=None, info=b"hashiramart auth signing keys").derive(secret.encode()))
+    return SigningKeys(SigningKeyRepository(database), sealing("signing keys", settings))

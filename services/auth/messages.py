@@ -1,5 +1,6 @@
 """Users, tokens and keys as the contract's messages, and requests as the domain's changes."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
@@ -32,7 +33,8 @@ class UserChanges(TypedDict, total=False):
     disabled: bool
 
 
-def user_message(user: User) -> auth_pb2.User:
+def user_message(user: User, second_factor_roles: Collection[Role]) -> auth_pb2.User:
+    """second_factor_roles: those that require a second factor"""
     return auth_pb2.User(
         id=str(user.id),
         email=user.email,
@@ -44,6 +46,8 @@ def user_message(user: User) -> auth_pb2.User:
         update_time=timestamp(user.update_time),
         etag=user.etag,
         email_verified=user.verified_email == user.email,
+        second_factor_enabled=user.has_second_factor,
+        second_factor_missing=user.lacks_second_factor(second_factor_roles),
     )
 
 

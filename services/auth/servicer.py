@@ -1,5 +1,6 @@
 """The RPCs of the auth service."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from mesh.client_address import ClientAddress, Networks, nearest_untrusted, peer
 from mesh.errors import Aborted, FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from mesh.field_masks import check_fixed_fields
 from mesh.idempotency import idempotent_request
+from mesh.identity import Role
 from mesh.paging import PageTokens, Place, page_size
 from mesh.timestamps import timestamp
 from services.auth.accounts import Accounts
@@ -40,6 +42,7 @@ from services.auth.repository.audit_events import AuditEventRepository
 from services.auth.repository.revocations import RevocationRepository
 from services.auth.repository.sign_ins import SignInRepository
 from services.auth.repository.users import UserRepository
+from services.auth.second_factors import SecondFactors
 from services.auth.tokens import sign_in_id
 from services.auth.visitors import Visitors
 
@@ -59,6 +62,8 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         users: UserRepository,
         sign_ins: SignInRepository,
         recovery: Recovery,
+        second_factors: SecondFactors,
+        second_factor_roles: Collection[Role],
         keys: SigningKeys,
         page_tokens: PageTokens,
         trusted_proxies: Networks,
@@ -66,13 +71,18 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         audit_events: AuditEventRepository,
         revocations: RevocationRepository,
     ) -> None:
-        """secret: with which requests are digested, as some have passwords"""
+        """
+        second_factor_roles: those that require a second factor
+        secret: with which requests are digested, as some have passwords
+        """
         self._grants = grants
         self._visitors = visitors
         self._accounts = accounts
         self._users = users
         self._sign_ins = sign_ins
         self._recovery = recovery
+        self._second_factors = second_factors
+        self._second_factor_roles = second_factor_roles
         self._keys = keys
         self._page_tokens = page_tokens
         self._trusted_proxies = trusted_proxies
@@ -87,7 +97,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
                 _require(username=request.username, password=request.password)
                 client = Client(self._client_address(context), _user_agent(context))
                 visitor_id = self._visitors.visitor_id(request.visitor_token)
-                tokens = await self._grants.exchange_password(request.username, request.password, client)
+                tokens = await self._grants.exchange_password(request.username, request.password, request.one_time_code, client)
                 if tokens.user:
                     await self._visitors.hand_over(visitor_id, tokens.user.id, tokens.user.customer_number)
                 return token_message(tokens)
@@ -122,15 +132,15 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         user = await self._accounts.sign_up(request.email, request.password, request.display_name, address, repeatable)
         await self._visitors.hand_over(visitor_id, user.id, user.customer_number)
         _log.info("signed up", user_id=str(user.id))
-        return user_message(user)
+        return self._message(user)
 
     async def GetCurrentUser(self, request: auth_pb2.GetCurrentUserRequest, context: Context) -> auth_pb2.User:
-        return user_message(await self._current_user())
+        return self._message(await self._current_user())
 
     async def UpdateCurrentUser(self, request: auth_pb2.UpdateCurrentUserRequest, context: Context) -> auth_pb2.User:
         user = await self._current_user()
         address, repeatable = self._client_address(context), idempotent_request(request, self._secret)
-        return user_message(await self._accounts.update(user, profile_update(request), address, _current_sign_in(), repeatable))
+        return self._message(await self._accounts.update(user, profile_update(request), address, _current_sign_in(), repeatable))
 
     async def DeleteCurrentUser(self, request: auth_pb2.DeleteCurrentUserRequest, context: Context) -> Empty:
         user = await self._users.get(UUID(identity.caller().subject))
@@ -166,6 +176,28 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         await self._recovery.reset_user(UUID(request.id))
         return Empty()
 
+    async def EnrollSecondFactor(self, request: auth_pb2.EnrollSecondFactorRequest, context: Context) -> auth_pb2.SecondFactorEnrollment:
+        user = await self._current_user()
+        enrollment = await self._second_factors.enroll(user, request.current_password, self._client_address(context))
+        return auth_pb2.SecondFactorEnrollment(otpauth_uri=enrollment.otpauth_uri, secret=enrollment.secret)
+
+    async def ConfirmSecondFactor(
+        self, request: auth_pb2.ConfirmSecondFactorRequest, context: Context
+    ) -> auth_pb2.ConfirmSecondFactorResponse:
+        codes = await self._second_factors.confirm(await self._current_user(), request.one_time_code, _current_sign_in())
+        return auth_pb2.ConfirmSecondFactorResponse(recovery_codes=codes)
+
+    async def DisableSecondFactor(self, request: auth_pb2.DisableSecondFactorRequest, context: Context) -> Empty:
+        user, address = await self._current_user(), self._client_address(context)
+        await self._second_factors.disable(user, request.current_password, request.one_time_code, address, _current_sign_in())
+        return Empty()
+
+    async def ResetUserSecondFactor(self, request: auth_pb2.ResetUserSecondFactorRequest, context: Context) -> Empty:
+        admin = await self._current_admin()
+        await self._second_factors.reset(UUID(request.id))
+        _log.info("second factor reset", user_id=request.id, admin_id=str(admin.id))
+        return Empty()
+
     async def ListSignIns(self, request: auth_pb2.ListSignInsRequest, context: Context) -> auth_pb2.ListSignInsResponse:
         user, size = await self._current_user(), page_size(request.page_size)
         found = await self._sign_ins.page(user.id, _after(self._page_tokens.read(request)), size + 1)
@@ -186,7 +218,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         after = _after(self._page_tokens.read(request))
         # One more than asked for shows whether another page follows.
         users = await self._users.page(after, size + 1, request.search, role_filter(request))
-        response = auth_pb2.ListUsersResponse(users=map(user_message, users[:size]))
+        response = auth_pb2.ListUsersResponse(users=map(self._message, users[:size]))
         if len(users) > size:
             last = users[size - 1]
             response.next_page_token = self._page_tokens.write(request, (last.create_time, str(last.id)))
@@ -197,7 +229,7 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         user = await self._users.get(UUID(request.id))
         if user is None:
             raise NotFound("user", request.id)
-        return user_message(user)
+        return self._message(user)
 
     async def UpdateUser(self, request: auth_pb2.UpdateUserRequest, context: Context) -> auth_pb2.User:
         admin = await self._current_admin()
@@ -206,12 +238,12 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         def apply(user: User) -> User:
             if request.user.etag not in ("", user.etag):
                 raise Aborted("STALE_ETAG", "user '{id}' was changed since it was read; read it again", id=user.id)
-            check_fixed_fields("user", request.user, request.update_mask, user_message(user))
+            check_fixed_fields("user", request.user, request.update_mask, self._message(user))
             return replace(user, **changes)
 
         user = await self._users.update(UUID(request.user.id), apply, idempotent_request(request, self._secret))
         _log.info("user changed", user_id=str(user.id), fields=sorted(changes), admin_id=str(admin.id))
-        return user_message(user)
+        return self._message(user)
 
     async def ListAuditEvents(self, request: auth_pb2.ListAuditEventsRequest, context: Context) -> auth_pb2.ListAuditEventsResponse:
         await self._current_admin()
@@ -249,6 +281,9 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         if not user.is_active_admin:
             raise PermissionDenied("ROLE_NOT_ALLOWED", "the caller is no longer an admin")
         return user
+
+    def _message(self, user: User) -> auth_pb2.User:
+        return user_message(user, self._second_factor_roles)
 
     def _client_address(self, context: Context) -> ClientAddress:
         address = nearest_untrusted(peer_address(context.peer()), _header(context, "x-forwarded-for"), self._trusted_proxies)

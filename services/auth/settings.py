@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PostgresDsn, SecretStr
 
-from mesh.identity import Permission
+from mesh.identity import Permission, Role
 from mesh.settings import EnvironmentSettings
 
 _Secret = Annotated[SecretStr, Field(min_length=32)]
@@ -23,9 +23,9 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     """The address of the recommender service."""
 
     secret: _Secret
-    """Seals the signing keys in the database, and authenticates page tokens. The same for all replicas."""
+    """Seals the signing keys and second factors in the database, and authenticates page tokens. The same for all replicas."""
     previous_secret: SecretStr = SecretStr("")
-    """The secret before, while it is being changed: keys that are sealed with it are still read. `reseal` seals them anew."""
+    """The secret before, while it is being changed: what is sealed with it is still read. `reseal` seals it anew."""
     service_secrets: dict[str, _Secret]
     """The secret of each service that may ask for a token, by its name, as JSON: {"catalog": "..."}."""
 
@@ -36,6 +36,9 @@ class Settings(EnvironmentSettings, env_prefix="AUTH_"):
     """After how long without use a sign-in expires."""
     sign_in_lifetime: timedelta = timedelta(days=90)
     """After how long a sign-in expires in any case."""
+
+    second_factor_roles: frozenset[Literal[Role.STAFF, Role.ADMIN]] = frozenset()
+    """The roles that require a second factor, as JSON: ["staff", "admin"]. Who has none signs in as a customer, and can set one up."""
 
     smtp_host: str | None = None
     """The SMTP server that takes mail. Without it and `mail_folder`, no mail is sent, and no password can be reset by mail."""

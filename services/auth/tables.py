@@ -1,6 +1,8 @@
 """The tables of auth's schema."""
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -36,6 +38,8 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     # The address at which the user has shown to receive mail; another than `email` if that was changed since.
     Column("verified_email", Text),
+    # Whether `second_factors` has a confirmed one.
+    Column("has_second_factor", Boolean, nullable=False, server_default="false"),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("create_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("update_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -64,6 +68,19 @@ sign_ins = Table(
     Column("user_agent", Text, nullable=False, server_default=""),
     Index("sign_ins_by_user", "user_id"),
     Index("sign_ins_by_expire_time", "expire_time"),
+)
+
+# Secrets of one-time codes; in use once they are confirmed.
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user_id", Uuid, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("confirm_time", DateTime(timezone=True)),
+    # The step of time whose code was taken last: those up to it are not taken again.
+    Column("last_step", BigInteger, nullable=False, server_default="0"),
+    # Of the recovery codes that are left.
+    Column("recovery_digests", ARRAY(LargeBinary), nullable=False, server_default="{}"),
 )
 
 # The number of recent attempts, by the key of the limit that they count against.

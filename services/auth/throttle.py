@@ -23,6 +23,7 @@ _ALLOWED_PER_ADDRESS = 50
 _ALLOWED_PER_WINDOW = 100
 _ALLOWED_VISITORS = 1000
 _ALLOWED_MAILS = 3
+_ALLOWED_CODES = 10
 
 
 class TooManySignIns(ResourceExhausted):
@@ -32,6 +33,17 @@ class TooManySignIns(ResourceExhausted):
         super().__init__(
             reason="TOO_MANY_SIGN_INS",
             message="too many sign-ins; wait before the next one",
+            retry_after_seconds=wait.total_seconds(),
+        )
+
+
+class TooManyCodes(ResourceExhausted):
+    """Too many wrong one-time codes of one user."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(
+            reason="TOO_MANY_CODES",
+            message="too many wrong one-time codes; wait before the next one",
             retry_after_seconds=wait.total_seconds(),
         )
 
@@ -75,7 +87,7 @@ class AttemptLimit:
 
     key: str
     allowed: int
-    error: type[TooManySignIns] | type[TooManySignUps] | type[TooManyMails]
+    error: type[TooManySignIns] | type[TooManySignUps] | type[TooManyMails] | type[TooManyCodes]
     max_delay: timedelta = _MAX_DELAY
 
     def delay(self, count: int) -> timedelta:
@@ -113,6 +125,11 @@ def all_sign_ins(email: str, address: ClientAddress) -> WindowLimit:
 def sign_ins_from(address: ClientAddress) -> AttemptLimit:
     """Failed sign-ins from one address, which many users may share."""
     return AttemptLimit(f"address {counted_network(address)}", _ALLOWED_PER_ADDRESS, TooManySignIns)
+
+
+def codes_of(user_id: UUID) -> AttemptLimit:
+    """Wrong one-time codes of one user, from anywhere."""
+    return AttemptLimit(f"codes {user_id}", _ALLOWED_CODES, TooManyCodes)
 
 
 def mails_from(address: ClientAddress) -> AttemptLimit:

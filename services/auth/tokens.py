@@ -23,12 +23,13 @@ class TokenIssuer:
         self._audience = audience
         self._keys = keys
 
-    async def user_token(self, user: User, sign_in_id: UUID, issue_time: float) -> str:
+    async def user_token(self, user: User, role: Role, sign_in_id: UUID, issue_time: float) -> str:
         """A token for a user, which names the sign-in that it belongs to.
 
+        role: the one that the token carries
         issue_time: in Unix time, with a fraction: a revocation in the same second has to be earlier or later
         """
-        claims = {"sub": str(user.id), "role": user.role.value, "sid": str(sign_in_id)}
+        claims = {"sub": str(user.id), "role": role.value, "sid": str(sign_in_id)}
         if user.customer_number:
             claims["customer_number"] = user.customer_number
         return await self._sign(claims, issue_time)

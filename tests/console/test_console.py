@@ -1,6 +1,7 @@
 """The console as its users walk through it, in a browser, on a stack with small models."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from stack import console
 from tests.console.browser import DESKTOP, PHONE, Console
 from tests.console.shop import CUSTOMER, EMAIL, PASSWORD, signed_in
 from tests.e2e.stack import Stack
+from tests.services.auth.authenticator import code_at
 from tests.services.recommender.world import COFFEES
 from tests.services.waiting import eventually
 
@@ -375,6 +377,41 @@ def test_another_sign_in_is_ended(stack: Stack, desktop: Console) -> None:
         desktop.page.get_by_role("row").filter(has_text="till/1.0").get_by_role("button", name="End").click()
         expect(desktop.page.get_by_text("till/1.0")).to_be_hidden()
         assert other.post("/console/session/refresh").status_code == 401
+
+
+def test_a_second_factor_is_set_up_by_a_qr_code_and_asked_for(stack: Stack, chromium: Browser, pictures: Path) -> None:
+    kim = {"email": "kim@example.com", "password": "a password of kim's"}
+    with signed_in(stack) as http:
+        id = http.post("/users", json=kim).raise_for_status().json()["id"]
+        http.patch(f"/users/{id}", json={"role": "ROLE_STAFF"}).raise_for_status()
+    context = chromium.new_context(locale="en-GB")
+    tab = Console(context, stack.rest, pictures)
+    tab.sign_in(*kim.values())
+    tab.open("/account", "Your account")
+    page = tab.page
+    page.get_by_label("Your password").fill(kim["password"])
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.get_by_role("img", name="The secret as a QR code")).to_be_visible()
+    tab.picture("second-factor")
+    assert (tab.violations(), tab.scrolls_sideways()) == ([], False)
+    page.get_by_role("textbox", name="One-time code").fill(code_at(page.locator("code").inner_text(), time.time()))
+    page.get_by_role("button", name="Confirm").click()
+    recovery_code = page.get_by_role("listitem").first.inner_text()
+    page.get_by_role("button", name="I have kept them").click()
+    expect(page.get_by_role("button", name="Disable it")).to_be_visible()
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    page.get_by_label("E-mail").fill(kim["email"])
+    page.locator("input[autocomplete=current-password]").fill(kim["password"])
+    page.keyboard.press("Enter")
+    page.get_by_role("textbox", name="One-time code").fill("000 000")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("The one-time code is wrong")
+    page.get_by_role("textbox", name="One-time code").fill(recovery_code)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+    assert tab.problems == []
+    context.close()
 
 
 def test_types_and_units_pass(stack: Stack) -> None:

@@ -20,7 +20,9 @@ SIXTY_FOUR_BITS = {
 TIMESTAMP = ".google.protobuf.Timestamp"
 LARGE_COUNTER = re.compile(r"\b(rows|lines|bytes|events?|exposures?)\b", re.IGNORECASE)
 # OAuth 2.0 has no place for a request id, and what the others take is valid once, as a refresh token is.
-NOT_REPEATABLE = [f"hashiramart.auth.v1.AuthService.{name}" for name in ("IssueToken", "ResetPassword", "VerifyEmail")]
+NOT_REPEATABLE = [
+    f"hashiramart.auth.v1.AuthService.{name}" for name in ("IssueToken", "ResetPassword", "VerifyEmail", "ConfirmSecondFactor")
+]
 # More ids than a URL should have.
 MANY_IDS = 20
 FIELD_BEHAVIOR = field_behavior_pb2.field_behavior

@@ -42,6 +42,7 @@ VALID: list[tuple[str, str, Json]] = [
     ("DELETE /users/me/sign-ins/{id}", "customer", {"id": UUID}),
     ("POST /auth/password-reset", "nobody", {"email": "nobody-{}@example.com"}),
     ("POST /users/me/email-verification", "customer", {}),
+    ("POST /users/me/second-factor:disable", "customer", {"current_password": "correct horse battery", "one_time_code": "000000"}),
     ("GET /audit-events", "admin", {"page_size": 1, "subject": "no subject", "code": "OK"}),
     (
         "POST /products",
@@ -158,6 +159,9 @@ INVALID: list[tuple[str, str, Json]] = [
     ("POST /auth/password-reset:confirm", "nobody", {"token": "unknown", "password": "correct horse battery"}),
     ("POST /auth/email-verification:confirm", "nobody", {"token": "unknown"}),
     ("POST /users/{id}:resetPassword", "admin", {"id": UUID}),
+    ("POST /users/me/second-factor", "customer", {"current_password": "wrong horse"}),
+    ("POST /users/me/second-factor:confirm", "customer", {"one_time_code": "000000"}),
+    ("POST /users/{id}:resetSecondFactor", "admin", {"id": UUID}),
     ("GET /products", "nobody", {"page_size": -1}),
     ("GET /products", "nobody", {"page_token": "nonsense"}),
     ("GET /products", "nobody", {"order_by": "name; drop table products"}),

@@ -483,6 +483,8 @@ def test_a_client_may_authenticate_by_http_basic(client: httpx.Client, service: 
     ("reason", "http_status", "error"),
     [
         ("INVALID_GRANT", 400, "invalid_grant"),
+        ("SECOND_FACTOR_REQUIRED", 400, "mfa_required"),
+        ("INVALID_SECOND_FACTOR", 400, "invalid_grant"),
         ("INVALID_CLIENT", 401, "invalid_client"),
         ("UNSUPPORTED_GRANT_TYPE", 400, "unsupported_grant_type"),
         ("INVALID_REQUEST", 400, "invalid_request"),

@@ -89,6 +89,10 @@ function SignedIn() {
           <ErrorNotice error={user.error} onRetry={() => void user.refetch()} />
         ) : user.data && !staff && pathname !== "/account" ? (
           <Empty title="The console is for the shop's staff">You are signed in as a customer. An administrator can give you another role.</Empty>
+        ) : user.data?.second_factor_missing && pathname !== "/account" ? (
+          <Empty title="Your role requires a second factor">
+            Until you have one, you can only see your account. <Link to="/account">Set it up</Link>.
+          </Empty>
         ) : (
           <Outlet />
         )}

@@ -7,6 +7,7 @@ import {
   authServiceEndSignInMutation, authServiceGetCurrentUserOptions, authServiceListSignInsOptions, authServiceListSignInsQueryKey, authServiceUpdateCurrentUserMutation,
 } from "@client/gen/@tanstack/react-query.gen";
 import { Card, ErrorNotice, Loaded, Page } from "../components/page";
+import { SecondFactor } from "../components/second-factor";
 import { problemOf } from "../errors";
 import { ago, program, time } from "../format";
 
@@ -15,7 +16,10 @@ export function AccountPage() {
   return (
     <Page title="Your account" about={user.data?.email}>
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
-        <Password />
+        <Stack gap="lg">
+          <Password />
+          {user.data && <SecondFactor user={user.data} />}
+        </Stack>
         <SignIns />
       </SimpleGrid>
     </Page>

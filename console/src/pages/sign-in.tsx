@@ -4,12 +4,16 @@ import { type FormEvent, useState } from "react";
 
 import icon from "../icon.svg";
 import { ErrorNotice } from "../components/page";
+import { OneTimeCode } from "../components/one-time-code";
+import { reasonOf } from "../errors";
 import { signIn } from "../session";
 
 export function SignIn() {
   useDocumentTitle("Sign in · HashiraMart");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [asked, setAsked] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
 
@@ -18,9 +22,10 @@ export function SignIn() {
     setBusy(true);
     setError(null);
     try {
-      await signIn(email.trim(), password);
+      await signIn(email.trim(), password, code);
     } catch (failure) {
-      setError(failure);
+      if (reasonOf(failure) === "SECOND_FACTOR_REQUIRED") setAsked(true);
+      else setError(failure);
       setBusy(false);
     }
   }
@@ -38,6 +43,7 @@ export function SignIn() {
           <Stack>
             <TextInput label="E-mail" type="email" autoComplete="username" required autoFocus value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
             <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+            {asked && <OneTimeCode value={code} onChange={setCode} />}
             {error ? <ErrorNotice error={error} /> : null}
             <Button type="submit" loading={busy} fullWidth>
               Sign in

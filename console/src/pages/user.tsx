@@ -7,7 +7,7 @@ import { type FormEvent, useState } from "react";
 
 import type { Role, User } from "@client/gen";
 import {
-  authServiceGetCurrentUserOptions, authServiceGetUserOptions, authServiceListAuditEventsOptions, authServiceResetUserPasswordMutation, authServiceUpdateUserMutation,
+  authServiceGetCurrentUserOptions, authServiceGetUserOptions, authServiceListAuditEventsOptions, authServiceResetUserPasswordMutation, authServiceResetUserSecondFactorMutation, authServiceUpdateUserMutation,
 } from "@client/gen/@tanstack/react-query.gen";
 import { Conflict } from "../components/conflict";
 import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
@@ -34,6 +34,7 @@ export function UserPage() {
             <Edit key={id} user={loaded} />
             <Stack gap="lg">
               <Password user={loaded} />
+              {loaded.second_factor_enabled && <SecondFactor user={loaded} />}
               <Activity id={id} />
             </Stack>
           </SimpleGrid>
@@ -122,6 +123,37 @@ function Password({ user }: { user: User }) {
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>Keep it</Button>
             <Button color="red" loading={reset.isPending} onClick={() => reset.mutate({ path: { id: user.id }, body: {} })}>Reset it</Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </Card>
+  );
+}
+
+function SecondFactor({ user }: { user: User }) {
+  const queries = useQueryClient();
+  const [opened, { open, close }] = useDisclosure();
+  const reset = useMutation({
+    ...authServiceResetUserSecondFactorMutation(),
+    onSuccess: () => {
+      close();
+      void queries.invalidateQueries();
+      notifications.show({ color: "green", title: "The second factor is removed", message: `${user.email} signs in with the password alone.` });
+    },
+  });
+  return (
+    <Card title="Second factor">
+      <Group justify="space-between">
+        <Text fz="sm" c="dimmed" flex="1 1 220px">In use. When the app and the recovery codes are lost.</Text>
+        <Button variant="default" onClick={open}>Remove it</Button>
+      </Group>
+      <Modal opened={opened} onClose={close} title="Remove the second factor?">
+        <Stack>
+          <Text fz="sm">{user.email} then signs in with the password alone, and all sign-ins end. Make sure that it is the user who asks.</Text>
+          {reset.error && <ErrorNotice error={reset.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>Keep it</Button>
+            <Button color="red" loading={reset.isPending} onClick={() => reset.mutate({ path: { id: user.id }, body: {} })}>Remove it</Button>
           </Group>
         </Stack>
       </Modal>

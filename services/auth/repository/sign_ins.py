@@ -4,7 +4,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from asyncpg import Record
-from sqlalchemy import DateTime, Integer, Interval, LargeBinary, Text, Uuid, bindparam, delete, exists, func, select, tuple_, update
+from sqlalchemy import (
+    Boolean,
+    DateTime,
+    Integer,
+    Interval,
+    LargeBinary,
+    Text,
+    Uuid,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from mesh.client_address import ClientAddress, counted_network
@@ -35,7 +50,12 @@ _BEGIN = (
             func.now() + func.least(_IDLE, _LIFETIME),
             func.now() + _LIFETIME,
         )
-        .where(users.c.id == bindparam("user_id"), users.c.disabled.is_(False), users.c.password_hash == bindparam("password_hash"))
+        .where(
+            users.c.id == bindparam("user_id"),
+            users.c.disabled.is_(False),
+            users.c.password_hash == bindparam("password_hash"),
+            users.c.has_second_factor == bindparam("has_second_factor", type_=Boolean),
+        )
         # A concurrent change of the user waits until the sign-in is there to be ended, or is waited for.
         .with_for_update(read=True),
     )
@@ -103,7 +123,7 @@ class SignInRepository:
         self._lifetime = lifetime
 
     async def begin(self, user: User, token: RefreshToken, client: Client) -> bool:
-        """Signs a user in. Returns False if the account was disabled or its password changed since the user was read.
+        """Signs a user in. Returns False if the account was disabled, or its password or second factor changed since the user was read.
 
         Of more than `MAX_SIGN_INS` of a user, those that were not used for the longest time end.
         """
@@ -114,6 +134,7 @@ class SignInRepository:
                 secret_hash=token.secret_hash,
                 user_id=user.id,
                 password_hash=user.password_hash,
+                has_second_factor=user.has_second_factor,
                 address=str(client.address),
                 network=counted_network(client.address),
                 user_agent=client.user_agent,

@@ -65,8 +65,8 @@ _ANOTHER_ADMIN = select(
 
 _OF_USER = sign_ins.c.user_id == bindparam("user_id")
 _ENDED = (sign_ins.c.id, sign_ins.c.user_id)
-_END_SIGN_INS = delete(sign_ins).where(_OF_USER).returning(*_ENDED)
-_END_OTHER_SIGN_INS = delete(sign_ins).where(_OF_USER, sign_ins.c.id != bindparam("current")).returning(*_ENDED)
+END_SIGN_INS = delete(sign_ins).where(_OF_USER).returning(*_ENDED)
+END_OTHER_SIGN_INS = delete(sign_ins).where(_OF_USER, sign_ins.c.id != bindparam("current")).returning(*_ENDED)
 
 
 class UserRepository:
@@ -109,7 +109,7 @@ class UserRepository:
         async with self._database.begin() as transaction:
             earlier_id = await requests.claim(transaction, request)
             if earlier_id is not None:
-                return await _lock(transaction, earlier_id)
+                return await lock_user(transaction, earlier_id)
             row = await transaction.fetch_row(
                 _CREATE,
                 id=uuid4(),
@@ -136,7 +136,7 @@ class UserRepository:
         `CustomerNumberTaken`, `LastAdmin`, `InvalidArgument` if the request's id was used for another request, and what `apply` raises.
         """
         async with self._database.begin() as transaction:
-            user = await _lock(transaction, id)
+            user = await lock_user(transaction, id)
             if await requests.claim(transaction, request, answer=id) is not None:
                 return user
             updated = apply(user)
@@ -150,9 +150,9 @@ class UserRepository:
             if saved.email != user.email:
                 await enqueue(transaction, id, Purpose.VERIFY_EMAIL, saved.email)
             if updated.disabled or (current_sign_in is None and updated.password_hash != user.password_hash):
-                await end_sign_ins(transaction, _END_SIGN_INS, user_id=id)
+                await end_sign_ins(transaction, END_SIGN_INS, user_id=id)
             elif updated.password_hash != user.password_hash:
-                await end_sign_ins(transaction, _END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
+                await end_sign_ins(transaction, END_OTHER_SIGN_INS, user_id=id, current=current_sign_in)
             return saved
 
     async def reset_password(self, token_digest: bytes, password_hash: str) -> UUID:
@@ -165,12 +165,12 @@ class UserRepository:
             if taken is None:
                 raise InvalidMailToken
             user_id, recipient = taken
-            user = await _lock(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             # Who has another address by now does not get the account by a mail to the old one.
             if user.disabled or user.email != recipient:
                 raise InvalidMailToken
             await _save(transaction, replace(user, password_hash=password_hash, verified_email=recipient))
-            await end_sign_ins(transaction, _END_SIGN_INS, user_id=user_id)
+            await end_sign_ins(transaction, END_SIGN_INS, user_id=user_id)
             await delete_tokens(transaction, user_id, Purpose.RESET_PASSWORD)
             return user_id
 
@@ -181,7 +181,7 @@ class UserRepository:
             if taken is None:
                 raise InvalidMailToken
             user_id, recipient = taken
-            user = await _lock(transaction, user_id)
+            user = await lock_user(transaction, user_id)
             if user.email != recipient:
                 raise InvalidMailToken
             await _save(transaction, replace(user, verified_email=recipient))
@@ -199,7 +199,7 @@ class UserRepository:
     async def delete(self, id: UUID) -> None:
         """Deletes a user with all sign-ins, and records that the user's events are to be forgotten. Raises `NotFound`, `LastAdmin`."""
         async with self._database.begin() as transaction:
-            user = await _lock(transaction, id)
+            user = await lock_user(transaction, id)
             if user.is_active_admin:
                 await _require_another_admin(transaction, id)
             await transaction.execute(_DELETE, id=id)
@@ -210,6 +210,14 @@ class UserRepository:
 def user_from_row(row: Record) -> User:
     """The user in a row of `USER_COLUMNS`."""
     return User(**{**row, "role": Role(row["role"])})
+
+
+async def lock_user(transaction: Transaction, id: UUID) -> User:
+    """The user, whom no other transaction changes until the end of this one. Raises `NotFound`."""
+    row = await transaction.fetch_row(_LOCK, id=id)
+    if row is None:
+        raise NotFound("user", str(id))
+    return user_from_row(row)
 
 
 @lru_cache
@@ -223,13 +231,6 @@ def _page(parameters: frozenset[str]) -> Select[tuple[object, ...]]:
     if "role" in parameters:
         statement = statement.where(users.c.role == bindparam("role"))
     return statement
-
-
-async def _lock(transaction: Transaction, id: UUID) -> User:
-    row = await transaction.fetch_row(_LOCK, id=id)
-    if row is None:
-        raise NotFound("user", str(id))
-    return user_from_row(row)
 
 
 async def _require_another_admin(transaction: Transaction, id: UUID) -> None:

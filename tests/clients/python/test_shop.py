@@ -26,6 +26,8 @@ from mesh.certificates import issue
 from tests.clients.python.command import CommandLine, Outcome
 from tests.e2e.stack import ROOT, Stack, own_stack, running
 from tests.engines.ports import free_port
+from tests.services.auth.authenticator import App
+from tests.services.auth.people import Person
 
 pytestmark = pytest.mark.engine
 
@@ -125,6 +127,17 @@ def test_a_wrong_password_leaves_nothing_behind(shop: CommandLine, config_folder
     assert (outcome.exit_code, "invalid_grant" in outcome.err) == (64 + 16, True)
     assert not sign_ins(config_folder).exists()
     assert shop.run("sign-in", "--email", EMAIL).exit_code == 2
+
+
+def test_a_sign_in_asks_for_the_code_of_a_second_factor(shop: CommandLine, auth: grpc.Channel) -> None:
+    app = App(AuthServiceStub(auth), Person(AuthServiceStub(auth), "kim"))
+    app.token = app.person.signs_up_and_in()
+    app.enrolls()
+    app.confirms(app.code())
+    wrong = shop.run("sign-in", "--email", app.person.email, text=f"{app.person.password}\n000\n")
+    assert (wrong.exit_code, "one-time code is wrong" in wrong.err) == (64 + 16, True)
+    assert shop.run("sign-in", "--email", app.person.email, text=f"{app.person.password}\n{app.code(1)}\n").exit_code == 0
+    assert shop.run("users", "get-current", "-o", "json").json["second_factor_enabled"] is True
 
 
 def test_a_call_without_a_sign_in_says_what_to_do(shop: CommandLine) -> None:

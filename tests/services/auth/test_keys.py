@@ -10,6 +10,7 @@ from jwt import PyJWK
 
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.auth.v1.auth_pb2_grpc import AuthServiceStub
+from tests.services.auth.authenticator import App
 from tests.services.auth.people import Person
 from tests.services.auth.processes import Auth, sql
 from tests.services.errors import error_of
@@ -141,6 +142,10 @@ def is_refused(stub: AuthServiceStub, who: Person, token: auth_pb2.Token) -> boo
 def test_the_secret_is_changed_without_signing_anybody_out(folder: Path, own_database: str) -> None:
     with Auth(folder, own_database) as before, before.stub() as stub:
         keys = key_ids(stub)
+        app = App(stub, Person(stub))
+        app.token = app.person.signs_up_and_in()
+        app.enrolls()
+        app.confirms(app.code())
     old = before.environment["AUTH_SECRET"]
     with Auth(folder, own_database, AUTH_PREVIOUS_SECRET=old) as both:
         with both.stub() as stub:
@@ -148,5 +153,7 @@ def test_the_secret_is_changed_without_signing_anybody_out(folder: Path, own_dat
         assert both.admin("reseal").returncode == 0
     with Auth(folder, own_database, AUTH_SECRET=both.environment["AUTH_SECRET"]) as after, after.stub() as stub:
         assert key_ids(stub) == keys
+        app.calls(stub)
+        assert app.signs_in(app.code(1)).access_token
     with pytest.raises(RuntimeError, match="AUTH_SECRET is not the secret"):
         before.start()

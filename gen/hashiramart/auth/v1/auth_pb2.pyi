@@ -65,6 +65,8 @@ class User(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_ENABLED_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_MISSING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The user's id, a UUID."""
     email: _builtins.str
@@ -81,6 +83,12 @@ class User(_message.Message):
     """Identifies this version of the user. Send it back with an update, so that no concurrent change is lost."""
     email_verified: _builtins.bool
     """Whether the user has shown to receive mail at the e-mail address."""
+    second_factor_enabled: _builtins.bool
+    """Whether signing in takes a one-time code as well as the password."""
+    second_factor_missing: _builtins.bool
+    """Whether the installation requires a second factor of the role, and the user has none: until one is confirmed, the user's access tokens
+    carry the role `customer`.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the user signed up."""
@@ -102,10 +110,12 @@ class User(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         email_verified: _builtins.bool = ...,
+        second_factor_enabled: _builtins.bool = ...,
+        second_factor_missing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_number", b"customer_number", "disabled", b"disabled", "display_name", b"display_name", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "id", b"id", "role", b"role", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_number", b"customer_number", "disabled", b"disabled", "display_name", b"display_name", "email", b"email", "email_verified", b"email_verified", "etag", b"etag", "id", b"id", "role", b"role", "second_factor_enabled", b"second_factor_enabled", "second_factor_missing", b"second_factor_missing", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,6 +181,7 @@ class IssueTokenRequest(_message.Message):
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
     VISITOR_TOKEN_FIELD_NUMBER: _builtins.int
+    ONE_TIME_CODE_FIELD_NUMBER: _builtins.int
     grant_type: _builtins.str
     """`password`, `refresh_token`, `client_credentials` or `anonymous`."""
     username: _builtins.str
@@ -187,6 +198,10 @@ class IssueTokenRequest(_message.Message):
     """Accepted for compatibility with OAuth 2.0 and ignored: a token's scope follows from the role."""
     visitor_token: _builtins.str
     """The refresh token of a visitor who signs in with the grant `password`: the visitor's events become the user's, within seconds."""
+    one_time_code: _builtins.str
+    """For the grant `password` of a user with a second factor: the six digits that the authenticator app shows, or a recovery code. Either is
+    valid for one use; digits are accepted from half a minute before to a minute after they are shown first.
+    """
     def __init__(
         self,
         *,
@@ -198,10 +213,11 @@ class IssueTokenRequest(_message.Message):
         client_secret: _builtins.str = ...,
         scope: _builtins.str = ...,
         visitor_token: _builtins.str = ...,
+        one_time_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "grant_type", b"grant_type", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username", "visitor_token", b"visitor_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "grant_type", b"grant_type", "one_time_code", b"one_time_code", "password", b"password", "refresh_token", b"refresh_token", "scope", b"scope", "username", b"username", "visitor_token", b"visitor_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -803,6 +819,148 @@ class Revocation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Revocation: _TypeAlias = Revocation  # noqa: Y015
+
+@_typing.final
+class EnrollSecondFactorRequest(_message.Message):
+    """Requests a secret for one-time codes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
+    current_password: _builtins.str
+    """The current password."""
+    def __init__(
+        self,
+        *,
+        current_password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrollSecondFactorRequest: _TypeAlias = EnrollSecondFactorRequest  # noqa: Y015
+
+@_typing.final
+class SecondFactorEnrollment(_message.Message):
+    """A secret for one-time codes, which is not in use yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OTPAUTH_URI_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    otpauth_uri: _builtins.str
+    """The secret for an authenticator app, as a URI to be shown as a QR code: six digits every 30 seconds by HMAC-SHA-1."""
+    secret: _builtins.str
+    """The same secret in base32, to be typed where no QR code can be read."""
+    def __init__(
+        self,
+        *,
+        otpauth_uri: _builtins.str = ...,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["otpauth_uri", b"otpauth_uri", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SecondFactorEnrollment: _TypeAlias = SecondFactorEnrollment  # noqa: Y015
+
+@_typing.final
+class ConfirmSecondFactorRequest(_message.Message):
+    """Requests to put a second factor to use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ONE_TIME_CODE_FIELD_NUMBER: _builtins.int
+    one_time_code: _builtins.str
+    """The six digits that the authenticator app shows."""
+    def __init__(
+        self,
+        *,
+        one_time_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["one_time_code", b"one_time_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmSecondFactorRequest: _TypeAlias = ConfirmSecondFactorRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmSecondFactorResponse(_message.Message):
+    """The recovery codes of a second factor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECOVERY_CODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recovery_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ten codes, each of which takes the place of the app's digits once. They are shown here only."""
+
+    def __init__(
+        self,
+        *,
+        recovery_codes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recovery_codes", b"recovery_codes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmSecondFactorResponse: _TypeAlias = ConfirmSecondFactorResponse  # noqa: Y015
+
+@_typing.final
+class DisableSecondFactorRequest(_message.Message):
+    """Requests to remove the caller's second factor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
+    ONE_TIME_CODE_FIELD_NUMBER: _builtins.int
+    current_password: _builtins.str
+    """The current password."""
+    one_time_code: _builtins.str
+    """The six digits that the authenticator app shows, or a recovery code."""
+    def __init__(
+        self,
+        *,
+        current_password: _builtins.str = ...,
+        one_time_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "one_time_code", b"one_time_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisableSecondFactorRequest: _TypeAlias = DisableSecondFactorRequest  # noqa: Y015
+
+@_typing.final
+class ResetUserSecondFactorRequest(_message.Message):
+    """Requests to remove the second factor of a user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The user's id."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetUserSecondFactorRequest: _TypeAlias = ResetUserSecondFactorRequest  # noqa: Y015
 
 @_typing.final
 class SignIn(_message.Message):

@@ -102,6 +102,26 @@ class AuthServiceStub:
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserPasswordRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.EnrollSecondFactor = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/EnrollSecondFactor',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.EnrollSecondFactorRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.SecondFactorEnrollment.FromString,
+                _registered_method=True)
+        self.ConfirmSecondFactor = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ConfirmSecondFactor',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorRequest.SerializeToString,
+                response_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorResponse.FromString,
+                _registered_method=True)
+        self.DisableSecondFactor = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/DisableSecondFactor',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResetUserSecondFactor = channel.unary_unary(
+                '/hashiramart.auth.v1.AuthService/ResetUserSecondFactor',
+                request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserSecondFactorRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ListSignIns = channel.unary_unary(
                 '/hashiramart.auth.v1.AuthService/ListSignIns',
                 request_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ListSignInsRequest.SerializeToString,
@@ -173,6 +193,10 @@ class AuthServiceServicer:
         failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
         delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
         are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+
+        A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+        `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+        delayed as failed sign-ins are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +300,48 @@ class AuthServiceServicer:
         """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
 
         Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnrollSecondFactor(self, request, context):
+        """Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+
+        The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+
+        Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+        after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmSecondFactor(self, request, context):
+        """Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+
+        Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+        no enrollment, or if the second factor is in use already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableSecondFactor(self, request, context):
+        """Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+        are revoked. If there is none, nothing changes.
+
+        Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+        RESOURCE_EXHAUSTED with a delay after too many of either.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetUserSecondFactor(self, request, context):
+        """Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+
+        Returns NOT_FOUND if there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -409,6 +475,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
             'ResetUserPassword': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetUserPassword,
                     request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserPasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'EnrollSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrollSecondFactor,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.EnrollSecondFactorRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.SecondFactorEnrollment.SerializeToString,
+            ),
+            'ConfirmSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmSecondFactor,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorRequest.FromString,
+                    response_serializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorResponse.SerializeToString,
+            ),
+            'DisableSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableSecondFactor,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResetUserSecondFactor': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetUserSecondFactor,
+                    request_deserializer=hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserSecondFactorRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ListSignIns': grpc.unary_unary_rpc_method_handler(
@@ -782,6 +868,114 @@ class AuthService:
             target,
             '/hashiramart.auth.v1.AuthService/ResetUserPassword',
             hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserPasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrollSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/EnrollSecondFactor',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.EnrollSecondFactorRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.SecondFactorEnrollment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ConfirmSecondFactor',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorRequest.SerializeToString,
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ConfirmSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/DisableSecondFactor',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.DisableSecondFactorRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetUserSecondFactor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hashiramart.auth.v1.AuthService/ResetUserSecondFactor',
+            hashiramart_dot_auth_dot_v1_dot_auth__pb2.ResetUserSecondFactorRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,

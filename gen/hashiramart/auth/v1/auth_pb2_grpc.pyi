@@ -60,6 +60,10 @@ class AuthServiceStub:
     failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
     delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
     are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+
+    A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+    `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+    delayed as failed sign-ins are.
     """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]
     """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
@@ -118,6 +122,32 @@ class AuthServiceStub:
     """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
 
     Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    EnrollSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EnrollSecondFactorRequest, _auth_pb2.SecondFactorEnrollment]
+    """Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+
+    The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+
+    Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+    after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+    """
+    ConfirmSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ConfirmSecondFactorRequest, _auth_pb2.ConfirmSecondFactorResponse]
+    """Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+
+    Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+    no enrollment, or if the second factor is in use already.
+    """
+    DisableSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DisableSecondFactorRequest, _empty_pb2.Empty]
+    """Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+    are revoked. If there is none, nothing changes.
+
+    Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+    RESOURCE_EXHAUSTED with a delay after too many of either.
+    """
+    ResetUserSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetUserSecondFactorRequest, _empty_pb2.Empty]
+    """Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+
+    Returns NOT_FOUND if there is no such user.
     """
     ListSignIns: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]
     """Lists where the caller is signed in, latest sign-in first."""
@@ -182,6 +212,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
     delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
     are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+
+    A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+    `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+    delayed as failed sign-ins are.
     """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeTokenRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
@@ -240,6 +274,32 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
 
     Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+    """
+    EnrollSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.EnrollSecondFactorRequest, _auth_pb2.SecondFactorEnrollment]  # type: ignore[assignment]
+    """Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+
+    The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+
+    Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+    after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+    """
+    ConfirmSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.ConfirmSecondFactorRequest, _auth_pb2.ConfirmSecondFactorResponse]  # type: ignore[assignment]
+    """Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+
+    Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+    no enrollment, or if the second factor is in use already.
+    """
+    DisableSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.DisableSecondFactorRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+    are revoked. If there is none, nothing changes.
+
+    Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+    RESOURCE_EXHAUSTED with a delay after too many of either.
+    """
+    ResetUserSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetUserSecondFactorRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+
+    Returns NOT_FOUND if there is no such user.
     """
     ListSignIns: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSignInsRequest, _auth_pb2.ListSignInsResponse]  # type: ignore[assignment]
     """Lists where the caller is signed in, latest sign-in first."""
@@ -307,6 +367,10 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
         delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
         are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+
+        A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+        `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+        delayed as failed sign-ins are.
         """
 
     @_abc_1.abstractmethod
@@ -431,6 +495,56 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a user's password invalid, ends all sign-ins, and has a link mailed by which the user sets a new password.
 
         Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
+        """
+
+    @_abc_1.abstractmethod
+    def EnrollSecondFactor(
+        self,
+        request: _auth_pb2.EnrollSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SecondFactorEnrollment, _abc.Awaitable[_auth_pb2.SecondFactorEnrollment]]:
+        """Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+
+        The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+
+        Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+        after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmSecondFactor(
+        self,
+        request: _auth_pb2.ConfirmSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ConfirmSecondFactorResponse, _abc.Awaitable[_auth_pb2.ConfirmSecondFactorResponse]]:
+        """Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+
+        Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+        no enrollment, or if the second factor is in use already.
+        """
+
+    @_abc_1.abstractmethod
+    def DisableSecondFactor(
+        self,
+        request: _auth_pb2.DisableSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+        are revoked. If there is none, nothing changes.
+
+        Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+        RESOURCE_EXHAUSTED with a delay after too many of either.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetUserSecondFactor(
+        self,
+        request: _auth_pb2.ResetUserSecondFactorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+
+        Returns NOT_FOUND if there is no such user.
         """
 
     @_abc_1.abstractmethod

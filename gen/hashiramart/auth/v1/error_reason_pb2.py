@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xd9\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rINVALID_GRANT\x10\x01\x12\x12\n\x0eINVALID_CLIENT\x10\x02\x12\x1a\n\x16UNSUPPORTED_GRANT_TYPE\x10\x03\x12\x15\n\x11TOO_MANY_SIGN_INS\x10\x04\x12\x10\n\x0cSIGN_IN_BUSY\x10\x05\x12\x0f\n\x0b\x45MAIL_TAKEN\x10\x06\x12\x19\n\x15\x43USTOMER_NUMBER_TAKEN\x10\x07\x12\x12\n\x0eUSER_NOT_FOUND\x10\x08\x12\x12\n\x0eWRONG_PASSWORD\x10\t\x12\x0e\n\nLAST_ADMIN\x10\n\x12\x0e\n\nSTALE_ETAG\x10\x0b\x12\x15\n\x11TOO_MANY_SIGN_UPS\x10\x0c\x12\r\n\tUSER_GONE\x10\r\x12\x16\n\x12SIGN_IN_NOT_RECENT\x10\x0e\x12\x17\n\x13PASSWORD_TOO_COMMON\x10\x0f\x12\x16\n\x12INVALID_MAIL_TOKEN\x10\x10\x12\x12\n\x0eTOO_MANY_MAILS\x10\x11\x12\x17\n\x13MAIL_NOT_CONFIGURED\x10\x12\x12\x15\n\x11TOO_MANY_VISITORS\x10\x13\x12\x19\n\x15INVALID_VISITOR_TOKEN\x10\x14\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xf8\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n\rINVALID_GRANT\x10\x01\x12\x12\n\x0eINVALID_CLIENT\x10\x02\x12\x1a\n\x16UNSUPPORTED_GRANT_TYPE\x10\x03\x12\x15\n\x11TOO_MANY_SIGN_INS\x10\x04\x12\x10\n\x0cSIGN_IN_BUSY\x10\x05\x12\x0f\n\x0b\x45MAIL_TAKEN\x10\x06\x12\x19\n\x15\x43USTOMER_NUMBER_TAKEN\x10\x07\x12\x12\n\x0eUSER_NOT_FOUND\x10\x08\x12\x12\n\x0eWRONG_PASSWORD\x10\t\x12\x0e\n\nLAST_ADMIN\x10\n\x12\x0e\n\nSTALE_ETAG\x10\x0b\x12\x15\n\x11TOO_MANY_SIGN_UPS\x10\x0c\x12\r\n\tUSER_GONE\x10\r\x12\x16\n\x12SIGN_IN_NOT_RECENT\x10\x0e\x12\x17\n\x13PASSWORD_TOO_COMMON\x10\x0f\x12\x16\n\x12INVALID_MAIL_TOKEN\x10\x10\x12\x12\n\x0eTOO_MANY_MAILS\x10\x11\x12\x17\n\x13MAIL_NOT_CONFIGURED\x10\x12\x12\x15\n\x11TOO_MANY_VISITORS\x10\x13\x12\x19\n\x15INVALID_VISITOR_TOKEN\x10\x14\x12\x1a\n\x16SECOND_FACTOR_REQUIRED\x10\x15\x12\x19\n\x15INVALID_SECOND_FACTOR\x10\x16\x12\x17\n\x13WRONG_ONE_TIME_CODE\x10\x17\x12\x12\n\x0eTOO_MANY_CODES\x10\x18\x12\x19\n\x15SECOND_FACTOR_ENABLED\x10\x19\x12\x1e\n\x1aSECOND_FACTOR_NOT_ENROLLED\x10\x1a\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.auth.v1.error_r
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=64
-  _globals['_ERRORREASON']._serialized_end=537
+  _globals['_ERRORREASON']._serialized_end=696
 # @@protoc_insertion_point(module_scope)

@@ -66,6 +66,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
     INVALID_VISITOR_TOKEN: _ErrorReason.ValueType  # 20
     """INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
+    SECOND_FACTOR_REQUIRED: _ErrorReason.ValueType  # 21
+    """UNAUTHENTICATED: the password is right, and the user has a second factor: send `one_time_code` as well. REST: 400 `mfa_required`."""
+    INVALID_SECOND_FACTOR: _ErrorReason.ValueType  # 22
+    """UNAUTHENTICATED: the one-time code of a sign-in is wrong, expired or used before. REST: 400 `invalid_grant` (RFC 6749)."""
+    WRONG_ONE_TIME_CODE: _ErrorReason.ValueType  # 23
+    """INVALID_ARGUMENT: the one-time code is wrong, expired or used before."""
+    TOO_MANY_CODES: _ErrorReason.ValueType  # 24
+    """RESOURCE_EXHAUSTED: too many wrong one-time codes of this user. `google.rpc.RetryInfo` says when to retry."""
+    SECOND_FACTOR_ENABLED: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION: the caller has a second factor already. Disable it first."""
+    SECOND_FACTOR_NOT_ENROLLED: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION: there is no enrollment to confirm. Enroll first."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call to the auth service failed, in addition to the reasons common to all RPCs (`hashiramart.access.v1.ErrorReason`)."""
@@ -114,4 +126,16 @@ TOO_MANY_VISITORS: ErrorReason.ValueType  # 19
 """RESOURCE_EXHAUSTED: too many new visitors from this address. `google.rpc.RetryInfo` says when to retry."""
 INVALID_VISITOR_TOKEN: ErrorReason.ValueType  # 20
 """INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out."""
+SECOND_FACTOR_REQUIRED: ErrorReason.ValueType  # 21
+"""UNAUTHENTICATED: the password is right, and the user has a second factor: send `one_time_code` as well. REST: 400 `mfa_required`."""
+INVALID_SECOND_FACTOR: ErrorReason.ValueType  # 22
+"""UNAUTHENTICATED: the one-time code of a sign-in is wrong, expired or used before. REST: 400 `invalid_grant` (RFC 6749)."""
+WRONG_ONE_TIME_CODE: ErrorReason.ValueType  # 23
+"""INVALID_ARGUMENT: the one-time code is wrong, expired or used before."""
+TOO_MANY_CODES: ErrorReason.ValueType  # 24
+"""RESOURCE_EXHAUSTED: too many wrong one-time codes of this user. `google.rpc.RetryInfo` says when to retry."""
+SECOND_FACTOR_ENABLED: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION: the caller has a second factor already. Disable it first."""
+SECOND_FACTOR_NOT_ENROLLED: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION: there is no enrollment to confirm. Enroll first."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -409,7 +409,9 @@ class PromoteModelRequest(_message.Message):
     force: _builtins.bool
     """Whether to promote the version even if it did not pass the gate or was rolled back."""
     expected_champion_version: _builtins.str
-    """The version that is the champion before the call. Empty if there is none yet."""
+    """The version that is the champion before the call. Empty if there is none yet, or if the registry's champion is a version that the
+    pipeline did not sign, which services do not serve.
+    """
     reason: _builtins.str
     """Why, for those who read the model's history: 1 to 500 characters."""
     def __init__(

@@ -176,11 +176,15 @@ def _sign_in() -> click.Command:
 
         invocation = Invocation(shared)
         address = email or click.prompt("E-mail", err=True)
-        invocation.sign_ins.sign_in(invocation.server, invocation.gateway, address, prompt_secret("Password"))
+        password, gateway = prompt_secret("Password"), invocation.gateway
+        invocation.sign_ins.sign_in(invocation.server, gateway, address, password, lambda: prompt_secret("One-time code"))
         click.echo(f"Signed in to {invocation.server} as {address}.", err=True)
 
     email = click.Option(["email", "--email"], help="The e-mail address of the account. Prompted for if it is not given.")
-    text = "Signs in. The password is prompted for, or read from standard input. The sign-in is kept for the next commands."
+    text = (
+        "Signs in. The password, and the one-time code of an account with a second factor, are prompted for, or read from standard input. "
+        "The sign-in is kept for the next commands."
+    )
     return CallCommand("sign-in", params=[email, *shared_options()], callback=run, help=text)
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from hashiramart_client.cli.requests import HttpRequest
 # An access token is renewed when it has less than this left.
 _RENEWAL_SECONDS = 60
 _LOCK_SECONDS = 30
+# How the token endpoint asks for a one-time code.
+_CODE_REQUIRED = "mfa_required"
 
 
 class SignIns:
@@ -31,9 +33,18 @@ class SignIns:
         server: str | None = self._read().get("server")
         return server
 
-    def sign_in(self, server: str, gateway: Gateway, email: str, password: str) -> None:
-        """Raises `CallFailed` if the credentials are wrong."""
-        tokens = gateway.call(_token_request(grant_type="password", username=email, password=password))
+    def sign_in(self, server: str, gateway: Gateway, email: str, password: str, read_code: Callable[[], str]) -> None:
+        """Raises `CallFailed` if the credentials are wrong.
+
+        read_code: asks for the one-time code of an account with a second factor
+        """
+        fields = {"grant_type": "password", "username": email, "password": password}
+        try:
+            tokens = gateway.call(_token_request(**fields))
+        except CallFailed as error:
+            if error.reason != _CODE_REQUIRED:
+                raise
+            tokens = gateway.call(_token_request(**fields, one_time_code=read_code()))
         with self._lock():
             self._write(server, _entry(tokens, email))
 
