@@ -209,7 +209,7 @@ def _attachments(folder: Path, model: str) -> list[Path]:
 
 async def _champion(model: str, settings: Settings) -> ModelVersion | None:
     async with connect(model, settings) as versions:
-        return await versions.champion()
+        return await versions.champion_to_replace()
 
 
 async def _promote_if_passed(

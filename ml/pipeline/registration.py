@@ -50,7 +50,7 @@ async def _find_registration(model: str, settings: Settings) -> Registration | N
             return None
         # The earlier attempt may have ended at any moment between the registration and the last step of the promotion.
         if version.provenance.gate.passed and (CHALLENGER in version.aliases or not version.was_promoted):
-            champion, provenance = await registry.champion(), version.provenance
+            champion, provenance = await registry.champion_to_replace(), version.provenance
             if champion and not (age := check_age(provenance.data_through_date, champion.provenance.data_through_date)).passed:
                 gate = provenance.gate.model_copy(update={"checks": (*provenance.gate.checks, age)})
                 judged = provenance.model_copy(update={"gate": gate})

@@ -13,6 +13,7 @@ from tempfile import NamedTemporaryFile
 from typing import Generic, NamedTuple
 
 import structlog
+from prometheus_client import Counter
 from pydantic import ValidationError
 
 from ml.registry.artifact_folder import ArtifactFolder, M
@@ -25,6 +26,11 @@ _SERVED = "served.json"
 _RETRY_SECONDS = 60.0
 # While the registry cannot be read, it is asked less and less often, at last at this interval.
 _LONGEST_WAIT_SECONDS = 30.0
+_FAILURES = Counter(
+    "champion_failures",
+    "Looks at the registry after which the champion was not served, by model and kind of error.",
+    ["model", "error"],
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -95,6 +101,7 @@ class Champion(Generic[M]):
                 self._last_error, wait = "", self._poll_seconds
             except Exception as error:  # noqa: BLE001 a model is served meanwhile, which nothing that the registry holds may end
                 wait = max(self._poll_seconds, min(2 * wait, _LONGEST_WAIT_SECONDS))
+                _FAILURES.labels(self._registry.model, type(error).__name__).inc()
                 self._report(error)
             await asyncio.sleep(wait)
 

@@ -3,6 +3,7 @@
 Services use it instead of MLflow's own client, which would take more memory than a model.
 """
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ _NOT_FOUND = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 # The file that makes a folder a model of MLflow, and where in it is the artifact.
 PACKAGE_FILE, PACKAGED_ARTIFACT = "MLmodel", "artifacts/model"
+
+_log = logging.getLogger(__name__)
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -100,6 +103,17 @@ class RegistryClient:
         """The version that services are to answer from, or None before the first promotion."""
         return await self._by_alias(CHAMPION)
 
+    async def champion_to_replace(self) -> ModelVersion | None:
+        """The champion, or None if there is none, or only a version that the pipeline did not sign: no promotion is to wait for that one.
+
+        Services do not serve such a version. Somebody has moved the alias, or changed tags, by a client of MLflow's.
+        """
+        try:
+            return await self.champion()
+        except InvalidArtifact as error:
+            _log.warning("the alias champion of %s is at a version that counts as none: %s", self.model, error)
+            return None
+
     async def get(self, number: str) -> ModelVersion:
         """The version of this number. Raises `VersionNotFound`."""
         answer = await self._get("model-versions/get", OneVersion, {"name": self.model, "version": number})
@@ -141,13 +155,13 @@ class RegistryClient:
 
         promoted_by: a user's id; empty for a training
         approval: the proof that an admin forced it, for a version that did not pass the gate
-        expected_champion: the number of the champion before the call, empty if there is none; None means any
+        expected_champion: the number of `champion_to_replace` before the call, empty if there is none; None means any
 
         MLflow has no conditional write: of two processes that promote within the same milliseconds, the later one wins.
 
         Raises `VersionNotFound`, `ChampionChanged`, and unless forced `GateNotPassed` and `RolledBack`.
         """
-        version, champion = await self.get(number), await self.champion()
+        version, champion = await self.get(number), await self.champion_to_replace()
         if champion and champion.number == number and (not approval or champion.approval == approval):
             return await self._end_challenge(version)
         replaced = champion.number if champion else ""

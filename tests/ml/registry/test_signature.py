@@ -1,17 +1,19 @@
 """What is signed of a version, and what a service does about one that is not signed, or did not pass the gate."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_urlsafe
 
 import pytest
 from mlflow import MlflowClient
+from prometheus_client import REGISTRY
 
 from ml.pipeline import tracking
 from ml.pipeline.sign import sign_versions
 from ml.registry import signature
 from ml.registry.champion import Champion
-from ml.registry.client import GateNotPassed
+from ml.registry.client import ChampionChanged, GateNotPassed
 from ml.registry.errors import InvalidArtifact
 from ml.registry.signature import Signer, Verifier
 from stack.model_secrets import public_key
@@ -112,6 +114,50 @@ def test_a_promotion_past_the_gate_by_a_raw_client_is_refused(
         loop.run(fresh.refresh())
     # Not even downloaded.
     assert not (tmp_path / "fresh").exists()
+
+
+@pytest.mark.parametrize("register", [register_as_a_stranger, change_the_verdict, change_the_digest])
+def test_a_promotion_replaces_what_a_raw_client_has_put_in_place(
+    registry: ModelRegistry,
+    served: Champion[Standin],
+    loop: Loop,
+    mlflow: Mlflow,
+    tmp_path: Path,
+    register: Callable[[Mlflow, ModelRegistry, Path], str],
+) -> None:
+    number = register(mlflow, registry, tmp_path)
+    good, other = registry.register(3), registry.register(4)
+    MlflowClient(mlflow.url).set_registered_model_alias(registry.model, "champion", number)
+    for expected in (number, "1"):
+        with pytest.raises(ChampionChanged) as changed:
+            loop.run(served.promote(good, "for a test", promoted_by="ann", expected_champion=expected))
+        assert changed.value.number == ""
+    promoted = loop.run(served.promote(good, "for a test", promoted_by="ann", expected_champion=""))
+    assert promoted.promotion
+    assert (promoted.promotion.replaced_version, promoted.promotion.earlier_versions) == ("", ())
+    assert served.serving
+    assert served.serving.model.answer == 3
+    # Who saw no champion either comes too late.
+    with pytest.raises(ChampionChanged) as changed:
+        loop.run(served.promote(other, "for a test", promoted_by="bob", expected_champion=""))
+    assert changed.value.number == registry.champion_number() == good
+
+
+def test_what_cannot_be_served_is_counted(
+    registry: ModelRegistry, served: Champion[Standin], loop: Loop, mlflow: Mlflow, tmp_path: Path
+) -> None:
+    number = register_as_a_stranger(mlflow, registry, tmp_path)
+    MlflowClient(mlflow.url).set_registered_model_alias(registry.model, "champion", number)
+
+    async def watch_until_counted() -> None:
+        watch = asyncio.create_task(served.watch())
+        while not REGISTRY.get_sample_value("champion_failures_total", {"model": registry.model, "error": "InvalidArtifact"}):
+            await asyncio.sleep(0.01)
+        watch.cancel()
+
+    loop.run(watch_until_counted())
+    assert served.serving
+    assert served.serving.model.answer == 1
 
 
 def test_a_forced_promotion_is_served_by_the_replicas_that_have_the_secret(
