@@ -9,5 +9,9 @@ test("a schedule survives the way through the form, whatever its jobs do", () =>
     expect(sent.etag).toBe("3");
     expect(scheduleDraft(sent as Schedule)).toMatchObject({ work: value, catchUp: value === "etl", cron: "30 3 * * *" });
   }
+  const alarmed = { ...scheduleDraft(), work: "forecaster-full" as const, alarmDays: 3 };
+  expect(scheduleDraft(scheduleInput(alarmed) as Schedule).alarmDays).toBe(3);
+  // What was chosen before the work was changed does not matter.
+  expect(scheduleInput({ ...alarmed, work: "etl" }).alarm_trigger).toBeNull();
   expect(scheduleInput(scheduleDraft())).not.toHaveProperty("etag");
 });

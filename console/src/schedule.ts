@@ -22,6 +22,8 @@ export interface ScheduleDraft {
   catchUp: boolean;
   through_yesterday: boolean;
   paused: boolean;
+  /** Of trainings of the forecaster: how many days a job for an alarm is apart from the one before; null if alarms do not matter. */
+  alarmDays: number | null;
   etag: string;
 }
 
@@ -34,12 +36,15 @@ export function kindOf({ etl_spec, training_spec }: Schedule): Work {
 
 /** The form of a schedule, or of a new one. */
 export function scheduleDraft(schedule?: Schedule): ScheduleDraft {
-  if (!schedule) return { id: "", name: "", work: "etl", cron: "30 3 * * *", time_zone: "", catchUp: true, through_yesterday: true, paused: false, etag: "" };
+  if (!schedule) return { id: "", name: "", work: "etl", cron: "30 3 * * *", time_zone: "", catchUp: true, through_yesterday: true, paused: false, alarmDays: null, etag: "" };
   const { id, name, cron, time_zone, through_yesterday, paused, etag } = schedule;
-  return { id, name, work: kindOf(schedule), cron, time_zone, catchUp: schedule.catch_up !== "CATCH_UP_SKIP", through_yesterday, paused, etag };
+  return { id, name, work: kindOf(schedule), cron, time_zone, catchUp: schedule.catch_up !== "CATCH_UP_SKIP", through_yesterday, paused, alarmDays: schedule.alarm_trigger?.min_interval_days ?? null, etag };
 }
 
-export function scheduleInput({ work, catchUp, etag, ...fields }: ScheduleDraft): ScheduleInput {
+/** Whether schedules of this work may have an alarm trigger. */
+export const followsAlarms = (work: Work): boolean => work.startsWith("forecaster");
+
+export function scheduleInput({ work, catchUp, alarmDays, etag, ...fields }: ScheduleDraft): ScheduleInput {
   const [model, recipe] = work.split("-");
   return {
     ...fields,
@@ -47,6 +52,8 @@ export function scheduleInput({ work, catchUp, etag, ...fields }: ScheduleDraft)
       ? { etl_spec: { full: recipe === "full" } }
       : { training_spec: { model: model === "forecaster" ? "MODEL_KIND_FORECASTER" : "MODEL_KIND_RECOMMENDER", recipe: recipe === "quick" ? "RECIPE_QUICK" : "RECIPE_FULL" } }),
     catch_up: catchUp ? "CATCH_UP_RUN_ONCE" : "CATCH_UP_SKIP",
+    // Sent in any case: what a body does not name stays as it is.
+    alarm_trigger: followsAlarms(work) && alarmDays ? { min_interval_days: alarmDays } : null,
     ...(etag && { etag }),
   };
 }

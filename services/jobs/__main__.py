@@ -6,16 +6,18 @@ from functools import partial
 import httpx
 import uvloop
 
+from hashiramart.forecaster.v1 import accuracy_pb2
 from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc, schedules_pb2_grpc
 from lake.bucket import connect
 from lake.publishing import read_publication
-from mesh import database, telemetry
+from mesh import channel, database, telemetry
 from mesh.auth_client import AuthClient
 from mesh.health import Check
 from mesh.paging import PageTokens
 from mesh.periodic import run_periodically
 from mesh.server import Server, serve
 from mesh.settings import MeshSettings, ShopSettings, read
+from services.jobs.alarms import ForecastAlarms
 from services.jobs.clean_data import CleanData
 from services.jobs.feed import JobFeed
 from services.jobs.logs import LogRepository
@@ -30,6 +32,7 @@ from services.jobs.yarn import YarnClient
 
 HOUSEKEEPING_SECONDS = 600
 SCHEDULE_SECONDS = 2
+ALARM_SECONDS = 10
 STORE_TIMEOUT_SECONDS = 5
 # To see whether an engine is up.
 ENGINE_TIMEOUT_SECONDS = 5
@@ -67,7 +70,15 @@ async def main() -> None:
         schedules_pb2_grpc.add_ScheduleServiceServicer_to_server(schedule_servicer, server)
         housekeeping = (run_periodically(work, HOUSEKEEPING_SECONDS) for work in (jobs.delete_expired, raw_files.delete_expired_uploads))
         due = run_periodically(schedules.submit_due, SCHEDULE_SECONDS)
-        await serve(server, auth.run(), feed.run(), due, *housekeeping)
+        alarms = _follow_alarms(schedules, settings.forecaster_address, mesh, auth)
+        await serve(server, auth.run(), feed.run(), due, alarms, *housekeeping)
+
+
+async def _follow_alarms(schedules: ScheduleRepository, forecaster_address: str, mesh: MeshSettings, auth: AuthClient) -> None:
+    """Has schedules follow the forecaster's alarms until cancelled."""
+    service = accuracy_pb2.DESCRIPTOR.services_by_name["ForecastAccuracyService"]
+    async with channel.connect(forecaster_address, service, mesh, auth.proof) as forecaster:
+        await run_periodically(partial(schedules.check_alarms, ForecastAlarms(forecaster).count_firing), ALARM_SECONDS)
 
 
 if __name__ == "__main__":

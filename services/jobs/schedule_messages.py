@@ -5,10 +5,11 @@ from mesh.errors import InvalidArgument
 from mesh.timestamps import timestamp, write_timestamp
 from services.jobs.domain import JobKind
 from services.jobs.messages import job_state, training_names, training_spec_message
-from services.jobs.schedules import CatchUp, RunOutcome, Schedule, ScheduleDetails
+from services.jobs.schedules import AlarmOutcome, CatchUp, RunOutcome, Schedule, ScheduleDetails
 
 _CATCH_UPS = {catch_up: schedules_pb2.CatchUp.Value(f"CATCH_UP_{catch_up.name}") for catch_up in CatchUp}
 _OUTCOMES = {outcome: schedules_pb2.ScheduleRunOutcome.Value(f"SCHEDULE_RUN_OUTCOME_{outcome.name}") for outcome in RunOutcome}
+_CHECK_OUTCOMES = {outcome: schedules_pb2.AlarmCheckOutcome.Value(f"ALARM_CHECK_OUTCOME_{outcome.name}") for outcome in AlarmOutcome}
 
 
 def schedule_message(schedule: Schedule) -> schedules_pb2.Schedule:
@@ -35,9 +36,16 @@ def schedule_message(schedule: Schedule) -> schedules_pb2.Schedule:
         message.last_job_state = job_state(schedule.last_job_state)
     if schedule.last_run_time and schedule.last_outcome:
         message.last_run.outcome = _OUTCOMES[schedule.last_outcome]
+        message.last_run.by_alarm = schedule.last_by_alarm
         write_timestamp(schedule.last_run_time, message.last_run.create_time)
         if schedule.last_due_time:
             write_timestamp(schedule.last_due_time, message.last_run.due_time)
+    if schedule.alarm_interval_days is not None:
+        message.alarm_trigger.min_interval_days = schedule.alarm_interval_days
+        if schedule.last_check_time and schedule.last_check_outcome:
+            write_timestamp(schedule.last_check_time, message.last_alarm_check.check_time)
+            message.last_alarm_check.outcome = _CHECK_OUTCOMES[schedule.last_check_outcome]
+            message.last_alarm_check.firing_count = schedule.last_firing_count
     return message
 
 
@@ -55,6 +63,7 @@ def schedule_details(message: schedules_pb2.Schedule, default_zone: str) -> Sche
         time_zone=message.time_zone or default_zone,
         catch_up=next((name for name, value in _CATCH_UPS.items() if value == message.catch_up), CatchUp.RUN_ONCE),
         paused=message.paused,
+        alarm_interval_days=message.alarm_trigger.min_interval_days if message.HasField("alarm_trigger") else None,
     )
 
 

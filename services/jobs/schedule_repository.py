@@ -1,12 +1,12 @@
 """Stores schedules, and submits their jobs when they are due."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import Integer, Text, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Integer, Text, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from mesh.database import Database, Record, Transaction
@@ -15,8 +15,11 @@ from mesh.idempotency import IdempotentRequest
 from mesh.ids import new_id
 from services.jobs.domain import Job, JobKind, JobState
 from services.jobs.repository import find_job, insert_job
-from services.jobs.schedules import CatchUp, Run, RunOutcome, Schedule, ScheduleDetails
+from services.jobs.schedules import AlarmOutcome, CatchUp, Run, RunOutcome, Schedule, ScheduleDetails
 from services.jobs.tables import jobs, requests, schedules
+
+# Alarms change once a day, when sales arrive or a model is promoted.
+_CHECK_INTERVAL = timedelta(minutes=1)
 
 log = structlog.get_logger(__name__)
 
@@ -92,14 +95,41 @@ class ScheduleRepository:
                 message = "job '{job_id}' of schedule '{id}' has not ended"
                 raise FailedPrecondition("SCHEDULE_RUNNING", message, id=id, job_id=running)
             job = await insert_job(transaction, job_id, schedule.job_spec(submitted_by, now, self._shop_zone))
-            last = {"last_due_time": None, "last_outcome": RunOutcome.SUBMITTED, "last_job_id": job_id}
-            await transaction.execute(_RECORD_RUN, schedule_id=id, next_run_time=schedule.next_run_time, **last)
+            await _record_job(transaction, schedule, job_id, by_alarm=False)
             return job
 
     async def submit_due(self) -> None:
         """Submits the jobs of all runs that are due."""
         while await self._carry_out_next():
             pass
+
+    async def check_alarms(self, count_firing: Callable[[], Awaitable[int | None]]) -> None:
+        """Looks at the alarms for all schedules with a trigger that are due a look, and submits the jobs that follow.
+
+        count_firing: returns how many alarms are on, None if the forecaster cannot be asked; called once, if a look is due
+        """
+        if await self._database.fetch_value(_IS_CHECK_DUE):
+            firing_count = await count_firing()
+            while await self._check_next(firing_count):
+                pass
+
+    async def _check_next(self, firing_count: int | None) -> bool:
+        """Looks at the alarms for one schedule; returns whether there was one."""
+        async with self._database.begin() as transaction:
+            row = await transaction.fetch_row(_LOCK_CHECK)
+            if row is None:
+                return False
+            now, schedule = row[0], _schedule(row[1:])
+            job_runs = await transaction.fetch_value(_RUNNING_JOB, id=schedule.id) is not None
+            outcome = schedule.alarm_outcome(firing_count, now, job_runs)
+            if outcome is AlarmOutcome.SUBMITTED:
+                job_id = new_id()
+                await insert_job(transaction, job_id, schedule.job_spec(schedule.created_by, now, self._shop_zone))
+                await _record_job(transaction, schedule, job_id, by_alarm=True)
+            await transaction.execute(_RECORD_CHECK, schedule_id=schedule.id, outcome=outcome, firing_count=firing_count or 0)
+        if outcome is not schedule.last_check_outcome:
+            log.info("alarms checked", schedule_id=schedule.id, outcome=str(outcome), firing_count=firing_count)
+        return True
 
     async def _carry_out_next(self) -> bool:
         """Carries out one due run; returns whether there was one."""
@@ -123,8 +153,14 @@ class ScheduleRepository:
             job_id = new_id()
             spec = schedule.job_spec(schedule.created_by, run.due_time, self._shop_zone)
             await insert_job(transaction, job_id, spec._replace(due_time=run.due_time))
-        last = {"last_due_time": run.due_time, "last_outcome": run.outcome, "last_job_id": job_id}
+        last = {"last_due_time": run.due_time, "last_outcome": run.outcome, "last_by_alarm": False, "last_job_id": job_id}
         await transaction.execute(_RECORD_RUN, schedule_id=schedule.id, next_run_time=schedule.details.next_due_time(now), **last)
+
+
+async def _record_job(transaction: Transaction, schedule: Schedule, job_id: str, *, by_alarm: bool) -> None:
+    """Records a job that was submitted without being due."""
+    last = {"last_due_time": None, "last_outcome": RunOutcome.SUBMITTED, "last_by_alarm": by_alarm, "last_job_id": job_id}
+    await transaction.execute(_RECORD_RUN, schedule_id=schedule.id, next_run_time=schedule.next_run_time, **last)
 
 
 async def _lock(transaction: Transaction, id: str) -> tuple[datetime, Schedule]:
@@ -141,6 +177,7 @@ def _schedule(row: Record | tuple[Any, ...]) -> Schedule:
         kind=JobKind(schedule.kind),
         catch_up=CatchUp(schedule.catch_up),
         last_outcome=RunOutcome(schedule.last_outcome) if schedule.last_outcome else None,
+        last_check_outcome=AlarmOutcome(schedule.last_check_outcome) if schedule.last_check_outcome else None,
         last_job_state=JobState(schedule.last_job_state) if schedule.last_job_state else None,
     )
 
@@ -163,6 +200,13 @@ _LOCK_DUE = (
     .limit(1)
     .with_for_update(of=schedules, skip_locked=True)
 )
+_is_check_due = [
+    schedules.c.alarm_interval_days.is_not(None),
+    schedules.c.paused.is_(False),
+    or_(schedules.c.last_check_time.is_(None), schedules.c.last_check_time < func.now() - _CHECK_INTERVAL),
+]
+_IS_CHECK_DUE = select(exists().where(*_is_check_due))
+_LOCK_CHECK = _now_and_all.where(*_is_check_due).limit(1).with_for_update(of=schedules, skip_locked=True)
 _RUNNING_JOB = select(jobs.c.id).where(jobs.c.schedule_id == bindparam("id", type_=Text), jobs.c.end_time.is_(None)).limit(1)
 
 _DETAILS = {field: bindparam(field, type_=schedules.c[field].type) for field in ScheduleDetails._fields}
@@ -178,6 +222,17 @@ _UPDATE = (
     .where(_of_schedule)
     .values(**_DETAILS, next_run_time=_next_run_time, update_time=func.now(), version=schedules.c.version + 1)
 )
-_LAST = {field: bindparam(field, type_=schedules.c[field].type) for field in ("last_due_time", "last_outcome", "last_job_id")}
-_RECORD_RUN = update(schedules).where(_of_schedule).values(**_LAST, next_run_time=_next_run_time, last_run_time=func.now())
+_RUN_FIELDS = ("last_due_time", "last_outcome", "last_by_alarm", "last_job_id")
+_LAST = {field: bindparam(field, type_=schedules.c[field].type) for field in _RUN_FIELDS}
+_submission_time = case((_LAST["last_outcome"] == RunOutcome.SUBMITTED, func.now()), else_=schedules.c.last_submission_time)
+_RECORD_RUN = (
+    update(schedules)
+    .where(_of_schedule)
+    .values(**_LAST, next_run_time=_next_run_time, last_run_time=func.now(), last_submission_time=_submission_time)
+)
+_RECORD_CHECK = (
+    update(schedules)
+    .where(_of_schedule)
+    .values(last_check_time=func.now(), last_check_outcome=bindparam("outcome"), last_firing_count=bindparam("firing_count"))
+)
 _DELETE = delete(schedules).where(_is_schedule)

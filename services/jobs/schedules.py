@@ -32,6 +32,15 @@ class RunOutcome(StrEnum):
     STILL_RUNNING = "still_running"
 
 
+class AlarmOutcome(StrEnum):
+    """What came of a look at the alarms."""
+
+    QUIET = "quiet"
+    SUBMITTED = "submitted"
+    WAITING = "waiting"
+    FORECASTER_UNAVAILABLE = "forecaster_unavailable"
+
+
 class ScheduleDetails(NamedTuple):
     """The editable fields of a schedule."""
 
@@ -50,15 +59,19 @@ class ScheduleDetails(NamedTuple):
     """Of the cron expression, an IANA name."""
     catch_up: CatchUp
     paused: bool
+    alarm_interval_days: int | None
+    """How many days a job for an alarm is apart from the job before; None if alarms do not matter."""
 
     def next_due_time(self, after: datetime) -> datetime | None:
         """The first due time after another time; None while it is paused, or if there is none. Raises `InvalidArgument`."""
         return None if self.paused else next_due_time(self.cron, self.time_zone, after)
 
     def check(self, now: datetime) -> None:
-        """Raises `InvalidArgument` if the cron expression or the time zone cannot be used."""
+        """Raises `InvalidArgument` if the cron expression, the time zone or the alarm trigger cannot be used."""
         if next_due_time(self.cron, self.time_zone, now) is None:
             raise _invalid("cron", "the cron expression '{cron}' never comes true", cron=self.cron)
+        if self.alarm_interval_days is not None and self.model != "forecaster":
+            raise _invalid("alarm_trigger", "alarms are of forecasts: only a schedule that trains the forecaster has a trigger")
 
 
 class Run(NamedTuple):
@@ -82,6 +95,7 @@ class Schedule(NamedTuple):
     time_zone: str
     catch_up: CatchUp
     paused: bool
+    alarm_interval_days: int | None
     created_by: str
     create_time: datetime
     update_time: datetime
@@ -91,12 +105,18 @@ class Schedule(NamedTuple):
     """When the latest run was due; None if there was none, or if it was run by a call."""
     last_run_time: datetime | None
     last_outcome: RunOutcome | None
+    last_by_alarm: bool
+    last_submission_time: datetime | None
+    """When the latest job was submitted, by whatever."""
+    last_check_time: datetime | None
+    last_check_outcome: AlarmOutcome | None
+    last_firing_count: int
     last_job_id: str
     last_job_state: JobState | None
 
     @property
     def details(self) -> ScheduleDetails:
-        return ScheduleDetails(*self[1:11])
+        return ScheduleDetails(*self[1:12])
 
     @property
     def etag(self) -> str:
@@ -126,6 +146,16 @@ class Schedule(NamedTuple):
             return Run(due, RunOutcome.STILL_RUNNING)
         missed = self.catch_up is CatchUp.SKIP and now - due > GRACE
         return Run(due, RunOutcome.MISSED if missed else RunOutcome.SUBMITTED)
+
+    def alarm_outcome(self, firing_count: int | None, now: datetime, job_runs: bool) -> AlarmOutcome:
+        """What comes of a look at the alarms. firing_count: None if the forecaster could not be asked"""
+        if firing_count is None:
+            return AlarmOutcome.FORECASTER_UNAVAILABLE
+        if not firing_count:
+            return AlarmOutcome.QUIET
+        apart = timedelta(days=self.alarm_interval_days or 0)
+        is_recent = self.last_submission_time is not None and now - self.last_submission_time < apart
+        return AlarmOutcome.WAITING if job_runs or is_recent else AlarmOutcome.SUBMITTED
 
     def job_spec(self, submitted_by: str, due_time: datetime, shop_zone: ZoneInfo) -> JobSpec:
         """The job of a run. due_time: when it is due, or now"""

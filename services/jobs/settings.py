@@ -28,6 +28,9 @@ class Settings(EnvironmentSettings, env_prefix="JOBS_"):
     service_secret: Annotated[SecretStr, Field(min_length=32)]
     """The secret by which the service authenticates to auth."""
 
+    forecaster_address: str = "127.0.0.1:50054"
+    """The address of the forecaster service, whose alarms schedules may follow."""
+
     raw_zone_url: str = "webhdfs://hashiramart@127.0.0.1:9870/hashiramart/raw"
     """The raw zone in HDFS, by its REST API, for uploading, listing and deleting raw files."""
     yarn_url: str = "http://127.0.0.1:8088"

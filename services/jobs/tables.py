@@ -85,6 +85,8 @@ schedules = Table(
     Column("time_zone", Text, nullable=False),
     Column("catch_up", Text, nullable=False),
     Column("paused", Boolean, nullable=False),
+    # How many days a job for an alarm is apart from the job before; null if alarms do not matter.
+    Column("alarm_interval_days", Integer),
     Column("created_by", Text, nullable=False),
     Column("create_time", _TIME, nullable=False, server_default=func.now()),
     Column("update_time", _TIME, nullable=False, server_default=func.now()),
@@ -94,6 +96,12 @@ schedules = Table(
     Column("last_due_time", _TIME),
     Column("last_run_time", _TIME),
     Column("last_outcome", Text),
+    Column("last_by_alarm", Boolean, nullable=False, server_default="false"),
+    Column("last_submission_time", _TIME),
+    # The latest look at the alarms.
+    Column("last_check_time", _TIME),
+    Column("last_check_outcome", Text),
+    Column("last_firing_count", Integer, nullable=False, server_default="0"),
     Column("last_job_id", _ID, nullable=False, server_default=""),
     PrimaryKeyConstraint("id"),
 )

@@ -165,6 +165,7 @@ def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
     settings, store = backends.settings, backends.store
     environment = {name: backends.secrets[name] for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
+    environment["JOBS_FORECASTER_ADDRESS"] = f"127.0.0.1:{settings.forecaster_port}"
     environment |= {"JOBS_STORE_URL": store.endpoint, "JOBS_STORE_REGION": store.region, "JOBS_LAKE_BUCKET": settings.lake_bucket}
     environment |= _reading_key(store)
     if not settings.hadoop_conf_dir:

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Modal, Select, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Group, Modal, NumberInput, Select, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -14,7 +14,7 @@ import { Delete } from "../components/delete";
 import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
 import { problemOf } from "../errors";
 import { ago, time } from "../format";
-import { kindOf, type ScheduleDraft, scheduleDraft, scheduleInput, WORK } from "../schedule";
+import { followsAlarms, kindOf, type ScheduleDraft, scheduleDraft, scheduleInput, WORK } from "../schedule";
 
 const POLL_MS = 15_000;
 const LIST = { query: { page_size: 100 } };
@@ -23,6 +23,14 @@ const OUTCOMES: Record<string, string> = {
   SCHEDULE_RUN_OUTCOME_MISSED: "left out: no service ran",
   SCHEDULE_RUN_OUTCOME_STILL_RUNNING: "left out: the job before had not ended",
 };
+
+const CHECKS: Record<string, string> = {
+  ALARM_CHECK_OUTCOME_QUIET: "none is on",
+  ALARM_CHECK_OUTCOME_SUBMITTED: "a job was submitted",
+  ALARM_CHECK_OUTCOME_WAITING: "one is on, but the job before is too recent or has not ended",
+  ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE: "the forecaster cannot be reached",
+};
+const ALARM_DAYS = 7;
 
 export function SchedulesPage() {
   const schedules = useQuery({ ...scheduleServiceListSchedulesOptions(LIST), refetchInterval: POLL_MS });
@@ -66,6 +74,11 @@ function Schedules({ list, onEdit }: { list: Schedule[]; onEdit: (schedule: Sche
               <Table.Td visibleFrom="sm">
                 <span className="mono">{schedule.cron}</span>
                 <Text fz="xs" c="dimmed">{schedule.time_zone || "The shop’s time zone"}</Text>
+                {schedule.alarm_trigger && (
+                  <Text fz="xs" c="dimmed">
+                    Or on an alarm{schedule.last_alarm_check && `; ${ago(schedule.last_alarm_check.check_time)}: ${CHECKS[schedule.last_alarm_check.outcome] ?? ""}`}
+                  </Text>
+                )}
               </Table.Td>
               <Table.Td>{schedule.paused ? <Badge variant="light" color="gray" tt="none">Paused</Badge> : time(schedule.next_run_time)}</Table.Td>
               <Table.Td visibleFrom="sm"><LastRun schedule={schedule} /></Table.Td>
@@ -83,7 +96,7 @@ function LastRun({ schedule: { last_run, last_job_id } }: { schedule: Schedule }
   return (
     <>
       {last_job_id ? <Link to="/jobs/$id" params={{ id: last_job_id }} className="row-link">{ago(last_run.create_time)}</Link> : ago(last_run.create_time)}
-      <Text fz="xs" c="dimmed">{OUTCOMES[last_run.outcome] ?? ""}</Text>
+      <Text fz="xs" c="dimmed">{OUTCOMES[last_run.outcome] ?? ""}{last_run.by_alarm && " for an alarm"}</Text>
     </>
   );
 }
@@ -138,6 +151,14 @@ function Edit({ initial, onClose }: { initial: ScheduleDraft; onClose: () => voi
           </Group>
           <Switch label="Make up for missed runs" description="With one job for all of them" checked={draft.catchUp} onChange={(event) => set({ catchUp: event.currentTarget.checked })} />
           <Switch label="Include recorded events up to the day before" description="Otherwise up to the last day of the sales files" checked={draft.through_yesterday} onChange={(event) => set({ through_yesterday: event.currentTarget.checked })} />
+          {followsAlarms(draft.work) && (
+            <Group grow align="flex-start">
+              <Switch label="Also when an alarm is on" description="Of the accuracy of served forecasts" checked={draft.alarmDays !== null} onChange={(event) => set({ alarmDays: event.currentTarget.checked ? ALARM_DAYS : null })} />
+              {draft.alarmDays !== null && (
+                <NumberInput label="Days since the job before" description="A job for an alarm waits for so long" min={1} max={366} allowDecimal={false} clampBehavior="strict" required value={draft.alarmDays} error={fields["min_interval_days"]} onChange={(value) => set({ alarmDays: Number(value) || 1 })} />
+              )}
+            </Group>
+          )}
           <Switch label="Paused" description="No jobs are submitted meanwhile" checked={draft.paused} onChange={(event) => set({ paused: event.currentTarget.checked })} />
           {error && !Object.keys(fields).length && <ErrorNotice error={error} />}
           <Group justify="space-between">

@@ -2,40 +2,29 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import grpc
 import pytest
-from sqlalchemy import func, update
 
 from hashiramart.jobs.v1 import jobs_pb2, schedules_pb2
-from hashiramart.jobs.v1.jobs_pb2_grpc import add_JobsServiceServicer_to_server
-from hashiramart.jobs.v1.schedules_pb2 import Schedule
-from hashiramart.jobs.v1.schedules_pb2_grpc import ScheduleServiceStub, add_ScheduleServiceServicer_to_server
+from hashiramart.jobs.v1.schedules_pb2 import AlarmTrigger
+from hashiramart.jobs.v1.schedules_pb2_grpc import ScheduleServiceStub
 from hashiramart.model.v1 import model_pb2
 from mesh import database
 from mesh.identity import Role
-from mesh.paging import PageTokens
-from mesh.server import Server
 from mesh.settings import MeshSettings
 from services.jobs.schedule_repository import ScheduleRepository
-from services.jobs.schedule_servicer import ScheduleServicer
 from services.jobs.schedules import latest_due_time, next_due_time
-from services.jobs.servicer import JobsServicer
-from services.jobs.tables import schedules
 from tests.callers import Issuer
 from tests.loops import Loop
 from tests.services.errors import fails_with
-from tests.services.jobs.replica import SECRET, TIME_ZONE, JobsReplica
-from tests.services.jobs.staff import Staff
+from tests.services.jobs.planner import ETL, LONDON, Planner
+from tests.services.jobs.replica import TIME_ZONE, JobsReplica
 
 CODE = grpc.StatusCode
-LONDON = ZoneInfo(TIME_ZONE)
-ETL = jobs_pb2.EtlSpec()
 TRAINING = jobs_pb2.TrainingSpec(model=model_pb2.MODEL_KIND_RECOMMENDER)
 SUBMITTED, MISSED, STILL_RUNNING = (
     schedules_pb2.SCHEDULE_RUN_OUTCOME_SUBMITTED,
@@ -43,77 +32,6 @@ SUBMITTED, MISSED, STILL_RUNNING = (
     schedules_pb2.SCHEDULE_RUN_OUTCOME_STILL_RUNNING,
 )
 SKIP, RUN_ONCE = schedules_pb2.CATCH_UP_SKIP, schedules_pb2.CATCH_UP_RUN_ONCE
-YEARLY = "30 3 1 1 *"
-
-
-class Planner:
-    """Keeps schedules as staff, and lets their time come."""
-
-    def __init__(self, loop: Loop, replica: JobsReplica, stub: ScheduleServiceStub, staff: Staff) -> None:
-        self._loop = loop
-        self._database = replica.database
-        self._stub = stub
-        self._staff = staff
-        self.repository = ScheduleRepository(replica.database, LONDON)
-
-    def create(self, id: str = "", cron: str = YEARLY, request_id: str = "", **fields: Any) -> Schedule:
-        spec = {} if "training_spec" in fields else {"etl_spec": ETL}
-        request = schedules_pb2.CreateScheduleRequest(schedule=Schedule(id=id, cron=cron, **(spec | fields)), request_id=request_id)
-        return self._stub.CreateSchedule(request, metadata=self._staff.metadata, timeout=10)
-
-    def update(self, id: str, mask: tuple[str, ...] = (), request_id: str = "", **fields: Any) -> Schedule:
-        request = schedules_pb2.UpdateScheduleRequest(schedule=Schedule(id=id, **fields), request_id=request_id)
-        request.update_mask.paths.extend(mask)
-        return self._stub.UpdateSchedule(request, metadata=self._staff.metadata, timeout=10)
-
-    def get(self, id: str) -> Schedule:
-        return self._stub.GetSchedule(schedules_pb2.GetScheduleRequest(id=id), metadata=self._staff.metadata, timeout=10)
-
-    def delete(self, id: str, etag: str = "") -> None:
-        self._stub.DeleteSchedule(schedules_pb2.DeleteScheduleRequest(id=id, etag=etag), metadata=self._staff.metadata, timeout=10)
-
-    def run(self, id: str, request_id: str = "") -> jobs_pb2.Job:
-        request = schedules_pb2.RunScheduleRequest(id=id, request_id=request_id)
-        return self._stub.RunSchedule(request, metadata=self._staff.metadata, timeout=10)
-
-    def page(self, **fields: Any) -> schedules_pb2.ListSchedulesResponse:
-        return self._stub.ListSchedules(schedules_pb2.ListSchedulesRequest(**fields), metadata=self._staff.metadata, timeout=10)
-
-    def make_due(self, id: str, ago: timedelta = timedelta(0)) -> None:
-        """A run that was due then, as if the clock had moved on."""
-        self._loop.run(self._set_due(id, ago))
-
-    def tick(self) -> None:
-        """What each replica does every other second."""
-        self._loop.run(self.repository.submit_due())
-
-    def jobs(self, id: str) -> list[jobs_pb2.Job]:
-        return list(self._staff.page(schedule_id=id).jobs)
-
-    async def _set_due(self, id: str, ago: timedelta) -> None:
-        statement = update(schedules).where(schedules.c.id == id).values(next_run_time=func.now() - ago)
-        await self._database.execute(statement)
-
-
-@pytest.fixture(scope="module")
-def grpc_add_to_server(replica: JobsReplica) -> Callable[[JobsServicer, Server], None]:
-    schedules = ScheduleServicer(ScheduleRepository(replica.database, LONDON), PageTokens(SECRET), TIME_ZONE)
-
-    def add(jobs: JobsServicer, server: Server) -> None:
-        add_JobsServiceServicer_to_server(jobs, server)
-        add_ScheduleServiceServicer_to_server(schedules, server)
-
-    return add
-
-
-@pytest.fixture(scope="module")
-def schedule_stub(grpc_channel: grpc.Channel) -> ScheduleServiceStub:
-    return ScheduleServiceStub(grpc_channel)
-
-
-@pytest.fixture(scope="module")
-def planner(loop: Loop, replica: JobsReplica, staff: Staff, schedule_stub: ScheduleServiceStub) -> Planner:
-    return Planner(loop, replica, schedule_stub, staff)
 
 
 def at(text: str) -> datetime:
@@ -355,6 +273,8 @@ def test_schedules_are_paged_by_id(planner: Planner) -> None:
         ("schedule.etl_spec.through_date", "INVALID_REQUEST", {"etl_spec": jobs_pb2.EtlSpec(through_date="2011-12-09")}),
         ("schedule.training_spec.model", "INVALID_REQUEST", {"training_spec": jobs_pb2.TrainingSpec()}),
         ("schedule.etl_spec", "INVALID_REQUEST", {"etl_spec": None}),
+        ("schedule.alarm_trigger", "SCHEDULE_INVALID", {"alarm_trigger": AlarmTrigger(min_interval_days=7)}),
+        ("schedule.alarm_trigger.min_interval_days", "INVALID_REQUEST", {"alarm_trigger": AlarmTrigger()}),
     ],
 )
 def test_a_schedule_that_cannot_be_kept_is_refused(planner: Planner, field: str, reason: str, fields: dict[str, Any]) -> None:

@@ -32,19 +32,29 @@ from hashiramart.access.v1 import access_pb2 as hashiramart_dot_access_dot_v1_do
 from hashiramart.jobs.v1 import jobs_pb2 as hashiramart_dot_jobs_dot_v1_dot_jobs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hashiramart/jobs/v1/schedules.proto\x12\x13hashiramart.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\x1a\x1ehashiramart/jobs/v1/jobs.proto\"\xc0\x01\n\x0bScheduleRun\x12\x32\n\x08\x64ue_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x46\n\x07outcome\x18\x03 \x01(\x0e\x32\'.hashiramart.jobs.v1.ScheduleRunOutcomeB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\"\x9f\x07\n\x08Schedule\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x05\xbaH/r-2\x16^[A-Za-z0-9._-]{0,64}$\x92\x02\x12weekly-recommender\x12M\n\x04name\x18\x02 \x01(\tB?\xe2\x41\x01\x01\xbaH8r6\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x92\x02\x1bThe recommender, on Mondays\x12\x36\n\x08\x65tl_spec\x18\x03 \x01(\x0b\x32\x1c.hashiramart.jobs.v1.EtlSpecB\x04\xe2\x41\x01\x01H\x00\x12@\n\rtraining_spec\x18\x04 \x01(\x0b\x32!.hashiramart.jobs.v1.TrainingSpecB\x04\xe2\x41\x01\x01H\x00\x12\x1f\n\x11through_yesterday\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x04\x63ron\x18\x06 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'\x18\x64\x32\x14^[0-9A-Za-z*/,# -]*$\x92\x02\x0c\x33\x30 3 * * MON\x12\x42\n\ttime_zone\x18\x07 \x01(\tB/\xe2\x41\x01\x01\xbaH(r&\x18@2\x12^[A-Za-z0-9_+/-]*$\x92\x02\rEurope/London\x12>\n\x08\x63\x61tch_up\x18\x08 \x01(\x0e\x32\x1c.hashiramart.jobs.v1.CatchUpB\x0e\xe2\x41\x01\x01\xbaH\x07\x82\x01\x04\x10\x01(\x02\x12\x14\n\x06paused\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x37\n\rnext_run_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x08last_run\x18\x0b \x01(\x0b\x32 .hashiramart.jobs.v1.ScheduleRunB\x04\xe2\x41\x01\x03\x12 \n\x0blast_job_id\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18@\x12\x43\n\x0elast_job_state\x18\r \x01(\x0e\x32\x1d.hashiramart.jobs.v1.JobStateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\ncreated_by\x18\x0e \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\x80\x01\x12\x35\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x11 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@B\x06\n\x04spec\"Z\n\x14ListSchedulesRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"b\n\x15ListSchedulesResponse\x12\x30\n\tschedules\x18\x01 \x03(\x0b\x32\x1d.hashiramart.jobs.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x12GetScheduleRequest\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2\x16^[A-Za-z0-9._-]{1,64}$\x92\x02\x12weekly-recommender\"\x83\x01\n\x15\x43reateScheduleRequest\x12;\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.hashiramart.jobs.v1.ScheduleB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12-\n\nrequest_id\x18\x02 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"\xef\x01\n\x15UpdateScheduleRequest\x12p\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.hashiramart.jobs.v1.ScheduleB?\xe2\x41\x01\x02\xbaH8\xba\x01\x32\n\x0bschedule.id\x12\x14id must not be empty\x1a\rthis.id != \'\'\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12-\n\nrequest_id\x18\x03 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"v\n\x15\x44\x65leteScheduleRequest\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2\x16^[A-Za-z0-9._-]{1,64}$\x92\x02\x12weekly-recommender\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"\x87\x01\n\x12RunScheduleRequest\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2\x16^[A-Za-z0-9._-]{1,64}$\x92\x02\x12weekly-recommender\x12-\n\nrequest_id\x18\x02 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$*M\n\x07\x43\x61tchUp\x12\x18\n\x14\x43\x41TCH_UP_UNSPECIFIED\x10\x00\x12\x11\n\rCATCH_UP_SKIP\x10\x01\x12\x15\n\x11\x43\x41TCH_UP_RUN_ONCE\x10\x02*\xa7\x01\n\x12ScheduleRunOutcome\x12$\n SCHEDULE_RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\"\n\x1eSCHEDULE_RUN_OUTCOME_SUBMITTED\x10\x01\x12\x1f\n\x1bSCHEDULE_RUN_OUTCOME_MISSED\x10\x02\x12&\n\"SCHEDULE_RUN_OUTCOME_STILL_RUNNING\x10\x03\x32\x85\x06\n\x0fScheduleService\x12\x81\x01\n\rListSchedules\x12).hashiramart.jobs.v1.ListSchedulesRequest\x1a*.hashiramart.jobs.v1.ListSchedulesResponse\"\x19\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x0c\x12\n/schedules\x12u\n\x0bGetSchedule\x12\'.hashiramart.jobs.v1.GetScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\"\x1e\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/schedules/{id}\x12}\n\x0e\x43reateSchedule\x12*.hashiramart.jobs.v1.CreateScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\" \xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x16\"\n/schedules:\x08schedule\x12\x8b\x01\n\x0eUpdateSchedule\x12*.hashiramart.jobs.v1.UpdateScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\".\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02$2\x18/schedules/{schedule.id}:\x08schedule\x12t\n\x0e\x44\x65leteSchedule\x12*.hashiramart.jobs.v1.DeleteScheduleRequest\x1a\x16.google.protobuf.Empty\"\x1e\x90\x02\x02\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x11*\x0f/schedules/{id}\x12t\n\x0bRunSchedule\x12\'.hashiramart.jobs.v1.RunScheduleRequest\x1a\x18.hashiramart.jobs.v1.Job\"\"\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x18\"\x13/schedules/{id}:run:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hashiramart/jobs/v1/schedules.proto\x12\x13hashiramart.jobs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hashiramart/access/v1/access.proto\x1a\x1ehashiramart/jobs/v1/jobs.proto\";\n\x0c\x41larmTrigger\x12+\n\x11min_interval_days\x18\x01 \x01(\x05\x42\x10\xe2\x41\x01\x02\xbaH\t\x1a\x07\x18\xee\x02(\x01@\x07\"\xa5\x01\n\nAlarmCheck\x12\x34\n\ncheck_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x45\n\x07outcome\x18\x02 \x01(\x0e\x32&.hashiramart.jobs.v1.AlarmCheckOutcomeB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\x0c\x66iring_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\xd8\x01\n\x0bScheduleRun\x12\x32\n\x08\x64ue_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x46\n\x07outcome\x18\x03 \x01(\x0e\x32\'.hashiramart.jobs.v1.ScheduleRunOutcomeB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x08\x62y_alarm\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xa0\x08\n\x08Schedule\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x05\xbaH/r-2\x16^[A-Za-z0-9._-]{0,64}$\x92\x02\x12weekly-recommender\x12M\n\x04name\x18\x02 \x01(\tB?\xe2\x41\x01\x01\xbaH8r6\x18\xc8\x01\x32\x13^[^\\x00-\\x1f\\x7f]*$\x92\x02\x1bThe recommender, on Mondays\x12\x36\n\x08\x65tl_spec\x18\x03 \x01(\x0b\x32\x1c.hashiramart.jobs.v1.EtlSpecB\x04\xe2\x41\x01\x01H\x00\x12@\n\rtraining_spec\x18\x04 \x01(\x0b\x32!.hashiramart.jobs.v1.TrainingSpecB\x04\xe2\x41\x01\x01H\x00\x12\x1f\n\x11through_yesterday\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x04\x63ron\x18\x06 \x01(\tB0\xe2\x41\x01\x02\xbaH)r\'\x18\x64\x32\x14^[0-9A-Za-z*/,# -]*$\x92\x02\x0c\x33\x30 3 * * MON\x12\x42\n\ttime_zone\x18\x07 \x01(\tB/\xe2\x41\x01\x01\xbaH(r&\x18@2\x12^[A-Za-z0-9_+/-]*$\x92\x02\rEurope/London\x12>\n\x08\x63\x61tch_up\x18\x08 \x01(\x0e\x32\x1c.hashiramart.jobs.v1.CatchUpB\x0e\xe2\x41\x01\x01\xbaH\x07\x82\x01\x04\x10\x01(\x02\x12\x14\n\x06paused\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x37\n\rnext_run_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x38\n\x08last_run\x18\x0b \x01(\x0b\x32 .hashiramart.jobs.v1.ScheduleRunB\x04\xe2\x41\x01\x03\x12 \n\x0blast_job_id\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18@\x12\x43\n\x0elast_job_state\x18\r \x01(\x0e\x32\x1d.hashiramart.jobs.v1.JobStateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x10\x01\x12 \n\ncreated_by\x18\x0e \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\x80\x01\x12\x35\n\x0b\x63reate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x11 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\x12>\n\ralarm_trigger\x18\x12 \x01(\x0b\x32!.hashiramart.jobs.v1.AlarmTriggerB\x04\xe2\x41\x01\x01\x12?\n\x10last_alarm_check\x18\x13 \x01(\x0b\x32\x1f.hashiramart.jobs.v1.AlarmCheckB\x04\xe2\x41\x01\x03\x42\x06\n\x04spec\"Z\n\x14ListSchedulesRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"b\n\x15ListSchedulesResponse\x12\x30\n\tschedules\x18\x01 \x03(\x0b\x32\x1d.hashiramart.jobs.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x12GetScheduleRequest\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2\x16^[A-Za-z0-9._-]{1,64}$\x92\x02\x12weekly-recommender\"\x83\x01\n\x15\x43reateScheduleRequest\x12;\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.hashiramart.jobs.v1.ScheduleB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12-\n\nrequest_id\x18\x02 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"\xef\x01\n\x15UpdateScheduleRequest\x12p\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.hashiramart.jobs.v1.ScheduleB?\xe2\x41\x01\x02\xbaH8\xba\x01\x32\n\x0bschedule.id\x12\x14id must not be empty\x1a\rthis.id != \'\'\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12-\n\nrequest_id\x18\x03 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$\"v\n\x15\x44\x65leteScheduleRequest\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2\x16^[A-Za-z0-9._-]{1,64}$\x92\x02\x12weekly-recommender\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"\x87\x01\n\x12RunScheduleRequest\x12\x42\n\x02id\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2\x16^[A-Za-z0-9._-]{1,64}$\x92\x02\x12weekly-recommender\x12-\n\nrequest_id\x18\x02 \x01(\tB\x19\xe2\x41\x01\x01\xbaH\x12r\x10\x32\x0e^[!-~]{0,128}$*M\n\x07\x43\x61tchUp\x12\x18\n\x14\x43\x41TCH_UP_UNSPECIFIED\x10\x00\x12\x11\n\rCATCH_UP_SKIP\x10\x01\x12\x15\n\x11\x43\x41TCH_UP_RUN_ONCE\x10\x02*\xa7\x01\n\x12ScheduleRunOutcome\x12$\n SCHEDULE_RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\"\n\x1eSCHEDULE_RUN_OUTCOME_SUBMITTED\x10\x01\x12\x1f\n\x1bSCHEDULE_RUN_OUTCOME_MISSED\x10\x02\x12&\n\"SCHEDULE_RUN_OUTCOME_STILL_RUNNING\x10\x03*\xcb\x01\n\x11\x41larmCheckOutcome\x12#\n\x1f\x41LARM_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41LARM_CHECK_OUTCOME_QUIET\x10\x01\x12!\n\x1d\x41LARM_CHECK_OUTCOME_SUBMITTED\x10\x02\x12\x1f\n\x1b\x41LARM_CHECK_OUTCOME_WAITING\x10\x03\x12.\n*ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE\x10\x04\x32\x85\x06\n\x0fScheduleService\x12\x81\x01\n\rListSchedules\x12).hashiramart.jobs.v1.ListSchedulesRequest\x1a*.hashiramart.jobs.v1.ListSchedulesResponse\"\x19\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x0c\x12\n/schedules\x12u\n\x0bGetSchedule\x12\'.hashiramart.jobs.v1.GetScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\"\x1e\x90\x02\x01\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x11\x12\x0f/schedules/{id}\x12}\n\x0e\x43reateSchedule\x12*.hashiramart.jobs.v1.CreateScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\" \xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x16\"\n/schedules:\x08schedule\x12\x8b\x01\n\x0eUpdateSchedule\x12*.hashiramart.jobs.v1.UpdateScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\".\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02$2\x18/schedules/{schedule.id}:\x08schedule\x12t\n\x0e\x44\x65leteSchedule\x12*.hashiramart.jobs.v1.DeleteScheduleRequest\x1a\x16.google.protobuf.Empty\"\x1e\x90\x02\x02\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x11*\x0f/schedules/{id}\x12t\n\x0bRunSchedule\x12\'.hashiramart.jobs.v1.RunScheduleRequest\x1a\x18.hashiramart.jobs.v1.Job\"\"\xe8\xc7\x18\x03\x82\xd3\xe4\x93\x02\x18\"\x13/schedules/{id}:run:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hashiramart.jobs.v1.schedules_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ALARMTRIGGER'].fields_by_name['min_interval_days']._loaded_options = None
+  _globals['_ALARMTRIGGER'].fields_by_name['min_interval_days']._serialized_options = b'\342A\001\002\272H\t\032\007\030\356\002(\001@\007'
+  _globals['_ALARMCHECK'].fields_by_name['check_time']._loaded_options = None
+  _globals['_ALARMCHECK'].fields_by_name['check_time']._serialized_options = b'\342A\001\003'
+  _globals['_ALARMCHECK'].fields_by_name['outcome']._loaded_options = None
+  _globals['_ALARMCHECK'].fields_by_name['outcome']._serialized_options = b'\342A\001\003\272H\005\202\001\002\020\001'
+  _globals['_ALARMCHECK'].fields_by_name['firing_count']._loaded_options = None
+  _globals['_ALARMCHECK'].fields_by_name['firing_count']._serialized_options = b'\342A\001\003'
   _globals['_SCHEDULERUN'].fields_by_name['due_time']._loaded_options = None
   _globals['_SCHEDULERUN'].fields_by_name['due_time']._serialized_options = b'\342A\001\003'
   _globals['_SCHEDULERUN'].fields_by_name['create_time']._loaded_options = None
   _globals['_SCHEDULERUN'].fields_by_name['create_time']._serialized_options = b'\342A\001\003'
   _globals['_SCHEDULERUN'].fields_by_name['outcome']._loaded_options = None
   _globals['_SCHEDULERUN'].fields_by_name['outcome']._serialized_options = b'\342A\001\003\272H\005\202\001\002\020\001'
+  _globals['_SCHEDULERUN'].fields_by_name['by_alarm']._loaded_options = None
+  _globals['_SCHEDULERUN'].fields_by_name['by_alarm']._serialized_options = b'\342A\001\003'
   _globals['_SCHEDULE'].fields_by_name['id']._loaded_options = None
   _globals['_SCHEDULE'].fields_by_name['id']._serialized_options = b'\342A\001\005\272H/r-2\026^[A-Za-z0-9._-]{0,64}$\222\002\022weekly-recommender'
   _globals['_SCHEDULE'].fields_by_name['name']._loaded_options = None
@@ -79,6 +89,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULE'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_SCHEDULE'].fields_by_name['etag']._loaded_options = None
   _globals['_SCHEDULE'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\004r\002\030@'
+  _globals['_SCHEDULE'].fields_by_name['alarm_trigger']._loaded_options = None
+  _globals['_SCHEDULE'].fields_by_name['alarm_trigger']._serialized_options = b'\342A\001\001'
+  _globals['_SCHEDULE'].fields_by_name['last_alarm_check']._loaded_options = None
+  _globals['_SCHEDULE'].fields_by_name['last_alarm_check']._serialized_options = b'\342A\001\003'
   _globals['_LISTSCHEDULESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTSCHEDULESREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\006\032\004(\000@\n'
   _globals['_LISTSCHEDULESREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -115,28 +129,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCHEDULESERVICE'].methods_by_name['DeleteSchedule']._serialized_options = b'\220\002\002\350\307\030\003\202\323\344\223\002\021*\017/schedules/{id}'
   _globals['_SCHEDULESERVICE'].methods_by_name['RunSchedule']._loaded_options = None
   _globals['_SCHEDULESERVICE'].methods_by_name['RunSchedule']._serialized_options = b'\350\307\030\003\202\323\344\223\002\030\"\023/schedules/{id}:run:\001*'
-  _globals['_CATCHUP']._serialized_start=2357
-  _globals['_CATCHUP']._serialized_end=2434
-  _globals['_SCHEDULERUNOUTCOME']._serialized_start=2437
-  _globals['_SCHEDULERUNOUTCOME']._serialized_end=2604
-  _globals['_SCHEDULERUN']._serialized_start=317
-  _globals['_SCHEDULERUN']._serialized_end=509
-  _globals['_SCHEDULE']._serialized_start=512
-  _globals['_SCHEDULE']._serialized_end=1439
-  _globals['_LISTSCHEDULESREQUEST']._serialized_start=1441
-  _globals['_LISTSCHEDULESREQUEST']._serialized_end=1531
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=1533
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=1631
-  _globals['_GETSCHEDULEREQUEST']._serialized_start=1633
-  _globals['_GETSCHEDULEREQUEST']._serialized_end=1721
-  _globals['_CREATESCHEDULEREQUEST']._serialized_start=1724
-  _globals['_CREATESCHEDULEREQUEST']._serialized_end=1855
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=1858
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=2097
-  _globals['_DELETESCHEDULEREQUEST']._serialized_start=2099
-  _globals['_DELETESCHEDULEREQUEST']._serialized_end=2217
-  _globals['_RUNSCHEDULEREQUEST']._serialized_start=2220
-  _globals['_RUNSCHEDULEREQUEST']._serialized_end=2355
-  _globals['_SCHEDULESERVICE']._serialized_start=2607
-  _globals['_SCHEDULESERVICE']._serialized_end=3380
+  _globals['_CATCHUP']._serialized_start=2739
+  _globals['_CATCHUP']._serialized_end=2816
+  _globals['_SCHEDULERUNOUTCOME']._serialized_start=2819
+  _globals['_SCHEDULERUNOUTCOME']._serialized_end=2986
+  _globals['_ALARMCHECKOUTCOME']._serialized_start=2989
+  _globals['_ALARMCHECKOUTCOME']._serialized_end=3192
+  _globals['_ALARMTRIGGER']._serialized_start=316
+  _globals['_ALARMTRIGGER']._serialized_end=375
+  _globals['_ALARMCHECK']._serialized_start=378
+  _globals['_ALARMCHECK']._serialized_end=543
+  _globals['_SCHEDULERUN']._serialized_start=546
+  _globals['_SCHEDULERUN']._serialized_end=762
+  _globals['_SCHEDULE']._serialized_start=765
+  _globals['_SCHEDULE']._serialized_end=1821
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=1823
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=1913
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=1915
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=2013
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=2015
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=2103
+  _globals['_CREATESCHEDULEREQUEST']._serialized_start=2106
+  _globals['_CREATESCHEDULEREQUEST']._serialized_end=2237
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=2240
+  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=2479
+  _globals['_DELETESCHEDULEREQUEST']._serialized_start=2481
+  _globals['_DELETESCHEDULEREQUEST']._serialized_end=2599
+  _globals['_RUNSCHEDULEREQUEST']._serialized_start=2602
+  _globals['_RUNSCHEDULEREQUEST']._serialized_end=2737
+  _globals['_SCHEDULESERVICE']._serialized_start=3195
+  _globals['_SCHEDULESERVICE']._serialized_end=3968
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,94 @@ SCHEDULE_RUN_OUTCOME_STILL_RUNNING: ScheduleRunOutcome.ValueType  # 3
 """It was left out: the job before had not ended."""
 Global___ScheduleRunOutcome: _TypeAlias = ScheduleRunOutcome  # noqa: Y015
 
+class _AlarmCheckOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlarmCheckOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlarmCheckOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALARM_CHECK_OUTCOME_UNSPECIFIED: _AlarmCheckOutcome.ValueType  # 0
+    """Not specified."""
+    ALARM_CHECK_OUTCOME_QUIET: _AlarmCheckOutcome.ValueType  # 1
+    """No alarm was on."""
+    ALARM_CHECK_OUTCOME_SUBMITTED: _AlarmCheckOutcome.ValueType  # 2
+    """An alarm was on, and a job was submitted."""
+    ALARM_CHECK_OUTCOME_WAITING: _AlarmCheckOutcome.ValueType  # 3
+    """An alarm was on, and the schedule's job before has not ended, or was submitted too recently."""
+    ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE: _AlarmCheckOutcome.ValueType  # 4
+    """The forecaster could not be asked. It is asked again a minute later."""
+
+class AlarmCheckOutcome(_AlarmCheckOutcome, metaclass=_AlarmCheckOutcomeEnumTypeWrapper):
+    """What came of a look at the alarms."""
+
+ALARM_CHECK_OUTCOME_UNSPECIFIED: AlarmCheckOutcome.ValueType  # 0
+"""Not specified."""
+ALARM_CHECK_OUTCOME_QUIET: AlarmCheckOutcome.ValueType  # 1
+"""No alarm was on."""
+ALARM_CHECK_OUTCOME_SUBMITTED: AlarmCheckOutcome.ValueType  # 2
+"""An alarm was on, and a job was submitted."""
+ALARM_CHECK_OUTCOME_WAITING: AlarmCheckOutcome.ValueType  # 3
+"""An alarm was on, and the schedule's job before has not ended, or was submitted too recently."""
+ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE: AlarmCheckOutcome.ValueType  # 4
+"""The forecaster could not be asked. It is asked again a minute later."""
+Global___AlarmCheckOutcome: _TypeAlias = AlarmCheckOutcome  # noqa: Y015
+
+@_typing.final
+class AlarmTrigger(_message.Message):
+    """Has a job submitted while an alarm of GetForecastAccuracy is on, besides the times of the cron expression."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_INTERVAL_DAYS_FIELD_NUMBER: _builtins.int
+    min_interval_days: _builtins.int
+    """How many days a job has to be apart from the schedule's job before, whatever submitted that: 1 to 366. The alarms of the last week's
+    error, bias and coverage stay on for days after a training, since forecasts of before it are scored.
+    """
+    def __init__(
+        self,
+        *,
+        min_interval_days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_interval_days", b"min_interval_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlarmTrigger: _TypeAlias = AlarmTrigger  # noqa: Y015
+
+@_typing.final
+class AlarmCheck(_message.Message):
+    """A look at the alarms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    FIRING_COUNT_FIELD_NUMBER: _builtins.int
+    outcome: Global___AlarmCheckOutcome.ValueType
+    """What came of it."""
+    firing_count: _builtins.int
+    """How many alarms were on."""
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was."""
+
+    def __init__(
+        self,
+        *,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
+        outcome: Global___AlarmCheckOutcome.ValueType = ...,
+        firing_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_time", b"check_time", "firing_count", b"firing_count", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlarmCheck: _TypeAlias = AlarmCheck  # noqa: Y015
+
 @_typing.final
 class ScheduleRun(_message.Message):
     """The latest run of a schedule."""
@@ -83,8 +171,11 @@ class ScheduleRun(_message.Message):
     DUE_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    BY_ALARM_FIELD_NUMBER: _builtins.int
     outcome: Global___ScheduleRunOutcome.ValueType
     """What came of it."""
+    by_alarm: _builtins.bool
+    """Whether it was submitted because an alarm was on. It then has no due time."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When it was due. Of several missed runs that one job makes up for, the last one's. Unset if it was run by a call."""
@@ -99,10 +190,11 @@ class ScheduleRun(_message.Message):
         due_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         outcome: Global___ScheduleRunOutcome.ValueType = ...,
+        by_alarm: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_alarm", b"by_alarm", "create_time", b"create_time", "due_time", b"due_time", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,6 +223,8 @@ class Schedule(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    ALARM_TRIGGER_FIELD_NUMBER: _builtins.int
+    LAST_ALARM_CHECK_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id: 1 to 64 letters, digits, `.`, `_` and `-`. Chosen by the caller, or generated if empty."""
     name: _builtins.str
@@ -187,6 +281,18 @@ class Schedule(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the schedule was last changed by a call."""
 
+    @_builtins.property
+    def alarm_trigger(self) -> Global___AlarmTrigger:
+        """Of a schedule that trains the forecaster: has a job submitted while an alarm of the served forecasts is on as well. Unset means that alarms
+        do not matter.
+        """
+
+    @_builtins.property
+    def last_alarm_check(self) -> Global___AlarmCheck:
+        """The latest look at the alarms, one of which is taken every minute unless the schedule is paused. Unset without a trigger, and before the
+        first.
+        """
+
     def __init__(
         self,
         *,
@@ -207,10 +313,12 @@ class Schedule(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        alarm_trigger: Global___AlarmTrigger | None = ...,
+        last_alarm_check: Global___AlarmCheck | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etl_spec", b"etl_spec", "last_run", b"last_run", "next_run_time", b"next_run_time", "spec", b"spec", "training_spec", b"training_spec", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alarm_trigger", b"alarm_trigger", "create_time", b"create_time", "etl_spec", b"etl_spec", "last_alarm_check", b"last_alarm_check", "last_run", b"last_run", "next_run_time", b"next_run_time", "spec", b"spec", "training_spec", b"training_spec", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catch_up", b"catch_up", "create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "etag", b"etag", "etl_spec", b"etl_spec", "id", b"id", "last_job_id", b"last_job_id", "last_job_state", b"last_job_state", "last_run", b"last_run", "name", b"name", "next_run_time", b"next_run_time", "paused", b"paused", "spec", b"spec", "through_yesterday", b"through_yesterday", "time_zone", b"time_zone", "training_spec", b"training_spec", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm_trigger", b"alarm_trigger", "catch_up", b"catch_up", "create_time", b"create_time", "created_by", b"created_by", "cron", b"cron", "etag", b"etag", "etl_spec", b"etl_spec", "id", b"id", "last_alarm_check", b"last_alarm_check", "last_job_id", b"last_job_id", "last_job_state", b"last_job_state", "last_run", b"last_run", "name", b"name", "next_run_time", b"next_run_time", "paused", b"paused", "spec", b"spec", "through_yesterday", b"through_yesterday", "time_zone", b"time_zone", "training_spec", b"training_spec", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_spec: _TypeAlias = _typing.Literal["etl_spec", "training_spec"]  # noqa: Y015
     _WhichOneofArgType_spec: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015

@@ -28,7 +28,7 @@ if _version_not_supported:
 
 
 class ScheduleServiceStub:
-    """Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    """Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 
     However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
@@ -73,7 +73,7 @@ class ScheduleServiceStub:
 
 
 class ScheduleServiceServicer:
-    """Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    """Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 
     However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
@@ -175,7 +175,7 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ScheduleService:
-    """Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    """Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 
     However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.

@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ScheduleServiceStub:
-    """Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    """Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 
     However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
@@ -70,7 +70,7 @@ class ScheduleServiceStub:
 
 @_typing.type_check_only
 class ScheduleServiceAsyncStub(ScheduleServiceStub):
-    """Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    """Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 
     However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
@@ -107,7 +107,7 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     """
 
 class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    """Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 
     However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
