@@ -15,7 +15,7 @@ from string import Template
 from xml.sax.saxutils import escape
 
 from stack import files
-from stack.engines import jars, java
+from stack.engines import hadoop_user, jars, java
 from stack.processes.probes import http_answers, http_json
 from stack.settings import ROOT, Settings
 
@@ -55,18 +55,26 @@ def render_configuration(settings: Settings, data: Path, places: Mapping[str, st
     return {template.name: Template(template.read_text()).substitute(escaped) for template in TEMPLATES.iterdir()}
 
 
-def write_configuration(settings: Settings) -> None:
-    """Writes the stack's own configuration."""
-    folder = configuration_folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in render_configuration(settings, settings.data, ONE_MACHINE).items():
-        files.replace(folder / name, text)
+def prepare(settings: Settings, daemon: str) -> None:
+    """Writes the configuration, and hands the daemon's folder over to its user."""
+    _write_configuration(settings)
+    hadoop_user.hand_over(settings, settings.data / daemon)
+
+
+def prepare_namenode(settings: Settings) -> None:
+    """Does the same for the NameNode, and formats the file system, unless that has been done."""
+    _write_configuration(settings)
+    hadoop_user.hand_over(settings, settings.data / "tmp")
+    _format_namenode(settings)
+    hadoop_user.hand_over(settings, settings.data / "namenode")
 
 
 def command(settings: Settings, daemon: str) -> list[str]:
     """The command that runs a daemon until SIGTERM or the end of its parent process."""
     main, heap = DAEMONS[daemon]
-    return ["setpriv", "--pdeathsig=TERM", "--", *_java_command(settings, heap), main]
+    user = hadoop_user.as_user(settings, environment(settings))
+    # The kernel resets the parent-death signal when the user changes, so it is set afterwards.
+    return [*user, "setpriv", "--pdeathsig=TERM", "--", *_java_command(settings, heap), main]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -79,21 +87,6 @@ def daemon_environment(settings: Settings) -> dict[str, str]:
     """The environment of the daemons. It changes with the configuration, so that `up` then restarts them."""
     digest = hashlib.sha256("".join(render_configuration(settings, settings.data, ONE_MACHINE).values()).encode()).hexdigest()
     return environment(settings) | {"CONFIGURATION_DIGEST": digest}
-
-
-def format_namenode(settings: Settings) -> None:
-    """Formats the file system, unless that has been done."""
-    write_configuration(settings)
-    names = settings.data / "namenode"
-    if names.exists():
-        return
-    # Created beside its place and then moved, so that an interruption never leaves a partial folder.
-    fresh = names.with_suffix(".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    main, heap = DAEMONS["namenode"]
-    command = [*_java_command(settings, heap), main, "-D", f"dfs.namenode.name.dir={fresh.as_uri()}", "-format", "-nonInteractive"]
-    subprocess.run(command, env=os.environ | environment(settings), check=True, capture_output=True, text=True)
-    fresh.rename(names)
 
 
 def namenode_ready(settings: Settings) -> bool:
@@ -154,6 +147,30 @@ def jvm_options(heap: str, logs: Path) -> list[str]:
     return [f"-Xmx{heap}", *QUICK_START, "-Djava.net.preferIPv4Stack=true", f"-Dhadoop.log.dir={logs}"]
 
 
+def _write_configuration(settings: Settings) -> None:
+    folder = configuration_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    # It contains no secret.
+    folder.chmod(0o755)
+    for name, text in render_configuration(settings, settings.data, ONE_MACHINE).items():
+        files.replace(folder / name, text, mode=0o644)
+
+
+def _format_namenode(settings: Settings) -> None:
+    names = settings.data / "namenode"
+    if names.exists():
+        return
+    # Created beside its place and then moved, so that an interruption never leaves a partial folder.
+    fresh = names.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    hadoop_user.hand_over(settings, fresh)
+    main, heap = DAEMONS["namenode"]
+    options = ["-D", f"dfs.namenode.name.dir={fresh.as_uri()}", "-format", "-nonInteractive"]
+    command = [*hadoop_user.as_user(settings, environment(settings)), *_java_command(settings, heap), main, *options]
+    subprocess.run(command, env=os.environ | environment(settings), check=True, capture_output=True, text=True)
+    fresh.rename(names)
+
+
 def _is_serving(node: Mapping[str, object], blocks: int) -> bool:
     """Whether a DataNode, as the NameNode lists it, is up and has reported its blocks, of which HDFS has `blocks`."""
     # The NameNode lists a dead DataNode as live for a while, and a restarted one serves its pages before it has read its blocks.
@@ -178,4 +195,4 @@ def _send_put(port: int, path: str, body: bytes = b"") -> None:
 
 def _java_command(settings: Settings, heap: str) -> list[str]:
     path = f"{configuration_folder(settings)}:{jars.PAGES}:{jars.DAEMONS}/*"
-    return [str(java.HOME / "bin" / "java"), *jvm_options(heap, settings.logs), "-cp", path]
+    return [str(java.HOME / "bin" / "java"), *jvm_options(heap, settings.data / "tmp"), "-cp", path]

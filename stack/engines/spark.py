@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from stack.engines import hadoop, jars, java
+from stack.engines import hadoop, hadoop_user, jars, java
 from stack.engines.object_store import ObjectStore
 from stack.settings import ROOT, Settings
 
@@ -80,7 +80,7 @@ def history_command(settings: Settings) -> list[str]:
     """The command that serves the history of applications until SIGTERM or the end of its parent process."""
     path = f"{hadoop.configuration_folder(settings)}:{package()}/jars/*"
     command = [str(java.HOME / "bin" / "java"), *history_options(settings.history_port, "256m"), "-cp", path, HISTORY_SERVER]
-    return ["setpriv", "--pdeathsig=TERM", "--", *command]
+    return [*hadoop_user.as_user(settings, history_environment(settings)), "setpriv", "--pdeathsig=TERM", "--", *command]
 
 
 def history_options(port: int, heap: str) -> list[str]:

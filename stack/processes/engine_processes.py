@@ -5,7 +5,7 @@ from functools import partial
 
 from stack import model_secrets, training
 from stack.databases import Databases
-from stack.engines import hadoop, jars, minio, mlflow, object_store, packages, postgres, seaweedfs, spark
+from stack.engines import hadoop, hadoop_user, jars, minio, mlflow, object_store, packages, postgres, seaweedfs, spark
 from stack.engines.object_store import ObjectStore, StoreUser
 from stack.processes import sources
 from stack.processes.probes import http_answers
@@ -111,9 +111,14 @@ def _namenode(settings: Settings) -> Process:
         memory_mb=230,
         ready=partial(hadoop.namenode_ready, settings),
         scheme=HTTP,
-        install=jars.install_daemons,
-        prepare=partial(hadoop.format_namenode, settings),
+        install=partial(_install_hadoop, settings),
+        prepare=partial(hadoop.prepare_namenode, settings),
     )
+
+
+def _install_hadoop(settings: Settings) -> None:
+    jars.install_daemons()
+    hadoop_user.create(settings)
 
 
 def _datanode(settings: Settings) -> Process:
@@ -123,7 +128,7 @@ def _datanode(settings: Settings) -> Process:
         memory_mb=180,
         ready=partial(hadoop.datanode_ready, settings),
         after=("namenode",),
-        prepare=partial(hadoop.write_configuration, settings),
+        prepare=partial(hadoop.prepare, settings, "datanode"),
         post_start=partial(hadoop.make_folder, settings, spark.EVENT_LOG),
     )
 
@@ -140,7 +145,7 @@ def _resourcemanager(settings: Settings) -> Process:
         memory_mb=270,
         ready=partial(hadoop.resourcemanager_ready, settings),
         scheme=HTTP,
-        prepare=partial(hadoop.write_configuration, settings),
+        prepare=partial(hadoop.prepare, settings, "resourcemanager"),
     )
 
 
@@ -153,7 +158,7 @@ def _nodemanager(settings: Settings) -> Process:
         scheme=HTTP,
         # It writes the logs of applications to HDFS.
         after=("datanode", "resourcemanager"),
-        prepare=partial(hadoop.write_configuration, settings),
+        prepare=partial(hadoop.prepare, settings, "nodemanager"),
         pre_stop=partial(hadoop.kill_applications, settings),
     )
 

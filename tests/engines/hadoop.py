@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-from stack.engines import hadoop, jars, spark
+from stack.engines import hadoop, hadoop_user, jars, spark
 from stack.engines.object_store import ObjectStore
 from stack.settings import Settings
 from tests.engines.engine import Engine
@@ -29,7 +29,9 @@ class Hdfs:
         if not jars.DAEMONS.exists():
             raise FileNotFoundError("Hadoop is not installed; `make test` does it")
         self.settings = own_settings(folder)
-        hadoop.format_namenode(self.settings)
+        hadoop_user.create(self.settings)
+        hadoop.prepare_namenode(self.settings)
+        hadoop.prepare(self.settings, "datanode")
         self.namenode = _daemon(self.settings, "namenode", hadoop.namenode_ready)
         self.datanode = _daemon(self.settings, "datanode", hadoop.datanode_ready)
         self._files = httpx.Client(base_url=f"http://127.0.0.1:{self.settings.namenode_port}/webhdfs/v1", follow_redirects=True, timeout=60)
@@ -73,6 +75,8 @@ class Yarn:
 
     def __init__(self, hdfs: Hdfs, store: ObjectStore) -> None:
         self.settings = hdfs.settings
+        for daemon in ("resourcemanager", "nodemanager"):
+            hadoop.prepare(self.settings, daemon)
         self.resourcemanager = _daemon(self.settings, "resourcemanager", hadoop.resourcemanager_ready)
         self.nodemanager = _daemon(self.settings, "nodemanager", hadoop.nodemanager_ready)
         hadoop.make_folder(self.settings, spark.EVENT_LOG)

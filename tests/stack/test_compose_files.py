@@ -81,6 +81,13 @@ def test_a_container_has_minimal_privileges(name: str, service: Service) -> None
     assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ()))
 
 
+def test_hadoop_publishes_nothing_and_is_in_a_network_of_its_own() -> None:
+    members = {name for name, service in every_service() if "cluster" in service.get("networks", ())}
+    hadoop = {"namenode", "datanode", "resourcemanager", "nodemanager", "history", "folders", "land"}
+    assert members - hadoop == {"jobs", "jobs-worker", "minio"}
+    assert all(service["networks"] == ["cluster"] and "ports" not in service for name, service in every_service() if name in hadoop)
+
+
 @pytest.mark.parametrize(("name", "service"), every_service())
 def test_servers_have_health_checks_and_one_time_containers_do_not_restart(name: str, service: Service) -> None:
     if name in ONCE or name in BY_HAND:

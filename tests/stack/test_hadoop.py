@@ -1,14 +1,16 @@
 """HDFS and YARN: files and applications survive crashes of the daemons."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from pwd import getpwnam
 
 import httpx
 import psutil
 import pytest
 
-from stack.engines import hadoop, spark
+from stack.engines import hadoop, hadoop_user, spark
 from tests.engines.hadoop import Hdfs, Yarn, wait
 from tests.engines.stores import Minio
 
@@ -16,9 +18,9 @@ OUTPUT = "numbers"
 
 
 @pytest.fixture(scope="module")
-def go(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file for which the application waits."""
-    return tmp_path_factory.mktemp("application") / "go"
+def go(yarn: Yarn) -> Path:
+    """The file for which the application waits, in a folder that applications see."""
+    return yarn.settings.data / "tmp" / "go"
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +86,42 @@ def test_event_logs_and_container_logs_contain_no_key(application: str, go: Path
     assert not [secret for secret in secrets(minio) for content in contents if secret.encode() in content]
 
 
+@pytest.mark.parametrize("claimed", ["root", "hashiramart"])
+def test_an_application_of_any_local_caller_runs_as_the_unprivileged_user_and_reads_no_secret(
+    yarn: Yarn, hdfs: Hdfs, minio: Minio, claimed: str
+) -> None:
+    secret = yarn.settings.stack_folder / "secrets.env"
+    secret.touch(mode=0o600)
+    secret.write_text("AUTH_SECRET=cherry\n")
+    paths = (secret, spark.credentials_file(yarn.settings), "/proc/[0-9]*/environ", "/etc/shadow")
+    identity = start_command(
+        yarn, claimed, f"echo; id -u; grep NoNewPrivs /proc/self/status; cat {' '.join(map(str, paths))}; echo; echo end"
+    )
+    yarn.outcome(identity)
+    wait(lambda: yarn.application(identity)["logAggregationStatus"] == "SUCCEEDED", "its log")
+    output = b"".join(hdfs.get(path) for path in logs(hdfs) if identity in path)
+    assert b"\nend\n" in output
+    if os.geteuid() != 0:
+        pytest.skip("the stack runs as this user, and so do its applications: there is no other")
+    assert f"\n{getpwnam(hadoop_user.NAME).pw_uid}\nNoNewPrivs:\t1\n".encode() in output
+    assert not [secret for secret in ["cherry", "root:", *secrets(minio)] if secret.encode() in output]
+
+
 def test_running_applications_are_killed_before_yarn_stops(yarn: Yarn, tmp_path: Path) -> None:
     identity = yarn.submit(str(Path(__file__).with_name("application.py")), str(tmp_path / "never"), "s3a://lake/never")
     hadoop.kill_applications(yarn.settings)
     assert yarn.outcome(identity) == "KILLED"
+
+
+def start_command(yarn: Yarn, user: str, command: str) -> str:
+    """Runs a command on YARN as any local caller can, under any name; returns the id of its application."""
+    address = f"http://127.0.0.1:{yarn.settings.resourcemanager_port}/ws/v1/cluster/apps"
+    claim = {"user.name": user}
+    identity = str(httpx.post(f"{address}/new-application", params=claim).raise_for_status().json()["application-id"])
+    launch = {"commands": {"command": f"({command}) 1><LOG_DIR>/stdout 2><LOG_DIR>/stderr"}}
+    order = {"application-id": identity, "application-type": "YARN", "am-container-spec": launch, "max-app-attempts": 1}
+    httpx.post(address, params=claim, json=order | {"resource": {"memory": 128, "vCores": 1}}).raise_for_status()
+    return identity
 
 
 def logs(hdfs: Hdfs) -> list[str]:

@@ -13,7 +13,7 @@ from tests.engines.ports import free_port
 
 FOLDER = Path(__file__).resolve().parents[3] / "compose"
 MLOPS, HADOOP = (FOLDER / f"docker-compose-{name}.yml" for name in ("mlops", "hadoop"))
-PORTS = ("GATEWAY", "MINIO", "MINIO_CONSOLE", "MLFLOW", "NAMENODE", "RESOURCEMANAGER", "HISTORY")
+PORTS = ("GATEWAY", "MINIO", "MINIO_CONSOLE", "MLFLOW")
 PROJECT = "hashiramart-test"
 PASSWORD = "battery staple correct"
 UP_SECONDS = 300

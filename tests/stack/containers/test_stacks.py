@@ -104,7 +104,8 @@ def test_the_mlops_stack_alone_trains_and_recommends(stacks: Stacks) -> None:
 def test_both_stacks_run_with_replicas(stacks: Stacks) -> None:
     scale = ("--scale", "nodemanager=3", "--scale", "catalog=2", "--scale", "recommender=2")
     print(f"\nboth are up after {stacks.up(*scale):.0f} s")
-    metrics = httpx.get(f"{stacks.address('RESOURCEMANAGER')}/ws/v1/cluster/metrics").json()["clusterMetrics"]
+    answer = stacks.compose("exec", "-T", "resourcemanager", "curl", "--silent", "http://resourcemanager:8088/ws/v1/cluster/metrics")
+    metrics = json.loads(answer)["clusterMetrics"]
     assert metrics["activeNodes"] == 3
     assert [len(stacks.containers(name)) for name in ("catalog", "recommender")] == [2, 2]
 
