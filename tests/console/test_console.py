@@ -92,6 +92,7 @@ def test_a_browser_at_the_root_is_led_to_the_console_and_a_program_is_not(stack:
 def test_assets_are_cached_for_good_and_the_page_is_not_and_allows_no_other_source(stack: Stack) -> None:
     page = httpx.get(f"{stack.rest}/console/products")
     assert page.headers["cache-control"] == "no-store"
+    assert page.headers["x-content-type-options"] == "nosniff"
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
     asset = next(part.split('"')[0] for part in page.text.split('src="')[1:])
