@@ -10,10 +10,7 @@ export default defineConfig({
   base: "/console/",
   plugins: [react()],
   resolve: {
-    alias: [
-      { find: "@client/gen", replacement: fileURLToPath(new URL("src/gen", import.meta.url)) },
-      { find: "@client", replacement: fileURLToPath(new URL("../clients/typescript/web/src", import.meta.url)) },
-    ],
+    alias: { "@client/gen": fileURLToPath(new URL("src/gen", import.meta.url)) },
   },
   build: { target: "es2023", assetsInlineLimit: 0, chunkSizeWarningLimit: 700 },
   // The units share no state, and a process for each file would take longer than they do.

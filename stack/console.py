@@ -32,8 +32,8 @@ _CHECK = ("npm", "run", "--silent", "check")
 # The digests of the sources that were built, and of those that passed the check.
 _BUILT_STAMP = BUILT / "sources.sha256"
 _CHECKED_STAMP = FOLDER / "node_modules" / ".checked.sha256"
-# Outside of its folder, the build reads the contracts and the reader of streams.
-_SHARED = (ROOT / "clients" / "openapi.json", ROOT / "clients" / "typescript" / "web" / "src" / "streams.ts")
+# Outside of its folder, the build reads the contracts.
+_CONTRACTS = ROOT / "clients" / "openapi.json"
 
 
 def build() -> str:
@@ -100,7 +100,7 @@ def _sources_digest() -> str:
     sources = [path for path in (FOLDER / "src").rglob("*") if path.is_file() and CONSOLE.generated not in path.parents]
     own = [path for path in FOLDER.iterdir() if path.is_file()]
     digest = hashlib.sha256()
-    for path in sorted((*sources, *own, *_SHARED)):
+    for path in sorted((*sources, *own, _CONTRACTS)):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -3,6 +3,10 @@ import type { Job, MeshStatus } from "@client/gen";
 import type { Rate } from "./rates";
 
 const ERROR_SHARE = 0.01;
+const ENGINES: Record<string, string> = { postgresql: "PostgreSQL", hdfs: "HDFS", yarn: "YARN", "object store": "Object store", mlflow: "MLflow" };
+
+/** The name of an engine as people write it. */
+export const engineName = (name: string): string => ENGINES[name] ?? name;
 
 export interface Alarm {
   key: string;
@@ -19,7 +23,7 @@ export function alarmsOf({ services, engines }: MeshStatus, rates: Map<string, R
     const share = rates.get(name)?.errorShare ?? 0;
     return up && share >= ERROR_SHARE ? [{ key: `failing-${name}`, title: `Requests to ${name} fail`, advice: `${Math.round(100 * share)} of 100 requests in the last minute ended with a server’s error. Its log has each of them.` }] : [];
   });
-  const away = engines.filter(({ up }) => !up).map(({ name, not_reached_by }) => ({ key: `away-${name}`, title: `The engine ${name} is not reached by ${not_reached_by.join(", ")}`, advice: "What was answered without it goes on; the rest waits until it is back." }));
+  const away = engines.filter(({ up }) => !up).map(({ name, not_reached_by }) => ({ key: `away-${name}`, title: `${engineName(name)} is not reached by ${not_reached_by.join(", ")}`, advice: "What needs it waits until it is back; all else goes on." }));
   const latest = new Map<string, Job>();
   for (const job of jobs) {
     const kind = job.training_spec?.model ?? "ETL";

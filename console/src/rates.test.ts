@@ -21,7 +21,7 @@ test("without requests, and after the gateway was started again, there is nothin
 test("alarms name what is down, what fails, and kinds of jobs whose latest one has failed", () => {
   const failed = job({ id: "2", state: "JOB_STATE_FAILED", failure: { reason: "NO_RAW_DATA", message: "no raw data" } as Job["failure"] });
   const away = { ...reading(0, 0).status, engines: [{ name: "hdfs", up: false, used_by: ["jobs"], not_reached_by: ["jobs"] }, { name: "yarn", up: true, used_by: ["jobs"], not_reached_by: [] }] };
-  expect(alarmsOf(away, new Map(), []).map(({ title }) => title)).toEqual(["The engine hdfs is not reached by jobs"]);
+  expect(alarmsOf(away, new Map(), []).map(({ title }) => title)).toEqual(["HDFS is not reached by jobs"]);
   const fails = [reading(0, 100), reading(5000, 200, 20)];
   expect(alarmsOf(reading(0, 0, 0, 0, false).status, new Map(), [failed, job({})]).map(({ key }) => key)).toEqual(["down-catalog", "2"]);
   expect(alarmsOf(fails[1]!.status, ratesOf(fails), [job({ id: "3", state: "JOB_STATE_RUNNING", end_time: null }), job({}), failed]).map(({ key }) => key)).toEqual(["failing-catalog"]);

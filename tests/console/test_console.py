@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, ViewportSize, expect
 
 from stack import console
-from tests.console.browser import DESKTOP, PHONE, Console
+from tests.console.browser import DESKTOP, PHONE, TIMEOUT_MS, Console
 from tests.console.shop import CUSTOMER, EMAIL, PASSWORD, signed_in
 from tests.e2e.stack import Stack
 from tests.services.auth.authenticator import code_at
@@ -413,6 +414,23 @@ def test_a_second_factor_is_set_up_by_a_qr_code_and_asked_for(stack: Stack, chro
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
     assert tab.problems == []
     context.close()
+
+
+def test_a_lost_connection_is_shown_and_the_job_is_followed_again(stack: Stack, desktop: Console) -> None:
+    with signed_in(stack) as http:
+        job = http.post("/jobs/etl", json={}).raise_for_status().json()["id"]
+    desktop.open(f"/jobs/{job}", "ETL")
+    lost = desktop.page.get_by_text("Connection lost, resuming")
+    gateway = psutil.Process(stack.pids()["gateway"])
+    for process in (gateway, *gateway.children()):
+        process.kill()
+    expect(lost).to_be_visible(timeout=TIMEOUT_MS)
+    desktop.picture("connection lost")
+    expect(lost).to_be_hidden(timeout=TIMEOUT_MS)
+    # What happens now is seen.
+    with signed_in(stack) as http:
+        http.post(f"/jobs/{job}:cancel").raise_for_status()
+    expect(desktop.page.get_by_text("Cancelled").first).to_be_visible()
 
 
 def test_types_and_units_pass(stack: Stack) -> None:

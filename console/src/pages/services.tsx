@@ -6,7 +6,7 @@ import { useEffect, useState } from "react";
 
 import type { EngineStatus, MeshStatus } from "@client/gen";
 import { gatewayGetStatusOptions, jobsServiceListJobsOptions } from "@client/gen/@tanstack/react-query.gen";
-import { alarmsOf } from "../alarms";
+import { alarmsOf, engineName } from "../alarms";
 import { Card, Loaded, Page } from "../components/page";
 import { amount, label, percent } from "../format";
 import { type Rate, ratesOf, type Reading, withReading } from "../rates";
@@ -116,7 +116,6 @@ const ENGINE_WORK: Record<string, string> = {
   "object store": "Clean data and models",
   mlflow: "The registry of models",
 };
-const ENGINE_NAMES: Record<string, string> = { postgresql: "PostgreSQL", hdfs: "HDFS", yarn: "YARN", "object store": "Object store", mlflow: "MLflow" };
 
 function Engines({ engines }: { engines: EngineStatus[] }) {
   return (
@@ -134,7 +133,7 @@ function Engines({ engines }: { engines: EngineStatus[] }) {
               <Table.Tr key={name}>
                 <Table.Td>
                   <Group gap="xs">
-                    <Text fw={600}>{ENGINE_NAMES[name] ?? name}</Text>
+                    <Text fw={600}>{engineName(name)}</Text>
                     <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? "Up" : "Not reached"}</Badge>
                   </Group>
                   <Text fz="xs" c="dimmed">{ENGINE_WORK[name]}</Text>
