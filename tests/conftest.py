@@ -25,6 +25,9 @@ STACKS = {ROOT / "e2e", ROOT / "stack" / "containers"}
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile("suite")
 
+# Spark reads this when an application is submitted. On a few lines, its JVMs end before their optimising compiler has paid.
+os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -Dspark.executor.defaultJavaOptions=-XX:TieredStopAtLevel=1"
+
 # A shell that starts a command in the background lets it ignore this signal, and all that the command starts inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

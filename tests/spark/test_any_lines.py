@@ -53,10 +53,10 @@ LINES = st.one_of(
 
 
 # Several files in one example: Spark takes seconds for each, and hardly longer for many lines.
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(
     files=st.lists(
-        st.lists(st.one_of(LINES, LINES, st.binary(max_size=20).filter(lambda text: b"\n" not in text)), min_size=20),
+        st.lists(st.one_of(LINES, LINES, st.binary(max_size=20).filter(lambda text: b"\n" not in text)), min_size=40),
         min_size=2,
         max_size=3,
     )

@@ -1,17 +1,22 @@
 """Files that shops really export, after public bug reports: what becomes of their lines."""
 
-import pytest
+from collections.abc import Callable
 
 from lake.landing.landing import land
 from lake.landing.mapping import Mapping
 from lake.manifest import Manifest
 from tests.spark.shop import HEADER, TODAY, Shop, line, values
 
-# 40 sales of 40 products to 9 customers, one a day.
-SALES = [
-    line(f"{600_000 + n}", f"{20_000 + n}", "GLASS JAR", 1, f"2011-01-{n % 28 + 1:02} 11:{n:02}:00", 2.5, f"{13_000 + n % 9}")
-    for n in range(40)
-]
+
+def sales(first_invoice: int = 600_000) -> list[str]:
+    """40 sales of 40 products to 9 customers, one a day."""
+    return [
+        line(f"{first_invoice + n}", f"{20_000 + n}", "GLASS JAR", 1, f"2011-01-{n % 28 + 1:02} 11:{n:02}:00", 2.5, f"{13_000 + n % 9}")
+        for n in range(40)
+    ]
+
+
+SALES = sales()
 
 
 def etl(shop: Shop, files: dict[str, str | bytes], mapping: Mapping | None = None) -> Manifest:
@@ -23,21 +28,21 @@ def etl(shop: Shop, files: dict[str, str | bytes], mapping: Mapping | None = Non
     return shop.run()[0]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "\r\r\n".join([HEADER, *SALES, ""]),
-        "\n".join([f"{HEADER},,", *(f"{sale},," for sale in SALES)]),
-        "\n".join([f"{HEADER},", *(f"{sale}," for sale in SALES)]),
-        "\n".join([f",{HEADER}", *(f"{n},{sale}" for n, sale in enumerate(SALES))]),
-        "\n".join([f",{HEADER},", *(f"{n},{sale}," for n, sale in enumerate(SALES))]),
-        "\n".join([HEADER, *SALES]).encode("utf-16"),
-        "\n".join(["sep=,", HEADER, *SALES]),
-    ],
+EXPORTS: tuple[Callable[[list[str]], str | bytes], ...] = (
+    lambda lines: "\r\r\n".join([HEADER, *lines, ""]),
+    lambda lines: "\n".join([f"{HEADER},,", *(f"{sale},," for sale in lines)]),
+    lambda lines: "\n".join([f"{HEADER},", *(f"{sale}," for sale in lines)]),
+    lambda lines: "\n".join([f",{HEADER}", *(f"{n},{sale}" for n, sale in enumerate(lines))]),
+    lambda lines: "\n".join([f",{HEADER},", *(f"{n},{sale}," for n, sale in enumerate(lines))]),
+    lambda lines: "\n".join([HEADER, *lines]).encode("utf-16"),
+    lambda lines: "\n".join(["sep=,", HEADER, *lines]),
 )
-def test_every_line_of_a_spreadsheets_export_is_a_sale(shop: Shop, content: str | bytes) -> None:
-    counts = etl(shop, {"export.csv": content}).counts
-    assert (counts.lines_in, counts.sale_lines, counts.refused) == (40, 40, {})
+
+
+def test_every_line_of_a_spreadsheets_export_is_a_sale(shop: Shop) -> None:
+    manifest = etl(shop, {f"export-{n}.csv": export(sales(600_000 + 100 * n)) for n, export in enumerate(EXPORTS)})
+    assert [(file.line_count, file.refused) for file in manifest.raw_files] == [(40, {})] * len(EXPORTS)
+    assert (manifest.counts.lines_in, manifest.counts.sale_lines, manifest.counts.refused) == (40 * len(EXPORTS), 40 * len(EXPORTS), {})
 
 
 def test_a_customer_with_a_fraction_of_zero_is_the_same_customer(shop: Shop) -> None:
