@@ -46,8 +46,7 @@ _POLICY = (
 )
 # Fonts are compressed already.
 _COMPRESSED = (".css", ".js", ".svg")
-_NO_SNIFFING = {"x-content-type-options": "nosniff"}
-_HEADERS = _NO_SNIFFING | {"referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin"}
+_HEADERS = {"referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin"}
 _MISSING = """<!doctype html><html lang="en"><title>The console is not built · HashiraMart</title>
 <h1>The console is not built</h1>
 <p>It takes Node 22.18 or newer. Run <code>make console-build</code>, then load this page again.</p>
@@ -104,7 +103,7 @@ def _add_pages(routes: APIRouter, folder: Path) -> None:
         if not file.is_file():
             raise HTTPException(HTTPStatus.NOT_FOUND)
         # Its name has a hash of its content.
-        headers = _NO_SNIFFING | {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
+        headers = {"cache-control": "public, max-age=31536000, immutable", "vary": "accept-encoding"}
         if file.suffix not in _COMPRESSED or "gzip" not in request.headers.get("accept-encoding", ""):
             return FileResponse(file, headers=headers)
         return Response(_gzip(file), headers=headers | {"content-encoding": "gzip"}, media_type=mimetypes.guess_type(name)[0])
