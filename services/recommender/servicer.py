@@ -13,7 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from prometheus_client import Counter
 
-from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2, recommender_pb2_grpc
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2, recommender_pb2_grpc, shadows_pb2
 from mesh.errors import NotFound, StatusError, Unavailable
 from mesh.idempotency import idempotent_request
 from mesh.identity import Caller, Role, caller
@@ -55,6 +55,7 @@ from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.rule_checks import check_rule
 from services.recommender.shadows import MakeList, Shadows, ShownList
+from services.recommender.slot_estimates import SlotEstimates, check_estimable
 from services.recommender.stock_outlook import StockOutlook
 from services.recommender.versions import LoadedVersions
 
@@ -112,6 +113,7 @@ class RecommenderServicer(ExperimentServicer, recommender_pb2_grpc.RecommenderSe
             required_shadow_lists,
         )
         self._recommendations = Recommendations(lambda: champion.serving, catalog)
+        self._slot_estimates = SlotEstimates(self._recommendations, events, exposures, shadows.lists, time_zone)
         self._events = events
         self._exposures = exposures
         self._exposure_log = exposure_log
@@ -171,6 +173,14 @@ class RecommenderServicer(ExperimentServicer, recommender_pb2_grpc.RecommenderSe
             slot, number, activity, [], page_request, product_id=request.product_id, country=request.country
         )
         return list_message(page, "", self._time_zone)
+
+    async def EstimateSlot(self, request: shadows_pb2.EstimateSlotRequest, context: Context) -> shadows_pb2.SlotEstimate:
+        slot, rules, written = request.slot, list(request.rules), self._merchandising.current
+        self._slot(slot.id)
+        for index, rule in enumerate(rules):
+            check_rule(rule, written.slots, self._catalog.products, f"rules[{index}]")
+        check_estimable(slot, rules)
+        return await self._slot_estimates.estimate(slot, written.with_drafts(rules), _DEFAULT_LIST_SIZE)
 
     async def ListSimilarProducts(self, request: recommender_pb2.ListSimilarProductsRequest, context: Context) -> ListResponse:
         filter = ProductFilter(availability=availability(request), excluded_ids=[request.product_id])

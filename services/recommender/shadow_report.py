@@ -1,7 +1,8 @@
-"""What a version in shadow has shown: its lists beside those of the champion, and what they would have earned."""
+"""What lists that nobody was shown would have earned, beside those that were: those of a version in shadow, or of a slot as it is to be."""
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from ml.experiments.reward_model import NO_PRODUCT, Products, predict_rewards
 from services.recommender.repository.shadow_lists import ListPair, Reward, ShadowSummary
 
 # With fewer lists that would tell as much, an interval is not to be trusted.
-_LEAST_LISTS = 100
+LEAST_LISTS = 100
+_Report: TypeAlias = shadows_pb2.ShadowReport | shadows_pb2.SlotEstimate
 
 
 def add_summary(report: shadows_pb2.ShadowReport, summary: ShadowSummary) -> None:
@@ -22,8 +24,8 @@ def add_summary(report: shadows_pb2.ShadowReport, summary: ShadowSummary) -> Non
     report.latency.median_milliseconds, report.latency.p95_milliseconds = summary.median, summary.p95
 
 
-def add_values(report: shadows_pb2.ShadowReport, pairs: Sequence[ListPair], rewards: Mapping[tuple[str, str], Reward]) -> None:
-    """Adds to a report what the lists that were shown and those of the version earn. Takes a second of CPU time for many lists."""
+def add_values(report: _Report, pairs: Sequence[ListPair], rewards: Mapping[tuple[str, str], Reward]) -> None:
+    """Adds to a report what the lists that were shown and the others earn. Takes a second of CPU time for many lists."""
     if not pairs:
         return
     shape = len(pairs), max(max(len(pair.shown), len(pair.product_ids)) for pair in pairs)
@@ -46,7 +48,7 @@ def add_values(report: shadows_pb2.ShadowReport, pairs: Sequence[ListPair], rewa
 
 
 def _add_value(
-    report: shadows_pb2.ShadowReport,
+    report: _Report,
     reward: shadows_pb2.ShadowReward.ValueType,
     log: LoggedLists,
     target: Numbers,
@@ -70,6 +72,6 @@ def _add_value(
 
 def _estimate(value: PolicyValue, lists: float) -> experiments_pb2.Estimate:
     estimate = experiments_pb2.Estimate(value=value.value)
-    if lists >= _LEAST_LISTS and math.isfinite(value.lower):
+    if lists >= LEAST_LISTS and math.isfinite(value.lower):
         estimate.lower, estimate.upper = value.lower, value.upper
     return estimate

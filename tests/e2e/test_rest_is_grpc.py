@@ -97,6 +97,7 @@ VALID: list[tuple[str, str, Json]] = [
     ("DELETE /experiments/{id}", "staff", {"id": "{}-test"}),
     ("DELETE /recommendations/slots/{id}", "staff", {"id": "{}-shelf"}),
     ("POST /recommendations:preview", "staff", {"slot": {"id": "home", "size": 1}}),
+    ("POST /recommendations:estimate", "staff", {"slot": {"id": "email"}}),
     ("GET /exposures", "staff", {"user_id": UUID}),
     ("GET /models/recommender/shadows", "staff", {"page_size": 1}),
     ("GET /models/recommender/shadows/{id}/report", "staff", {"id": "7"}),

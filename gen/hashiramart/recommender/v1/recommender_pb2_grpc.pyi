@@ -89,6 +89,16 @@ class RecommenderServiceStub:
 
     Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
     """
+    EstimateSlot: _grpc.UnaryUnaryMultiCallable[_shadows_pb2.EstimateSlotRequest, _shadows_pb2.SlotEstimate]
+    """Estimates from the log of exposures what a slot would earn with other settings and rules, before anybody sees it.
+
+    For the latest 1,000 first pages that the slot has shown, the list is made that the shopper would have got, by today's champion, as far as
+    the log says what it depends on: the shopper and what they had done by then, without a basket, a filter or a country. The products that both
+    lists have at the same position, weighted by their propensities, tell what it would have earned. Changes and logs nothing; takes seconds.
+
+    Returns INVALID_ARGUMENT if a rule could not be applied or has an audience, which the log does not tell, or if the slot shows products similar
+    to one; NOT_FOUND if there is no such slot.
+    """
     ListExperiments: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.ListExperimentsRequest, _experiments_pb2.ListExperimentsResponse]
     """Lists the experiments, by id."""
     GetExperiment: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentRequest, _experiments_pb2.Experiment]
@@ -262,6 +272,16 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
 
     Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+    """
+    EstimateSlot: _aio.UnaryUnaryMultiCallable[_shadows_pb2.EstimateSlotRequest, _shadows_pb2.SlotEstimate]  # type: ignore[assignment]
+    """Estimates from the log of exposures what a slot would earn with other settings and rules, before anybody sees it.
+
+    For the latest 1,000 first pages that the slot has shown, the list is made that the shopper would have got, by today's champion, as far as
+    the log says what it depends on: the shopper and what they had done by then, without a basket, a filter or a country. The products that both
+    lists have at the same position, weighted by their propensities, tell what it would have earned. Changes and logs nothing; takes seconds.
+
+    Returns INVALID_ARGUMENT if a rule could not be applied or has an audience, which the log does not tell, or if the slot shows products similar
+    to one; NOT_FOUND if there is no such slot.
     """
     ListExperiments: _aio.UnaryUnaryMultiCallable[_experiments_pb2.ListExperimentsRequest, _experiments_pb2.ListExperimentsResponse]  # type: ignore[assignment]
     """Lists the experiments, by id."""
@@ -517,6 +537,22 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists what a slot would show, with rules that were not written yet, to a customer or a new visitor. Changes and logs nothing.
 
         Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateSlot(
+        self,
+        request: _shadows_pb2.EstimateSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_shadows_pb2.SlotEstimate, _abc.Awaitable[_shadows_pb2.SlotEstimate]]:
+        """Estimates from the log of exposures what a slot would earn with other settings and rules, before anybody sees it.
+
+        For the latest 1,000 first pages that the slot has shown, the list is made that the shopper would have got, by today's champion, as far as
+        the log says what it depends on: the shopper and what they had done by then, without a basket, a filter or a country. The products that both
+        lists have at the same position, weighted by their propensities, tell what it would have earned. Changes and logs nothing; takes seconds.
+
+        Returns INVALID_ARGUMENT if a rule could not be applied or has an audience, which the log does not tell, or if the slot shows products similar
+        to one; NOT_FOUND if there is no such slot.
         """
 
     @_abc_1.abstractmethod

@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hashiramart.recommender.v1 import experiments_pb2 as hashiramart_dot_recommender_dot_v1_dot_experiments__pb2
+from hashiramart.recommender.v1 import merchandising_pb2 as hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hashiramart/recommender/v1/shadows.proto\x12\x1ahashiramart.recommender.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,hashiramart/recommender/v1/experiments.proto\"\xc0\x01\n\x06Shadow\x12\'\n\x02id\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x05\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\x12;\n\rtraffic_share\x18\x02 \x01(\x01\x42$\xe2\x41\x01\x02\xbaH\x1d\x12\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00I\x9a\x99\x99\x99\x99\x99\xb9?\x12\x35\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"V\n\x12ListShadowsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"c\n\x13ListShadowsResponse\x12\x33\n\x07shadows\x18\x01 \x03(\x0b\x32\".hashiramart.recommender.v1.Shadow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x14ReplaceShadowRequest\x12>\n\x06shadow\x18\x01 \x01(\x0b\x32\".hashiramart.recommender.v1.ShadowB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\">\n\x13\x44\x65leteShadowRequest\x12\'\n\x02id\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\"A\n\x16GetShadowReportRequest\x12\'\n\x02id\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\"F\n\rShadowLatency\x12\x1b\n\x13median_milliseconds\x18\x01 \x01(\x01\x12\x18\n\x10p95_milliseconds\x18\x02 \x01(\x01\"\xf8\x01\n\x0bShadowValue\x12\x38\n\x06reward\x18\x01 \x01(\x0e\x32(.hashiramart.recommender.v1.ShadowReward\x12\x33\n\x05shown\x18\x02 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12=\n\x0fself_normalised\x18\x03 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12;\n\rdoubly_robust\x18\x04 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\"\xac\x03\n\x0cShadowReport\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12\x11\n\tis_loaded\x18\x02 \x01(\x08\x12\x12\n\nload_error\x18\x03 \x01(\t\x12\x12\n\nlist_count\x18\x04 \x01(\x05\x12\x19\n\x11\x66\x61iled_list_count\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12\x0f\n\x07overlap\x18\x07 \x01(\x01\x12@\n\rshown_latency\x18\x08 \x01(\x0b\x32).hashiramart.recommender.v1.ShadowLatency\x12:\n\x07latency\x18\t \x01(\x0b\x32).hashiramart.recommender.v1.ShadowLatency\x12\x1c\n\x14\x65stimated_list_count\x18\n \x01(\x05\x12\x1c\n\x14\x65\x66\x66\x65\x63tive_list_count\x18\x0b \x01(\x01\x12\x17\n\x0fsupported_share\x18\x0c \x01(\x01\x12\x37\n\x06values\x18\r \x03(\x0b\x32\'.hashiramart.recommender.v1.ShadowValue*b\n\x0cShadowReward\x12\x1d\n\x19SHADOW_REWARD_UNSPECIFIED\x10\x00\x12\x18\n\x14SHADOW_REWARD_CLICKS\x10\x01\x12\x19\n\x15SHADOW_REWARD_REVENUE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hashiramart/recommender/v1/shadows.proto\x12\x1ahashiramart.recommender.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,hashiramart/recommender/v1/experiments.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xc0\x01\n\x06Shadow\x12\'\n\x02id\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x05\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\x12;\n\rtraffic_share\x18\x02 \x01(\x01\x42$\xe2\x41\x01\x02\xbaH\x1d\x12\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00I\x9a\x99\x99\x99\x99\x99\xb9?\x12\x35\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x04 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\"V\n\x12ListShadowsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"c\n\x13ListShadowsResponse\x12\x33\n\x07shadows\x18\x01 \x03(\x0b\x32\".hashiramart.recommender.v1.Shadow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x14ReplaceShadowRequest\x12>\n\x06shadow\x18\x01 \x01(\x0b\x32\".hashiramart.recommender.v1.ShadowB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\">\n\x13\x44\x65leteShadowRequest\x12\'\n\x02id\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\"A\n\x16GetShadowReportRequest\x12\'\n\x02id\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\"F\n\rShadowLatency\x12\x1b\n\x13median_milliseconds\x18\x01 \x01(\x01\x12\x18\n\x10p95_milliseconds\x18\x02 \x01(\x01\"\xf8\x01\n\x0bShadowValue\x12\x38\n\x06reward\x18\x01 \x01(\x0e\x32(.hashiramart.recommender.v1.ShadowReward\x12\x33\n\x05shown\x18\x02 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12=\n\x0fself_normalised\x18\x03 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12;\n\rdoubly_robust\x18\x04 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\"\xac\x03\n\x0cShadowReport\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12\x11\n\tis_loaded\x18\x02 \x01(\x08\x12\x12\n\nload_error\x18\x03 \x01(\t\x12\x12\n\nlist_count\x18\x04 \x01(\x05\x12\x19\n\x11\x66\x61iled_list_count\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12\x0f\n\x07overlap\x18\x07 \x01(\x01\x12@\n\rshown_latency\x18\x08 \x01(\x0b\x32).hashiramart.recommender.v1.ShadowLatency\x12:\n\x07latency\x18\t \x01(\x0b\x32).hashiramart.recommender.v1.ShadowLatency\x12\x1c\n\x14\x65stimated_list_count\x18\n \x01(\x05\x12\x1c\n\x14\x65\x66\x66\x65\x63tive_list_count\x18\x0b \x01(\x01\x12\x17\n\x0fsupported_share\x18\x0c \x01(\x01\x12\x37\n\x06values\x18\r \x03(\x0b\x32\'.hashiramart.recommender.v1.ShadowValue\"\x90\x01\n\x13\x45stimateSlotRequest\x12:\n\x04slot\x18\x01 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12=\n\x05rules\x18\x02 \x03(\x0b\x32 .hashiramart.recommender.v1.RuleB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\"\xb2\x01\n\x0cSlotEstimate\x12\x1c\n\x14\x65stimated_list_count\x18\x01 \x01(\x05\x12\x1c\n\x14\x65\x66\x66\x65\x63tive_list_count\x18\x02 \x01(\x01\x12\x17\n\x0fsupported_share\x18\x03 \x01(\x01\x12\x14\n\x0cis_supported\x18\x04 \x01(\x08\x12\x37\n\x06values\x18\x05 \x03(\x0b\x32\'.hashiramart.recommender.v1.ShadowValue*b\n\x0cShadowReward\x12\x1d\n\x19SHADOW_REWARD_UNSPECIFIED\x10\x00\x12\x18\n\x14SHADOW_REWARD_CLICKS\x10\x01\x12\x19\n\x15SHADOW_REWARD_REVENUE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,24 +56,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSHADOWREPORTREQUEST'].fields_by_name['id']._serialized_options = b'\342A\001\002\272H\024r\0222\014^[0-9]{1,9}$\222\002\0012'
   _globals['_SHADOWREPORT'].fields_by_name['id']._loaded_options = None
   _globals['_SHADOWREPORT'].fields_by_name['id']._serialized_options = b'\272H\006r\004\222\002\0012'
-  _globals['_SHADOWREWARD']._serialized_start=1570
-  _globals['_SHADOWREWARD']._serialized_end=1668
-  _globals['_SHADOW']._serialized_start=214
-  _globals['_SHADOW']._serialized_end=406
-  _globals['_LISTSHADOWSREQUEST']._serialized_start=408
-  _globals['_LISTSHADOWSREQUEST']._serialized_end=494
-  _globals['_LISTSHADOWSRESPONSE']._serialized_start=496
-  _globals['_LISTSHADOWSRESPONSE']._serialized_end=595
-  _globals['_REPLACESHADOWREQUEST']._serialized_start=597
-  _globals['_REPLACESHADOWREQUEST']._serialized_end=683
-  _globals['_DELETESHADOWREQUEST']._serialized_start=685
-  _globals['_DELETESHADOWREQUEST']._serialized_end=747
-  _globals['_GETSHADOWREPORTREQUEST']._serialized_start=749
-  _globals['_GETSHADOWREPORTREQUEST']._serialized_end=814
-  _globals['_SHADOWLATENCY']._serialized_start=816
-  _globals['_SHADOWLATENCY']._serialized_end=886
-  _globals['_SHADOWVALUE']._serialized_start=889
-  _globals['_SHADOWVALUE']._serialized_end=1137
-  _globals['_SHADOWREPORT']._serialized_start=1140
-  _globals['_SHADOWREPORT']._serialized_end=1568
+  _globals['_ESTIMATESLOTREQUEST'].fields_by_name['slot']._loaded_options = None
+  _globals['_ESTIMATESLOTREQUEST'].fields_by_name['slot']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_ESTIMATESLOTREQUEST'].fields_by_name['rules']._loaded_options = None
+  _globals['_ESTIMATESLOTREQUEST'].fields_by_name['rules']._serialized_options = b'\342A\001\001\272H\005\222\001\002\020\024'
+  _globals['_SHADOWREWARD']._serialized_start=1946
+  _globals['_SHADOWREWARD']._serialized_end=2044
+  _globals['_SHADOW']._serialized_start=262
+  _globals['_SHADOW']._serialized_end=454
+  _globals['_LISTSHADOWSREQUEST']._serialized_start=456
+  _globals['_LISTSHADOWSREQUEST']._serialized_end=542
+  _globals['_LISTSHADOWSRESPONSE']._serialized_start=544
+  _globals['_LISTSHADOWSRESPONSE']._serialized_end=643
+  _globals['_REPLACESHADOWREQUEST']._serialized_start=645
+  _globals['_REPLACESHADOWREQUEST']._serialized_end=731
+  _globals['_DELETESHADOWREQUEST']._serialized_start=733
+  _globals['_DELETESHADOWREQUEST']._serialized_end=795
+  _globals['_GETSHADOWREPORTREQUEST']._serialized_start=797
+  _globals['_GETSHADOWREPORTREQUEST']._serialized_end=862
+  _globals['_SHADOWLATENCY']._serialized_start=864
+  _globals['_SHADOWLATENCY']._serialized_end=934
+  _globals['_SHADOWVALUE']._serialized_start=937
+  _globals['_SHADOWVALUE']._serialized_end=1185
+  _globals['_SHADOWREPORT']._serialized_start=1188
+  _globals['_SHADOWREPORT']._serialized_end=1616
+  _globals['_ESTIMATESLOTREQUEST']._serialized_start=1619
+  _globals['_ESTIMATESLOTREQUEST']._serialized_end=1763
+  _globals['_SLOTESTIMATE']._serialized_start=1766
+  _globals['_SLOTESTIMATE']._serialized_end=1944
 # @@protoc_insertion_point(module_scope)

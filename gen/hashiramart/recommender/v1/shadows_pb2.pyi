@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hashiramart.recommender.v1 import experiments_pb2 as _experiments_pb2
+from hashiramart.recommender.v1 import merchandising_pb2 as _merchandising_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -346,3 +347,75 @@ class ShadowReport(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShadowReport: _TypeAlias = ShadowReport  # noqa: Y015
+
+@_typing.final
+class EstimateSlotRequest(_message.Message):
+    """The request of EstimateSlot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOT_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def slot(self) -> _merchandising_pb2.Slot:
+        """The slot as it is to be. Lists are estimated without their exploration."""
+
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[_merchandising_pb2.Rule]:
+        """Rules that are to hold besides those that were written, or in place of those with the same id."""
+
+    def __init__(
+        self,
+        *,
+        slot: _merchandising_pb2.Slot | None = ...,
+        rules: _abc.Iterable[_merchandising_pb2.Rule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slot", b"slot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateSlotRequest: _TypeAlias = EstimateSlotRequest  # noqa: Y015
+
+@_typing.final
+class SlotEstimate(_message.Message):
+    """What a slot would earn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESTIMATED_LIST_COUNT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_LIST_COUNT_FIELD_NUMBER: _builtins.int
+    SUPPORTED_SHARE_FIELD_NUMBER: _builtins.int
+    IS_SUPPORTED_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    estimated_list_count: _builtins.int
+    """The lists that the values are estimated from."""
+    effective_list_count: _builtins.float
+    """How many lists of the slot as it is to be would tell as much."""
+    supported_share: _builtins.float
+    """The share of positions of the slot as it is to be at which the product was shown. Of the rest, the log says nothing."""
+    is_supported: _builtins.bool
+    """Whether the log supports the values: there are at least 100 effective lists, and four of five positions are known. Otherwise let the slot
+    explore more or longer, or compare in an experiment.
+    """
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShadowValue]:
+        """The values of the lists: `shown` as they were shown, the others for the slot as it is to be."""
+
+    def __init__(
+        self,
+        *,
+        estimated_list_count: _builtins.int = ...,
+        effective_list_count: _builtins.float = ...,
+        supported_share: _builtins.float = ...,
+        is_supported: _builtins.bool = ...,
+        values: _abc.Iterable[Global___ShadowValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_list_count", b"effective_list_count", "estimated_list_count", b"estimated_list_count", "is_supported", b"is_supported", "supported_share", b"supported_share", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotEstimate: _TypeAlias = SlotEstimate  # noqa: Y015
