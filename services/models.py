@@ -99,6 +99,7 @@ class ModelServicer(Generic[M]):
             metrics=provenance.metrics,
             gate=_gate_message(provenance.gate),
             lineage=_lineage_message(version),
+            awaits_promotion=version.awaits_promotion,
         )
 
     def _no_model(self) -> Unavailable:

@@ -62,7 +62,8 @@ def trainer_of(model: str) -> Trainer:
 
 
 def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> Registration:
-    """Judges the recipe, refits the model, registers it and, if the gate is passed, promotes it. Saves it to `registered/` in the folder.
+    """Judges the recipe, refits the model, registers it and, if the gate is passed and no lists in shadow
+    are required, promotes it. Saves it to `registered/` in the folder.
 
     folder: where the earlier stages have run
 
@@ -121,8 +122,10 @@ def register(folder: Path, model: str, trainer: Trainer, settings: Settings) -> 
             judgement = judge(champion)
             provenance = provenance.model_copy(update={"gate": judgement})
             tracking.record_gate(settings.mlflow_url, name, number, provenance, settings.signer)
-    report(f"version {number} {'is the champion' if judgement.passed else 'did not pass the gate and stays a challenger'}")
-    return Registration(version=number, run_id=version.run_id, promoted=judgement.passed, provenance=provenance)
+    held = judgement.passed and settings.holds_back(model, champion)
+    promoted = judgement.passed and not held
+    report(f"version {number} {_fate(promoted, held)}")
+    return Registration(version=number, run_id=version.run_id, promoted=promoted, awaits_promotion=held, provenance=provenance)
 
 
 def read_metrics(file: Path, model: str) -> dict[str, float]:
@@ -207,6 +210,13 @@ def _attachments(folder: Path, model: str) -> list[Path]:
     return [path for path in map(folder.joinpath, names) if path.exists()]
 
 
+def _fate(promoted: bool, held: bool) -> str:
+    """What becomes of a version, for people."""
+    if promoted:
+        return "is the champion"
+    return "passed the gate and waits for its lists in shadow" if held else "did not pass the gate and stays a challenger"
+
+
 async def _champion(model: str, settings: Settings) -> ModelVersion | None:
     async with connect(model, settings) as versions:
         return await versions.champion_to_replace()
@@ -217,7 +227,7 @@ async def _promote_if_passed(
 ) -> ModelVersion:
     """champion: the one that was judged against. Raises `ChampionChanged` if there is another by now."""
     async with connect(model, settings) as versions:
-        if not judgement.passed:
+        if not judgement.passed or settings.holds_back(model, champion):
             return await versions.get(number)
         return await versions.promote(number, PROMOTION_REASON, expected_champion=champion.number if champion else "")
 

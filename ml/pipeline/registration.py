@@ -25,6 +25,8 @@ class Registration(BaseModel, frozen=True):
     version: str
     run_id: str
     promoted: bool
+    awaits_promotion: bool = False
+    """Whether it passed the gate, and is left to be promoted by a person, after it was in shadow."""
     provenance: Provenance
 
 
@@ -55,6 +57,10 @@ async def _find_registration(model: str, settings: Settings) -> Registration | N
                 gate = provenance.gate.model_copy(update={"checks": (*provenance.gate.checks, age)})
                 judged = provenance.model_copy(update={"gate": gate})
                 return Registration(version=version.number, run_id=version.run_id, promoted=False, provenance=judged)
+            if settings.holds_back(model, champion):
+                return Registration(
+                    version=version.number, run_id=version.run_id, promoted=False, awaits_promotion=True, provenance=version.provenance
+                )
             check_lease(settings)
             expected = champion.number if champion else ""
             version = await registry.promote(version.number, PROMOTION_REASON, expected_champion=expected)

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from ml.registry.signature import Signer
+from ml.registry.version import ModelVersion
 
 
 class Settings(
@@ -34,8 +35,15 @@ class Settings(
     """The file in which a job's worker keeps the end of its lease, in seconds of the machine's uptime."""
     code_commit: str = ""
     """The commit of the code where there is no git checkout."""
+    required_shadow_lists: int = Field(default=0, validation_alias="RECOMMENDER_REQUIRED_SHADOW_LISTS")
+    """How many lists a version has to make in shadow before it is promoted: above 0, a training of the recommender promotes none but the
+    first."""
     progress: Path | None = None
     """The file to which stages append their progress."""
+
+    def holds_back(self, model: str, champion: ModelVersion | None) -> bool:
+        """Whether a version of a model is left to be promoted by a person. The first one has no champion to be in shadow of."""
+        return model == "recommender" and self.required_shadow_lists > 0 and champion is not None
 
     @property
     def mlflow_auth(self) -> tuple[str, str] | None:

@@ -114,6 +114,10 @@ class RegistryClient:
             _log.warning("the alias champion of %s is at a version that counts as none: %s", self.model, error)
             return None
 
+    async def challenger(self) -> ModelVersion | None:
+        """The version that was trained last, unless it has become the champion; None without one."""
+        return await self._by_alias(CHALLENGER)
+
     async def get(self, number: str) -> ModelVersion:
         """The version of this number. Raises `VersionNotFound`."""
         answer = await self._get("model-versions/get", OneVersion, {"name": self.model, "version": number})

@@ -106,6 +106,11 @@ class ModelVersion(BaseModel, frozen=True):
         """
         return CHAMPION in self.aliases or (self.promotion is not None and CHALLENGER not in self.aliases)
 
+    @property
+    def awaits_promotion(self) -> bool:
+        """Whether it was trained last, passed the gate, and was never promoted: it has to be in shadow first, or its training goes on."""
+        return CHALLENGER in self.aliases and CHAMPION not in self.aliases and self.provenance.gate.passed and self.promotion is None
+
     def was_rolled_back_from(self, number: str) -> bool:
         """Whether it is the champion because of a rollback from the version of this number."""
         return self.promotion is not None and self.promotion.rollback and self.promotion.replaced_version == number

@@ -141,7 +141,7 @@ class Job(NamedTuple):
         return job.succeed(now) if self.kind is JobKind.ETL else job
 
     def complete_training(self, result: Mapping[str, object], now: datetime) -> Self:
-        """Records the result of a training whose model was promoted."""
+        """Records the result of a training whose model was promoted, or waits for its lists in shadow."""
         return self._replace(training=result, failure_reason="", failure_message="").succeed(now)
 
     def reject_model(self, result: Mapping[str, object], message: str, now: datetime) -> Self:

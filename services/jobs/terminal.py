@@ -89,7 +89,8 @@ def outcome(job: jobs_pb2.Job) -> str:
     lines = f"{etl.row_count:,} lines: {etl.sale_count:,} sales, {etl.duplicate_count:,} duplicates, {refused:,} refused"
     new = "published" if etl.published else "nothing new"
     model = model_pb2.ModelKind.Name(job.training_spec.model).removeprefix(_MODEL_PREFIX).lower()
-    promoted = f" Version {training.model_version} of the {model} is the champion." if training.promoted else ""
+    fate = "is the champion" if training.promoted else "waits for its lists in shadow" if training.awaits_promotion else ""
+    promoted = f" Version {training.model_version} of the {model} {fate}." if fate else ""
     return f"Clean data from {etl.first_date} to {etl.through_date}, {new}. {lines}.{promoted}"
 
 

@@ -224,8 +224,9 @@ def _with_result(job: Job, registration: Mapping[str, Any], now: datetime) -> Jo
         "promoted": registration["promoted"],
         "run_id": registration["run_id"],
         "metrics": provenance["metrics"],
+        "awaits_promotion": registration.get("awaits_promotion", False),
     }
-    if registration["promoted"]:
+    if registration["promoted"] or result["awaits_promotion"]:
         return job.complete_training(result, now)
     failed = [check for check in provenance["gate"]["checks"] if not check["passed"]]
     reasons = "; ".join(f"{check['name']}: {check['measured']:.4f}, required {check['required']:.4f}" for check in failed)

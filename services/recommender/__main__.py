@@ -33,6 +33,7 @@ from services.recommender.repository.participants import ParticipantRepository
 from services.recommender.repository.shadow_lists import ShadowListRepository
 from services.recommender.servicer import RecommenderServicer
 from services.recommender.settings import Settings
+from services.recommender.shadow_starter import ShadowStarter
 from services.recommender.shadows import Shadows
 from services.recommender.stock_outlook import StockOutlook
 from services.recommender.versions import LoadedVersions
@@ -43,6 +44,7 @@ _REGISTRY_TIMEOUT_SECONDS = 10
 _CATALOG_TIMEOUT_SECONDS = 5
 _HOUSEKEEPING_SECONDS = 600
 _STOCK_OUTLOOK_SECONDS = 60
+_SHADOW_START_SECONDS = 30
 
 
 async def main() -> None:
@@ -70,6 +72,7 @@ async def main() -> None:
         shadow_lists = ShadowListRepository(postgres)
         versions = LoadedVersions(challengers, catalog)
         shadows = Shadows(merchandising, versions, shadow_lists)
+        starter = ShadowStarter(registry, merchandising.repository, shadow_lists)
         servicer = RecommenderServicer(
             registry,
             champion,
@@ -106,6 +109,7 @@ async def main() -> None:
                 merchandising.run(),
                 *([_follow_stock(stock_outlook, settings.forecaster_address, mesh, auth)] if settings.forecaster_address else []),
                 run_periodically(challengers.refresh, settings.poll_seconds),
+                *([run_periodically(starter.start, _SHADOW_START_SECONDS)] if settings.required_shadow_lists else []),
                 shadows.run(),
                 run_periodically(events.delete_expired_requests, _HOUSEKEEPING_SECONDS),
                 run_periodically(partial(events.forget_expired_visitors, settings.visitor_retention), _HOUSEKEEPING_SECONDS),

@@ -341,9 +341,9 @@ class RecommenderServicer(ExperimentServicer, recommender_pb2_grpc.RecommenderSe
                 return await make(recommendations)
             except StatusError:
                 raise
-            except Exception:  # noqa: BLE001 a version may fail in any way, and the shopper is not to notice
-                # The champion has been tried by all shoppers, a version of an experiment has not.
-                _log.exception("the champion makes a list that a version of an experiment cannot make", version=version)
+            except Exception as error:  # noqa: BLE001 a version may fail in any way, and the shopper is not to notice
+                # Without the traceback, as it may be so for every list.
+                _log.error("the champion makes a list that a version of an experiment cannot make", version=version, error=repr(error))
         return await make(self._recommendations)
 
     def _exposed_response(

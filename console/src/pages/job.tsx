@@ -132,7 +132,7 @@ function Result({ job }: { job: Job }) {
       {training && job.training_spec && (
         <Card
           title={`Model version ${training.model_version || "–"}`}
-          aside={<Badge variant="light" color={training.promoted ? "green" : "gray"} tt="none">{training.promoted ? "Promoted" : "Not promoted"}</Badge>}
+          aside={<Badge variant="light" color={training.promoted ? "green" : training.awaits_promotion ? "orange" : "gray"} tt="none">{training.promoted ? "Promoted" : training.awaits_promotion ? "Waits for its lists in shadow" : "Not promoted"}</Badge>}
         >
           <Table verticalSpacing={4} aria-label="Metrics">
             <Table.Tbody>

@@ -10,6 +10,7 @@ import {
 } from "@client/gen/@tanstack/react-query.gen";
 import type { Model } from "@client/gen";
 import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
+import { ShadowCard } from "../components/shadow-report";
 import { ago, day, difference, label, metric, time } from "../format";
 
 type Name = "recommender" | "forecaster";
@@ -58,6 +59,7 @@ export function ModelsPage() {
               <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
                 <Metrics model={model} one={shown} other={other} others={list.filter((each) => each !== shown)} />
                 <Stack gap="lg">
+                  {model === "recommender" && !isChampion(shown) && <ShadowCard key={shown.version} version={shown.version} />}
                   <GateChecks model={shown} />
                   <LineageCard model={shown} />
                 </Stack>
@@ -98,6 +100,7 @@ function Versions({ list, model, shown, champion }: { list: Model[]; model: Name
                       Version {each.version}
                     </Link>
                     {isChampion(each) && <Badge tt="none" variant="filled">Champion</Badge>}
+                    {each.awaits_promotion && <Badge tt="none" variant="light" color="orange">Waits for its lists in shadow</Badge>}
                     {each.serving && <Badge tt="none" variant="light" color="green">Serving</Badge>}
                   </Group>
                 </Table.Td>

@@ -19,7 +19,7 @@ from ml.pipeline import register as stage
 from ml.pipeline.checkout import code_commit
 from ml.pipeline.lease import LeaseLost
 from ml.pipeline.register import Trainer
-from ml.pipeline.registration import Registration
+from ml.pipeline.registration import Registration, find_registration
 from ml.pipeline.settings import Settings
 from ml.registry import artifact
 from ml.registry.client import PACKAGED_ARTIFACT, RegistryClient, RegistryUnavailable
@@ -53,6 +53,14 @@ class Stage:
             code_commit="c0ffee",
             lease=self.lease,
         )
+
+    def require_shadow(self) -> None:
+        """From now on, versions have to make lists in shadow before they are promoted."""
+        self._settings = self._settings.model_copy(update={"required_shadow_lists": 10})
+
+    def find_registration(self) -> Registration | None:
+        """What an earlier attempt of the job has registered."""
+        return find_registration("recommender", self._settings)
 
     def register(
         self,
@@ -178,6 +186,24 @@ def test_a_model_that_is_worse_than_the_champion_does_not_replace_it(pipeline: S
     assert version
     assert version.number == first.version
     assert pipeline.register(0.89).promoted
+
+
+def test_where_lists_in_shadow_are_required_a_better_model_waits_for_a_person(pipeline: Stage, mlflow: Mlflow, loop: Loop) -> None:
+    pipeline.require_shadow()
+    # The first one has nothing to be compared with.
+    first = pipeline.register(0.8)
+    assert (first.promoted, first.awaits_promotion) == (True, False)
+    better = pipeline.register(0.9)
+    assert (better.promoted, better.awaits_promotion) == (False, True)
+    serving = champion(mlflow, loop)
+    assert serving
+    assert serving.number == first.version
+    # Another attempt of the same job finds it as it is, and does not promote it either.
+    again = pipeline.find_registration()
+    assert again
+    assert (again.version, again.promoted, again.awaits_promotion) == (better.version, False, True)
+    worse = pipeline.register(0.5)
+    assert (worse.promoted, worse.awaits_promotion) == (False, False)
 
 
 def test_on_other_data_the_champions_recipe_is_measured_again(pipeline: Stage) -> None:

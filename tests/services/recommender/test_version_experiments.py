@@ -20,6 +20,7 @@ from ml.experiments.assignment import Arm, assign
 from ml.pipeline import tracking
 from ml.registry.signature import Signer
 from services.recommender.repository.shadow_lists import ShadowList
+from services.recommender.shadow_starter import ShadowStarter
 from tests.callers import Issuer
 from tests.engines.mlflow import Mlflow
 from tests.engines.ports import free_port
@@ -320,6 +321,34 @@ def test_a_version_that_was_deleted_since_it_was_written_does_not_start(staff: S
     with fails_with(grpc.StatusCode.NOT_FOUND, "MODEL_VERSION_NOT_FOUND"):
         staff.start(id)
     staff.delete_experiment(id)
+
+
+def test_what_waits_for_a_person_is_put_in_shadow_if_there_is_a_place(
+    staff: Shopper, numbers: list[str], mlflow: Mlflow, trained: Path, replica: RecommenderReplica, loop: Loop
+) -> None:
+    repository = replica.merchandising.repository
+    starter = ShadowStarter(replica.registry, repository, replica.shadows.lists)
+    _, second, third, *_ = numbers
+    waiting = register(mlflow, trained)
+    model = staff.stub.GetModel(model_pb2.GetModelRequest(version=waiting), metadata=staff.metadata, timeout=10)
+    assert model.awaits_promotion
+    for number in (second, third):
+        staff.write_shadow(number)
+    loop.run(starter.start())
+    assert staff.shadows() == [second, third]
+    staff.delete_shadow(third)
+    for _ in range(2):
+        loop.run(starter.start())
+    assert set(staff.shadows()) == {second, waiting}
+    # Who takes it out after its first lists does not find it there again.
+    loop.run(replica.shadows.lists.record([ShadowList("list", waiting, datetime.now(UTC), 1, 1, 1, "")]))
+    for number in (second, waiting):
+        staff.delete_shadow(number)
+    loop.run(starter.start())
+    assert staff.shadows() == []
+    register(mlflow, trained, passed=False)
+    loop.run(starter.start())
+    assert staff.shadows() == []
 
 
 def test_four_versions_at_most_are_loaded_beside_the_champion(run: Run, staff: Shopper, numbers: list[str]) -> None:

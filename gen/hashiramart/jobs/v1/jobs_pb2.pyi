@@ -427,12 +427,15 @@ class TrainingResult(_message.Message):
     PROMOTED_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
+    AWAITS_PROMOTION_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """The registered version. Empty if none was registered."""
     promoted: _builtins.bool
     """Whether the version was promoted to champion."""
     run_id: _builtins.str
     """The MLflow run."""
+    awaits_promotion: _builtins.bool
+    """Whether the version passed the gate and was not promoted, as it has to make lists in shadow first."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """The metrics by name, such as `test.all.ndcg_at_20`."""
@@ -444,10 +447,11 @@ class TrainingResult(_message.Message):
         promoted: _builtins.bool = ...,
         run_id: _builtins.str = ...,
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        awaits_promotion: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metrics", b"metrics", "model_version", b"model_version", "promoted", b"promoted", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaits_promotion", b"awaits_promotion", "metrics", b"metrics", "model_version", b"model_version", "promoted", b"promoted", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hashiramart/model/v1/model.proto\x12\x14hashiramart.model.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x04\n\x05Model\x12\x1a\n\x07version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12&\n\x07\x61liases\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\"\rr\x0b\x92\x02\x08\x63hampion\x12\x18\n\x07serving\x18\x03 \x01(\x08\x42\x07\xbaH\x04j\x02\x10\x01\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\tpromotion\x18\x05 \x01(\x0b\x32\x1f.hashiramart.model.v1.Promotion\x12,\n\x06recipe\x18\x06 \x01(\x0e\x32\x1c.hashiramart.model.v1.Recipe\x12\x19\n\x11\x64\x61ta_through_date\x18\x07 \x01(\t\x12h\n\x07metrics\x18\x08 \x03(\x0b\x32(.hashiramart.model.v1.Model.MetricsEntryB-\xbaH*\x9a\x01\'\"\x18r\x16\x92\x02\x13test.all.ndcg_at_20*\x0b\x12\tIP\x8d\x97n\x12\x83\xd8?\x12(\n\x04gate\x18\t \x01(\x0b\x32\x1a.hashiramart.model.v1.Gate\x12.\n\x07lineage\x18\n \x01(\x0b\x32\x1d.hashiramart.model.v1.Lineage\x12(\n\ttime_zone\x18\x0b \x01(\tB\x15\xbaH\x12r\x10\x92\x02\rEurope/London\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xd8\x01\n\tPromotion\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06reason\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x92\x02\x0fpassed the gate\x12\x41\n\x0bpromoted_by\x18\x03 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12#\n\x10replaced_version\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x31\x12\x10\n\x08rollback\x18\x05 \x01(\x08\"P\n\x04Gate\x12\x17\n\x06passed\x18\x01 \x01(\x08\x42\x07\xbaH\x04j\x02\x10\x01\x12/\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1f.hashiramart.model.v1.GateCheck\"\xa7\x01\n\tGateCheck\x12=\n\x04name\x18\x01 \x01(\tB/\xbaH,r*\x92\x02\'test.all.ndcg_at_20 beats own purchases\x12\x17\n\x06passed\x18\x02 \x01(\x08\x42\x07\xbaH\x04j\x02\x10\x01\x12 \n\x08measured\x18\x03 \x01(\x01\x42\x0e\xbaH\x0b\x12\tIP\x8d\x97n\x12\x83\xd8?\x12 \n\x08required\x18\x04 \x01(\x01\x42\x0e\xbaH\x0b\x12\tI\xbaI\x0c\x02+\x87\xd6?\"\xe7\x04\n\x07Lineage\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#\x92\x02 5d1c0f0e6a9b4c7f8e3d2a1b0c9d8e7f\x12\x64\n\x07run_url\x18\x02 \x01(\tBS\xbaHPrN\x92\x02Khttp://127.0.0.1:5000/#/experiments/1/runs/5d1c0f0e6a9b4c7f8e3d2a1b0c9d8e7f\x12\x42\n\x0c\x64vc_revision\x18\x03 \x01(\tB,\xbaH)r\'\x92\x02$9e107d9d372bb6826bd81d3542a419d6.dir\x12[\n\tdata_hash\x18\x04 \x01(\tBH\xbaHErC\x92\x02@9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\x12<\n\x06job_id\x18\x05 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12@\n\netl_job_id\x18\x06 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12u\n\traw_files\x18\x07 \x03(\tBb\xbaH_\x92\x01\\\"ZrX\x92\x02Uonline_retail_ii.csv 8a4d920302254630f6c6deeb1a884071798f512e6f259534c4ed7a7597090ca6\x12$\n\x0b\x63ode_commit\x18\x08 \x01(\tB\x0f\xbaH\x0cr\n\x92\x02\x07\x31\x65\x62\x38\x34\x35\x61\"?\n\x0fGetModelRequest\x12,\n\x07version\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x01\xbaH\x14r\x12\x32\x0c^[0-9]{0,9}$\x92\x02\x01\x31\"W\n\x11ListModelsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.hashiramart.model.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x13PromoteModelRequest\x12,\n\x07version\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x31\x12\x13\n\x05\x66orce\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x19\x65xpected_champion_version\x18\x03 \x01(\tB\x1b\xe2\x41\x01\x01\xbaH\x14r\x12\x32\x0c^[0-9]{0,9}$\x92\x02\x01\x32\x12\x39\n\x06reason\x18\x04 \x01(\tB)\xe2\x41\x01\x02\xbaH\"r \x10\x01\x18\xf4\x03\x92\x02\x18returns fewer complaints\"\x99\x01\n\x14RollbackModelRequest\x12>\n\x19\x65xpected_champion_version\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\x12\x41\n\x06reason\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x10\x01\x18\xf4\x03\x92\x02 fewer clicks since the promotion*^\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODEL_KIND_RECOMMENDER\x10\x01\x12\x19\n\x15MODEL_KIND_FORECASTER\x10\x02*C\n\x06Recipe\x12\x16\n\x12RECIPE_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECIPE_QUICK\x10\x01\x12\x0f\n\x0bRECIPE_FULL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hashiramart/model/v1/model.proto\x12\x14hashiramart.model.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x04\n\x05Model\x12\x1a\n\x07version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12&\n\x07\x61liases\x18\x02 \x03(\tB\x15\xbaH\x12\x92\x01\x0f\"\rr\x0b\x92\x02\x08\x63hampion\x12\x18\n\x07serving\x18\x03 \x01(\x08\x42\x07\xbaH\x04j\x02\x10\x01\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\tpromotion\x18\x05 \x01(\x0b\x32\x1f.hashiramart.model.v1.Promotion\x12,\n\x06recipe\x18\x06 \x01(\x0e\x32\x1c.hashiramart.model.v1.Recipe\x12\x19\n\x11\x64\x61ta_through_date\x18\x07 \x01(\t\x12h\n\x07metrics\x18\x08 \x03(\x0b\x32(.hashiramart.model.v1.Model.MetricsEntryB-\xbaH*\x9a\x01\'\"\x18r\x16\x92\x02\x13test.all.ndcg_at_20*\x0b\x12\tIP\x8d\x97n\x12\x83\xd8?\x12(\n\x04gate\x18\t \x01(\x0b\x32\x1a.hashiramart.model.v1.Gate\x12.\n\x07lineage\x18\n \x01(\x0b\x32\x1d.hashiramart.model.v1.Lineage\x12(\n\ttime_zone\x18\x0b \x01(\tB\x15\xbaH\x12r\x10\x92\x02\rEurope/London\x12\x18\n\x10\x61waits_promotion\x18\x0c \x01(\x08\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xd8\x01\n\tPromotion\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06reason\x18\x02 \x01(\tB\x17\xbaH\x14r\x12\x92\x02\x0fpassed the gate\x12\x41\n\x0bpromoted_by\x18\x03 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12#\n\x10replaced_version\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x31\x12\x10\n\x08rollback\x18\x05 \x01(\x08\"P\n\x04Gate\x12\x17\n\x06passed\x18\x01 \x01(\x08\x42\x07\xbaH\x04j\x02\x10\x01\x12/\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1f.hashiramart.model.v1.GateCheck\"\xa7\x01\n\tGateCheck\x12=\n\x04name\x18\x01 \x01(\tB/\xbaH,r*\x92\x02\'test.all.ndcg_at_20 beats own purchases\x12\x17\n\x06passed\x18\x02 \x01(\x08\x42\x07\xbaH\x04j\x02\x10\x01\x12 \n\x08measured\x18\x03 \x01(\x01\x42\x0e\xbaH\x0b\x12\tIP\x8d\x97n\x12\x83\xd8?\x12 \n\x08required\x18\x04 \x01(\x01\x42\x0e\xbaH\x0b\x12\tI\xbaI\x0c\x02+\x87\xd6?\"\xe7\x04\n\x07Lineage\x12\x38\n\x06run_id\x18\x01 \x01(\tB(\xbaH%r#\x92\x02 5d1c0f0e6a9b4c7f8e3d2a1b0c9d8e7f\x12\x64\n\x07run_url\x18\x02 \x01(\tBS\xbaHPrN\x92\x02Khttp://127.0.0.1:5000/#/experiments/1/runs/5d1c0f0e6a9b4c7f8e3d2a1b0c9d8e7f\x12\x42\n\x0c\x64vc_revision\x18\x03 \x01(\tB,\xbaH)r\'\x92\x02$9e107d9d372bb6826bd81d3542a419d6.dir\x12[\n\tdata_hash\x18\x04 \x01(\tBH\xbaHErC\x92\x02@9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\x12<\n\x06job_id\x18\x05 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12@\n\netl_job_id\x18\x06 \x01(\tB,\xbaH)r\'\x92\x02$3f2b6c1e-8a54-4c7d-9b1f-0d6e5a4c3b2a\x12u\n\traw_files\x18\x07 \x03(\tBb\xbaH_\x92\x01\\\"ZrX\x92\x02Uonline_retail_ii.csv 8a4d920302254630f6c6deeb1a884071798f512e6f259534c4ed7a7597090ca6\x12$\n\x0b\x63ode_commit\x18\x08 \x01(\tB\x0f\xbaH\x0cr\n\x92\x02\x07\x31\x65\x62\x38\x34\x35\x61\"?\n\x0fGetModelRequest\x12,\n\x07version\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x01\xbaH\x14r\x12\x32\x0c^[0-9]{0,9}$\x92\x02\x01\x31\"W\n\x11ListModelsRequest\x12 \n\tpage_size\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04(\x00@\n\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.hashiramart.model.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x13PromoteModelRequest\x12,\n\x07version\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x31\x12\x13\n\x05\x66orce\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12>\n\x19\x65xpected_champion_version\x18\x03 \x01(\tB\x1b\xe2\x41\x01\x01\xbaH\x14r\x12\x32\x0c^[0-9]{0,9}$\x92\x02\x01\x32\x12\x39\n\x06reason\x18\x04 \x01(\tB)\xe2\x41\x01\x02\xbaH\"r \x10\x01\x18\xf4\x03\x92\x02\x18returns fewer complaints\"\x99\x01\n\x14RollbackModelRequest\x12>\n\x19\x65xpected_champion_version\x18\x01 \x01(\tB\x1b\xe2\x41\x01\x02\xbaH\x14r\x12\x32\x0c^[0-9]{1,9}$\x92\x02\x01\x32\x12\x41\n\x06reason\x18\x02 \x01(\tB1\xe2\x41\x01\x02\xbaH*r(\x10\x01\x18\xf4\x03\x92\x02 fewer clicks since the promotion*^\n\tModelKind\x12\x1a\n\x16MODEL_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16MODEL_KIND_RECOMMENDER\x10\x01\x12\x19\n\x15MODEL_KIND_FORECASTER\x10\x02*C\n\x06Recipe\x12\x16\n\x12RECIPE_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECIPE_QUICK\x10\x01\x12\x0f\n\x0bRECIPE_FULL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -96,30 +96,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLBACKMODELREQUEST'].fields_by_name['expected_champion_version']._serialized_options = b'\342A\001\002\272H\024r\0222\014^[0-9]{1,9}$\222\002\0012'
   _globals['_ROLLBACKMODELREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_ROLLBACKMODELREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\002\272H*r(\020\001\030\364\003\222\002 fewer clicks since the promotion'
-  _globals['_MODELKIND']._serialized_start=2422
-  _globals['_MODELKIND']._serialized_end=2516
-  _globals['_RECIPE']._serialized_start=2518
-  _globals['_RECIPE']._serialized_end=2585
+  _globals['_MODELKIND']._serialized_start=2448
+  _globals['_MODELKIND']._serialized_end=2542
+  _globals['_RECIPE']._serialized_start=2544
+  _globals['_RECIPE']._serialized_end=2611
   _globals['_MODEL']._serialized_start=154
-  _globals['_MODEL']._serialized_end=715
-  _globals['_MODEL_METRICSENTRY']._serialized_start=669
-  _globals['_MODEL_METRICSENTRY']._serialized_end=715
-  _globals['_PROMOTION']._serialized_start=718
-  _globals['_PROMOTION']._serialized_end=934
-  _globals['_GATE']._serialized_start=936
-  _globals['_GATE']._serialized_end=1016
-  _globals['_GATECHECK']._serialized_start=1019
-  _globals['_GATECHECK']._serialized_end=1186
-  _globals['_LINEAGE']._serialized_start=1189
-  _globals['_LINEAGE']._serialized_end=1804
-  _globals['_GETMODELREQUEST']._serialized_start=1806
-  _globals['_GETMODELREQUEST']._serialized_end=1869
-  _globals['_LISTMODELSREQUEST']._serialized_start=1871
-  _globals['_LISTMODELSREQUEST']._serialized_end=1958
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1960
-  _globals['_LISTMODELSRESPONSE']._serialized_end=2050
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=2053
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=2264
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=2267
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=2420
+  _globals['_MODEL']._serialized_end=741
+  _globals['_MODEL_METRICSENTRY']._serialized_start=695
+  _globals['_MODEL_METRICSENTRY']._serialized_end=741
+  _globals['_PROMOTION']._serialized_start=744
+  _globals['_PROMOTION']._serialized_end=960
+  _globals['_GATE']._serialized_start=962
+  _globals['_GATE']._serialized_end=1042
+  _globals['_GATECHECK']._serialized_start=1045
+  _globals['_GATECHECK']._serialized_end=1212
+  _globals['_LINEAGE']._serialized_start=1215
+  _globals['_LINEAGE']._serialized_end=1830
+  _globals['_GETMODELREQUEST']._serialized_start=1832
+  _globals['_GETMODELREQUEST']._serialized_end=1895
+  _globals['_LISTMODELSREQUEST']._serialized_start=1897
+  _globals['_LISTMODELSREQUEST']._serialized_end=1984
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1986
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2076
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=2079
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=2290
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=2293
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=2446
 # @@protoc_insertion_point(module_scope)

@@ -105,6 +105,7 @@ class Model(_message.Message):
     GATE_FIELD_NUMBER: _builtins.int
     LINEAGE_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
+    AWAITS_PROMOTION_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The registry's version number, such as `7`."""
     serving: _builtins.bool
@@ -115,6 +116,8 @@ class Model(_message.Message):
     """The last day of the sales that it was trained on, `YYYY-MM-DD`."""
     time_zone: _builtins.str
     """The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop."""
+    awaits_promotion: _builtins.bool
+    """Whether the version, trained last, passed the gate and was not promoted, as it has to make lists in shadow first: a person promotes it."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The current aliases of the version: `champion` (it serves), `challenger` (trained last), `previous` (a rollback goes back to it).
@@ -155,10 +158,11 @@ class Model(_message.Message):
         gate: Global___Gate | None = ...,
         lineage: Global___Lineage | None = ...,
         time_zone: _builtins.str = ...,
+        awaits_promotion: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "gate", b"gate", "lineage", b"lineage", "promotion", b"promotion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "create_time", b"create_time", "data_through_date", b"data_through_date", "gate", b"gate", "lineage", b"lineage", "metrics", b"metrics", "promotion", b"promotion", "recipe", b"recipe", "serving", b"serving", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "awaits_promotion", b"awaits_promotion", "create_time", b"create_time", "data_through_date", b"data_through_date", "gate", b"gate", "lineage", b"lineage", "metrics", b"metrics", "promotion", b"promotion", "recipe", b"recipe", "serving", b"serving", "time_zone", b"time_zone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
