@@ -8,7 +8,7 @@ from ml.registry.client import RegistryClient
 from services.recommender.repository.merchandising import MerchandisingRepository
 from services.recommender.repository.shadow_lists import ShadowListRepository
 
-# Of the lists. Whoever wants it sooner changes the shadow.
+# Of the lists; staff may change it.
 _TRAFFIC_SHARE = 0.1
 _log = structlog.get_logger(__name__)
 
