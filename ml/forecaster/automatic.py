@@ -101,7 +101,7 @@ def _choose(features: Features, hyperparameters: Hyperparameters) -> _Plan:
     everything = Rows(*(np.concatenate(parts) for parts in zip(*(_window_rows(series, origin, width) for origin in origins), strict=True)))
     known = features.known[everything.series, everything.origin + everything.step - 1]
     rows = Rows(*(index[known] for index in everything))
-    held = _Held(rows, features.rows(*rows), panel, cut)
+    held = _Held(rows, features.rows(*rows), panel)
     members = {**rule_members(features), **model_members(features)}
     by_origin = [forecast_members(members, features, series, origin, width) for origin in origins]
     forecasts = {name: np.concatenate([made[name].ravel() for made in by_origin])[known] for name in members}
@@ -140,14 +140,16 @@ def _choose(features: Features, hyperparameters: Hyperparameters) -> _Plan:
 
 
 class _Held:
-    """The rows held back, with what is needed to score a forecast of them. Scales are measured on the steps before."""
+    """The rows held back, with what is needed to score a forecast of them.
 
-    def __init__(self, rows: Rows, matrix: NDArray[np.float32], panel: Panel, cut: int) -> None:
+    Scales are measured on all steps, since they only weigh the series: the steps before may be no more than a season, which has no scale.
+    """
+
+    def __init__(self, rows: Rows, matrix: NDArray[np.float32], panel: Panel) -> None:
         self.rows, self.matrix = rows, matrix
         self.actual: Floats = panel.values[rows.series, rows.origin + rows.step - 1]
-        history = panel.values[:, :cut]
-        self._absolute = seasonal_scale(history, panel.season)[rows.series]
-        self._squared = squared_scale(history)[rows.series]
+        self._absolute = seasonal_scale(panel.values, panel.season)[rows.series]
+        self._squared = squared_scale(panel.values)[rows.series]
 
     def absolute_error(self, median: Floats) -> float:
         """The mean scaled absolute error; 0 without any row that can be scored."""

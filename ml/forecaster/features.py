@@ -195,6 +195,7 @@ class Features:
             **self._group_columns(series, origin, step),
             **{name: values[origin + step - 1] for name, values in self._calendar.items()},
             **self._covariate_columns(series, origin + step - 1),
+            **self._change_columns(series, origin, step),
             **{name: code[series] for name, code in self.panel.static.items()},
         }
 
@@ -294,6 +295,33 @@ class Features:
                 if abs(shift) < max(reach, 2):
                     columns[f"{name}_{shift:+d}" if shift else name] = np.where(outside, np.nan, values[series, position])
         return columns
+
+    def _change_columns(self, series: Integers, origin: Integers, step: Integers) -> Columns:
+        """Covariates at the target, relative to their means over the steps that make the level: a level of promotions is no usual one."""
+        columns: Columns = {}
+        for name, means in self._covariate_means.items():
+            target = self._scaled_covariates[name][series, origin + step - 1]
+            for window in self._lookback.level:
+                columns[f"{name}_change_{window}"] = target - means.mean(series, origin - window, origin)
+        return columns
+
+    @cached_property
+    def _covariate_means(self) -> dict[str, WindowMeans]:
+        """The means of each scaled covariate over the steps whose values count."""
+        means = {}
+        for name, values in self._scaled_covariates.items():
+            past = values[:, : self.panel.length]
+            means[name] = WindowMeans(past, self.known & ~np.isnan(past))
+        return means
+
+    @cached_property
+    def _scaled_covariates(self) -> dict[str, Floats]:
+        """Each covariate, shape (n, T + H); the logarithm of one that is always positive, such as a price."""
+        scaled = {}
+        for name, values in self.panel.covariates.items():
+            positive = bool((values[~np.isnan(values)] > 0).all())
+            scaled[name] = np.log(values) if positive else values
+        return scaled
 
     def _values_at(self, series: Integers, steps: Integers) -> Floats:
         """The values at these steps, shape of `steps` (rows, any); NaN where unknown or before the start of the panel."""

@@ -1,6 +1,7 @@
-"""Intervals of panels whose distribution is known."""
+"""Forecasts of panels whose distribution is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,3 +35,22 @@ def test_each_quantile_holds_its_share_of_a_known_distribution(count: int, draw:
         quantile = quantiles[:, :, SCORED_LEVELS.index(level)]
         # A discrete distribution has no quantile of exactly this share: the level lies between those of the values next to it.
         assert (future < quantile - 0.5).mean() - tolerance <= level <= (future <= quantile + 0.5).mean() + tolerance
+
+
+def test_prices_count_by_how_they_differ_from_those_of_the_past() -> None:
+    rng = np.random.default_rng(3)
+    usual, demand = rng.uniform(1, 100, (12, 1)), rng.uniform(20, 200, (12, 1))
+    # Each fortnight another price, of which demand is the power of -2.
+    change = np.repeat(rng.normal(0, 0.3, (12, 21)), AHEAD, axis=1)
+    expected = demand * np.exp(-2 * change)
+    history = rng.poisson(expected[:, :-AHEAD]).astype(float)
+    forecast = forecast_panel(panel(history, AHEAD, {"price": usual * np.exp(change)}), HYPERPARAMETERS)
+    error = np.abs(forecast.quantiles[:, :, SCORED_LEVELS.index(0.5)] / expected[:, -AHEAD:] - 1)
+    assert error.mean() < 0.2
+
+
+def test_members_are_compared_where_the_steps_before_those_held_back_are_less_than_a_season() -> None:
+    history = np.random.default_rng(5).poisson(30, (20, 70)).astype(float)
+    errors = forecast_panel(replace(panel(history, 8), season=52), HYPERPARAMETERS).choices["scaled_absolute_error"]
+    assert isinstance(errors, dict)
+    assert 0 < errors["mixture"] < errors["naive"]
