@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
@@ -22,6 +23,8 @@ DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 TIMEOUT_MS = 30_000
+# The schemes, with the rules to look for in each; without any, all of them.
+SCHEMES: dict[Literal["light", "dark"], tuple[str, ...]] = {"light": (), "dark": ("color-contrast",)}
 
 
 @contextmanager
@@ -70,12 +73,25 @@ class Console:
         self._pictures.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=self._pictures / f"{name}.png", animations="disabled")
 
-    def violations(self) -> list[str]:
-        """What axe finds on the page: the rule, and the elements that break it."""
+    def violations_by_scheme(self, name: str) -> list[str]:
+        """What axe finds in the light scheme and in the dark one, which changes nothing but colours. Takes a picture of each."""
+        found = []
+        for scheme, rules in SCHEMES.items():
+            self.page.emulate_media(color_scheme=scheme)
+            expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
+            # A picture ends all transitions of colours.
+            self.picture(f"{name} {scheme}")
+            found += [f"{scheme} {violation}" for violation in self.violations(*rules)]
+        return found
+
+    def violations(self, *rules: str) -> list[str]:
+        """What axe finds on the page by these rules, or by all of them: the rule, and the elements that break it."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(AXE.read_text())
         found = self.page.evaluate(
-            "axe.run().then(({ violations }) => violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 160))]))"
+            """(rules) => axe.run(rules.length ? { runOnly: rules } : {})
+            .then(({ violations }) => violations.map((v) => [v.id, v.nodes.map((n) => n.html.slice(0, 160))]))""",
+            rules,
         )
         return [f"{rule}: {nodes}" for rule, nodes in found]
 
