@@ -17,6 +17,14 @@ NAME = "name"
 CATEGORY = "category"
 PRICE_CENTS = "price_cents"
 
+RECOMMENDATION_ID = "recommendation_id"
+SLOT = "slot"
+TIME = "time"
+POSITION = "position"
+PROPENSITY = "propensity"
+CLICK_TIME = "click_time"
+PURCHASE_TIME = "purchase_time"
+
 INTERACTIONS = {
     # The number in the sales history; for a live purchase by a user without one, the user's id.
     CUSTOMER_NUMBER: "string",
@@ -48,3 +56,25 @@ sales is left out, since it may be incomplete.
 
 PRODUCTS = {PRODUCT_ID: "string", NAME: "string", CATEGORY: "string", PRICE_CENTS: "int"}
 """The columns of `clean/products` that the models read: one row per product."""
+
+EXPOSURES = {
+    # Of the list.
+    RECOMMENDATION_ID: "string",
+    # As in the interactions: the number in the sales history, or else the opaque id of the user or visitor.
+    CUSTOMER_NUMBER: "string",
+    # Where the list was shown. Empty if the shop did not say.
+    SLOT: "string",
+    # When the list was made: like the times below, local time of the shop, without a zone.
+    TIME: "timestamp_ntz",
+    PRODUCT_ID: "string",
+    # In the list, from 1.
+    POSITION: "int",
+    # The probability with which the product took the position.
+    PROPENSITY: "double",
+    # When the shopper first clicked on the product in this list, viewed it or put it into the basket. Null for never.
+    CLICK_TIME: "timestamp_ntz",
+    # When the shopper first bought the product because of this list. Null for never.
+    PURCHASE_TIME: "timestamp_ntz",
+}
+"""`clean/exposures`: one row per product of a list that a shopper saw, with what followed from it. A list of which no impression was
+reported is missing. A shop without such lists does not have the table."""

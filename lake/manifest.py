@@ -139,6 +139,10 @@ class Manifest(BaseModel, frozen=True):
     """The last day with a sale line; it may be incomplete."""
     months: tuple[Month, ...]
     products: Content
+    exposures: Content | None = None
+    """What shoppers saw of lists. None if there is nothing of it, and for data that was published before there was this table."""
+    exposure_files: dict[str, str] = {}
+    """The files of exposures that the data was made of: the state of each when it was read, by address."""
     rules: CleaningRules | None = None
     """None for data that was published before rules were recorded."""
 
@@ -151,9 +155,11 @@ class Manifest(BaseModel, frozen=True):
         return find_warnings({month.month: month.figures for month in self.months if month.figures is not None})
 
     def contents(self, table: str) -> dict[str, Content]:
-        """The contents of a table by month; products have one, under the empty string."""
+        """The contents of a table by month; products and exposures have one at most, under the empty string."""
         if table == "products":
             return {"": self.products}
+        if table == "exposures":
+            return {"": self.exposures} if self.exposures is not None else {}
         return {month.month: month.tables[table] for month in self.months if table in month.tables}
 
     def row_hashes(self, table: str) -> dict[str, str]:
@@ -162,12 +168,17 @@ class Manifest(BaseModel, frozen=True):
 
     def keys(self) -> set[str]:
         """The keys of all files that the manifest names."""
-        contents = [self.products, *(content for month in self.months for content in month.tables.values())]
+        contents = [
+            self.products,
+            *self.contents("exposures").values(),
+            *(content for month in self.months for content in month.tables.values()),
+        ]
         return {file.key for content in contents for file in content.files}
 
     def dataset(self) -> "Dataset":
         """The description of the data that is equal for equal data."""
-        names = [*CLEAN_MONTHLY, "products"]
+        # Data without exposures keeps the hash that it had before there were any.
+        names = [*CLEAN_MONTHLY, "products", *(["exposures"] if self.exposures is not None else [])]
         unhashed = Dataset(
             schema_version=self.schema_version,
             sha256="",

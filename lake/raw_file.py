@@ -10,7 +10,7 @@ from lake.line_rules import ONLINE_RETAIL, FileKey, LineRules
 from lake.schemas import COUNTRY, CUSTOMER_ID, DESCRIPTION, RAW_COLUMNS
 
 # The folders of the raw zone.
-SALES, EVENTS = "sales", "events"
+SALES, EVENTS, EXPOSURES = "sales", "events", "exposures"
 # Beside the parts of a landed file: its name, SHA-256, header and rules, and how many parts there are.
 ORIGINAL = "_ORIGINAL.json"
 BYTE_ORDER_MARK = "\ufeff"

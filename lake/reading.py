@@ -12,9 +12,16 @@ from lake.manifest import DATASET_KEY, MANIFEST_KEY, Content, Dataset, Manifest
 from lake.schemas import TABLES
 
 # The tables that the models learn from.
-MODEL_TABLES = ("interactions", "daily_sales", "products")
+MODEL_TABLES = ("interactions", "daily_sales", "products", "exposures")
 # The Arrow types of these tables' SQL types.
-ARROW_TYPES = {"string": pa.string(), "date": pa.date32(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64()}
+ARROW_TYPES = {
+    "string": pa.string(),
+    "date": pa.date32(),
+    "timestamp_ntz": pa.timestamp("us"),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+}
 # How long a publication under way may take to write the second of its two objects.
 PUBLISH_SECONDS = 30
 POLL_SECONDS = 0.5
@@ -34,7 +41,7 @@ def read_published(bucket: Bucket, publish_seconds: float = PUBLISH_SECONDS) -> 
             dataset = Dataset.model_validate_json(_read(bucket, DATASET_KEY))
         except ValidationError as error:
             raise InvalidCleanData(f"The manifest of the clean data cannot be read: {error.errors()[0]['msg']}.") from error
-        if all(dataset.contents.get(table) == manifest.row_hashes(table) for table in MODEL_TABLES):
+        if all(dataset.contents.get(table, {}) == manifest.row_hashes(table) for table in MODEL_TABLES):
             return manifest, dataset
         if time.monotonic() > deadline:
             objects = f"{DATASET_KEY} and {MANIFEST_KEY} in the bucket {bucket.name}"

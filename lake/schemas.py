@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lake.columns import DAILY_SALES, INTERACTIONS
+from lake.columns import DAILY_SALES, EXPOSURES, INTERACTIONS
 
 # To be raised whenever the same raw files would give other clean data: every month is then cleaned again.
 SCHEMA_VERSION = 1
@@ -78,8 +78,19 @@ EVENTS = {
     "order_id": "string",
     # Of one unit, as sold. Null where it is not known.
     "unit_price_cents": "int",
+    # The list that led to the event. Empty or null where there was none.
+    "recommendation_id": "string",
 }
 """`raw/events`: one JSON object per line, as the recommender lists its events."""
+
+EXPOSED_LISTS = {
+    "recommendation_id": "string",
+    "user_id": "string",
+    "slot": "string",
+    "create_time": "timestamp",
+    "products": "array<struct<product_id: string, position: int, propensity: double>>",
+}
+"""`raw/exposures`: one JSON object per line, as the recommender lists what it has shown."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,11 @@ MONTHLY = {
     "rejects": Table("quarantine/sales", REJECTS, ("file", "number")),
 }
 """The tables that are stored by month."""
-TABLES = {**MONTHLY, "products": Table("clean/products", PRODUCTS, ("product_id",))}
+TABLES = {
+    **MONTHLY,
+    "products": Table("clean/products", PRODUCTS, ("product_id",)),
+    "exposures": Table("clean/exposures", EXPOSURES, ("time", "recommendation_id", "position")),
+}
 
 
 def ddl(columns: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from lake.errors import UnreadableFile
 from lake.line_rules import ONLINE_RETAIL, LineRules
-from lake.raw_file import EVENTS, OPTIONAL_COLUMNS, ORIGINAL, SALES, Part, RawFile, parse_header
+from lake.raw_file import EVENTS, EXPOSURES, OPTIONAL_COLUMNS, ORIGINAL, SALES, Part, RawFile, parse_header
 from spark.content_hash import PATH, content_hash, file_sums
 
 # Enough for any header or `_ORIGINAL.json`, and a bound on what is read of a foreign file that has no line ends.
@@ -70,6 +70,11 @@ def _content_hashes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, 
 def event_files(spark: SparkSession, root: str) -> dict[str, str]:
     """The files of recorded events below the root: the state of each by its address."""
     return dict(RawZone(spark, f"{root}/{EVENTS}").file_states())
+
+
+def exposure_files(spark: SparkSession, root: str) -> dict[str, str]:
+    """The files of exposures below the root: the state of each by its address."""
+    return dict(RawZone(spark, f"{root}/{EXPOSURES}").file_states())
 
 
 class RawZone:

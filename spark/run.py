@@ -19,7 +19,7 @@ from lake.manifest import CleaningRules, Content, Counts, Events, Manifest, Mont
 from lake.publishing import publish, read_publication, write_dataset
 from lake.quality import MonthFigures
 from lake.raw_file import RawFile
-from lake.schemas import EVENTS, MONTHLY, SCHEMA_VERSION, ddl
+from lake.schemas import EVENTS, EXPOSED_LISTS, MONTHLY, SCHEMA_VERSION, ddl
 from spark.cleaning import (
     FILE,
     NUMBER,
@@ -36,13 +36,14 @@ from spark.cleaning import (
 )
 from spark.daily_sales import daily_sales
 from spark.errors import DataQualityHeld, NoRawData
+from spark.exposures import exposures
 from spark.interactions import interactions, purchases_in_sales
 from spark.line_counts import adjacent_months, check_rejects, count_file, counts_by_month, month_of_day, sale_days
 from spark.live_purchases import INVOICE, as_interactions, as_sales, live_purchases, not_in_sales
 from spark.partitioning import BUCKET, MONTH, partition_by_month
 from spark.products import products, read_taxonomy
 from spark.quality import baseline_months, measure, months_to_measure
-from spark.raw_zone import event_files, sales_files, unpacking_errors
+from spark.raw_zone import event_files, exposure_files, sales_files, unpacking_errors
 from spark.sheets import Block, Tally, find_stretches, overlapping_days, unsorted_blocks
 from spark.tables import FilesByMonth, RunTables
 
@@ -112,11 +113,11 @@ class EtlRun:
         files = sales_files(self._spark, self._spec.raw_root)
         if not files:
             raise NoRawData(self._spec.raw_root)
-        events = event_files(self._spark, self._spec.raw_root)
-        if self._base is not None and self._is_current(self._base, files, events):
+        events, shown = event_files(self._spark, self._spec.raw_root), exposure_files(self._spark, self._spec.raw_root)
+        if self._base is not None and self._is_current(self._base, files, events) and self._base.exposure_files == shown:
             write_dataset(self._bucket, self._base.dataset())
             return self._base, False
-        manifest = self._write_changes(files, events)
+        manifest = self._write_changes(files, events, shown)
         if self._published is not None and manifest.has_same_data(self._published.manifest):
             self._tables.remove_written()
             write_dataset(self._bucket, self._published.manifest.dataset())
@@ -132,7 +133,7 @@ class EtlRun:
         same_events = base.events.files == event_states and (not event_states or base.events.through_date == through_date)
         return not self._spec.full and same_events and {file.key for file in files} == self._base_files.keys()
 
-    def _write_changes(self, files: Sequence[RawFile], event_states: Mapping[str, str]) -> Manifest:
+    def _write_changes(self, files: Sequence[RawFile], event_states: Mapping[str, str], exposure_states: Mapping[str, str]) -> Manifest:
         """Writes the tables of the months that have changed, and returns the manifest of the data as it then is."""
         cleaned = self._clean(files)
         untouched = {name: month for name, month in self._base_months.items() if name not in cleaned.counts}
@@ -147,6 +148,7 @@ class EtlRun:
         row_counts = {name: month.counts.lines_in for name, month in untouched.items()}
         row_counts |= {name: counts.lines_in for name, counts in cleaned.counts.items()}
         rewritten = self._write_derived_tables(sale_files, set(cleaned.counts), events, last_date, row_counts)
+        self._write_exposures(exposure_states, events)
         self._stage("checking the written files")
         contents, figures = _run_concurrently(self._tables.read_contents, partial(self._measure, sale_files, cleaned.counts))
         merged = self._merge_months(cleaned.counts, days, events, rewritten, contents)
@@ -165,6 +167,8 @@ class EtlRun:
             months=tuple(months),
             rules=self._spec.rules,
             products=_reuse_files(self._base.products if self._base is not None else None, contents["products", ""]),
+            exposures=_reuse_files(self._base.exposures if self._base is not None else None, contents.get(("exposures", ""))),
+            exposure_files=dict(exposure_states),
         )
 
     def _merge_months(
@@ -302,6 +306,15 @@ class EtlRun:
     def _write_products(self, sale_files: FilesByMonth) -> None:
         self._stage("describing products")
         self._tables.write("products", products(self._tables.read("sales", sale_files, sale_files), read_taxonomy()))
+
+    def _write_exposures(self, states: Mapping[str, str], events: Events) -> None:
+        """Writes what shoppers saw of lists. Without events, nothing is known to have been seen."""
+        if not states or events.through_date is None:
+            return
+        self._stage("attributing what followed from lists")
+        lists = self._spark.read.schema(ddl(EXPOSED_LISTS)).json(list(states))
+        followed = exposures(lists, self._read_events(events.files), events.through_date, self._spec.rules.time_zone)
+        self._tables.write("exposures", followed)
 
     def _write_interactions(self, sale_files: FilesByMonth, cleaned_months: set[str], events: Events, row_counts: RowCounts) -> set[str]:
         """Writes the interactions of the cleaned months, and of those whose live purchases may have changed; returns these months."""

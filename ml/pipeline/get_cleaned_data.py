@@ -44,6 +44,10 @@ def fetch(bucket: Bucket, folder: Path, report: Report = print, publish_seconds:
     clean = folder / "clean"
     clean.mkdir(parents=True, exist_ok=True)
     for name in MODEL_TABLES:
+        if name not in dataset.columns:
+            # Such as exposures, of a shop that has none.
+            (clean / f"{name}.parquet").unlink(missing_ok=True)
+            continue
         table = read_table(bucket, manifest, name)
         columns = list(dataset.columns[name])
         if table.column_names != columns:

@@ -54,6 +54,15 @@ def test_equal_rows_of_another_run_in_other_files_are_the_same_data_set() -> Non
     assert not first.has_same_data(second)
 
 
+def test_a_manifest_from_before_there_were_exposures_is_the_data_set_that_it_was() -> None:
+    now = manifest(month(sales=content(2)))
+    before = Manifest.model_validate(now.model_dump(exclude={"exposures", "exposure_files"}))
+    assert before == now
+    shown = now.model_copy(update={"exposures": content(1, "ee", "clean/exposures/run=1/part-0.parquet")})
+    assert shown.keys() == now.keys() | {"clean/exposures/run=1/part-0.parquet"}
+    assert shown.dataset().sha256 != now.dataset().sha256
+
+
 def test_other_rows_are_another_data_set() -> None:
     hashes = {
         manifest(month(sales=content(2, sales)), products=products).dataset().sha256

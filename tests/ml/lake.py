@@ -33,6 +33,19 @@ SCHEMAS = {
     "products": pa.schema(
         {"product_id": pa.string(), "name": pa.string(), "category": pa.string(), "price_cents": pa.int32(), "stock": pa.int32()}
     ),
+    "exposures": pa.schema(
+        {
+            "recommendation_id": pa.string(),
+            "customer_number": pa.string(),
+            "slot": pa.string(),
+            "time": pa.timestamp("us"),
+            "product_id": pa.string(),
+            "position": pa.int32(),
+            "propensity": pa.float64(),
+            "click_time": pa.timestamp("us"),
+            "purchase_time": pa.timestamp("us"),
+        }
+    ),
 }
 
 
@@ -42,8 +55,10 @@ class Lake:
     def __init__(self, store: Store) -> None:
         self.bucket = connect(store.store.endpoint, store.store.region, BUCKET, StaticProvider(*store.store.keys["spark"]))
 
-    def publish(self, customers: int, run: str = "1") -> str:
-        """Publishes the purchases of so many customers, as the ETL run with this id; returns the data hash."""
+    def publish(self, customers: int, run: str = "1", lists: int = 0) -> str:
+        """Publishes the purchases of so many customers, and lists that were shown, as the ETL run with this id; returns the data hash."""
+        time = datetime(2011, 12, 1)  # noqa: DTZ001
+        shown = [(f"r{number}", "12346", "home", time, "22423", 1, 0.8, None, None) for number in range(lists)]
         months = [self._month(month, customers, run) for month in ("2011-11", "2011-12")]
         days = [day for month in months for day in month.days or ()]
         lines = customers * len(months)
@@ -61,6 +76,7 @@ class Lake:
             through_date=max(days),
             months=tuple(months),
             products=self._content("products", [("22423", "REGENCY CAKESTAND 3 TIER", "kitchen", 1275, 40)], "", run),
+            exposures=self._content("exposures", shown, "", run) if shown else None,
         )
         publish(self.bucket, manifest, read_publication(self.bucket))
         return manifest.dataset().sha256

@@ -50,6 +50,20 @@ def test_tables_are_written_with_their_dataset_and_origin(lake: Lake, reader: Bu
     assert (origin["job_id"], origin["raw_files"]) == ("job-1", [{"name": "sales.csv", "sha256": "ab" * 32}])
 
 
+def test_exposures_are_fetched_where_there_are_any(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
+    hashes = [lake.publish(customers=3, run="1"), lake.publish(customers=3, run="2", lists=2)]
+    assert len(set(hashes)) == 2
+    fetch(reader, tmp_path)
+    table = pq.read_table(tmp_path / "clean" / "exposures.parquet")
+    assert table.select(["recommendation_id", "propensity"]).to_pylist() == [
+        {"recommendation_id": f"r{n}", "propensity": 0.8} for n in (0, 1)
+    ]
+    # They have been forgotten since.
+    assert lake.publish(customers=3, run="3") == hashes[0]
+    fetch(reader, tmp_path)
+    assert not (tmp_path / "clean" / "exposures.parquet").exists()
+
+
 def test_equal_data_of_another_run_gives_equal_bytes(lake: Lake, reader: Bucket, tmp_path: Path) -> None:
     lake.publish(customers=3, run="1")
     fetch(reader, tmp_path / "one")
