@@ -12,7 +12,7 @@ FILE ?= datasets/online_retail_ii.csv.gz
 MODEL ?= recommender
 BACKUP ?= hashiramart-backup.tar.gz
 WEEKS ?= 10
-SHOPPERS ?= 400
+SHOPPERS ?= 800
 SEED ?= 1
 # Values reach the commands through the environment, as they were typed: no quote, blank or dollar sign in them is the shell's.
 export SALES_FILE = $(value FILE)
@@ -83,7 +83,7 @@ retention: setup ## delete what has expired: earlier snapshots, data and models,
 pull: setup ## fetch the data and models of the last training from the store
 	@$(BIN)/python -m stack train dvc pull
 
-simulate: setup ## let simulated shoppers use the running shop, and hold what it learns against the truth: WEEKS=10 SHOPPERS=400 SEED=1
+simulate: setup ## let simulated shoppers use the running shop, and hold what it learns against the truth: WEEKS=10 SHOPPERS=800 SEED=1
 	@$(BIN)/python -m simulate --weeks "$$SIMULATED_WEEKS" --shoppers "$$SIMULATED_SHOPPERS" --seed "$$SIMULATION_SEED"
 
 check: lint ## lint, and every test that needs no engine: an answer within a minute

@@ -1,4 +1,4 @@
-"""Lets simulated shoppers use the running shop: `make simulate WEEKS=10 SHOPPERS=400 SEED=1`, or python -m simulate.
+"""Lets simulated shoppers use the running shop: `make simulate WEEKS=10 SHOPPERS=800 SEED=1`, or python -m simulate.
 
 It writes its report to simulation.html and simulation.json in the stack's folder.
 """
@@ -29,7 +29,7 @@ def parse_arguments(command_line: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m simulate", description="Lets simulated shoppers use the running shop.")
     weeks, shoppers = _number("number of weeks", MIN_WEEKS, _MAX_WEEKS), _number("number of shoppers", _MIN_SHOPPERS, _MAX_SHOPPERS)
     parser.add_argument("--weeks", type=weeks, default=10, help="how many weeks to simulate; each shopper comes once a week")
-    parser.add_argument("--shoppers", type=shoppers, default=400, help="how many shoppers there are")
+    parser.add_argument("--shoppers", type=shoppers, default=800, help="how many shoppers there are")
     parser.add_argument("--seed", type=_number("seed", 0, 2**32 - 1), default=1, help="the same seed gives the same shoppers")
     parser.add_argument("--no-retraining", action="store_true", help="leave the model as it is: no training job")
     parser.add_argument("--out", type=Path, help="the folder of the report; by default the stack's")

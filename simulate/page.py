@@ -100,6 +100,6 @@ def _estimates(report: Json) -> str:
     ]
     return (
         "<h2>Estimates from the exposure log</h2>"
-        "<p>What lists would earn that nobody was shown. Points with intervals of 95 %: estimates. Strokes and numbers: the truth.</p>"
-        + range_chart("Off-policy estimates and the truth", ranges, ",.0f")
+        "<p>What lists would earn that nobody was shown. Points with intervals of 95 %: estimates; without one, there are too few lists. "
+        "Strokes and numbers: the truth.</p>" + range_chart("Off-policy estimates and the truth", ranges, ",.0f")
     )

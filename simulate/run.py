@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ml.experiments.off_policy import LEAST_LISTS, PolicyValue
 from simulate.estimates import LoggedVisit, compare_policies
 from simulate.market import Market
 from simulate.shop import SimulatedShop, SimulationError, Visitor
@@ -173,14 +174,15 @@ class Simulation:
         logged = [_logged(visit) for visit in visits if len(visit.probes[PERSONAL]) == 2 * LIST_SIZE]
         compared = compare_policies(self._market, logged, exposures)
         for each in compared:
-            value, lower, upper, _ = each.doubly_robust
-            self._say("estimates", f"{each.name}: {value:.0f} ({lower:.0f} to {upper:.0f}), in truth {each.truth:.0f} cents a visit")
+            value = estimate(each.doubly_robust)
+            interval = "too few lists for an interval" if value["lower"] is None else f"{value['lower']:.0f} to {value['upper']:.0f}"
+            self._say("estimates", f"{each.name}: {value['value']:.0f} ({interval}), in truth {each.truth:.0f} cents a visit")
         return [
             {
                 "policy": each.name,
                 "truth": each.truth,
-                "self_normalised": each.self_normalised._asdict(),
-                "doubly_robust": each.doubly_robust._asdict(),
+                "self_normalised": estimate(each.self_normalised),
+                "doubly_robust": estimate(each.doubly_robust),
             }
             for each in compared
         ]
@@ -248,6 +250,11 @@ class Simulation:
     def _mean(self, value: Callable[[int], float]) -> float:
         """The mean over shoppers."""
         return float(np.mean([value(shopper) for shopper in range(self._market.shoppers)]))
+
+
+def estimate(value: PolicyValue) -> Json:
+    """An estimate for the report, without an interval if there are too few lists for one."""
+    return value._asdict() | ({} if value.effective_lists >= LEAST_LISTS else {"lower": None, "upper": None})
 
 
 def _logged(visit: Visit) -> LoggedVisit:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 # Of the probability that the interval contains the true value.
 _LEVEL = 0.95
+# With fewer effective lists, the interval is not to be trusted: a purchase or two at large weights decide the value and its variance
+# together, so that a log without them gives a value that is too low, and an interval that is too narrow.
+LEAST_LISTS = 100
 _ERRORS = NormalDist().inv_cdf((1 + _LEVEL) / 2)
 
 Numbers = NDArray[np.float64]

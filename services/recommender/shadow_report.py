@@ -7,12 +7,10 @@ from typing import TypeAlias
 import numpy as np
 
 from hashiramart.recommender.v1 import experiments_pb2, shadows_pb2
-from ml.experiments.off_policy import LoggedLists, Numbers, PolicyValue, doubly_robust_value, self_normalised_value
+from ml.experiments.off_policy import LEAST_LISTS, LoggedLists, Numbers, PolicyValue, doubly_robust_value, self_normalised_value
 from ml.experiments.reward_model import NO_PRODUCT, Products, predict_rewards
 from services.recommender.repository.shadow_lists import ListPair, Reward, ShadowSummary
 
-# With fewer lists that would tell as much, an interval is not to be trusted.
-LEAST_LISTS = 100
 _Report: TypeAlias = shadows_pb2.ShadowReport | shadows_pb2.SlotEstimate
 
 

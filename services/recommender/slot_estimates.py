@@ -5,6 +5,7 @@ from datetime import tzinfo
 
 from hashiramart.recommender.v1 import merchandising_pb2, shadows_pb2
 from mesh.errors import FieldViolation, InvalidArgument
+from ml.experiments.off_policy import LEAST_LISTS
 from services.recommender.domain import Event, Exposure, recent_activity
 from services.recommender.merchandising import Merchandising, Rule, Shopper, Slot
 from services.recommender.pages import PageRequest
@@ -13,7 +14,7 @@ from services.recommender.recommendations import Recommendations
 from services.recommender.repository.events import EventRepository
 from services.recommender.repository.exposures import ExposureRepository
 from services.recommender.repository.shadow_lists import ListPair, ShadowListRepository
-from services.recommender.shadow_report import LEAST_LISTS, add_values
+from services.recommender.shadow_report import add_values
 
 # The latest lists: some seconds of CPU time, a few milliseconds for each.
 _MAX_LISTS = 1000
