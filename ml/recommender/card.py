@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.columns import CLICK_TIME, RECOMMENDATION_ID
 from ml.recommender.candidates import CANDIDATE_COUNT
 from ml.recommender.features import WINDOW
 from ml.recommender.train import TrainingData
@@ -17,7 +21,7 @@ lambdarank model orders them, one where products bought before may be recommende
 
 ## Data
 
-{events:,} purchases (customer, product, day) through {through}; content hash `{sha256}`.
+{events:,} purchases (customer, product, day) through {through}; content hash `{sha256}`.{exposures}
 
 ## Metrics
 
@@ -46,12 +50,25 @@ Candidate recall: the best {length} of a list contain this share of what was bou
 * The model repeats what customers did, and so what they were offered: it cannot tell what would have sold had it been shown.
 """
 
+EXPOSURES = """
+
+{followed:,} lists that were shown led to a click or a purchase. The model that is measured here has learnt from {used:,} of them, the later
+ones being unknown to it; from none if there are fewer than `least_exposures`."""
+
 
 def write_card(
-    data: TrainingData, cutoff: date, hyperparameters: Mapping[str, Any], values: Mapping[str, float], *, k: int, length: int
+    data: TrainingData,
+    cutoff: date,
+    hyperparameters: Mapping[str, Any],
+    values: Mapping[str, float],
+    *,
+    k: int,
+    length: int,
+    exposed: int = 0,
 ) -> str:
     """The text of the card.
 
+    exposed: from how many lists that were shown the measured model has learnt
     values: the metrics, by window, variant and baseline
     k: the number of products that metrics are measured at
     length: the number of products of the lists
@@ -63,6 +80,7 @@ def write_card(
     recalls = ", ".join(f"{_figure(recall)} {variant}" for variant, recall in recalled.items())
     return TEXT.format(
         events=data.interactions.num_rows,
+        exposures="" if data.exposures is None else EXPOSURES.format(followed=_count_followed(data.exposures), used=exposed),
         through=data.through_date,
         sha256=data.sha256,
         validation=data.validation_date,
@@ -78,6 +96,13 @@ def write_card(
         window=WINDOW,
         k=k,
     )
+
+
+def _count_followed(exposures: pa.Table) -> int:
+    """The number of lists that led to a click or a purchase."""
+    followed = exposures.filter(pc.is_valid(exposures[CLICK_TIME]))
+    count: int = pc.count_distinct(followed[RECOMMENDATION_ID]).as_py()
+    return count
 
 
 def _rows(values: Mapping[str, float], windows: list[str], names: list[str]) -> list[str]:

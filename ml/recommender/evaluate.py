@@ -98,7 +98,8 @@ def run_stage(report: Callable[[str], None]) -> None:
     SCORES.write_text(json.dumps(scores) + "\n")
     METRICS.write_text(json.dumps(_prefix("recommender", values), indent=1) + "\n")
     _write_plots(recommender, values)
-    CARD.write_text(write_card(data, recommender.cutoff, hyperparameters, values, k=K, length=LENGTH))
+    exposed = recommender.exposed_lists
+    CARD.write_text(write_card(data, recommender.cutoff, hyperparameters, values, k=K, length=LENGTH, exposed=exposed))
 
 
 def main() -> None:

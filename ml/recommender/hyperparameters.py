@@ -32,3 +32,5 @@ class RecommenderHyperparameters(BaseModel, frozen=True, extra="forbid"):
     """The L2 penalty of implicit ALS."""
     factors_rounds: int = 10
     """The number of iterations of implicit ALS."""
+    least_exposures: int = 500
+    """The number of lists that were shown and led to a click or a purchase; with fewer, the blend learns from purchases alone."""

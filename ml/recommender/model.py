@@ -23,6 +23,8 @@ from ml.registry import artifact
 from ml.registry.errors import InvalidArtifact
 
 KIND = "recommender"
+# The fact that says how many lists that were shown the blend has learnt from. Missing for none.
+EXPOSED_LISTS = "exposed_lists"
 # The weight of a viewed product, and of one in the basket; a purchase of today weighs 1.
 VIEW_WEIGHT, CART_WEIGHT = 0.25, 0.5
 # With fewer buyers, a product's name says more about similar products than its buyers do.
@@ -165,6 +167,11 @@ class Recommender:
         """The number of customers who bought each product. Shape (products,)."""
         pairs = np.unique(self.history.customer.astype(np.int64) * self.generators.size + self.history.product)
         return np.bincount(pairs % self.generators.size, minlength=self.generators.size).astype(np.int32)
+
+    @property
+    def exposed_lists(self) -> int:
+        """How many lists that were shown the blend has learnt from."""
+        return int(str(self.facts.get(EXPOSED_LISTS, 0)))
 
     def save(self, folder: Path) -> None:
         """Writes the model as an artifact, with example answers for `check`."""

@@ -14,14 +14,14 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
-from lake.columns import DATE, INTERACTIONS, NAME, PRODUCT_ID
+from lake.columns import DATE, EXPOSURES, INTERACTIONS, NAME, PRODUCT_ID
 from ml.recommender.features import WINDOW, product_features
 from ml.recommender.fitting import fit_generators
 from ml.recommender.history import PurchaseHistory, day_number, rows_before
 from ml.recommender.hyperparameters import RecommenderHyperparameters
-from ml.recommender.model import Recommender
+from ml.recommender.model import EXPOSED_LISTS, Recommender
 from ml.recommender.ranker import fit_blend, fit_ranker
-from ml.recommender.windows import training_windows
+from ml.recommender.windows import count_exposed, training_windows
 
 DATA, MODEL, PARAMETERS = Path("data/clean"), Path("models/recommender"), Path("params.yaml")
 
@@ -36,6 +36,8 @@ class TrainingData:
     """Product names by product id."""
     sha256: str = ""
     """The content hash of the clean data, or empty."""
+    exposures: pa.Table | None = None
+    """With the columns of `lake.columns.EXPOSURES`; None if the shop has none."""
 
     @property
     def through_date(self) -> date:
@@ -59,7 +61,9 @@ def read_data(folder: Path) -> TrainingData:
     products = pq.read_table(folder / "products.parquet", columns=[PRODUCT_ID, NAME])
     names = dict(zip(products[PRODUCT_ID].to_pylist(), products[NAME].to_pylist(), strict=True))
     dataset = json.loads((folder / "dataset.json").read_bytes())
-    return TrainingData(pq.read_table(folder / "interactions.parquet", columns=list(INTERACTIONS)), names, dataset["sha256"])
+    interactions, shown = pq.read_table(folder / "interactions.parquet", columns=list(INTERACTIONS)), folder / "exposures.parquet"
+    exposures = pq.read_table(shown, columns=list(EXPOSURES)) if shown.exists() else None
+    return TrainingData(interactions, names, dataset["sha256"], exposures)
 
 
 def read_recipe(file: Path) -> tuple[str, Mapping[str, Any]]:
@@ -76,11 +80,12 @@ def fit_before(data: TrainingData, cutoff: date, hyperparameters: RecommenderHyp
     history, end = PurchaseHistory.from_table(known), day_number(cutoff)
     # Sums of floating-point numbers depend on how many threads share them.
     with threadpool_limits(1):
-        windows = training_windows(known, data.names, end, hyperparameters)
+        windows = training_windows(known, data.names, end, hyperparameters, data.exposures)
         weights_all, weights_new = (fit_blend(windows, hyperparameters, include_purchased=repeats) for repeats in (True, False))
         ranker_all = fit_ranker(windows, weights_all, hyperparameters, include_purchased=True)
         ranker_new = fit_ranker(windows, weights_new, hyperparameters, include_purchased=False)
         generators = fit_generators(history, data.names, end, hyperparameters)
+    exposed = count_exposed(windows)
     return Recommender(
         history,
         generators,
@@ -90,7 +95,7 @@ def fit_before(data: TrainingData, cutoff: date, hyperparameters: RecommenderHyp
         ranker_all,
         ranker_new,
         cutoff,
-        {"parameters": hyperparameters.model_dump(), "data_sha256": data.sha256},
+        {"parameters": hyperparameters.model_dump(), "data_sha256": data.sha256, **({EXPOSED_LISTS: exposed} if exposed else {})},
     )
 
 
