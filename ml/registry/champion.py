@@ -8,12 +8,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Generic, NamedTuple
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from pydantic import ValidationError
 
 from ml.registry.artifact_folder import ArtifactFolder, M
@@ -30,6 +31,11 @@ _FAILURES = Counter(
     "champion_failures",
     "Looks at the registry after which the champion was not served, by model and kind of error.",
     ["model", "error"],
+)
+_DATA_THROUGH = Gauge(
+    "champion_data_through_timestamp_seconds",
+    "Beginning (UTC) of the last day of the data that the served model was fitted to.",
+    ["model"],
 )
 _log = structlog.get_logger(__name__)
 
@@ -192,6 +198,8 @@ class Champion(Generic[M]):
         model = await self._artifacts.load(version)
         before, self._serving = self._serving, ServedModel(version, model)
         _replace(self._folder / _SERVED, version.model_dump_json(indent=1))
+        through = datetime.combine(version.provenance.data_through_date, datetime.min.time(), UTC)
+        _DATA_THROUGH.labels(self._registry.model).set(through.timestamp())
         self._artifacts.delete_others([served.version for served in (before, self._serving) if served])
         _log.info("serving a model", version=version.number, artifact_sha256=version.provenance.artifact_sha256)
 

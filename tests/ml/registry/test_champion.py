@@ -4,11 +4,13 @@ import asyncio
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from mlflow import MlflowClient
+from prometheus_client import REGISTRY
 
 from ml.registry.champion import Champion
 from ml.registry.client import GateNotPassed, RegistryClient, RegistryUnavailable
@@ -84,6 +86,8 @@ def test_each_new_champion_is_served(registry: ModelRegistry, loop: Loop, folder
             loop.run(wait_for(promoted, number))
     assert promoted.serving
     assert promoted.serving.version.number == "2"
+    through = REGISTRY.get_sample_value("champion_data_through_timestamp_seconds", {"model": registry.model})
+    assert through == datetime(2011, 12, 9, tzinfo=UTC).timestamp()
 
 
 def test_a_swap_leaves_no_gap_and_mixes_no_versions(registry: ModelRegistry, loop: Loop, folder: Path) -> None:
