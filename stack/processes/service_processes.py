@@ -258,6 +258,8 @@ def _worker_environment(backends: Backends) -> dict[str, str]:
         "JOBS_LAKE_BUCKET": settings.lake_bucket,
         "JOBS_CODE_COMMIT": _commit(),
         "JOBS_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        # A training on one machine may follow what was shown by minutes.
+        "JOBS_EXPOSURE_DELAY": "PT0S",
         "JOBS_SERVICE_SECRET": backends.secrets["JOBS_SERVICE_SECRET"],
         "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
         "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
