@@ -78,7 +78,7 @@ function Findings({ report }: { report: ShadowReport }) {
         </Table.Tbody>
       </Table>
       {report.values.map((value) => <Value key={value.reward} value={value} />)}
-      <Text fz="xs" c="dimmed">Lines are intervals of 95 %, from 100 lists of its own on. The values are as right as the log knows the positions: let slots explore.</Text>
+      <Text fz="xs" c="dimmed">The dashed line is 0. Lines are intervals of 95 %, from 100 lists of its own on. The values are as right as the log knows the positions: let slots explore.</Text>
     </>
   );
 }
