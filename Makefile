@@ -11,6 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FILE ?= datasets/online_retail_ii.csv.gz
 MODEL ?= recommender
 BACKUP ?= hashiramart-backup.tar.gz
+DURATION ?= 75
 WEEKS ?= 10
 SHOPPERS ?= 800
 SEED ?= 1
@@ -23,8 +24,9 @@ export BACKUP_FILE = $(value BACKUP)
 export SIMULATED_WEEKS = $(value WEEKS)
 export SIMULATED_SHOPPERS = $(value SHOPPERS)
 export SIMULATION_SEED = $(value SEED)
+export CHAOS_SECONDS = $(value DURATION)
 
-.PHONY: help setup demo up console console-build down status logs admin land etl retrain train tune retention pull simulate check test fuzz coverage measures lint format bench conformance proto baseline \
+.PHONY: help setup demo up console console-build down status logs admin land etl retrain train tune retention pull simulate chaos check test fuzz coverage measures lint format bench conformance proto baseline \
   lock audit sbom clients test-clients certs grpcurl clean env rotate backup restore test-compose test-cold
 
 help: ## list the commands
@@ -85,6 +87,9 @@ pull: setup ## fetch the data and models of the last training from the store
 
 simulate: setup ## let simulated shoppers use the running shop, and hold what it learns against the truth: WEEKS=10 SHOPPERS=800 SEED=1
 	@$(BIN)/python -m simulate --weeks "$$SIMULATED_WEEKS" --shoppers "$$SIMULATED_SHOPPERS" --seed "$$SIMULATION_SEED"
+
+chaos: setup ## kill, pause and starve the processes of a stack of its own under load, and count what is lost: DURATION=75 SEED=1
+	@$(BIN)/python -m chaos --duration "$$CHAOS_SECONDS" --seed "$$SIMULATION_SEED"
 
 check: lint ## lint, and every test that needs no engine: an answer within a minute
 	@$(BIN)/pytest -n auto --maxprocesses 8 --quiet -m "not engine and not containers"

@@ -12,8 +12,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from gateway import metrics
-from gateway.app import worker
+from gateway import metrics, worker
 from gateway.contract import Contract, UnsupportedBinding
 from gateway.settings import Settings
 from mesh.settings import MeshSettings, read
@@ -71,7 +70,7 @@ def _serve(settings: Settings, mesh: MeshSettings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=int(mesh.grace_seconds),
         log_level=LogLevels.warning,
-    ).serve(target_loader=partial(worker, settings, mesh), wrap_loader=False)
+    ).serve(target_loader=partial(worker.start, settings, mesh), wrap_loader=False)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,6 @@
 
 import asyncio
 import gc
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -31,20 +27,11 @@ from gateway.settings import Settings
 from gateway.status import MeshStatus, Services
 from gateway.streams import TimeLimits
 from gateway.transcode import Transcoder
-from mesh import telemetry
 from mesh.channel import open_channel
 from mesh.settings import MeshSettings
 
 _ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
 _FAILED = {"description": "The call failed.", "content": _ERROR_CONTENT}
-
-
-def worker(settings: Settings, mesh: MeshSettings) -> AsgiApp:
-    """The gateway in a worker process."""
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    # The parent exports the metrics of all workers.
-    telemetry.start("gateway", mesh.model_copy(update={"metrics_listen": ""}))
-    return build(Contract(settings.descriptors.read_bytes()), settings, mesh)
 
 
 def build(contract: Contract, settings: Settings, mesh: MeshSettings) -> AsgiApp:
@@ -80,13 +67,6 @@ def offline_document(descriptors: bytes) -> dict[str, Any]:
     """The OpenAPI document of contracts, made without a service at hand."""
     contract = Contract(descriptors)
     return _pages(contract, Services(contract, {})).openapi()
-
-
-def _stop_with_parent() -> None:
-    # A parent that is killed cannot stop its workers, which would keep the port from its successor.
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _pages(contract: Contract, services: Services, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:

@@ -42,6 +42,9 @@ class Settings(BaseSettings, frozen=True, env_ignore_empty=True, use_attribute_d
     yarn_memory_mb: int = 6144
     """The memory of all applications on the stack's YARN together."""
 
+    replicas: Annotated[int, Field(ge=1, le=9)] = 1
+    """The number of processes of each service, the gateway and the jobs worker. The ports of one replica and the next are 100 apart."""
+
     shop_currency: str = "GBP"
     """The shop's currency: by default, that of the demo's sales."""
     shop_time_zone: str = "Europe/London"

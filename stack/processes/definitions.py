@@ -27,7 +27,7 @@ def processes(settings: Settings) -> list[Process]:
         engine_processes.history_process(settings, store),
         engine_processes.mlflow_process(settings, secrets, database, store, after=_names([*databases, *stores])),
         *service_processes.services(backends, after=_names(databases)),
-        service_processes.worker(backends, after=_names([*stores, *cluster])),
+        *service_processes.workers(backends, after=_names([*stores, *cluster])),
     ]
 
 

@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from stack import model_secrets, training
@@ -26,6 +26,8 @@ SECRETS = (
     *(f"{service}_SECRET" for service in ("AUTH", "CATALOG", "RECOMMENDER", "FORECASTER", "JOBS")),
     *(f"{client.upper()}_SERVICE_SECRET" for client in (*CLIENTS, ORDER_SYSTEM)),
 )
+# Between a port of one replica and that of the next.
+REPLICA_PORTS = 100
 # Sums of floats depend on the number of threads, and training uses one. With few arenas, threads share the memory that they free.
 MODEL_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -39,6 +41,21 @@ class Backends:
     """The stack's secrets by name."""
     databases: Databases
     store: ObjectStore
+    replica: int = 1
+    """The number of the replica whose processes are defined."""
+
+    def own_name(self, name: str) -> str:
+        """The name of something that each replica has for itself."""
+        return name if self.replica == 1 else f"{name}-{self.replica}"
+
+    def own_port(self, port: int) -> int:
+        """The port of this replica, from that of the first."""
+        return port + (self.replica - 1) * REPLICA_PORTS
+
+    def target(self, port: int) -> str:
+        """The address of all replicas of a service, from the port of the first."""
+        hosts = [f"127.0.0.1:{port + index * REPLICA_PORTS}" for index in range(self.settings.replicas)]
+        return hosts[0] if len(hosts) == 1 else f"ipv4:{','.join(hosts)}"
 
     @property
     def mlflow_url(self) -> str:
@@ -53,31 +70,43 @@ class Backends:
     def mesh_environment(self) -> dict[str, str]:
         """What every process of the mesh reads."""
         return {
-            "MESH_AUTH_ADDRESS": f"127.0.0.1:{self.settings.auth_port}",
+            "MESH_AUTH_ADDRESS": self.target(self.settings.auth_port),
             "SHOP_CURRENCY": self.settings.shop_currency,
             "SHOP_TIME_ZONE": self.settings.shop_time_zone,
         }
 
 
 def services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
-    """The services and the gateway.
+    """The services and the gateway, all replicas.
 
     after: the names of the processes that services with tables depend on
     """
-    own = [
+    return [process for each in _replicas(backends) for process in _services(each, after)]
+
+
+def workers(backends: Backends, after: tuple[str, ...]) -> list[Process]:
+    """The replicas of the jobs worker. If the cluster is not the stack's own, JOBS_YARN_URL and JOBS_WEBHDFS_URL have to be set."""
+    return [_worker(each, after) for each in _replicas(backends)]
+
+
+def _replicas(backends: Backends) -> list[Backends]:
+    return [replace(backends, replica=number) for number in range(1, backends.settings.replicas + 1)]
+
+
+def _services(backends: Backends, after: tuple[str, ...]) -> list[Process]:
+    return [
         _auth(backends, after),
         _catalog(backends, after),
         _recommender(backends, after),
         _forecaster(backends, after),
         _jobs(backends, after),
+        _gateway(backends),
     ]
-    return [*own, _gateway(backends.settings, own)]
 
 
-def worker(backends: Backends, after: tuple[str, ...]) -> Process:
-    """The jobs worker. If the cluster is not the stack's own, JOBS_YARN_URL and JOBS_WEBHDFS_URL have to be set."""
+def _worker(backends: Backends, after: tuple[str, ...]) -> Process:
     settings = backends.settings
-    port = settings.jobs_worker_port
+    port = backends.own_port(settings.jobs_worker_port)
     # PATH is that of the shell that runs `up`; the worker sets its own for trainings.
     shared = training.environment(settings, backends.store) | spark.submit_environment(settings)
     del shared["PATH"]
@@ -90,7 +119,7 @@ def worker(backends: Backends, after: tuple[str, ...]) -> Process:
         "MESH_METRICS_LISTEN": f"127.0.0.1:{port}",
     }
     return Process(
-        _program("jobs-worker", "services.jobs.worker", environment),
+        _program(backends.own_name("jobs-worker"), "services.jobs.worker", environment),
         {"JOBS_WORKER_PORT": port},
         memory_mb=100,
         install=jars.install_daemons,
@@ -108,7 +137,7 @@ def _auth(backends: Backends, after: tuple[str, ...]) -> Process:
         "AUTH_SECRET": secrets["AUTH_SECRET"],
         "AUTH_SERVICE_SECRETS": json.dumps({client: secrets[f"{client.upper()}_SERVICE_SECRET"] for client in (*CLIENTS, ORDER_SYSTEM)}),
         "AUTH_SYSTEM_PERMISSIONS": json.dumps({ORDER_SYSTEM: ["events.write"]}),
-        "AUTH_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        "AUTH_RECOMMENDER_ADDRESS": backends.target(settings.recommender_port),
         # Unless an SMTP server is set.
         "AUTH_MAIL_FOLDER": str(settings.stack_folder / "mail"),
     }
@@ -125,11 +154,11 @@ def _recommender(backends: Backends, after: tuple[str, ...]) -> Process:
     environment = {
         "RECOMMENDER_SECRET": secrets["RECOMMENDER_SECRET"],
         "RECOMMENDER_SERVICE_SECRET": secrets["RECOMMENDER_SERVICE_SECRET"],
-        "RECOMMENDER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
+        "RECOMMENDER_CATALOG_ADDRESS": backends.target(settings.catalog_port),
         "RECOMMENDER_MLFLOW_URL": backends.mlflow_url,
         "RECOMMENDER_MLFLOW_PASSWORD": secrets[model_secrets.password("recommender")],
         "RECOMMENDER_MODEL_KEY": backends.model_key,
-        "RECOMMENDER_MODEL_FOLDER": str(settings.data / "recommender"),
+        "RECOMMENDER_MODEL_FOLDER": str(settings.data / backends.own_name("recommender")),
         # One who tries the shop has no order system at hand.
         "RECOMMENDER_SHOPPER_ORDERS_COUNT": "true",
         **MODEL_ENVIRONMENT,
@@ -146,11 +175,11 @@ def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
     """
     settings, store = backends.settings, backends.store
     environment = {
-        "FORECASTER_CATALOG_ADDRESS": f"127.0.0.1:{settings.catalog_port}",
+        "FORECASTER_CATALOG_ADDRESS": backends.target(settings.catalog_port),
         "FORECASTER_MLFLOW_URL": backends.mlflow_url,
         "FORECASTER_MLFLOW_PASSWORD": backends.secrets[model_secrets.password("forecaster")],
         "FORECASTER_MODEL_KEY": backends.model_key,
-        "FORECASTER_MODEL_FOLDER": str(settings.data / "forecaster"),
+        "FORECASTER_MODEL_FOLDER": str(settings.data / backends.own_name("forecaster")),
         "FORECASTER_STORE_URL": store.endpoint,
         "FORECASTER_STORE_REGION": store.region,
         "FORECASTER_LAKE_BUCKET": settings.lake_bucket,
@@ -165,7 +194,7 @@ def _forecaster(backends: Backends, after: tuple[str, ...]) -> Process:
 def _jobs(backends: Backends, after: tuple[str, ...]) -> Process:
     settings, store = backends.settings, backends.store
     environment = {name: backends.secrets[name] for name in ("JOBS_SECRET", "JOBS_SERVICE_SECRET")}
-    environment["JOBS_FORECASTER_ADDRESS"] = f"127.0.0.1:{settings.forecaster_port}"
+    environment["JOBS_FORECASTER_ADDRESS"] = backends.target(settings.forecaster_port)
     environment |= {"JOBS_STORE_URL": store.endpoint, "JOBS_STORE_REGION": store.region, "JOBS_LAKE_BUCKET": settings.lake_bucket}
     environment |= _reading_key(store)
     if not settings.hadoop_conf_dir:
@@ -180,16 +209,25 @@ def _reading_key(store: ObjectStore) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key, "AWS_SESSION_TOKEN": ""}
 
 
-def _gateway(settings: Settings, services: Sequence[Process]) -> Process:
+def _gateway(backends: Backends) -> Process:
+    settings = backends.settings
+    port = backends.own_port(settings.gateway_port)
+    ports = {
+        "AUTH": settings.auth_port,
+        "CATALOG": settings.catalog_port,
+        "RECOMMENDER": settings.recommender_port,
+        "FORECASTER": settings.forecaster_port,
+        "JOBS": settings.jobs_port,
+    }
     environment = {
-        "GATEWAY_LISTEN": f"127.0.0.1:{settings.gateway_port}",
-        **{f"GATEWAY_{service.name.upper()}_ADDRESS": service.address for service in services},
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        **{f"GATEWAY_{service}_ADDRESS": backends.target(first) for service, first in ports.items()},
     }
     return Process(
-        _program("gateway", "gateway", environment),
-        {"GATEWAY_PORT": settings.gateway_port},
+        _program(backends.own_name("gateway"), "gateway", environment),
+        {"GATEWAY_PORT": port},
         memory_mb=100,
-        ready=partial(http_answers, settings.gateway_port, "/healthz"),
+        ready=partial(http_answers, port, "/healthz"),
         scheme=HTTP,
     )
 
@@ -212,10 +250,10 @@ def _service(
     after: tuple[str, ...] = (),
     prepare: Action = do_nothing,
 ) -> Process:
-    prefix = name.upper()
+    prefix, port = name.upper(), backends.own_port(port)
     environment = {**environment, **backends.mesh_environment, f"{prefix}_LISTEN": f"127.0.0.1:{port}"}
     return Process(
-        _program(name, f"services.{name}", environment),
+        _program(backends.own_name(name), f"services.{name}", environment),
         {f"{prefix}_PORT": port},
         memory_mb=memory_mb,
         ready=partial(grpc_serves, port),
@@ -257,11 +295,11 @@ def _worker_environment(backends: Backends) -> dict[str, str]:
         "JOBS_STORE_REGION": store.region,
         "JOBS_LAKE_BUCKET": settings.lake_bucket,
         "JOBS_CODE_COMMIT": _commit(),
-        "JOBS_RECOMMENDER_ADDRESS": f"127.0.0.1:{settings.recommender_port}",
+        "JOBS_RECOMMENDER_ADDRESS": backends.target(settings.recommender_port),
         # A training on one machine may follow what was shown by minutes.
         "JOBS_EXPOSURE_DELAY": "PT0S",
         "JOBS_SERVICE_SECRET": backends.secrets["JOBS_SERVICE_SECRET"],
-        "JOBS_TRAINING_FOLDER": str(settings.stack_folder / "training"),
+        "JOBS_TRAINING_FOLDER": str(settings.stack_folder / backends.own_name("training")),
         "JOBS_TRAINING_CREDENTIALS_FILE": str(training.credentials_file(settings)),
         "JOBS_MLFLOW_URL": backends.mlflow_url,
         "JOBS_MLFLOW_PASSWORD": backends.secrets[model_secrets.password("training")],

@@ -1,0 +1,1 @@
+"""Faults in a stack under load, and whether anything is lost, wrong or done twice."""
