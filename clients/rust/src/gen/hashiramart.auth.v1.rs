@@ -32,6 +32,13 @@ pub struct User {
     /// Whether the user has shown to receive mail at the e-mail address.
     #[prost(bool, tag = "10")]
     pub email_verified: bool,
+    /// Whether signing in takes a one-time code as well as the password.
+    #[prost(bool, tag = "11")]
+    pub second_factor_enabled: bool,
+    /// Whether the installation requires a second factor of the role, and the user has none: until one is confirmed, the user's access tokens
+    /// carry the role `customer`.
+    #[prost(bool, tag = "12")]
+    pub second_factor_missing: bool,
 }
 /// A public key that verifies access tokens: a JSON Web Key (RFC 7517) of an elliptic curve.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -85,6 +92,10 @@ pub struct IssueTokenRequest {
     /// The refresh token of a visitor who signs in with the grant `password`: the visitor's events become the user's, within seconds.
     #[prost(string, tag = "8")]
     pub visitor_token: ::prost::alloc::string::String,
+    /// For the grant `password` of a user with a second factor: the six digits that the authenticator app shows, or a recovery code. Either is
+    /// valid for one use; digits are accepted from half a minute before to a minute after they are shown first.
+    #[prost(string, tag = "9")]
+    pub one_time_code: ::prost::alloc::string::String,
 }
 /// An access token, and the refresh token for the next one.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -323,6 +334,54 @@ pub struct Revocation {
     /// Tokens that were issued before this time are not valid.
     #[prost(message, optional, tag = "2")]
     pub not_before_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Requests a secret for one-time codes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollSecondFactorRequest {
+    /// The current password.
+    #[prost(string, tag = "1")]
+    pub current_password: ::prost::alloc::string::String,
+}
+/// A secret for one-time codes, which is not in use yet.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SecondFactorEnrollment {
+    /// The secret for an authenticator app, as a URI to be shown as a QR code: six digits every 30 seconds by HMAC-SHA-1.
+    #[prost(string, tag = "1")]
+    pub otpauth_uri: ::prost::alloc::string::String,
+    /// The same secret in base32, to be typed where no QR code can be read.
+    #[prost(string, tag = "2")]
+    pub secret: ::prost::alloc::string::String,
+}
+/// Requests to put a second factor to use.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmSecondFactorRequest {
+    /// The six digits that the authenticator app shows.
+    #[prost(string, tag = "1")]
+    pub one_time_code: ::prost::alloc::string::String,
+}
+/// The recovery codes of a second factor.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmSecondFactorResponse {
+    /// Ten codes, each of which takes the place of the app's digits once. They are shown here only.
+    #[prost(string, repeated, tag = "1")]
+    pub recovery_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Requests to remove the caller's second factor.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DisableSecondFactorRequest {
+    /// The current password.
+    #[prost(string, tag = "1")]
+    pub current_password: ::prost::alloc::string::String,
+    /// The six digits that the authenticator app shows, or a recovery code.
+    #[prost(string, tag = "2")]
+    pub one_time_code: ::prost::alloc::string::String,
+}
+/// Requests to remove the second factor of a user.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetUserSecondFactorRequest {
+    /// The user's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
 }
 /// A place where a user is signed in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -563,6 +622,10 @@ pub mod auth_service_client {
         /// failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
         /// delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
         /// are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+        ///
+        /// A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+        /// `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+        /// delayed as failed sign-ins are.
         pub async fn issue_token(
             &mut self,
             request: impl tonic::IntoRequest<super::IssueTokenRequest>,
@@ -894,6 +957,134 @@ pub mod auth_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+        ///
+        /// The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+        ///
+        /// Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+        /// after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+        pub async fn enroll_second_factor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnrollSecondFactorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SecondFactorEnrollment>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/EnrollSecondFactor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "EnrollSecondFactor",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+        ///
+        /// Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+        /// no enrollment, or if the second factor is in use already.
+        pub async fn confirm_second_factor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmSecondFactorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmSecondFactorResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/ConfirmSecondFactor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "ConfirmSecondFactor",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+        /// are revoked. If there is none, nothing changes.
+        ///
+        /// Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+        /// RESOURCE_EXHAUSTED with a delay after too many of either.
+        pub async fn disable_second_factor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DisableSecondFactorRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/DisableSecondFactor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "DisableSecondFactor",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+        ///
+        /// Returns NOT_FOUND if there is no such user.
+        pub async fn reset_user_second_factor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetUserSecondFactorRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.auth.v1.AuthService/ResetUserSecondFactor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.auth.v1.AuthService",
+                        "ResetUserSecondFactor",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists where the caller is signed in, latest sign-in first.
         pub async fn list_sign_ins(
             &mut self,
@@ -1152,6 +1343,18 @@ pub enum ErrorReason {
     TooManyVisitors = 19,
     /// INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out.
     InvalidVisitorToken = 20,
+    /// UNAUTHENTICATED: the password is right, and the user has a second factor: send `one_time_code` as well. REST: 400 `mfa_required`.
+    SecondFactorRequired = 21,
+    /// UNAUTHENTICATED: the one-time code of a sign-in is wrong, expired or used before. REST: 400 `invalid_grant` (RFC 6749).
+    InvalidSecondFactor = 22,
+    /// INVALID_ARGUMENT: the one-time code is wrong, expired or used before.
+    WrongOneTimeCode = 23,
+    /// RESOURCE_EXHAUSTED: too many wrong one-time codes of this user. `google.rpc.RetryInfo` says when to retry.
+    TooManyCodes = 24,
+    /// FAILED_PRECONDITION: the caller has a second factor already. Disable it first.
+    SecondFactorEnabled = 25,
+    /// FAILED_PRECONDITION: there is no enrollment to confirm. Enroll first.
+    SecondFactorNotEnrolled = 26,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1181,6 +1384,12 @@ impl ErrorReason {
             Self::MailNotConfigured => "MAIL_NOT_CONFIGURED",
             Self::TooManyVisitors => "TOO_MANY_VISITORS",
             Self::InvalidVisitorToken => "INVALID_VISITOR_TOKEN",
+            Self::SecondFactorRequired => "SECOND_FACTOR_REQUIRED",
+            Self::InvalidSecondFactor => "INVALID_SECOND_FACTOR",
+            Self::WrongOneTimeCode => "WRONG_ONE_TIME_CODE",
+            Self::TooManyCodes => "TOO_MANY_CODES",
+            Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
+            Self::SecondFactorNotEnrolled => "SECOND_FACTOR_NOT_ENROLLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1207,6 +1416,12 @@ impl ErrorReason {
             "MAIL_NOT_CONFIGURED" => Some(Self::MailNotConfigured),
             "TOO_MANY_VISITORS" => Some(Self::TooManyVisitors),
             "INVALID_VISITOR_TOKEN" => Some(Self::InvalidVisitorToken),
+            "SECOND_FACTOR_REQUIRED" => Some(Self::SecondFactorRequired),
+            "INVALID_SECOND_FACTOR" => Some(Self::InvalidSecondFactor),
+            "WRONG_ONE_TIME_CODE" => Some(Self::WrongOneTimeCode),
+            "TOO_MANY_CODES" => Some(Self::TooManyCodes),
+            "SECOND_FACTOR_ENABLED" => Some(Self::SecondFactorEnabled),
+            "SECOND_FACTOR_NOT_ENROLLED" => Some(Self::SecondFactorNotEnrolled),
             _ => None,
         }
     }

@@ -274,6 +274,9 @@ pub struct TrainingResult {
     /// The metrics by name, such as `test.all.ndcg_at_20`.
     #[prost(map = "string, double", tag = "4")]
     pub metrics: ::std::collections::HashMap<::prost::alloc::string::String, f64>,
+    /// Whether the version passed the gate and was not promoted, as it has to make lists in shadow first.
+    #[prost(bool, tag = "5")]
+    pub awaits_promotion: bool,
 }
 /// One line of a job's log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1296,6 +1299,27 @@ pub mod raw_data_service_client {
         }
     }
 }
+/// Has a job submitted while an alarm of GetForecastAccuracy is on, besides the times of the cron expression.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AlarmTrigger {
+    /// How many days a job has to be apart from the schedule's job before, whatever submitted that: 1 to 366. The alarms of the last week's
+    /// error, bias and coverage stay on for days after a training, since forecasts of before it are scored.
+    #[prost(int32, tag = "1")]
+    pub min_interval_days: i32,
+}
+/// A look at the alarms.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AlarmCheck {
+    /// When it was.
+    #[prost(message, optional, tag = "1")]
+    pub check_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What came of it.
+    #[prost(enumeration = "AlarmCheckOutcome", tag = "2")]
+    pub outcome: i32,
+    /// How many alarms were on.
+    #[prost(int32, tag = "3")]
+    pub firing_count: i32,
+}
 /// The latest run of a schedule.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScheduleRun {
@@ -1308,6 +1332,9 @@ pub struct ScheduleRun {
     /// What came of it.
     #[prost(enumeration = "ScheduleRunOutcome", tag = "3")]
     pub outcome: i32,
+    /// Whether it was submitted because an alarm was on. It then has no due time.
+    #[prost(bool, tag = "4")]
+    pub by_alarm: bool,
 }
 /// A schedule: a kind of job, and when it is submitted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1363,6 +1390,14 @@ pub struct Schedule {
     /// If empty, the change is made to any version. A run leaves it as it is.
     #[prost(string, tag = "17")]
     pub etag: ::prost::alloc::string::String,
+    /// Of a schedule that trains the forecaster: has a job submitted while an alarm of the served forecasts is on as well. Unset means that alarms
+    /// do not matter.
+    #[prost(message, optional, tag = "18")]
+    pub alarm_trigger: ::core::option::Option<AlarmTrigger>,
+    /// The latest look at the alarms, one of which is taken every minute unless the schedule is paused. Unset without a trigger, and before the
+    /// first.
+    #[prost(message, optional, tag = "19")]
+    pub last_alarm_check: ::core::option::Option<AlarmCheck>,
     /// What its jobs are to do. One of the two is required. `through_date` stays empty: see `through_yesterday`.
     #[prost(oneof = "schedule::Spec", tags = "3, 4")]
     pub spec: ::core::option::Option<schedule::Spec>,
@@ -1525,6 +1560,49 @@ impl ScheduleRunOutcome {
         }
     }
 }
+/// What came of a look at the alarms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AlarmCheckOutcome {
+    /// Not specified.
+    Unspecified = 0,
+    /// No alarm was on.
+    Quiet = 1,
+    /// An alarm was on, and a job was submitted.
+    Submitted = 2,
+    /// An alarm was on, and the schedule's job before has not ended, or was submitted too recently.
+    Waiting = 3,
+    /// The forecaster could not be asked. It is asked again a minute later.
+    ForecasterUnavailable = 4,
+}
+impl AlarmCheckOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ALARM_CHECK_OUTCOME_UNSPECIFIED",
+            Self::Quiet => "ALARM_CHECK_OUTCOME_QUIET",
+            Self::Submitted => "ALARM_CHECK_OUTCOME_SUBMITTED",
+            Self::Waiting => "ALARM_CHECK_OUTCOME_WAITING",
+            Self::ForecasterUnavailable => "ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ALARM_CHECK_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "ALARM_CHECK_OUTCOME_QUIET" => Some(Self::Quiet),
+            "ALARM_CHECK_OUTCOME_SUBMITTED" => Some(Self::Submitted),
+            "ALARM_CHECK_OUTCOME_WAITING" => Some(Self::Waiting),
+            "ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE" => {
+                Some(Self::ForecasterUnavailable)
+            }
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod schedule_service_client {
     #![allow(
@@ -1536,7 +1614,7 @@ pub mod schedule_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+    /// Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
     ///
     /// However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
     /// time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.

@@ -36,6 +36,9 @@ pub struct Model {
     /// The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop.
     #[prost(string, tag = "11")]
     pub time_zone: ::prost::alloc::string::String,
+    /// Whether the version, trained last, passed the gate and was not promoted, as it has to make lists in shadow first: a person promotes it.
+    #[prost(bool, tag = "12")]
+    pub awaits_promotion: bool,
 }
 /// How a version became the champion.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -146,7 +149,8 @@ pub struct PromoteModelRequest {
     /// Whether to promote the version even if it did not pass the gate or was rolled back.
     #[prost(bool, tag = "2")]
     pub force: bool,
-    /// The version that is the champion before the call. Empty if there is none yet.
+    /// The version that is the champion before the call. Empty if there is none yet, or if the registry's champion is a version that the
+    /// pipeline did not sign, which services do not serve.
     #[prost(string, tag = "3")]
     pub expected_champion_version: ::prost::alloc::string::String,
     /// Why, for those who read the model's history: 1 to 500 characters.

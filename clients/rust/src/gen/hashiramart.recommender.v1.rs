@@ -22,7 +22,7 @@ pub enum ErrorReason {
     StaleEtag = 7,
     /// FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first.
     SlotInUse = 8,
-    /// FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first.
+    /// FAILED_PRECONDITION: there are as many slots, rules, experiments, shadows or versions beside the champion as there may be. Delete some first.
     LimitReached = 9,
     /// NOT_FOUND: there is no such experiment.
     ExperimentNotFound = 10,
@@ -373,14 +373,16 @@ impl ShopperKind {
         }
     }
 }
-/// An experiment between a slot as it is, the control, and as it might be, the treatment. A shopper's arm depends on the ids of the experiment
+/// An experiment between a slot as it is, the control, and as it might be, the treatment: with other settings and rules, or with another version
+/// of the model. A shopper's arm depends on the ids of the experiment
 /// and the shopper alone, and not on other experiments; a visitor who signs up keeps it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Experiment {
     /// The experiment's id, chosen by the shop, such as `smaller-home`.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place.
+    /// The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place. With `treatment_version`, it
+    /// has the id alone: both arms have the slot and the rules as they were written.
     #[prost(message, optional, tag = "2")]
     pub treatment: ::core::option::Option<Slot>,
     /// Rules that hold for shoppers of the treatment besides those that were written, or in place of those with the same id. They concern the slot
@@ -417,6 +419,16 @@ pub struct Experiment {
     /// Why it was decided so, as it was given. Empty before it is concluded.
     #[prost(string, tag = "13")]
     pub decision_reason: ::prost::alloc::string::String,
+    /// The version of the model that makes the lists of the treatment. Empty for an experiment between settings of a slot, which the champion
+    /// serves. It has passed the gate, and where a setting asks for lists in shadow, it has made them.
+    #[prost(string, tag = "14")]
+    pub treatment_version: ::prost::alloc::string::String,
+    /// The version that makes the lists of the control. Empty for the champion, whichever it is. Set with `treatment_version` alone.
+    #[prost(string, tag = "15")]
+    pub control_version: ::prost::alloc::string::String,
+    /// The champion when the experiment was started. Empty without a `treatment_version`, and for a draft.
+    #[prost(string, tag = "16")]
+    pub champion_version: ::prost::alloc::string::String,
 }
 /// The request of ListExperiments.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -485,6 +497,9 @@ pub struct ConcludeExperimentRequest {
     /// Why, for those who read the experiment later. Up to 500 characters.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    /// The champion that a version that is kept replaces. Empty for the one that was the champion when the experiment was started.
+    #[prost(string, tag = "4")]
+    pub expected_champion_version: ::prost::alloc::string::String,
 }
 /// The request of GetExperimentReport.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -497,8 +512,18 @@ pub struct GetExperimentReportRequest {
     #[prost(message, optional, tag = "2")]
     pub through_time: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// How many lists a version of the model made.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VersionListCount {
+    /// The number of the version. Empty for lists in the order of the catalogue.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The lists.
+    #[prost(int32, tag = "2")]
+    pub list_count: i32,
+}
 /// What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`.
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ArmReport {
     /// The lists that were made, as far as the log of exposures still has them.
     #[prost(int32, tag = "1")]
@@ -518,6 +543,14 @@ pub struct ArmReport {
     /// The purchases without a price, which are missing in the revenue.
     #[prost(int32, tag = "6")]
     pub unpriced_purchase_count: i32,
+    /// The lists by the version of the model that made them, by version. An arm has several if the champion changed, or if its own version could not
+    /// make a list, and the champion did.
+    #[prost(message, repeated, tag = "7")]
+    pub versions: ::prost::alloc::vec::Vec<VersionListCount>,
+    /// Why the replica that answers could not load the arm's version. Empty if it has loaded it, does not need it, or has not tried yet. Without
+    /// the versions of both arms, a replica lets nobody take part.
+    #[prost(string, tag = "8")]
+    pub load_error: ::prost::alloc::string::String,
 }
 /// A value with an interval. Without one, too little is known.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -577,6 +610,10 @@ pub struct ExperimentReport {
     /// Whether that is below 0.01: something keeps shoppers of one arm from being counted, and no comparison can be trusted.
     #[prost(bool, tag = "9")]
     pub sample_ratio_mismatch: bool,
+    /// Whether lists of a control without a version of its own were made by another champion than the one when the experiment was started: the
+    /// treatment is compared with several.
+    #[prost(bool, tag = "10")]
+    pub champion_changed: bool,
 }
 /// How far an experiment has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -625,9 +662,9 @@ impl ExperimentState {
 pub enum ExperimentDecision {
     /// Not stated.
     Unspecified = 0,
-    /// The slot and the rules become those of the treatment.
+    /// The slot and the rules become those of the treatment; the treatment's version of the model becomes the champion.
     Keep = 1,
-    /// The slot and the rules stay as they were.
+    /// The slot, the rules and the champion stay as they are.
     Revert = 2,
 }
 impl ExperimentDecision {
@@ -658,9 +695,9 @@ impl ExperimentDecision {
 pub enum ExperimentArm {
     /// Not stated: the shopper takes part in no experiment.
     Unspecified = 0,
-    /// The slot and the rules as they were written.
+    /// The slot and the rules as they were written, with the control's version of the model.
     Control = 1,
-    /// The slot and the rules of the experiment.
+    /// The slot and the rules of the experiment, or its version of the model.
     Treatment = 2,
 }
 impl ExperimentArm {
@@ -847,6 +884,36 @@ pub struct ShadowReport {
     pub supported_share: f64,
     /// The values of the lists.
     #[prost(message, repeated, tag = "13")]
+    pub values: ::prost::alloc::vec::Vec<ShadowValue>,
+}
+/// The request of EstimateSlot.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EstimateSlotRequest {
+    /// The slot as it is to be. Lists are estimated without their exploration.
+    #[prost(message, optional, tag = "1")]
+    pub slot: ::core::option::Option<Slot>,
+    /// Rules that are to hold besides those that were written, or in place of those with the same id.
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+}
+/// What a slot would earn.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SlotEstimate {
+    /// The lists that the values are estimated from.
+    #[prost(int32, tag = "1")]
+    pub estimated_list_count: i32,
+    /// How many lists of the slot as it is to be would tell as much.
+    #[prost(double, tag = "2")]
+    pub effective_list_count: f64,
+    /// The share of positions of the slot as it is to be at which the product was shown. Of the rest, the log says nothing.
+    #[prost(double, tag = "3")]
+    pub supported_share: f64,
+    /// Whether the log supports the values: there are at least 100 effective lists, and four of five positions are known. Otherwise let the slot
+    /// explore more or longer, or compare in an experiment.
+    #[prost(bool, tag = "4")]
+    pub is_supported: bool,
+    /// The values of the lists: `shown` as they were shown, the others for the slot as it is to be.
+    #[prost(message, repeated, tag = "5")]
     pub values: ::prost::alloc::vec::Vec<ShadowValue>,
 }
 /// What is estimated of the lists of a version.
@@ -2090,6 +2157,40 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Estimates from the log of exposures what a slot would earn with other settings and rules, before anybody sees it.
+        ///
+        /// For the latest 1,000 first pages that the slot has shown, the list is made that the shopper would have got, by today's champion, as far as
+        /// the log says what it depends on: the shopper and what they had done by then, without a basket, a filter or a country. The products that both
+        /// lists have at the same position, weighted by their propensities, tell what it would have earned. Changes and logs nothing; takes seconds.
+        ///
+        /// Returns INVALID_ARGUMENT if a rule could not be applied or has an audience, which the log does not tell, or if the slot shows products similar
+        /// to one; NOT_FOUND if there is no such slot.
+        pub async fn estimate_slot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EstimateSlotRequest>,
+        ) -> std::result::Result<tonic::Response<super::SlotEstimate>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/hashiramart.recommender.v1.RecommenderService/EstimateSlot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "hashiramart.recommender.v1.RecommenderService",
+                        "EstimateSlot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the experiments, by id.
         pub async fn list_experiments(
             &mut self,
@@ -2149,8 +2250,9 @@ pub mod recommender_service_client {
         }
         /// Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
         ///
-        /// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-        /// FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+        /// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+        /// version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+        /// pass the gate, if the experiment was started already, or if there would be more than 1,000.
         pub async fn replace_experiment(
             &mut self,
             request: impl tonic::IntoRequest<super::ReplaceExperimentRequest>,
@@ -2204,10 +2306,12 @@ pub mod recommender_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+        /// Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+        /// be changed while it runs.
         ///
         /// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-        /// applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+        /// applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+        /// if more than four versions would be in shadow and in experiments at a time.
         pub async fn start_experiment(
             &mut self,
             request: impl tonic::IntoRequest<super::StartExperimentRequest>,
@@ -2265,9 +2369,11 @@ pub mod recommender_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+        /// To keep a version promotes it as PromoteModel does, and takes the role `admin`.
         ///
         /// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-        /// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+        /// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+        /// version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
         pub async fn conclude_experiment(
             &mut self,
             request: impl tonic::IntoRequest<super::ConcludeExperimentRequest>,

@@ -106,8 +106,13 @@ type User struct {
 	Etag string `protobuf:"bytes,9,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Whether the user has shown to receive mail at the e-mail address.
 	EmailVerified bool `protobuf:"varint,10,opt,name=email_verified,json=emailVerified,proto3" json:"email_verified,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Whether signing in takes a one-time code as well as the password.
+	SecondFactorEnabled bool `protobuf:"varint,11,opt,name=second_factor_enabled,json=secondFactorEnabled,proto3" json:"second_factor_enabled,omitempty"`
+	// Whether the installation requires a second factor of the role, and the user has none: until one is confirmed, the user's access tokens
+	// carry the role `customer`.
+	SecondFactorMissing bool `protobuf:"varint,12,opt,name=second_factor_missing,json=secondFactorMissing,proto3" json:"second_factor_missing,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
@@ -206,6 +211,20 @@ func (x *User) GetEtag() string {
 func (x *User) GetEmailVerified() bool {
 	if x != nil {
 		return x.EmailVerified
+	}
+	return false
+}
+
+func (x *User) GetSecondFactorEnabled() bool {
+	if x != nil {
+		return x.SecondFactorEnabled
+	}
+	return false
+}
+
+func (x *User) GetSecondFactorMissing() bool {
+	if x != nil {
+		return x.SecondFactorMissing
 	}
 	return false
 }
@@ -328,7 +347,10 @@ type IssueTokenRequest struct {
 	// Accepted for compatibility with OAuth 2.0 and ignored: a token's scope follows from the role.
 	Scope string `protobuf:"bytes,7,opt,name=scope,proto3" json:"scope,omitempty"`
 	// The refresh token of a visitor who signs in with the grant `password`: the visitor's events become the user's, within seconds.
-	VisitorToken  string `protobuf:"bytes,8,opt,name=visitor_token,json=visitorToken,proto3" json:"visitor_token,omitempty"`
+	VisitorToken string `protobuf:"bytes,8,opt,name=visitor_token,json=visitorToken,proto3" json:"visitor_token,omitempty"`
+	// For the grant `password` of a user with a second factor: the six digits that the authenticator app shows, or a recovery code. Either is
+	// valid for one use; digits are accepted from half a minute before to a minute after they are shown first.
+	OneTimeCode   string `protobuf:"bytes,9,opt,name=one_time_code,json=oneTimeCode,proto3" json:"one_time_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -415,6 +437,13 @@ func (x *IssueTokenRequest) GetScope() string {
 func (x *IssueTokenRequest) GetVisitorToken() string {
 	if x != nil {
 		return x.VisitorToken
+	}
+	return ""
+}
+
+func (x *IssueTokenRequest) GetOneTimeCode() string {
+	if x != nil {
+		return x.OneTimeCode
 	}
 	return ""
 }
@@ -1612,6 +1641,300 @@ func (x *Revocation) GetNotBeforeTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Requests a secret for one-time codes.
+type EnrollSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The current password.
+	CurrentPassword string `protobuf:"bytes,1,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *EnrollSecondFactorRequest) Reset() {
+	*x = EnrollSecondFactorRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrollSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrollSecondFactorRequest) ProtoMessage() {}
+
+func (x *EnrollSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrollSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*EnrollSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *EnrollSecondFactorRequest) GetCurrentPassword() string {
+	if x != nil {
+		return x.CurrentPassword
+	}
+	return ""
+}
+
+// A secret for one-time codes, which is not in use yet.
+type SecondFactorEnrollment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The secret for an authenticator app, as a URI to be shown as a QR code: six digits every 30 seconds by HMAC-SHA-1.
+	OtpauthUri string `protobuf:"bytes,1,opt,name=otpauth_uri,json=otpauthUri,proto3" json:"otpauth_uri,omitempty"`
+	// The same secret in base32, to be typed where no QR code can be read.
+	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecondFactorEnrollment) Reset() {
+	*x = SecondFactorEnrollment{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecondFactorEnrollment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecondFactorEnrollment) ProtoMessage() {}
+
+func (x *SecondFactorEnrollment) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecondFactorEnrollment.ProtoReflect.Descriptor instead.
+func (*SecondFactorEnrollment) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SecondFactorEnrollment) GetOtpauthUri() string {
+	if x != nil {
+		return x.OtpauthUri
+	}
+	return ""
+}
+
+func (x *SecondFactorEnrollment) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+// Requests to put a second factor to use.
+type ConfirmSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The six digits that the authenticator app shows.
+	OneTimeCode   string `protobuf:"bytes,1,opt,name=one_time_code,json=oneTimeCode,proto3" json:"one_time_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmSecondFactorRequest) Reset() {
+	*x = ConfirmSecondFactorRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmSecondFactorRequest) ProtoMessage() {}
+
+func (x *ConfirmSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ConfirmSecondFactorRequest) GetOneTimeCode() string {
+	if x != nil {
+		return x.OneTimeCode
+	}
+	return ""
+}
+
+// The recovery codes of a second factor.
+type ConfirmSecondFactorResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ten codes, each of which takes the place of the app's digits once. They are shown here only.
+	RecoveryCodes []string `protobuf:"bytes,1,rep,name=recovery_codes,json=recoveryCodes,proto3" json:"recovery_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmSecondFactorResponse) Reset() {
+	*x = ConfirmSecondFactorResponse{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmSecondFactorResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmSecondFactorResponse) ProtoMessage() {}
+
+func (x *ConfirmSecondFactorResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmSecondFactorResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmSecondFactorResponse) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ConfirmSecondFactorResponse) GetRecoveryCodes() []string {
+	if x != nil {
+		return x.RecoveryCodes
+	}
+	return nil
+}
+
+// Requests to remove the caller's second factor.
+type DisableSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The current password.
+	CurrentPassword string `protobuf:"bytes,1,opt,name=current_password,json=currentPassword,proto3" json:"current_password,omitempty"`
+	// The six digits that the authenticator app shows, or a recovery code.
+	OneTimeCode   string `protobuf:"bytes,2,opt,name=one_time_code,json=oneTimeCode,proto3" json:"one_time_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisableSecondFactorRequest) Reset() {
+	*x = DisableSecondFactorRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisableSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisableSecondFactorRequest) ProtoMessage() {}
+
+func (x *DisableSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisableSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*DisableSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *DisableSecondFactorRequest) GetCurrentPassword() string {
+	if x != nil {
+		return x.CurrentPassword
+	}
+	return ""
+}
+
+func (x *DisableSecondFactorRequest) GetOneTimeCode() string {
+	if x != nil {
+		return x.OneTimeCode
+	}
+	return ""
+}
+
+// Requests to remove the second factor of a user.
+type ResetUserSecondFactorRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user's id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResetUserSecondFactorRequest) Reset() {
+	*x = ResetUserSecondFactorRequest{}
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResetUserSecondFactorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResetUserSecondFactorRequest) ProtoMessage() {}
+
+func (x *ResetUserSecondFactorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResetUserSecondFactorRequest.ProtoReflect.Descriptor instead.
+func (*ResetUserSecondFactorRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ResetUserSecondFactorRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // A place where a user is signed in.
 type SignIn struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1635,7 +1958,7 @@ type SignIn struct {
 
 func (x *SignIn) Reset() {
 	*x = SignIn{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[22]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1970,7 @@ func (x *SignIn) String() string {
 func (*SignIn) ProtoMessage() {}
 
 func (x *SignIn) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[22]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1983,7 @@ func (x *SignIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignIn.ProtoReflect.Descriptor instead.
 func (*SignIn) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{22}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SignIn) GetId() string {
@@ -1725,7 +2048,7 @@ type ListSignInsRequest struct {
 
 func (x *ListSignInsRequest) Reset() {
 	*x = ListSignInsRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[23]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1737,7 +2060,7 @@ func (x *ListSignInsRequest) String() string {
 func (*ListSignInsRequest) ProtoMessage() {}
 
 func (x *ListSignInsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[23]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1750,7 +2073,7 @@ func (x *ListSignInsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInsRequest.ProtoReflect.Descriptor instead.
 func (*ListSignInsRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{23}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSignInsRequest) GetPageSize() int32 {
@@ -1780,7 +2103,7 @@ type ListSignInsResponse struct {
 
 func (x *ListSignInsResponse) Reset() {
 	*x = ListSignInsResponse{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[24]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1792,7 +2115,7 @@ func (x *ListSignInsResponse) String() string {
 func (*ListSignInsResponse) ProtoMessage() {}
 
 func (x *ListSignInsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[24]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1805,7 +2128,7 @@ func (x *ListSignInsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSignInsResponse.ProtoReflect.Descriptor instead.
 func (*ListSignInsResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{24}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListSignInsResponse) GetSignIns() []*SignIn {
@@ -1833,7 +2156,7 @@ type EndSignInRequest struct {
 
 func (x *EndSignInRequest) Reset() {
 	*x = EndSignInRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[25]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +2168,7 @@ func (x *EndSignInRequest) String() string {
 func (*EndSignInRequest) ProtoMessage() {}
 
 func (x *EndSignInRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[25]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +2181,7 @@ func (x *EndSignInRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndSignInRequest.ProtoReflect.Descriptor instead.
 func (*EndSignInRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{25}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EndSignInRequest) GetId() string {
@@ -1879,7 +2202,7 @@ type RequestPasswordResetRequest struct {
 
 func (x *RequestPasswordResetRequest) Reset() {
 	*x = RequestPasswordResetRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[26]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2214,7 @@ func (x *RequestPasswordResetRequest) String() string {
 func (*RequestPasswordResetRequest) ProtoMessage() {}
 
 func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[26]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2227,7 @@ func (x *RequestPasswordResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestPasswordResetRequest.ProtoReflect.Descriptor instead.
 func (*RequestPasswordResetRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{26}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RequestPasswordResetRequest) GetEmail() string {
@@ -1927,7 +2250,7 @@ type ResetPasswordRequest struct {
 
 func (x *ResetPasswordRequest) Reset() {
 	*x = ResetPasswordRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[27]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +2262,7 @@ func (x *ResetPasswordRequest) String() string {
 func (*ResetPasswordRequest) ProtoMessage() {}
 
 func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[27]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2275,7 @@ func (x *ResetPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{27}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResetPasswordRequest) GetToken() string {
@@ -1978,7 +2301,7 @@ type RequestEmailVerificationRequest struct {
 
 func (x *RequestEmailVerificationRequest) Reset() {
 	*x = RequestEmailVerificationRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[28]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2313,7 @@ func (x *RequestEmailVerificationRequest) String() string {
 func (*RequestEmailVerificationRequest) ProtoMessage() {}
 
 func (x *RequestEmailVerificationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[28]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2326,7 @@ func (x *RequestEmailVerificationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestEmailVerificationRequest.ProtoReflect.Descriptor instead.
 func (*RequestEmailVerificationRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{28}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{34}
 }
 
 // Requests to verify an e-mail address.
@@ -2017,7 +2340,7 @@ type VerifyEmailRequest struct {
 
 func (x *VerifyEmailRequest) Reset() {
 	*x = VerifyEmailRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[29]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2352,7 @@ func (x *VerifyEmailRequest) String() string {
 func (*VerifyEmailRequest) ProtoMessage() {}
 
 func (x *VerifyEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[29]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2365,7 @@ func (x *VerifyEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyEmailRequest.ProtoReflect.Descriptor instead.
 func (*VerifyEmailRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{29}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *VerifyEmailRequest) GetToken() string {
@@ -2063,7 +2386,7 @@ type ResetUserPasswordRequest struct {
 
 func (x *ResetUserPasswordRequest) Reset() {
 	*x = ResetUserPasswordRequest{}
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[30]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2398,7 @@ func (x *ResetUserPasswordRequest) String() string {
 func (*ResetUserPasswordRequest) ProtoMessage() {}
 
 func (x *ResetUserPasswordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[30]
+	mi := &file_hashiramart_auth_v1_auth_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2411,7 @@ func (x *ResetUserPasswordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetUserPasswordRequest.ProtoReflect.Descriptor instead.
 func (*ResetUserPasswordRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{30}
+	return file_hashiramart_auth_v1_auth_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ResetUserPasswordRequest) GetId() string {
@@ -2102,7 +2425,7 @@ var File_hashiramart_auth_v1_auth_proto protoreflect.FileDescriptor
 
 const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x1ehashiramart/auth/v1/auth.proto\x12\x13hashiramart.auth.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x02\n" +
+	"\x1ehashiramart/auth/v1/auth.proto\x12\x13hashiramart.auth.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x03\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12!\n" +
@@ -2116,7 +2439,9 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\t \x01(\tR\x04etag\x12%\n" +
 	"\x0eemail_verified\x18\n" +
-	" \x01(\bR\remailVerified\"\x82\x01\n" +
+	" \x01(\bR\remailVerified\x122\n" +
+	"\x15second_factor_enabled\x18\v \x01(\bR\x13secondFactorEnabled\x122\n" +
+	"\x15second_factor_missing\x18\f \x01(\bR\x13secondFactorMissing\"\x82\x01\n" +
 	"\n" +
 	"SigningKey\x12\x10\n" +
 	"\x03kty\x18\x01 \x01(\tR\x03kty\x12\x10\n" +
@@ -2125,7 +2450,7 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\x03alg\x18\x04 \x01(\tR\x03alg\x12\x10\n" +
 	"\x03kid\x18\x05 \x01(\tR\x03kid\x12\f\n" +
 	"\x01x\x18\x06 \x01(\tR\x01x\x12\f\n" +
-	"\x01y\x18\a \x01(\tR\x01y\"\x8c\x02\n" +
+	"\x01y\x18\a \x01(\tR\x01y\"\xb0\x02\n" +
 	"\x11IssueTokenRequest\x12\x1d\n" +
 	"\n" +
 	"grant_type\x18\x01 \x01(\tR\tgrantType\x12\x1a\n" +
@@ -2135,7 +2460,8 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\tclient_id\x18\x05 \x01(\tR\bclientId\x12#\n" +
 	"\rclient_secret\x18\x06 \x01(\tR\fclientSecret\x12\x14\n" +
 	"\x05scope\x18\a \x01(\tR\x05scope\x12#\n" +
-	"\rvisitor_token\x18\b \x01(\tR\fvisitorToken\"\xa3\x01\n" +
+	"\rvisitor_token\x18\b \x01(\tR\fvisitorToken\x12\"\n" +
+	"\rone_time_code\x18\t \x01(\tR\voneTimeCode\"\xa3\x01\n" +
 	"\x05Token\x12!\n" +
 	"\faccess_token\x18\x01 \x01(\tR\vaccessToken\x12\x1d\n" +
 	"\n" +
@@ -2227,7 +2553,22 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"Revocation\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12B\n" +
-	"\x0fnot_before_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\"\xae\x02\n" +
+	"\x0fnot_before_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\"F\n" +
+	"\x19EnrollSecondFactorRequest\x12)\n" +
+	"\x10current_password\x18\x01 \x01(\tR\x0fcurrentPassword\"Q\n" +
+	"\x16SecondFactorEnrollment\x12\x1f\n" +
+	"\votpauth_uri\x18\x01 \x01(\tR\n" +
+	"otpauthUri\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"@\n" +
+	"\x1aConfirmSecondFactorRequest\x12\"\n" +
+	"\rone_time_code\x18\x01 \x01(\tR\voneTimeCode\"D\n" +
+	"\x1bConfirmSecondFactorResponse\x12%\n" +
+	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes\"k\n" +
+	"\x1aDisableSecondFactorRequest\x12)\n" +
+	"\x10current_password\x18\x01 \x01(\tR\x0fcurrentPassword\x12\"\n" +
+	"\rone_time_code\x18\x02 \x01(\tR\voneTimeCode\".\n" +
+	"\x1cResetUserSecondFactorRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xae\x02\n" +
 	"\x06SignIn\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -2265,7 +2606,7 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_STAFF\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\xe4\x0e\n" +
+	"ROLE_ADMIN\x10\x032\xa4\x12\n" +
 	"\vAuthService\x12P\n" +
 	"\n" +
 	"IssueToken\x12&.hashiramart.auth.v1.IssueTokenRequest\x1a\x1a.hashiramart.auth.v1.Token\x12S\n" +
@@ -2280,7 +2621,11 @@ const file_hashiramart_auth_v1_auth_proto_rawDesc = "" +
 	"\rResetPassword\x12).hashiramart.auth.v1.ResetPasswordRequest\x1a\x16.google.protobuf.Empty\x12m\n" +
 	"\x18RequestEmailVerification\x124.hashiramart.auth.v1.RequestEmailVerificationRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12N\n" +
 	"\vVerifyEmail\x12'.hashiramart.auth.v1.VerifyEmailRequest\x1a\x16.google.protobuf.Empty\x12_\n" +
-	"\x11ResetUserPassword\x12-.hashiramart.auth.v1.ResetUserPasswordRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12e\n" +
+	"\x11ResetUserPassword\x12-.hashiramart.auth.v1.ResetUserPasswordRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12v\n" +
+	"\x12EnrollSecondFactor\x12..hashiramart.auth.v1.EnrollSecondFactorRequest\x1a+.hashiramart.auth.v1.SecondFactorEnrollment\"\x03\x90\x02\x02\x12x\n" +
+	"\x13ConfirmSecondFactor\x12/.hashiramart.auth.v1.ConfirmSecondFactorRequest\x1a0.hashiramart.auth.v1.ConfirmSecondFactorResponse\x12c\n" +
+	"\x13DisableSecondFactor\x12/.hashiramart.auth.v1.DisableSecondFactorRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12g\n" +
+	"\x15ResetUserSecondFactor\x121.hashiramart.auth.v1.ResetUserSecondFactorRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12e\n" +
 	"\vListSignIns\x12'.hashiramart.auth.v1.ListSignInsRequest\x1a(.hashiramart.auth.v1.ListSignInsResponse\"\x03\x90\x02\x01\x12O\n" +
 	"\tEndSignIn\x12%.hashiramart.auth.v1.EndSignInRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12_\n" +
 	"\tListUsers\x12%.hashiramart.auth.v1.ListUsersRequest\x1a&.hashiramart.auth.v1.ListUsersResponse\"\x03\x90\x02\x01\x12N\n" +
@@ -2305,7 +2650,7 @@ func file_hashiramart_auth_v1_auth_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_auth_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hashiramart_auth_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_hashiramart_auth_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_hashiramart_auth_v1_auth_proto_goTypes = []any{
 	(Role)(0),                               // 0: hashiramart.auth.v1.Role
 	(*User)(nil),                            // 1: hashiramart.auth.v1.User
@@ -2330,40 +2675,46 @@ var file_hashiramart_auth_v1_auth_proto_goTypes = []any{
 	(*GetRevocationsRequest)(nil),           // 20: hashiramart.auth.v1.GetRevocationsRequest
 	(*Revocations)(nil),                     // 21: hashiramart.auth.v1.Revocations
 	(*Revocation)(nil),                      // 22: hashiramart.auth.v1.Revocation
-	(*SignIn)(nil),                          // 23: hashiramart.auth.v1.SignIn
-	(*ListSignInsRequest)(nil),              // 24: hashiramart.auth.v1.ListSignInsRequest
-	(*ListSignInsResponse)(nil),             // 25: hashiramart.auth.v1.ListSignInsResponse
-	(*EndSignInRequest)(nil),                // 26: hashiramart.auth.v1.EndSignInRequest
-	(*RequestPasswordResetRequest)(nil),     // 27: hashiramart.auth.v1.RequestPasswordResetRequest
-	(*ResetPasswordRequest)(nil),            // 28: hashiramart.auth.v1.ResetPasswordRequest
-	(*RequestEmailVerificationRequest)(nil), // 29: hashiramart.auth.v1.RequestEmailVerificationRequest
-	(*VerifyEmailRequest)(nil),              // 30: hashiramart.auth.v1.VerifyEmailRequest
-	(*ResetUserPasswordRequest)(nil),        // 31: hashiramart.auth.v1.ResetUserPasswordRequest
-	(*timestamppb.Timestamp)(nil),           // 32: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),           // 33: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),                   // 34: google.protobuf.Empty
+	(*EnrollSecondFactorRequest)(nil),       // 23: hashiramart.auth.v1.EnrollSecondFactorRequest
+	(*SecondFactorEnrollment)(nil),          // 24: hashiramart.auth.v1.SecondFactorEnrollment
+	(*ConfirmSecondFactorRequest)(nil),      // 25: hashiramart.auth.v1.ConfirmSecondFactorRequest
+	(*ConfirmSecondFactorResponse)(nil),     // 26: hashiramart.auth.v1.ConfirmSecondFactorResponse
+	(*DisableSecondFactorRequest)(nil),      // 27: hashiramart.auth.v1.DisableSecondFactorRequest
+	(*ResetUserSecondFactorRequest)(nil),    // 28: hashiramart.auth.v1.ResetUserSecondFactorRequest
+	(*SignIn)(nil),                          // 29: hashiramart.auth.v1.SignIn
+	(*ListSignInsRequest)(nil),              // 30: hashiramart.auth.v1.ListSignInsRequest
+	(*ListSignInsResponse)(nil),             // 31: hashiramart.auth.v1.ListSignInsResponse
+	(*EndSignInRequest)(nil),                // 32: hashiramart.auth.v1.EndSignInRequest
+	(*RequestPasswordResetRequest)(nil),     // 33: hashiramart.auth.v1.RequestPasswordResetRequest
+	(*ResetPasswordRequest)(nil),            // 34: hashiramart.auth.v1.ResetPasswordRequest
+	(*RequestEmailVerificationRequest)(nil), // 35: hashiramart.auth.v1.RequestEmailVerificationRequest
+	(*VerifyEmailRequest)(nil),              // 36: hashiramart.auth.v1.VerifyEmailRequest
+	(*ResetUserPasswordRequest)(nil),        // 37: hashiramart.auth.v1.ResetUserPasswordRequest
+	(*timestamppb.Timestamp)(nil),           // 38: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),           // 39: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),                   // 40: google.protobuf.Empty
 }
 var file_hashiramart_auth_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: hashiramart.auth.v1.User.role:type_name -> hashiramart.auth.v1.Role
-	32, // 1: hashiramart.auth.v1.User.create_time:type_name -> google.protobuf.Timestamp
-	32, // 2: hashiramart.auth.v1.User.update_time:type_name -> google.protobuf.Timestamp
+	38, // 1: hashiramart.auth.v1.User.create_time:type_name -> google.protobuf.Timestamp
+	38, // 2: hashiramart.auth.v1.User.update_time:type_name -> google.protobuf.Timestamp
 	2,  // 3: hashiramart.auth.v1.ListSigningKeysResponse.keys:type_name -> hashiramart.auth.v1.SigningKey
-	33, // 4: hashiramart.auth.v1.UpdateCurrentUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 4: hashiramart.auth.v1.UpdateCurrentUserRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 5: hashiramart.auth.v1.ListUsersRequest.role:type_name -> hashiramart.auth.v1.Role
 	1,  // 6: hashiramart.auth.v1.ListUsersResponse.users:type_name -> hashiramart.auth.v1.User
 	1,  // 7: hashiramart.auth.v1.UpdateUserRequest.user:type_name -> hashiramart.auth.v1.User
-	33, // 8: hashiramart.auth.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	32, // 9: hashiramart.auth.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
-	32, // 10: hashiramart.auth.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
-	32, // 11: hashiramart.auth.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
+	39, // 8: hashiramart.auth.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	38, // 9: hashiramart.auth.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	38, // 10: hashiramart.auth.v1.ListAuditEventsRequest.start_time:type_name -> google.protobuf.Timestamp
+	38, // 11: hashiramart.auth.v1.ListAuditEventsRequest.end_time:type_name -> google.protobuf.Timestamp
 	16, // 12: hashiramart.auth.v1.ListAuditEventsResponse.events:type_name -> hashiramart.auth.v1.AuditEvent
 	16, // 13: hashiramart.auth.v1.RecordAuditEventsRequest.events:type_name -> hashiramart.auth.v1.AuditEvent
 	22, // 14: hashiramart.auth.v1.Revocations.revocations:type_name -> hashiramart.auth.v1.Revocation
-	32, // 15: hashiramart.auth.v1.Revocation.not_before_time:type_name -> google.protobuf.Timestamp
-	32, // 16: hashiramart.auth.v1.SignIn.create_time:type_name -> google.protobuf.Timestamp
-	32, // 17: hashiramart.auth.v1.SignIn.use_time:type_name -> google.protobuf.Timestamp
-	32, // 18: hashiramart.auth.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 19: hashiramart.auth.v1.ListSignInsResponse.sign_ins:type_name -> hashiramart.auth.v1.SignIn
+	38, // 15: hashiramart.auth.v1.Revocation.not_before_time:type_name -> google.protobuf.Timestamp
+	38, // 16: hashiramart.auth.v1.SignIn.create_time:type_name -> google.protobuf.Timestamp
+	38, // 17: hashiramart.auth.v1.SignIn.use_time:type_name -> google.protobuf.Timestamp
+	38, // 18: hashiramart.auth.v1.SignIn.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 19: hashiramart.auth.v1.ListSignInsResponse.sign_ins:type_name -> hashiramart.auth.v1.SignIn
 	3,  // 20: hashiramart.auth.v1.AuthService.IssueToken:input_type -> hashiramart.auth.v1.IssueTokenRequest
 	5,  // 21: hashiramart.auth.v1.AuthService.RevokeToken:input_type -> hashiramart.auth.v1.RevokeTokenRequest
 	6,  // 22: hashiramart.auth.v1.AuthService.ListSigningKeys:input_type -> hashiramart.auth.v1.ListSigningKeysRequest
@@ -2371,41 +2722,49 @@ var file_hashiramart_auth_v1_auth_proto_depIdxs = []int32{
 	9,  // 24: hashiramart.auth.v1.AuthService.GetCurrentUser:input_type -> hashiramart.auth.v1.GetCurrentUserRequest
 	10, // 25: hashiramart.auth.v1.AuthService.UpdateCurrentUser:input_type -> hashiramart.auth.v1.UpdateCurrentUserRequest
 	11, // 26: hashiramart.auth.v1.AuthService.DeleteCurrentUser:input_type -> hashiramart.auth.v1.DeleteCurrentUserRequest
-	27, // 27: hashiramart.auth.v1.AuthService.RequestPasswordReset:input_type -> hashiramart.auth.v1.RequestPasswordResetRequest
-	28, // 28: hashiramart.auth.v1.AuthService.ResetPassword:input_type -> hashiramart.auth.v1.ResetPasswordRequest
-	29, // 29: hashiramart.auth.v1.AuthService.RequestEmailVerification:input_type -> hashiramart.auth.v1.RequestEmailVerificationRequest
-	30, // 30: hashiramart.auth.v1.AuthService.VerifyEmail:input_type -> hashiramart.auth.v1.VerifyEmailRequest
-	31, // 31: hashiramart.auth.v1.AuthService.ResetUserPassword:input_type -> hashiramart.auth.v1.ResetUserPasswordRequest
-	24, // 32: hashiramart.auth.v1.AuthService.ListSignIns:input_type -> hashiramart.auth.v1.ListSignInsRequest
-	26, // 33: hashiramart.auth.v1.AuthService.EndSignIn:input_type -> hashiramart.auth.v1.EndSignInRequest
-	12, // 34: hashiramart.auth.v1.AuthService.ListUsers:input_type -> hashiramart.auth.v1.ListUsersRequest
-	14, // 35: hashiramart.auth.v1.AuthService.GetUser:input_type -> hashiramart.auth.v1.GetUserRequest
-	15, // 36: hashiramart.auth.v1.AuthService.UpdateUser:input_type -> hashiramart.auth.v1.UpdateUserRequest
-	17, // 37: hashiramart.auth.v1.AuthService.ListAuditEvents:input_type -> hashiramart.auth.v1.ListAuditEventsRequest
-	20, // 38: hashiramart.auth.v1.AuthService.GetRevocations:input_type -> hashiramart.auth.v1.GetRevocationsRequest
-	19, // 39: hashiramart.auth.v1.AuthService.RecordAuditEvents:input_type -> hashiramart.auth.v1.RecordAuditEventsRequest
-	4,  // 40: hashiramart.auth.v1.AuthService.IssueToken:output_type -> hashiramart.auth.v1.Token
-	34, // 41: hashiramart.auth.v1.AuthService.RevokeToken:output_type -> google.protobuf.Empty
-	7,  // 42: hashiramart.auth.v1.AuthService.ListSigningKeys:output_type -> hashiramart.auth.v1.ListSigningKeysResponse
-	1,  // 43: hashiramart.auth.v1.AuthService.CreateUser:output_type -> hashiramart.auth.v1.User
-	1,  // 44: hashiramart.auth.v1.AuthService.GetCurrentUser:output_type -> hashiramart.auth.v1.User
-	1,  // 45: hashiramart.auth.v1.AuthService.UpdateCurrentUser:output_type -> hashiramart.auth.v1.User
-	34, // 46: hashiramart.auth.v1.AuthService.DeleteCurrentUser:output_type -> google.protobuf.Empty
-	34, // 47: hashiramart.auth.v1.AuthService.RequestPasswordReset:output_type -> google.protobuf.Empty
-	34, // 48: hashiramart.auth.v1.AuthService.ResetPassword:output_type -> google.protobuf.Empty
-	34, // 49: hashiramart.auth.v1.AuthService.RequestEmailVerification:output_type -> google.protobuf.Empty
-	34, // 50: hashiramart.auth.v1.AuthService.VerifyEmail:output_type -> google.protobuf.Empty
-	34, // 51: hashiramart.auth.v1.AuthService.ResetUserPassword:output_type -> google.protobuf.Empty
-	25, // 52: hashiramart.auth.v1.AuthService.ListSignIns:output_type -> hashiramart.auth.v1.ListSignInsResponse
-	34, // 53: hashiramart.auth.v1.AuthService.EndSignIn:output_type -> google.protobuf.Empty
-	13, // 54: hashiramart.auth.v1.AuthService.ListUsers:output_type -> hashiramart.auth.v1.ListUsersResponse
-	1,  // 55: hashiramart.auth.v1.AuthService.GetUser:output_type -> hashiramart.auth.v1.User
-	1,  // 56: hashiramart.auth.v1.AuthService.UpdateUser:output_type -> hashiramart.auth.v1.User
-	18, // 57: hashiramart.auth.v1.AuthService.ListAuditEvents:output_type -> hashiramart.auth.v1.ListAuditEventsResponse
-	21, // 58: hashiramart.auth.v1.AuthService.GetRevocations:output_type -> hashiramart.auth.v1.Revocations
-	34, // 59: hashiramart.auth.v1.AuthService.RecordAuditEvents:output_type -> google.protobuf.Empty
-	40, // [40:60] is the sub-list for method output_type
-	20, // [20:40] is the sub-list for method input_type
+	33, // 27: hashiramart.auth.v1.AuthService.RequestPasswordReset:input_type -> hashiramart.auth.v1.RequestPasswordResetRequest
+	34, // 28: hashiramart.auth.v1.AuthService.ResetPassword:input_type -> hashiramart.auth.v1.ResetPasswordRequest
+	35, // 29: hashiramart.auth.v1.AuthService.RequestEmailVerification:input_type -> hashiramart.auth.v1.RequestEmailVerificationRequest
+	36, // 30: hashiramart.auth.v1.AuthService.VerifyEmail:input_type -> hashiramart.auth.v1.VerifyEmailRequest
+	37, // 31: hashiramart.auth.v1.AuthService.ResetUserPassword:input_type -> hashiramart.auth.v1.ResetUserPasswordRequest
+	23, // 32: hashiramart.auth.v1.AuthService.EnrollSecondFactor:input_type -> hashiramart.auth.v1.EnrollSecondFactorRequest
+	25, // 33: hashiramart.auth.v1.AuthService.ConfirmSecondFactor:input_type -> hashiramart.auth.v1.ConfirmSecondFactorRequest
+	27, // 34: hashiramart.auth.v1.AuthService.DisableSecondFactor:input_type -> hashiramart.auth.v1.DisableSecondFactorRequest
+	28, // 35: hashiramart.auth.v1.AuthService.ResetUserSecondFactor:input_type -> hashiramart.auth.v1.ResetUserSecondFactorRequest
+	30, // 36: hashiramart.auth.v1.AuthService.ListSignIns:input_type -> hashiramart.auth.v1.ListSignInsRequest
+	32, // 37: hashiramart.auth.v1.AuthService.EndSignIn:input_type -> hashiramart.auth.v1.EndSignInRequest
+	12, // 38: hashiramart.auth.v1.AuthService.ListUsers:input_type -> hashiramart.auth.v1.ListUsersRequest
+	14, // 39: hashiramart.auth.v1.AuthService.GetUser:input_type -> hashiramart.auth.v1.GetUserRequest
+	15, // 40: hashiramart.auth.v1.AuthService.UpdateUser:input_type -> hashiramart.auth.v1.UpdateUserRequest
+	17, // 41: hashiramart.auth.v1.AuthService.ListAuditEvents:input_type -> hashiramart.auth.v1.ListAuditEventsRequest
+	20, // 42: hashiramart.auth.v1.AuthService.GetRevocations:input_type -> hashiramart.auth.v1.GetRevocationsRequest
+	19, // 43: hashiramart.auth.v1.AuthService.RecordAuditEvents:input_type -> hashiramart.auth.v1.RecordAuditEventsRequest
+	4,  // 44: hashiramart.auth.v1.AuthService.IssueToken:output_type -> hashiramart.auth.v1.Token
+	40, // 45: hashiramart.auth.v1.AuthService.RevokeToken:output_type -> google.protobuf.Empty
+	7,  // 46: hashiramart.auth.v1.AuthService.ListSigningKeys:output_type -> hashiramart.auth.v1.ListSigningKeysResponse
+	1,  // 47: hashiramart.auth.v1.AuthService.CreateUser:output_type -> hashiramart.auth.v1.User
+	1,  // 48: hashiramart.auth.v1.AuthService.GetCurrentUser:output_type -> hashiramart.auth.v1.User
+	1,  // 49: hashiramart.auth.v1.AuthService.UpdateCurrentUser:output_type -> hashiramart.auth.v1.User
+	40, // 50: hashiramart.auth.v1.AuthService.DeleteCurrentUser:output_type -> google.protobuf.Empty
+	40, // 51: hashiramart.auth.v1.AuthService.RequestPasswordReset:output_type -> google.protobuf.Empty
+	40, // 52: hashiramart.auth.v1.AuthService.ResetPassword:output_type -> google.protobuf.Empty
+	40, // 53: hashiramart.auth.v1.AuthService.RequestEmailVerification:output_type -> google.protobuf.Empty
+	40, // 54: hashiramart.auth.v1.AuthService.VerifyEmail:output_type -> google.protobuf.Empty
+	40, // 55: hashiramart.auth.v1.AuthService.ResetUserPassword:output_type -> google.protobuf.Empty
+	24, // 56: hashiramart.auth.v1.AuthService.EnrollSecondFactor:output_type -> hashiramart.auth.v1.SecondFactorEnrollment
+	26, // 57: hashiramart.auth.v1.AuthService.ConfirmSecondFactor:output_type -> hashiramart.auth.v1.ConfirmSecondFactorResponse
+	40, // 58: hashiramart.auth.v1.AuthService.DisableSecondFactor:output_type -> google.protobuf.Empty
+	40, // 59: hashiramart.auth.v1.AuthService.ResetUserSecondFactor:output_type -> google.protobuf.Empty
+	31, // 60: hashiramart.auth.v1.AuthService.ListSignIns:output_type -> hashiramart.auth.v1.ListSignInsResponse
+	40, // 61: hashiramart.auth.v1.AuthService.EndSignIn:output_type -> google.protobuf.Empty
+	13, // 62: hashiramart.auth.v1.AuthService.ListUsers:output_type -> hashiramart.auth.v1.ListUsersResponse
+	1,  // 63: hashiramart.auth.v1.AuthService.GetUser:output_type -> hashiramart.auth.v1.User
+	1,  // 64: hashiramart.auth.v1.AuthService.UpdateUser:output_type -> hashiramart.auth.v1.User
+	18, // 65: hashiramart.auth.v1.AuthService.ListAuditEvents:output_type -> hashiramart.auth.v1.ListAuditEventsResponse
+	21, // 66: hashiramart.auth.v1.AuthService.GetRevocations:output_type -> hashiramart.auth.v1.Revocations
+	40, // 67: hashiramart.auth.v1.AuthService.RecordAuditEvents:output_type -> google.protobuf.Empty
+	44, // [44:68] is the sub-list for method output_type
+	20, // [20:44] is the sub-list for method input_type
 	20, // [20:20] is the sub-list for extension type_name
 	20, // [20:20] is the sub-list for extension extendee
 	0,  // [0:20] is the sub-list for field type_name
@@ -2423,7 +2782,7 @@ func file_hashiramart_auth_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_auth_v1_auth_proto_rawDesc), len(file_hashiramart_auth_v1_auth_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

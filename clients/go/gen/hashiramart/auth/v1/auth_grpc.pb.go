@@ -34,6 +34,10 @@ const (
 	AuthService_RequestEmailVerification_FullMethodName = "/hashiramart.auth.v1.AuthService/RequestEmailVerification"
 	AuthService_VerifyEmail_FullMethodName              = "/hashiramart.auth.v1.AuthService/VerifyEmail"
 	AuthService_ResetUserPassword_FullMethodName        = "/hashiramart.auth.v1.AuthService/ResetUserPassword"
+	AuthService_EnrollSecondFactor_FullMethodName       = "/hashiramart.auth.v1.AuthService/EnrollSecondFactor"
+	AuthService_ConfirmSecondFactor_FullMethodName      = "/hashiramart.auth.v1.AuthService/ConfirmSecondFactor"
+	AuthService_DisableSecondFactor_FullMethodName      = "/hashiramart.auth.v1.AuthService/DisableSecondFactor"
+	AuthService_ResetUserSecondFactor_FullMethodName    = "/hashiramart.auth.v1.AuthService/ResetUserSecondFactor"
 	AuthService_ListSignIns_FullMethodName              = "/hashiramart.auth.v1.AuthService/ListSignIns"
 	AuthService_EndSignIn_FullMethodName                = "/hashiramart.auth.v1.AuthService/EndSignIn"
 	AuthService_ListUsers_FullMethodName                = "/hashiramart.auth.v1.AuthService/ListUsers"
@@ -74,6 +78,10 @@ type AuthServiceClient interface {
 	// failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
 	// delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
 	// are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+	//
+	// A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+	// `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+	// delayed as failed sign-ins are.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*Token, error)
 	// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 	//
@@ -123,6 +131,28 @@ type AuthServiceClient interface {
 	//
 	// Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
 	ResetUserPassword(ctx context.Context, in *ResetUserPasswordRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+	//
+	// The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+	//
+	// Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+	// after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+	EnrollSecondFactor(ctx context.Context, in *EnrollSecondFactorRequest, opts ...grpc.CallOption) (*SecondFactorEnrollment, error)
+	// Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+	//
+	// Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+	// no enrollment, or if the second factor is in use already.
+	ConfirmSecondFactor(ctx context.Context, in *ConfirmSecondFactorRequest, opts ...grpc.CallOption) (*ConfirmSecondFactorResponse, error)
+	// Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+	// are revoked. If there is none, nothing changes.
+	//
+	// Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+	// RESOURCE_EXHAUSTED with a delay after too many of either.
+	DisableSecondFactor(ctx context.Context, in *DisableSecondFactorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+	//
+	// Returns NOT_FOUND if there is no such user.
+	ResetUserSecondFactor(ctx context.Context, in *ResetUserSecondFactorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Lists where the caller is signed in, latest sign-in first.
 	ListSignIns(ctx context.Context, in *ListSignInsRequest, opts ...grpc.CallOption) (*ListSignInsResponse, error)
 	// Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
@@ -280,6 +310,46 @@ func (c *authServiceClient) ResetUserPassword(ctx context.Context, in *ResetUser
 	return out, nil
 }
 
+func (c *authServiceClient) EnrollSecondFactor(ctx context.Context, in *EnrollSecondFactorRequest, opts ...grpc.CallOption) (*SecondFactorEnrollment, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SecondFactorEnrollment)
+	err := c.cc.Invoke(ctx, AuthService_EnrollSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ConfirmSecondFactor(ctx context.Context, in *ConfirmSecondFactorRequest, opts ...grpc.CallOption) (*ConfirmSecondFactorResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmSecondFactorResponse)
+	err := c.cc.Invoke(ctx, AuthService_ConfirmSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) DisableSecondFactor(ctx context.Context, in *DisableSecondFactorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_DisableSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *authServiceClient) ResetUserSecondFactor(ctx context.Context, in *ResetUserSecondFactorRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, AuthService_ResetUserSecondFactor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *authServiceClient) ListSignIns(ctx context.Context, in *ListSignInsRequest, opts ...grpc.CallOption) (*ListSignInsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSignInsResponse)
@@ -390,6 +460,10 @@ type AuthServiceServer interface {
 	// failure doubles the delay, up to 15 minutes. The last of these limits does not concern networks from which the user is signed in, and
 	// delays others by a minute at most, so that nobody locks somebody else out. 100 sign-ins to an account from a network within 15 minutes
 	// are the most, successful ones included, and 50 sign-ins of a user at a time: a further one ends the one that was not used for longest.
+	//
+	// A user with a second factor sends a `one_time_code` as well. Without one, a right password returns UNAUTHENTICATED with the reason
+	// `SECOND_FACTOR_REQUIRED`, in REST 400 `mfa_required`: ask for the code, and send all again. More than 10 wrong codes of one user are
+	// delayed as failed sign-ins are.
 	IssueToken(context.Context, *IssueTokenRequest) (*Token, error)
 	// Revokes a refresh token, and with it every refresh token of the same sign-in (RFC 7009).
 	//
@@ -439,6 +513,28 @@ type AuthServiceServer interface {
 	//
 	// Returns NOT_FOUND if there is no such user, FAILED_PRECONDITION if the installation sends no mail.
 	ResetUserPassword(context.Context, *ResetUserPasswordRequest) (*emptypb.Empty, error)
+	// Begins to set up a second factor for the caller: time-based one-time codes (TOTP, RFC 6238) of an authenticator app.
+	//
+	// The secret is shown here only, and is in use once ConfirmSecondFactor has taken a code of it. Until then, enrolling again replaces it.
+	//
+	// Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in; RESOURCE_EXHAUSTED with a delay
+	// after too many of those; FAILED_PRECONDITION if the caller has a second factor already.
+	EnrollSecondFactor(context.Context, *EnrollSecondFactorRequest) (*SecondFactorEnrollment, error)
+	// Puts the enrolled second factor to use, by a first code of it. Every other sign-in of the caller ends.
+	//
+	// Returns INVALID_ARGUMENT if the code is wrong, RESOURCE_EXHAUSTED with a delay after too many wrong ones, FAILED_PRECONDITION if there is
+	// no enrollment, or if the second factor is in use already.
+	ConfirmSecondFactor(context.Context, *ConfirmSecondFactorRequest) (*ConfirmSecondFactorResponse, error)
+	// Removes the caller's second factor, and its recovery codes. Every other sign-in of the caller ends, and access tokens issued before
+	// are revoked. If there is none, nothing changes.
+	//
+	// Returns PERMISSION_DENIED if the current password is wrong, which counts as a failed sign-in, INVALID_ARGUMENT if the code is wrong,
+	// RESOURCE_EXHAUSTED with a delay after too many of either.
+	DisableSecondFactor(context.Context, *DisableSecondFactorRequest) (*emptypb.Empty, error)
+	// Removes the second factor of a user who has lost it, and ends all sign-ins of the user. If there is none, nothing changes.
+	//
+	// Returns NOT_FOUND if there is no such user.
+	ResetUserSecondFactor(context.Context, *ResetUserSecondFactorRequest) (*emptypb.Empty, error)
 	// Lists where the caller is signed in, latest sign-in first.
 	ListSignIns(context.Context, *ListSignInsRequest) (*ListSignInsResponse, error)
 	// Ends one of the caller's sign-ins, and revokes its tokens. One that has ended already is no error.
@@ -511,6 +607,18 @@ func (UnimplementedAuthServiceServer) VerifyEmail(context.Context, *VerifyEmailR
 }
 func (UnimplementedAuthServiceServer) ResetUserPassword(context.Context, *ResetUserPasswordRequest) (*emptypb.Empty, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetUserPassword not implemented")
+}
+func (UnimplementedAuthServiceServer) EnrollSecondFactor(context.Context, *EnrollSecondFactorRequest) (*SecondFactorEnrollment, error) {
+	return nil, status.Error(codes.Unimplemented, "method EnrollSecondFactor not implemented")
+}
+func (UnimplementedAuthServiceServer) ConfirmSecondFactor(context.Context, *ConfirmSecondFactorRequest) (*ConfirmSecondFactorResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmSecondFactor not implemented")
+}
+func (UnimplementedAuthServiceServer) DisableSecondFactor(context.Context, *DisableSecondFactorRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DisableSecondFactor not implemented")
+}
+func (UnimplementedAuthServiceServer) ResetUserSecondFactor(context.Context, *ResetUserSecondFactorRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetUserSecondFactor not implemented")
 }
 func (UnimplementedAuthServiceServer) ListSignIns(context.Context, *ListSignInsRequest) (*ListSignInsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSignIns not implemented")
@@ -773,6 +881,78 @@ func _AuthService_ResetUserPassword_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AuthService_EnrollSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EnrollSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).EnrollSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_EnrollSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).EnrollSecondFactor(ctx, req.(*EnrollSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ConfirmSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ConfirmSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ConfirmSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ConfirmSecondFactor(ctx, req.(*ConfirmSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_DisableSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DisableSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).DisableSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_DisableSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).DisableSecondFactor(ctx, req.(*DisableSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AuthService_ResetUserSecondFactor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetUserSecondFactorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AuthServiceServer).ResetUserSecondFactor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AuthService_ResetUserSecondFactor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AuthServiceServer).ResetUserSecondFactor(ctx, req.(*ResetUserSecondFactorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AuthService_ListSignIns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSignInsRequest)
 	if err := dec(in); err != nil {
@@ -971,6 +1151,22 @@ var AuthService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetUserPassword",
 			Handler:    _AuthService_ResetUserPassword_Handler,
+		},
+		{
+			MethodName: "EnrollSecondFactor",
+			Handler:    _AuthService_EnrollSecondFactor_Handler,
+		},
+		{
+			MethodName: "ConfirmSecondFactor",
+			Handler:    _AuthService_ConfirmSecondFactor_Handler,
+		},
+		{
+			MethodName: "DisableSecondFactor",
+			Handler:    _AuthService_DisableSecondFactor_Handler,
+		},
+		{
+			MethodName: "ResetUserSecondFactor",
+			Handler:    _AuthService_ResetUserSecondFactor_Handler,
 		},
 		{
 			MethodName: "ListSignIns",

@@ -68,6 +68,18 @@ const (
 	ErrorReason_TOO_MANY_VISITORS ErrorReason = 19
 	// INVALID_ARGUMENT: the visitor token is malformed, expired or not one of ours. Leave it out.
 	ErrorReason_INVALID_VISITOR_TOKEN ErrorReason = 20
+	// UNAUTHENTICATED: the password is right, and the user has a second factor: send `one_time_code` as well. REST: 400 `mfa_required`.
+	ErrorReason_SECOND_FACTOR_REQUIRED ErrorReason = 21
+	// UNAUTHENTICATED: the one-time code of a sign-in is wrong, expired or used before. REST: 400 `invalid_grant` (RFC 6749).
+	ErrorReason_INVALID_SECOND_FACTOR ErrorReason = 22
+	// INVALID_ARGUMENT: the one-time code is wrong, expired or used before.
+	ErrorReason_WRONG_ONE_TIME_CODE ErrorReason = 23
+	// RESOURCE_EXHAUSTED: too many wrong one-time codes of this user. `google.rpc.RetryInfo` says when to retry.
+	ErrorReason_TOO_MANY_CODES ErrorReason = 24
+	// FAILED_PRECONDITION: the caller has a second factor already. Disable it first.
+	ErrorReason_SECOND_FACTOR_ENABLED ErrorReason = 25
+	// FAILED_PRECONDITION: there is no enrollment to confirm. Enroll first.
+	ErrorReason_SECOND_FACTOR_NOT_ENROLLED ErrorReason = 26
 )
 
 // Enum value maps for ErrorReason.
@@ -94,29 +106,41 @@ var (
 		18: "MAIL_NOT_CONFIGURED",
 		19: "TOO_MANY_VISITORS",
 		20: "INVALID_VISITOR_TOKEN",
+		21: "SECOND_FACTOR_REQUIRED",
+		22: "INVALID_SECOND_FACTOR",
+		23: "WRONG_ONE_TIME_CODE",
+		24: "TOO_MANY_CODES",
+		25: "SECOND_FACTOR_ENABLED",
+		26: "SECOND_FACTOR_NOT_ENROLLED",
 	}
 	ErrorReason_value = map[string]int32{
-		"ERROR_REASON_UNSPECIFIED": 0,
-		"INVALID_GRANT":            1,
-		"INVALID_CLIENT":           2,
-		"UNSUPPORTED_GRANT_TYPE":   3,
-		"TOO_MANY_SIGN_INS":        4,
-		"SIGN_IN_BUSY":             5,
-		"EMAIL_TAKEN":              6,
-		"CUSTOMER_NUMBER_TAKEN":    7,
-		"USER_NOT_FOUND":           8,
-		"WRONG_PASSWORD":           9,
-		"LAST_ADMIN":               10,
-		"STALE_ETAG":               11,
-		"TOO_MANY_SIGN_UPS":        12,
-		"USER_GONE":                13,
-		"SIGN_IN_NOT_RECENT":       14,
-		"PASSWORD_TOO_COMMON":      15,
-		"INVALID_MAIL_TOKEN":       16,
-		"TOO_MANY_MAILS":           17,
-		"MAIL_NOT_CONFIGURED":      18,
-		"TOO_MANY_VISITORS":        19,
-		"INVALID_VISITOR_TOKEN":    20,
+		"ERROR_REASON_UNSPECIFIED":   0,
+		"INVALID_GRANT":              1,
+		"INVALID_CLIENT":             2,
+		"UNSUPPORTED_GRANT_TYPE":     3,
+		"TOO_MANY_SIGN_INS":          4,
+		"SIGN_IN_BUSY":               5,
+		"EMAIL_TAKEN":                6,
+		"CUSTOMER_NUMBER_TAKEN":      7,
+		"USER_NOT_FOUND":             8,
+		"WRONG_PASSWORD":             9,
+		"LAST_ADMIN":                 10,
+		"STALE_ETAG":                 11,
+		"TOO_MANY_SIGN_UPS":          12,
+		"USER_GONE":                  13,
+		"SIGN_IN_NOT_RECENT":         14,
+		"PASSWORD_TOO_COMMON":        15,
+		"INVALID_MAIL_TOKEN":         16,
+		"TOO_MANY_MAILS":             17,
+		"MAIL_NOT_CONFIGURED":        18,
+		"TOO_MANY_VISITORS":          19,
+		"INVALID_VISITOR_TOKEN":      20,
+		"SECOND_FACTOR_REQUIRED":     21,
+		"INVALID_SECOND_FACTOR":      22,
+		"WRONG_ONE_TIME_CODE":        23,
+		"TOO_MANY_CODES":             24,
+		"SECOND_FACTOR_ENABLED":      25,
+		"SECOND_FACTOR_NOT_ENROLLED": 26,
 	}
 )
 
@@ -151,7 +175,7 @@ var File_hashiramart_auth_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_hashiramart_auth_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xd9\x03\n" +
+	"&hashiramart/auth/v1/error_reason.proto\x12\x13hashiramart.auth.v1*\xf8\x04\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rINVALID_GRANT\x10\x01\x12\x12\n" +
@@ -176,7 +200,13 @@ const file_hashiramart_auth_v1_error_reason_proto_rawDesc = "" +
 	"\x0eTOO_MANY_MAILS\x10\x11\x12\x17\n" +
 	"\x13MAIL_NOT_CONFIGURED\x10\x12\x12\x15\n" +
 	"\x11TOO_MANY_VISITORS\x10\x13\x12\x19\n" +
-	"\x15INVALID_VISITOR_TOKEN\x10\x14B\xc5\x01\n" +
+	"\x15INVALID_VISITOR_TOKEN\x10\x14\x12\x1a\n" +
+	"\x16SECOND_FACTOR_REQUIRED\x10\x15\x12\x19\n" +
+	"\x15INVALID_SECOND_FACTOR\x10\x16\x12\x17\n" +
+	"\x13WRONG_ONE_TIME_CODE\x10\x17\x12\x12\n" +
+	"\x0eTOO_MANY_CODES\x10\x18\x12\x19\n" +
+	"\x15SECOND_FACTOR_ENABLED\x10\x19\x12\x1e\n" +
+	"\x1aSECOND_FACTOR_NOT_ENROLLED\x10\x1aB\xc5\x01\n" +
 	"\x17com.hashiramart.auth.v1B\x10ErrorReasonProtoP\x01Z*hashiramart/gen/hashiramart/auth/v1;authv1\xa2\x02\x03HAX\xaa\x02\x13Hashiramart.Auth.V1\xca\x02\x13Hashiramart\\Auth\\V1\xe2\x02\x1fHashiramart\\Auth\\V1\\GPBMetadata\xea\x02\x15Hashiramart::Auth::V1b\x06proto3"
 
 var (

@@ -803,9 +803,11 @@ type TrainingResult struct {
 	// The MLflow run.
 	RunId string `protobuf:"bytes,3,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// The metrics by name, such as `test.all.ndcg_at_20`.
-	Metrics       map[string]float64 `protobuf:"bytes,4,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Metrics map[string]float64 `protobuf:"bytes,4,rep,name=metrics,proto3" json:"metrics,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Whether the version passed the gate and was not promoted, as it has to make lists in shadow first.
+	AwaitsPromotion bool `protobuf:"varint,5,opt,name=awaits_promotion,json=awaitsPromotion,proto3" json:"awaits_promotion,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TrainingResult) Reset() {
@@ -864,6 +866,13 @@ func (x *TrainingResult) GetMetrics() map[string]float64 {
 		return x.Metrics
 	}
 	return nil
+}
+
+func (x *TrainingResult) GetAwaitsPromotion() bool {
+	if x != nil {
+		return x.AwaitsPromotion
+	}
+	return false
 }
 
 // One line of a job's log.
@@ -1640,12 +1649,13 @@ const file_hashiramart_jobs_v1_jobs_proto_rawDesc = "" +
 	"first_date\x18\x06 \x01(\tR\tfirstDate\x12!\n" +
 	"\fthrough_date\x18\a \x01(\tR\vthroughDate\x12\x1b\n" +
 	"\tdata_hash\x18\b \x01(\tR\bdataHash\x12\x1c\n" +
-	"\tpublished\x18\t \x01(\bR\tpublished\"\xf0\x01\n" +
+	"\tpublished\x18\t \x01(\bR\tpublished\"\x9b\x02\n" +
 	"\x0eTrainingResult\x12#\n" +
 	"\rmodel_version\x18\x01 \x01(\tR\fmodelVersion\x12\x1a\n" +
 	"\bpromoted\x18\x02 \x01(\bR\bpromoted\x12\x15\n" +
 	"\x06run_id\x18\x03 \x01(\tR\x05runId\x12J\n" +
-	"\ametrics\x18\x04 \x03(\v20.hashiramart.jobs.v1.TrainingResult.MetricsEntryR\ametrics\x1a:\n" +
+	"\ametrics\x18\x04 \x03(\v20.hashiramart.jobs.v1.TrainingResult.MetricsEntryR\ametrics\x12)\n" +
+	"\x10awaits_promotion\x18\x05 \x01(\bR\x0fawaitsPromotion\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"}\n" +

@@ -134,6 +134,178 @@ func (ScheduleRunOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{1}
 }
 
+// What came of a look at the alarms.
+type AlarmCheckOutcome int32
+
+const (
+	// Not specified.
+	AlarmCheckOutcome_ALARM_CHECK_OUTCOME_UNSPECIFIED AlarmCheckOutcome = 0
+	// No alarm was on.
+	AlarmCheckOutcome_ALARM_CHECK_OUTCOME_QUIET AlarmCheckOutcome = 1
+	// An alarm was on, and a job was submitted.
+	AlarmCheckOutcome_ALARM_CHECK_OUTCOME_SUBMITTED AlarmCheckOutcome = 2
+	// An alarm was on, and the schedule's job before has not ended, or was submitted too recently.
+	AlarmCheckOutcome_ALARM_CHECK_OUTCOME_WAITING AlarmCheckOutcome = 3
+	// The forecaster could not be asked. It is asked again a minute later.
+	AlarmCheckOutcome_ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE AlarmCheckOutcome = 4
+)
+
+// Enum value maps for AlarmCheckOutcome.
+var (
+	AlarmCheckOutcome_name = map[int32]string{
+		0: "ALARM_CHECK_OUTCOME_UNSPECIFIED",
+		1: "ALARM_CHECK_OUTCOME_QUIET",
+		2: "ALARM_CHECK_OUTCOME_SUBMITTED",
+		3: "ALARM_CHECK_OUTCOME_WAITING",
+		4: "ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE",
+	}
+	AlarmCheckOutcome_value = map[string]int32{
+		"ALARM_CHECK_OUTCOME_UNSPECIFIED":            0,
+		"ALARM_CHECK_OUTCOME_QUIET":                  1,
+		"ALARM_CHECK_OUTCOME_SUBMITTED":              2,
+		"ALARM_CHECK_OUTCOME_WAITING":                3,
+		"ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE": 4,
+	}
+)
+
+func (x AlarmCheckOutcome) Enum() *AlarmCheckOutcome {
+	p := new(AlarmCheckOutcome)
+	*p = x
+	return p
+}
+
+func (x AlarmCheckOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AlarmCheckOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_hashiramart_jobs_v1_schedules_proto_enumTypes[2].Descriptor()
+}
+
+func (AlarmCheckOutcome) Type() protoreflect.EnumType {
+	return &file_hashiramart_jobs_v1_schedules_proto_enumTypes[2]
+}
+
+func (x AlarmCheckOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AlarmCheckOutcome.Descriptor instead.
+func (AlarmCheckOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{2}
+}
+
+// Has a job submitted while an alarm of GetForecastAccuracy is on, besides the times of the cron expression.
+type AlarmTrigger struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many days a job has to be apart from the schedule's job before, whatever submitted that: 1 to 366. The alarms of the last week's
+	// error, bias and coverage stay on for days after a training, since forecasts of before it are scored.
+	MinIntervalDays int32 `protobuf:"varint,1,opt,name=min_interval_days,json=minIntervalDays,proto3" json:"min_interval_days,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AlarmTrigger) Reset() {
+	*x = AlarmTrigger{}
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlarmTrigger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlarmTrigger) ProtoMessage() {}
+
+func (x *AlarmTrigger) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlarmTrigger.ProtoReflect.Descriptor instead.
+func (*AlarmTrigger) Descriptor() ([]byte, []int) {
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *AlarmTrigger) GetMinIntervalDays() int32 {
+	if x != nil {
+		return x.MinIntervalDays
+	}
+	return 0
+}
+
+// A look at the alarms.
+type AlarmCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was.
+	CheckTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=check_time,json=checkTime,proto3" json:"check_time,omitempty"`
+	// What came of it.
+	Outcome AlarmCheckOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=hashiramart.jobs.v1.AlarmCheckOutcome" json:"outcome,omitempty"`
+	// How many alarms were on.
+	FiringCount   int32 `protobuf:"varint,3,opt,name=firing_count,json=firingCount,proto3" json:"firing_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlarmCheck) Reset() {
+	*x = AlarmCheck{}
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlarmCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlarmCheck) ProtoMessage() {}
+
+func (x *AlarmCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlarmCheck.ProtoReflect.Descriptor instead.
+func (*AlarmCheck) Descriptor() ([]byte, []int) {
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *AlarmCheck) GetCheckTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckTime
+	}
+	return nil
+}
+
+func (x *AlarmCheck) GetOutcome() AlarmCheckOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return AlarmCheckOutcome_ALARM_CHECK_OUTCOME_UNSPECIFIED
+}
+
+func (x *AlarmCheck) GetFiringCount() int32 {
+	if x != nil {
+		return x.FiringCount
+	}
+	return 0
+}
+
 // The latest run of a schedule.
 type ScheduleRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -142,14 +314,16 @@ type ScheduleRun struct {
 	// When it was submitted or left out.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// What came of it.
-	Outcome       ScheduleRunOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=hashiramart.jobs.v1.ScheduleRunOutcome" json:"outcome,omitempty"`
+	Outcome ScheduleRunOutcome `protobuf:"varint,3,opt,name=outcome,proto3,enum=hashiramart.jobs.v1.ScheduleRunOutcome" json:"outcome,omitempty"`
+	// Whether it was submitted because an alarm was on. It then has no due time.
+	ByAlarm       bool `protobuf:"varint,4,opt,name=by_alarm,json=byAlarm,proto3" json:"by_alarm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScheduleRun) Reset() {
 	*x = ScheduleRun{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[0]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -161,7 +335,7 @@ func (x *ScheduleRun) String() string {
 func (*ScheduleRun) ProtoMessage() {}
 
 func (x *ScheduleRun) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[0]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -174,7 +348,7 @@ func (x *ScheduleRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduleRun.ProtoReflect.Descriptor instead.
 func (*ScheduleRun) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{0}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ScheduleRun) GetDueTime() *timestamppb.Timestamp {
@@ -196,6 +370,13 @@ func (x *ScheduleRun) GetOutcome() ScheduleRunOutcome {
 		return x.Outcome
 	}
 	return ScheduleRunOutcome_SCHEDULE_RUN_OUTCOME_UNSPECIFIED
+}
+
+func (x *ScheduleRun) GetByAlarm() bool {
+	if x != nil {
+		return x.ByAlarm
+	}
+	return false
 }
 
 // A schedule: a kind of job, and when it is submitted.
@@ -243,14 +424,20 @@ type Schedule struct {
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// Identifies this version of the schedule. Send it back with a change, so that of two concurrent changes only one succeeds.
 	// If empty, the change is made to any version. A run leaves it as it is.
-	Etag          string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,17,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Of a schedule that trains the forecaster: has a job submitted while an alarm of the served forecasts is on as well. Unset means that alarms
+	// do not matter.
+	AlarmTrigger *AlarmTrigger `protobuf:"bytes,18,opt,name=alarm_trigger,json=alarmTrigger,proto3" json:"alarm_trigger,omitempty"`
+	// The latest look at the alarms, one of which is taken every minute unless the schedule is paused. Unset without a trigger, and before the
+	// first.
+	LastAlarmCheck *AlarmCheck `protobuf:"bytes,19,opt,name=last_alarm_check,json=lastAlarmCheck,proto3" json:"last_alarm_check,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[1]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -262,7 +449,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[1]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -275,7 +462,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{1}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Schedule) GetId() string {
@@ -408,6 +595,20 @@ func (x *Schedule) GetEtag() string {
 	return ""
 }
 
+func (x *Schedule) GetAlarmTrigger() *AlarmTrigger {
+	if x != nil {
+		return x.AlarmTrigger
+	}
+	return nil
+}
+
+func (x *Schedule) GetLastAlarmCheck() *AlarmCheck {
+	if x != nil {
+		return x.LastAlarmCheck
+	}
+	return nil
+}
+
 type isSchedule_Spec interface {
 	isSchedule_Spec()
 }
@@ -439,7 +640,7 @@ type ListSchedulesRequest struct {
 
 func (x *ListSchedulesRequest) Reset() {
 	*x = ListSchedulesRequest{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[2]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +652,7 @@ func (x *ListSchedulesRequest) String() string {
 func (*ListSchedulesRequest) ProtoMessage() {}
 
 func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[2]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +665,7 @@ func (x *ListSchedulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesRequest.ProtoReflect.Descriptor instead.
 func (*ListSchedulesRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{2}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListSchedulesRequest) GetPageSize() int32 {
@@ -494,7 +695,7 @@ type ListSchedulesResponse struct {
 
 func (x *ListSchedulesResponse) Reset() {
 	*x = ListSchedulesResponse{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[3]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -506,7 +707,7 @@ func (x *ListSchedulesResponse) String() string {
 func (*ListSchedulesResponse) ProtoMessage() {}
 
 func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[3]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -519,7 +720,7 @@ func (x *ListSchedulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSchedulesResponse.ProtoReflect.Descriptor instead.
 func (*ListSchedulesResponse) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{3}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListSchedulesResponse) GetSchedules() []*Schedule {
@@ -547,7 +748,7 @@ type GetScheduleRequest struct {
 
 func (x *GetScheduleRequest) Reset() {
 	*x = GetScheduleRequest{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[4]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -559,7 +760,7 @@ func (x *GetScheduleRequest) String() string {
 func (*GetScheduleRequest) ProtoMessage() {}
 
 func (x *GetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[4]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -572,7 +773,7 @@ func (x *GetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*GetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{4}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetScheduleRequest) GetId() string {
@@ -596,7 +797,7 @@ type CreateScheduleRequest struct {
 
 func (x *CreateScheduleRequest) Reset() {
 	*x = CreateScheduleRequest{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[5]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +809,7 @@ func (x *CreateScheduleRequest) String() string {
 func (*CreateScheduleRequest) ProtoMessage() {}
 
 func (x *CreateScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[5]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +822,7 @@ func (x *CreateScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateScheduleRequest.ProtoReflect.Descriptor instead.
 func (*CreateScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{5}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateScheduleRequest) GetSchedule() *Schedule {
@@ -656,7 +857,7 @@ type UpdateScheduleRequest struct {
 
 func (x *UpdateScheduleRequest) Reset() {
 	*x = UpdateScheduleRequest{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[6]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +869,7 @@ func (x *UpdateScheduleRequest) String() string {
 func (*UpdateScheduleRequest) ProtoMessage() {}
 
 func (x *UpdateScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[6]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +882,7 @@ func (x *UpdateScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateScheduleRequest.ProtoReflect.Descriptor instead.
 func (*UpdateScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{6}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UpdateScheduleRequest) GetSchedule() *Schedule {
@@ -718,7 +919,7 @@ type DeleteScheduleRequest struct {
 
 func (x *DeleteScheduleRequest) Reset() {
 	*x = DeleteScheduleRequest{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[7]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +931,7 @@ func (x *DeleteScheduleRequest) String() string {
 func (*DeleteScheduleRequest) ProtoMessage() {}
 
 func (x *DeleteScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[7]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +944,7 @@ func (x *DeleteScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteScheduleRequest.ProtoReflect.Descriptor instead.
 func (*DeleteScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{7}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeleteScheduleRequest) GetId() string {
@@ -774,7 +975,7 @@ type RunScheduleRequest struct {
 
 func (x *RunScheduleRequest) Reset() {
 	*x = RunScheduleRequest{}
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[8]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +987,7 @@ func (x *RunScheduleRequest) String() string {
 func (*RunScheduleRequest) ProtoMessage() {}
 
 func (x *RunScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[8]
+	mi := &file_hashiramart_jobs_v1_schedules_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +1000,7 @@ func (x *RunScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunScheduleRequest.ProtoReflect.Descriptor instead.
 func (*RunScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{8}
+	return file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RunScheduleRequest) GetId() string {
@@ -820,12 +1021,21 @@ var File_hashiramart_jobs_v1_schedules_proto protoreflect.FileDescriptor
 
 const file_hashiramart_jobs_v1_schedules_proto_rawDesc = "" +
 	"\n" +
-	"#hashiramart/jobs/v1/schedules.proto\x12\x13hashiramart.jobs.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehashiramart/jobs/v1/jobs.proto\"\xc4\x01\n" +
+	"#hashiramart/jobs/v1/schedules.proto\x12\x13hashiramart.jobs.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehashiramart/jobs/v1/jobs.proto\":\n" +
+	"\fAlarmTrigger\x12*\n" +
+	"\x11min_interval_days\x18\x01 \x01(\x05R\x0fminIntervalDays\"\xac\x01\n" +
+	"\n" +
+	"AlarmCheck\x129\n" +
+	"\n" +
+	"check_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\x12@\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2&.hashiramart.jobs.v1.AlarmCheckOutcomeR\aoutcome\x12!\n" +
+	"\ffiring_count\x18\x03 \x01(\x05R\vfiringCount\"\xdf\x01\n" +
 	"\vScheduleRun\x125\n" +
 	"\bdue_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\adueTime\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12A\n" +
-	"\aoutcome\x18\x03 \x01(\x0e2'.hashiramart.jobs.v1.ScheduleRunOutcomeR\aoutcome\"\xf9\x05\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2'.hashiramart.jobs.v1.ScheduleRunOutcomeR\aoutcome\x12\x19\n" +
+	"\bby_alarm\x18\x04 \x01(\bR\abyAlarm\"\x8c\a\n" +
 	"\bSchedule\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x129\n" +
@@ -847,7 +1057,9 @@ const file_hashiramart_jobs_v1_schedules_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x11 \x01(\tR\x04etagB\x06\n" +
+	"\x04etag\x18\x11 \x01(\tR\x04etag\x12F\n" +
+	"\ralarm_trigger\x18\x12 \x01(\v2!.hashiramart.jobs.v1.AlarmTriggerR\falarmTrigger\x12I\n" +
+	"\x10last_alarm_check\x18\x13 \x01(\v2\x1f.hashiramart.jobs.v1.AlarmCheckR\x0elastAlarmCheckB\x06\n" +
 	"\x04spec\"R\n" +
 	"\x14ListSchedulesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -883,7 +1095,13 @@ const file_hashiramart_jobs_v1_schedules_proto_rawDesc = "" +
 	" SCHEDULE_RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eSCHEDULE_RUN_OUTCOME_SUBMITTED\x10\x01\x12\x1f\n" +
 	"\x1bSCHEDULE_RUN_OUTCOME_MISSED\x10\x02\x12&\n" +
-	"\"SCHEDULE_RUN_OUTCOME_STILL_RUNNING\x10\x032\xc1\x04\n" +
+	"\"SCHEDULE_RUN_OUTCOME_STILL_RUNNING\x10\x03*\xcb\x01\n" +
+	"\x11AlarmCheckOutcome\x12#\n" +
+	"\x1fALARM_CHECK_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ALARM_CHECK_OUTCOME_QUIET\x10\x01\x12!\n" +
+	"\x1dALARM_CHECK_OUTCOME_SUBMITTED\x10\x02\x12\x1f\n" +
+	"\x1bALARM_CHECK_OUTCOME_WAITING\x10\x03\x12.\n" +
+	"*ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE\x10\x042\xc1\x04\n" +
 	"\x0fScheduleService\x12k\n" +
 	"\rListSchedules\x12).hashiramart.jobs.v1.ListSchedulesRequest\x1a*.hashiramart.jobs.v1.ListSchedulesResponse\"\x03\x90\x02\x01\x12Z\n" +
 	"\vGetSchedule\x12'.hashiramart.jobs.v1.GetScheduleRequest\x1a\x1d.hashiramart.jobs.v1.Schedule\"\x03\x90\x02\x01\x12[\n" +
@@ -905,61 +1123,68 @@ func file_hashiramart_jobs_v1_schedules_proto_rawDescGZIP() []byte {
 	return file_hashiramart_jobs_v1_schedules_proto_rawDescData
 }
 
-var file_hashiramart_jobs_v1_schedules_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_hashiramart_jobs_v1_schedules_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_hashiramart_jobs_v1_schedules_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_hashiramart_jobs_v1_schedules_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_hashiramart_jobs_v1_schedules_proto_goTypes = []any{
 	(CatchUp)(0),                  // 0: hashiramart.jobs.v1.CatchUp
 	(ScheduleRunOutcome)(0),       // 1: hashiramart.jobs.v1.ScheduleRunOutcome
-	(*ScheduleRun)(nil),           // 2: hashiramart.jobs.v1.ScheduleRun
-	(*Schedule)(nil),              // 3: hashiramart.jobs.v1.Schedule
-	(*ListSchedulesRequest)(nil),  // 4: hashiramart.jobs.v1.ListSchedulesRequest
-	(*ListSchedulesResponse)(nil), // 5: hashiramart.jobs.v1.ListSchedulesResponse
-	(*GetScheduleRequest)(nil),    // 6: hashiramart.jobs.v1.GetScheduleRequest
-	(*CreateScheduleRequest)(nil), // 7: hashiramart.jobs.v1.CreateScheduleRequest
-	(*UpdateScheduleRequest)(nil), // 8: hashiramart.jobs.v1.UpdateScheduleRequest
-	(*DeleteScheduleRequest)(nil), // 9: hashiramart.jobs.v1.DeleteScheduleRequest
-	(*RunScheduleRequest)(nil),    // 10: hashiramart.jobs.v1.RunScheduleRequest
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*EtlSpec)(nil),               // 12: hashiramart.jobs.v1.EtlSpec
-	(*TrainingSpec)(nil),          // 13: hashiramart.jobs.v1.TrainingSpec
-	(JobState)(0),                 // 14: hashiramart.jobs.v1.JobState
-	(*fieldmaskpb.FieldMask)(nil), // 15: google.protobuf.FieldMask
-	(*emptypb.Empty)(nil),         // 16: google.protobuf.Empty
-	(*Job)(nil),                   // 17: hashiramart.jobs.v1.Job
+	(AlarmCheckOutcome)(0),        // 2: hashiramart.jobs.v1.AlarmCheckOutcome
+	(*AlarmTrigger)(nil),          // 3: hashiramart.jobs.v1.AlarmTrigger
+	(*AlarmCheck)(nil),            // 4: hashiramart.jobs.v1.AlarmCheck
+	(*ScheduleRun)(nil),           // 5: hashiramart.jobs.v1.ScheduleRun
+	(*Schedule)(nil),              // 6: hashiramart.jobs.v1.Schedule
+	(*ListSchedulesRequest)(nil),  // 7: hashiramart.jobs.v1.ListSchedulesRequest
+	(*ListSchedulesResponse)(nil), // 8: hashiramart.jobs.v1.ListSchedulesResponse
+	(*GetScheduleRequest)(nil),    // 9: hashiramart.jobs.v1.GetScheduleRequest
+	(*CreateScheduleRequest)(nil), // 10: hashiramart.jobs.v1.CreateScheduleRequest
+	(*UpdateScheduleRequest)(nil), // 11: hashiramart.jobs.v1.UpdateScheduleRequest
+	(*DeleteScheduleRequest)(nil), // 12: hashiramart.jobs.v1.DeleteScheduleRequest
+	(*RunScheduleRequest)(nil),    // 13: hashiramart.jobs.v1.RunScheduleRequest
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*EtlSpec)(nil),               // 15: hashiramart.jobs.v1.EtlSpec
+	(*TrainingSpec)(nil),          // 16: hashiramart.jobs.v1.TrainingSpec
+	(JobState)(0),                 // 17: hashiramart.jobs.v1.JobState
+	(*fieldmaskpb.FieldMask)(nil), // 18: google.protobuf.FieldMask
+	(*emptypb.Empty)(nil),         // 19: google.protobuf.Empty
+	(*Job)(nil),                   // 20: hashiramart.jobs.v1.Job
 }
 var file_hashiramart_jobs_v1_schedules_proto_depIdxs = []int32{
-	11, // 0: hashiramart.jobs.v1.ScheduleRun.due_time:type_name -> google.protobuf.Timestamp
-	11, // 1: hashiramart.jobs.v1.ScheduleRun.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 2: hashiramart.jobs.v1.ScheduleRun.outcome:type_name -> hashiramart.jobs.v1.ScheduleRunOutcome
-	12, // 3: hashiramart.jobs.v1.Schedule.etl_spec:type_name -> hashiramart.jobs.v1.EtlSpec
-	13, // 4: hashiramart.jobs.v1.Schedule.training_spec:type_name -> hashiramart.jobs.v1.TrainingSpec
-	0,  // 5: hashiramart.jobs.v1.Schedule.catch_up:type_name -> hashiramart.jobs.v1.CatchUp
-	11, // 6: hashiramart.jobs.v1.Schedule.next_run_time:type_name -> google.protobuf.Timestamp
-	2,  // 7: hashiramart.jobs.v1.Schedule.last_run:type_name -> hashiramart.jobs.v1.ScheduleRun
-	14, // 8: hashiramart.jobs.v1.Schedule.last_job_state:type_name -> hashiramart.jobs.v1.JobState
-	11, // 9: hashiramart.jobs.v1.Schedule.create_time:type_name -> google.protobuf.Timestamp
-	11, // 10: hashiramart.jobs.v1.Schedule.update_time:type_name -> google.protobuf.Timestamp
-	3,  // 11: hashiramart.jobs.v1.ListSchedulesResponse.schedules:type_name -> hashiramart.jobs.v1.Schedule
-	3,  // 12: hashiramart.jobs.v1.CreateScheduleRequest.schedule:type_name -> hashiramart.jobs.v1.Schedule
-	3,  // 13: hashiramart.jobs.v1.UpdateScheduleRequest.schedule:type_name -> hashiramart.jobs.v1.Schedule
-	15, // 14: hashiramart.jobs.v1.UpdateScheduleRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 15: hashiramart.jobs.v1.ScheduleService.ListSchedules:input_type -> hashiramart.jobs.v1.ListSchedulesRequest
-	6,  // 16: hashiramart.jobs.v1.ScheduleService.GetSchedule:input_type -> hashiramart.jobs.v1.GetScheduleRequest
-	7,  // 17: hashiramart.jobs.v1.ScheduleService.CreateSchedule:input_type -> hashiramart.jobs.v1.CreateScheduleRequest
-	8,  // 18: hashiramart.jobs.v1.ScheduleService.UpdateSchedule:input_type -> hashiramart.jobs.v1.UpdateScheduleRequest
-	9,  // 19: hashiramart.jobs.v1.ScheduleService.DeleteSchedule:input_type -> hashiramart.jobs.v1.DeleteScheduleRequest
-	10, // 20: hashiramart.jobs.v1.ScheduleService.RunSchedule:input_type -> hashiramart.jobs.v1.RunScheduleRequest
-	5,  // 21: hashiramart.jobs.v1.ScheduleService.ListSchedules:output_type -> hashiramart.jobs.v1.ListSchedulesResponse
-	3,  // 22: hashiramart.jobs.v1.ScheduleService.GetSchedule:output_type -> hashiramart.jobs.v1.Schedule
-	3,  // 23: hashiramart.jobs.v1.ScheduleService.CreateSchedule:output_type -> hashiramart.jobs.v1.Schedule
-	3,  // 24: hashiramart.jobs.v1.ScheduleService.UpdateSchedule:output_type -> hashiramart.jobs.v1.Schedule
-	16, // 25: hashiramart.jobs.v1.ScheduleService.DeleteSchedule:output_type -> google.protobuf.Empty
-	17, // 26: hashiramart.jobs.v1.ScheduleService.RunSchedule:output_type -> hashiramart.jobs.v1.Job
-	21, // [21:27] is the sub-list for method output_type
-	15, // [15:21] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	14, // 0: hashiramart.jobs.v1.AlarmCheck.check_time:type_name -> google.protobuf.Timestamp
+	2,  // 1: hashiramart.jobs.v1.AlarmCheck.outcome:type_name -> hashiramart.jobs.v1.AlarmCheckOutcome
+	14, // 2: hashiramart.jobs.v1.ScheduleRun.due_time:type_name -> google.protobuf.Timestamp
+	14, // 3: hashiramart.jobs.v1.ScheduleRun.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: hashiramart.jobs.v1.ScheduleRun.outcome:type_name -> hashiramart.jobs.v1.ScheduleRunOutcome
+	15, // 5: hashiramart.jobs.v1.Schedule.etl_spec:type_name -> hashiramart.jobs.v1.EtlSpec
+	16, // 6: hashiramart.jobs.v1.Schedule.training_spec:type_name -> hashiramart.jobs.v1.TrainingSpec
+	0,  // 7: hashiramart.jobs.v1.Schedule.catch_up:type_name -> hashiramart.jobs.v1.CatchUp
+	14, // 8: hashiramart.jobs.v1.Schedule.next_run_time:type_name -> google.protobuf.Timestamp
+	5,  // 9: hashiramart.jobs.v1.Schedule.last_run:type_name -> hashiramart.jobs.v1.ScheduleRun
+	17, // 10: hashiramart.jobs.v1.Schedule.last_job_state:type_name -> hashiramart.jobs.v1.JobState
+	14, // 11: hashiramart.jobs.v1.Schedule.create_time:type_name -> google.protobuf.Timestamp
+	14, // 12: hashiramart.jobs.v1.Schedule.update_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: hashiramart.jobs.v1.Schedule.alarm_trigger:type_name -> hashiramart.jobs.v1.AlarmTrigger
+	4,  // 14: hashiramart.jobs.v1.Schedule.last_alarm_check:type_name -> hashiramart.jobs.v1.AlarmCheck
+	6,  // 15: hashiramart.jobs.v1.ListSchedulesResponse.schedules:type_name -> hashiramart.jobs.v1.Schedule
+	6,  // 16: hashiramart.jobs.v1.CreateScheduleRequest.schedule:type_name -> hashiramart.jobs.v1.Schedule
+	6,  // 17: hashiramart.jobs.v1.UpdateScheduleRequest.schedule:type_name -> hashiramart.jobs.v1.Schedule
+	18, // 18: hashiramart.jobs.v1.UpdateScheduleRequest.update_mask:type_name -> google.protobuf.FieldMask
+	7,  // 19: hashiramart.jobs.v1.ScheduleService.ListSchedules:input_type -> hashiramart.jobs.v1.ListSchedulesRequest
+	9,  // 20: hashiramart.jobs.v1.ScheduleService.GetSchedule:input_type -> hashiramart.jobs.v1.GetScheduleRequest
+	10, // 21: hashiramart.jobs.v1.ScheduleService.CreateSchedule:input_type -> hashiramart.jobs.v1.CreateScheduleRequest
+	11, // 22: hashiramart.jobs.v1.ScheduleService.UpdateSchedule:input_type -> hashiramart.jobs.v1.UpdateScheduleRequest
+	12, // 23: hashiramart.jobs.v1.ScheduleService.DeleteSchedule:input_type -> hashiramart.jobs.v1.DeleteScheduleRequest
+	13, // 24: hashiramart.jobs.v1.ScheduleService.RunSchedule:input_type -> hashiramart.jobs.v1.RunScheduleRequest
+	8,  // 25: hashiramart.jobs.v1.ScheduleService.ListSchedules:output_type -> hashiramart.jobs.v1.ListSchedulesResponse
+	6,  // 26: hashiramart.jobs.v1.ScheduleService.GetSchedule:output_type -> hashiramart.jobs.v1.Schedule
+	6,  // 27: hashiramart.jobs.v1.ScheduleService.CreateSchedule:output_type -> hashiramart.jobs.v1.Schedule
+	6,  // 28: hashiramart.jobs.v1.ScheduleService.UpdateSchedule:output_type -> hashiramart.jobs.v1.Schedule
+	19, // 29: hashiramart.jobs.v1.ScheduleService.DeleteSchedule:output_type -> google.protobuf.Empty
+	20, // 30: hashiramart.jobs.v1.ScheduleService.RunSchedule:output_type -> hashiramart.jobs.v1.Job
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_jobs_v1_schedules_proto_init() }
@@ -968,7 +1193,7 @@ func file_hashiramart_jobs_v1_schedules_proto_init() {
 		return
 	}
 	file_hashiramart_jobs_v1_jobs_proto_init()
-	file_hashiramart_jobs_v1_schedules_proto_msgTypes[1].OneofWrappers = []any{
+	file_hashiramart_jobs_v1_schedules_proto_msgTypes[3].OneofWrappers = []any{
 		(*Schedule_EtlSpec)(nil),
 		(*Schedule_TrainingSpec)(nil),
 	}
@@ -977,8 +1202,8 @@ func file_hashiramart_jobs_v1_schedules_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_jobs_v1_schedules_proto_rawDesc), len(file_hashiramart_jobs_v1_schedules_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   9,
+			NumEnums:      3,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

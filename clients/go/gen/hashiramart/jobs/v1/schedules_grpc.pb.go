@@ -32,7 +32,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+// Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 //
 // However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
 // time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.
@@ -135,7 +135,7 @@ func (c *scheduleServiceClient) RunSchedule(ctx context.Context, in *RunSchedule
 // All implementations must embed UnimplementedScheduleServiceServer
 // for forward compatibility.
 //
-// Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+// Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
 //
 // However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
 // time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.

@@ -155,9 +155,11 @@ type Model struct {
 	// What the model was made from.
 	Lineage *Lineage `protobuf:"bytes,10,opt,name=lineage,proto3" json:"lineage,omitempty"`
 	// The time zone of `data_through_date`, an IANA name such as `Europe/London`: days are those of the shop.
-	TimeZone      string `protobuf:"bytes,11,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TimeZone string `protobuf:"bytes,11,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// Whether the version, trained last, passed the gate and was not promoted, as it has to make lists in shadow first: a person promotes it.
+	AwaitsPromotion bool `protobuf:"varint,12,opt,name=awaits_promotion,json=awaitsPromotion,proto3" json:"awaits_promotion,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Model) Reset() {
@@ -265,6 +267,13 @@ func (x *Model) GetTimeZone() string {
 		return x.TimeZone
 	}
 	return ""
+}
+
+func (x *Model) GetAwaitsPromotion() bool {
+	if x != nil {
+		return x.AwaitsPromotion
+	}
+	return false
 }
 
 // How a version became the champion.
@@ -749,7 +758,8 @@ type PromoteModelRequest struct {
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// Whether to promote the version even if it did not pass the gate or was rolled back.
 	Force bool `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
-	// The version that is the champion before the call. Empty if there is none yet.
+	// The version that is the champion before the call. Empty if there is none yet, or if the registry's champion is a version that the
+	// pipeline did not sign, which services do not serve.
 	ExpectedChampionVersion string `protobuf:"bytes,3,opt,name=expected_champion_version,json=expectedChampionVersion,proto3" json:"expected_champion_version,omitempty"`
 	// Why, for those who read the model's history: 1 to 500 characters.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -874,7 +884,7 @@ var File_hashiramart_model_v1_model_proto protoreflect.FileDescriptor
 
 const file_hashiramart_model_v1_model_proto_rawDesc = "" +
 	"\n" +
-	" hashiramart/model/v1/model.proto\x12\x14hashiramart.model.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x04\n" +
+	" hashiramart/model/v1/model.proto\x12\x14hashiramart.model.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x04\n" +
 	"\x05Model\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x18\n" +
 	"\aaliases\x18\x02 \x03(\tR\aaliases\x12\x18\n" +
@@ -888,7 +898,8 @@ const file_hashiramart_model_v1_model_proto_rawDesc = "" +
 	"\x04gate\x18\t \x01(\v2\x1a.hashiramart.model.v1.GateR\x04gate\x127\n" +
 	"\alineage\x18\n" +
 	" \x01(\v2\x1d.hashiramart.model.v1.LineageR\alineage\x12\x1b\n" +
-	"\ttime_zone\x18\v \x01(\tR\btimeZone\x1a:\n" +
+	"\ttime_zone\x18\v \x01(\tR\btimeZone\x12)\n" +
+	"\x10awaits_promotion\x18\f \x01(\bR\x0fawaitsPromotion\x1a:\n" +
 	"\fMetricsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"\xbb\x01\n" +

@@ -44,7 +44,7 @@ const (
 	ErrorReason_STALE_ETAG ErrorReason = 7
 	// FAILED_PRECONDITION: a rule or an experiment concerns the slot. Delete it first.
 	ErrorReason_SLOT_IN_USE ErrorReason = 8
-	// FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first.
+	// FAILED_PRECONDITION: there are as many slots, rules, experiments, shadows or versions beside the champion as there may be. Delete some first.
 	ErrorReason_LIMIT_REACHED ErrorReason = 9
 	// NOT_FOUND: there is no such experiment.
 	ErrorReason_EXPERIMENT_NOT_FOUND ErrorReason = 10

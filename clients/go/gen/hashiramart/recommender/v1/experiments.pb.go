@@ -89,9 +89,9 @@ type ExperimentDecision int32
 const (
 	// Not stated.
 	ExperimentDecision_EXPERIMENT_DECISION_UNSPECIFIED ExperimentDecision = 0
-	// The slot and the rules become those of the treatment.
+	// The slot and the rules become those of the treatment; the treatment's version of the model becomes the champion.
 	ExperimentDecision_EXPERIMENT_DECISION_KEEP ExperimentDecision = 1
-	// The slot and the rules stay as they were.
+	// The slot, the rules and the champion stay as they are.
 	ExperimentDecision_EXPERIMENT_DECISION_REVERT ExperimentDecision = 2
 )
 
@@ -142,9 +142,9 @@ type ExperimentArm int32
 const (
 	// Not stated: the shopper takes part in no experiment.
 	ExperimentArm_EXPERIMENT_ARM_UNSPECIFIED ExperimentArm = 0
-	// The slot and the rules as they were written.
+	// The slot and the rules as they were written, with the control's version of the model.
 	ExperimentArm_EXPERIMENT_ARM_CONTROL ExperimentArm = 1
-	// The slot and the rules of the experiment.
+	// The slot and the rules of the experiment, or its version of the model.
 	ExperimentArm_EXPERIMENT_ARM_TREATMENT ExperimentArm = 2
 )
 
@@ -246,13 +246,15 @@ func (ExperimentVerdict) EnumDescriptor() ([]byte, []int) {
 	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{3}
 }
 
-// An experiment between a slot as it is, the control, and as it might be, the treatment. A shopper's arm depends on the ids of the experiment
+// An experiment between a slot as it is, the control, and as it might be, the treatment: with other settings and rules, or with another version
+// of the model. A shopper's arm depends on the ids of the experiment
 // and the shopper alone, and not on other experiments; a visitor who signs up keeps it.
 type Experiment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The experiment's id, chosen by the shop, such as `smaller-home`.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place.
+	// The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place. With `treatment_version`, it
+	// has the id alone: both arms have the slot and the rules as they were written.
 	Treatment *Slot `protobuf:"bytes,2,opt,name=treatment,proto3" json:"treatment,omitempty"`
 	// Rules that hold for shoppers of the treatment besides those that were written, or in place of those with the same id. They concern the slot
 	// of the experiment, which they name.
@@ -277,8 +279,15 @@ type Experiment struct {
 	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Why it was decided so, as it was given. Empty before it is concluded.
 	DecisionReason string `protobuf:"bytes,13,opt,name=decision_reason,json=decisionReason,proto3" json:"decision_reason,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The version of the model that makes the lists of the treatment. Empty for an experiment between settings of a slot, which the champion
+	// serves. It has passed the gate, and where a setting asks for lists in shadow, it has made them.
+	TreatmentVersion string `protobuf:"bytes,14,opt,name=treatment_version,json=treatmentVersion,proto3" json:"treatment_version,omitempty"`
+	// The version that makes the lists of the control. Empty for the champion, whichever it is. Set with `treatment_version` alone.
+	ControlVersion string `protobuf:"bytes,15,opt,name=control_version,json=controlVersion,proto3" json:"control_version,omitempty"`
+	// The champion when the experiment was started. Empty without a `treatment_version`, and for a draft.
+	ChampionVersion string `protobuf:"bytes,16,opt,name=champion_version,json=championVersion,proto3" json:"champion_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Experiment) Reset() {
@@ -398,6 +407,27 @@ func (x *Experiment) GetEtag() string {
 func (x *Experiment) GetDecisionReason() string {
 	if x != nil {
 		return x.DecisionReason
+	}
+	return ""
+}
+
+func (x *Experiment) GetTreatmentVersion() string {
+	if x != nil {
+		return x.TreatmentVersion
+	}
+	return ""
+}
+
+func (x *Experiment) GetControlVersion() string {
+	if x != nil {
+		return x.ControlVersion
+	}
+	return ""
+}
+
+func (x *Experiment) GetChampionVersion() string {
+	if x != nil {
+		return x.ChampionVersion
 	}
 	return ""
 }
@@ -750,9 +780,11 @@ type ConcludeExperimentRequest struct {
 	// What becomes of the slot.
 	Decision ExperimentDecision `protobuf:"varint,2,opt,name=decision,proto3,enum=hashiramart.recommender.v1.ExperimentDecision" json:"decision,omitempty"`
 	// Why, for those who read the experiment later. Up to 500 characters.
-	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The champion that a version that is kept replaces. Empty for the one that was the champion when the experiment was started.
+	ExpectedChampionVersion string `protobuf:"bytes,4,opt,name=expected_champion_version,json=expectedChampionVersion,proto3" json:"expected_champion_version,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *ConcludeExperimentRequest) Reset() {
@@ -802,6 +834,13 @@ func (x *ConcludeExperimentRequest) GetDecision() ExperimentDecision {
 func (x *ConcludeExperimentRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *ConcludeExperimentRequest) GetExpectedChampionVersion() string {
+	if x != nil {
+		return x.ExpectedChampionVersion
 	}
 	return ""
 }
@@ -862,6 +901,61 @@ func (x *GetExperimentReportRequest) GetThroughTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// How many lists a version of the model made.
+type VersionListCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the version. Empty for lists in the order of the catalogue.
+	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	// The lists.
+	ListCount     int32 `protobuf:"varint,2,opt,name=list_count,json=listCount,proto3" json:"list_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionListCount) Reset() {
+	*x = VersionListCount{}
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionListCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionListCount) ProtoMessage() {}
+
+func (x *VersionListCount) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionListCount.ProtoReflect.Descriptor instead.
+func (*VersionListCount) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *VersionListCount) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *VersionListCount) GetListCount() int32 {
+	if x != nil {
+		return x.ListCount
+	}
+	return 0
+}
+
 // What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`.
 type ArmReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -877,13 +971,19 @@ type ArmReport struct {
 	RevenueCentsPerShopper float64 `protobuf:"fixed64,5,opt,name=revenue_cents_per_shopper,json=revenueCentsPerShopper,proto3" json:"revenue_cents_per_shopper,omitempty"`
 	// The purchases without a price, which are missing in the revenue.
 	UnpricedPurchaseCount int32 `protobuf:"varint,6,opt,name=unpriced_purchase_count,json=unpricedPurchaseCount,proto3" json:"unpriced_purchase_count,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// The lists by the version of the model that made them, by version. An arm has several if the champion changed, or if its own version could not
+	// make a list, and the champion did.
+	Versions []*VersionListCount `protobuf:"bytes,7,rep,name=versions,proto3" json:"versions,omitempty"`
+	// Why the replica that answers could not load the arm's version. Empty if it has loaded it, does not need it, or has not tried yet. Without
+	// the versions of both arms, a replica lets nobody take part.
+	LoadError     string `protobuf:"bytes,8,opt,name=load_error,json=loadError,proto3" json:"load_error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ArmReport) Reset() {
 	*x = ArmReport{}
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[10]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +995,7 @@ func (x *ArmReport) String() string {
 func (*ArmReport) ProtoMessage() {}
 
 func (x *ArmReport) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[10]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1008,7 @@ func (x *ArmReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArmReport.ProtoReflect.Descriptor instead.
 func (*ArmReport) Descriptor() ([]byte, []int) {
-	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{10}
+	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ArmReport) GetListCount() int32 {
@@ -953,6 +1053,20 @@ func (x *ArmReport) GetUnpricedPurchaseCount() int32 {
 	return 0
 }
 
+func (x *ArmReport) GetVersions() []*VersionListCount {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *ArmReport) GetLoadError() string {
+	if x != nil {
+		return x.LoadError
+	}
+	return ""
+}
+
 // A value with an interval. Without one, too little is known.
 type Estimate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -968,7 +1082,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[11]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1094,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[11]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1107,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{11}
+	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Estimate) GetValue() float64 {
@@ -1033,7 +1147,7 @@ type MetricComparison struct {
 
 func (x *MetricComparison) Reset() {
 	*x = MetricComparison{}
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[12]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1045,7 +1159,7 @@ func (x *MetricComparison) String() string {
 func (*MetricComparison) ProtoMessage() {}
 
 func (x *MetricComparison) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[12]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1058,7 +1172,7 @@ func (x *MetricComparison) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricComparison.ProtoReflect.Descriptor instead.
 func (*MetricComparison) Descriptor() ([]byte, []int) {
-	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{12}
+	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MetricComparison) GetDifference() *Estimate {
@@ -1104,13 +1218,16 @@ type ExperimentReport struct {
 	SampleRatioPValue float64 `protobuf:"fixed64,8,opt,name=sample_ratio_p_value,json=sampleRatioPValue,proto3" json:"sample_ratio_p_value,omitempty"`
 	// Whether that is below 0.01: something keeps shoppers of one arm from being counted, and no comparison can be trusted.
 	SampleRatioMismatch bool `protobuf:"varint,9,opt,name=sample_ratio_mismatch,json=sampleRatioMismatch,proto3" json:"sample_ratio_mismatch,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Whether lists of a control without a version of its own were made by another champion than the one when the experiment was started: the
+	// treatment is compared with several.
+	ChampionChanged bool `protobuf:"varint,10,opt,name=champion_changed,json=championChanged,proto3" json:"champion_changed,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ExperimentReport) Reset() {
 	*x = ExperimentReport{}
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[13]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1239,7 @@ func (x *ExperimentReport) String() string {
 func (*ExperimentReport) ProtoMessage() {}
 
 func (x *ExperimentReport) ProtoReflect() protoreflect.Message {
-	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[13]
+	mi := &file_hashiramart_recommender_v1_experiments_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1252,7 @@ func (x *ExperimentReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExperimentReport.ProtoReflect.Descriptor instead.
 func (*ExperimentReport) Descriptor() ([]byte, []int) {
-	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{13}
+	return file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExperimentReport) GetExperimentId() string {
@@ -1201,11 +1318,18 @@ func (x *ExperimentReport) GetSampleRatioMismatch() bool {
 	return false
 }
 
+func (x *ExperimentReport) GetChampionChanged() bool {
+	if x != nil {
+		return x.ChampionChanged
+	}
+	return false
+}
+
 var File_hashiramart_recommender_v1_experiments_proto protoreflect.FileDescriptor
 
 const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xa8\x05\n" +
+	",hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xa9\x06\n" +
 	"\n" +
 	"Experiment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
@@ -1223,7 +1347,10 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
 	"\x04etag\x18\f \x01(\tR\x04etag\x12'\n" +
-	"\x0fdecision_reason\x18\r \x01(\tR\x0edecisionReason\"T\n" +
+	"\x0fdecision_reason\x18\r \x01(\tR\x0edecisionReason\x12+\n" +
+	"\x11treatment_version\x18\x0e \x01(\tR\x10treatmentVersion\x12'\n" +
+	"\x0fcontrol_version\x18\x0f \x01(\tR\x0econtrolVersion\x12)\n" +
+	"\x10champion_version\x18\x10 \x01(\tR\x0fchampionVersion\"T\n" +
 	"\x16ListExperimentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1242,14 +1369,19 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\x16StartExperimentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"'\n" +
 	"\x15StopExperimentRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\x8f\x01\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xcb\x01\n" +
 	"\x19ConcludeExperimentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12J\n" +
 	"\bdecision\x18\x02 \x01(\x0e2..hashiramart.recommender.v1.ExperimentDecisionR\bdecision\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"k\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12:\n" +
+	"\x19expected_champion_version\x18\x04 \x01(\tR\x17expectedChampionVersion\"k\n" +
 	"\x1aGetExperimentReportRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
-	"\fthrough_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vthroughTime\"\x9f\x02\n" +
+	"\fthrough_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vthroughTime\"K\n" +
+	"\x10VersionListCount\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
+	"\n" +
+	"list_count\x18\x02 \x01(\x05R\tlistCount\"\x88\x03\n" +
 	"\tArmReport\x12\x1d\n" +
 	"\n" +
 	"list_count\x18\x01 \x01(\x05R\tlistCount\x12#\n" +
@@ -1257,7 +1389,10 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\x15counted_shopper_count\x18\x03 \x01(\x05R\x13countedShopperCount\x12'\n" +
 	"\x0fconversion_rate\x18\x04 \x01(\x01R\x0econversionRate\x129\n" +
 	"\x19revenue_cents_per_shopper\x18\x05 \x01(\x01R\x16revenueCentsPerShopper\x126\n" +
-	"\x17unpriced_purchase_count\x18\x06 \x01(\x05R\x15unpricedPurchaseCount\"j\n" +
+	"\x17unpriced_purchase_count\x18\x06 \x01(\x05R\x15unpricedPurchaseCount\x12H\n" +
+	"\bversions\x18\a \x03(\v2,.hashiramart.recommender.v1.VersionListCountR\bversions\x12\x1d\n" +
+	"\n" +
+	"load_error\x18\b \x01(\tR\tloadError\"j\n" +
 	"\bEstimate\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x19\n" +
 	"\x05lower\x18\x02 \x01(\x01H\x00R\x05lower\x88\x01\x01\x12\x19\n" +
@@ -1269,7 +1404,7 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"difference\x18\x01 \x01(\v2$.hashiramart.recommender.v1.EstimateR\n" +
 	"difference\x128\n" +
 	"\x04lift\x18\x02 \x01(\v2$.hashiramart.recommender.v1.EstimateR\x04lift\x12G\n" +
-	"\averdict\x18\x03 \x01(\x0e2-.hashiramart.recommender.v1.ExperimentVerdictR\averdict\"\xa7\x04\n" +
+	"\averdict\x18\x03 \x01(\x0e2-.hashiramart.recommender.v1.ExperimentVerdictR\averdict\"\xd2\x04\n" +
 	"\x10ExperimentReport\x12#\n" +
 	"\rexperiment_id\x18\x01 \x01(\tR\fexperimentId\x12=\n" +
 	"\fthrough_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vthroughTime\x12?\n" +
@@ -1281,7 +1416,9 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"conversion\x12F\n" +
 	"\arevenue\x18\a \x01(\v2,.hashiramart.recommender.v1.MetricComparisonR\arevenue\x12/\n" +
 	"\x14sample_ratio_p_value\x18\b \x01(\x01R\x11sampleRatioPValue\x122\n" +
-	"\x15sample_ratio_mismatch\x18\t \x01(\bR\x13sampleRatioMismatch*\xab\x01\n" +
+	"\x15sample_ratio_mismatch\x18\t \x01(\bR\x13sampleRatioMismatch\x12)\n" +
+	"\x10champion_changed\x18\n" +
+	" \x01(\bR\x0fchampionChanged*\xab\x01\n" +
 	"\x0fExperimentState\x12 \n" +
 	"\x1cEXPERIMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16EXPERIMENT_STATE_DRAFT\x10\x01\x12\x1c\n" +
@@ -1316,7 +1453,7 @@ func file_hashiramart_recommender_v1_experiments_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_recommender_v1_experiments_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_hashiramart_recommender_v1_experiments_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_hashiramart_recommender_v1_experiments_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_hashiramart_recommender_v1_experiments_proto_goTypes = []any{
 	(ExperimentState)(0),               // 0: hashiramart.recommender.v1.ExperimentState
 	(ExperimentDecision)(0),            // 1: hashiramart.recommender.v1.ExperimentDecision
@@ -1332,39 +1469,41 @@ var file_hashiramart_recommender_v1_experiments_proto_goTypes = []any{
 	(*StopExperimentRequest)(nil),      // 11: hashiramart.recommender.v1.StopExperimentRequest
 	(*ConcludeExperimentRequest)(nil),  // 12: hashiramart.recommender.v1.ConcludeExperimentRequest
 	(*GetExperimentReportRequest)(nil), // 13: hashiramart.recommender.v1.GetExperimentReportRequest
-	(*ArmReport)(nil),                  // 14: hashiramart.recommender.v1.ArmReport
-	(*Estimate)(nil),                   // 15: hashiramart.recommender.v1.Estimate
-	(*MetricComparison)(nil),           // 16: hashiramart.recommender.v1.MetricComparison
-	(*ExperimentReport)(nil),           // 17: hashiramart.recommender.v1.ExperimentReport
-	(*Slot)(nil),                       // 18: hashiramart.recommender.v1.Slot
-	(*Rule)(nil),                       // 19: hashiramart.recommender.v1.Rule
-	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
+	(*VersionListCount)(nil),           // 14: hashiramart.recommender.v1.VersionListCount
+	(*ArmReport)(nil),                  // 15: hashiramart.recommender.v1.ArmReport
+	(*Estimate)(nil),                   // 16: hashiramart.recommender.v1.Estimate
+	(*MetricComparison)(nil),           // 17: hashiramart.recommender.v1.MetricComparison
+	(*ExperimentReport)(nil),           // 18: hashiramart.recommender.v1.ExperimentReport
+	(*Slot)(nil),                       // 19: hashiramart.recommender.v1.Slot
+	(*Rule)(nil),                       // 20: hashiramart.recommender.v1.Rule
+	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
 }
 var file_hashiramart_recommender_v1_experiments_proto_depIdxs = []int32{
-	18, // 0: hashiramart.recommender.v1.Experiment.treatment:type_name -> hashiramart.recommender.v1.Slot
-	19, // 1: hashiramart.recommender.v1.Experiment.treatment_rules:type_name -> hashiramart.recommender.v1.Rule
+	19, // 0: hashiramart.recommender.v1.Experiment.treatment:type_name -> hashiramart.recommender.v1.Slot
+	20, // 1: hashiramart.recommender.v1.Experiment.treatment_rules:type_name -> hashiramart.recommender.v1.Rule
 	0,  // 2: hashiramart.recommender.v1.Experiment.state:type_name -> hashiramart.recommender.v1.ExperimentState
 	1,  // 3: hashiramart.recommender.v1.Experiment.decision:type_name -> hashiramart.recommender.v1.ExperimentDecision
-	20, // 4: hashiramart.recommender.v1.Experiment.start_time:type_name -> google.protobuf.Timestamp
-	20, // 5: hashiramart.recommender.v1.Experiment.stop_time:type_name -> google.protobuf.Timestamp
-	20, // 6: hashiramart.recommender.v1.Experiment.update_time:type_name -> google.protobuf.Timestamp
+	21, // 4: hashiramart.recommender.v1.Experiment.start_time:type_name -> google.protobuf.Timestamp
+	21, // 5: hashiramart.recommender.v1.Experiment.stop_time:type_name -> google.protobuf.Timestamp
+	21, // 6: hashiramart.recommender.v1.Experiment.update_time:type_name -> google.protobuf.Timestamp
 	4,  // 7: hashiramart.recommender.v1.ListExperimentsResponse.experiments:type_name -> hashiramart.recommender.v1.Experiment
 	4,  // 8: hashiramart.recommender.v1.ReplaceExperimentRequest.experiment:type_name -> hashiramart.recommender.v1.Experiment
 	1,  // 9: hashiramart.recommender.v1.ConcludeExperimentRequest.decision:type_name -> hashiramart.recommender.v1.ExperimentDecision
-	20, // 10: hashiramart.recommender.v1.GetExperimentReportRequest.through_time:type_name -> google.protobuf.Timestamp
-	15, // 11: hashiramart.recommender.v1.MetricComparison.difference:type_name -> hashiramart.recommender.v1.Estimate
-	15, // 12: hashiramart.recommender.v1.MetricComparison.lift:type_name -> hashiramart.recommender.v1.Estimate
-	3,  // 13: hashiramart.recommender.v1.MetricComparison.verdict:type_name -> hashiramart.recommender.v1.ExperimentVerdict
-	20, // 14: hashiramart.recommender.v1.ExperimentReport.through_time:type_name -> google.protobuf.Timestamp
-	14, // 15: hashiramart.recommender.v1.ExperimentReport.control:type_name -> hashiramart.recommender.v1.ArmReport
-	14, // 16: hashiramart.recommender.v1.ExperimentReport.treatment:type_name -> hashiramart.recommender.v1.ArmReport
-	16, // 17: hashiramart.recommender.v1.ExperimentReport.conversion:type_name -> hashiramart.recommender.v1.MetricComparison
-	16, // 18: hashiramart.recommender.v1.ExperimentReport.revenue:type_name -> hashiramart.recommender.v1.MetricComparison
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	21, // 10: hashiramart.recommender.v1.GetExperimentReportRequest.through_time:type_name -> google.protobuf.Timestamp
+	14, // 11: hashiramart.recommender.v1.ArmReport.versions:type_name -> hashiramart.recommender.v1.VersionListCount
+	16, // 12: hashiramart.recommender.v1.MetricComparison.difference:type_name -> hashiramart.recommender.v1.Estimate
+	16, // 13: hashiramart.recommender.v1.MetricComparison.lift:type_name -> hashiramart.recommender.v1.Estimate
+	3,  // 14: hashiramart.recommender.v1.MetricComparison.verdict:type_name -> hashiramart.recommender.v1.ExperimentVerdict
+	21, // 15: hashiramart.recommender.v1.ExperimentReport.through_time:type_name -> google.protobuf.Timestamp
+	15, // 16: hashiramart.recommender.v1.ExperimentReport.control:type_name -> hashiramart.recommender.v1.ArmReport
+	15, // 17: hashiramart.recommender.v1.ExperimentReport.treatment:type_name -> hashiramart.recommender.v1.ArmReport
+	17, // 18: hashiramart.recommender.v1.ExperimentReport.conversion:type_name -> hashiramart.recommender.v1.MetricComparison
+	17, // 19: hashiramart.recommender.v1.ExperimentReport.revenue:type_name -> hashiramart.recommender.v1.MetricComparison
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_recommender_v1_experiments_proto_init() }
@@ -1373,14 +1512,14 @@ func file_hashiramart_recommender_v1_experiments_proto_init() {
 		return
 	}
 	file_hashiramart_recommender_v1_merchandising_proto_init()
-	file_hashiramart_recommender_v1_experiments_proto_msgTypes[11].OneofWrappers = []any{}
+	file_hashiramart_recommender_v1_experiments_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_recommender_v1_experiments_proto_rawDesc), len(file_hashiramart_recommender_v1_experiments_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

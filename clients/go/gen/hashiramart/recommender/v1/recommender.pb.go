@@ -2507,7 +2507,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x1bEVENT_KIND_REMOVE_FROM_CART\x10\x06\x12\x17\n" +
 	"\x13EVENT_KIND_WISHLIST\x10\a\x12\x16\n" +
 	"\x12EVENT_KIND_DISMISS\x10\b\x12\x15\n" +
-	"\x11EVENT_KIND_RETURN\x10\t2\x9b \n" +
+	"\x11EVENT_KIND_RETURN\x10\t2\x8b!\n" +
 	"\x12RecommenderService\x12\x8b\x01\n" +
 	"\x13ListRecommendations\x126.hashiramart.recommender.v1.ListRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
 	"\x13ListSimilarProducts\x126.hashiramart.recommender.v1.ListSimilarProductsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x01\x12\x8b\x01\n" +
@@ -2524,7 +2524,8 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\vReplaceRule\x12..hashiramart.recommender.v1.ReplaceRuleRequest\x1a .hashiramart.recommender.v1.Rule\"\x03\x90\x02\x02\x12X\n" +
 	"\n" +
 	"DeleteRule\x12-.hashiramart.recommender.v1.DeleteRuleRequest\x1a\x16.google.protobuf.Empty\"\x03\x90\x02\x02\x12\x91\x01\n" +
-	"\x16PreviewRecommendations\x129.hashiramart.recommender.v1.PreviewRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x02\x12\x7f\n" +
+	"\x16PreviewRecommendations\x129.hashiramart.recommender.v1.PreviewRecommendationsRequest\x1a7.hashiramart.recommender.v1.ListRecommendationsResponse\"\x03\x90\x02\x02\x12n\n" +
+	"\fEstimateSlot\x12/.hashiramart.recommender.v1.EstimateSlotRequest\x1a(.hashiramart.recommender.v1.SlotEstimate\"\x03\x90\x02\x02\x12\x7f\n" +
 	"\x0fListExperiments\x122.hashiramart.recommender.v1.ListExperimentsRequest\x1a3.hashiramart.recommender.v1.ListExperimentsResponse\"\x03\x90\x02\x01\x12n\n" +
 	"\rGetExperiment\x120.hashiramart.recommender.v1.GetExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x01\x12v\n" +
 	"\x11ReplaceExperiment\x124.hashiramart.recommender.v1.ReplaceExperimentRequest\x1a&.hashiramart.recommender.v1.Experiment\"\x03\x90\x02\x02\x12d\n" +
@@ -2608,35 +2609,37 @@ var file_hashiramart_recommender_v1_recommender_proto_goTypes = []any{
 	(*ReplaceRuleRequest)(nil),                 // 38: hashiramart.recommender.v1.ReplaceRuleRequest
 	(*DeleteRuleRequest)(nil),                  // 39: hashiramart.recommender.v1.DeleteRuleRequest
 	(*PreviewRecommendationsRequest)(nil),      // 40: hashiramart.recommender.v1.PreviewRecommendationsRequest
-	(*ListExperimentsRequest)(nil),             // 41: hashiramart.recommender.v1.ListExperimentsRequest
-	(*GetExperimentRequest)(nil),               // 42: hashiramart.recommender.v1.GetExperimentRequest
-	(*ReplaceExperimentRequest)(nil),           // 43: hashiramart.recommender.v1.ReplaceExperimentRequest
-	(*DeleteExperimentRequest)(nil),            // 44: hashiramart.recommender.v1.DeleteExperimentRequest
-	(*StartExperimentRequest)(nil),             // 45: hashiramart.recommender.v1.StartExperimentRequest
-	(*StopExperimentRequest)(nil),              // 46: hashiramart.recommender.v1.StopExperimentRequest
-	(*ConcludeExperimentRequest)(nil),          // 47: hashiramart.recommender.v1.ConcludeExperimentRequest
-	(*GetExperimentReportRequest)(nil),         // 48: hashiramart.recommender.v1.GetExperimentReportRequest
-	(*v11.GetModelRequest)(nil),                // 49: hashiramart.model.v1.GetModelRequest
-	(*ListShadowsRequest)(nil),                 // 50: hashiramart.recommender.v1.ListShadowsRequest
-	(*ReplaceShadowRequest)(nil),               // 51: hashiramart.recommender.v1.ReplaceShadowRequest
-	(*DeleteShadowRequest)(nil),                // 52: hashiramart.recommender.v1.DeleteShadowRequest
-	(*GetShadowReportRequest)(nil),             // 53: hashiramart.recommender.v1.GetShadowReportRequest
-	(*v11.ListModelsRequest)(nil),              // 54: hashiramart.model.v1.ListModelsRequest
-	(*v11.PromoteModelRequest)(nil),            // 55: hashiramart.model.v1.PromoteModelRequest
-	(*v11.RollbackModelRequest)(nil),           // 56: hashiramart.model.v1.RollbackModelRequest
-	(*ListSlotsResponse)(nil),                  // 57: hashiramart.recommender.v1.ListSlotsResponse
-	(*Slot)(nil),                               // 58: hashiramart.recommender.v1.Slot
-	(*emptypb.Empty)(nil),                      // 59: google.protobuf.Empty
-	(*ListRulesResponse)(nil),                  // 60: hashiramart.recommender.v1.ListRulesResponse
-	(*Rule)(nil),                               // 61: hashiramart.recommender.v1.Rule
-	(*ListExperimentsResponse)(nil),            // 62: hashiramart.recommender.v1.ListExperimentsResponse
-	(*Experiment)(nil),                         // 63: hashiramart.recommender.v1.Experiment
-	(*ExperimentReport)(nil),                   // 64: hashiramart.recommender.v1.ExperimentReport
-	(*v11.Model)(nil),                          // 65: hashiramart.model.v1.Model
-	(*ListShadowsResponse)(nil),                // 66: hashiramart.recommender.v1.ListShadowsResponse
-	(*Shadow)(nil),                             // 67: hashiramart.recommender.v1.Shadow
-	(*ShadowReport)(nil),                       // 68: hashiramart.recommender.v1.ShadowReport
-	(*v11.ListModelsResponse)(nil),             // 69: hashiramart.model.v1.ListModelsResponse
+	(*EstimateSlotRequest)(nil),                // 41: hashiramart.recommender.v1.EstimateSlotRequest
+	(*ListExperimentsRequest)(nil),             // 42: hashiramart.recommender.v1.ListExperimentsRequest
+	(*GetExperimentRequest)(nil),               // 43: hashiramart.recommender.v1.GetExperimentRequest
+	(*ReplaceExperimentRequest)(nil),           // 44: hashiramart.recommender.v1.ReplaceExperimentRequest
+	(*DeleteExperimentRequest)(nil),            // 45: hashiramart.recommender.v1.DeleteExperimentRequest
+	(*StartExperimentRequest)(nil),             // 46: hashiramart.recommender.v1.StartExperimentRequest
+	(*StopExperimentRequest)(nil),              // 47: hashiramart.recommender.v1.StopExperimentRequest
+	(*ConcludeExperimentRequest)(nil),          // 48: hashiramart.recommender.v1.ConcludeExperimentRequest
+	(*GetExperimentReportRequest)(nil),         // 49: hashiramart.recommender.v1.GetExperimentReportRequest
+	(*v11.GetModelRequest)(nil),                // 50: hashiramart.model.v1.GetModelRequest
+	(*ListShadowsRequest)(nil),                 // 51: hashiramart.recommender.v1.ListShadowsRequest
+	(*ReplaceShadowRequest)(nil),               // 52: hashiramart.recommender.v1.ReplaceShadowRequest
+	(*DeleteShadowRequest)(nil),                // 53: hashiramart.recommender.v1.DeleteShadowRequest
+	(*GetShadowReportRequest)(nil),             // 54: hashiramart.recommender.v1.GetShadowReportRequest
+	(*v11.ListModelsRequest)(nil),              // 55: hashiramart.model.v1.ListModelsRequest
+	(*v11.PromoteModelRequest)(nil),            // 56: hashiramart.model.v1.PromoteModelRequest
+	(*v11.RollbackModelRequest)(nil),           // 57: hashiramart.model.v1.RollbackModelRequest
+	(*ListSlotsResponse)(nil),                  // 58: hashiramart.recommender.v1.ListSlotsResponse
+	(*Slot)(nil),                               // 59: hashiramart.recommender.v1.Slot
+	(*emptypb.Empty)(nil),                      // 60: google.protobuf.Empty
+	(*ListRulesResponse)(nil),                  // 61: hashiramart.recommender.v1.ListRulesResponse
+	(*Rule)(nil),                               // 62: hashiramart.recommender.v1.Rule
+	(*SlotEstimate)(nil),                       // 63: hashiramart.recommender.v1.SlotEstimate
+	(*ListExperimentsResponse)(nil),            // 64: hashiramart.recommender.v1.ListExperimentsResponse
+	(*Experiment)(nil),                         // 65: hashiramart.recommender.v1.Experiment
+	(*ExperimentReport)(nil),                   // 66: hashiramart.recommender.v1.ExperimentReport
+	(*v11.Model)(nil),                          // 67: hashiramart.model.v1.Model
+	(*ListShadowsResponse)(nil),                // 68: hashiramart.recommender.v1.ListShadowsResponse
+	(*Shadow)(nil),                             // 69: hashiramart.recommender.v1.Shadow
+	(*ShadowReport)(nil),                       // 70: hashiramart.recommender.v1.ShadowReport
+	(*v11.ListModelsResponse)(nil),             // 71: hashiramart.model.v1.ListModelsResponse
 }
 var file_hashiramart_recommender_v1_recommender_proto_depIdxs = []int32{
 	2,  // 0: hashiramart.recommender.v1.Reason.kind:type_name -> hashiramart.recommender.v1.ReasonKind
@@ -2680,66 +2683,68 @@ var file_hashiramart_recommender_v1_recommender_proto_depIdxs = []int32{
 	38, // 38: hashiramart.recommender.v1.RecommenderService.ReplaceRule:input_type -> hashiramart.recommender.v1.ReplaceRuleRequest
 	39, // 39: hashiramart.recommender.v1.RecommenderService.DeleteRule:input_type -> hashiramart.recommender.v1.DeleteRuleRequest
 	40, // 40: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:input_type -> hashiramart.recommender.v1.PreviewRecommendationsRequest
-	41, // 41: hashiramart.recommender.v1.RecommenderService.ListExperiments:input_type -> hashiramart.recommender.v1.ListExperimentsRequest
-	42, // 42: hashiramart.recommender.v1.RecommenderService.GetExperiment:input_type -> hashiramart.recommender.v1.GetExperimentRequest
-	43, // 43: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:input_type -> hashiramart.recommender.v1.ReplaceExperimentRequest
-	44, // 44: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:input_type -> hashiramart.recommender.v1.DeleteExperimentRequest
-	45, // 45: hashiramart.recommender.v1.RecommenderService.StartExperiment:input_type -> hashiramart.recommender.v1.StartExperimentRequest
-	46, // 46: hashiramart.recommender.v1.RecommenderService.StopExperiment:input_type -> hashiramart.recommender.v1.StopExperimentRequest
-	47, // 47: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:input_type -> hashiramart.recommender.v1.ConcludeExperimentRequest
-	48, // 48: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:input_type -> hashiramart.recommender.v1.GetExperimentReportRequest
-	15, // 49: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
-	17, // 50: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
-	19, // 51: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
-	22, // 52: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
-	24, // 53: hashiramart.recommender.v1.RecommenderService.ListExposureLog:input_type -> hashiramart.recommender.v1.ListExposureLogRequest
-	26, // 54: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
-	49, // 55: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
-	50, // 56: hashiramart.recommender.v1.RecommenderService.ListShadows:input_type -> hashiramart.recommender.v1.ListShadowsRequest
-	51, // 57: hashiramart.recommender.v1.RecommenderService.ReplaceShadow:input_type -> hashiramart.recommender.v1.ReplaceShadowRequest
-	52, // 58: hashiramart.recommender.v1.RecommenderService.DeleteShadow:input_type -> hashiramart.recommender.v1.DeleteShadowRequest
-	53, // 59: hashiramart.recommender.v1.RecommenderService.GetShadowReport:input_type -> hashiramart.recommender.v1.GetShadowReportRequest
-	54, // 60: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
-	55, // 61: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
-	56, // 62: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
-	7,  // 63: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 64: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 65: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	7,  // 66: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	13, // 67: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
-	57, // 68: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
-	58, // 69: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
-	58, // 70: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
-	59, // 71: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
-	60, // 72: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
-	61, // 73: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
-	61, // 74: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
-	59, // 75: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
-	7,  // 76: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
-	62, // 77: hashiramart.recommender.v1.RecommenderService.ListExperiments:output_type -> hashiramart.recommender.v1.ListExperimentsResponse
-	63, // 78: hashiramart.recommender.v1.RecommenderService.GetExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	63, // 79: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	59, // 80: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:output_type -> google.protobuf.Empty
-	63, // 81: hashiramart.recommender.v1.RecommenderService.StartExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	63, // 82: hashiramart.recommender.v1.RecommenderService.StopExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	63, // 83: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:output_type -> hashiramart.recommender.v1.Experiment
-	64, // 84: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:output_type -> hashiramart.recommender.v1.ExperimentReport
-	16, // 85: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
-	18, // 86: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
-	59, // 87: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
-	23, // 88: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
-	25, // 89: hashiramart.recommender.v1.RecommenderService.ListExposureLog:output_type -> hashiramart.recommender.v1.ListExposureLogResponse
-	59, // 90: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
-	65, // 91: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
-	66, // 92: hashiramart.recommender.v1.RecommenderService.ListShadows:output_type -> hashiramart.recommender.v1.ListShadowsResponse
-	67, // 93: hashiramart.recommender.v1.RecommenderService.ReplaceShadow:output_type -> hashiramart.recommender.v1.Shadow
-	59, // 94: hashiramart.recommender.v1.RecommenderService.DeleteShadow:output_type -> google.protobuf.Empty
-	68, // 95: hashiramart.recommender.v1.RecommenderService.GetShadowReport:output_type -> hashiramart.recommender.v1.ShadowReport
-	69, // 96: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
-	65, // 97: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
-	65, // 98: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
-	63, // [63:99] is the sub-list for method output_type
-	27, // [27:63] is the sub-list for method input_type
+	41, // 41: hashiramart.recommender.v1.RecommenderService.EstimateSlot:input_type -> hashiramart.recommender.v1.EstimateSlotRequest
+	42, // 42: hashiramart.recommender.v1.RecommenderService.ListExperiments:input_type -> hashiramart.recommender.v1.ListExperimentsRequest
+	43, // 43: hashiramart.recommender.v1.RecommenderService.GetExperiment:input_type -> hashiramart.recommender.v1.GetExperimentRequest
+	44, // 44: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:input_type -> hashiramart.recommender.v1.ReplaceExperimentRequest
+	45, // 45: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:input_type -> hashiramart.recommender.v1.DeleteExperimentRequest
+	46, // 46: hashiramart.recommender.v1.RecommenderService.StartExperiment:input_type -> hashiramart.recommender.v1.StartExperimentRequest
+	47, // 47: hashiramart.recommender.v1.RecommenderService.StopExperiment:input_type -> hashiramart.recommender.v1.StopExperimentRequest
+	48, // 48: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:input_type -> hashiramart.recommender.v1.ConcludeExperimentRequest
+	49, // 49: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:input_type -> hashiramart.recommender.v1.GetExperimentReportRequest
+	15, // 50: hashiramart.recommender.v1.RecommenderService.RecordEvents:input_type -> hashiramart.recommender.v1.RecordEventsRequest
+	17, // 51: hashiramart.recommender.v1.RecommenderService.ListEvents:input_type -> hashiramart.recommender.v1.ListEventsRequest
+	19, // 52: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:input_type -> hashiramart.recommender.v1.HandOverVisitorRequest
+	22, // 53: hashiramart.recommender.v1.RecommenderService.ListExposures:input_type -> hashiramart.recommender.v1.ListExposuresRequest
+	24, // 54: hashiramart.recommender.v1.RecommenderService.ListExposureLog:input_type -> hashiramart.recommender.v1.ListExposureLogRequest
+	26, // 55: hashiramart.recommender.v1.RecommenderService.ForgetUser:input_type -> hashiramart.recommender.v1.ForgetUserRequest
+	50, // 56: hashiramart.recommender.v1.RecommenderService.GetModel:input_type -> hashiramart.model.v1.GetModelRequest
+	51, // 57: hashiramart.recommender.v1.RecommenderService.ListShadows:input_type -> hashiramart.recommender.v1.ListShadowsRequest
+	52, // 58: hashiramart.recommender.v1.RecommenderService.ReplaceShadow:input_type -> hashiramart.recommender.v1.ReplaceShadowRequest
+	53, // 59: hashiramart.recommender.v1.RecommenderService.DeleteShadow:input_type -> hashiramart.recommender.v1.DeleteShadowRequest
+	54, // 60: hashiramart.recommender.v1.RecommenderService.GetShadowReport:input_type -> hashiramart.recommender.v1.GetShadowReportRequest
+	55, // 61: hashiramart.recommender.v1.RecommenderService.ListModels:input_type -> hashiramart.model.v1.ListModelsRequest
+	56, // 62: hashiramart.recommender.v1.RecommenderService.PromoteModel:input_type -> hashiramart.model.v1.PromoteModelRequest
+	57, // 63: hashiramart.recommender.v1.RecommenderService.RollbackModel:input_type -> hashiramart.model.v1.RollbackModelRequest
+	7,  // 64: hashiramart.recommender.v1.RecommenderService.ListRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 65: hashiramart.recommender.v1.RecommenderService.ListSimilarProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 66: hashiramart.recommender.v1.RecommenderService.ListPopularProducts:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	7,  // 67: hashiramart.recommender.v1.RecommenderService.ListCustomerRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	13, // 68: hashiramart.recommender.v1.RecommenderService.ListCustomerPurchases:output_type -> hashiramart.recommender.v1.ListCustomerPurchasesResponse
+	58, // 69: hashiramart.recommender.v1.RecommenderService.ListSlots:output_type -> hashiramart.recommender.v1.ListSlotsResponse
+	59, // 70: hashiramart.recommender.v1.RecommenderService.GetSlot:output_type -> hashiramart.recommender.v1.Slot
+	59, // 71: hashiramart.recommender.v1.RecommenderService.ReplaceSlot:output_type -> hashiramart.recommender.v1.Slot
+	60, // 72: hashiramart.recommender.v1.RecommenderService.DeleteSlot:output_type -> google.protobuf.Empty
+	61, // 73: hashiramart.recommender.v1.RecommenderService.ListRules:output_type -> hashiramart.recommender.v1.ListRulesResponse
+	62, // 74: hashiramart.recommender.v1.RecommenderService.GetRule:output_type -> hashiramart.recommender.v1.Rule
+	62, // 75: hashiramart.recommender.v1.RecommenderService.ReplaceRule:output_type -> hashiramart.recommender.v1.Rule
+	60, // 76: hashiramart.recommender.v1.RecommenderService.DeleteRule:output_type -> google.protobuf.Empty
+	7,  // 77: hashiramart.recommender.v1.RecommenderService.PreviewRecommendations:output_type -> hashiramart.recommender.v1.ListRecommendationsResponse
+	63, // 78: hashiramart.recommender.v1.RecommenderService.EstimateSlot:output_type -> hashiramart.recommender.v1.SlotEstimate
+	64, // 79: hashiramart.recommender.v1.RecommenderService.ListExperiments:output_type -> hashiramart.recommender.v1.ListExperimentsResponse
+	65, // 80: hashiramart.recommender.v1.RecommenderService.GetExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	65, // 81: hashiramart.recommender.v1.RecommenderService.ReplaceExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	60, // 82: hashiramart.recommender.v1.RecommenderService.DeleteExperiment:output_type -> google.protobuf.Empty
+	65, // 83: hashiramart.recommender.v1.RecommenderService.StartExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	65, // 84: hashiramart.recommender.v1.RecommenderService.StopExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	65, // 85: hashiramart.recommender.v1.RecommenderService.ConcludeExperiment:output_type -> hashiramart.recommender.v1.Experiment
+	66, // 86: hashiramart.recommender.v1.RecommenderService.GetExperimentReport:output_type -> hashiramart.recommender.v1.ExperimentReport
+	16, // 87: hashiramart.recommender.v1.RecommenderService.RecordEvents:output_type -> hashiramart.recommender.v1.RecordEventsResponse
+	18, // 88: hashiramart.recommender.v1.RecommenderService.ListEvents:output_type -> hashiramart.recommender.v1.ListEventsResponse
+	60, // 89: hashiramart.recommender.v1.RecommenderService.HandOverVisitor:output_type -> google.protobuf.Empty
+	23, // 90: hashiramart.recommender.v1.RecommenderService.ListExposures:output_type -> hashiramart.recommender.v1.ListExposuresResponse
+	25, // 91: hashiramart.recommender.v1.RecommenderService.ListExposureLog:output_type -> hashiramart.recommender.v1.ListExposureLogResponse
+	60, // 92: hashiramart.recommender.v1.RecommenderService.ForgetUser:output_type -> google.protobuf.Empty
+	67, // 93: hashiramart.recommender.v1.RecommenderService.GetModel:output_type -> hashiramart.model.v1.Model
+	68, // 94: hashiramart.recommender.v1.RecommenderService.ListShadows:output_type -> hashiramart.recommender.v1.ListShadowsResponse
+	69, // 95: hashiramart.recommender.v1.RecommenderService.ReplaceShadow:output_type -> hashiramart.recommender.v1.Shadow
+	60, // 96: hashiramart.recommender.v1.RecommenderService.DeleteShadow:output_type -> google.protobuf.Empty
+	70, // 97: hashiramart.recommender.v1.RecommenderService.GetShadowReport:output_type -> hashiramart.recommender.v1.ShadowReport
+	71, // 98: hashiramart.recommender.v1.RecommenderService.ListModels:output_type -> hashiramart.model.v1.ListModelsResponse
+	67, // 99: hashiramart.recommender.v1.RecommenderService.PromoteModel:output_type -> hashiramart.model.v1.Model
+	67, // 100: hashiramart.recommender.v1.RecommenderService.RollbackModel:output_type -> hashiramart.model.v1.Model
+	64, // [64:101] is the sub-list for method output_type
+	27, // [27:64] is the sub-list for method input_type
 	27, // [27:27] is the sub-list for extension type_name
 	27, // [27:27] is the sub-list for extension extendee
 	0,  // [0:27] is the sub-list for field type_name

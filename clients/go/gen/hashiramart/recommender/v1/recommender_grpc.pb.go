@@ -37,6 +37,7 @@ const (
 	RecommenderService_ReplaceRule_FullMethodName                 = "/hashiramart.recommender.v1.RecommenderService/ReplaceRule"
 	RecommenderService_DeleteRule_FullMethodName                  = "/hashiramart.recommender.v1.RecommenderService/DeleteRule"
 	RecommenderService_PreviewRecommendations_FullMethodName      = "/hashiramart.recommender.v1.RecommenderService/PreviewRecommendations"
+	RecommenderService_EstimateSlot_FullMethodName                = "/hashiramart.recommender.v1.RecommenderService/EstimateSlot"
 	RecommenderService_ListExperiments_FullMethodName             = "/hashiramart.recommender.v1.RecommenderService/ListExperiments"
 	RecommenderService_GetExperiment_FullMethodName               = "/hashiramart.recommender.v1.RecommenderService/GetExperiment"
 	RecommenderService_ReplaceExperiment_FullMethodName           = "/hashiramart.recommender.v1.RecommenderService/ReplaceExperiment"
@@ -111,21 +112,33 @@ type RecommenderServiceClient interface {
 	//
 	// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
 	PreviewRecommendations(ctx context.Context, in *PreviewRecommendationsRequest, opts ...grpc.CallOption) (*ListRecommendationsResponse, error)
+	// Estimates from the log of exposures what a slot would earn with other settings and rules, before anybody sees it.
+	//
+	// For the latest 1,000 first pages that the slot has shown, the list is made that the shopper would have got, by today's champion, as far as
+	// the log says what it depends on: the shopper and what they had done by then, without a basket, a filter or a country. The products that both
+	// lists have at the same position, weighted by their propensities, tell what it would have earned. Changes and logs nothing; takes seconds.
+	//
+	// Returns INVALID_ARGUMENT if a rule could not be applied or has an audience, which the log does not tell, or if the slot shows products similar
+	// to one; NOT_FOUND if there is no such slot.
+	EstimateSlot(ctx context.Context, in *EstimateSlotRequest, opts ...grpc.CallOption) (*SlotEstimate, error)
 	// Lists the experiments, by id.
 	ListExperiments(ctx context.Context, in *ListExperimentsRequest, opts ...grpc.CallOption) (*ListExperimentsResponse, error)
 	// Gets an experiment. Returns NOT_FOUND if there is no such experiment.
 	GetExperiment(ctx context.Context, in *GetExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
 	// Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
 	//
-	// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-	// FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+	// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+	// version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+	// pass the gate, if the experiment was started already, or if there would be more than 1,000.
 	ReplaceExperiment(ctx context.Context, in *ReplaceExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
 	// Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs.
 	DeleteExperiment(ctx context.Context, in *DeleteExperimentRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
-	// Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+	// Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+	// be changed while it runs.
 	//
 	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-	// applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+	// applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+	// if more than four versions would be in shadow and in experiments at a time.
 	StartExperiment(ctx context.Context, in *StartExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
 	// Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
 	//
@@ -133,9 +146,11 @@ type RecommenderServiceClient interface {
 	// concluded.
 	StopExperiment(ctx context.Context, in *StopExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
 	// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+	// To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 	//
 	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+	// version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
 	ConcludeExperiment(ctx context.Context, in *ConcludeExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
 	// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
 	//
@@ -351,6 +366,16 @@ func (c *recommenderServiceClient) PreviewRecommendations(ctx context.Context, i
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRecommendationsResponse)
 	err := c.cc.Invoke(ctx, RecommenderService_PreviewRecommendations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *recommenderServiceClient) EstimateSlot(ctx context.Context, in *EstimateSlotRequest, opts ...grpc.CallOption) (*SlotEstimate, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SlotEstimate)
+	err := c.cc.Invoke(ctx, RecommenderService_EstimateSlot_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -627,21 +652,33 @@ type RecommenderServiceServer interface {
 	//
 	// Returns INVALID_ARGUMENT if a rule could not be applied, NOT_FOUND if there is no such product to be similar to.
 	PreviewRecommendations(context.Context, *PreviewRecommendationsRequest) (*ListRecommendationsResponse, error)
+	// Estimates from the log of exposures what a slot would earn with other settings and rules, before anybody sees it.
+	//
+	// For the latest 1,000 first pages that the slot has shown, the list is made that the shopper would have got, by today's champion, as far as
+	// the log says what it depends on: the shopper and what they had done by then, without a basket, a filter or a country. The products that both
+	// lists have at the same position, weighted by their propensities, tell what it would have earned. Changes and logs nothing; takes seconds.
+	//
+	// Returns INVALID_ARGUMENT if a rule could not be applied or has an audience, which the log does not tell, or if the slot shows products similar
+	// to one; NOT_FOUND if there is no such slot.
+	EstimateSlot(context.Context, *EstimateSlotRequest) (*SlotEstimate, error)
 	// Lists the experiments, by id.
 	ListExperiments(context.Context, *ListExperimentsRequest) (*ListExperimentsResponse, error)
 	// Gets an experiment. Returns NOT_FOUND if there is no such experiment.
 	GetExperiment(context.Context, *GetExperimentRequest) (*Experiment, error)
 	// Creates an experiment, as a draft, or replaces a draft. Of an experiment that runs, only `traffic_share` can change, and only grow.
 	//
-	// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist; ABORTED if the etag is stale;
-	// FAILED_PRECONDITION if the experiment was started already, or if there would be more than 1,000.
+	// Returns INVALID_ARGUMENT if the treatment could not be applied, such as in a slot that does not exist, or if it has both settings and a
+	// version; NOT_FOUND if the model has no such version; ABORTED if the etag is stale; FAILED_PRECONDITION if a version is not signed or did not
+	// pass the gate, if the experiment was started already, or if there would be more than 1,000.
 	ReplaceExperiment(context.Context, *ReplaceExperimentRequest) (*Experiment, error)
 	// Deletes an experiment and who took part in it. One that does not exist is no error. Returns FAILED_PRECONDITION if it runs.
 	DeleteExperiment(context.Context, *DeleteExperimentRequest) (*emptypb.Empty, error)
-	// Starts an experiment. All replicas assign shoppers within two seconds. The slot cannot be changed while it runs.
+	// Starts an experiment. All replicas assign shoppers within two seconds, or once they have loaded its versions of the model. The slot cannot
+	// be changed while it runs.
 	//
 	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if its treatment can no longer be
-	// applied, FAILED_PRECONDITION if it was stopped or concluded, or if another one runs in the slot.
+	// applied, FAILED_PRECONDITION if it was stopped or concluded, if another one runs in the slot, if its version may not be shown to shoppers, or
+	// if more than four versions would be in shadow and in experiments at a time.
 	StartExperiment(context.Context, *StartExperimentRequest) (*Experiment, error)
 	// Stops an experiment for good: within two seconds everybody has the slot as it was. What is kept is decided by ConcludeExperiment.
 	//
@@ -649,9 +686,11 @@ type RecommenderServiceServer interface {
 	// concluded.
 	StopExperiment(context.Context, *StopExperimentRequest) (*Experiment, error)
 	// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
+	// To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 	//
 	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules.
+	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
+	// version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
 	ConcludeExperiment(context.Context, *ConcludeExperimentRequest) (*Experiment, error)
 	// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
 	//
@@ -774,6 +813,9 @@ func (UnimplementedRecommenderServiceServer) DeleteRule(context.Context, *Delete
 }
 func (UnimplementedRecommenderServiceServer) PreviewRecommendations(context.Context, *PreviewRecommendationsRequest) (*ListRecommendationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PreviewRecommendations not implemented")
+}
+func (UnimplementedRecommenderServiceServer) EstimateSlot(context.Context, *EstimateSlotRequest) (*SlotEstimate, error) {
+	return nil, status.Error(codes.Unimplemented, "method EstimateSlot not implemented")
 }
 func (UnimplementedRecommenderServiceServer) ListExperiments(context.Context, *ListExperimentsRequest) (*ListExperimentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListExperiments not implemented")
@@ -1110,6 +1152,24 @@ func _RecommenderService_PreviewRecommendations_Handler(srv interface{}, ctx con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RecommenderServiceServer).PreviewRecommendations(ctx, req.(*PreviewRecommendationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RecommenderService_EstimateSlot_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EstimateSlotRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RecommenderServiceServer).EstimateSlot(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RecommenderService_EstimateSlot_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RecommenderServiceServer).EstimateSlot(ctx, req.(*EstimateSlotRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1572,6 +1632,10 @@ var RecommenderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PreviewRecommendations",
 			Handler:    _RecommenderService_PreviewRecommendations_Handler,
+		},
+		{
+			MethodName: "EstimateSlot",
+			Handler:    _RecommenderService_EstimateSlot_Handler,
 		},
 		{
 			MethodName: "ListExperiments",

@@ -679,11 +679,149 @@ func (x *ShadowReport) GetValues() []*ShadowValue {
 	return nil
 }
 
+// The request of EstimateSlot.
+type EstimateSlotRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The slot as it is to be. Lists are estimated without their exploration.
+	Slot *Slot `protobuf:"bytes,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	// Rules that are to hold besides those that were written, or in place of those with the same id.
+	Rules         []*Rule `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateSlotRequest) Reset() {
+	*x = EstimateSlotRequest{}
+	mi := &file_hashiramart_recommender_v1_shadows_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateSlotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateSlotRequest) ProtoMessage() {}
+
+func (x *EstimateSlotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_shadows_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateSlotRequest.ProtoReflect.Descriptor instead.
+func (*EstimateSlotRequest) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_shadows_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EstimateSlotRequest) GetSlot() *Slot {
+	if x != nil {
+		return x.Slot
+	}
+	return nil
+}
+
+func (x *EstimateSlotRequest) GetRules() []*Rule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+// What a slot would earn.
+type SlotEstimate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The lists that the values are estimated from.
+	EstimatedListCount int32 `protobuf:"varint,1,opt,name=estimated_list_count,json=estimatedListCount,proto3" json:"estimated_list_count,omitempty"`
+	// How many lists of the slot as it is to be would tell as much.
+	EffectiveListCount float64 `protobuf:"fixed64,2,opt,name=effective_list_count,json=effectiveListCount,proto3" json:"effective_list_count,omitempty"`
+	// The share of positions of the slot as it is to be at which the product was shown. Of the rest, the log says nothing.
+	SupportedShare float64 `protobuf:"fixed64,3,opt,name=supported_share,json=supportedShare,proto3" json:"supported_share,omitempty"`
+	// Whether the log supports the values: there are at least 100 effective lists, and four of five positions are known. Otherwise let the slot
+	// explore more or longer, or compare in an experiment.
+	IsSupported bool `protobuf:"varint,4,opt,name=is_supported,json=isSupported,proto3" json:"is_supported,omitempty"`
+	// The values of the lists: `shown` as they were shown, the others for the slot as it is to be.
+	Values        []*ShadowValue `protobuf:"bytes,5,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlotEstimate) Reset() {
+	*x = SlotEstimate{}
+	mi := &file_hashiramart_recommender_v1_shadows_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlotEstimate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlotEstimate) ProtoMessage() {}
+
+func (x *SlotEstimate) ProtoReflect() protoreflect.Message {
+	mi := &file_hashiramart_recommender_v1_shadows_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlotEstimate.ProtoReflect.Descriptor instead.
+func (*SlotEstimate) Descriptor() ([]byte, []int) {
+	return file_hashiramart_recommender_v1_shadows_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SlotEstimate) GetEstimatedListCount() int32 {
+	if x != nil {
+		return x.EstimatedListCount
+	}
+	return 0
+}
+
+func (x *SlotEstimate) GetEffectiveListCount() float64 {
+	if x != nil {
+		return x.EffectiveListCount
+	}
+	return 0
+}
+
+func (x *SlotEstimate) GetSupportedShare() float64 {
+	if x != nil {
+		return x.SupportedShare
+	}
+	return 0
+}
+
+func (x *SlotEstimate) GetIsSupported() bool {
+	if x != nil {
+		return x.IsSupported
+	}
+	return false
+}
+
+func (x *SlotEstimate) GetValues() []*ShadowValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 var File_hashiramart_recommender_v1_shadows_proto protoreflect.FileDescriptor
 
 const file_hashiramart_recommender_v1_shadows_proto_rawDesc = "" +
 	"\n" +
-	"(hashiramart/recommender/v1/shadows.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,hashiramart/recommender/v1/experiments.proto\"\x8e\x01\n" +
+	"(hashiramart/recommender/v1/shadows.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,hashiramart/recommender/v1/experiments.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\x8e\x01\n" +
 	"\x06Shadow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rtraffic_share\x18\x02 \x01(\x01R\ftrafficShare\x12;\n" +
@@ -728,7 +866,16 @@ const file_hashiramart_recommender_v1_shadows_proto_rawDesc = "" +
 	" \x01(\x05R\x12estimatedListCount\x120\n" +
 	"\x14effective_list_count\x18\v \x01(\x01R\x12effectiveListCount\x12'\n" +
 	"\x0fsupported_share\x18\f \x01(\x01R\x0esupportedShare\x12?\n" +
-	"\x06values\x18\r \x03(\v2'.hashiramart.recommender.v1.ShadowValueR\x06values*b\n" +
+	"\x06values\x18\r \x03(\v2'.hashiramart.recommender.v1.ShadowValueR\x06values\"\x83\x01\n" +
+	"\x13EstimateSlotRequest\x124\n" +
+	"\x04slot\x18\x01 \x01(\v2 .hashiramart.recommender.v1.SlotR\x04slot\x126\n" +
+	"\x05rules\x18\x02 \x03(\v2 .hashiramart.recommender.v1.RuleR\x05rules\"\xff\x01\n" +
+	"\fSlotEstimate\x120\n" +
+	"\x14estimated_list_count\x18\x01 \x01(\x05R\x12estimatedListCount\x120\n" +
+	"\x14effective_list_count\x18\x02 \x01(\x01R\x12effectiveListCount\x12'\n" +
+	"\x0fsupported_share\x18\x03 \x01(\x01R\x0esupportedShare\x12!\n" +
+	"\fis_supported\x18\x04 \x01(\bR\visSupported\x12?\n" +
+	"\x06values\x18\x05 \x03(\v2'.hashiramart.recommender.v1.ShadowValueR\x06values*b\n" +
 	"\fShadowReward\x12\x1d\n" +
 	"\x19SHADOW_REWARD_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14SHADOW_REWARD_CLICKS\x10\x01\x12\x19\n" +
@@ -748,7 +895,7 @@ func file_hashiramart_recommender_v1_shadows_proto_rawDescGZIP() []byte {
 }
 
 var file_hashiramart_recommender_v1_shadows_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_hashiramart_recommender_v1_shadows_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_hashiramart_recommender_v1_shadows_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_hashiramart_recommender_v1_shadows_proto_goTypes = []any{
 	(ShadowReward)(0),              // 0: hashiramart.recommender.v1.ShadowReward
 	(*Shadow)(nil),                 // 1: hashiramart.recommender.v1.Shadow
@@ -760,25 +907,32 @@ var file_hashiramart_recommender_v1_shadows_proto_goTypes = []any{
 	(*ShadowLatency)(nil),          // 7: hashiramart.recommender.v1.ShadowLatency
 	(*ShadowValue)(nil),            // 8: hashiramart.recommender.v1.ShadowValue
 	(*ShadowReport)(nil),           // 9: hashiramart.recommender.v1.ShadowReport
-	(*timestamppb.Timestamp)(nil),  // 10: google.protobuf.Timestamp
-	(*Estimate)(nil),               // 11: hashiramart.recommender.v1.Estimate
+	(*EstimateSlotRequest)(nil),    // 10: hashiramart.recommender.v1.EstimateSlotRequest
+	(*SlotEstimate)(nil),           // 11: hashiramart.recommender.v1.SlotEstimate
+	(*timestamppb.Timestamp)(nil),  // 12: google.protobuf.Timestamp
+	(*Estimate)(nil),               // 13: hashiramart.recommender.v1.Estimate
+	(*Slot)(nil),                   // 14: hashiramart.recommender.v1.Slot
+	(*Rule)(nil),                   // 15: hashiramart.recommender.v1.Rule
 }
 var file_hashiramart_recommender_v1_shadows_proto_depIdxs = []int32{
-	10, // 0: hashiramart.recommender.v1.Shadow.update_time:type_name -> google.protobuf.Timestamp
+	12, // 0: hashiramart.recommender.v1.Shadow.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 1: hashiramart.recommender.v1.ListShadowsResponse.shadows:type_name -> hashiramart.recommender.v1.Shadow
 	1,  // 2: hashiramart.recommender.v1.ReplaceShadowRequest.shadow:type_name -> hashiramart.recommender.v1.Shadow
 	0,  // 3: hashiramart.recommender.v1.ShadowValue.reward:type_name -> hashiramart.recommender.v1.ShadowReward
-	11, // 4: hashiramart.recommender.v1.ShadowValue.shown:type_name -> hashiramart.recommender.v1.Estimate
-	11, // 5: hashiramart.recommender.v1.ShadowValue.self_normalised:type_name -> hashiramart.recommender.v1.Estimate
-	11, // 6: hashiramart.recommender.v1.ShadowValue.doubly_robust:type_name -> hashiramart.recommender.v1.Estimate
+	13, // 4: hashiramart.recommender.v1.ShadowValue.shown:type_name -> hashiramart.recommender.v1.Estimate
+	13, // 5: hashiramart.recommender.v1.ShadowValue.self_normalised:type_name -> hashiramart.recommender.v1.Estimate
+	13, // 6: hashiramart.recommender.v1.ShadowValue.doubly_robust:type_name -> hashiramart.recommender.v1.Estimate
 	7,  // 7: hashiramart.recommender.v1.ShadowReport.shown_latency:type_name -> hashiramart.recommender.v1.ShadowLatency
 	7,  // 8: hashiramart.recommender.v1.ShadowReport.latency:type_name -> hashiramart.recommender.v1.ShadowLatency
 	8,  // 9: hashiramart.recommender.v1.ShadowReport.values:type_name -> hashiramart.recommender.v1.ShadowValue
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	14, // 10: hashiramart.recommender.v1.EstimateSlotRequest.slot:type_name -> hashiramart.recommender.v1.Slot
+	15, // 11: hashiramart.recommender.v1.EstimateSlotRequest.rules:type_name -> hashiramart.recommender.v1.Rule
+	8,  // 12: hashiramart.recommender.v1.SlotEstimate.values:type_name -> hashiramart.recommender.v1.ShadowValue
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_hashiramart_recommender_v1_shadows_proto_init() }
@@ -787,13 +941,14 @@ func file_hashiramart_recommender_v1_shadows_proto_init() {
 		return
 	}
 	file_hashiramart_recommender_v1_experiments_proto_init()
+	file_hashiramart_recommender_v1_merchandising_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_hashiramart_recommender_v1_shadows_proto_rawDesc), len(file_hashiramart_recommender_v1_shadows_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -14,7 +14,64 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hashiramart/jobs/v1/schedules.proto.
  */
 export const file_hashiramart_jobs_v1_schedules: GenFile = /*@__PURE__*/
-  fileDesc("CiNoYXNoaXJhbWFydC9qb2JzL3YxL3NjaGVkdWxlcy5wcm90bxITaGFzaGlyYW1hcnQuam9icy52MSKmAQoLU2NoZWR1bGVSdW4SLAoIZHVlX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI4CgdvdXRjb21lGAMgASgOMicuaGFzaGlyYW1hcnQuam9icy52MS5TY2hlZHVsZVJ1bk91dGNvbWUizQQKCFNjaGVkdWxlEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSMAoIZXRsX3NwZWMYAyABKAsyHC5oYXNoaXJhbWFydC5qb2JzLnYxLkV0bFNwZWNIABI6Cg10cmFpbmluZ19zcGVjGAQgASgLMiEuaGFzaGlyYW1hcnQuam9icy52MS5UcmFpbmluZ1NwZWNIABIZChF0aHJvdWdoX3llc3RlcmRheRgFIAEoCBIMCgRjcm9uGAYgASgJEhEKCXRpbWVfem9uZRgHIAEoCRIuCghjYXRjaF91cBgIIAEoDjIcLmhhc2hpcmFtYXJ0LmpvYnMudjEuQ2F0Y2hVcBIOCgZwYXVzZWQYCSABKAgSMQoNbmV4dF9ydW5fdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoIbGFzdF9ydW4YCyABKAsyIC5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlUnVuEhMKC2xhc3Rfam9iX2lkGAwgASgJEjUKDmxhc3Rfam9iX3N0YXRlGA0gASgOMh0uaGFzaGlyYW1hcnQuam9icy52MS5Kb2JTdGF0ZRISCgpjcmVhdGVkX2J5GA4gASgJEi8KC2NyZWF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgRIAEoCUIGCgRzcGVjIj0KFExpc3RTY2hlZHVsZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImIKFUxpc3RTY2hlZHVsZXNSZXNwb25zZRIwCglzY2hlZHVsZXMYASADKAsyHS5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIgChJHZXRTY2hlZHVsZVJlcXVlc3QSCgoCaWQYASABKAkiXAoVQ3JlYXRlU2NoZWR1bGVSZXF1ZXN0Ei8KCHNjaGVkdWxlGAEgASgLMh0uaGFzaGlyYW1hcnQuam9icy52MS5TY2hlZHVsZRISCgpyZXF1ZXN0X2lkGAIgASgJIo0BChVVcGRhdGVTY2hlZHVsZVJlcXVlc3QSLwoIc2NoZWR1bGUYASABKAsyHS5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxISCgpyZXF1ZXN0X2lkGAMgASgJIjEKFURlbGV0ZVNjaGVkdWxlUmVxdWVzdBIKCgJpZBgBIAEoCRIMCgRldGFnGAIgASgJIjQKElJ1blNjaGVkdWxlUmVxdWVzdBIKCgJpZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJKk0KB0NhdGNoVXASGAoUQ0FUQ0hfVVBfVU5TUEVDSUZJRUQQABIRCg1DQVRDSF9VUF9TS0lQEAESFQoRQ0FUQ0hfVVBfUlVOX09OQ0UQAiqnAQoSU2NoZWR1bGVSdW5PdXRjb21lEiQKIFNDSEVEVUxFX1JVTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIgoeU0NIRURVTEVfUlVOX09VVENPTUVfU1VCTUlUVEVEEAESHwobU0NIRURVTEVfUlVOX09VVENPTUVfTUlTU0VEEAISJgoiU0NIRURVTEVfUlVOX09VVENPTUVfU1RJTExfUlVOTklORxADMsEECg9TY2hlZHVsZVNlcnZpY2USawoNTGlzdFNjaGVkdWxlcxIpLmhhc2hpcmFtYXJ0LmpvYnMudjEuTGlzdFNjaGVkdWxlc1JlcXVlc3QaKi5oYXNoaXJhbWFydC5qb2JzLnYxLkxpc3RTY2hlZHVsZXNSZXNwb25zZSIDkAIBEloKC0dldFNjaGVkdWxlEicuaGFzaGlyYW1hcnQuam9icy52MS5HZXRTY2hlZHVsZVJlcXVlc3QaHS5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlIgOQAgESWwoOQ3JlYXRlU2NoZWR1bGUSKi5oYXNoaXJhbWFydC5qb2JzLnYxLkNyZWF0ZVNjaGVkdWxlUmVxdWVzdBodLmhhc2hpcmFtYXJ0LmpvYnMudjEuU2NoZWR1bGUSWwoOVXBkYXRlU2NoZWR1bGUSKi5oYXNoaXJhbWFydC5qb2JzLnYxLlVwZGF0ZVNjaGVkdWxlUmVxdWVzdBodLmhhc2hpcmFtYXJ0LmpvYnMudjEuU2NoZWR1bGUSWQoORGVsZXRlU2NoZWR1bGUSKi5oYXNoaXJhbWFydC5qb2JzLnYxLkRlbGV0ZVNjaGVkdWxlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIDkAICElAKC1J1blNjaGVkdWxlEicuaGFzaGlyYW1hcnQuam9icy52MS5SdW5TY2hlZHVsZVJlcXVlc3QaGC5oYXNoaXJhbWFydC5qb2JzLnYxLkpvYmIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_hashiramart_jobs_v1_jobs]);
+  fileDesc("CiNoYXNoaXJhbWFydC9qb2JzL3YxL3NjaGVkdWxlcy5wcm90bxITaGFzaGlyYW1hcnQuam9icy52MSIpCgxBbGFybVRyaWdnZXISGQoRbWluX2ludGVydmFsX2RheXMYASABKAUiiwEKCkFsYXJtQ2hlY2sSLgoKY2hlY2tfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoHb3V0Y29tZRgCIAEoDjImLmhhc2hpcmFtYXJ0LmpvYnMudjEuQWxhcm1DaGVja091dGNvbWUSFAoMZmlyaW5nX2NvdW50GAMgASgFIrgBCgtTY2hlZHVsZVJ1bhIsCghkdWVfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjgKB291dGNvbWUYAyABKA4yJy5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlUnVuT3V0Y29tZRIQCghieV9hbGFybRgEIAEoCCLCBQoIU2NoZWR1bGUSCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIwCghldGxfc3BlYxgDIAEoCzIcLmhhc2hpcmFtYXJ0LmpvYnMudjEuRXRsU3BlY0gAEjoKDXRyYWluaW5nX3NwZWMYBCABKAsyIS5oYXNoaXJhbWFydC5qb2JzLnYxLlRyYWluaW5nU3BlY0gAEhkKEXRocm91Z2hfeWVzdGVyZGF5GAUgASgIEgwKBGNyb24YBiABKAkSEQoJdGltZV96b25lGAcgASgJEi4KCGNhdGNoX3VwGAggASgOMhwuaGFzaGlyYW1hcnQuam9icy52MS5DYXRjaFVwEg4KBnBhdXNlZBgJIAEoCBIxCg1uZXh0X3J1bl90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCghsYXN0X3J1bhgLIAEoCzIgLmhhc2hpcmFtYXJ0LmpvYnMudjEuU2NoZWR1bGVSdW4SEwoLbGFzdF9qb2JfaWQYDCABKAkSNQoObGFzdF9qb2Jfc3RhdGUYDSABKA4yHS5oYXNoaXJhbWFydC5qb2JzLnYxLkpvYlN0YXRlEhIKCmNyZWF0ZWRfYnkYDiABKAkSLwoLY3JlYXRlX3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGBEgASgJEjgKDWFsYXJtX3RyaWdnZXIYEiABKAsyIS5oYXNoaXJhbWFydC5qb2JzLnYxLkFsYXJtVHJpZ2dlchI5ChBsYXN0X2FsYXJtX2NoZWNrGBMgASgLMh8uaGFzaGlyYW1hcnQuam9icy52MS5BbGFybUNoZWNrQgYKBHNwZWMiPQoUTGlzdFNjaGVkdWxlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYgoVTGlzdFNjaGVkdWxlc1Jlc3BvbnNlEjAKCXNjaGVkdWxlcxgBIAMoCzIdLmhhc2hpcmFtYXJ0LmpvYnMudjEuU2NoZWR1bGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiAKEkdldFNjaGVkdWxlUmVxdWVzdBIKCgJpZBgBIAEoCSJcChVDcmVhdGVTY2hlZHVsZVJlcXVlc3QSLwoIc2NoZWR1bGUYASABKAsyHS5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlEhIKCnJlcXVlc3RfaWQYAiABKAkijQEKFVVwZGF0ZVNjaGVkdWxlUmVxdWVzdBIvCghzY2hlZHVsZRgBIAEoCzIdLmhhc2hpcmFtYXJ0LmpvYnMudjEuU2NoZWR1bGUSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhIKCnJlcXVlc3RfaWQYAyABKAkiMQoVRGVsZXRlU2NoZWR1bGVSZXF1ZXN0EgoKAmlkGAEgASgJEgwKBGV0YWcYAiABKAkiNAoSUnVuU2NoZWR1bGVSZXF1ZXN0EgoKAmlkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkqTQoHQ2F0Y2hVcBIYChRDQVRDSF9VUF9VTlNQRUNJRklFRBAAEhEKDUNBVENIX1VQX1NLSVAQARIVChFDQVRDSF9VUF9SVU5fT05DRRACKqcBChJTY2hlZHVsZVJ1bk91dGNvbWUSJAogU0NIRURVTEVfUlVOX09VVENPTUVfVU5TUEVDSUZJRUQQABIiCh5TQ0hFRFVMRV9SVU5fT1VUQ09NRV9TVUJNSVRURUQQARIfChtTQ0hFRFVMRV9SVU5fT1VUQ09NRV9NSVNTRUQQAhImCiJTQ0hFRFVMRV9SVU5fT1VUQ09NRV9TVElMTF9SVU5OSU5HEAMqywEKEUFsYXJtQ2hlY2tPdXRjb21lEiMKH0FMQVJNX0NIRUNLX09VVENPTUVfVU5TUEVDSUZJRUQQABIdChlBTEFSTV9DSEVDS19PVVRDT01FX1FVSUVUEAESIQodQUxBUk1fQ0hFQ0tfT1VUQ09NRV9TVUJNSVRURUQQAhIfChtBTEFSTV9DSEVDS19PVVRDT01FX1dBSVRJTkcQAxIuCipBTEFSTV9DSEVDS19PVVRDT01FX0ZPUkVDQVNURVJfVU5BVkFJTEFCTEUQBDLBBAoPU2NoZWR1bGVTZXJ2aWNlEmsKDUxpc3RTY2hlZHVsZXMSKS5oYXNoaXJhbWFydC5qb2JzLnYxLkxpc3RTY2hlZHVsZXNSZXF1ZXN0GiouaGFzaGlyYW1hcnQuam9icy52MS5MaXN0U2NoZWR1bGVzUmVzcG9uc2UiA5ACARJaCgtHZXRTY2hlZHVsZRInLmhhc2hpcmFtYXJ0LmpvYnMudjEuR2V0U2NoZWR1bGVSZXF1ZXN0Gh0uaGFzaGlyYW1hcnQuam9icy52MS5TY2hlZHVsZSIDkAIBElsKDkNyZWF0ZVNjaGVkdWxlEiouaGFzaGlyYW1hcnQuam9icy52MS5DcmVhdGVTY2hlZHVsZVJlcXVlc3QaHS5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlElsKDlVwZGF0ZVNjaGVkdWxlEiouaGFzaGlyYW1hcnQuam9icy52MS5VcGRhdGVTY2hlZHVsZVJlcXVlc3QaHS5oYXNoaXJhbWFydC5qb2JzLnYxLlNjaGVkdWxlElkKDkRlbGV0ZVNjaGVkdWxlEiouaGFzaGlyYW1hcnQuam9icy52MS5EZWxldGVTY2hlZHVsZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiA5ACAhJQCgtSdW5TY2hlZHVsZRInLmhhc2hpcmFtYXJ0LmpvYnMudjEuUnVuU2NoZWR1bGVSZXF1ZXN0GhguaGFzaGlyYW1hcnQuam9icy52MS5Kb2JiBnByb3RvMw", [file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_hashiramart_jobs_v1_jobs]);
+
+/**
+ * Has a job submitted while an alarm of GetForecastAccuracy is on, besides the times of the cron expression.
+ *
+ * @generated from message hashiramart.jobs.v1.AlarmTrigger
+ */
+export type AlarmTrigger = Message<"hashiramart.jobs.v1.AlarmTrigger"> & {
+  /**
+   * How many days a job has to be apart from the schedule's job before, whatever submitted that: 1 to 366. The alarms of the last week's
+   * error, bias and coverage stay on for days after a training, since forecasts of before it are scored.
+   *
+   * @generated from field: int32 min_interval_days = 1;
+   */
+  minIntervalDays: number;
+};
+
+/**
+ * Describes the message hashiramart.jobs.v1.AlarmTrigger.
+ * Use `create(AlarmTriggerSchema)` to create a new message.
+ */
+export const AlarmTriggerSchema: GenMessage<AlarmTrigger> = /*@__PURE__*/
+  messageDesc(file_hashiramart_jobs_v1_schedules, 0);
+
+/**
+ * A look at the alarms.
+ *
+ * @generated from message hashiramart.jobs.v1.AlarmCheck
+ */
+export type AlarmCheck = Message<"hashiramart.jobs.v1.AlarmCheck"> & {
+  /**
+   * When it was.
+   *
+   * @generated from field: google.protobuf.Timestamp check_time = 1;
+   */
+  checkTime?: Timestamp | undefined;
+
+  /**
+   * What came of it.
+   *
+   * @generated from field: hashiramart.jobs.v1.AlarmCheckOutcome outcome = 2;
+   */
+  outcome: AlarmCheckOutcome;
+
+  /**
+   * How many alarms were on.
+   *
+   * @generated from field: int32 firing_count = 3;
+   */
+  firingCount: number;
+};
+
+/**
+ * Describes the message hashiramart.jobs.v1.AlarmCheck.
+ * Use `create(AlarmCheckSchema)` to create a new message.
+ */
+export const AlarmCheckSchema: GenMessage<AlarmCheck> = /*@__PURE__*/
+  messageDesc(file_hashiramart_jobs_v1_schedules, 1);
 
 /**
  * The latest run of a schedule.
@@ -42,6 +99,13 @@ export type ScheduleRun = Message<"hashiramart.jobs.v1.ScheduleRun"> & {
    * @generated from field: hashiramart.jobs.v1.ScheduleRunOutcome outcome = 3;
    */
   outcome: ScheduleRunOutcome;
+
+  /**
+   * Whether it was submitted because an alarm was on. It then has no due time.
+   *
+   * @generated from field: bool by_alarm = 4;
+   */
+  byAlarm: boolean;
 };
 
 /**
@@ -49,7 +113,7 @@ export type ScheduleRun = Message<"hashiramart.jobs.v1.ScheduleRun"> & {
  * Use `create(ScheduleRunSchema)` to create a new message.
  */
 export const ScheduleRunSchema: GenMessage<ScheduleRun> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 0);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 2);
 
 /**
  * A schedule: a kind of job, and when it is submitted.
@@ -190,6 +254,22 @@ export type Schedule = Message<"hashiramart.jobs.v1.Schedule"> & {
    * @generated from field: string etag = 17;
    */
   etag: string;
+
+  /**
+   * Of a schedule that trains the forecaster: has a job submitted while an alarm of the served forecasts is on as well. Unset means that alarms
+   * do not matter.
+   *
+   * @generated from field: hashiramart.jobs.v1.AlarmTrigger alarm_trigger = 18;
+   */
+  alarmTrigger?: AlarmTrigger | undefined;
+
+  /**
+   * The latest look at the alarms, one of which is taken every minute unless the schedule is paused. Unset without a trigger, and before the
+   * first.
+   *
+   * @generated from field: hashiramart.jobs.v1.AlarmCheck last_alarm_check = 19;
+   */
+  lastAlarmCheck?: AlarmCheck | undefined;
 };
 
 /**
@@ -197,7 +277,7 @@ export type Schedule = Message<"hashiramart.jobs.v1.Schedule"> & {
  * Use `create(ScheduleSchema)` to create a new message.
  */
 export const ScheduleSchema: GenMessage<Schedule> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 1);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 3);
 
 /**
  * The request to list schedules.
@@ -225,7 +305,7 @@ export type ListSchedulesRequest = Message<"hashiramart.jobs.v1.ListSchedulesReq
  * Use `create(ListSchedulesRequestSchema)` to create a new message.
  */
 export const ListSchedulesRequestSchema: GenMessage<ListSchedulesRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 2);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 4);
 
 /**
  * A page of schedules.
@@ -253,7 +333,7 @@ export type ListSchedulesResponse = Message<"hashiramart.jobs.v1.ListSchedulesRe
  * Use `create(ListSchedulesResponseSchema)` to create a new message.
  */
 export const ListSchedulesResponseSchema: GenMessage<ListSchedulesResponse> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 3);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 5);
 
 /**
  * The request to get a schedule.
@@ -274,7 +354,7 @@ export type GetScheduleRequest = Message<"hashiramart.jobs.v1.GetScheduleRequest
  * Use `create(GetScheduleRequestSchema)` to create a new message.
  */
 export const GetScheduleRequestSchema: GenMessage<GetScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 4);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 6);
 
 /**
  * The request to create a schedule.
@@ -303,7 +383,7 @@ export type CreateScheduleRequest = Message<"hashiramart.jobs.v1.CreateScheduleR
  * Use `create(CreateScheduleRequestSchema)` to create a new message.
  */
 export const CreateScheduleRequestSchema: GenMessage<CreateScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 5);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 7);
 
 /**
  * The request to update fields of a schedule.
@@ -341,7 +421,7 @@ export type UpdateScheduleRequest = Message<"hashiramart.jobs.v1.UpdateScheduleR
  * Use `create(UpdateScheduleRequestSchema)` to create a new message.
  */
 export const UpdateScheduleRequestSchema: GenMessage<UpdateScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 6);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 8);
 
 /**
  * The request to delete a schedule.
@@ -369,7 +449,7 @@ export type DeleteScheduleRequest = Message<"hashiramart.jobs.v1.DeleteScheduleR
  * Use `create(DeleteScheduleRequestSchema)` to create a new message.
  */
 export const DeleteScheduleRequestSchema: GenMessage<DeleteScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 7);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 9);
 
 /**
  * The request to run a schedule now.
@@ -398,7 +478,7 @@ export type RunScheduleRequest = Message<"hashiramart.jobs.v1.RunScheduleRequest
  * Use `create(RunScheduleRequestSchema)` to create a new message.
  */
 export const RunScheduleRequestSchema: GenMessage<RunScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_hashiramart_jobs_v1_schedules, 8);
+  messageDesc(file_hashiramart_jobs_v1_schedules, 10);
 
 /**
  * What follows from due times that were missed.
@@ -476,7 +556,55 @@ export const ScheduleRunOutcomeSchema: GenEnum<ScheduleRunOutcome> = /*@__PURE__
   enumDesc(file_hashiramart_jobs_v1_schedules, 1);
 
 /**
- * Schedules: jobs that are submitted by themselves, at the times of a cron expression.
+ * What came of a look at the alarms.
+ *
+ * @generated from enum hashiramart.jobs.v1.AlarmCheckOutcome
+ */
+export enum AlarmCheckOutcome {
+  /**
+   * Not specified.
+   *
+   * @generated from enum value: ALARM_CHECK_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No alarm was on.
+   *
+   * @generated from enum value: ALARM_CHECK_OUTCOME_QUIET = 1;
+   */
+  QUIET = 1,
+
+  /**
+   * An alarm was on, and a job was submitted.
+   *
+   * @generated from enum value: ALARM_CHECK_OUTCOME_SUBMITTED = 2;
+   */
+  SUBMITTED = 2,
+
+  /**
+   * An alarm was on, and the schedule's job before has not ended, or was submitted too recently.
+   *
+   * @generated from enum value: ALARM_CHECK_OUTCOME_WAITING = 3;
+   */
+  WAITING = 3,
+
+  /**
+   * The forecaster could not be asked. It is asked again a minute later.
+   *
+   * @generated from enum value: ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE = 4;
+   */
+  FORECASTER_UNAVAILABLE = 4,
+}
+
+/**
+ * Describes the enum hashiramart.jobs.v1.AlarmCheckOutcome.
+ */
+export const AlarmCheckOutcomeSchema: GenEnum<AlarmCheckOutcome> = /*@__PURE__*/
+  enumDesc(file_hashiramart_jobs_v1_schedules, 2);
+
+/**
+ * Schedules: jobs that are submitted by themselves, at the times of a cron expression, and if wanted while an alarm of the forecasts is on.
  *
  * However many replicas of the service run, and whichever of them dies, a due time leads to one job at most, and a schedule has one job at a
  * time. A due time is missed while no replica runs, or while the schedule's job before has not ended; `catch_up` says what follows.

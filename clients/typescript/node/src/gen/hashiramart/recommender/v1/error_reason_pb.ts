@@ -82,7 +82,7 @@ export enum ErrorReason {
   SLOT_IN_USE = 8,
 
   /**
-   * FAILED_PRECONDITION: there are as many slots, rules, experiments or shadows as there may be. Delete some first.
+   * FAILED_PRECONDITION: there are as many slots, rules, experiments, shadows or versions beside the champion as there may be. Delete some first.
    *
    * @generated from enum value: LIMIT_REACHED = 9;
    */

@@ -14,10 +14,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file hashiramart/recommender/v1/experiments.proto.
  */
 export const file_hashiramart_recommender_v1_experiments: GenFile = /*@__PURE__*/
-  fileDesc("CixoYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9leHBlcmltZW50cy5wcm90bxIaaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEijQQKCkV4cGVyaW1lbnQSCgoCaWQYASABKAkSMwoJdHJlYXRtZW50GAIgASgLMiAuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2xvdBI5Cg90cmVhdG1lbnRfcnVsZXMYAyADKAsyIC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SdWxlEhUKDXRyYWZmaWNfc2hhcmUYBCABKAESFwoPdHJlYXRtZW50X3NoYXJlGAUgASgBEh4KFm91dGNvbWVfd2luZG93X3NlY29uZHMYBiABKAUSOgoFc3RhdGUYByABKA4yKy5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBlcmltZW50U3RhdGUSQAoIZGVjaXNpb24YCCABKA4yLi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBlcmltZW50RGVjaXNpb24SLgoKc3RhcnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJc3RvcF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgMIAEoCRIXCg9kZWNpc2lvbl9yZWFzb24YDSABKAkiPwoWTGlzdEV4cGVyaW1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJvChdMaXN0RXhwZXJpbWVudHNSZXNwb25zZRI7CgtleHBlcmltZW50cxgBIAMoCzImLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkV4cGVyaW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiIKFEdldEV4cGVyaW1lbnRSZXF1ZXN0EgoKAmlkGAEgASgJIlYKGFJlcGxhY2VFeHBlcmltZW50UmVxdWVzdBI6CgpleHBlcmltZW50GAEgASgLMiYuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXhwZXJpbWVudCIlChdEZWxldGVFeHBlcmltZW50UmVxdWVzdBIKCgJpZBgBIAEoCSIkChZTdGFydEV4cGVyaW1lbnRSZXF1ZXN0EgoKAmlkGAEgASgJIiMKFVN0b3BFeHBlcmltZW50UmVxdWVzdBIKCgJpZBgBIAEoCSJ5ChlDb25jbHVkZUV4cGVyaW1lbnRSZXF1ZXN0EgoKAmlkGAEgASgJEkAKCGRlY2lzaW9uGAIgASgOMi4uaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXhwZXJpbWVudERlY2lzaW9uEg4KBnJlYXNvbhgDIAEoCSJaChpHZXRFeHBlcmltZW50UmVwb3J0UmVxdWVzdBIKCgJpZBgBIAEoCRIwCgx0aHJvdWdoX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrIBCglBcm1SZXBvcnQSEgoKbGlzdF9jb3VudBgBIAEoBRIVCg1zaG9wcGVyX2NvdW50GAIgASgFEh0KFWNvdW50ZWRfc2hvcHBlcl9jb3VudBgDIAEoBRIXCg9jb252ZXJzaW9uX3JhdGUYBCABKAESIQoZcmV2ZW51ZV9jZW50c19wZXJfc2hvcHBlchgFIAEoARIfChd1bnByaWNlZF9wdXJjaGFzZV9jb3VudBgGIAEoBSJVCghFc3RpbWF0ZRINCgV2YWx1ZRgBIAEoARISCgVsb3dlchgCIAEoAUgAiAEBEhIKBXVwcGVyGAMgASgBSAGIAQFCCAoGX2xvd2VyQggKBl91cHBlciLAAQoQTWV0cmljQ29tcGFyaXNvbhI4CgpkaWZmZXJlbmNlGAEgASgLMiQuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXN0aW1hdGUSMgoEbGlmdBgCIAEoCzIkLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkVzdGltYXRlEj4KB3ZlcmRpY3QYAyABKA4yLS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBlcmltZW50VmVyZGljdCKoAwoQRXhwZXJpbWVudFJlcG9ydBIVCg1leHBlcmltZW50X2lkGAEgASgJEjAKDHRocm91Z2hfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoHY29udHJvbBgDIAEoCzIlLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkFybVJlcG9ydBI4Cgl0cmVhdG1lbnQYBCABKAsyJS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Bcm1SZXBvcnQSGwoTbWl4ZWRfc2hvcHBlcl9jb3VudBgFIAEoBRJACgpjb252ZXJzaW9uGAYgASgLMiwuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTWV0cmljQ29tcGFyaXNvbhI9CgdyZXZlbnVlGAcgASgLMiwuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTWV0cmljQ29tcGFyaXNvbhIcChRzYW1wbGVfcmF0aW9fcF92YWx1ZRgIIAEoARIdChVzYW1wbGVfcmF0aW9fbWlzbWF0Y2gYCSABKAgqqwEKD0V4cGVyaW1lbnRTdGF0ZRIgChxFWFBFUklNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWRVhQRVJJTUVOVF9TVEFURV9EUkFGVBABEhwKGEVYUEVSSU1FTlRfU1RBVEVfUlVOTklORxACEhwKGEVYUEVSSU1FTlRfU1RBVEVfU1RPUFBFRBADEh4KGkVYUEVSSU1FTlRfU1RBVEVfQ09OQ0xVREVEEAQqdwoSRXhwZXJpbWVudERlY2lzaW9uEiMKH0VYUEVSSU1FTlRfREVDSVNJT05fVU5TUEVDSUZJRUQQABIcChhFWFBFUklNRU5UX0RFQ0lTSU9OX0tFRVAQARIeChpFWFBFUklNRU5UX0RFQ0lTSU9OX1JFVkVSVBACKmkKDUV4cGVyaW1lbnRBcm0SHgoaRVhQRVJJTUVOVF9BUk1fVU5TUEVDSUZJRUQQABIaChZFWFBFUklNRU5UX0FSTV9DT05UUk9MEAESHAoYRVhQRVJJTUVOVF9BUk1fVFJFQVRNRU5UEAIqqgEKEUV4cGVyaW1lbnRWZXJkaWN0EiIKHkVYUEVSSU1FTlRfVkVSRElDVF9VTlNQRUNJRklFRBAAEiAKHEVYUEVSSU1FTlRfVkVSRElDVF9VTkRFQ0lERUQQARInCiNFWFBFUklNRU5UX1ZFUkRJQ1RfVFJFQVRNRU5UX0JFVFRFUhACEiYKIkVYUEVSSU1FTlRfVkVSRElDVF9UUkVBVE1FTlRfV09SU0UQA2IGcHJvdG8z", [file_google_protobuf_timestamp, file_hashiramart_recommender_v1_merchandising]);
+  fileDesc("CixoYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9leHBlcmltZW50cy5wcm90bxIaaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEi2wQKCkV4cGVyaW1lbnQSCgoCaWQYASABKAkSMwoJdHJlYXRtZW50GAIgASgLMiAuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2xvdBI5Cg90cmVhdG1lbnRfcnVsZXMYAyADKAsyIC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5SdWxlEhUKDXRyYWZmaWNfc2hhcmUYBCABKAESFwoPdHJlYXRtZW50X3NoYXJlGAUgASgBEh4KFm91dGNvbWVfd2luZG93X3NlY29uZHMYBiABKAUSOgoFc3RhdGUYByABKA4yKy5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBlcmltZW50U3RhdGUSQAoIZGVjaXNpb24YCCABKA4yLi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBlcmltZW50RGVjaXNpb24SLgoKc3RhcnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJc3RvcF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgMIAEoCRIXCg9kZWNpc2lvbl9yZWFzb24YDSABKAkSGQoRdHJlYXRtZW50X3ZlcnNpb24YDiABKAkSFwoPY29udHJvbF92ZXJzaW9uGA8gASgJEhgKEGNoYW1waW9uX3ZlcnNpb24YECABKAkiPwoWTGlzdEV4cGVyaW1lbnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJvChdMaXN0RXhwZXJpbWVudHNSZXNwb25zZRI7CgtleHBlcmltZW50cxgBIAMoCzImLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkV4cGVyaW1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIiIKFEdldEV4cGVyaW1lbnRSZXF1ZXN0EgoKAmlkGAEgASgJIlYKGFJlcGxhY2VFeHBlcmltZW50UmVxdWVzdBI6CgpleHBlcmltZW50GAEgASgLMiYuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXhwZXJpbWVudCIlChdEZWxldGVFeHBlcmltZW50UmVxdWVzdBIKCgJpZBgBIAEoCSIkChZTdGFydEV4cGVyaW1lbnRSZXF1ZXN0EgoKAmlkGAEgASgJIiMKFVN0b3BFeHBlcmltZW50UmVxdWVzdBIKCgJpZBgBIAEoCSKcAQoZQ29uY2x1ZGVFeHBlcmltZW50UmVxdWVzdBIKCgJpZBgBIAEoCRJACghkZWNpc2lvbhgCIAEoDjIuLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkV4cGVyaW1lbnREZWNpc2lvbhIOCgZyZWFzb24YAyABKAkSIQoZZXhwZWN0ZWRfY2hhbXBpb25fdmVyc2lvbhgEIAEoCSJaChpHZXRFeHBlcmltZW50UmVwb3J0UmVxdWVzdBIKCgJpZBgBIAEoCRIwCgx0aHJvdWdoX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjcKEFZlcnNpb25MaXN0Q291bnQSDwoHdmVyc2lvbhgBIAEoCRISCgpsaXN0X2NvdW50GAIgASgFIoYCCglBcm1SZXBvcnQSEgoKbGlzdF9jb3VudBgBIAEoBRIVCg1zaG9wcGVyX2NvdW50GAIgASgFEh0KFWNvdW50ZWRfc2hvcHBlcl9jb3VudBgDIAEoBRIXCg9jb252ZXJzaW9uX3JhdGUYBCABKAESIQoZcmV2ZW51ZV9jZW50c19wZXJfc2hvcHBlchgFIAEoARIfChd1bnByaWNlZF9wdXJjaGFzZV9jb3VudBgGIAEoBRI+Cgh2ZXJzaW9ucxgHIAMoCzIsLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLlZlcnNpb25MaXN0Q291bnQSEgoKbG9hZF9lcnJvchgIIAEoCSJVCghFc3RpbWF0ZRINCgV2YWx1ZRgBIAEoARISCgVsb3dlchgCIAEoAUgAiAEBEhIKBXVwcGVyGAMgASgBSAGIAQFCCAoGX2xvd2VyQggKBl91cHBlciLAAQoQTWV0cmljQ29tcGFyaXNvbhI4CgpkaWZmZXJlbmNlGAEgASgLMiQuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXN0aW1hdGUSMgoEbGlmdBgCIAEoCzIkLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkVzdGltYXRlEj4KB3ZlcmRpY3QYAyABKA4yLS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5FeHBlcmltZW50VmVyZGljdCLCAwoQRXhwZXJpbWVudFJlcG9ydBIVCg1leHBlcmltZW50X2lkGAEgASgJEjAKDHRocm91Z2hfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoHY29udHJvbBgDIAEoCzIlLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLkFybVJlcG9ydBI4Cgl0cmVhdG1lbnQYBCABKAsyJS5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Bcm1SZXBvcnQSGwoTbWl4ZWRfc2hvcHBlcl9jb3VudBgFIAEoBRJACgpjb252ZXJzaW9uGAYgASgLMiwuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTWV0cmljQ29tcGFyaXNvbhI9CgdyZXZlbnVlGAcgASgLMiwuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuTWV0cmljQ29tcGFyaXNvbhIcChRzYW1wbGVfcmF0aW9fcF92YWx1ZRgIIAEoARIdChVzYW1wbGVfcmF0aW9fbWlzbWF0Y2gYCSABKAgSGAoQY2hhbXBpb25fY2hhbmdlZBgKIAEoCCqrAQoPRXhwZXJpbWVudFN0YXRlEiAKHEVYUEVSSU1FTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZFWFBFUklNRU5UX1NUQVRFX0RSQUZUEAESHAoYRVhQRVJJTUVOVF9TVEFURV9SVU5OSU5HEAISHAoYRVhQRVJJTUVOVF9TVEFURV9TVE9QUEVEEAMSHgoaRVhQRVJJTUVOVF9TVEFURV9DT05DTFVERUQQBCp3ChJFeHBlcmltZW50RGVjaXNpb24SIwofRVhQRVJJTUVOVF9ERUNJU0lPTl9VTlNQRUNJRklFRBAAEhwKGEVYUEVSSU1FTlRfREVDSVNJT05fS0VFUBABEh4KGkVYUEVSSU1FTlRfREVDSVNJT05fUkVWRVJUEAIqaQoNRXhwZXJpbWVudEFybRIeChpFWFBFUklNRU5UX0FSTV9VTlNQRUNJRklFRBAAEhoKFkVYUEVSSU1FTlRfQVJNX0NPTlRST0wQARIcChhFWFBFUklNRU5UX0FSTV9UUkVBVE1FTlQQAiqqAQoRRXhwZXJpbWVudFZlcmRpY3QSIgoeRVhQRVJJTUVOVF9WRVJESUNUX1VOU1BFQ0lGSUVEEAASIAocRVhQRVJJTUVOVF9WRVJESUNUX1VOREVDSURFRBABEicKI0VYUEVSSU1FTlRfVkVSRElDVF9UUkVBVE1FTlRfQkVUVEVSEAISJgoiRVhQRVJJTUVOVF9WRVJESUNUX1RSRUFUTUVOVF9XT1JTRRADYgZwcm90bzM", [file_google_protobuf_timestamp, file_hashiramart_recommender_v1_merchandising]);
 
 /**
- * An experiment between a slot as it is, the control, and as it might be, the treatment. A shopper's arm depends on the ids of the experiment
+ * An experiment between a slot as it is, the control, and as it might be, the treatment: with other settings and rules, or with another version
+ * of the model. A shopper's arm depends on the ids of the experiment
  * and the shopper alone, and not on other experiments; a visitor who signs up keeps it.
  *
  * @generated from message hashiramart.recommender.v1.Experiment
@@ -31,7 +32,8 @@ export type Experiment = Message<"hashiramart.recommender.v1.Experiment"> & {
   id: string;
 
   /**
-   * The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place.
+   * The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place. With `treatment_version`, it
+   * has the id alone: both arms have the slot and the rules as they were written.
    *
    * @generated from field: hashiramart.recommender.v1.Slot treatment = 2;
    */
@@ -114,6 +116,28 @@ export type Experiment = Message<"hashiramart.recommender.v1.Experiment"> & {
    * @generated from field: string decision_reason = 13;
    */
   decisionReason: string;
+
+  /**
+   * The version of the model that makes the lists of the treatment. Empty for an experiment between settings of a slot, which the champion
+   * serves. It has passed the gate, and where a setting asks for lists in shadow, it has made them.
+   *
+   * @generated from field: string treatment_version = 14;
+   */
+  treatmentVersion: string;
+
+  /**
+   * The version that makes the lists of the control. Empty for the champion, whichever it is. Set with `treatment_version` alone.
+   *
+   * @generated from field: string control_version = 15;
+   */
+  controlVersion: string;
+
+  /**
+   * The champion when the experiment was started. Empty without a `treatment_version`, and for a draft.
+   *
+   * @generated from field: string champion_version = 16;
+   */
+  championVersion: string;
 };
 
 /**
@@ -310,6 +334,13 @@ export type ConcludeExperimentRequest = Message<"hashiramart.recommender.v1.Conc
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * The champion that a version that is kept replaces. Empty for the one that was the champion when the experiment was started.
+   *
+   * @generated from field: string expected_champion_version = 4;
+   */
+  expectedChampionVersion: string;
 };
 
 /**
@@ -347,6 +378,34 @@ export type GetExperimentReportRequest = Message<"hashiramart.recommender.v1.Get
  */
 export const GetExperimentReportRequestSchema: GenMessage<GetExperimentReportRequest> = /*@__PURE__*/
   messageDesc(file_hashiramart_recommender_v1_experiments, 9);
+
+/**
+ * How many lists a version of the model made.
+ *
+ * @generated from message hashiramart.recommender.v1.VersionListCount
+ */
+export type VersionListCount = Message<"hashiramart.recommender.v1.VersionListCount"> & {
+  /**
+   * The number of the version. Empty for lists in the order of the catalogue.
+   *
+   * @generated from field: string version = 1;
+   */
+  version: string;
+
+  /**
+   * The lists.
+   *
+   * @generated from field: int32 list_count = 2;
+   */
+  listCount: number;
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.VersionListCount.
+ * Use `create(VersionListCountSchema)` to create a new message.
+ */
+export const VersionListCountSchema: GenMessage<VersionListCount> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_experiments, 10);
 
 /**
  * What the shoppers of an arm did. Shoppers who were seen in both arms are left out, except in the `list_count`.
@@ -395,6 +454,22 @@ export type ArmReport = Message<"hashiramart.recommender.v1.ArmReport"> & {
    * @generated from field: int32 unpriced_purchase_count = 6;
    */
   unpricedPurchaseCount: number;
+
+  /**
+   * The lists by the version of the model that made them, by version. An arm has several if the champion changed, or if its own version could not
+   * make a list, and the champion did.
+   *
+   * @generated from field: repeated hashiramart.recommender.v1.VersionListCount versions = 7;
+   */
+  versions: VersionListCount[];
+
+  /**
+   * Why the replica that answers could not load the arm's version. Empty if it has loaded it, does not need it, or has not tried yet. Without
+   * the versions of both arms, a replica lets nobody take part.
+   *
+   * @generated from field: string load_error = 8;
+   */
+  loadError: string;
 };
 
 /**
@@ -402,7 +477,7 @@ export type ArmReport = Message<"hashiramart.recommender.v1.ArmReport"> & {
  * Use `create(ArmReportSchema)` to create a new message.
  */
 export const ArmReportSchema: GenMessage<ArmReport> = /*@__PURE__*/
-  messageDesc(file_hashiramart_recommender_v1_experiments, 10);
+  messageDesc(file_hashiramart_recommender_v1_experiments, 11);
 
 /**
  * A value with an interval. Without one, too little is known.
@@ -437,7 +512,7 @@ export type Estimate = Message<"hashiramart.recommender.v1.Estimate"> & {
  * Use `create(EstimateSchema)` to create a new message.
  */
 export const EstimateSchema: GenMessage<Estimate> = /*@__PURE__*/
-  messageDesc(file_hashiramart_recommender_v1_experiments, 11);
+  messageDesc(file_hashiramart_recommender_v1_experiments, 12);
 
 /**
  * A metric of the treatment beside that of the control. The intervals contain the true value at all times together with a probability of 95 %,
@@ -473,7 +548,7 @@ export type MetricComparison = Message<"hashiramart.recommender.v1.MetricCompari
  * Use `create(MetricComparisonSchema)` to create a new message.
  */
 export const MetricComparisonSchema: GenMessage<MetricComparison> = /*@__PURE__*/
-  messageDesc(file_hashiramart_recommender_v1_experiments, 12);
+  messageDesc(file_hashiramart_recommender_v1_experiments, 13);
 
 /**
  * What an experiment has shown so far. Purchases count that count for others: those that order systems and staff report, and those of shoppers
@@ -544,6 +619,14 @@ export type ExperimentReport = Message<"hashiramart.recommender.v1.ExperimentRep
    * @generated from field: bool sample_ratio_mismatch = 9;
    */
   sampleRatioMismatch: boolean;
+
+  /**
+   * Whether lists of a control without a version of its own were made by another champion than the one when the experiment was started: the
+   * treatment is compared with several.
+   *
+   * @generated from field: bool champion_changed = 10;
+   */
+  championChanged: boolean;
 };
 
 /**
@@ -551,7 +634,7 @@ export type ExperimentReport = Message<"hashiramart.recommender.v1.ExperimentRep
  * Use `create(ExperimentReportSchema)` to create a new message.
  */
 export const ExperimentReportSchema: GenMessage<ExperimentReport> = /*@__PURE__*/
-  messageDesc(file_hashiramart_recommender_v1_experiments, 13);
+  messageDesc(file_hashiramart_recommender_v1_experiments, 14);
 
 /**
  * How far an experiment has come.
@@ -615,14 +698,14 @@ export enum ExperimentDecision {
   UNSPECIFIED = 0,
 
   /**
-   * The slot and the rules become those of the treatment.
+   * The slot and the rules become those of the treatment; the treatment's version of the model becomes the champion.
    *
    * @generated from enum value: EXPERIMENT_DECISION_KEEP = 1;
    */
   KEEP = 1,
 
   /**
-   * The slot and the rules stay as they were.
+   * The slot, the rules and the champion stay as they are.
    *
    * @generated from enum value: EXPERIMENT_DECISION_REVERT = 2;
    */
@@ -649,14 +732,14 @@ export enum ExperimentArm {
   UNSPECIFIED = 0,
 
   /**
-   * The slot and the rules as they were written.
+   * The slot and the rules as they were written, with the control's version of the model.
    *
    * @generated from enum value: EXPERIMENT_ARM_CONTROL = 1;
    */
   CONTROL = 1,
 
   /**
-   * The slot and the rules of the experiment.
+   * The slot and the rules of the experiment, or its version of the model.
    *
    * @generated from enum value: EXPERIMENT_ARM_TREATMENT = 2;
    */

@@ -8,13 +8,15 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Estimate } from "./experiments_pb.js";
 import { file_hashiramart_recommender_v1_experiments } from "./experiments_pb.js";
+import type { Rule, Slot } from "./merchandising_pb.js";
+import { file_hashiramart_recommender_v1_merchandising } from "./merchandising_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file hashiramart/recommender/v1/shadows.proto.
  */
 export const file_hashiramart_recommender_v1_shadows: GenFile = /*@__PURE__*/
-  fileDesc("CihoYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9zaGFkb3dzLnByb3RvEhpoYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MSJqCgZTaGFkb3cSCgoCaWQYASABKAkSFQoNdHJhZmZpY19zaGFyZRgCIAEoARIvCgt1cGRhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgEIAEoCSI7ChJMaXN0U2hhZG93c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYwoTTGlzdFNoYWRvd3NSZXNwb25zZRIzCgdzaGFkb3dzGAEgAygLMiIuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChRSZXBsYWNlU2hhZG93UmVxdWVzdBIyCgZzaGFkb3cYASABKAsyIi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5TaGFkb3ciIQoTRGVsZXRlU2hhZG93UmVxdWVzdBIKCgJpZBgBIAEoCSIkChZHZXRTaGFkb3dSZXBvcnRSZXF1ZXN0EgoKAmlkGAEgASgJIkYKDVNoYWRvd0xhdGVuY3kSGwoTbWVkaWFuX21pbGxpc2Vjb25kcxgBIAEoARIYChBwOTVfbWlsbGlzZWNvbmRzGAIgASgBIvgBCgtTaGFkb3dWYWx1ZRI4CgZyZXdhcmQYASABKA4yKC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5TaGFkb3dSZXdhcmQSMwoFc2hvd24YAiABKAsyJC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Fc3RpbWF0ZRI9Cg9zZWxmX25vcm1hbGlzZWQYAyABKAsyJC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Fc3RpbWF0ZRI7Cg1kb3VibHlfcm9idXN0GAQgASgLMiQuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXN0aW1hdGUioQMKDFNoYWRvd1JlcG9ydBIKCgJpZBgBIAEoCRIRCglpc19sb2FkZWQYAiABKAgSEgoKbG9hZF9lcnJvchgDIAEoCRISCgpsaXN0X2NvdW50GAQgASgFEhkKEWZhaWxlZF9saXN0X2NvdW50GAUgASgFEhIKCmxhc3RfZXJyb3IYBiABKAkSDwoHb3ZlcmxhcBgHIAEoARJACg1zaG93bl9sYXRlbmN5GAggASgLMikuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93TGF0ZW5jeRI6CgdsYXRlbmN5GAkgASgLMikuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93TGF0ZW5jeRIcChRlc3RpbWF0ZWRfbGlzdF9jb3VudBgKIAEoBRIcChRlZmZlY3RpdmVfbGlzdF9jb3VudBgLIAEoARIXCg9zdXBwb3J0ZWRfc2hhcmUYDCABKAESNwoGdmFsdWVzGA0gAygLMicuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93VmFsdWUqYgoMU2hhZG93UmV3YXJkEh0KGVNIQURPV19SRVdBUkRfVU5TUEVDSUZJRUQQABIYChRTSEFET1dfUkVXQVJEX0NMSUNLUxABEhkKFVNIQURPV19SRVdBUkRfUkVWRU5VRRACYgZwcm90bzM", [file_google_protobuf_timestamp, file_hashiramart_recommender_v1_experiments]);
+  fileDesc("CihoYXNoaXJhbWFydC9yZWNvbW1lbmRlci92MS9zaGFkb3dzLnByb3RvEhpoYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MSJqCgZTaGFkb3cSCgoCaWQYASABKAkSFQoNdHJhZmZpY19zaGFyZRgCIAEoARIvCgt1cGRhdGVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgEIAEoCSI7ChJMaXN0U2hhZG93c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYwoTTGlzdFNoYWRvd3NSZXNwb25zZRIzCgdzaGFkb3dzGAEgAygLMiIuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJKChRSZXBsYWNlU2hhZG93UmVxdWVzdBIyCgZzaGFkb3cYASABKAsyIi5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5TaGFkb3ciIQoTRGVsZXRlU2hhZG93UmVxdWVzdBIKCgJpZBgBIAEoCSIkChZHZXRTaGFkb3dSZXBvcnRSZXF1ZXN0EgoKAmlkGAEgASgJIkYKDVNoYWRvd0xhdGVuY3kSGwoTbWVkaWFuX21pbGxpc2Vjb25kcxgBIAEoARIYChBwOTVfbWlsbGlzZWNvbmRzGAIgASgBIvgBCgtTaGFkb3dWYWx1ZRI4CgZyZXdhcmQYASABKA4yKC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5TaGFkb3dSZXdhcmQSMwoFc2hvd24YAiABKAsyJC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Fc3RpbWF0ZRI9Cg9zZWxmX25vcm1hbGlzZWQYAyABKAsyJC5oYXNoaXJhbWFydC5yZWNvbW1lbmRlci52MS5Fc3RpbWF0ZRI7Cg1kb3VibHlfcm9idXN0GAQgASgLMiQuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuRXN0aW1hdGUioQMKDFNoYWRvd1JlcG9ydBIKCgJpZBgBIAEoCRIRCglpc19sb2FkZWQYAiABKAgSEgoKbG9hZF9lcnJvchgDIAEoCRISCgpsaXN0X2NvdW50GAQgASgFEhkKEWZhaWxlZF9saXN0X2NvdW50GAUgASgFEhIKCmxhc3RfZXJyb3IYBiABKAkSDwoHb3ZlcmxhcBgHIAEoARJACg1zaG93bl9sYXRlbmN5GAggASgLMikuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93TGF0ZW5jeRI6CgdsYXRlbmN5GAkgASgLMikuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93TGF0ZW5jeRIcChRlc3RpbWF0ZWRfbGlzdF9jb3VudBgKIAEoBRIcChRlZmZlY3RpdmVfbGlzdF9jb3VudBgLIAEoARIXCg9zdXBwb3J0ZWRfc2hhcmUYDCABKAESNwoGdmFsdWVzGA0gAygLMicuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2hhZG93VmFsdWUidgoTRXN0aW1hdGVTbG90UmVxdWVzdBIuCgRzbG90GAEgASgLMiAuaGFzaGlyYW1hcnQucmVjb21tZW5kZXIudjEuU2xvdBIvCgVydWxlcxgCIAMoCzIgLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLlJ1bGUisgEKDFNsb3RFc3RpbWF0ZRIcChRlc3RpbWF0ZWRfbGlzdF9jb3VudBgBIAEoBRIcChRlZmZlY3RpdmVfbGlzdF9jb3VudBgCIAEoARIXCg9zdXBwb3J0ZWRfc2hhcmUYAyABKAESFAoMaXNfc3VwcG9ydGVkGAQgASgIEjcKBnZhbHVlcxgFIAMoCzInLmhhc2hpcmFtYXJ0LnJlY29tbWVuZGVyLnYxLlNoYWRvd1ZhbHVlKmIKDFNoYWRvd1Jld2FyZBIdChlTSEFET1dfUkVXQVJEX1VOU1BFQ0lGSUVEEAASGAoUU0hBRE9XX1JFV0FSRF9DTElDS1MQARIZChVTSEFET1dfUkVXQVJEX1JFVkVOVUUQAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_hashiramart_recommender_v1_experiments, file_hashiramart_recommender_v1_merchandising]);
 
 /**
  * A version of the model that makes a share of the lists of slots beside the champion. Nobody is shown its lists.
@@ -352,6 +354,84 @@ export type ShadowReport = Message<"hashiramart.recommender.v1.ShadowReport"> & 
  */
 export const ShadowReportSchema: GenMessage<ShadowReport> = /*@__PURE__*/
   messageDesc(file_hashiramart_recommender_v1_shadows, 8);
+
+/**
+ * The request of EstimateSlot.
+ *
+ * @generated from message hashiramart.recommender.v1.EstimateSlotRequest
+ */
+export type EstimateSlotRequest = Message<"hashiramart.recommender.v1.EstimateSlotRequest"> & {
+  /**
+   * The slot as it is to be. Lists are estimated without their exploration.
+   *
+   * @generated from field: hashiramart.recommender.v1.Slot slot = 1;
+   */
+  slot?: Slot | undefined;
+
+  /**
+   * Rules that are to hold besides those that were written, or in place of those with the same id.
+   *
+   * @generated from field: repeated hashiramart.recommender.v1.Rule rules = 2;
+   */
+  rules: Rule[];
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.EstimateSlotRequest.
+ * Use `create(EstimateSlotRequestSchema)` to create a new message.
+ */
+export const EstimateSlotRequestSchema: GenMessage<EstimateSlotRequest> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_shadows, 9);
+
+/**
+ * What a slot would earn.
+ *
+ * @generated from message hashiramart.recommender.v1.SlotEstimate
+ */
+export type SlotEstimate = Message<"hashiramart.recommender.v1.SlotEstimate"> & {
+  /**
+   * The lists that the values are estimated from.
+   *
+   * @generated from field: int32 estimated_list_count = 1;
+   */
+  estimatedListCount: number;
+
+  /**
+   * How many lists of the slot as it is to be would tell as much.
+   *
+   * @generated from field: double effective_list_count = 2;
+   */
+  effectiveListCount: number;
+
+  /**
+   * The share of positions of the slot as it is to be at which the product was shown. Of the rest, the log says nothing.
+   *
+   * @generated from field: double supported_share = 3;
+   */
+  supportedShare: number;
+
+  /**
+   * Whether the log supports the values: there are at least 100 effective lists, and four of five positions are known. Otherwise let the slot
+   * explore more or longer, or compare in an experiment.
+   *
+   * @generated from field: bool is_supported = 4;
+   */
+  isSupported: boolean;
+
+  /**
+   * The values of the lists: `shown` as they were shown, the others for the slot as it is to be.
+   *
+   * @generated from field: repeated hashiramart.recommender.v1.ShadowValue values = 5;
+   */
+  values: ShadowValue[];
+};
+
+/**
+ * Describes the message hashiramart.recommender.v1.SlotEstimate.
+ * Use `create(SlotEstimateSchema)` to create a new message.
+ */
+export const SlotEstimateSchema: GenMessage<SlotEstimate> = /*@__PURE__*/
+  messageDesc(file_hashiramart_recommender_v1_shadows, 10);
 
 /**
  * What is estimated of the lists of a version.
