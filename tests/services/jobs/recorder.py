@@ -43,12 +43,12 @@ class Recorder(recommender_pb2_grpc.RecommenderServiceServicer):
     def buy(
         self, *ids: str, user_id: str = "u-1", customer_number: str = "", order_id: str = "", time: str = "2011-02-05T10:00:00Z"
     ) -> None:
-        """Records purchases by these ids, for 2.50 if they belong to an order."""
+        """Records purchases by these ids; those of an order for 2.50, because of a list."""
         for id in ids:
             event = recommender_pb2.Event(id=id, kind=recommender_pb2.EVENT_KIND_PURCHASE, product_id="20002", quantity=2, user_id=user_id)
             event.customer_number = customer_number
             if order_id:
-                event.order_id, event.unit_price_cents = order_id, 250
+                event.order_id, event.unit_price_cents, event.recommendation_id = order_id, 250, "r-1"
             moment = Timestamp()
             moment.FromJsonString(time)
             event.event_time.CopyFrom(moment)

@@ -145,6 +145,7 @@ def test_events_are_exported_once_with_the_fields_that_the_etl_reads(recorder: R
         "customer_number": "12345",
         "order_id": "500900",
         "unit_price_cents": 250,
+        "recommendation_id": "r-1",
     }
     assert first.keys() == EVENTS.keys()
     assert exporter.export() == ["0 recorded events were added to the raw zone"]
