@@ -119,6 +119,30 @@ async def test_a_check_that_hangs_fails(settings: MeshSettings, issuer: Issuer) 
         assert await health(channel) == Status.NOT_SERVING
 
 
+async def test_one_slow_check_ends_no_health_and_a_database_that_hangs_does(settings: MeshSettings, issuer: Issuer) -> None:
+    slow, hangs, checked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def ping() -> None:
+        checked.set()
+        while slow.is_set():
+            # Only this check is slow, unless all are.
+            if not hangs.is_set():
+                slow.clear()
+            await asyncio.Event().wait()
+
+    async with serve_shop(new_shop(), settings, issuer, [ping]) as server, plain(server) as channel:
+        slow.set()
+        while slow.is_set():
+            await asyncio.sleep(0.02)
+        checked.clear()
+        await checked.wait()
+        assert await health(channel) == Status.SERVING
+        hangs.set()
+        slow.set()
+        while await health(channel) == Status.SERVING:
+            await asyncio.sleep(0.02)
+
+
 async def test_an_engine_that_is_away_is_listed_and_ends_no_health(settings: MeshSettings, issuer: Issuer) -> None:
     async def ping_store() -> None:
         raise OSError("no store")
