@@ -14,7 +14,6 @@ from dotenv import dotenv_values
 from mlflow import MlflowClient
 
 from stack.processes.definitions import processes
-from stack.processes.supervisor import Supervisor
 from stack.settings import Settings
 from tests.engines.ports import own_settings
 
@@ -82,12 +81,11 @@ class Stack:
     def wait_restarted(self, name: str, pid: int) -> None:
         """Waits until all processes are ready, and this one no longer has this process id."""
         settings = Settings.model_validate({key: value for key in Settings.model_fields if (value := self.environment.get(key.upper()))})
-        supervisor = Supervisor(settings.stack_folder, settings.logs)
-        # In this process, as each command would take a second of what the processes need to start.
-        unready = {process.name: process.ready for process in processes(settings) if process.name in self.processes}
+        # Asked in this process, as each command would take a second of what the processes need to start.
+        checks = [process.ready for process in processes(settings) if process.name in self.processes]
         deadline = time.monotonic() + UP_SECONDS
-        while supervisor.pids().get(name, pid) == pid or (unready := {each: ready for each, ready in unready.items() if not ready()}):
-            assert time.monotonic() < deadline, f"{name} is not restarted: {[*unready]} are not ready"
+        while not all(ready() for ready in checks) or self.pids().get(name, pid) == pid:
+            assert time.monotonic() < deadline, f"{name} is not restarted: {self.states()}"
             time.sleep(0.2)
 
     def _status(self) -> list[re.Match[str]]:
