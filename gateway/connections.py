@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import structlog
 
+from gateway.asgi import Scope
 from mesh.client_address import Networks, counted_network, parse_address
 
 WATCH_SECONDS = 1.0
@@ -38,6 +39,12 @@ Peer: TypeAlias = tuple[str, int]
 
 
 Key = TypeVar("Key", bound=Hashable)
+
+
+def peer_of(scope: Scope) -> Peer:
+    """The client's end of a request's connection, as the kernel has it: the HTTP server gives the port as text."""
+    host, port = scope["client"]
+    return host, int(port)
 
 
 class RequestCounts(Counter[Key]):

@@ -8,7 +8,7 @@ import grpc
 
 from gateway.asgi import Event, Headers, HttpResponse, Receive, Scope, Send
 from gateway.body import RequestBody
-from gateway.connections import Peer
+from gateway.connections import peer_of
 from gateway.errors import GatewayError, error_status
 from gateway.malformed import MalformedRequest
 from mesh.client_address import Networks, nearest_untrusted, parse_address
@@ -49,7 +49,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: Networks) -> None:
         self._send = send
         self.method: str = scope["method"]
-        self.peer: Peer = scope["client"]
+        self.peer = peer_of(scope)
         self.query: str = scope["query_string"].decode("latin-1")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._repeated_headers = len(self.headers) < len(scope["headers"])
@@ -139,7 +139,7 @@ _peer_address = lru_cache(4096)(parse_address)
 
 def _client_address(scope: Scope, headers: dict[bytes, bytes], trusted_proxies: Networks) -> str:
     """The address of the client; empty if the connection has none."""
-    address = _peer_address(scope["client"][0]) if scope.get("client") else None
+    address = _peer_address(scope["client"][0])
     if address and trusted_proxies and b"x-forwarded-for" in headers:
         forwarded_for = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
         address = nearest_untrusted(address, forwarded_for, trusted_proxies)

@@ -60,16 +60,15 @@ class Transcoder:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        busy, peer = self._admission.connections.busy, scope["client"]
-        busy.add(peer)
+        exchange, busy = Exchange(scope, receive, send, self._trusted_proxies), self._admission.connections.busy
+        busy.add(exchange.peer)
         try:
-            await self._respond(scope, receive, send)
+            await self._respond(exchange, scope, receive)
         finally:
-            busy.remove(peer)
+            busy.remove(exchange.peer)
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, exchange: Exchange, scope: Scope, receive: Receive) -> None:
         path: str = scope["raw_path"].decode("latin-1")
-        exchange = Exchange(scope, receive, send, self._trusted_proxies)
         telemetry.enter(exchange.origin)
         if found := self._routes.find("GET" if exchange.method == "HEAD" else exchange.method, path):
             binding, segments, exchange.prefix = found

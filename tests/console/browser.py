@@ -23,6 +23,7 @@ DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 TIMEOUT_MS = 30_000
+expect.set_options(timeout=TIMEOUT_MS)
 # The schemes, with the rules to look for in each; without any, all of them.
 SCHEMES: dict[Literal["light", "dark"], tuple[str, ...]] = {"light": (), "dark": ("color-contrast",)}
 
@@ -60,7 +61,7 @@ class Console:
     def settle(self, heading: str) -> None:
         """Waits until the page with this heading has nothing more to load."""
         self.page.get_by_role("heading", level=1, name=heading).wait_for()
-        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=TIMEOUT_MS)
+        expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
     def sign_in(self, email: str, password: str) -> None:
         self.page.goto(f"{self.url}/console/")

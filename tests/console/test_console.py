@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, expect
 
 from stack import console
-from tests.console.browser import DESKTOP, PHONE, TIMEOUT_MS, Console
+from tests.console.browser import DESKTOP, PHONE, Console
 from tests.console.shop import CUSTOMER, EMAIL, PASSWORD, signed_in
 from tests.e2e.stack import Stack
 from tests.services.auth.authenticator import code_at
@@ -420,9 +420,9 @@ def test_a_lost_connection_is_shown_and_the_job_is_followed_again(stack: Stack, 
     gateway = psutil.Process(stack.pids()["gateway"])
     for process in (gateway, *gateway.children()):
         process.kill()
-    expect(lost).to_be_visible(timeout=TIMEOUT_MS)
+    expect(lost).to_be_visible()
     desktop.picture("connection lost")
-    expect(lost).to_be_hidden(timeout=TIMEOUT_MS)
+    expect(lost).to_be_hidden()
     # What happens now is seen.
     with signed_in(stack) as http:
         http.post(f"/jobs/{job}:cancel").raise_for_status()

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
@@ -65,9 +65,12 @@ def test_headers_have_a_deadline_of_their_own(guarded_url: str) -> None:
         connection(guarded_url) as slow,
         connection(guarded_url) as idle,
         dribbling(guarded_url, ["127.0.0.3"], HEADERS) as dribblers,
-        ThreadPoolExecutor(1) as pool,
+        ThreadPoolExecutor(3) as pool,
     ):
         answered = pool.submit(slowly_begun_requests, guarded_url)
+        # Calls that take longer than headers may, on connections that had a request before.
+        calling = pool.submit(second_request, guarded_url, "GET", f"/waits/{MAX_LOOKS_AT_HEADERS + 3}")
+        uploading = pool.submit(second_request, guarded_url, "POST", "/everything:import", slow_lines())
         slow.settimeout(30)
         slow.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         assert slow.recv(4096).startswith(b"HTTP/1.1 200")
@@ -79,6 +82,20 @@ def test_headers_have_a_deadline_of_their_own(guarded_url: str) -> None:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         assert idle.recv(4096).startswith(b"HTTP/1.1 200")
         assert answered.result() > MAX_LOOKS_AT_HEADERS
+        assert (calling.result(), uploading.result()) == (200, 200)
+
+
+def second_request(url: str, method: str, path: str, content: Iterable[bytes] | None = None) -> int:
+    """The status of a request on a connection that had another one before."""
+    with httpx.Client(base_url=url, timeout=60, headers={"grpc-timeout": "60S"}) as client:
+        assert client.get("/healthz").status_code == 200
+        return client.request(method, path, content=content).status_code
+
+
+def slow_lines() -> Iterator[bytes]:
+    for _ in range(MAX_LOOKS_AT_HEADERS + 3):
+        yield b'{"text": "a"}\n'
+        time.sleep(WATCH_SECONDS)
 
 
 def slowly_begun_requests(url: str) -> int:
