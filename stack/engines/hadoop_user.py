@@ -39,12 +39,12 @@ def create(settings: Settings) -> None:
     """Creates the user if it is needed and missing, or prints why Hadoop runs as root."""
     if reason := obstacle(settings):
         print(f"Hadoop runs as root, as {reason}: every user of this machine can run commands as root on YARN. See docs/security.md.")
-    elif _has_user(settings):
-        try:
-            getpwnam(NAME)
-        except KeyError:
-            nowhere = ["--no-create-home", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin"]
-            install.run(f"create the user {NAME}", ["useradd", "--system", "--user-group", *nowhere, NAME])
+    elif _has_user(settings) and not _exists():
+        nowhere = ["--no-create-home", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin"]
+        # Two stacks may start at once: it does not matter which of them creates it.
+        subprocess.run(["/usr/sbin/useradd", "--system", "--user-group", *nowhere, NAME], check=False)
+        if not _exists():
+            sys.exit(f"Could not create the user {NAME}; the lines above say why.")
 
 
 def as_user(settings: Settings, environment: Mapping[str, str]) -> list[str]:
@@ -73,6 +73,14 @@ def hand_over(settings: Settings, *folders: Path) -> None:
                 os.chown(Path(path, name), user.pw_uid, user.pw_gid, follow_symlinks=False)
             # The folder itself comes last, so that an interruption leaves it to the next start.
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def _exists() -> bool:
+    try:
+        getpwnam(NAME)
+    except KeyError:
+        return False
+    return True
 
 
 def _has_user(settings: Settings) -> bool:
