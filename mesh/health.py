@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2
 
 from mesh import telemetry
 from mesh.errors import Unavailable
+from mesh.periodic import run_periodically
 from mesh.streams import Streams
 
 # Raises if something that the service needs is not available.
@@ -80,9 +81,9 @@ class HealthServicer(health.aio.HealthServicer):
     async def keep_updated(self, services: Sequence[str]) -> None:
         """Updates the health of these services and of the engines at intervals until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(_repeat(partial(self.update, services), _INTERVAL_SECONDS))
+            group.create_task(run_periodically(partial(self.update, services), _INTERVAL_SECONDS))
             for name in self._engines:
-                group.create_task(_repeat(partial(self._update_engine, name), _ENGINE_INTERVAL_SECONDS))
+                group.create_task(run_periodically(partial(self._update_engine, name), _ENGINE_INTERVAL_SECONDS))
 
     async def _update_engine(self, name: str) -> None:
         try:
@@ -108,9 +109,3 @@ async def _pass(checks: Sequence[Check], timeout_seconds: float) -> bool:
         _log.debug("check failed", error=repr(error))
         return False
     return True
-
-
-async def _repeat(update: Callable[[], Awaitable[None]], interval_seconds: float) -> None:
-    while True:
-        await update()
-        await asyncio.sleep(interval_seconds)
