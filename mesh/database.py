@@ -25,7 +25,8 @@ Connection = PoolConnectionProxy
 T = TypeVar("T")
 Verb = Callable[[Connection, str, list[object]], Awaitable[T]]
 
-_PING_SECONDS = 0.8
+# On a busy machine an answer takes a second or two, and calls are still served.
+_PING_SECONDS = 3
 _CLOSE_SECONDS = 5
 # How long a transaction may be idle between two statements: its process hangs, and other transactions wait for its locks.
 _IDLE_SECONDS = 10
@@ -140,6 +141,8 @@ class Database(Executor):
         local = _limits(settings) if settings.database_pooler else {}
         self._begin_text = "; ".join(["BEGIN", *(f"SET LOCAL {name} = '{value}'" for name, value in local.items())])
         self._probe: asyncpg.Connection | None = None
+        # A connection runs one statement at a time, and more than one may ask for the health.
+        self._probing = asyncio.Lock()
         _POOL.labels("idle").set_function(pool.get_idle_size)
         _POOL.labels("busy").set_function(lambda: pool.get_size() - pool.get_idle_size())
 
@@ -180,15 +183,19 @@ class Database(Executor):
 
     async def ping(self) -> None:
         """Raises `Unavailable` if PostgreSQL does not respond. It has a connection of its own: a busy pool is no outage."""
-        try:
-            if self._probe is None or self._probe.is_closed():
-                self._probe = await asyncpg.connect(self._url, timeout=_PING_SECONDS, statement_cache_size=0)
-            await self._probe.execute("SELECT 1", timeout=_PING_SECONDS)
-        except _ERRORS as error:
-            if self._probe:
-                self._probe.terminate()
-                self._probe = None
-            raise _unavailable() from error
+        async with self._probing:
+            try:
+                async with asyncio.timeout(_PING_SECONDS):
+                    if self._probe is None or self._probe.is_closed():
+                        self._probe = await asyncpg.connect(self._url, statement_cache_size=0)
+                    await self._probe.execute("SELECT 1")
+            except BaseException as error:
+                if self._probe:
+                    self._probe.terminate()
+                    self._probe = None
+                if isinstance(error, _ERRORS):
+                    raise _unavailable() from error
+                raise
 
     @property
     def can_listen(self) -> bool:

@@ -195,12 +195,19 @@ async def test_a_server_that_does_not_respond_is_soon_unavailable(settings: Mesh
     silent = await asyncio.start_server(listen, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with silent, await connect(f"postgresql://ann@127.0.0.1:{port}/shop", settings) as database:
-        begin = time.monotonic()
-        with pytest.raises(Unavailable):
-            await database.fetch_value(ONE)
-        with pytest.raises(Unavailable):
+        for statement in (database.fetch_value(ONE), database.ping()):
+            begin = time.monotonic()
+            with pytest.raises(Unavailable):
+                await statement
+            assert time.monotonic() - begin < 5
+
+
+async def test_pings_at_once_do_not_disturb_each_other(database: Database) -> None:
+    await asyncio.gather(*(database.ping() for _ in range(5)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
             await database.ping()
-        assert time.monotonic() - begin < 5
+    await asyncio.gather(*(database.ping() for _ in range(5)))
 
 
 async def test_notifications_arrive_until_the_connection_is_lost(database: Database, postgres: Postgres) -> None:
