@@ -31,6 +31,7 @@ THEMES = (
     ("steadiness", "How steadily it sells, and since when", ("variation", "age")),
 )
 BLEND = ("blend", "What the smoothed sales and the forecasts above and below it add")
+PROMOTION = ("promotion", "Promotions in the calendar")
 SHUT = ("shut", "The shop is shut")
 
 
@@ -40,16 +41,18 @@ def explain(series: Series, features: Features, models: Direct, horizon_days: in
     baseline, logs = _predict_logs(series, features, models, horizon_days)
     positive = mean > 0
     modelled = np.log(baseline) + logs.sum(axis=1)
-    blended = np.where(positive, np.log(np.where(positive, mean, 1.0)) - modelled, 0.0)
-    amounts = _additive_amounts(np.column_stack([logs, blended]), baseline, np.where(positive, mean, baseline))
-    causes = [*((name, text) for name, text, _ in THEMES), BLEND]
+    factors = np.ones(horizon_days) if series.factors is None else series.factors[:horizon_days]
+    promoted = np.log(np.where(positive, factors, 1.0))
+    blended = np.where(positive, np.log(np.where(positive, mean, 1.0)) - modelled - promoted, 0.0)
+    amounts = _additive_amounts(np.column_stack([logs, blended, promoted]), baseline, np.where(positive, mean, baseline))
+    causes = [*((name, text) for name, text, _ in THEMES), BLEND, PROMOTION]
     explanations = []
     for day in range(horizon_days):
         if positive[day]:
             parts = [Contribution(*cause, float(amount)) for cause, amount in zip(causes, amounts[day], strict=True) if amount]
         else:
             # A mean of zero has no logarithm: one cause takes the whole amount.
-            closed = features.closed[0, features.panel.length + day] or (series.factors is not None and series.factors[day] == 0)
+            closed = features.closed[0, features.panel.length + day] or factors[day] == 0
             parts = [Contribution(*(SHUT if closed else BLEND), -float(baseline[day]))]
         parts.sort(key=lambda part: -abs(part.amount))
         when = series.through + timedelta(days=day + 1)

@@ -58,17 +58,15 @@ def demand_inflation(model: Forecaster) -> Floats:
     return measure_inflation(*_held_back(_tables(model)))
 
 
-def make_plan(model: Forecaster, products: Integers, policy: Policy, inflation: Floats, factors: Floats | None = None) -> Plan:
+def make_plan(model: Forecaster, products: Integers, policy: Policy, inflation: Floats, factors: Floats) -> Plan:
     """The plan for products, by their indices among the products of the model.
 
     inflation: as from `demand_inflation`
-    factors: as of `Forecaster.forecast`
+    factors: what their units are multiplied by on each day to come, shape (n, HORIZON)
     """
     tables = _tables(model)
-    mean = tables.mean_units[tables.aggregate_count + products]
-    quantiles = tables.quantiles[2 * tables.aggregate_count + products, : policy.days].astype(np.float64)
-    if factors is not None:
-        mean, quantiles = mean * factors, quantiles * factors[: policy.days, None]
+    mean = tables.mean_units[tables.aggregate_count + products] * factors
+    quantiles = tables.quantiles[2 * tables.aggregate_count + products, : policy.days] * factors[:, : policy.days, None]
     lead, protected = (sum_demand(mean[:, :days], quantiles[:, :days], inflation) for days in (policy.lead_days, policy.days))
     return Plan(mean, lead, order_up_to_levels(protected, policy.lead_days, policy.review_days, policy.fill_rate))
 

@@ -17,6 +17,7 @@ from ml.forecaster.arrays import Booleans, Floats, Integers
 from ml.forecaster.forecasts import UNITS_METRIC, Scope, ScopeKind
 from ml.forecaster.model import Forecaster
 from ml.forecaster.quantiles import LEVELS, MEDIAN
+from ml.forecaster.scenario import Adjustment
 
 # A quarter: later days are forecast anew before they come.
 SERVED_DAYS = 91
@@ -81,11 +82,11 @@ class ServedForecast:
     """The absolute error of the medians in the backtest, relative to the sales; without an entry where there were none."""
 
     @classmethod
-    def of(cls, model: Forecaster, factors: Floats | None) -> Self:
-        """What a model forecasts. factors: as of `Forecaster.forecast`"""
+    def of(cls, model: Forecaster, adjustment: Adjustment) -> Self:
+        """What a model forecasts. adjustment: what the calendar makes of it"""
         tables = model.series(Scope(), UNITS_METRIC).tables
         count = tables.aggregate_count
-        weights = np.ones(SERVED_DAYS) if factors is None else factors[:SERVED_DAYS]
+        weights = np.array([adjustment.factors(scope, UNITS_METRIC)[:SERVED_DAYS] for scope in model.scopes])
         # Of the aggregates, those in units.
         rows = np.concatenate([np.arange(count), np.arange(2 * count, len(tables.quantiles))])
         quantiles = {

@@ -27,8 +27,8 @@ from services.forecaster.accuracy_servicer import AccuracyServicer
 from services.forecaster.calendar_messages import entry_message
 from services.forecaster.calendar_repository import CalendarRepository
 from services.forecaster.calendar_servicer import CalendarServicer
-from services.forecaster.closures import Closures
 from services.forecaster.daily_units import CleanSales
+from services.forecaster.outlook import Outlook
 from services.forecaster.product_names import ProductNames
 from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.reorder_servicer import ReorderServicer, policy_message
@@ -59,14 +59,14 @@ async def main() -> None:
         page_tokens = PageTokens(secret.encode())
         time_zone = shop.time_zone.key
         entries = CalendarRepository(postgres, partial(entry_message, time_zone=time_zone))
-        closures = Closures(entries, postgres)
-        servicer = ForecasterServicer(registry, champion, page_tokens, ProductNames(catalog), shop, closures)
-        calendar = CalendarServicer(entries, page_tokens, time_zone, servicer.data_through, closures.refresh)
+        outlook = Outlook(entries, postgres)
+        servicer = ForecasterServicer(registry, champion, page_tokens, ProductNames(catalog), shop, outlook)
+        calendar = CalendarServicer(entries, page_tokens, time_zone, servicer.data_through, outlook.refresh)
         policies = ReorderPolicyRepository(postgres, policy_message)
-        reorder = ReorderServicer(policies, Stock(catalog), closures, page_tokens, time_zone, lambda: servicer.serving)
+        reorder = ReorderServicer(policies, Stock(catalog), outlook, page_tokens, time_zone, lambda: servicer.serving)
         accuracy = AccuracyRepository(postgres, settings.served_forecast_bytes)
         sales = CleanSales(connect(settings.store_url, settings.store_region, settings.lake_bucket))
-        monitor = AccuracyMonitor(champion, closures, sales, accuracy, settings.thresholds)
+        monitor = AccuracyMonitor(champion, outlook, sales, accuracy, settings.thresholds)
         server = Server(
             settings.listen, mesh, auth.verifier, trail=auth.trail, engines={"postgresql": postgres.ping, "mlflow": registry.ping}
         )
@@ -74,7 +74,7 @@ async def main() -> None:
         calendar_pb2_grpc.add_CalendarServiceServicer_to_server(calendar, server)
         reorder_pb2_grpc.add_ReorderServiceServicer_to_server(reorder, server)
         accuracy_pb2_grpc.add_ForecastAccuracyServiceServicer_to_server(AccuracyServicer(monitor, accuracy, page_tokens, time_zone), server)
-        async with background(closures.run()):
+        async with background(outlook.run()):
             await champion.restore()
             await serve(
                 server,

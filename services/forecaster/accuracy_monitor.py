@@ -9,14 +9,14 @@ import structlog
 from prometheus_client import Gauge
 
 from lake.manifest import Manifest
-from ml.forecaster.arrays import Floats
 from ml.forecaster.model import Forecaster
+from ml.forecaster.scenario import Adjustment
 from ml.forecaster.served import DayScore, Outlier, ServedForecast
 from ml.registry.champion import Champion
 from services.forecaster.accuracy import Alarm, AlarmState, ScoreSums, Thresholds, judge
 from services.forecaster.accuracy_repository import AccuracyRepository, PendingForecast
-from services.forecaster.closures import Closures
 from services.forecaster.daily_units import CleanSales, DailyUnits, SalesUnavailable, complete_through
+from services.forecaster.outlook import Outlook
 
 _FIRING = Gauge("forecaster_alarm_firing", "Whether an alarm of the forecaster fires: 1 or 0, NaN without data.", ("alarm", "level"))
 _VALUE = Gauge("forecaster_alarm_value", "What an alarm of the forecaster watches, NaN without data.", ("alarm", "level"))
@@ -38,20 +38,20 @@ class AccuracyMonitor:
     """Takes what each champion forecasts, and scores it by the clean data.
 
     A champion's forecast counts as served from the moment it is loaded, for all its series, whether anyone asks for them or not: so there
-    is an accuracy of each version and each product, which does not depend on what people happen to look at. Where closures of the calendar
-    change it, its later state counts, for days that are not scored yet. Days that the clean data had when a version was loaded count too:
+    is an accuracy of each version and each product, which does not depend on what people happen to look at. Where the calendar changes
+    it, its later state counts, for days that are not scored yet. Days that the clean data had when a version was loaded count too:
     the version had not seen them. Scenarios are no forecasts of what will be, and are not kept.
     """
 
     def __init__(
-        self, champion: Champion[Forecaster], closures: Closures, sales: CleanSales, accuracy: AccuracyRepository, thresholds: Thresholds
+        self, champion: Champion[Forecaster], outlook: Outlook, sales: CleanSales, accuracy: AccuracyRepository, thresholds: Thresholds
     ) -> None:
         self._champion = champion
-        self._closures = closures
+        self._outlook = outlook
         self._sales = sales
         self._accuracy = accuracy
         self._thresholds = thresholds
-        self._kept: tuple[Forecaster, bytes] | None = None
+        self._kept: tuple[Forecaster, Adjustment] | None = None
         self._sales_through: date | None = None
         self._failure = ""
 
@@ -60,13 +60,12 @@ class AccuracyMonitor:
         if (serving := self._champion.serving) is None:
             return
         version, model = serving
-        factors = self._closures.factors(model.through)
-        closed = b"" if factors is None else factors.tobytes()
-        if self._kept and self._kept[0] is model and self._kept[1] == closed:
+        adjustment = await self._outlook.adjustment(model)
+        if self._kept and self._kept[0] is model and self._kept[1] is adjustment:
             return
-        content = await asyncio.to_thread(_file, model, factors)
+        content = await asyncio.to_thread(_file, model, adjustment)
         await self._accuracy.keep(version.number, version.provenance.artifact_sha256, model.through, content)
-        self._kept = model, closed
+        self._kept = model, adjustment
 
     async def score(self) -> None:
         """Scores the forecasts of the days that the clean data has now, and updates the metrics. Raises `Unavailable`.
@@ -109,8 +108,8 @@ class AccuracyMonitor:
         _log.info("scored forecasts", forecasts=len(pending), through=complete_through(manifest).isoformat())
 
 
-def _file(model: Forecaster, factors: Floats | None) -> bytes:
-    return ServedForecast.of(model, factors).to_parquet()
+def _file(model: Forecaster, adjustment: Adjustment) -> bytes:
+    return ServedForecast.of(model, adjustment).to_parquet()
 
 
 def _score(content: bytes, pending: PendingForecast, units: DailyUnits) -> tuple[list[DayScore], list[Outlier]]:

@@ -20,7 +20,7 @@ CHANNEL = "forecaster_calendar"
 _ENTRY = [entries.c[field] for field in Entry._fields]
 _ALL = select(*_ENTRY)
 _GET = _ALL.where(entries.c.id == bindparam("id", type_=Text))
-_CLOSURES = select(entries.c.first_date, entries.c.last_date).where(entries.c.kind == "closure")
+_EFFECTIVE = _ALL.where(entries.c.kind != "holiday").order_by(entries.c.id)
 _place = tuple_(entries.c.first_date, entries.c.id)
 _PAGE = (
     _ALL.where(
@@ -71,9 +71,9 @@ class CalendarRepository:
         """An entry. Raises `NotFound`."""
         return await _get(self._database, id)
 
-    async def closures(self) -> list[tuple[date, date]]:
-        """The first and the last day of each closure."""
-        return [(row[0], row[1]) for row in await self._database.fetch(_CLOSURES)]
+    async def effective(self) -> list[EntryDetails]:
+        """The entries that change forecasts: closures and promotions."""
+        return [Entry(*row).details for row in await self._database.fetch(_EFFECTIVE)]
 
     async def create(self, id: str, details: EntryDetails, request: IdempotentRequest | None) -> calendar_pb2.CalendarEntry:
         """Creates an entry. Raises `AlreadyExists`, `FailedPrecondition` if it overlaps another."""

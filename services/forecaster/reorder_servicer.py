@@ -17,8 +17,8 @@ from ml.forecaster.model import Forecaster
 from ml.forecaster.reorder import Outcome
 from ml.forecaster.reorder_plan import backtest_policy
 from ml.registry.champion import ServedModel
-from services.forecaster.closures import Closures
 from services.forecaster.exports import export_suggestions
+from services.forecaster.outlook import Outlook
 from services.forecaster.reorder_policies import DEFAULT_ID, ReorderTerms, StoredPolicy
 from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.scope_errors import scope_errors
@@ -38,14 +38,14 @@ class ReorderServicer(reorder_pb2_grpc.ReorderServiceServicer):
         self,
         policies: ReorderPolicyRepository,
         stock: Stock,
-        closures: Closures,
+        outlook: Outlook,
         page_tokens: PageTokens,
         time_zone: str,
         serving: Callable[[], ServedModel[Forecaster]],
     ) -> None:
         self._policies = policies
         self._stock = stock
-        self._closures = closures
+        self._outlook = outlook
         self._page_tokens = page_tokens
         self._time_zone = time_zone
         self._serving = serving
@@ -128,8 +128,8 @@ class ReorderServicer(reorder_pb2_grpc.ReorderServiceServicer):
             with scope_errors():
                 known = set(model.products_in(request.category))
             products = [product for product in products if product.id in known]
-        policies, factors = await self._policies.all(), self._closures.factors(model.through)
-        suggestions = await asyncio.to_thread(suggest, model, products, policies, factors)
+        policies, adjustment = await self._policies.all(), await self._outlook.adjustment(model)
+        suggestions = await asyncio.to_thread(suggest, model, products, policies, adjustment.product_units())
         return [each for each in suggestions if each.quantity or not request.only_due]
 
 

@@ -10,7 +10,7 @@ from mesh.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from ml.forecaster.arrays import Floats, Integers
 from ml.forecaster.forecasts import REVENUE_METRIC, UNITS_METRIC, Metric, Scope
 from ml.forecaster.model import HORIZON, Forecaster
-from ml.forecaster.scenario import RANGE, Effect, PriceChange, Scenarios
+from ml.forecaster.scenario import RANGE, Adjustment, PriceChange, Scenarios
 from services.forecaster import messages
 from services.forecaster.calendar_messages import day_of
 from services.forecaster.scope_errors import scope_errors
@@ -83,21 +83,23 @@ def write_scenario(
     request: forecaster_pb2.ForecastSalesRequest,
     model: Forecaster,
     scenarios: Scenarios,
-    base: Floats | None,
+    base: Adjustment,
     response: forecaster_pb2.ForecastSalesResponse,
 ) -> None:
     """Adds the forecast of the request's scenario. Raises `InvalidArgument`, `NotFound`, `FailedPrecondition`.
 
-    base: what each day of the forecast without the scenario is multiplied by, shape (HORIZON,)
+    base: what the calendar makes of the forecast without the scenario
     """
     reader = ScenarioReader(model, scenarios)
     changes, open_days = reader.price_changes(request.scenario), reader.open_days(request.scenario)
     scope, metric, days = messages.scope(request), messages.metric(request), messages.horizon_days(request)
-    known = np.ones(HORIZON) if base is None else base
+    both, closed = [*base.changes, *changes], base.open_days * open_days
+    pairs = [
+        (scenarios.adjustment(both, closed, level), scenarios.adjustment(base.changes, base.open_days, level)) for level in (0.5, *RANGE)
+    ]
     with scope_errors():
-        effect = scenarios.effect(scope, changes, open_days)
-        ends = [scenarios.effect(scope, changes, open_days, level) for level in RANGE]
-    points = model.forecast(scope, metric, days, messages.granularity(request), messages.levels(request), known * effect.of(metric))
+        factors = pairs[0][0].factors(scope, metric)
+    points = model.forecast(scope, metric, days, messages.granularity(request), messages.levels(request), factors)
     message = response.scenario
     messages.write_points(points, message)
     differences: tuple[tuple[Metric, forecaster_pb2.ScenarioDifference], ...] = (
@@ -105,16 +107,11 @@ def write_scenario(
         (REVENUE_METRIC, message.revenue),
     )
     for name, of in differences:
-        mean, *range_ = (_difference(model, scope, name, known, each, days) for each in (effect, *ends))
-        of.mean, of.lower, of.upper = mean, min(mean, *range_), max(mean, *range_)
+        mean = model.series(scope, name).mean
+        found = [float((mean * (new.factors(scope, name) - old.factors(scope, name)))[:days].sum()) for new, old in pairs]
+        of.mean, of.lower, of.upper = found[0], min(found), max(found)
     message.changed_product_count, message.unseen_product_count = scenarios.unseen(changes)
     message.statement = _statement(message, request.scenario.closed_dates, response.closed_dates)
-
-
-def _difference(model: Forecaster, scope: Scope, metric: Metric, known: Floats, effect: Effect, days: int) -> float:
-    """The difference of the sum over the horizon."""
-    mean = model.series(scope, metric).mean * known
-    return float((mean * (effect.of(metric) - 1))[:days].sum())
 
 
 def _statement(message: forecaster_pb2.ScenarioForecast, closed: Iterable[str], already: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
-from functools import partial
 
 import grpc.aio
 from google.protobuf.message import Message
@@ -12,14 +11,13 @@ from hashiramart.forecaster.v1 import forecaster_pb2, forecaster_pb2_grpc
 from mesh.errors import InvalidArgument
 from mesh.paging import PageTokens, page_size
 from mesh.settings import ShopSettings
-from ml.forecaster.forecasts import Scope
+from ml.forecaster.forecasts import Point, Scope
 from ml.forecaster.model import Forecaster
-from ml.forecaster.scenario import Scenarios
 from ml.registry.champion import Champion
 from ml.registry.client import RegistryClient
 from services.forecaster import messages
-from services.forecaster.closures import Closures
 from services.forecaster.exports import export_forecasts
+from services.forecaster.outlook import Outlook
 from services.forecaster.product_names import ProductNames
 from services.forecaster.scenarios import write_scenario
 from services.forecaster.scope_errors import scope_errors
@@ -39,13 +37,12 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         page_tokens: PageTokens,
         product_names: ProductNames,
         shop: ShopSettings,
-        closures: Closures,
+        outlook: Outlook,
     ) -> None:
         super().__init__(registry, champion, page_tokens, shop.time_zone.key)
         self._product_names = product_names
         self._currency = shop.currency
-        self._closures = closures
-        self._scenarios: tuple[Forecaster, asyncio.Task[Scenarios]] | None = None
+        self._outlook = outlook
 
     def data_through(self) -> date | None:
         """The last day of the sales that the served model knows; None while there is none."""
@@ -77,16 +74,17 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
             granularity=request.granularity or forecaster_pb2.GRANULARITY_DAY,
             currency_code=self._currency if request.metric == forecaster_pb2.METRIC_REVENUE else "",
             time_zone=self._time_zone,
-            closed_dates=(day.isoformat() for day in self._closures.days(model.through, messages.horizon_days(request))),
+            closed_dates=(day.isoformat() for day in self._outlook.closed_days(model.through, messages.horizon_days(request))),
         )
+        adjustment = await self._outlook.adjustment(model)
         # The model holds its forecasts ready: to read one takes less than a millisecond, which is not worth a thread.
         with scope_errors():
-            factors = self._closures.factors(model.through)
+            factors = adjustment.factors(scope, metric)
             points = model.forecast(scope, metric, messages.horizon_days(request), granularity, messages.levels(request), factors)
             messages.write_points(points, response)
             messages.write_history(model.history(scope, metric, messages.history_days(request), granularity), response)
         if request.HasField("scenario"):
-            await asyncio.to_thread(write_scenario, request, model, await self._scenarios_of(model), factors, response)
+            await asyncio.to_thread(write_scenario, request, model, await self._outlook.scenarios(model), adjustment, response)
         return response
 
     async def BatchForecastSales(
@@ -94,9 +92,9 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
     ) -> AsyncIterator[forecaster_pb2.BatchForecastSalesResponse]:
         version, model = self.serving
         metric, granularity, levels = messages.metric(request), messages.granularity(request), messages.levels(request)
-        factors = self._closures.factors(model.through)
+        adjustment = await self._outlook.adjustment(model)
         for scope in self._batch_scopes(model, request):
-            response = messages.batch_message(scope, version.number, self._time_zone)
+            response, factors = messages.batch_message(scope, version.number, self._time_zone), adjustment.factors(scope, metric)
             messages.write_points(model.forecast(scope, metric, messages.horizon_days(request), granularity, levels, factors), response)
             yield response
 
@@ -104,15 +102,13 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         self, request: forecaster_pb2.ExportForecastsRequest, context: Context
     ) -> AsyncIterator[forecaster_pb2.FilePiece]:
         version, model = self.serving
-        levels = messages.levels(request)
-        forecast = partial(
-            model.forecast,
-            metric=messages.metric(request),
-            horizon_days=messages.horizon_days(request),
-            granularity=messages.granularity(request),
-            levels=levels,
-            factors=self._closures.factors(model.through),
-        )
+        metric, granularity, levels = messages.metric(request), messages.granularity(request), messages.levels(request)
+        adjustment = await self._outlook.adjustment(model)
+
+        def forecast(scope: Scope) -> list[Point]:
+            factors = adjustment.factors(scope, metric)
+            return model.forecast(scope, metric, messages.horizon_days(request), granularity, levels, factors)
+
         async for piece in export_forecasts(
             self._batch_scopes(model, request), forecast, levels, model.through, version.number, request.format
         ):
@@ -125,23 +121,13 @@ class ForecasterServicer(ModelServicer[Forecaster], forecaster_pb2_grpc.Forecast
         response = forecaster_pb2.ExplainForecastResponse(
             data_through_date=model.through.isoformat(), model_version=version.number, time_zone=self._time_zone
         )
+        scope, metric = messages.scope(request), messages.metric(request)
+        adjustment = await self._outlook.adjustment(model)
         with scope_errors():
-            explanations = await asyncio.to_thread(
-                model.explain,
-                messages.scope(request),
-                messages.metric(request),
-                messages.horizon_days(request),
-                self._closures.factors(model.through),
-            )
+            factors = adjustment.factors(scope, metric)
+            explanations = await asyncio.to_thread(model.explain, scope, metric, messages.horizon_days(request), factors)
         messages.write_explanations(explanations, response)
         return response
-
-    async def _scenarios_of(self, model: Forecaster) -> Scenarios:
-        """The scenarios of the served model, which are prepared when the first one is asked for."""
-        if self._scenarios is None or self._scenarios[0] is not model:
-            self._scenarios = model, asyncio.create_task(asyncio.to_thread(Scenarios, model))
-        # A caller who gives up does not end it for the others.
-        return await asyncio.shield(self._scenarios[1])
 
     @staticmethod
     def _batch_scopes(model: Forecaster, request: messages.ManyRequest) -> list[Scope]:

@@ -38,12 +38,12 @@ def suggest(
     model: Forecaster,
     products: Sequence[StockedProduct],
     policies: Mapping[str, StoredPolicy],
-    factors: Floats | None,
+    factors: Floats,
 ) -> list[Suggestion]:
     """The suggestions for the products that the model has, in the order of their places.
 
     policies: by product, with the default
-    factors: what each day of the forecast is multiplied by, shape (HORIZON,)
+    factors: what the units of each product of the model are multiplied by, shape (n, HORIZON)
     """
     indices = {scope.name: index for index, scope in enumerate(scope for scope in model.scopes if scope.kind == "product")}
     groups = defaultdict[Policy, list[StockedProduct]](list)
@@ -53,7 +53,8 @@ def suggest(
             groups[policy_of(terms[product.id])].append(product)
     found, inflation = list[Suggestion](), demand_inflation(model)
     for policy, members in groups.items():
-        plan = make_plan(model, np.array([indices[product.id] for product in members]), policy, inflation, factors)
+        own = np.array([indices[product.id] for product in members])
+        plan = make_plan(model, own, policy, inflation, factors[own])
         found += _suggest_group(plan, policy, members, [terms[product.id] for product in members], model.through)
     return sorted(found, key=lambda suggestion: suggestion.place)
 

@@ -23,8 +23,8 @@ from services.forecaster.accuracy_servicer import AccuracyServicer
 from services.forecaster.calendar_messages import entry_message
 from services.forecaster.calendar_repository import CalendarRepository
 from services.forecaster.calendar_servicer import CalendarServicer
-from services.forecaster.closures import Closures
 from services.forecaster.daily_units import CleanSales
+from services.forecaster.outlook import Outlook
 from services.forecaster.product_names import ProductNames
 from services.forecaster.reorder_repository import ReorderPolicyRepository
 from services.forecaster.reorder_servicer import ReorderServicer, policy_message
@@ -93,19 +93,19 @@ class ForecasterReplica:
         self._database = await database.connect(database_url, settings)
         tokens, zone = PageTokens(b"secret"), shop.time_zone.key
         entries = CalendarRepository(self._database, partial(entry_message, time_zone=zone))
-        closures = Closures(entries, self._database)
-        await closures.refresh()
-        self.servicer = ForecasterServicer(self._registry, self._champion, tokens, names, shop, closures)
-        self.calendar = CalendarServicer(entries, tokens, zone, self.servicer.data_through, closures.refresh)
+        outlook = Outlook(entries, self._database)
+        await outlook.refresh()
+        self.servicer = ForecasterServicer(self._registry, self._champion, tokens, names, shop, outlook)
+        self.calendar = CalendarServicer(entries, tokens, zone, self.servicer.data_through, outlook.refresh)
         self._stock = Stock(self._channel, max_age_seconds=0)
         policies = ReorderPolicyRepository(self._database, policy_message)
-        self.reorder = ReorderServicer(policies, self._stock, closures, tokens, zone, lambda: self.servicer.serving)
+        self.reorder = ReorderServicer(policies, self._stock, outlook, tokens, zone, lambda: self.servicer.serving)
         thresholds = Thresholds(error_ratio=1.5, bias=0.25, coverage=0.7, stale_days=14)
         # Two forecasts of the small shop.
         served = AccuracyRepository(self._database, max_bytes=30_000)
-        self.monitor = AccuracyMonitor(self._champion, closures, CleanSales(lake), served, thresholds)
+        self.monitor = AccuracyMonitor(self._champion, outlook, CleanSales(lake), served, thresholds)
         self.accuracy = AccuracyServicer(self.monitor, served, tokens, zone)
-        self._work = [asyncio.create_task(task) for task in (self._champion.watch(), closures.run())]
+        self._work = [asyncio.create_task(task) for task in (self._champion.watch(), outlook.run())]
 
     async def _stop(self) -> None:
         for task in self._work:

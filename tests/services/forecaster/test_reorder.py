@@ -162,6 +162,17 @@ def test_nothing_is_ordered_for_days_on_which_the_shop_is_closed(orderer: Ordere
     assert before.quantity > after.quantity == after.expected_demand == 0
 
 
+def test_more_is_ordered_for_a_promotion_to_come(orderer: Orderer, calendar: CalendarKeeper) -> None:
+    before = by_product(orderer.suggestions())
+    days = (THROUGH + timedelta(days=1)).isoformat(), (THROUGH + timedelta(days=14)).isoformat()
+    promotion = calendar.create("promotion", *days, product_id="tea", discount_percent=20)
+    after = by_product(orderer.suggestions())
+    calendar.delete(promotion.id)
+    assert after["tea"].expected_demand > before["tea"].expected_demand
+    assert after["tea"].order_up_to_level > before["tea"].order_up_to_level
+    assert after["plate"] == before["plate"]
+
+
 def test_a_file_has_a_row_for_each_suggestion(orderer: Orderer) -> None:
     suggestions = orderer.suggestions().suggestions
     table = read_parquet(orderer.export(format=forecaster_pb2.EXPORT_FORMAT_PARQUET))

@@ -28,8 +28,9 @@ if _version_not_supported:
 class CalendarServiceStub:
     """The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 
-    A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    was made and last changed, from which follows what was known in advance.
+    Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    from which follows what was known in advance.
     """
 
     def __init__(self, channel):
@@ -78,8 +79,9 @@ class CalendarServiceStub:
 class CalendarServiceServicer:
     """The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 
-    A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    was made and last changed, from which follows what was known in advance.
+    Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    from which follows what was known in advance.
     """
 
     def ListCalendarEntries(self, request, context):
@@ -195,8 +197,9 @@ def add_CalendarServiceServicer_to_server(servicer, server):
 class CalendarService:
     """The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 
-    A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    was made and last changed, from which follows what was known in advance.
+    Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    from which follows what was known in advance.
     """
 
     @staticmethod

@@ -29,8 +29,9 @@ GRPC_VERSION: str
 class CalendarServiceStub:
     """The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 
-    A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    was made and last changed, from which follows what was known in advance.
+    Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    from which follows what was known in advance.
     """
 
     @_typing.overload
@@ -75,8 +76,9 @@ class CalendarServiceStub:
 class CalendarServiceAsyncStub(CalendarServiceStub):
     """The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 
-    A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    was made and last changed, from which follows what was known in advance.
+    Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    from which follows what was known in advance.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -117,8 +119,9 @@ class CalendarServiceAsyncStub(CalendarServiceStub):
 class CalendarServiceServicer(metaclass=_abc_1.ABCMeta):
     """The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 
-    A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    was made and last changed, from which follows what was known in advance.
+    Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    from which follows what was known in advance.
     """
 
     @_abc_1.abstractmethod
