@@ -13,15 +13,20 @@ PAGES = {
     "history": "Spark's history",
 }
 
+_DISCOUNT_PERCENT, _SCENARIO_DAYS = 10, 14
+# Revenue is in hundredths of the currency.
+_MINOR_UNITS = 100
+
 
 async def show(demo: DemoContext, personal: bool) -> None:
-    """Prints recommendations, a forecast, what to reorder, the web pages and the accounts.
+    """Prints recommendations, a forecast, a scenario, what to reorder, the web pages and the accounts.
 
     personal: whether the sales name customers, so that there are recommendations
     """
     if personal:
         await _show_recommendations(demo)
     await _show_forecast(demo)
+    await _show_scenario(demo)
     await _show_orders(demo)
     print("\nWeb pages:")
     for address, title in _pages(demo):
@@ -44,6 +49,16 @@ async def _show_forecast(demo: DemoContext) -> None:
     for point in forecast["points"]:
         [band] = point["bands"]
         print(f"  from {point['date']}  {point['mean']:>10,.0f}   {band['level']} % interval: {band['lower']:,.0f} to {band['upper']:,.0f}")
+
+
+async def _show_scenario(demo: DemoContext) -> None:
+    scenario = {"price_changes": [{"change_percent": -_DISCOUNT_PERCENT}]}
+    request = {"horizon_days": _SCENARIO_DAYS, "history_days": 0, "granularity": "week", "scenario": scenario}
+    response = await (await demo.sign_in(STAFF)).call("POST", "/forecasts/sales:query", json=request)
+    print(f"\nWhat if everything were {_DISCOUNT_PERCENT} % cheaper for {_SCENARIO_DAYS} days:")
+    for name, unit, divisor in (("units", "units", 1), ("revenue", demo.settings.shop_currency, _MINOR_UNITS)):
+        mean, lower, upper = (response["scenario"][name][key] / divisor for key in ("mean", "lower", "upper"))
+        print(f"  {mean:>+12,.0f} {unit}   95 % interval: {lower:+,.0f} to {upper:+,.0f}")
 
 
 async def _show_orders(demo: DemoContext) -> None:
