@@ -14,8 +14,6 @@ PAGES = {
 }
 
 _DISCOUNT_PERCENT, _SCENARIO_DAYS = 10, 14
-# Revenue is in hundredths of the currency.
-_MINOR_UNITS = 100
 
 
 async def show(demo: DemoContext, personal: bool) -> None:
@@ -56,8 +54,8 @@ async def _show_scenario(demo: DemoContext) -> None:
     request = {"horizon_days": _SCENARIO_DAYS, "history_days": 0, "granularity": "week", "scenario": scenario}
     response = await (await demo.sign_in(STAFF)).call("POST", "/forecasts/sales:query", json=request)
     print(f"\nWhat if everything were {_DISCOUNT_PERCENT} % cheaper for {_SCENARIO_DAYS} days:")
-    for name, unit, divisor in (("units", "units", 1), ("revenue", demo.settings.shop_currency, _MINOR_UNITS)):
-        mean, lower, upper = (response["scenario"][name][key] / divisor for key in ("mean", "lower", "upper"))
+    for name, unit in (("units", "units"), ("revenue", demo.settings.shop_currency)):
+        mean, lower, upper = (response["scenario"][name][key] for key in ("mean", "lower", "upper"))
         print(f"  {mean:>+12,.0f} {unit}   95 % interval: {lower:+,.0f} to {upper:+,.0f}")
 
 
