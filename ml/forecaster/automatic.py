@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ml.forecaster.arrays import Floats, Integers
 from ml.forecaster.classical import forecast_members, model_members, rule_members
-from ml.forecaster.conformal import Conformal, Spread, calibrate
+from ml.forecaster.conformal import Conformal, Units, calibrate
+from ml.forecaster.context import build_context
 from ml.forecaster.features import Features
 from ml.forecaster.hyperparameters import Hyperparameters
 from ml.forecaster.learned import LEVEL_SCALE, SMOOTHED_SCALE, YEAR_SCALE, Learned, Variant, scale_of, train_variants
@@ -31,10 +32,12 @@ FEW_SERIES, FEW_SERIES_WINDOWS = 20, 6
 ROUNDS, SPREAD_ROUNDS = (40, 80, 160, 240), 100
 # Fewer rows teach a booster nothing.
 MIN_ROWS = 50
-# The spread is at least this share of the level.
+# What boosters learn of the distance of the outer deciles is at least this share of the level.
 MIN_SPREAD_SHARE = 0.1
 # A series that never sold in so many known steps is not expected to.
 SILENT_STEPS = 8
+# A scaled error of a step counts as no more than this, or the series that hardly ever changed would decide alone.
+MAX_ERROR = 10.0
 SCALES = (LEVEL_SCALE, SMOOTHED_SCALE, YEAR_SCALE)
 
 
@@ -67,7 +70,7 @@ def forecast_panel(panel: Panel, hyperparameters: Hyperparameters, report: Calla
     """Forecasts the steps to come. report: is called with a description of each stage of the work"""
     features = Features(panel)
     report("choosing on the last steps")
-    plan = _choose(features, hyperparameters)
+    plan = _choose(panel, hyperparameters)
     report("fitting to all steps")
     series = np.arange(len(panel.names))
     rows = _window_rows(series, panel.length, panel.horizon)
@@ -78,8 +81,7 @@ def forecast_panel(panel: Panel, hyperparameters: Hyperparameters, report: Calla
     matrix = features.rows(*rows)
     forecasts |= _learned_forecasts(features, learned, rows, matrix, plan.rounds)
     median = mix(forecasts, plan.median)
-    spread = _spread(features, plan.spread, forecasts, rows, median)
-    quantiles = plan.conformal.quantiles(median, spread, features.level(rows.series, rows.origin), rows.step)
+    quantiles = plan.conformal.quantiles(median, _units(features, plan.spread, forecasts, rows), rows.step)
     zero = features.closed[rows.series, rows.origin + rows.step - 1] | _silent(panel)[rows.series]
     shape = len(series), panel.horizon
     return PanelForecast(
@@ -89,13 +91,14 @@ def forecast_panel(panel: Panel, hyperparameters: Hyperparameters, report: Calla
     )
 
 
-def _choose(features: Features, hyperparameters: Hyperparameters) -> _Plan:
+def _choose(panel: Panel, hyperparameters: Hyperparameters) -> _Plan:
     """Compares all members on the last windows of the history."""
-    panel = features.panel
     width = _held_steps(panel)
     most = HELD_WINDOWS if len(panel.names) >= FEW_SERIES else FEW_SERIES_WINDOWS
     windows = min(most, max(panel.length // HELD_SHARE // width, 1))
     cut = panel.length - windows * width
+    # Without parameters that the steps held back decided.
+    features = Features(panel, build_context(panel, end=cut))
     origins = [cut + window * width for window in range(windows)]
     series = _held_series(features, cut, hyperparameters.seed)
     everything = Rows(*(np.concatenate(parts) for parts in zip(*(_window_rows(series, origin, width) for origin in origins), strict=True)))
@@ -118,20 +121,22 @@ def _choose(features: Features, hyperparameters: Hyperparameters) -> _Plan:
     medians = {name: made for name, made in forecasts.items() if not name.startswith(("lower", "upper", "mean"))}
     # Medians of series that rarely sell are zero, which is a small squared error and no mean.
     means = {name: made for name, made in forecasts.items() if not name.startswith(("lower", "upper", "median", "log"))}
-    median_weights, mean_weights = select_weights(medians, held.absolute_error), select_weights(means, held.squared_error)
+    kinds = [[name for name in forecasts if name.startswith(("median", "log", "mean"))], ["ets"], ["theta"]]
+    median_weights = select_weights(medians, held.absolute_error, kinds)
+    mean_weights = select_weights(means, held.squared_error, kinds)
     needed = {
         variant: count for variant, count in rounds.items() if variant.name in {*median_weights, *mean_weights} or variant in (spread or ())
     }
     median = mix(forecasts, median_weights)
-    distances = _spread(features, spread, forecasts, rows, median)
-    conformal = calibrate(held.actual, median, distances, features.level(rows.series, rows.origin), rows.step, SCORED_LEVELS)
+    units = _units(features, spread, forecasts, rows)
+    conformal = calibrate(held.actual, median, units, rows.step, units["level"], SCORED_LEVELS)
     choices = {
         "held_back": {"windows": windows, "steps_each": width, "series": len(series), "values": len(rows.series)},
         "scaled_absolute_error": {name: _round(held.absolute_error(made)) for name, made in {**medians, "mixture": median}.items()},
         "median_weights": {name: _round(weight) for name, weight in median_weights.items()},
         "mean_weights": {name: _round(weight) for name, weight in mean_weights.items()},
         "trees": {variant.name: count for variant, count in needed.items()},
-        "spread_share": conformal.share,
+        "interval_unit": conformal.unit,
         "interval_factors": {
             f"q{level:g}": _round(float(np.median(conformal.factors[..., index]))) for index, level in enumerate(SCORED_LEVELS)
         },
@@ -153,11 +158,11 @@ class _Held:
 
     def absolute_error(self, median: Floats) -> float:
         """The mean scaled absolute error; 0 without any row that can be scored."""
-        return float(np.nanmean(np.append(np.abs(self.actual - median) / self._absolute, 0.0)))
+        return _mean_up_to(MAX_ERROR, np.abs(self.actual - median) / self._absolute)
 
     def squared_error(self, mean: Floats) -> float:
         """The mean scaled squared error; 0 without any row that can be scored."""
-        return float(np.nanmean(np.append((self.actual - mean) ** 2 / self._squared, 0.0)))
+        return _mean_up_to(MAX_ERROR**2, (self.actual - mean) ** 2 / self._squared)
 
 
 def _choose_boosters(
@@ -215,17 +220,14 @@ def _learned_forecasts(
     }
 
 
-def _spread(
-    features: Features, variants: tuple[Variant, Variant] | None, forecasts: Mapping[str, Floats], rows: Rows, median: Floats
-) -> Spread:
-    """The distances of the outer deciles from the median of each row; without boosters, the level."""
-    level = features.level(rows.series, rows.origin)
-    if variants is None:
-        return Spread(level, level)
-    lower, upper = (forecasts[variant.name] for variant in variants)
-    least = MIN_SPREAD_SHARE * level
-    spread = Spread(np.maximum(median - lower, least), np.maximum(upper - median, least))
-    return spread.normalize(level, rows.step <= _held_steps(features.panel))
+def _units(features: Features, spread: tuple[Variant, Variant] | None, forecasts: Mapping[str, Floats], rows: Rows) -> Units:
+    """What the errors of rows may be measured in: the level, the usual change in a season, and what boosters learned, if there are any."""
+    level, change = features.level(rows.series, rows.origin), features.usual_change(rows.series, rows.origin)
+    if spread is None:
+        return {"level": level, "change": change}
+    lower, upper = (forecasts[variant.name] for variant in spread)
+    width = np.maximum(upper - lower, MIN_SPREAD_SHARE * level)
+    return {"level": level, "change": change, "width": width, "width and change": np.sqrt(width * change)}
 
 
 def _held_steps(panel: Panel) -> int:
@@ -253,9 +255,14 @@ def _silent(panel: Panel) -> np.ndarray:
     return silent
 
 
+def _mean_up_to(most: float, errors: Floats) -> float:
+    """The mean of the known errors, each of which counts as no more than `most`; 0 without any."""
+    return float(np.nanmean(np.append(np.minimum(errors, most), 0.0)))
+
+
 def _no_errors() -> Conformal:
     """Quantiles that equal the median, for a panel of which nothing is known."""
-    return Conformal(0.0, np.zeros(0), np.zeros(0), np.zeros((1, 1, len(SCORED_LEVELS))))
+    return Conformal("level", np.zeros(0), np.zeros((1, len(SCORED_LEVELS))))
 
 
 def _round(value: float) -> float:

@@ -1,86 +1,62 @@
 """Quantiles that hold what they promise: distances from the median in units that were measured on steps held back.
 
 Each quantile is calibrated by itself, one-sided (Romano et al., "Conformalized quantile regression", 2019, with a factor in place of a
-sum), in classes of forecast size and horizon: errors of small and of distant forecasts are others.
+sum), in classes of the horizon: errors of distant forecasts are others. What a unit is, how far a series is usually off, is chosen too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ml.forecaster.arrays import Booleans, Floats, Integers
+from ml.forecaster.arrays import Floats, Integers
 
-SIZE_CLASSES, STEP_CLASSES = 4, 2
+STEP_CLASSES = 3
 # Fewer errors are too few for a class of their own.
-MIN_ERRORS = 400
-SHARES = (0.0, 0.5, 1.0)
+MIN_ERRORS = 800
 
-
-@dataclass(frozen=True)
-class Spread:
-    """The distances from the median to the outer deciles, as a model expects them, shape (rows,) each; positive."""
-
-    below: Floats
-    above: Floats
-
-    def normalize(self, level: Floats, counted: Booleans) -> "Spread":
-        """The distances in units of their mean share of the level over these rows: so models that are more and less sure are alike."""
-        return Spread(*(side / np.mean((side / level)[counted]) for side in (self.below, self.above)))
-
-    def blend(self, share: float, level: Floats) -> "Spread":
-        """The distances, leaning towards the level itself. share: of the distances, 0 to 1"""
-        return Spread(*(share * side + (1 - share) * level for side in (self.below, self.above)))
+Units = Mapping[str, Floats]
+"""The candidates for the unit of the errors of rows, by name: shape (rows,) each, positive."""
 
 
 @dataclass(frozen=True)
 class Conformal:
     """What `calibrate` finds."""
 
-    share: float
-    """The share of a model's spread against the level."""
-    sizes: Floats
-    """The bounds of the classes of relative size, ascending."""
+    unit: str
+    """The unit with the least pinball loss."""
     steps: Floats
     """The bounds of the classes of steps ahead, ascending."""
     factors: Floats
-    """By size, step and level, in units of the spread, shape (sizes + 1, steps + 1, levels)."""
+    """By class and level, in this unit, shape (steps + 1, levels)."""
 
-    def quantiles(self, median: Floats, spread: Spread, level: Floats, step: Integers) -> Floats:
+    def quantiles(self, median: Floats, units: Units, step: Integers) -> Floats:
         """The quantiles of rows, shape (rows, levels), in order and not negative. Arguments as of `calibrate`"""
-        unit = spread.blend(self.share, level)
-        factors = self.factors[np.searchsorted(self.sizes, median), np.searchsorted(self.steps, step)]
-        distance = factors * np.where(factors < 0, unit.below[:, None], unit.above[:, None])
+        distance = self.factors[np.searchsorted(self.steps, step)] * units[self.unit][:, None]
         return np.maximum(np.sort(median[:, None] + distance, axis=1), 0.0)
 
 
-def calibrate(actual: Floats, median: Floats, spread: Spread, level: Floats, step: Integers, levels: tuple[float, ...]) -> Conformal:
-    """Measures the errors of rows in units of the spread on their side, with the share of the spread that gives the least pinball loss.
+def calibrate(actual: Floats, median: Floats, units: Units, step: Integers, scale: Floats, levels: tuple[float, ...]) -> Conformal:
+    """Measures the errors of rows in each unit, and returns the one whose quantiles have the least pinball loss.
 
-    actual, median, level, step: of each row, shape (rows,); the level is positive
-    spread: normalized
+    actual, median, step: of each row, shape (rows,)
+    scale: what the loss of each row is relative to, shape (rows,); positive
     levels: of the quantiles, 0 to 1
     """
-    found = [_calibrate(share, actual, median, spread.blend(share, level), step, levels) for share in SHARES]
+    classes = STEP_CLASSES if len(step) >= MIN_ERRORS * STEP_CLASSES else 1
+    bounds = np.unique(np.quantile(step, np.arange(1, classes) / classes))
+    of_step = np.searchsorted(bounds, step)
+    shares = np.array(levels)
+
+    def measure(name: str) -> Conformal:
+        ratio = (actual - median) / units[name]
+        # The share of n errors that are below the k-th is k / (n + 1), which matters where they are few.
+        members = [ratio[of_step == number] for number in range(len(bounds) + 1)]
+        factors = [np.quantile(found if len(found) else ratio, shares, method="weibull") for found in members]
+        return Conformal(name, bounds, np.stack(factors))
 
     def loss(conformal: Conformal) -> float:
-        error = (actual[:, None] - conformal.quantiles(median, spread, level, step)) / level[:, None]
-        return float(np.maximum(np.array(levels) * error, (np.array(levels) - 1) * error).mean())
+        error = (actual[:, None] - conformal.quantiles(median, units, step)) / scale[:, None]
+        return float(np.maximum(shares * error, (shares - 1) * error).mean())
 
-    return min(found, key=loss)
-
-
-def _calibrate(share: float, actual: Floats, median: Floats, unit: Spread, step: Integers, levels: tuple[float, ...]) -> Conformal:
-    error = actual - median
-    ratio = error / np.where(error < 0, unit.below, unit.above)
-    size = median
-    many = len(ratio) >= MIN_ERRORS * SIZE_CLASSES * STEP_CLASSES
-    sizes = np.unique(np.quantile(size, np.arange(1, SIZE_CLASSES) / SIZE_CLASSES)) if many else np.zeros(0)
-    steps = np.array([np.median(step)]) if many else np.zeros(0)
-    overall = np.quantile(ratio, levels)
-    factors = np.empty((len(sizes) + 1, len(steps) + 1, len(levels)))
-    of_size, of_step = np.searchsorted(sizes, size), np.searchsorted(steps, step)
-    for first in range(len(sizes) + 1):
-        for second in range(len(steps) + 1):
-            members = ratio[(of_size == first) & (of_step == second)]
-            factors[first, second] = np.quantile(members, levels) if len(members) >= MIN_ERRORS else overall
-    return Conformal(share, sizes, steps, factors)
+    return min((measure(name) for name in units), key=loss)

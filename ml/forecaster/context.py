@@ -37,15 +37,19 @@ class Context:
     smoothing: SmoothingStates
 
 
-def build_context(panel: Panel, groups: Mapping[str, Group] | None = None) -> Context:
-    """The context of a panel. groups: by default the total and one grouping for each static attribute"""
+def build_context(panel: Panel, groups: Mapping[str, Group] | None = None, end: int | None = None) -> Context:
+    """The context of a panel.
+
+    groups: by default the total and one grouping for each static attribute
+    end: the parameters of exponential smoothing are chosen by the steps before this one, by default by all
+    """
     closed = panel.closures()
     past_closed = closed[:, : panel.length]
     known = ~np.isnan(panel.values) & ~past_closed
     if groups is None:
         codes = {"total": np.zeros(len(panel.names), dtype=np.int64), **panel.static}
         groups = {name: Group(code, _group_totals(panel.values, known, code)) for name, code in codes.items()}
-    return Context(closed, groups, _starting_levels(panel, known), smooth(panel.values, past_closed, panel.season))
+    return Context(closed, groups, _starting_levels(panel, known), smooth(panel.values, past_closed, panel.season, end))
 
 
 def first_known(known: Booleans) -> Integers:

@@ -112,7 +112,7 @@ def _last_states(series: Series, length: int) -> SmoothingStates:
     level[0, -1], trend[0, -1] = tables.level[row], tables.trend[row]
     factors = np.ones((1, length + WEEK))
     factors[0, -WEEK:] = tables.factors[row]
-    return SmoothingStates(level, trend, factors, WEEK)
+    return SmoothingStates(level, trend, factors, WEEK, np.zeros(1, dtype=np.int64))
 
 
 def _predict_logs(series: Series, features: Features, models: Direct, horizon_days: int) -> tuple[Floats, Floats]:

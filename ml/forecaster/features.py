@@ -27,6 +27,8 @@ MAX_STATES = 5
 RECENT_WEIGHT = 0.6
 # The level is at least this share of the mean of the whole history, however long ago the series last sold.
 MIN_LEVEL_SHARE = 0.02
+# The usual change of a series of which no two seasons are known, and the least of any, as shares of its level.
+USUAL_CHANGE_SHARE, MIN_CHANGE_SHARE = 0.2, 0.01
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,12 @@ class Features:
         blend = RECENT_WEIGHT * np.where(np.isnan(recent), longer, recent) + (1 - RECENT_WEIGHT) * longer
         return np.where(overall > 0, np.fmax(blend, MIN_LEVEL_SHARE * overall), self.context.starts[series])
 
+    def usual_change(self, series: Integers, origin: Integers) -> Floats:
+        """The mean absolute change from one season to the next before the origin, shape (rows,); always positive."""
+        level = self.level(series, origin)
+        change = self._changes.mean(series, np.zeros_like(origin), origin)
+        return np.maximum(np.where(change > 0, change, USUAL_CHANGE_SHARE * level), MIN_CHANGE_SHARE * level)
+
     @property
     def cycle(self) -> int:
         """The length of the longer cycle, in steps: a year, or a week of hours."""
@@ -130,6 +138,14 @@ class Features:
     @cached_property
     def _means(self) -> WindowMeans:
         return WindowMeans(self._values, self.known)
+
+    @cached_property
+    def _changes(self) -> WindowMeans:
+        season = self.panel.season
+        changes = np.abs(self._values - np.roll(self._values, season, axis=1))
+        known = self.known & np.roll(self.known, season, axis=1)
+        known[:, :season] = False
+        return WindowMeans(changes, known)
 
     @cached_property
     def _selling_shares(self) -> WindowMeans:

@@ -9,10 +9,12 @@ import pytest
 from ml.forecaster.automatic import forecast_panel
 from ml.forecaster.hyperparameters import Hyperparameters
 from ml.forecaster.metrics import SCORED_LEVELS
+from ml.forecaster.panel import Frequency
 from tests.ml.forecaster.panels import panel
 
 HYPERPARAMETERS = Hyperparameters(rows=3000, span=800, rounds=60, rate=0.08, leaves=15, seed=1)
 AHEAD = 14
+MONTHS = np.arange("2015-01", "2021-01", dtype="datetime64[M]").astype("datetime64[s]")
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 
@@ -35,6 +37,25 @@ def test_each_quantile_holds_its_share_of_a_known_distribution(count: int, draw:
         quantile = quantiles[:, :, SCORED_LEVELS.index(level)]
         # A discrete distribution has no quantile of exactly this share: the level lies between those of the values next to it.
         assert (future < quantile - 0.5).mean() - tolerance <= level <= (future <= quantile + 0.5).mean() + tolerance
+
+
+@pytest.mark.parametrize("months", [36, 60])
+def test_quantiles_of_few_seasons_hold_their_shares(months: int) -> None:
+    """All that forecasts of the steps held back are made of must come from before, or their errors are too small."""
+    rng = np.random.default_rng(2)
+    year = np.exp(rng.normal(0, 0.4, (60, 12)))[:, np.arange(months + 6) % 12]
+    level, noise = rng.uniform(20, 2000, (60, 1)), rng.uniform(0.05, 0.4, (60, 1))
+
+    def draw(steps: slice) -> np.ndarray:
+        expected = (level * year)[:, steps]
+        return expected * np.exp(noise * rng.normal(size=expected.shape))
+
+    monthly = replace(panel(draw(slice(months)), 6), season=12, frequency=Frequency.MONTH, times=MONTHS[: months + 6])
+    quantiles = forecast_panel(monthly, HYPERPARAMETERS).quantiles
+    future = np.stack([draw(slice(months, None)) for _ in range(100)])
+    for level_of_quantile in (0.1, 0.5, 0.9, 0.975):
+        below = (future <= quantiles[:, :, SCORED_LEVELS.index(level_of_quantile)]).mean()
+        assert below == pytest.approx(level_of_quantile, abs=0.05)
 
 
 def test_prices_count_by_how_they_differ_from_those_of_the_past() -> None:
