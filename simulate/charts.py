@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-_WIDTH, _LEFT, _RIGHT = 720, 190, 70
+_WIDTH, _LEFT, _RIGHT = 770, 190, 165
 _ROW = 34
 _PLOT_HEIGHT, _TOP, _BOTTOM = 220, 16, 40
 
@@ -61,7 +61,7 @@ def range_chart(title: str, ranges: Sequence[Range], digits: str) -> str:
             parts.append(f'<line class="interval" x1="{x(each.lower):.1f}" x2="{x(each.upper):.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="estimate" cx="{x(each.value):.1f}" cy="{y}" r="5"/>')
         parts.append(f'<line class="truth" x1="{x(each.truth):.1f}" x2="{x(each.truth):.1f}" y1="{y - 12}" y2="{y + 12}"/>')
-        parts.append(f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 5}">{each.truth:{digits}}</text>')
+        parts.append(f'<text x="{_WIDTH - _RIGHT + 10}" y="{y + 5}">{each.value:{digits}}, truth {each.truth:{digits}}</text>')
     return _svg(title, bottom + 26, parts)
 
 
@@ -88,6 +88,9 @@ def week_chart(title: str, spent: Sequence[float], expected: Sequence[float], le
     if marked_week is not None:
         parts.append(f'<line class="mark" x1="{x(marked_week - 1.5):.1f}" x2="{x(marked_week - 1.5):.1f}" y1="{_TOP}" y2="{y(0):.1f}"/>')
     parts.append(f'<polyline class="line" points="{" ".join(f"{x(index):.1f},{y(value):.1f}" for index, value in enumerate(expected))}"/>')
+    for index in {0, len(expected) - 1}:
+        above = y(max(spent[index], expected[index])) - 9
+        parts.append(f'<text x="{x(index):.1f}" y="{above:.1f}" text-anchor="middle">{expected[index]:,.0f}</text>')
     for index, value in enumerate(spent):
         parts.append(f'<circle class="estimate" cx="{x(index):.1f}" cy="{y(value):.1f}" r="4"/>')
         parts.append(f'<text x="{x(index):.1f}" y="{y(0) + 20:.1f}" text-anchor="middle">{index + 1}</text>')

@@ -1,5 +1,6 @@
 """The report of a simulation as one page of HTML, for light and dark screens, that loads nothing."""
 
+from datetime import UTC, datetime
 from html import escape
 
 from simulate.charts import Bar, Range, bar_chart, range_chart, week_chart
@@ -14,7 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var
 body { max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
 section { background: var(--panel); border-radius: 10px; padding: 1rem 1.25rem; margin: 1.25rem 0 }
 h2 { margin: 0 0 .25rem; font-size: 1.15rem } p { margin: .4rem 0 } .muted { color: var(--muted) }
-svg { width: 100%; height: auto; font-size: 13px } svg text { fill: var(--text) }
+svg { display: block; width: 100%; height: auto; font-size: 13px } svg text { fill: var(--text) }
 .base { fill: var(--base); stroke: var(--base) } .own { fill: var(--own); stroke: var(--own) } .new { fill: var(--new); stroke: var(--new) }
 .axis { stroke: var(--muted) } .interval { stroke: var(--own); stroke-width: 3 } .estimate { fill: var(--own) }
 .truth { stroke: var(--truth); stroke-width: 3 } .line { fill: none; stroke: var(--truth); stroke-width: 2 }
@@ -39,7 +40,7 @@ def write_page(report: Json) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Simulation of the closed loop</title><style>{_STYLE}</style></head><body><h1>Simulation of the closed loop</h1>"
-        f'<p class="muted">{escape(subtitle)}. {escape(report["create_time"])}. Amounts are hundredths of {escape(report["currency"])} '
+        f'<p class="muted">{escape(subtitle)}. {_time(report["create_time"])}. Amounts are hundredths of {escape(report["currency"])} '
         "a visit; what shoppers like is known here, so that each figure stands beside the truth.</p>"
         f"{body}</body></html>\n"
     )
@@ -54,13 +55,13 @@ def _retraining(report: Json) -> str:
         Bar("popular, after", after["popular"], "base"),
         Bar(f"model {retraining['version_before']}, before", before["personal"], "own"),
         Bar(f"model {retraining['version_after']}, retrained", after["personal"], "new"),
-        Bar("the best lists there are", report["baselines"]["best"], "base"),
     ]
     change = after["personal"] / before["personal"] - 1 if before["personal"] else 0
     return (
         "<h2>Retraining on what the loop has recorded</h2>"
         f"<p>The retrained model earns {change:+.1%} a visit, for the same shoppers at the same moment.</p>"
         + bar_chart("Revenue of a visit, by how the list is made", bars, "")
+        + f'<p class="muted">With all tastes known, the best lists would earn {report["baselines"]["best"]:,.0f}.</p>'
     )
 
 
@@ -87,9 +88,20 @@ def _experiment(experiment: Json) -> str:
             "The lift and the true lift", [Range("lift in revenue", lift["value"], lift["lower"], lift["upper"], truth)], "+.1%"
         )
     return (
-        f"<h2>The experiment: {_VERDICTS[experiment['verdict']]}</h2><p>In truth, the treatment earns {truth:+.1%}.</p>{chart}"
+        f"<h2>The experiment: {_VERDICTS[experiment['verdict']]}</h2>"
+        f"<p>{_lift(lift)} In truth, the treatment earns {truth:+.1%}.</p>{chart}"
         f"<table><tr><th>arm</th><th>shoppers</th><th>reported a visit</th><th>in truth</th></tr>{rows}</table>"
     )
+
+
+def _lift(lift: Json) -> str:
+    if lift["value"] is None:
+        return "The report has no interval: too little was spent."
+    return f"The report says {lift['value']:+.1%}, between {lift['lower']:+.1%} and {lift['upper']:+.1%}."
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%-d %B %Y, %H:%M} UTC"
 
 
 def _estimates(report: Json) -> str:
@@ -101,5 +113,5 @@ def _estimates(report: Json) -> str:
     return (
         "<h2>Estimates from the exposure log</h2>"
         "<p>What lists would earn that nobody was shown. Points with intervals of 95 %: estimates; without one, there are too few lists. "
-        "Strokes and numbers: the truth.</p>" + range_chart("Off-policy estimates and the truth", ranges, ",.0f")
+        "Strokes: the truth.</p>" + range_chart("Off-policy estimates and the truth", ranges, ",.0f")
     )

@@ -14,7 +14,7 @@ test("an experiment's rules concern its slot, and its own etag alone is sent", (
   const treatment = { id: "home", source: "SLOT_SOURCE_POPULAR" as const, size: 0, max_per_category: 0, exploration_share: 0, update_time: null, etag: "7" };
   const sent = experimentInput({
     id: "test", treatment, treatment_rules: [RULE], traffic_share: 0.2, treatment_share: 0, outcome_window_seconds: 0, state: "EXPERIMENT_STATE_DRAFT",
-    decision: "EXPERIMENT_DECISION_UNSPECIFIED", decision_reason: "", start_time: null, stop_time: null, update_time: null, etag: "9", treatment_version: "", control_version: "", champion_version: "",
+    decision: "EXPERIMENT_DECISION_UNSPECIFIED", decision_reason: "", start_time: null, stop_time: null, update_time: null, etag: "9", treatment_version: "", control_version: "", champion_version: "", promotion_pending: false,
   });
   expect(sent.treatment).toEqual({ id: "home", source: "SLOT_SOURCE_POPULAR", size: 10, max_per_category: 0, exploration_share: 0 });
   expect(sent.treatment_rules?.[0]).toMatchObject({ id: "teas", slot: "home" });

@@ -137,6 +137,12 @@ class Champion(Generic[M]):
             self._check_gate(champion)
         return champion
 
+    async def check_promotion(self, number: str, *, expected_champion: str) -> None:
+        """Raises what `promote` would raise for a version that is not forced, as far as that can be known before."""
+        async with self._swap:
+            await self._artifacts.load(await self._registry.get(number))
+            await self._registry.check_promotion(number, expected_champion)
+
     async def promote(self, number: str, reason: str, *, promoted_by: str, expected_champion: str, force: bool = False) -> ModelVersion:
         """Makes a version the champion and serves it; the arguments are those of `RegistryClient.promote`.
 

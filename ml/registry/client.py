@@ -145,6 +145,12 @@ class RegistryClient:
                 versions.append(self._version(found.model_copy(update={"aliases": aliases.get(found.version, ())})))
         return VersionPage(versions, answer.next_page_token)
 
+    async def check_promotion(self, number: str, expected_champion: str) -> None:
+        """Raises what `promote` would raise for a version, unless it is the champion already."""
+        version, champion = await self.get(number), await self.champion_to_replace()
+        if not (champion and champion.number == number):
+            _check_promotion(version, champion, expected_champion, force=False)
+
     async def promote(
         self,
         number: str,
@@ -168,13 +174,8 @@ class RegistryClient:
         version, champion = await self.get(number), await self.champion_to_replace()
         if champion and champion.number == number and (not approval or champion.approval == approval):
             return await self._end_challenge(version)
+        _check_promotion(version, champion, expected_champion, force)
         replaced = champion.number if champion else ""
-        if expected_champion not in (None, replaced):
-            raise ChampionChanged(replaced)
-        if not (force or version.provenance.gate.passed):
-            raise GateNotPassed(number)
-        if champion and champion.was_rolled_back_from(number) and not force:
-            raise RolledBack(number)
         before = (champion.number, *(champion.promotion.earlier_versions if champion.promotion else ())) if champion else ()
         earlier = tuple(each for each in before if each != number)[:_EARLIER_VERSIONS_KEPT]
         return await self._make_champion(version, reason, promoted_by, replaced, earlier, rollback=False, approval=approval)
@@ -338,6 +339,17 @@ class RegistryClient:
             artifact_path=path,
             provenance=provenance,
         )
+
+
+def _check_promotion(version: ModelVersion, champion: ModelVersion | None, expected_champion: str | None, force: bool) -> None:
+    """Raises what `RegistryClient.promote` raises for a version that is to replace the champion."""
+    replaced = champion.number if champion else ""
+    if expected_champion not in (None, replaced):
+        raise ChampionChanged(replaced)
+    if not (force or version.provenance.gate.passed):
+        raise GateNotPassed(version.number)
+    if champion and champion.was_rolled_back_from(version.number) and not force:
+        raise RolledBack(version.number)
 
 
 def _first(error: ValidationError) -> str:

@@ -92,13 +92,18 @@ class ExperimentServicer(ShadowServicer, MerchandisingServicer):
 
     async def ConcludeExperiment(self, request: experiments_pb2.ConcludeExperimentRequest, context: Context) -> Experiment:
         experiment = await self._experiment(request.id)
-        is_new = conclude(experiment, request.decision, request.reason, datetime.now(UTC)) is not experiment
-        if is_new and request.decision == experiments_pb2.EXPERIMENT_DECISION_KEEP:
-            if experiment.treatment_version:
-                await self._promote_treatment(experiment, request, context)
-            else:
-                check_experiment(experiment, await self._slot_ids(), self._catalog.products)
-        return await self._repository.conclude_experiment(request.id, request.decision, request.reason)
+        concluded = conclude(experiment, request.decision, request.reason, datetime.now(UTC))
+        if concluded.promotion_pending:
+            await self._check_promotion(self._promotion(experiment, request))
+        elif concluded is not experiment and request.decision == experiments_pb2.EXPERIMENT_DECISION_KEEP:
+            check_experiment(experiment, await self._slot_ids(), self._catalog.products)
+        # Of two calls that decide otherwise, the database refuses one before anything is promoted. A call that ends between the steps has
+        # decided; the same call promotes.
+        concluded = await self._repository.conclude_experiment(request.id, request.decision, request.reason)
+        if concluded.promotion_pending:
+            await self.PromoteModel(self._promotion(concluded, request), context)
+            concluded = await self._repository.end_promotion(request.id)
+        return concluded
 
     async def GetExperimentReport(
         self, request: experiments_pb2.GetExperimentReportRequest, context: Context
@@ -131,19 +136,16 @@ class ExperimentServicer(ShadowServicer, MerchandisingServicer):
                     raise GateNotPassed
         return champion.number
 
-    async def _promote_treatment(
-        self, experiment: Experiment, request: experiments_pb2.ConcludeExperimentRequest, context: Context
-    ) -> None:
-        """Promotes the treatment's version as `PromoteModel` does. Changes nothing if it is the champion already."""
+    def _promotion(self, experiment: Experiment, request: experiments_pb2.ConcludeExperimentRequest) -> model_pb2.PromoteModelRequest:
+        """The promotion of the treatment's version. Changes nothing if it is the champion already. Raises `PermissionDenied`."""
         if (role := caller().role) is not Role.ADMIN:
             message = "the role '{role}' may not keep a version of the model, which promotes it"
             raise PermissionDenied("ROLE_NOT_ALLOWED", message, role=role)
-        promotion = model_pb2.PromoteModelRequest(
+        return model_pb2.PromoteModelRequest(
             version=experiment.treatment_version,
             expected_champion_version=request.expected_champion_version or experiment.champion_version,
             reason=request.reason or f"kept after the experiment '{experiment.id}'",
         )
-        await self.PromoteModel(promotion, context)
 
     async def _experiment(self, id: str) -> Experiment:
         if (experiment := await self._repository.experiments.get(id)) is None:

@@ -61,6 +61,7 @@ def as_sent(experiment: Experiment) -> Experiment:
     sent.CopyFrom(experiment)
     for field in ("state", "decision", "decision_reason", "champion_version", "start_time", "stop_time", "update_time", "etag"):
         sent.ClearField(field)
+    sent.ClearField("promotion_pending")
     for part in (sent.treatment, *sent.treatment_rules):
         part.ClearField("update_time")
         part.ClearField("etag")
@@ -110,7 +111,17 @@ def conclude(present: Experiment, decision: Decision, reason: str, now: datetime
         return present
     _require(present, (RUNNING, STOPPED))
     stop_time = present.stop_time if present.state == STOPPED else timestamp(now)
-    return _with_fields(present, state=CONCLUDED, decision=decision, decision_reason=reason, stop_time=stop_time)
+    # The decision comes first, so that nobody decides otherwise while the version is being promoted.
+    pending = decision == experiments_pb2.EXPERIMENT_DECISION_KEEP and bool(present.treatment_version)
+    return _with_fields(present, state=CONCLUDED, decision=decision, decision_reason=reason, stop_time=stop_time, promotion_pending=pending)
+
+
+def end_promotion(present: Experiment) -> Experiment:
+    """A concluded experiment whose version was promoted."""
+    promoted = Experiment()
+    promoted.CopyFrom(present)
+    promoted.promotion_pending = False
+    return promoted
 
 
 def require_not_running(present: Experiment) -> None:

@@ -72,12 +72,21 @@ class ShadowServicer(ModelServicer[Recommender]):
         await asyncio.to_thread(add_values, report, pairs, rewards)
         return report
 
+    async def _check_promotion(self, request: model_pb2.PromoteModelRequest) -> None:
+        """Raises what `PromoteModel` would raise."""
+        with self._registry_errors(request.version, request.expected_champion_version):
+            await self._champion.check_promotion(request.version, expected_champion=request.expected_champion_version)
+        await self._check_shadow_lists(request)
+
     async def PromoteModel(self, request: model_pb2.PromoteModelRequest, context: Context) -> model_pb2.Model:
+        await self._check_shadow_lists(request)
+        return await super().PromoteModel(request, context)
+
+    async def _check_shadow_lists(self, request: model_pb2.PromoteModelRequest) -> None:
         champion = self._champion.serving
         # The first champion has nothing to be compared with, and a repeated promotion changes nothing.
         if champion and champion.version.number != request.version and not request.force:
             await self._require_shadow_lists(request.version)
-        return await super().PromoteModel(request, context)
 
     async def _require_shadow_lists(self, version: str) -> None:
         """Raises `FailedPrecondition` if a version has made too few lists in shadow to be shown."""

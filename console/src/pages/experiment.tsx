@@ -1,4 +1,4 @@
-import { Badge, Button, Group, NumberInput, SegmentedControl, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Alert, Badge, Button, Group, NumberInput, SegmentedControl, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -27,7 +27,7 @@ const DEFAULT_WINDOW_SECONDS = 7 * DAY_SECONDS;
 const FRESH: Experiment = {
   id: "", treatment: null, treatment_rules: [], traffic_share: 0.1, treatment_share: 0.5, outcome_window_seconds: DEFAULT_WINDOW_SECONDS, state: "EXPERIMENT_STATE_DRAFT",
   decision: "EXPERIMENT_DECISION_UNSPECIFIED", decision_reason: "", start_time: null, stop_time: null, update_time: null, etag: "",
-  treatment_version: "", control_version: "", champion_version: "",
+  treatment_version: "", control_version: "", champion_version: "", promotion_pending: false,
 };
 
 /** What a rule does, with what. */
@@ -73,7 +73,7 @@ export function ExperimentPage() {
           <>
             {running && data.traffic_share < 1 && <Ramp experiment={data} />}
             {running && <Stop experiment={data} />}
-            {over && <Conclude experiment={data} />}
+            {(over || data.promotion_pending) && <Conclude experiment={data} />}
           </>
         )
       }
@@ -86,6 +86,11 @@ export function ExperimentPage() {
 function Started({ experiment }: { experiment: Experiment }) {
   return (
     <>
+      {experiment.promotion_pending && (
+        <Alert color="orange" variant="light" title={`Version ${experiment.treatment_version} is to be kept, and is not promoted yet`}>
+          If that does not end within a minute, it was cut short: conclude it once more, and keep the treatment.
+        </Alert>
+      )}
       {experiment.decision_reason && (
         <Card title={experiment.decision === "EXPERIMENT_DECISION_KEEP" ? "Why the treatment was kept" : "Why it was reverted"}>
           <Text style={{ overflowWrap: "anywhere" }}>{experiment.decision_reason}</Text>

@@ -248,6 +248,11 @@ class MerchandisingRepository:
                     await self.rules.save(change, rule)
             return await self.experiments.save(change, over)
 
+    async def end_promotion(self, id: str) -> Experiment:
+        """Records that the version of a concluded experiment was promoted. Raises `NotFound`."""
+        async with begin_change(self._database) as change:
+            return await self.experiments.save(change, states.end_promotion(await self._experiment(change, id)))
+
     async def _experiment(self, change: MerchandisingChange, id: str) -> Experiment:
         if (experiment := await self.experiments.find(change, id)) is None:
             raise NotFound("experiment", id)

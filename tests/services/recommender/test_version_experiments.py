@@ -1,8 +1,10 @@
 """Experiments between versions of the model: each arm is served by its version in every replica, and one call promotes the better one."""
 
+import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -276,6 +278,69 @@ def test_what_is_kept_is_promoted_with_who_and_why(
     assert admin.conclude(id, KEEP).decision == KEEP
     assert caller().recommendations(slot="home").model_version == third
     promote(replica, loop, champion, third)
+
+
+@pytest.mark.parametrize("first", [KEEP, REVERT])
+def test_of_two_who_decide_otherwise_at_once_one_is_refused_and_the_champion_is_that_of_the_other(
+    run: Run, caller: Caller, numbers: list[str], replica: RecommenderReplica, loop: Loop, first: int
+) -> None:
+    """A promotion takes many calls of MLflow's, so that the later one decides while it is under way."""
+    champion, second, *_ = numbers
+    admin, decisions = caller(role=Role.ADMIN), sorted((KEEP, REVERT), key=lambda decision: decision != first)
+    for pause in (0, 0.02, 0.05, 0.1):
+        id = run(second)
+        with ThreadPoolExecutor(2) as pool:
+            calls = []
+            for decision in decisions:
+                calls.append(pool.submit(admin.conclude, id, decision))
+                time.sleep(pause)
+        assert [error_of(call.result).reason for call in calls if call.exception()] == ["EXPERIMENT_STATE"]
+        kept = admin.experiment(id).decision == KEEP
+        assert replica.champion.serving
+        assert replica.champion.serving.version.number == (second if kept else champion)
+        assert not admin.experiment(id).promotion_pending
+        if kept:
+            promote(replica, loop, champion, second)
+
+
+def test_a_promotion_that_was_cut_short_is_carried_out_by_the_same_call(
+    run: Run, caller: Caller, staff: Shopper, numbers: list[str], replica: RecommenderReplica, loop: Loop
+) -> None:
+    """The process may end after it has recorded the decision, and again before it records the promotion."""
+    champion, second, *_ = numbers
+    admin, repository = caller(role=Role.ADMIN), replica.merchandising.repository
+    for is_promoted in (False, True):
+        id = run(second)
+        loop.run(repository.conclude_experiment(id, KEEP, "more revenue"))
+        if is_promoted:
+            promote(replica, loop, second, champion)
+        assert staff.experiment(id).promotion_pending
+        with fails_with(FAILED, "EXPERIMENT_STATE"):
+            staff.conclude(id, REVERT)
+        with fails_with(grpc.StatusCode.PERMISSION_DENIED, "ROLE_NOT_ALLOWED"):
+            staff.conclude(id, KEEP)
+        concluded = admin.conclude(id, KEEP)
+        assert (concluded.promotion_pending, concluded.decision_reason) == (False, "more revenue")
+        assert replica.champion.serving
+        assert replica.champion.serving.version.number == second
+        promote(replica, loop, champion, second)
+        # As it ended, it changes nothing any more.
+        assert admin.conclude(id, KEEP) == concluded
+        assert replica.champion.serving.version.number == champion
+
+
+def test_a_promotion_that_was_cut_short_does_not_overrule_who_promoted_another_version_since(
+    run: Run, caller: Caller, numbers: list[str], replica: RecommenderReplica, loop: Loop
+) -> None:
+    champion, second, third, *_ = numbers
+    admin, id = caller(role=Role.ADMIN), run(second)
+    loop.run(replica.merchandising.repository.conclude_experiment(id, KEEP, ""))
+    promote(replica, loop, third, champion)
+    with fails_with(grpc.StatusCode.ABORTED, "CHAMPION_CHANGED"):
+        admin.conclude(id, KEEP)
+    assert admin.experiment(id).promotion_pending
+    assert not admin.conclude(id, KEEP, expected_champion_version=third).promotion_pending
+    promote(replica, loop, champion, second)
 
 
 def test_what_is_reverted_leaves_the_champion(run: Run, caller: Caller, staff: Shopper, numbers: list[str]) -> None:

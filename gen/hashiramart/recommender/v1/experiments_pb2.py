@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hashiramart.recommender.v1 import merchandising_pb2 as hashiramart_dot_recommender_dot_v1_dot_merchandising__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xfe\x06\n\nExperiment\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x05\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\x12?\n\ttreatment\x18\x02 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x0ftreatment_rules\x18\x03 \x03(\x0b\x32 .hashiramart.recommender.v1.RuleB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12;\n\rtraffic_share\x18\x04 \x01(\x01\x42$\xe2\x41\x01\x02\xbaH\x1d\x12\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00I\x9a\x99\x99\x99\x99\x99\xc9?\x12\x36\n\x0ftreatment_share\x18\x05 \x01(\x01\x42\x1d\xe2\x41\x01\x01\xbaH\x16\x12\x14\x19\xaeG\xe1z\x14\xae\xef?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x30\n\x16outcome_window_seconds\x18\x06 \x01(\x05\x42\x10\xe2\x41\x01\x01\xbaH\t\x1a\x07\x18\x80\xb4\xbc\x02(\x00\x12@\n\x05state\x18\x07 \x01(\x0e\x32+.hashiramart.recommender.v1.ExperimentStateB\x04\xe2\x41\x01\x03\x12\x46\n\x08\x64\x65\x63ision\x18\x08 \x01(\x0e\x32..hashiramart.recommender.v1.ExperimentDecisionB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\tstop_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\x12%\n\x0f\x64\x65\x63ision_reason\x18\r \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x12\x32\n\x11treatment_version\x18\x0e \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\x12\x30\n\x0f\x63ontrol_version\x18\x0f \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\x12\x31\n\x10\x63hampion_version\x18\x10 \x01(\tB\x17\xe2\x41\x01\x03\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\"Z\n\x16ListExperimentsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"o\n\x17ListExperimentsResponse\x12;\n\x0b\x65xperiments\x18\x01 \x03(\x0b\x32&.hashiramart.recommender.v1.Experiment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x14GetExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"b\n\x18ReplaceExperimentRequest\x12\x46\n\nexperiment\x18\x01 \x01(\x0b\x32&.hashiramart.recommender.v1.ExperimentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"S\n\x17\x44\x65leteExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"R\n\x16StartExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"Q\n\x15StopExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"\xac\x02\n\x19\x43oncludeExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\x12P\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32..hashiramart.recommender.v1.ExperimentDecisionB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12G\n\x06reason\x18\x03 \x01(\tB7\xe2\x41\x01\x01\xbaH0r.\x18\xf4\x03\x92\x02(customers spend more with fewer products\x12:\n\x19\x65xpected_champion_version\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\"\x8e\x01\n\x1aGetExperimentReportRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\x12\x36\n\x0cthrough_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"B\n\x10VersionListCount\x12\x1a\n\x07version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12\x12\n\nlist_count\x18\x02 \x01(\x05\"\x86\x02\n\tArmReport\x12\x12\n\nlist_count\x18\x01 \x01(\x05\x12\x15\n\rshopper_count\x18\x02 \x01(\x05\x12\x1d\n\x15\x63ounted_shopper_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x63onversion_rate\x18\x04 \x01(\x01\x12!\n\x19revenue_cents_per_shopper\x18\x05 \x01(\x01\x12\x1f\n\x17unpriced_purchase_count\x18\x06 \x01(\x05\x12>\n\x08versions\x18\x07 \x03(\x0b\x32,.hashiramart.recommender.v1.VersionListCount\x12\x12\n\nload_error\x18\x08 \x01(\t\"U\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x12\n\x05lower\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05upper\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_lowerB\x08\n\x06_upper\"\xc0\x01\n\x10MetricComparison\x12\x38\n\ndifference\x18\x01 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12\x32\n\x04lift\x18\x02 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12>\n\x07verdict\x18\x03 \x01(\x0e\x32-.hashiramart.recommender.v1.ExperimentVerdict\"\xd8\x03\n\x10\x45xperimentReport\x12+\n\rexperiment_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x92\x02\x0csmaller-home\x12\x30\n\x0cthrough_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32%.hashiramart.recommender.v1.ArmReport\x12\x38\n\ttreatment\x18\x04 \x01(\x0b\x32%.hashiramart.recommender.v1.ArmReport\x12\x1b\n\x13mixed_shopper_count\x18\x05 \x01(\x05\x12@\n\nconversion\x18\x06 \x01(\x0b\x32,.hashiramart.recommender.v1.MetricComparison\x12=\n\x07revenue\x18\x07 \x01(\x0b\x32,.hashiramart.recommender.v1.MetricComparison\x12\x1c\n\x14sample_ratio_p_value\x18\x08 \x01(\x01\x12\x1d\n\x15sample_ratio_mismatch\x18\t \x01(\x08\x12\x18\n\x10\x63hampion_changed\x18\n \x01(\x08*\xab\x01\n\x0f\x45xperimentState\x12 \n\x1c\x45XPERIMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45XPERIMENT_STATE_DRAFT\x10\x01\x12\x1c\n\x18\x45XPERIMENT_STATE_RUNNING\x10\x02\x12\x1c\n\x18\x45XPERIMENT_STATE_STOPPED\x10\x03\x12\x1e\n\x1a\x45XPERIMENT_STATE_CONCLUDED\x10\x04*w\n\x12\x45xperimentDecision\x12#\n\x1f\x45XPERIMENT_DECISION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XPERIMENT_DECISION_KEEP\x10\x01\x12\x1e\n\x1a\x45XPERIMENT_DECISION_REVERT\x10\x02*i\n\rExperimentArm\x12\x1e\n\x1a\x45XPERIMENT_ARM_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45XPERIMENT_ARM_CONTROL\x10\x01\x12\x1c\n\x18\x45XPERIMENT_ARM_TREATMENT\x10\x02*\xaa\x01\n\x11\x45xperimentVerdict\x12\"\n\x1e\x45XPERIMENT_VERDICT_UNSPECIFIED\x10\x00\x12 \n\x1c\x45XPERIMENT_VERDICT_UNDECIDED\x10\x01\x12\'\n#EXPERIMENT_VERDICT_TREATMENT_BETTER\x10\x02\x12&\n\"EXPERIMENT_VERDICT_TREATMENT_WORSE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\x9f\x07\n\nExperiment\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x05\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\x12?\n\ttreatment\x18\x02 \x01(\x0b\x32 .hashiramart.recommender.v1.SlotB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12G\n\x0ftreatment_rules\x18\x03 \x03(\x0b\x32 .hashiramart.recommender.v1.RuleB\x0c\xe2\x41\x01\x01\xbaH\x05\x92\x01\x02\x10\x14\x12;\n\rtraffic_share\x18\x04 \x01(\x01\x42$\xe2\x41\x01\x02\xbaH\x1d\x12\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00I\x9a\x99\x99\x99\x99\x99\xc9?\x12\x36\n\x0ftreatment_share\x18\x05 \x01(\x01\x42\x1d\xe2\x41\x01\x01\xbaH\x16\x12\x14\x19\xaeG\xe1z\x14\xae\xef?)\x00\x00\x00\x00\x00\x00\x00\x00@\x01\x12\x30\n\x16outcome_window_seconds\x18\x06 \x01(\x05\x42\x10\xe2\x41\x01\x01\xbaH\t\x1a\x07\x18\x80\xb4\xbc\x02(\x00\x12@\n\x05state\x18\x07 \x01(\x0e\x32+.hashiramart.recommender.v1.ExperimentStateB\x04\xe2\x41\x01\x03\x12\x46\n\x08\x64\x65\x63ision\x18\x08 \x01(\x0e\x32..hashiramart.recommender.v1.ExperimentDecisionB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x33\n\tstop_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x0c \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18@\x12%\n\x0f\x64\x65\x63ision_reason\x18\r \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xf4\x03\x12\x32\n\x11treatment_version\x18\x0e \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\x12\x30\n\x0f\x63ontrol_version\x18\x0f \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\x12\x31\n\x10\x63hampion_version\x18\x10 \x01(\tB\x17\xe2\x41\x01\x03\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\x12\x1f\n\x11promotion_pending\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\"Z\n\x16ListExperimentsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"o\n\x17ListExperimentsResponse\x12;\n\x0b\x65xperiments\x18\x01 \x03(\x0b\x32&.hashiramart.recommender.v1.Experiment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x14GetExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"b\n\x18ReplaceExperimentRequest\x12\x46\n\nexperiment\x18\x01 \x01(\x0b\x32&.hashiramart.recommender.v1.ExperimentB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"S\n\x17\x44\x65leteExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"R\n\x16StartExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"Q\n\x15StopExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\"\xac\x02\n\x19\x43oncludeExperimentRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\x12P\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32..hashiramart.recommender.v1.ExperimentDecisionB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12G\n\x06reason\x18\x03 \x01(\tB7\xe2\x41\x01\x01\xbaH0r.\x18\xf4\x03\x92\x02(customers spend more with fewer products\x12:\n\x19\x65xpected_champion_version\x18\x04 \x01(\tB\x17\xe2\x41\x01\x01\xbaH\x10r\x0e\x32\x0c^[0-9]{0,9}$\"\x8e\x01\n\x1aGetExperimentReportRequest\x12\x38\n\x02id\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2\x12^[a-z0-9_-]{1,64}$\x92\x02\x0csmaller-home\x12\x36\n\x0cthrough_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\"B\n\x10VersionListCount\x12\x1a\n\x07version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x92\x02\x01\x32\x12\x12\n\nlist_count\x18\x02 \x01(\x05\"\x86\x02\n\tArmReport\x12\x12\n\nlist_count\x18\x01 \x01(\x05\x12\x15\n\rshopper_count\x18\x02 \x01(\x05\x12\x1d\n\x15\x63ounted_shopper_count\x18\x03 \x01(\x05\x12\x17\n\x0f\x63onversion_rate\x18\x04 \x01(\x01\x12!\n\x19revenue_cents_per_shopper\x18\x05 \x01(\x01\x12\x1f\n\x17unpriced_purchase_count\x18\x06 \x01(\x05\x12>\n\x08versions\x18\x07 \x03(\x0b\x32,.hashiramart.recommender.v1.VersionListCount\x12\x12\n\nload_error\x18\x08 \x01(\t\"U\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x12\n\x05lower\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05upper\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_lowerB\x08\n\x06_upper\"\xc0\x01\n\x10MetricComparison\x12\x38\n\ndifference\x18\x01 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12\x32\n\x04lift\x18\x02 \x01(\x0b\x32$.hashiramart.recommender.v1.Estimate\x12>\n\x07verdict\x18\x03 \x01(\x0e\x32-.hashiramart.recommender.v1.ExperimentVerdict\"\xd8\x03\n\x10\x45xperimentReport\x12+\n\rexperiment_id\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x92\x02\x0csmaller-home\x12\x30\n\x0cthrough_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x07\x63ontrol\x18\x03 \x01(\x0b\x32%.hashiramart.recommender.v1.ArmReport\x12\x38\n\ttreatment\x18\x04 \x01(\x0b\x32%.hashiramart.recommender.v1.ArmReport\x12\x1b\n\x13mixed_shopper_count\x18\x05 \x01(\x05\x12@\n\nconversion\x18\x06 \x01(\x0b\x32,.hashiramart.recommender.v1.MetricComparison\x12=\n\x07revenue\x18\x07 \x01(\x0b\x32,.hashiramart.recommender.v1.MetricComparison\x12\x1c\n\x14sample_ratio_p_value\x18\x08 \x01(\x01\x12\x1d\n\x15sample_ratio_mismatch\x18\t \x01(\x08\x12\x18\n\x10\x63hampion_changed\x18\n \x01(\x08*\xab\x01\n\x0f\x45xperimentState\x12 \n\x1c\x45XPERIMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45XPERIMENT_STATE_DRAFT\x10\x01\x12\x1c\n\x18\x45XPERIMENT_STATE_RUNNING\x10\x02\x12\x1c\n\x18\x45XPERIMENT_STATE_STOPPED\x10\x03\x12\x1e\n\x1a\x45XPERIMENT_STATE_CONCLUDED\x10\x04*w\n\x12\x45xperimentDecision\x12#\n\x1f\x45XPERIMENT_DECISION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XPERIMENT_DECISION_KEEP\x10\x01\x12\x1e\n\x1a\x45XPERIMENT_DECISION_REVERT\x10\x02*i\n\rExperimentArm\x12\x1e\n\x1a\x45XPERIMENT_ARM_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x45XPERIMENT_ARM_CONTROL\x10\x01\x12\x1c\n\x18\x45XPERIMENT_ARM_TREATMENT\x10\x02*\xaa\x01\n\x11\x45xperimentVerdict\x12\"\n\x1e\x45XPERIMENT_VERDICT_UNSPECIFIED\x10\x00\x12 \n\x1c\x45XPERIMENT_VERDICT_UNDECIDED\x10\x01\x12\'\n#EXPERIMENT_VERDICT_TREATMENT_BETTER\x10\x02\x12&\n\"EXPERIMENT_VERDICT_TREATMENT_WORSE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,6 +67,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPERIMENT'].fields_by_name['control_version']._serialized_options = b'\342A\001\001\272H\020r\0162\014^[0-9]{0,9}$'
   _globals['_EXPERIMENT'].fields_by_name['champion_version']._loaded_options = None
   _globals['_EXPERIMENT'].fields_by_name['champion_version']._serialized_options = b'\342A\001\003\272H\020r\0162\014^[0-9]{0,9}$'
+  _globals['_EXPERIMENT'].fields_by_name['promotion_pending']._loaded_options = None
+  _globals['_EXPERIMENT'].fields_by_name['promotion_pending']._serialized_options = b'\342A\001\003'
   _globals['_LISTEXPERIMENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTEXPERIMENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
   _globals['_LISTEXPERIMENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -97,42 +99,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERSIONLISTCOUNT'].fields_by_name['version']._serialized_options = b'\272H\006r\004\222\002\0012'
   _globals['_EXPERIMENTREPORT'].fields_by_name['experiment_id']._loaded_options = None
   _globals['_EXPERIMENTREPORT'].fields_by_name['experiment_id']._serialized_options = b'\272H\021r\017\222\002\014smaller-home'
-  _globals['_EXPERIMENTSTATE']._serialized_start=3294
-  _globals['_EXPERIMENTSTATE']._serialized_end=3465
-  _globals['_EXPERIMENTDECISION']._serialized_start=3467
-  _globals['_EXPERIMENTDECISION']._serialized_end=3586
-  _globals['_EXPERIMENTARM']._serialized_start=3588
-  _globals['_EXPERIMENTARM']._serialized_end=3693
-  _globals['_EXPERIMENTVERDICT']._serialized_start=3696
-  _globals['_EXPERIMENTVERDICT']._serialized_end=3866
+  _globals['_EXPERIMENTSTATE']._serialized_start=3327
+  _globals['_EXPERIMENTSTATE']._serialized_end=3498
+  _globals['_EXPERIMENTDECISION']._serialized_start=3500
+  _globals['_EXPERIMENTDECISION']._serialized_end=3619
+  _globals['_EXPERIMENTARM']._serialized_start=3621
+  _globals['_EXPERIMENTARM']._serialized_end=3726
+  _globals['_EXPERIMENTVERDICT']._serialized_start=3729
+  _globals['_EXPERIMENTVERDICT']._serialized_end=3899
   _globals['_EXPERIMENT']._serialized_start=220
-  _globals['_EXPERIMENT']._serialized_end=1114
-  _globals['_LISTEXPERIMENTSREQUEST']._serialized_start=1116
-  _globals['_LISTEXPERIMENTSREQUEST']._serialized_end=1206
-  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_start=1208
-  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_end=1319
-  _globals['_GETEXPERIMENTREQUEST']._serialized_start=1321
-  _globals['_GETEXPERIMENTREQUEST']._serialized_end=1401
-  _globals['_REPLACEEXPERIMENTREQUEST']._serialized_start=1403
-  _globals['_REPLACEEXPERIMENTREQUEST']._serialized_end=1501
-  _globals['_DELETEEXPERIMENTREQUEST']._serialized_start=1503
-  _globals['_DELETEEXPERIMENTREQUEST']._serialized_end=1586
-  _globals['_STARTEXPERIMENTREQUEST']._serialized_start=1588
-  _globals['_STARTEXPERIMENTREQUEST']._serialized_end=1670
-  _globals['_STOPEXPERIMENTREQUEST']._serialized_start=1672
-  _globals['_STOPEXPERIMENTREQUEST']._serialized_end=1753
-  _globals['_CONCLUDEEXPERIMENTREQUEST']._serialized_start=1756
-  _globals['_CONCLUDEEXPERIMENTREQUEST']._serialized_end=2056
-  _globals['_GETEXPERIMENTREPORTREQUEST']._serialized_start=2059
-  _globals['_GETEXPERIMENTREPORTREQUEST']._serialized_end=2201
-  _globals['_VERSIONLISTCOUNT']._serialized_start=2203
-  _globals['_VERSIONLISTCOUNT']._serialized_end=2269
-  _globals['_ARMREPORT']._serialized_start=2272
-  _globals['_ARMREPORT']._serialized_end=2534
-  _globals['_ESTIMATE']._serialized_start=2536
-  _globals['_ESTIMATE']._serialized_end=2621
-  _globals['_METRICCOMPARISON']._serialized_start=2624
-  _globals['_METRICCOMPARISON']._serialized_end=2816
-  _globals['_EXPERIMENTREPORT']._serialized_start=2819
-  _globals['_EXPERIMENTREPORT']._serialized_end=3291
+  _globals['_EXPERIMENT']._serialized_end=1147
+  _globals['_LISTEXPERIMENTSREQUEST']._serialized_start=1149
+  _globals['_LISTEXPERIMENTSREQUEST']._serialized_end=1239
+  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_start=1241
+  _globals['_LISTEXPERIMENTSRESPONSE']._serialized_end=1352
+  _globals['_GETEXPERIMENTREQUEST']._serialized_start=1354
+  _globals['_GETEXPERIMENTREQUEST']._serialized_end=1434
+  _globals['_REPLACEEXPERIMENTREQUEST']._serialized_start=1436
+  _globals['_REPLACEEXPERIMENTREQUEST']._serialized_end=1534
+  _globals['_DELETEEXPERIMENTREQUEST']._serialized_start=1536
+  _globals['_DELETEEXPERIMENTREQUEST']._serialized_end=1619
+  _globals['_STARTEXPERIMENTREQUEST']._serialized_start=1621
+  _globals['_STARTEXPERIMENTREQUEST']._serialized_end=1703
+  _globals['_STOPEXPERIMENTREQUEST']._serialized_start=1705
+  _globals['_STOPEXPERIMENTREQUEST']._serialized_end=1786
+  _globals['_CONCLUDEEXPERIMENTREQUEST']._serialized_start=1789
+  _globals['_CONCLUDEEXPERIMENTREQUEST']._serialized_end=2089
+  _globals['_GETEXPERIMENTREPORTREQUEST']._serialized_start=2092
+  _globals['_GETEXPERIMENTREPORTREQUEST']._serialized_end=2234
+  _globals['_VERSIONLISTCOUNT']._serialized_start=2236
+  _globals['_VERSIONLISTCOUNT']._serialized_end=2302
+  _globals['_ARMREPORT']._serialized_start=2305
+  _globals['_ARMREPORT']._serialized_end=2567
+  _globals['_ESTIMATE']._serialized_start=2569
+  _globals['_ESTIMATE']._serialized_end=2654
+  _globals['_METRICCOMPARISON']._serialized_start=2657
+  _globals['_METRICCOMPARISON']._serialized_end=2849
+  _globals['_EXPERIMENTREPORT']._serialized_start=2852
+  _globals['_EXPERIMENTREPORT']._serialized_end=3324
 # @@protoc_insertion_point(module_scope)

@@ -154,6 +154,7 @@ class Experiment(_message.Message):
     TREATMENT_VERSION_FIELD_NUMBER: _builtins.int
     CONTROL_VERSION_FIELD_NUMBER: _builtins.int
     CHAMPION_VERSION_FIELD_NUMBER: _builtins.int
+    PROMOTION_PENDING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The experiment's id, chosen by the shop, such as `smaller-home`."""
     traffic_share: _builtins.float
@@ -178,6 +179,8 @@ class Experiment(_message.Message):
     """The version that makes the lists of the control. Empty for the champion, whichever it is. Set with `treatment_version` alone."""
     champion_version: _builtins.str
     """The champion when the experiment was started. Empty without a `treatment_version`, and for a draft."""
+    promotion_pending: _builtins.bool
+    """Whether it was decided to keep the version, and its promotion is under way or was cut short. The same call of ConcludeExperiment promotes it."""
     @_builtins.property
     def treatment(self) -> _merchandising_pb2.Slot:
         """The slot as it is for shoppers of the treatment. Its id is that of the slot where the experiment takes place. With `treatment_version`, it
@@ -221,10 +224,11 @@ class Experiment(_message.Message):
         treatment_version: _builtins.str = ...,
         control_version: _builtins.str = ...,
         champion_version: _builtins.str = ...,
+        promotion_pending: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time", "stop_time", b"stop_time", "treatment", b"treatment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["champion_version", b"champion_version", "control_version", b"control_version", "decision", b"decision", "decision_reason", b"decision_reason", "etag", b"etag", "id", b"id", "outcome_window_seconds", b"outcome_window_seconds", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "traffic_share", b"traffic_share", "treatment", b"treatment", "treatment_rules", b"treatment_rules", "treatment_share", b"treatment_share", "treatment_version", b"treatment_version", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["champion_version", b"champion_version", "control_version", b"control_version", "decision", b"decision", "decision_reason", b"decision_reason", "etag", b"etag", "id", b"id", "outcome_window_seconds", b"outcome_window_seconds", "promotion_pending", b"promotion_pending", "start_time", b"start_time", "state", b"state", "stop_time", b"stop_time", "traffic_share", b"traffic_share", "treatment", b"treatment", "treatment_rules", b"treatment_rules", "treatment_share", b"treatment_share", "treatment_version", b"treatment_version", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

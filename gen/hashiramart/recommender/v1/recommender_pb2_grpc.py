@@ -420,9 +420,10 @@ class RecommenderServiceServicer:
         """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
         To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
-        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-        version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+        A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+        there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+        started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+        the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -130,9 +130,10 @@ class RecommenderServiceStub:
     """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
     To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
-    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-    version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+    A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+    there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+    started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+    the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
     """
     GetExperimentReport: _grpc.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentReportRequest, _experiments_pb2.ExperimentReport]
     """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
@@ -314,9 +315,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
     """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
     To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
-    A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-    longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-    version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+    A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+    there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+    started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+    the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
     """
     GetExperimentReport: _aio.UnaryUnaryMultiCallable[_experiments_pb2.GetExperimentReportRequest, _experiments_pb2.ExperimentReport]  # type: ignore[assignment]
     """Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
@@ -627,9 +629,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
         To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 
-        A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-        longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-        version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+        A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+        there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+        started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+        the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
         """
 
     @_abc_1.abstractmethod
