@@ -2,17 +2,17 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
+from stack import ports
 from stack.demo.client import Account
-from stack.engines import postgres, seaweedfs
+from stack.engines import postgres
 from stack.processes.definitions import load_secrets, processes
 from stack.processes.process import Process
 from stack.processes.service_processes import REPLICA_PORTS
@@ -100,21 +100,9 @@ class _Command:
 
 def _settings(folder: Path) -> Settings:
     """Settings with a folder and ports of their own."""
-    names = [name for name in Settings.model_fields if name.endswith("_port") and name != "seaweedfs_port"]
-    first = next(port for port in range(FIRST_PORT, LAST_PORT, REPLICA_PORTS) if _are_free(range(port, port + 2 * REPLICA_PORTS)))
-    ports = dict(zip(names, range(first, first + REPLICA_PORTS), strict=False))
-    own = {"stack_folder": folder, "replicas": REPLICAS, "seaweedfs_port": first + REPLICA_PORTS - seaweedfs.PORTS}
-    return Settings.model_validate(own | ports)
-
-
-def _are_free(ports: Sequence[int]) -> bool:
-    for port in ports:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
+    candidates = (range(first, first + REPLICAS * REPLICA_PORTS) for first in range(FIRST_PORT, LAST_PORT, REPLICA_PORTS))
+    free = next(each for each in candidates if ports.are_free(each))
+    return ports.settings_with_ports(folder, free[:REPLICA_PORTS], replicas=REPLICAS)
 
 
 def _mount_disk(settings: Settings) -> bool:

@@ -2,10 +2,9 @@
 
 import os
 import random
-import socket
 from pathlib import Path
 
-from stack.engines import seaweedfs
+from stack import ports
 from stack.settings import Settings
 
 # Below the range from which the kernel takes ports of outgoing connections.
@@ -28,10 +27,10 @@ class _Ports:
         while True:
             if self._next + count > self._range.stop:
                 self._next = self._range.start
-            ports = range(self._next, self._next + count)
+            taken = range(self._next, self._next + count)
             self._next += count
-            if all(map(_is_free, ports)):
-                return ports
+            if ports.are_free(taken):
+                return taken
 
 
 _ports = _Ports()
@@ -39,10 +38,7 @@ _ports = _Ports()
 
 def own_settings(folder: Path) -> Settings:
     """Settings of a stack with a folder and ports of its own."""
-    names = [name for name in Settings.model_fields if name.endswith("_port")]
-    ports = free_ports(len(names) + seaweedfs.PORTS)
-    values = dict(zip(names, ports, strict=False)) | {"seaweedfs_port": ports[-seaweedfs.PORTS]}
-    return Settings.model_validate({"stack_folder": folder, **values})
+    return ports.settings_with_ports(folder, free_ports(ports.COUNT))
 
 
 def free_ports(count: int) -> range:
@@ -53,12 +49,3 @@ def free_ports(count: int) -> range:
 def free_port() -> int:
     """A free port of the loopback."""
     return free_ports(1)[0]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
