@@ -25,6 +25,9 @@ STACKS = {ROOT / "e2e", ROOT / "stack" / "containers"}
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile("suite")
 
+# Processes that tests start keep what they have compiled, as those of `make` do. Importing the libraries takes twice as long otherwise.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Spark reads this when an application is submitted. On a few lines, its JVMs end before their optimising compiler has paid.
 os.environ["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -Dspark.executor.defaultJavaOptions=-XX:TieredStopAtLevel=1"
 

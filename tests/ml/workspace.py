@@ -29,7 +29,7 @@ class Workspace:
         self.folder = folder
         settings = Settings.model_validate({"stack_folder": machine})
         training.configure(settings, store)
-        here = {"PYTHONDONTWRITEBYTECODE": "1", "PIPELINE_MLFLOW_URL": mlflow.url, "DVC_NO_ANALYTICS": "1"}
+        here = {"PIPELINE_MLFLOW_URL": mlflow.url, "DVC_NO_ANALYTICS": "1"}
         here |= training.secret_environment(mlflow.secrets)
         self.environment = training.environment(settings, store) | here
 
