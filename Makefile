@@ -158,11 +158,12 @@ clients: setup ## generate and build the clients in Go, Java, Rust and TypeScrip
 test-clients: setup ## test that the client of each language does the same, without TLS and with it
 	@$(BIN)/pytest --verbose --tb short -rs -m clients tests/clients/test_conformance.py
 
-conformance: setup ## test the native transport: the mesh's tests on it, any bytes for a minute, grpc-go's cases and h2spec, which Go fetches
+conformance: setup ## test the native transport: the mesh's tests on it, any bytes for a minute, grpc-go's cases, connectconformance and h2spec
 	@MESH_TRANSPORT=native $(BIN)/pytest tests/mesh --quiet
 	@FUZZ_EXAMPLES=1000 $(BIN)/pytest tests/mesh/transport/test_fuzz.py --quiet
 	@$(BIN)/python -m tests.mesh.transport.soak
 	@$(BIN)/python -m tests.mesh.transport.interop
+	@$(BIN)/python -m tests.mesh.transport.conformance
 	@$(BIN)/python -m tests.mesh.transport.h2spec
 
 bench: setup ## benchmark against a Go grpc-gateway, a monolith and DuckDB; takes minutes and wants a quiet machine

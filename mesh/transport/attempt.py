@@ -78,7 +78,8 @@ class CallAttempt:
 
     def headers_received(self, headers: Headers, ended: bool) -> None:
         fields = dict(headers)
-        if ended or b"grpc-status" in fields:
+        # A status that comes with a header counts only if that is the end: the one in the trailers is right.
+        if ended:
             self.trailers_received(headers)
             return
         try:
@@ -138,5 +139,6 @@ def _check_response(fields: Mapping[bytes, bytes]) -> None:
     status = fields.get(b":status", b"")
     if status != b"200":
         raise CallFailure(_HTTP_CODES.get(status, _Code.UNKNOWN), f"the peer answered with the HTTP status {status.decode('latin-1')}")
-    if not fields.get(b"content-type", b"").startswith(b"application/grpc"):
-        raise CallFailure(_Code.UNKNOWN, "the peer's response is not gRPC")
+    content_type = fields.get(b"content-type", b"")
+    if not messages.is_understood(content_type):
+        raise CallFailure(_Code.UNKNOWN, f"the content type of the peer's response is not gRPC's, but {content_type.decode('latin-1')!r}")

@@ -165,6 +165,11 @@ class Inbox:
             self._reader.set_result(None)
 
 
+def is_understood(content_type: bytes) -> bool:
+    """Whether it is gRPC's, with messages as clients and servers here read them."""
+    return content_type.partition(b";")[0] in (b"application/grpc", b"application/grpc+proto")
+
+
 def with_prefix(message: bytes) -> bytes:
     """A message as it is sent."""
     return b"\0" + len(message).to_bytes(4, "big") + message

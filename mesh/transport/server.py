@@ -25,10 +25,14 @@ class TransportServer(grpc.aio.Server):
 
     max_message_bytes: of a message, received or sent
     max_age_seconds: after which a connection is closed, once its calls have ended
+    max_response_bytes: of a message sent, if that is another limit
     """
 
-    def __init__(self, max_message_bytes: int, max_age_seconds: float, limits: Limits | None = None) -> None:
+    def __init__(
+        self, max_message_bytes: int, max_age_seconds: float, limits: Limits | None = None, max_response_bytes: int | None = None
+    ) -> None:
         self.max_message_bytes = max_message_bytes
+        self.max_response_bytes = max_message_bytes if max_response_bytes is None else max_response_bytes
         self.limits = limits or Limits()
         self.max_age_seconds = max_age_seconds
         self.methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
@@ -110,7 +114,7 @@ class ClientSession(Http2Connection):
         super().connection_made(transport)
 
     def request_received(self, stream_id: int, headers: Headers, ended: bool) -> None:
-        call = ServerCall(self, stream_id, self.server.max_message_bytes)
+        call = ServerCall(self, stream_id, self.server.max_message_bytes, self.server.max_response_bytes)
         self.streams[stream_id] = call
         call.begin(headers, ended, self.server.methods)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from mesh.transport.header_blocks import Headers
 from mesh.transport.limits import NO_ERROR
 from mesh.transport.messages import CallFailure, Inbox
 
+_GRPC = re.compile(rb"application/grpc(?:[+;]|$)")
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ENCODINGS = (b"grpc-accept-encoding", b"identity,gzip")
 _RESPONSE_HEADERS = [(b":status", b"200"), _CONTENT_TYPE]
@@ -31,10 +33,10 @@ _Pairs = Iterable[tuple[str, str | bytes]]
 class ServerCall(grpc.aio.ServicerContext[Any, Any]):
     """A call under way, and the context of its handler."""
 
-    def __init__(self, connection: Http2Connection, stream_id: int, max_message_bytes: int) -> None:
+    def __init__(self, connection: Http2Connection, stream_id: int, max_message_bytes: int, max_response_bytes: int) -> None:
         self._connection = connection
         self._stream_id = stream_id
-        self._max_message_bytes = max_message_bytes
+        self._max_message_bytes, self._max_response_bytes = max_message_bytes, max_response_bytes
         self._handler: grpc.RpcMethodHandler[Any, Any] | None = None
         self._inbox: Inbox | None = None
         self._metadata: messages.Metadata = ()
@@ -207,6 +209,8 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
 
     def _take_header(self, headers: Headers, fields: dict[bytes, bytes], methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
         messages.check_header_list(headers, self._connection.limits.header_list_bytes)
+        if not messages.is_understood(fields[b"content-type"]):
+            raise CallFailure(grpc.StatusCode.UNIMPLEMENTED, "the content type has to be application/grpc or application/grpc+proto")
         if timeout := fields.get(b"grpc-timeout"):
             seconds = messages.decode_timeout(timeout)
             self._deadline = self._connection.loop.time() + seconds
@@ -279,8 +283,8 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         if self._ended:
             raise asyncio.CancelledError
         body: bytes = _apply(self._handler.response_serializer, message) if self._handler else message
-        if len(body) > self._max_message_bytes:
-            details = f"the response of {len(body)} bytes is larger than {self._max_message_bytes} bytes"
+        if len(body) > self._max_response_bytes:
+            details = f"the response of {len(body)} bytes is larger than {self._max_response_bytes} bytes"
             raise CallFailure(grpc.StatusCode.RESOURCE_EXHAUSTED, details)
         if not self._headers_sent:
             self._send_headers(())
@@ -337,9 +341,7 @@ def _http_error(fields: Mapping[bytes, bytes]) -> bytes:
     """The HTTP status for a request that is none of gRPC's; empty for one that is."""
     if fields.get(b":method") != b"POST":
         return b"405"
-    content_type = fields.get(b"content-type", b"")
-    is_grpc = content_type == b"application/grpc" or content_type.startswith((b"application/grpc+", b"application/grpc;"))
-    return b"" if is_grpc else b"415"
+    return b"" if _GRPC.match(fields.get(b"content-type", b"")) else b"415"
 
 
 def _apply(function: Callable[[Any], Any] | None, value: Any) -> Any:

@@ -1,16 +1,15 @@
 """Runs h2spec, which Go fetches and builds, against the echo service: `python -m tests.mesh.transport.h2spec`."""
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.mesh.transport.go_tools import go_tool
+
 ROOT = Path(__file__).resolve().parents[3]
-TOOLS = ROOT / ".local" / "tools" / "bin"
-MODULE = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible"
+PACKAGE, VERSION = "github.com/summerwind/h2spec/cmd/h2spec", "v2.2.1+incompatible"
 _ANSWERS_GET = "the case supposes a server that answers GET with a body"
 _CLOSED = "libnghttp2 ignores frames on closed streams"
 _PRIORITY = "libnghttp2 ignores PRIORITY, which RFC 9113 has deprecated"
@@ -35,10 +34,7 @@ EXPECTED = {
 
 
 def main() -> None:
-    tool = TOOLS / "h2spec"
-    if not tool.exists():
-        go = shutil.which("go") or str(Path(sys.executable).with_name("go"))
-        subprocess.run([go, "install", MODULE], check=True, env=os.environ | {"GOBIN": str(TOOLS)})
+    tool = go_tool(PACKAGE, VERSION, "h2spec")
     command = [sys.executable, "-m", "tests.mesh.transport.echo_server"]
     with tempfile.TemporaryDirectory() as folder, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         port, report = server.stdout.readline().strip() if server.stdout else "", Path(folder) / "report.xml"

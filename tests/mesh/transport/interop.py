@@ -6,8 +6,6 @@ Both directions: Go's client with our server, our client with Go's server. The c
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,9 +19,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from mesh.transport.channel import Channel, ChannelOptions
 from mesh.transport.server import TransportServer
+from tests.mesh.transport.go_tools import go_tool
 
-TOOLS = Path(__file__).resolve().parents[3] / ".local" / "tools" / "bin"
-MODULES = {name: f"google.golang.org/grpc/interop/{name}@v1.85.0" for name in ("client", "server")}
+VERSION = "v1.85.0"
 SERVICE = "grpc.testing.TestService"
 # What Go's client asks of a server. `status_code_and_message` and the like are cases too.
 CASES = (
@@ -263,14 +261,8 @@ async def called_by_go(client: Path) -> list[str]:
 
 
 def tool(name: str) -> Path:
-    """A program of grpc-go's, which is built where it is missing."""
-    path = TOOLS / f"grpc-go-{name}"
-    if not path.exists():
-        go = shutil.which("go") or str(Path(sys.executable).with_name("go"))
-        folder = TOOLS / "grpc-go"
-        subprocess.run([go, "install", MODULES[name]], check=True, env=os.environ | {"GOBIN": str(folder)})
-        (folder / name).rename(path)
-    return path
+    """A program of grpc-go's."""
+    return go_tool(f"google.golang.org/grpc/interop/{name}", VERSION, f"grpc-go-{name}")
 
 
 def main() -> None:

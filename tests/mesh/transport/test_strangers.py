@@ -297,6 +297,28 @@ async def test_a_status_whose_message_ends_with_a_space_is_not_lost(details: str
     assert dict(failed.value.trailing_metadata())["x-why"] == "asked"
 
 
+async def test_a_status_in_the_header_counts_only_at_the_end_of_the_stream() -> None:
+    head = header_block((":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "8"))
+    end = header_block(("grpc-status", "9"))
+    answer = frame(HEADERS, END_HEADERS, 1, head) + frame(HEADERS, END_HEADERS | END_STREAM, 1, end)
+    async with raw_server(answer) as port, connect(port) as channel:
+        assert await method(channel, "Unary")(b"", timeout=5).code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_messages_of_another_format_are_refused_on_both_ends() -> None:
+    other = ("content-type", "application/grpc+json")
+    async with stranger() as peer:
+        await peer.send(request(1, fields=(*REQUEST[:-1], other)))
+        assert await peer.status() == ("12", "the content type has to be application/grpc or application/grpc+proto")
+        await peer.send(request(3, fields=(*REQUEST[:-1], ("content-type", "application/grpc+proto;v=1"))))
+        assert (await peer.status())[0] == "0"
+    answer = frame(HEADERS, END_HEADERS, 1, header_block((":status", "200"), other))
+    async with raw_server(answer) as port, connect(port) as channel:
+        call = method(channel, "Unary")(b"", timeout=5)
+        assert await call.code() is grpc.StatusCode.UNKNOWN
+        assert await call.details() == "the content type of the peer's response is not gRPC's, but 'application/grpc+json'"
+
+
 async def test_a_lost_connection_is_unavailable() -> None:
     async with raw_server(frame(GOAWAY, payload=struct.pack(">II", 0, 11))) as port, connect(port) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as lost:
