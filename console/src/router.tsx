@@ -112,12 +112,13 @@ const exposures = createRoute({
   getParentRoute: () => root,
   path: "/exposures",
   component: lazyRouteComponent(() => import("./pages/exposures"), "ExposuresPage"),
-  validateSearch: (raw: Raw): { slot?: string; list?: string; experiment?: string; arm?: (typeof ARMS)[number]; shopper?: string } => ({
+  validateSearch: (raw: Raw): { slot?: string; list?: string; experiment?: string; arm?: (typeof ARMS)[number]; shopper?: string; rule?: string } => ({
     slot: text(raw["slot"]),
     list: text(raw["list"]),
     experiment: text(raw["experiment"]),
     arm: oneOf(raw["arm"], ARMS),
     shopper: text(raw["shopper"]),
+    rule: text(raw["rule"]),
   }),
 });
 

@@ -246,6 +246,7 @@ class RecommenderServicer(ExperimentServicer, recommender_pb2_grpc.RecommenderSe
             "slot": request.slot,
             "experiment_id": request.experiment_id,
             "arm": arm_name(request.arm),
+            "rule_id": request.rule_id,
         }
         found = await self._exposures.page(conditions, str(place[0]) if place else "", size + 1)
         page = found[:size]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -106,6 +107,9 @@ exposures = Table(
 Index("exposures_by_experiment", "experiment_id", "arm", postgresql_where=exposures.c.experiment_id != "", _table=exposures)
 Index("exposures_by_number", "number", unique=True, postgresql_where=exposures.c.number.is_not(None), _table=exposures)
 Index("exposures_without_number", "id", postgresql_where=exposures.c.number.is_(None), _table=exposures)
+# The rules that moved an exposure's products: an array of their ids.
+rules_of_products = literal_column("""jsonb_path_query_array(products, '$[*][2] ? (@ != "")')""", JSONB)
+Index("exposures_by_rule", rules_of_products, postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 64}, _table=exposures)
 
 # One row: the last number of the log of exposures.
 exposure_log = Table("exposure_log", metadata, Column("last_number", BigInteger, nullable=False))

@@ -16,8 +16,8 @@ const SHORT = 5;
 const EVENT_COLOURS: Record<string, string> = { EVENT_KIND_PURCHASE: "green", EVENT_KIND_CLICK: "blue", EVENT_KIND_CART: "teal", EVENT_KIND_DISMISS: "orange", EVENT_KIND_RETURN: "orange" };
 
 export function ExposuresPage() {
-  const { slot, list, experiment, arm, shopper } = useSearch({ from: "/exposures" });
-  const filters = { ...(slot && { slot }), ...(list && { recommendation_id: list }), ...(experiment && { experiment_id: experiment }), ...(arm && { arm }), ...(shopper && { user_id: shopper }) };
+  const { slot, list, experiment, arm, shopper, rule } = useSearch({ from: "/exposures" });
+  const filters = { ...(slot && { slot }), ...(list && { recommendation_id: list }), ...(experiment && { experiment_id: experiment }), ...(arm && { arm }), ...(shopper && { user_id: shopper }), ...(rule && { rule_id: rule }) };
   const found = useInfiniteQuery({
     ...recommenderServiceListExposuresInfiniteOptions({ query: { page_size: PAGE_SIZE, ...filters } }),
     initialPageParam: "",
@@ -52,14 +52,15 @@ function Filters() {
   const set = (change: Partial<typeof shown>) => void navigate({ search: (now) => ({ ...now, ...change }) });
   const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
   const experiments = useQuery(recommenderServiceListExperimentsOptions({ query: { page_size: 100 } }));
-  const typed = (name: "list" | "shopper", text: string) => (
+  const typed = (name: "list" | "shopper" | "rule", text: string) => (
     <TextInput key={shown[name]} label={text} placeholder="All" defaultValue={shown[name] ?? ""} onBlur={(event) => set({ [name]: event.currentTarget.value.trim() || undefined })} onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()} />
   );
   return (
-    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="sm">
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="sm">
       <Select label="Slot" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all slots" }} data={slots.data?.slots.map(({ id }) => id) ?? []} value={shown.slot ?? null} onChange={(value) => set({ slot: value ?? undefined })} />
       <Select label="Experiment" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all experiments" }} data={experiments.data?.experiments.map(({ id }) => id) ?? []} value={shown.experiment ?? null} onChange={(value) => set({ experiment: value ?? undefined })} />
       <Select label="Arm" placeholder="Both" clearable clearButtonProps={{ "aria-label": "Show both arms" }} data={ARMS.map((value) => ({ value, label: label(value, "EXPERIMENT_ARM") }))} value={shown.arm ?? null} onChange={(value) => set({ arm: (value as (typeof ARMS)[number] | null) ?? undefined })} />
+      {typed("rule", "Moved by rule")}
       {typed("shopper", "Shopper’s id")}
       {typed("list", "List’s id")}
     </SimpleGrid>
@@ -89,13 +90,13 @@ function List({ exposure }: { exposure: Exposure }) {
       <Table.ScrollContainer minWidth={320}>
         <Table verticalSpacing={6} horizontalSpacing="md" aria-label={`List ${recommendation_id}`}>
           <Table.Tbody>
-            {products.slice(0, all ? undefined : SHORT).map(({ product_id, position, propensity, rule_id, event_kinds }) => (
+            {products.filter(({ rule_id }, row) => all || row < SHORT || rule_id).map(({ product_id, position, propensity, rule_id, event_kinds }) => (
               <Table.Tr key={product_id}>
                 <Table.Td w={40} className="number" c="dimmed">{position}</Table.Td>
                 <Table.Td>
                   <Group gap="xs">
                     <Link to="/products/$id" params={{ id: product_id }} className="row-link">{names[product_id] ?? product_id}</Link>
-                    {rule_id && <Badge size="sm" variant="light" color="grape" tt="none">Rule {rule_id}</Badge>}
+                    {rule_id && <Badge size="sm" variant="light" color="grape" tt="none" component={Link} {...{ to: "/exposures", search: { rule: rule_id } as never }} style={{ cursor: "pointer" }}>Rule {rule_id}</Badge>}
                     {propensity < 1 && <Badge size="sm" variant="light" color="gray" tt="none">Propensity {percent(propensity)}</Badge>}
                   </Group>
                 </Table.Td>

@@ -41,7 +41,11 @@ export function RulePage() {
   const { id } = useParams({ from: "/merchandising/rules/$id" });
   const rule = useQuery({ ...recommenderServiceGetRuleOptions({ path: { id } }), refetchOnWindowFocus: false });
   return (
-    <Page title={`Rule ${id}`} about={rule.data && `Changed ${time(rule.data.update_time)}.`}>
+    <Page
+      title={`Rule ${id}`}
+      about={rule.data && `Changed ${time(rule.data.update_time)}.`}
+      actions={<Button variant="default" component={Link} {...{ to: "/exposures", search: { rule: id } as never }}>The lists that it moved</Button>}
+    >
       <Loaded query={rule}>{(data) => <Edit key={id} rule={data} />}</Loaded>
     </Page>
   );

@@ -10,12 +10,13 @@ from sqlalchemy import ARRAY, BigInteger, DateTime, Integer, Interval, Text, bin
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.sql import Select
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.expression import BindParameter, ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from mesh.database import Database
 from services.recommender.domain import EventKind, ExposedProduct, Exposure
 from services.recommender.repository.participants import record_participants
-from services.recommender.tables import events, exposure_log, exposures, forgotten_users, visitors
+from services.recommender.tables import events, exposure_log, exposures, forgotten_users, rules_of_products, visitors
 
 # A visitor who comes back is noticed once in this time.
 _VISIT_INTERVAL = timedelta(hours=1)
@@ -119,7 +120,11 @@ class ExposureRepository:
         await self._database.execute(_VISIT, user_ids=sorted({exposure.user_id for exposure in new}))
 
     async def page(self, conditions: Mapping[str, str], before_id: str, limit: int) -> list[Exposure]:
-        """Lists, latest first, before an id. conditions: values of columns; an empty text is no condition, nor is an empty `before_id`"""
+        """Lists, latest first, before an id.
+
+        conditions: values of columns, and `rule_id`, of a rule that moved one of the products; an empty text is no condition, nor is an
+        empty `before_id`
+        """
         given = {name: value for name, value in (*conditions.items(), ("before_id", before_id)) if value}
         rows = await self._database.fetch(_page(frozenset(given)), **given, limit=limit)
         return [_exposure(row) for row in rows]
@@ -157,6 +162,15 @@ def _exposure(row: Iterable[Any]) -> Exposure:
 def _page(conditions: frozenset[str]) -> Select[Any]:
     statement = select(*(exposures.c[name] for name in _TYPES))
     for name in sorted(conditions):
-        bound = bindparam(name, type_=Text)
-        statement = statement.where(exposures.c.id < bound if name == "before_id" else exposures.c[name] == bound)
+        statement = statement.where(_condition(name, bindparam(name, type_=Text)))
     return statement.order_by(exposures.c.id.desc()).limit(_LIMIT)
+
+
+def _condition(name: str, value: BindParameter[str]) -> ColumnElement[bool]:
+    match name:
+        case "before_id":
+            return exposures.c.id < value
+        case "rule_id":
+            return rules_of_products.bool_op("?")(value)
+        case _:
+            return exposures.c[name] == value

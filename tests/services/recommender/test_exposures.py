@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from hashiramart.recommender.v1 import recommender_pb2
+from hashiramart.recommender.v1 import merchandising_pb2, recommender_pb2
 from mesh.identity import Role
 from tests.engines.postgres import Postgres
 from tests.loops import Loop
@@ -29,6 +29,21 @@ def test_a_list_is_logged_with_what_it_showed(caller: Caller, staff: Shopper) ->
     assert (earlier.slot, earlier.model_version, earlier.fallback_step) == ("home", first.model_version, first.fallback_step)
     assert not staff.exposures(user_id=user, slot="basket").exposures
     assert list(staff.exposures(recommendation_id=first.recommendation_id).exposures) == [earlier]
+
+
+def test_lists_are_found_by_a_rule_that_moved_a_product_in_them(caller: Caller, staff: Shopper) -> None:
+    user = str(uuid.uuid4())
+    ann = caller(subject=user)
+    last = ids(ann.recommendations(page_size=100))[-1]
+    # The rule is called like a product, which it does not move.
+    staff.write_rule("tea01", merchandising_pb2.RULE_ACTION_PIN, product_id=last, position=2)
+    eventually(lambda: ids(ann.recommendations(page_size=3))[1] == last)
+    staff.delete_rule("tea01")
+    eventually(lambda: last not in ids(ann.recommendations(page_size=3)))
+    eventually(lambda: bool(staff.exposures(user_id=user, rule_id="tea01").exposures))
+    for found in staff.exposures(user_id=user, rule_id="tea01").exposures:
+        assert [each.rule_id for each in found.products] == ["", "tea01", ""]
+    assert not staff.exposures(user_id=user, rule_id=last).exposures
 
 
 def test_exposures_are_paged(caller: Caller, staff: Shopper) -> None:

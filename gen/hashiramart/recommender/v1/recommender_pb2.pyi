@@ -1066,6 +1066,7 @@ class ListExposuresRequest(_message.Message):
     RECOMMENDATION_ID_FIELD_NUMBER: _builtins.int
     EXPERIMENT_ID_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The maximum number of lists to return. 0 means 25; values above 100 are reduced to 100."""
     page_token: _builtins.str
@@ -1080,6 +1081,8 @@ class ListExposuresRequest(_message.Message):
     """Only lists of shoppers who took part in this experiment."""
     arm: _experiments_pb2.ExperimentArm.ValueType
     """Only lists of this arm of the experiment. Unspecified means both."""
+    rule_id: _builtins.str
+    """Only lists with a product that this merchandising rule moved."""
     def __init__(
         self,
         *,
@@ -1090,10 +1093,11 @@ class ListExposuresRequest(_message.Message):
         recommendation_id: _builtins.str = ...,
         experiment_id: _builtins.str = ...,
         arm: _experiments_pb2.ExperimentArm.ValueType = ...,
+        rule_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment_id", b"experiment_id", "page_size", b"page_size", "page_token", b"page_token", "recommendation_id", b"recommendation_id", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "experiment_id", b"experiment_id", "page_size", b"page_size", "page_token", b"page_token", "recommendation_id", b"recommendation_id", "rule_id", b"rule_id", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
