@@ -4,7 +4,8 @@ const fine = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const three = new Intl.NumberFormat(undefined, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
-const figure = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
+const figure = new Intl.NumberFormat(undefined, { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
+const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const share = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const changed = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
 const roundShare = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
@@ -23,19 +24,24 @@ const UNITS: Array<[Intl.RelativeTimeFormatUnit, number]> = [
   ["minute", 60],
 ];
 
-export const count = (value: number | string): string => whole.format(Number(value));
-export const amount = (value: number): string => (Math.abs(value) < 100 ? fine : whole).format(value);
-export const compact = (value: number): string => short.format(value);
-export const metric = (value: number): string => figure.format(value);
+/** A number with the sign of mathematics, which is as wide as a digit. */
+const written = (format: Intl.NumberFormat, value: number): string => format.format(value).replace("-", "−");
+
+export const count = (value: number | string): string => written(whole, Number(value));
+/** An amount with the decimals that its size leaves of interest: two below 10, one below 100. */
+export const amount = (value: number): string => written(Math.abs(value) < 10 ? fine : Math.abs(value) < 100 ? tenths : whole, value);
+export const compact = (value: number): string => written(short, value);
+/** A metric with four digits, or a whole number. */
+export const metric = (value: number): string => written(Number.isInteger(value) ? whole : figure, value);
 /** A number with two decimals, for columns. */
-export const decimals = (value: number): string => two.format(value);
+export const decimals = (value: number): string => written(two, value);
 /** The score of a recommendation. */
-export const score = (value: number): string => three.format(value);
+export const score = (value: number): string => written(three, value);
 /** By how much a value is above another one, as a share of that; a dash if one is not known. */
-export const difference = (value: number | undefined, other: number | undefined): string => (value === undefined || !other ? "–" : changed.format(value / other - 1));
-export const percent = (value: number): string => share.format(value);
-/** A share without a decimal that is 0, for axes. */
-export const shortPercent = (value: number): string => roundShare.format(value);
+export const difference = (value: number | undefined, other: number | undefined): string => (value === undefined || !other ? "–" : written(changed, value / other - 1));
+export const percent = (value: number): string => written(share, value);
+/** A share without a decimal that is 0, for axes and settings. */
+export const shortPercent = (value: number): string => written(roundShare, value);
 
 /** Minor units of a currency, such as cents, as money. */
 export function money(cents: number, currency: string): string {

@@ -70,8 +70,8 @@ class RawFiles:
         self._upload_bytes = upload_bytes
 
     async def ping(self) -> None:
-        """Asks HDFS for the raw zone, which need not exist yet."""
-        await self._in_thread(lambda files, root: files.exists(root))
+        """Asks HDFS for its root: the raw zone need not exist yet, and fsspec's `exists` raises no error."""
+        await self._in_thread(lambda files, _: files.info("/"))
 
     async def list_files(self, after: str, limit: int) -> list[LandedFile]:
         """The first files whose folder sorts after another, in order."""

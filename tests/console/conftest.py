@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from stack import console
 from tests.console import shop
@@ -36,12 +36,21 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pictures")
 
 
-@pytest.fixture
-def desktop(stack: Stack, chromium: Browser, pictures: Path) -> Iterator[Console]:
-    """The console in a desktop's window, signed in."""
+@pytest.fixture(scope="module")
+def window(stack: Stack, chromium: Browser, pictures: Path) -> Iterator[BrowserContext]:
+    """A desktop's window that is signed in."""
     context = chromium.new_context(viewport=DESKTOP, locale="en-GB")
     tab = Console(context, stack.rest, pictures)
     tab.sign_in(shop.EMAIL, shop.PASSWORD)
-    yield tab
+    tab.page.close()
+    yield context
     context.close()
+
+
+@pytest.fixture
+def desktop(window: BrowserContext, stack: Stack, pictures: Path) -> Iterator[Console]:
+    """A tab of its own in the desktop's window, with nothing open."""
+    tab = Console(window, stack.rest, pictures)
+    yield tab
+    tab.page.close()
     assert tab.problems == []

@@ -21,7 +21,7 @@ from tests.services.waiting import eventually
 pytestmark = pytest.mark.engine
 
 START_BYTES = 400_000
-# Addresses, with the headings of their pages.
+# Addresses, with the headings of their pages: no two in a row have the same.
 PAGES = {
     "/products": "Products",
     "/products/T1": "Red teapot",
@@ -36,10 +36,10 @@ PAGES = {
     "/experiments/new": "New experiment",
     "/exposures": "Shown lists",
     "/forecasts": "Forecasts",
-    "/forecasts?level=category&key=Drinks&view=accuracy": "Forecasts",
-    '/forecasts?view=what-if&changes=[{"kind":"price","percent":-10}]': "Forecasts",
     "/calendar": "Calendar",
+    "/forecasts?level=category&key=Drinks&view=accuracy": "Forecasts",
     "/reorder": "Reorder",
+    '/forecasts?view=what-if&changes=[{"kind":"price","percent":-10}]': "Forecasts",
     "/data": "Data",
     "/jobs": "Jobs",
     "/schedules": "Schedules",
@@ -63,7 +63,7 @@ def test_every_page_is_accessible_in_both_schemes_and_has_a_title(
     found = {"sign-in": tab.violations_by_scheme("sign-in")}
     tab.sign_in(EMAIL, PASSWORD)
     for number, (path, heading) in enumerate(PAGES.items()):
-        tab.open(path, heading)
+        tab.visit(path, heading)
         titled = tab.page.title() == f"{heading} · HashiraMart"
         violations = tab.violations_by_scheme(f"{number:02} {heading}")
         found[path] = violations + ["no title"] * (not titled) + ["scrolls sideways"] * tab.scrolls_sideways()
@@ -145,6 +145,7 @@ def test_a_wrong_password_is_said_in_words_and_a_sign_in_outlives_a_reload(stack
 
 def test_a_search_as_one_types_is_in_the_address_and_a_long_list_scrolls(desktop: Console) -> None:
     page = desktop.page
+    desktop.open("/products", "Products")
     page.get_by_label("Search products").press_sequentially("teapot")
     expect(page.get_by_role("link", name="Red teapot")).to_be_visible()
     expect(page.get_by_role("link", name="Mug 1", exact=True)).to_be_hidden()
@@ -241,7 +242,7 @@ def test_an_experiment_is_started_ramped_and_concluded_with_a_reason(stack: Stac
     page.get_by_role("button", name="Ramp up").click()
     page.get_by_label("Share of shoppers who take part").fill("100")
     page.get_by_role("dialog").get_by_role("button", name="Ramp up").click()
-    expect(page.get_by_text("100.0% of shoppers take part")).to_be_visible()
+    expect(page.get_by_text("100% of shoppers take part")).to_be_visible()
     desktop.picture("experiment")
     assert desktop.violations() == []
     page.get_by_role("button", name="Conclude").click()
@@ -259,20 +260,32 @@ def test_an_experiment_is_started_ramped_and_concluded_with_a_reason(stack: Stac
     assert (concluded["decision"], concluded["traffic_share"]) == ("EXPERIMENT_DECISION_REVERT", 1)
 
 
-def test_what_was_shown_to_a_visitor_is_listed_with_what_followed(stack: Stack, desktop: Console) -> None:
+def test_what_was_shown_to_a_visitor_is_found_by_the_rule_that_moved_it_with_what_followed(stack: Stack, desktop: Console) -> None:
+    pinned = {"action": "RULE_ACTION_PIN", "product_id": COFFEES[11], "position": 1}
+    with signed_in(stack) as http:
+        http.put("/recommendations/rules/coffee-on-top", json=pinned).raise_for_status()
     with httpx.Client(base_url=stack.rest, timeout=30) as visitor:
         token = visitor.post("/auth/token", data={"grant_type": "anonymous"}).raise_for_status().json()["access_token"]
         visitor.headers["authorization"] = f"Bearer {token}"
+        eventually(lambda: visitor.get("/recommendations/me").json()["recommendations"][0]["product"]["id"] == COFFEES[11])
         shown = visitor.get("/recommendations/me", params={"slot": "home"}).raise_for_status().json()
         led = {"product_id": shown["recommendations"][0]["product"]["id"], "recommendation_id": shown["recommendation_id"]}
         visitor.post("/events", json={"events": [{"kind": "EVENT_KIND_CLICK", **led}]}).raise_for_status()
     with signed_in(stack) as http:
         eventually(lambda: http.get("/exposures", params={"recommendation_id": led["recommendation_id"]}).json()["exposures"])
-    desktop.open(f"/exposures?list={led['recommendation_id']}", "Shown lists")
-    rows = desktop.page.get_by_role("table", name=led["recommendation_id"]).get_by_role("row")
-    expect(rows.first).to_contain_text(shown["recommendations"][0]["product"]["name"])
-    expect(rows.first).to_contain_text("Click")
+        http.delete("/recommendations/rules/coffee-on-top").raise_for_status()
+    desktop.open("/exposures?slot=home", "Shown lists")
+    page = desktop.page
+    page.get_by_label("Moved by rule").fill("coffee-on-top")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**rule=coffee-on-top*")
+    first = page.get_by_role("table", name=led["recommendation_id"]).get_by_role("row").first
+    for text in (shown["recommendations"][0]["product"]["name"], "Rule coffee-on-top", "Click"):
+        expect(first).to_contain_text(text)
     assert desktop.violations() == []
+    page.get_by_label("Moved by rule").fill("of-nothing")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No list fits")).to_be_visible()
 
 
 def test_a_user_is_given_another_role_and_disabled(stack: Stack, desktop: Console) -> None:

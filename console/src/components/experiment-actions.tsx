@@ -11,7 +11,7 @@ import {
   authServiceGetCurrentUserOptions, recommenderServiceConcludeExperimentMutation, recommenderServiceDeleteExperimentMutation, recommenderServiceGetExperimentOptions, recommenderServiceReplaceExperimentMutation,
   recommenderServiceStartExperimentMutation, recommenderServiceStopExperimentMutation,
 } from "@client/gen/@tanstack/react-query.gen";
-import { percent } from "../format";
+import { shortPercent } from "../format";
 import { experimentInput } from "../inputs";
 import { Delete } from "./delete";
 import { ErrorNotice } from "./page";
@@ -55,7 +55,7 @@ export function Start({ experiment: { id, treatment, traffic_share }, disabled }
       <Button onClick={open} disabled={disabled} variant="light">Start</Button>
       <Ask title={`Start ${id}?`} opened={opened} close={close} error={start.error} confirm={<Button loading={start.isPending} onClick={() => start.mutate({ path: { id }, body: {} })}>Start it</Button>}>
         <Text fz="sm">
-          {percent(traffic_share)} of shoppers take part from then on. While it runs, the slot {treatment?.id} cannot be changed, and of the experiment only how many take part.
+          {shortPercent(traffic_share)} of shoppers take part from then on. While it runs, the slot {treatment?.id} cannot be changed, and of the experiment only how many take part.
         </Text>
       </Ask>
     </>
@@ -77,7 +77,7 @@ export function Ramp({ experiment }: { experiment: Experiment }) {
         error={replace.error}
         confirm={<Button loading={replace.isPending} disabled={share <= least} onClick={() => replace.mutate({ path: { id: experiment.id }, body: experimentInput({ ...experiment, traffic_share: share / 100 }) })}>Ramp up</Button>}
       >
-        <NumberInput label="Share of shoppers who take part" description={`Now ${percent(experiment.traffic_share)}. Who takes part goes on to, in the same arm; the share cannot fall again.`} suffix=" %" min={least} max={100} decimalScale={1} value={share} onChange={(value) => setShare(Number(value))} data-autofocus />
+        <NumberInput label="Share of shoppers who take part" description={`Now ${shortPercent(experiment.traffic_share)}. Who takes part goes on to, in the same arm; the share cannot fall again.`} suffix=" %" min={least} max={100} decimalScale={1} value={share} onChange={(value) => setShare(Number(value))} data-autofocus />
       </Ask>
     </>
   );

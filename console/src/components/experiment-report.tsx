@@ -154,4 +154,4 @@ function Comparison({ name, comparison: { lift, verdict } }: { name: string; com
   );
 }
 
-const signed = (value: number): string => (value > 0 ? `+${percent(value)}` : percent(value).replace("-", "−"));
+const signed = (value: number): string => (value > 0 ? `+${percent(value)}` : percent(value));

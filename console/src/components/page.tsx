@@ -110,7 +110,7 @@ export function Card({ title, aside, children, flush = false }: { title?: ReactN
           {aside}
         </Group>
       )}
-      <div style={{ padding: flush ? 0 : 16 }}>{children}</div>
+      <div className={flush ? "flush" : undefined} style={{ padding: flush ? 0 : 16 }}>{children}</div>
     </section>
   );
 }

@@ -31,7 +31,7 @@ export function Recommendations({ list, name, action, moves }: Props) {
       <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={name}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th w={44}>#</Table.Th>
+            <Table.Th w={44} className="number">#</Table.Th>
             <Table.Th>Product and reason</Table.Th>
             <Table.Th visibleFrom="sm">Source</Table.Th>
             <Table.Th className="number">Score</Table.Th>

@@ -52,6 +52,8 @@ function options(node: HTMLElement, { dates, lines, bands, format = compact, ran
   const axis = { stroke: colour("--mantine-color-dimmed"), grid: { stroke: colour("--chart-grid"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
   const first = lines.length + 1;
   const days = isDay(dates[0]);
+  // A line of one value would not be seen.
+  const points = { show: dates.length === 1, size: 9 };
   return {
     width: node.clientWidth,
     height: HEIGHT_PX,
@@ -63,7 +65,7 @@ function options(node: HTMLElement, { dates, lines, bands, format = compact, ran
     axes: [{ ...axis, size: 32, space: 80, ...(!days && { incrs: STEPS }), values: (_, ticks, __, ___, step) => ticks.map((tick) => tickText(tick, step, days)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map(format) }],
     series: [
       {},
-      ...lines.map(({ colour: line, dashed }): uPlot.Series => ({ stroke: colour(line), width: 2, points: { show: false }, ...(dashed && { dash: [6, 4] }) })),
+      ...lines.map(({ colour: line, dashed }): uPlot.Series => ({ stroke: colour(line), width: 2, points, ...(dashed && { dash: [6, 4] }) })),
       ...bands.flatMap((): uPlot.Series[] => [EDGE, EDGE]),
     ],
     bands: bands.map((_, index) => ({ series: [first + 2 * index, first + 2 * index + 1], fill: colour("--chart-band") })),

@@ -7,7 +7,7 @@ import type { Estimate, ShadowReport, ShadowValue } from "@client/gen";
 import {
   recommenderServiceDeleteShadowMutation, recommenderServiceGetShadowReportOptions, recommenderServiceListShadowsOptions, recommenderServiceReplaceShadowMutation,
 } from "@client/gen/@tanstack/react-query.gen";
-import { count, metric as significant, percent } from "../format";
+import { count, metric as significant, percent, shortPercent } from "../format";
 import { Card, Empty, ErrorNotice, Loaded } from "./page";
 
 const POLL_MS = 15_000;
@@ -33,7 +33,7 @@ export function ShadowCard({ version }: { version: string }) {
     <Card title={`Version ${version} in shadow`} aside={change}>
       <Stack gap="md">
         {error ? <ErrorNotice error={error} /> : null}
-        <Text fz="sm" c="dimmed">{shadow ? `It makes ${percent(shadow.traffic_share)} of lists as well, which nobody sees.` : "In shadow, it makes a share of lists beside the champion, which nobody sees."}</Text>
+        <Text fz="sm" c="dimmed">{shadow ? `It makes ${shortPercent(shadow.traffic_share)} of lists as well, which nobody sees.` : "In shadow, it makes a share of lists beside the champion, which nobody sees."}</Text>
         <Loaded query={report}>
           {(found) =>
             found.list_count || found.failed_list_count ? (

@@ -2,7 +2,7 @@
 import { Group, NumberInput, Select } from "@mantine/core";
 
 import type { Slot, SlotSource } from "@client/gen";
-import { count, label, percent } from "../format";
+import { count, label, shortPercent } from "../format";
 
 const SOURCES = ["SLOT_SOURCE_PERSONAL", "SLOT_SOURCE_POPULAR", "SLOT_SOURCE_SIMILAR"] as const;
 
@@ -12,7 +12,7 @@ export const SLOT_TEXTS: Array<[string, (slot: Slot) => string]> = [
   ["Shows", ({ source }) => (source === "SLOT_SOURCE_UNSPECIFIED" ? "Personal" : label(source, "SLOT_SOURCE"))],
   ["Products", ({ size }) => count(size || FRESH_SLOT.size)],
   ["Most of one category", ({ max_per_category }) => (max_per_category ? count(max_per_category) : "Any")],
-  ["Exploration", ({ exploration_share }) => percent(exploration_share)],
+  ["Exploration", ({ exploration_share }) => shortPercent(exploration_share)],
 ];
 
 export function SlotFields({ slot, set, fields }: { slot: Slot; set: (change: Partial<Slot>) => void; fields: Record<string, string> }) {

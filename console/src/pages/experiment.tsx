@@ -15,7 +15,7 @@ import { Preview } from "../components/preview";
 import { FRESH_RULE, RuleFields } from "../components/rule-fields";
 import { FRESH_SLOT, SLOT_TEXTS, SlotFields } from "../components/slot-fields";
 import { fieldsBelow, problemOf, reasonOf } from "../errors";
-import { count, day, ID_FORM, ID_HINT, label, percent, time } from "../format";
+import { count, day, ID_FORM, ID_HINT, label, shortPercent, time } from "../format";
 import { experimentInput, ruleInput, slotInput } from "../inputs";
 import { ExperimentState } from "./experiments";
 import { effect, period } from "./merchandising";
@@ -45,8 +45,8 @@ const TEXTS: Array<[string, (experiment: Experiment) => string]> = [
   ["Version of the control", (experiment) => (experiment.treatment_version ? controlText(experiment) : "")],
   ...SLOT_TEXTS.map(([name, text]): [string, (experiment: Experiment) => string] => [name, ({ treatment }) => (treatment ? text(treatment) : "")]),
   ["Rules", ({ treatment_rules }) => treatment_rules.map(ruleText).join("; ")],
-  ["Take part", ({ traffic_share }) => percent(traffic_share)],
-  ["Of them the treatment", ({ treatment_share }) => percent(treatment_share || 0.5)],
+  ["Take part", ({ traffic_share }) => shortPercent(traffic_share)],
+  ["Of them the treatment", ({ treatment_share }) => shortPercent(treatment_share || 0.5)],
   ["Time to buy", ({ outcome_window_seconds }) => windowText(outcome_window_seconds)],
 ];
 
@@ -123,7 +123,7 @@ function Settings({ experiment }: { experiment: Experiment }) {
           </Group>
         ))}
         <Text fz="sm" c="dimmed">
-          {percent(traffic_share)} of shoppers take part, {percent(treatment_share || 0.5)} of them with the treatment. What they buy counts for {windowText(outcome_window_seconds)} from the first list on.
+          {shortPercent(traffic_share)} of shoppers take part, {shortPercent(treatment_share || 0.5)} of them with the treatment. What they buy counts for {windowText(outcome_window_seconds)} from the first list on.
         </Text>
       </Stack>
     </Card>

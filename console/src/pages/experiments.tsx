@@ -6,7 +6,7 @@ import { Link } from "@tanstack/react-router";
 import type { Experiment } from "@client/gen";
 import { recommenderServiceListExperimentsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
-import { label, percent, time } from "../format";
+import { label, shortPercent, time } from "../format";
 
 const POLL_MS = 30_000;
 const COLOURS: Record<string, string> = { EXPERIMENT_STATE_DRAFT: "gray", EXPERIMENT_STATE_RUNNING: "blue", EXPERIMENT_STATE_STOPPED: "orange", EXPERIMENT_STATE_CONCLUDED: "green" };
@@ -66,7 +66,7 @@ function Experiments({ list }: { list: Experiment[] }) {
               <Table.Td><Link to="/experiments/$id" params={{ id: each.id }} className="row-link">{each.id}</Link></Table.Td>
               <Table.Td><ExperimentState experiment={each} /></Table.Td>
               <Table.Td>{each.treatment?.id}</Table.Td>
-              <Table.Td className="number" visibleFrom="sm">{percent(each.traffic_share)}</Table.Td>
+              <Table.Td className="number" visibleFrom="sm">{shortPercent(each.traffic_share)}</Table.Td>
               <Table.Td visibleFrom="sm">{time(each.start_time)}</Table.Td>
               <Table.Td visibleFrom="sm">{time(each.stop_time)}</Table.Td>
             </Table.Tr>

@@ -8,7 +8,7 @@ import {
   catalogServiceBatchGetProductsOptions, recommenderServiceListExperimentsOptions, recommenderServiceListExposuresInfiniteOptions, recommenderServiceListSlotsOptions,
 } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, More, Page } from "../components/page";
-import { count, label, percent, time } from "../format";
+import { count, label, shortPercent, time } from "../format";
 import { ARMS } from "../router";
 
 const PAGE_SIZE = 10;
@@ -97,7 +97,7 @@ function List({ exposure }: { exposure: Exposure }) {
                   <Group gap="xs">
                     <Link to="/products/$id" params={{ id: product_id }} className="row-link">{names[product_id] ?? product_id}</Link>
                     {rule_id && <Badge size="sm" variant="light" color="grape" tt="none" component={Link} {...{ to: "/exposures", search: { rule: rule_id } as never }} style={{ cursor: "pointer" }}>Rule {rule_id}</Badge>}
-                    {propensity < 1 && <Badge size="sm" variant="light" color="gray" tt="none">Propensity {percent(propensity)}</Badge>}
+                    {propensity < 1 && <Badge size="sm" variant="light" color="gray" tt="none">Propensity {shortPercent(propensity)}</Badge>}
                   </Group>
                 </Table.Td>
                 <Table.Td ta="right">

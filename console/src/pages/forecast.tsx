@@ -68,7 +68,7 @@ function Chart({ sales, title }: { sales: ForecastSalesResponse; title: string }
   return (
     <ChartCard title={title} aside={<Horizon />} data={data} name={`${title}: sales and forecast; the values are in the table below`}>
       Sales until {day(sales.data_through_date)}, model version {sales.model_version}, days in {sales.time_zone}.
-      {sales.closed_dates.length > 0 && ` Closed on ${sales.closed_dates.slice(0, 4).map(day).join(", ")}${sales.closed_dates.length > 4 ? ` and ${count(sales.closed_dates.length - 4)} more days` : ""}.`}
+      {sales.closed_dates.length > 0 && ` Closed on ${sales.closed_dates.slice(0, 4).map(day).join(", ")}${sales.closed_dates.length > 4 ? ` and ${count(sales.closed_dates.length - 4)} more` : ""}.`}
     </ChartCard>
   );
 }

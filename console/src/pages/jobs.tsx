@@ -73,7 +73,7 @@ function Jobs({ list }: { list: Job[] }) {
             <Table.Th>State</Table.Th>
             <Table.Th visibleFrom="sm">Stage</Table.Th>
             <Table.Th visibleFrom="sm">Submitted</Table.Th>
-            <Table.Th className="number">Took</Table.Th>
+            <Table.Th className="number" visibleFrom="sm">Took</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -91,7 +91,7 @@ function Jobs({ list }: { list: Job[] }) {
               <Table.Td visibleFrom="sm" title={time(job.create_time)}>
                 {ago(job.create_time)}
               </Table.Td>
-              <Table.Td className="number">{duration(job.start_time, job.end_time)}</Table.Td>
+              <Table.Td className="number" visibleFrom="sm">{duration(job.start_time, job.end_time)}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -6,7 +6,7 @@ import { Link } from "@tanstack/react-router";
 import type { Rule } from "@client/gen";
 import { recommenderServiceListRulesOptions, recommenderServiceListSlotsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
-import { amount, count, label, percent, time } from "../format";
+import { amount, count, label, shortPercent, time } from "../format";
 
 const COLOURS: Record<string, string> = { RULE_ACTION_PIN: "grape", RULE_ACTION_BOOST: "green", RULE_ACTION_BURY: "orange", RULE_ACTION_EXCLUDE: "red" };
 
@@ -65,7 +65,7 @@ function Slots() {
                       <Table.Td>{slot.source === "SLOT_SOURCE_UNSPECIFIED" ? "Personal" : label(slot.source, "SLOT_SOURCE")}</Table.Td>
                       <Table.Td className="number">{count(slot.size || 10)}</Table.Td>
                       <Table.Td className="number" visibleFrom="sm">{slot.max_per_category ? count(slot.max_per_category) : "Any"}</Table.Td>
-                      <Table.Td className="number" visibleFrom="sm">{percent(slot.exploration_share)}</Table.Td>
+                      <Table.Td className="number" visibleFrom="sm">{shortPercent(slot.exploration_share)}</Table.Td>
                     </Table.Tr>
                   ))}
                 </Table.Tbody>

@@ -2,7 +2,7 @@ import { Badge, Button, Checkbox, Group, Modal, SegmentedControl, SimpleGrid, St
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 
 import {
   authServiceGetCurrentUserOptions, forecasterServiceListModelsOptions, forecasterServicePromoteModelMutation, forecasterServiceRollbackModelMutation,
@@ -206,7 +206,7 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
             <Table.Tbody>
               {shown.map((name) => (
                 <Table.Tr key={name}>
-                  <Table.Td className="mono">{name}</Table.Td>
+                  <Table.Td className="mono breakable">{breakable(name)}</Table.Td>
                   <Table.Td className="number">{one.metrics[name] === undefined ? "–" : metric(one.metrics[name])}</Table.Td>
                   {other && <Table.Td className="number">{other.metrics[name] === undefined ? "–" : metric(other.metrics[name])}</Table.Td>}
                   {other && <Table.Td className="number" c="dimmed">{difference(one.metrics[name], other.metrics[name])}</Table.Td>}
@@ -221,6 +221,9 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
     </Card>
   );
 }
+
+/** A metric's name, which breaks behind its parts. */
+const breakable = (name: string) => name.split(/(?<=[._])/).map((part, place) => <Fragment key={place}>{part}<wbr /></Fragment>);
 
 function GateChecks({ model }: { model: Model }) {
   return (
@@ -238,11 +241,11 @@ function GateChecks({ model }: { model: Model }) {
             <Table.Tbody>
               {model.gate.checks.map(({ name, passed, measured, required }) => (
                 <Table.Tr key={name}>
-                  <Table.Td>
+                  <Table.Td className="breakable">
                     <Text span c={passed ? "var(--rise)" : "var(--fall)"} fw={700} aria-label={passed ? "Passed" : "Not passed"} role="img">
                       {passed ? "✓" : "✗"}
                     </Text>{" "}
-                    {name}
+                    {breakable(name)}
                   </Table.Td>
                   <Table.Td className="number">{metric(measured)}</Table.Td>
                   <Table.Td className="number" c="dimmed">{metric(required)}</Table.Td>

@@ -215,7 +215,7 @@ function Rows({ products, more, loadMore }: { products: Product[]; more: boolean
                 {product.category || "–"}
               </Text>
               <span role="cell" className="number">{money(product.price_cents, product.currency_code)}</span>
-              <Text role="cell" component="span" className="number" {...(product.stock ? {} : { c: "orange" })}>
+              <Text role="cell" component="span" className="number" fz="sm" {...(product.stock ? {} : { c: "orange" })}>
                 {count(product.stock)}
               </Text>
             </div>

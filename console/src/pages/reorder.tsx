@@ -94,7 +94,7 @@ function Simulation() {
     <Loaded query={backtest} rows={3}>
       {({ forecast, seasonal_naive, first_date, last_date, product_count }) => (
         <Stack gap="xs">
-          <Table verticalSpacing={4} horizontalSpacing={0} aria-label="Simulation of the policy">
+          <Table verticalSpacing={4} horizontalSpacing="xs" mx="calc(-1 * var(--mantine-spacing-xs))" w="auto" aria-label="Simulation of the policy">
             <Table.Thead>
               <Table.Tr><Table.Th>With</Table.Th><Table.Th className="number">Met from stock</Table.Th><Table.Th className="number">Units in stock</Table.Th></Table.Tr>
             </Table.Thead>
