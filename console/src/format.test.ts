@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { fieldsBelow, problemOf } from "./errors";
-import { action, ago, day, difference, duration, instant, label, localTime, money, program, units } from "./format";
+import { action, ago, amount, day, difference, duration, instant, label, localTime, metric, money, program, units } from "./format";
 
 test("money has the decimals of its currency", () => {
   expect(money(1250, "GBP")).toBe(new Intl.NumberFormat(undefined, { style: "currency", currency: "GBP" }).format(12.5));
@@ -57,5 +57,12 @@ test("an instant survives the way through an input", () => {
 
 test("sales are money if they have a currency, else numbers", () => {
   expect(units(1234.4, "GBP")).toMatch(/1.?234$/);
-  expect(units(12.25, "")).toBe(new Intl.NumberFormat().format(12.25));
+  expect(units(2.25, "")).toBe(new Intl.NumberFormat().format(2.25));
+});
+
+test("an amount has the decimals that its size leaves of interest, and a negative one the sign of mathematics", () => {
+  expect([0, 7, 40, 1234.5].map(amount)).toEqual(["0", "7", "40", new Intl.NumberFormat().format(1235)]);
+  expect(amount(32.52)).toBe(new Intl.NumberFormat().format(32.5));
+  expect(amount(-3)).toBe("−3");
+  expect([4, 0.38].map(metric)).toEqual(["4", new Intl.NumberFormat(undefined, { minimumFractionDigits: 4 }).format(0.38)]);
 });

@@ -111,7 +111,7 @@ function Versions({ list, model, shown, champion }: { list: Model[]; model: Name
                 {admin && (
                   <Table.Td ta="right">
                     {!isChampion(each) && (
-                      <Button size="xs" variant="light" onClick={() => setAction({ kind: "promote", model: each })}>
+                      <Button size="xs" variant="default" onClick={() => setAction({ kind: "promote", model: each })}>
                         Promote
                       </Button>
                     )}
