@@ -1,6 +1,7 @@
 """Reading the published clean data as Arrow tables, each file checked against the manifest."""
 
 import time
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,7 +51,14 @@ def read_published(bucket: Bucket, publish_seconds: float = PUBLISH_SECONDS) -> 
 
 
 def read_table(bucket: Bucket, manifest: Manifest, table: str, first_month: str = "") -> pa.Table:
-    """The rows of a table, month after month, each in the order in which it is stored. A shop without customers has no interactions.
+    """The rows of a table, as `read_pieces` returns them, in one."""
+    return pa.concat_tables(read_pieces(bucket, manifest, table, first_month))
+
+
+def read_pieces(bucket: Bucket, manifest: Manifest, table: str, first_month: str = "") -> Iterator[pa.Table]:
+    """The rows of a table, month after month, each in the order in which it is stored: one file of the store at a time.
+
+    There is at least one piece, if need be without rows: a shop without customers has no interactions.
 
     first_month: `YYYY-MM`; by default all months are read
 
@@ -58,8 +66,9 @@ def read_table(bucket: Bucket, manifest: Manifest, table: str, first_month: str 
     """
     contents = {month: content for month, content in manifest.contents(table).items() if month >= first_month}
     if not contents:
-        return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in TABLES[table].columns.items()]).empty_table()
-    return pa.concat_tables([_read_content(bucket, contents[month]) for month in sorted(contents)])
+        yield pa.schema([(name, ARROW_TYPES[kind]) for name, kind in TABLES[table].columns.items()]).empty_table()
+    for month in sorted(contents):
+        yield from _read_content(bucket, contents[month])
 
 
 def read_parquet(content: bytes) -> pa.Table:
@@ -70,18 +79,18 @@ def read_parquet(content: bytes) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
 
 
-def _read_content(bucket: Bucket, content: Content) -> pa.Table:
-    pieces = []
+def _read_content(bucket: Bucket, content: Content) -> Iterator[pa.Table]:
+    row_count = 0
     for file in content.files:
         data = _read(bucket, file.key)
         if len(data) != file.byte_count:
             raise InvalidCleanData(f"{file.key} has {len(data)} bytes, and by the manifest {file.byte_count}.")
         # The metadata names the writer and is no part of the data.
-        pieces.append(read_parquet(data).replace_schema_metadata(None))
-    table = pa.concat_tables(pieces)
-    if table.num_rows != content.row_count:
-        raise InvalidCleanData(f"{content.files[0].key} has {table.num_rows} rows, and by the manifest {content.row_count}.")
-    return table
+        piece = read_parquet(data).replace_schema_metadata(None)
+        row_count += piece.num_rows
+        yield piece
+    if row_count != content.row_count:
+        raise InvalidCleanData(f"{content.files[0].key} has {row_count} rows, and by the manifest {content.row_count}.")
 
 
 def _read(bucket: Bucket, key: str) -> bytes:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -113,3 +114,13 @@ def test_an_unreachable_store_is_reported(object_store: Store, lake: Lake, reade
     lake.publish(customers=3)
     with object_store.stopped(), pytest.raises(StoreUnavailable, match="The store cannot be reached"):
         fetch(reader, tmp_path)
+
+
+def test_a_table_in_pieces_is_the_file_that_it_is_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_cleaned_data, "ROW_GROUP_ROWS", 10)
+    table = pa.table({"number": range(40), "name": [f"{number % 7}" for number in range(40)]})
+    pieces = [table.slice(first, end - first) for first, end in ((0, 3), (3, 3), (3, 17), (17, 40))]
+    count = get_cleaned_data.write_table(tmp_path / "pieces.parquet", "sales", table.column_names, pieces)
+    pq.write_table(pa.concat_tables(pieces), tmp_path / "whole.parquet", row_group_size=10, compression="zstd")
+    assert count == 40
+    assert (tmp_path / "pieces.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
