@@ -129,7 +129,8 @@ def _choose(panel: Panel, hyperparameters: Hyperparameters) -> _Plan:
     }
     median = mix(forecasts, median_weights)
     units = _units(features, spread, forecasts, rows)
-    conformal = calibrate(held.actual, median, units, rows.step, units["level"], SCORED_LEVELS)
+    path = rows.series * panel.length + rows.origin
+    conformal = calibrate(held.actual, median, units, rows.step, path, units["level"], SCORED_LEVELS)
     choices = {
         "held_back": {"windows": windows, "steps_each": width, "series": len(series), "values": len(rows.series)},
         "scaled_absolute_error": {name: _round(held.absolute_error(made)) for name, made in {**medians, "mixture": median}.items()},

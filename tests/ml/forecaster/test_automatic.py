@@ -58,6 +58,13 @@ def test_quantiles_of_few_seasons_hold_their_shares(months: int) -> None:
         assert below == pytest.approx(level_of_quantile, abs=0.05)
 
 
+def test_a_long_season_that_was_seen_twice_is_forecast_by_the_classical_models_too() -> None:
+    weekly = replace(panel(np.random.default_rng(3).poisson(9, (40, 104)).astype(float), 4), season=52, frequency=Frequency.WEEK)
+    errors = forecast_panel(weekly, HYPERPARAMETERS).choices["scaled_absolute_error"]
+    assert isinstance(errors, dict)
+    assert {"ets", "year_on_year"} <= set(errors)
+
+
 def test_prices_count_by_how_they_differ_from_those_of_the_past() -> None:
     rng = np.random.default_rng(3)
     usual, demand = rng.uniform(1, 100, (12, 1)), rng.uniform(20, 200, (12, 1))
