@@ -101,7 +101,7 @@ test: lint ## lint, then every test, on engines, ports and folders of its own
 	@$(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 20
 
 fuzz: setup ## look for input that breaks a reader or an RPC: 20,000 examples for each, or EXAMPLES=1000000
-	@FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n auto --maxprocesses 8 tests/fuzz tests/gateway/test_referee.py $(wildcard tests/services/*/test_any_message.py)
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n auto --maxprocesses 8 tests/fuzz tests/mesh/transport/test_fuzz.py tests/gateway/test_referee.py $(wildcard tests/services/*/test_any_message.py)
 
 coverage: setup ## measure branch coverage of the tests that need no engine; all of them with MARKS="not containers"
 	@$(BIN)/pytest -n auto --maxprocesses 8 --quiet -m "$(or $(MARKS),not engine and not containers)" --cov --cov-branch --cov-report term:skip-covered

@@ -23,6 +23,8 @@ _GRPC = re.compile(rb"application/grpc(?:[+;]|$)")
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ENCODINGS = (b"grpc-accept-encoding", b"identity,gzip")
 _RESPONSE_HEADERS = [(b":status", b"200"), _CONTENT_TYPE]
+_REFUSAL_HEADERS = [(b"content-type", b"text/plain"), (b"allow", b"POST")]
+_REFUSAL = b"This is a gRPC server: requests are POST, and of the content type application/grpc.\n"
 _OVERFLOW = "the unfinished messages of this connection are too large together"
 
 _log = logging.getLogger(__name__)
@@ -57,8 +59,7 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         self._request_ended = ended
         fields = dict(headers)
         if status := _http_error(fields):
-            self._connection.send_headers(self._stream_id, [(b":status", status)], end=True)
-            self._end()
+            self._refuse_http(status, has_body=fields.get(b":method") != b"HEAD")
             return
         try:
             self._take_header(headers, fields, methods)
@@ -223,6 +224,12 @@ class ServerCall(grpc.aio.ServicerContext[Any, Any]):
         self._metadata = messages.decode_metadata(headers)
         self._inbox = Inbox(self._connection, self._stream_id, self._max_message_bytes, encoding)
         self._handler = handler
+
+    def _refuse_http(self, status: bytes, *, has_body: bool) -> None:
+        self._connection.send_headers(self._stream_id, [(b":status", status), *_REFUSAL_HEADERS], end=not has_body)
+        if has_body:
+            self._connection.send_data(self._stream_id, _REFUSAL, end=True)
+        self._end()
 
     def _request_complete(self) -> None:
         self._request_ended = True

@@ -1,14 +1,17 @@
 """The interoperability tests of gRPC with grpc-go, which Go fetches: `python -m tests.mesh.transport.interop`.
 
-Both directions: Go's client with our server, our client with Go's server. The cases are those of `interop-test-descriptions.md`.
+Both directions, in plain text and over TLS: Go's client with our server, our client with Go's server. The cases are those of
+`interop-test-descriptions.md`. Go's programs know no client certificates; connectconformance does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import grpc.aio
 import uvloop
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from mesh import certificates
 from mesh.transport.channel import Channel, ChannelOptions
 from mesh.transport.server import TransportServer
 from tests.mesh.transport.go_tools import go_tool
@@ -141,22 +145,12 @@ async def _echo_status(request: Any, context: Any) -> None:
         await context.abort(code, request.response_status.message)
 
 
-async def call_go(port: int) -> list[str]:
+async def call_go(port: int, tls: ssl.SSLContext | None) -> list[str]:
     """The cases in which our client fails with Go's server."""
     failed = []
-    async with Channel(f"127.0.0.1:{port}", ChannelOptions(max_message_bytes=_BYTES)) as channel:
+    async with Channel(f"localhost:{port}", ChannelOptions(max_message_bytes=_BYTES, tls=tls)) as channel:
         await asyncio.wait_for(channel.channel_ready(), 30)
-        for case in (
-            empty_unary,
-            large_unary,
-            client_streaming,
-            server_streaming,
-            ping_pong,
-            deadline,
-            cancellation,
-            status,
-            unimplemented,
-        ):
+        for case in OUR_CASES:
             try:
                 async with asyncio.timeout(20):
                     await case(channel)
@@ -243,15 +237,15 @@ async def unimplemented(channel: Channel) -> None:
 OUR_CASES = (empty_unary, large_unary, client_streaming, server_streaming, ping_pong, deadline, cancellation, status, unimplemented)
 
 
-async def called_by_go(client: Path) -> list[str]:
-    """The cases in which Go's client fails with our server."""
+async def called_by_go(client: Path, tls: ssl.SSLContext | None, options: list[str]) -> list[str]:
+    """The cases in which Go's client, with these options, fails with our server."""
     server = TransportServer(_BYTES, 3_600)
     server.add_registered_method_handlers(SERVICE, InteropService().handlers())
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_tls_port("127.0.0.1:0", tls) if tls else server.add_insecure_port("127.0.0.1:0")
     await server.start()
     failed = []
     for case in CASES:
-        command = [str(client), "-server_host=127.0.0.1", f"-server_port={port}", f"-test_case={case}"]
+        command = [str(client), "-server_host=127.0.0.1", f"-server_port={port}", f"-test_case={case}", *options]
         process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         output, _ = await asyncio.wait_for(process.communicate(), 60)
         if process.returncode:
@@ -265,18 +259,41 @@ def tool(name: str) -> Path:
     return go_tool(f"google.golang.org/grpc/interop/{name}", VERSION, f"grpc-go-{name}")
 
 
-def main() -> None:
+def _with_go_server(tls: ssl.SSLContext | None, options: list[str]) -> list[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with subprocess.Popen([tool("server"), f"-port={port}"], stderr=subprocess.DEVNULL) as server:
-        ours = uvloop.run(call_go(port))
+    with subprocess.Popen([tool("server"), f"-port={port}", *options], stderr=subprocess.DEVNULL) as server:
+        failed = uvloop.run(call_go(port, tls))
         server.terminate()
-    theirs = uvloop.run(called_by_go(tool("client")))
-    for title, failed in (("our client, Go's server", ours), ("Go's client, our server", theirs)):
-        print(f"{title}: {'all cases pass' if not failed else f'{len(failed)} fail'}")
-        print("".join(f"  {line}\n" for line in failed), end="")
-    sys.exit(bool(ours or theirs))
+    return failed
+
+
+def _report(title: str, count: int, failed: list[str]) -> bool:
+    print(f"{title}: {count - len(failed)} of {count} cases pass")
+    print("".join(f"  {line}\n" for line in failed), end="")
+    return not failed
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        certificates.issue(folder)
+        authority, certificate, key = (folder / file for file in ("ca.crt", "catalog.crt", "catalog.key"))
+        client_tls = ssl.create_default_context(cafile=authority)
+        client_tls.set_alpn_protocols(["h2"])
+        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server_tls.load_cert_chain(certificate, key)
+        server_tls.set_alpn_protocols(["h2"])
+        go_server_options = ["-use_tls", f"-tls_cert_file={certificate}", f"-tls_key_file={key}"]
+        go_client_options = ["-use_tls", "-use_test_ca", f"-ca_file={authority}", "-server_host_override=localhost"]
+        passed = [
+            _report("our client, Go's server, plain text", len(OUR_CASES), _with_go_server(None, [])),
+            _report("our client, Go's server, TLS", len(OUR_CASES), _with_go_server(client_tls, go_server_options)),
+            _report("Go's client, our server, plain text", len(CASES), uvloop.run(called_by_go(tool("client"), None, []))),
+            _report("Go's client, our server, TLS", len(CASES), uvloop.run(called_by_go(tool("client"), server_tls, go_client_options))),
+        ]
+    sys.exit(not all(passed))
 
 
 if __name__ == "__main__":

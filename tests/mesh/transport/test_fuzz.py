@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import struct
 from contextlib import suppress
@@ -10,13 +11,14 @@ from contextlib import suppress
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 
+from mesh.transport.attempt import CallAttempt, CallOutcome
 from mesh.transport.connection import Http2Connection
 from mesh.transport.header_blocks import HeaderBlocks, fields
 from mesh.transport.limits import Limits
 from mesh.transport.messages import CallFailure, Inbox, decode_details, decode_metadata, decode_timeout, encode_details
 from mesh.transport.server import ClientSession, TransportServer
 from tests.mesh.transport.peers import MAX_BYTES, SERVICE, Echo
-from tests.mesh.transport.raw import PREFACE, SETTINGS, frame, header_block, request
+from tests.mesh.transport.raw import DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, frame, header_block, request
 
 # `make conformance` asks for more.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
@@ -30,15 +32,26 @@ payloads = st.one_of(
     st.tuples(st.integers(0, 8), st.integers(0, 2**32 - 1)).map(lambda setting: struct.pack(">HI", *setting)),
     st.lists(
         st.tuples(
-            st.sampled_from([":method", ":path", "grpc-timeout", "content-type", "grpc-encoding", "x-bin", "x"]),
-            st.sampled_from(["POST", f"/{SERVICE}/Both", "1m", "application/grpc", "gzip", "?", " "]),
+            st.sampled_from([":method", ":path", "grpc-timeout", "content-type", "grpc-encoding", "grpc-status", "x-bin", "x"]),
+            st.sampled_from(["POST", f"/{SERVICE}/Both", "1m", "application/grpc", "gzip", "0", "?", " "]),
         ),
         max_size=6,
     ).map(lambda pairs: header_block(*pairs)),
+    st.just(header_block(("grpc-status", "0"))),
+    st.binary(max_size=32).map(gzip.compress).map(lambda body: b"\1" + len(body).to_bytes(4, "big") + body),
     st.binary(max_size=32).map(lambda body: b"\0" + len(body).to_bytes(4, "big") + body),
 )
 frames = st.builds(frame, kinds, flags, streams, payloads)
-conversations = st.lists(st.one_of(frames, st.just(request(1)), st.just(request(3, message=None)), st.binary(max_size=40)), max_size=12)
+responses = st.builds(
+    lambda data: (
+        frame(HEADERS, END_HEADERS, 1, header_block((":status", "200"), ("content-type", "application/grpc"), ("grpc-encoding", "gzip")))
+        + frame(DATA, 0, 1, data)
+    ),
+    payloads,
+)
+conversations = st.lists(
+    st.one_of(frames, st.just(request(1)), st.just(request(3, message=None)), responses, st.binary(max_size=40)), max_size=12
+)
 
 
 class Wire(asyncio.Transport):
@@ -95,30 +108,24 @@ def test_a_server_survives_any_frames(parts: list[bytes], size: int) -> None:
     asyncio.run(run())
 
 
-class Listener:
-    """A stream of a client that hears everything."""
-
-    def headers_received(self, headers: object, ended: bool) -> None: ...
-    def data_received(self, data: bytes, ended: bool) -> None: ...
-    def trailers_received(self, headers: object) -> None: ...
-    def on_close(self, error_code: int) -> None: ...
-
-
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(parts=conversations, size=st.sampled_from([1, 7, 64, 100_000]))
 def test_a_client_survives_any_frames(parts: list[bytes], size: int) -> None:
+    outcomes: list[CallOutcome] = []
+    attempts: list[CallAttempt] = []
+
+    def begin(connection: Http2Connection) -> None:
+        headers = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"x")]
+        with suppress(ConnectionError):  # The peer may have ended the connection already.
+            attempts.append(CallAttempt(connection, headers, MAX_BYTES, lambda: None, outcomes.append))
+
     async def run() -> None:
         connection = Http2Connection(Limits(), is_client=True)
-        loop = asyncio.get_running_loop()
-        loop.call_soon(_open, connection)
+        asyncio.get_running_loop().call_soon(begin, connection)
         await converse(connection, frame(SETTINGS) + b"".join(parts), size)
 
     asyncio.run(run())
-
-
-def _open(connection: Http2Connection) -> None:
-    with suppress(ConnectionError):  # The peer may have ended the connection already.
-        connection.open(Listener(), [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"x")])
+    assert len(outcomes) == len(attempts)
 
 
 @given(data=st.binary(max_size=200), size=st.integers(1, 200))

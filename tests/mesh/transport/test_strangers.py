@@ -176,9 +176,13 @@ async def test_a_request_that_is_not_grpc_gets_an_http_status() -> None:
     async with stranger() as peer:
         get = (":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "x")
         await peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, header_block(*get)))
-        answer = await peer.find(HEADERS)
+        body = await peer.find(DATA)
+        assert body
+        assert (body.flags, body.payload[:21]) == (END_STREAM, b"This is a gRPC server")
+        await peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 3, header_block((":method", "HEAD"), *get[1:])))
+        answer = await peer.find(HEADERS, DATA)
         assert answer
-        assert answer.flags & END_STREAM
+        assert (answer.kind, answer.flags) == (HEADERS, END_HEADERS | END_STREAM)
 
 
 async def test_a_peer_that_does_not_begin_is_hung_up_on() -> None:
