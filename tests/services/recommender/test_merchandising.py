@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from tests.services.waiting import eventually
 
 PIN, BOOST = merchandising_pb2.RULE_ACTION_PIN, merchandising_pb2.RULE_ACTION_BOOST
 BURY, EXCLUDE = merchandising_pb2.RULE_ACTION_BURY, merchandising_pb2.RULE_ACTION_EXCLUDE
+
+# Within which every replica has a change.
+CHANGE_SECONDS = 2
 
 Write = Callable[..., merchandising_pb2.Rule]
 
@@ -164,7 +168,8 @@ def test_a_preview_shows_what_was_not_written_yet(staff: Shopper, new_user: Shop
     assert list(violations) == ["rules[0].product_id", "rules[0].start_time"]
 
 
-def test_another_replica_has_a_rule_within_two_seconds_and_keeps_it_without_the_database(
+def test_another_replica_has_changes_within_two_seconds_and_keeps_them_without_the_database(
+    staff: Shopper,
     loop: Loop,
     database_url: str,
     mesh_settings: MeshSettings,
@@ -179,8 +184,23 @@ def test_another_replica_has_a_rule_within_two_seconds_and_keeps_it_without_the_
     try:
         rule = write("up", PIN, product_id="coffee11", position=1)
         eventually(lambda: other.merchandising.current.rules.get("up") == rule)
+        waits = []
+        for size in (5, 4, 3):
+            slot, began = staff.write_slot("shelf", size=size), time.monotonic()
+            eventually(partial(lambda slot: other.merchandising.current.slots.get("shelf") == slot, slot))
+            waits.append(time.monotonic() - began)
+        # The shortest wait, which no pause of the machine makes longer.
+        assert min(waits) < CHANGE_SECONDS
+        staff.write_experiment("shorter", treatment={"id": "shelf", "size": 2}, traffic_share=1)
+        running = staff.start("shorter")
+        eventually(lambda: other.merchandising.current.running.get("shelf") == running)
         with postgres.stopped():
             assert ids(new_user.recommendations(slot="home"))[0] == "coffee11"
+            assert len(new_user.recommendations(slot="shelf").recommendations) in (2, 3)
+        staff.stop("shorter")
+        staff.delete_experiment("shorter")
+        staff.delete_slot("shelf")
+        eventually(lambda: "shelf" not in other.merchandising.current.slots)
     finally:
         other.stop()
 

@@ -12,6 +12,7 @@ from tests.services.errors import fails_with
 from tests.services.recommender.conftest import Caller
 from tests.services.recommender.replica import RecommenderReplica
 from tests.services.recommender.shopper import Shopper, event, kinds, step
+from tests.services.waiting import eventually
 
 VIEW, CART = recommender_pb2.EVENT_KIND_VIEW, recommender_pb2.EVENT_KIND_CART
 
@@ -50,13 +51,20 @@ def test_the_history_of_a_deleted_users_visitor_is_deleted(caller: Caller, servi
     assert {visitor_id, user_id}.isdisjoint(each.user_id for each in service.events(page_size=10_000).events)
 
 
-def test_a_visitor_who_stays_away_is_forgotten(caller: Caller, service: Shopper, replica: RecommenderReplica, loop: Loop) -> None:
+def test_a_visitor_who_stays_away_is_forgotten(
+    caller: Caller, service: Shopper, staff: Shopper, replica: RecommenderReplica, loop: Loop
+) -> None:
     visitor_id = str(uuid.uuid4())
-    caller(role=Role.VISITOR, subject=visitor_id).view("coffee03")
+    visitor = caller(role=Role.VISITOR, subject=visitor_id)
+    visitor.view("coffee03")
+    visitor.recommendations()
+    eventually(lambda: bool(staff.exposures(user_id=visitor_id).exposures))
     loop.run(replica.events.forget_expired_visitors(timedelta(days=90)))
     assert visitor_id in {each.user_id for each in service.events(page_size=10_000).events}
+    assert staff.exposures(user_id=visitor_id).exposures
     loop.run(replica.events.forget_expired_visitors(timedelta(0)))
     assert visitor_id not in {each.user_id for each in service.events(page_size=10_000).events}
+    assert not staff.exposures(user_id=visitor_id).exposures
 
 
 def test_visitors_neither_list_nor_forget_nor_hand_over(caller: Caller) -> None:
