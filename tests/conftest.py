@@ -10,7 +10,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
-from tests.distribution import UnitScheduling, unit_number, worker_count
+from tests.distribution import IdleWorkers, UnitScheduling, unit_number, worker_count
 from tests.engines.hadoop import Hdfs, Yarn
 from tests.engines.mlflow import Mlflow
 from tests.engines.postgres import PgBouncer, Postgres
@@ -44,8 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    return worker_count()
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return worker_count(engines="not engine" not in config.option.markexpr)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -56,7 +56,10 @@ def pytest_xdist_setupnodes() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    return UnitScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.pluginmanager.register(IdleWorkers())
+    return UnitScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

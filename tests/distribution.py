@@ -1,8 +1,10 @@
 """How `make test` distributes modules among the workers of pytest-xdist."""
 
 import os
+import time
 
 import psutil
+import pytest
 from xdist.scheduler import LoadFileScheduling
 
 # Modules or folders that one worker runs, as they share engines that are slow to start. They come before all other modules, and the longest
@@ -22,6 +24,21 @@ UNITS = (
 WORKER_BYTES = 6 * 2**30
 
 
+class IdleWorkers:
+    """Prints for how long each worker had nothing to do at the end of a run: much of it for one means that `UNITS` is out of order."""
+
+    def __init__(self) -> None:
+        self._last_reports: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._last_reports[report.node.gateway.id] = time.monotonic()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        end = time.monotonic()
+        idle = ", ".join(f"{worker} {end - last:.0f} s" for worker, last in sorted(self._last_reports.items()))
+        terminalreporter.write_line(f"idle at the end: {idle}")
+
+
 class UnitScheduling(LoadFileScheduling):
     """Gives the modules of a unit, or else a module, to one worker."""
 
@@ -39,7 +56,10 @@ def unit_number(path: str) -> int:
     return next((number for number, unit in enumerate(UNITS) if module.startswith(unit)), len(UNITS))
 
 
-def worker_count() -> int:
-    """One worker for each core, and a further one if memory suffices: tests wait for engines a third of their time."""
+def worker_count(engines: bool) -> int:
+    """One worker for each core, and a further one if memory suffices: tests wait for engines a third of their time.
+
+    engines: whether there are such tests; without them, a further worker would only import everything once more
+    """
     cores = os.cpu_count() or 1
-    return cores + (psutil.virtual_memory().total >= (cores + 1) * WORKER_BYTES)
+    return cores + (engines and psutil.virtual_memory().total >= (cores + 1) * WORKER_BYTES)
