@@ -93,11 +93,11 @@ class Faults:
 
     def _kill(self, name: str) -> None:
         process = psutil.Process(self._stack.supervisor.pids()[name])
+        # A gateway's worker ends after its parent, and answers meanwhile, so that the new gateway would seem to be ready.
+        workers = process.children() if name.startswith("gateway") else []
         process.kill()
-        with suppress(psutil.NoSuchProcess):
-            # The children of a process that is killed end with it, later.
-            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                time.sleep(0.005)
+        for each in (process, *workers):
+            _wait_gone(each)
 
     def _pause(self, name: str) -> None:
         pid = self._stack.supervisor.pids()[name]
@@ -123,6 +123,12 @@ class Faults:
             time.sleep(self._outage_seconds)
         finally:
             file.unlink(missing_ok=True)
+
+
+def _wait_gone(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.005)
 
 
 def _excused(name: str) -> frozenset[str]:
