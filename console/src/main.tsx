@@ -12,7 +12,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { reasonOf } from "./errors";
-import { router } from "./router";
+import { fetchPages, router } from "./router";
 import { resume } from "./session";
 import { theme } from "./theme";
 
@@ -30,6 +30,10 @@ const queries = new QueryClient({
     },
   },
 });
+
+// Once the first page is likely to stand.
+const AHEAD_MS = 3_000;
+setTimeout(fetchPages, AHEAD_MS);
 
 void resume();
 

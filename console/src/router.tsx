@@ -2,7 +2,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 
 import { Frame } from "./components/frame";
-import { Loading } from "./components/page";
+import { Broken, Loading } from "./components/page";
 import { NotFound } from "./pages/not-found";
 import { ProductsPage } from "./pages/products";
 import { type Change, changesOf } from "./scenario";
@@ -186,8 +186,15 @@ export const router = createRouter({
   basepath: "/console",
   defaultPreload: "intent",
   defaultPendingComponent: Loading,
+  defaultErrorComponent: Broken,
   scrollRestoration: true,
 });
+
+/** Fetches the code of all pages ahead, so that one can go to them while the connection is lost. */
+export function fetchPages(): void {
+  for (const each of Object.values(router.routesById)) void router.loadRouteChunk(each);
+  void import("./components/sales-chart").catch(() => undefined);
+}
 
 declare module "@tanstack/react-router" {
   interface Register {

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, expect
 
 from stack import console
-from tests.console.browser import DESKTOP, PHONE, Console
+from tests.console.browser import DESKTOP, PHONE, TIMEOUT_MS, Console
 from tests.console.shop import CUSTOMER, EMAIL, PASSWORD, signed_in
 from tests.e2e.stack import Stack
 from tests.services.auth.authenticator import code_at
@@ -425,6 +425,46 @@ def test_a_second_factor_is_set_up_by_a_qr_code_and_asked_for(stack: Stack, chro
     context.close()
 
 
+def test_a_product_is_found_by_the_keyboard_alone(desktop: Console) -> None:
+    desktop.open("/products", "Products")
+    page = desktop.page
+
+    def tab_to(name: str) -> None:
+        focused = "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent).trim()"
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate(focused) == name:
+                return
+        pytest.fail(f"{name} is not reached by Tab.")
+
+    tab_to("Skip to the content")
+    page.keyboard.press("Enter")
+    tab_to("Search products")
+    page.keyboard.type("teapot")
+    expect(page.get_by_role("link", name="Mug 1", exact=True)).to_be_hidden()
+    tab_to("Red teapot")
+    page.keyboard.press("Enter")
+    desktop.settle("Red teapot")
+
+
+def test_a_browser_without_a_connection_says_so_goes_on_and_resumes(desktop: Console) -> None:
+    page = desktop.page
+    with page.expect_response("**/sales-chart-*.js"):
+        desktop.open("/services", "Services")
+    lost = page.get_by_role("alert").filter(has_text="Connection lost")
+    desktop.context.set_offline(True)
+    try:
+        expect(lost).to_be_visible()
+        page.get_by_role("link", name="Reorder", exact=True).click()
+        page.get_by_role("heading", level=1, name="Reorder").wait_for()
+        desktop.picture("offline")
+        assert desktop.violations() == []
+    finally:
+        desktop.context.set_offline(False)
+    expect(lost).to_be_hidden()
+    expect(page.get_by_role("table", name="Simulation of the policy")).to_be_visible()
+
+
 def test_a_lost_connection_is_shown_and_the_job_is_followed_again(stack: Stack, desktop: Console) -> None:
     with signed_in(stack) as http:
         job = http.post("/jobs/etl", json={}).raise_for_status().json()["id"]
@@ -435,7 +475,8 @@ def test_a_lost_connection_is_shown_and_the_job_is_followed_again(stack: Stack, 
         process.kill()
     expect(lost).to_be_visible()
     desktop.picture("connection lost")
-    expect(lost).to_be_hidden()
+    # The gateway has to start again.
+    expect(lost).to_be_hidden(timeout=4 * TIMEOUT_MS)
     # What happens now is seen.
     with signed_in(stack) as http:
         http.post(f"/jobs/{job}:cancel").raise_for_status()

@@ -1,11 +1,12 @@
 // The frame around the pages: navigation, the signed-in user, light and dark.
-import { ActionIcon, AppShell, Box, Burger, Button, Group, Loader, Menu, NavLink, ScrollArea, Stack, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Alert, AppShell, Box, Burger, Button, Group, Loader, Menu, NavLink, ScrollArea, Stack, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
-  IconActivityHeartbeat, IconBox, IconCalendarEvent, IconChartLine, IconClock, IconDatabase, IconEye, IconFlask, IconGitBranch, IconHistory, IconListCheck, IconLogout, IconMoon, IconPinned, IconSparkles, IconSun, IconTruckDelivery, IconUserCircle, IconUsers,
+  IconActivityHeartbeat, IconBox, IconCalendarEvent, IconChartLine, IconClock, IconDatabase, IconEye, IconFlask, IconGitBranch, IconHistory, IconListCheck, IconLogout, IconMoon, IconPinned, IconSparkles, IconSun, IconTruckDelivery, IconUserCircle, IconUsers, IconWifiOff,
 } from "@tabler/icons-react";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { onlineManager, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
+import { useSyncExternalStore } from "react";
 
 import { authServiceGetCurrentUserOptions } from "@client/gen/@tanstack/react-query.gen";
 import icon from "../icon.svg";
@@ -85,6 +86,7 @@ function SignedIn() {
         </AppShell.Section>
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1}>
+        <Offline />
         {user.error ? (
           <ErrorNotice error={user.error} onRetry={() => void user.refetch()} />
         ) : user.data && !staff && pathname !== "/account" ? (
@@ -98,6 +100,17 @@ function SignedIn() {
         )}
       </AppShell.Main>
     </AppShell>
+  );
+}
+
+/** Says that the connection is lost: nothing is asked for meanwhile. */
+function Offline() {
+  const online = useSyncExternalStore((onChange) => onlineManager.subscribe(onChange), () => onlineManager.isOnline());
+  if (online) return null;
+  return (
+    <Alert color="orange" variant="light" mb="lg" maw={1240} mx="auto" title="Connection lost" icon={<IconWifiOff aria-hidden />} role="alert">
+      You see what was known until now. Everything goes on by itself when the connection is back; what you save now is sent then.
+    </Alert>
   );
 }
 

@@ -49,6 +49,22 @@ export function ErrorNotice({ error, onRetry }: { error: unknown; onRetry?: () =
   );
 }
 
+/** In place of a page that could not be fetched or drawn. */
+export function Broken() {
+  return (
+    <Page title="The page cannot be shown">
+      <Alert color="orange" variant="light" title="Something went wrong in this page" icon={<IconAlertTriangle aria-hidden />} role="alert">
+        <Stack gap="xs" align="flex-start">
+          <Text fz="sm">Load it again once the connection is there. If it happens again, report it with its address.</Text>
+          <Button size="xs" variant="default" onClick={() => location.reload()}>
+            Load it again
+          </Button>
+        </Stack>
+      </Alert>
+    </Page>
+  );
+}
+
 export function Loading({ rows = 6 }: { rows?: number }) {
   return (
     <Stack gap="xs" aria-busy aria-label="Loading" role="status" p="md">
