@@ -230,6 +230,8 @@ class Http2Connection(asyncio.Protocol):
         self._schedule_flush()
 
     def connection_lost(self, _error: Exception | None) -> None:
+        if self.lost.done():
+            return
         self.transport = None
         if self._timer:
             self._timer.cancel()

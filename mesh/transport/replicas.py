@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from grpc_health.v1 import health_pb2
 from mesh.transport.addresses import Address, Target
 from mesh.transport.connection import Http2Connection
 from mesh.transport.limits import Limits
+
+_log = logging.getLogger(__name__)
 
 _Change = Callable[[], None]
 _State = grpc.ChannelConnectivity
@@ -107,9 +110,9 @@ class Replicas:
             self._stale.clear()
             try:
                 addresses = await self.target.resolve()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 self._unresolved = not self._replicas
-                self.announce(f"{self.target.authority} is not known: {error.strerror or error}")
+                self.announce(f"{self.target.authority} is not known: {getattr(error, 'strerror', '') or error}")
                 await asyncio.sleep(_RESOLVE_SECONDS)
                 continue
             self._unresolved = False
@@ -150,7 +153,9 @@ class _Replica:
             try:
                 await self._connect()
                 delay = _FIRST_DELAY
-            except (OSError, TimeoutError, ssl.CertificateError) as error:
+            except Exception as error:  # noqa: BLE001 whatever it is, calls wait for the next try
+                if not isinstance(error, OSError):
+                    _log.exception("cannot connect to %s", self._name())
                 self._set(healthy=False, failed=True, problem=f"{self._name()} cannot be reached: {error or type(error).__name__}")
                 pause = delay * random.uniform(1 - _JITTER, 1 + _JITTER) - (asyncio.get_running_loop().time() - began)  # noqa: S311 no secret
                 delay = min(delay * _MULTIPLIER, _MAX_DELAY)
@@ -165,7 +170,8 @@ class _Replica:
                 await self._open(connection)
                 await connection.settled.wait()
             if not connection.is_open:
-                raise ConnectionError("the peer does not speak HTTP/2")
+                refusal = " or refuses this certificate" if self._replicas.tls else ""
+                raise ConnectionError(f"the peer does not speak HTTP/2{refusal}")
             self.connection = connection
             await self._serve(connection)
         finally:
@@ -176,13 +182,16 @@ class _Replica:
 
     async def _open(self, connection: _ReplicaConnection) -> None:
         loop, address, context = asyncio.get_running_loop(), self._address, self._replicas.tls
-        if address.path:
-            await loop.create_unix_connection(lambda: connection, address.path)
-        elif context:
-            name = self._replicas.target.authority.rpartition(":")[0].strip("[]")
-            await loop.create_connection(lambda: connection, address.host, address.port, ssl=context, server_hostname=name)
-        else:
-            await loop.create_connection(lambda: connection, address.host, address.port)
+        name = self._replicas.target.authority.rpartition(":")[0].strip("[]") if context else None
+        try:
+            if address.path:
+                await loop.create_unix_connection(lambda: connection, address.path)
+            else:
+                await loop.create_connection(lambda: connection, address.host, address.port, ssl=context, server_hostname=name)
+        except BaseException:
+            # uvloop closes the socket of a connect that is given up, and does not tell the protocol, which may have heard of its beginning.
+            connection.connection_lost(None)
+            raise
 
     async def _serve(self, connection: _ReplicaConnection) -> None:
         if self._replicas.watch is None:

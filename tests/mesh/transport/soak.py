@@ -95,19 +95,20 @@ class Proxy:
 async def soak(port: int, server: psutil.Process, seconds: float) -> bool:
     """Whether all went well."""
     proxy = Proxy(port)
-    own = psutil.Process()
+    own, connected = psutil.Process(), True
     async with connect(await proxy.start()) as channel:
         memory = []
         calls: Counter[str] = Counter()
         for _ in range(6):
-            load = Load(channel, seconds / 6)
+            load, kills = Load(channel, seconds / 6), proxy.kills
             await asyncio.gather(load.kill(proxy), *(load.call_on() for _ in range(CALLERS)))
+            connected &= proxy.kills > kills
             calls += load.outcomes
             memory.append((own.memory_info().rss // 2**20, server.memory_info().rss // 2**20))
             print(f"client, server MiB: {memory[-1]}; {proxy.kills} kills; {dict(calls)}", flush=True)
     # The first sixth warms up.
     flat = all(last < 1.2 * first + 16 for first, last in zip(memory[1], memory[-1], strict=True))
-    return flat and not any(outcome.startswith("WRONG") for outcome in calls)
+    return flat and connected and not any(outcome.startswith("WRONG") for outcome in calls)
 
 
 def main(seconds: float) -> None:

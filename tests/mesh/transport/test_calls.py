@@ -9,7 +9,9 @@ from typing import Any
 
 import grpc.aio
 import pytest
+import uvloop
 
+from mesh.transport import replicas
 from mesh.transport.server import TransportServer
 from tests.mesh.transport.peers import MAX_BYTES, SERVICE, Echo, connect, method, pairs, serve
 
@@ -241,3 +243,24 @@ async def test_what_gRPC_cannot_carry_is_refused_by_its_sender() -> None:  # noq
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await method(channel, "Unary")(b"", timeout=5, metadata=metadata)
             assert refused.value.code() is grpc.StatusCode.INTERNAL
+
+
+def test_a_connection_that_opens_just_too_late_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine: uvloop takes the socket away from a protocol that believes that it is connected."""
+    opened = []
+
+    class Late(replicas._ReplicaConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            opened.append(transport)
+            if len(opened) == 1:
+                time.sleep(1.1)
+
+    async def call() -> None:
+        async with serve(Echo()) as (_, port), connect(port) as channel:
+            assert await method(channel, "Unary")(b"hello", timeout=10, wait_for_ready=True) == b"hello"
+
+    monkeypatch.setattr(replicas, "_ReplicaConnection", Late)
+    monkeypatch.setattr(replicas, "_CONNECT_SECONDS", 1)
+    uvloop.run(call())
+    assert len(opened) == 2
