@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, CliPositionalArg
 
 from lake.errors import LakeError
+from lake.hadoop.kerberos import KerberosSettings
 from lake.landing.landing import land
 from lake.landing.mapping import read_mapping
 
@@ -22,16 +23,18 @@ class Landing(BaseSettings, env_prefix="LANDING_", cli_kebab_case=True, frozen=T
         description="A file of sales: CSV of any dialect, NDJSON, plain or packed by gzip, zip or Zstandard; .xlsx, Parquet."
     )
     mapping: Path | None = Field(None, description="A YAML file that names the columns and the rules of the shop's files.")
-    raw_root: str = Field("webhdfs://127.0.0.1:9870/hashiramart/raw", description="The raw zone, as an fsspec URL.")
+    raw_root: str = Field(
+        "webhdfs://127.0.0.1:9870/hashiramart/raw", description="The raw zone, as an fsspec URL; over HTTPS it begins with `swebhdfs:`."
+    )
 
 
 def main(arguments: list[str]) -> int:
     """Lands a file and prints the outcome; returns the exit code."""
-    landing = Landing(_cli_parse_args=arguments)
+    landing, kerberos = Landing(_cli_parse_args=arguments), KerberosSettings()
     report = _show_progress if sys.stderr.isatty() else lambda *_: None
     try:
         mapping = read_mapping(landing.mapping) if landing.mapping is not None else None
-        print(land(landing.file, landing.raw_root, datetime.now(UTC).date(), report, mapping))
+        print(land(landing.file, landing.raw_root, datetime.now(UTC).date(), report, mapping, kerberos.login))
     except LakeError as error:
         print(error, file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
+from lake.hadoop.kerberos import KerberosSettings
 from mesh.settings import MeshSettings, ShopSettings
 from ml.pipeline.settings import Settings as PipelineSettings
 from services.auth.settings import Settings as AuthSettings
@@ -63,6 +64,11 @@ SECTIONS = (
     Section("Forecaster", "`python -m services.forecaster`", ForecasterSettings),
     Section("Jobs", "`python -m services.jobs`", JobsSettings),
     Section("Jobs worker", "`python -m services.jobs.worker`", WorkerSettings),
+    Section(
+        "Secured Hadoop",
+        "Read by jobs, the jobs worker and landing, which sign in to HDFS and YARN by [Kerberos](operations.md#a-cluster-with-kerberos).",
+        KerberosSettings,
+    ),
     Section("Landing", "`python -m spark.land`, also as arguments such as `--raw-root`", Landing),
     Section("ETL", "`spark/etl.py`; the jobs worker passes these as arguments such as `--raw-root`", EtlArguments),
     Section("Training pipeline", "Read by the stages of `dvc repro`.", PipelineSettings),

@@ -2,7 +2,7 @@
 
     python3 -m stack.install          the Python environment: .venv, from the locked requirements
     python3 -m stack.install grpcurl  grpcurl, into .local/tools/bin
-    python3 -m stack.install tests    the other programs of the tests: grpcurl, chromium, curl, nginx, pgbouncer
+    python3 -m stack.install tests    the other programs of the tests: grpcurl, chromium, curl, nginx, pgbouncer, a Kerberos KDC
 
 The engines' modules install their programs with the functions here. Runs before any package is installed, so it imports only the standard
 library. It can be interrupted at any time and run again.
@@ -30,6 +30,15 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hash
 SPACE_BYTES = 2_500_000_000
 # The oldest minor version of Go 1 that builds MinIO and grpcurl.
 GO_MINOR = 24
+# The Debian packages of the programs that tests run.
+TEST_PROGRAMS = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "kadmin.local": "krb5-admin-server",
+    "krb5kdc": "krb5-kdc",
+    "nginx": "nginx",
+    "pgbouncer": "pgbouncer",
+}
 GRPCURL = "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4"
 
 
@@ -82,9 +91,9 @@ def go() -> str:
 def install_test_programs() -> None:
     """Installs the programs that tests run, unless they are there."""
     path = f"{os.environ['PATH']}:/usr/sbin"
-    missing = [name for name in ("chromium", "curl", "nginx", "pgbouncer") if shutil.which(name, path=path) is None]
+    missing = [package for program, package in TEST_PROGRAMS.items() if shutil.which(program, path=path) is None]
     install_packages(*missing)
-    started = [name for name in ("nginx", "pgbouncer") if name in missing]
+    started = [package for package in missing if package not in ("chromium", "curl")]
     if started and Path("/run/systemd/system").exists():
         # Debian starts the services that it installs; the tests start their own.
         run(f"disable the system services {' and '.join(started)}", [*_as_root(), "systemctl", "disable", "--quiet", "--now", *started])

@@ -8,10 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec import AbstractFileSystem
 
 from lake.errors import UnreadableFile
+from lake.hadoop import webhdfs
+from lake.hadoop.kerberos import KerberosLogin
 from lake.landing.canonical import CanonicalFile, examine
 from lake.landing.mapping import Mapping
 from lake.landing.packing import ReportProgress
@@ -30,17 +31,22 @@ class _Parts:
     line_count: int
 
 
-def land(file: Path, raw_root: str, today: date, report: ReportProgress, mapping: Mapping | None = None) -> str:
+def land(
+    file: Path, raw_root: str, today: date, report: ReportProgress, mapping: Mapping | None = None, login: KerberosLogin | None = None
+) -> str:
     """Puts a file into the raw zone, and returns a sentence that says where it is and how it was read.
 
     The lines are written in parts, which a cluster can read in parallel, to a hidden folder and read back before one rename puts them in
     place, so the raw zone never holds a partial file. Equal content is landed once; with other rules, it is judged by these from then on.
 
-    Raises `UnreadableFile` if it is no file of sales, and `OSError` or `RuntimeError` if the raw zone cannot be written.
+    login: signs in to a secured HDFS
+
+    Raises `UnreadableFile` if it is no file of sales, `KerberosError` if nobody can be signed in, and `OSError` or `RuntimeError` if the
+    raw zone cannot be written.
     """
     source = examine(file, mapping, report)
-    files, root = fsspec.core.url_to_fs(raw_root)
-    zone = f"{root.rstrip('/')}/{SALES}"
+    files, root = webhdfs.connect(raw_root, login)
+    zone = f"{root}/{SALES}"
     hidden = f"{zone}/.landing/{_token(file)}"
     if files.exists(hidden):
         # What an interrupted landing has left.

@@ -9,6 +9,7 @@ import uvloop
 from hashiramart.forecaster.v1 import accuracy_pb2
 from hashiramart.jobs.v1 import jobs_pb2_grpc, raw_data_pb2_grpc, schedules_pb2_grpc
 from lake.bucket import connect
+from lake.hadoop.kerberos import KerberosSettings
 from lake.publishing import read_publication
 from mesh import channel, database, telemetry
 from mesh.auth_client import AuthClient
@@ -21,6 +22,7 @@ from services.jobs.alarms import ForecastAlarms
 from services.jobs.clean_data import CleanData
 from services.jobs.feed import JobFeed
 from services.jobs.logs import LogRepository
+from services.jobs.negotiation import Negotiate
 from services.jobs.raw_data_servicer import RawDataServicer
 from services.jobs.raw_files import RawFiles
 from services.jobs.repository import JobRepository
@@ -40,19 +42,20 @@ ENGINE_TIMEOUT_SECONDS = 5
 
 async def main() -> None:
     settings, shop, mesh = read(Settings), read(ShopSettings), read(MeshSettings)
+    login = read(KerberosSettings).login
     telemetry.start("jobs", mesh)
     direct_url = str(settings.database_direct_url) if settings.database_direct_url else None
     auth = AuthClient("jobs", settings.service_secret.get_secret_value(), mesh)
     async with (
         auth,
-        httpx.AsyncClient(timeout=ENGINE_TIMEOUT_SECONDS) as http,
+        httpx.AsyncClient(timeout=ENGINE_TIMEOUT_SECONDS, auth=Negotiate(login) if login else None) as http,
         await database.connect(str(settings.database_url), mesh, direct_url) as postgres,
     ):
         jobs, logs = JobRepository(postgres), LogRepository(postgres)
         feed = JobFeed(jobs, logs, postgres)
         page_tokens = PageTokens(settings.secret.get_secret_value().encode())
         servicer = JobsServicer(jobs, logs, feed, page_tokens, shop.time_zone.key)
-        raw_files = RawFiles(settings.raw_zone_url, settings.upload_bytes)
+        raw_files = RawFiles(settings.raw_zone_url, settings.upload_bytes, login)
         # Its callers retry, and wait less than a retry here would take.
         lake = connect(settings.store_url, settings.store_region, settings.lake_bucket, timeout_seconds=STORE_TIMEOUT_SECONDS, retries=0)
         raw_data = RawDataServicer(raw_files, CleanData(lake), page_tokens, shop.time_zone.key)

@@ -13,11 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import fsspec
 import requests
+import structlog
 from fsspec import AbstractFileSystem
 
 from lake.errors import UnreadableFile
+from lake.hadoop import webhdfs
+from lake.hadoop.kerberos import KerberosError, KerberosLogin
 from lake.landing.canonical import examine
 from lake.landing.landing import land
 from lake.landing.mapping import Mapping
@@ -25,6 +27,7 @@ from lake.raw_file import ORIGINAL, SALES
 from mesh.errors import InvalidArgument, OutOfRange, ResourceExhausted, Unavailable
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 UPLOADS, INGEST_DATE = ".uploads", "ingest_date="
 # In the folder of an upload: its parts, and once it has landed only what was said then, for a last part that is sent again.
@@ -63,10 +66,12 @@ class RawFiles:
 
     url: the root of the raw zone, as an fsspec URL
     upload_bytes: the largest size of an uploaded file
+    login: signs in to a secured HDFS
     """
 
-    def __init__(self, url: str, upload_bytes: int) -> None:
+    def __init__(self, url: str, upload_bytes: int, login: KerberosLogin | None = None) -> None:
         self._url = url
+        self._login = login
         self._upload_bytes = upload_bytes
 
     async def ping(self) -> None:
@@ -119,7 +124,7 @@ class RawFiles:
                 line_count = sum(1 for _ in source.lines()) - 1
                 message = f"{name} would be read as {source.description}."
                 if not validate_only:
-                    message = land(file, self._url, datetime.now(UTC).date(), _ignore, mapping)
+                    message = land(file, self._url, datetime.now(UTC).date(), _ignore, mapping, self._login)
             except UnreadableFile as error:
                 raise InvalidArgument("{fault}", field="content", reason="RAW_FILE_INVALID", fault=error.message) from error
             byte_count = file.stat().st_size
@@ -134,10 +139,10 @@ class RawFiles:
     async def _in_thread(self, call: Callable[[AbstractFileSystem, str], T]) -> T:
         def run() -> T:
             with _storage_errors():
-                files, root = fsspec.core.url_to_fs(self._url)
+                files, root = webhdfs.connect(self._url, self._login)
                 # What others wrote must be seen.
                 files.invalidate_cache()
-                return call(files, root.rstrip("/"))
+                return call(files, root)
 
         return await asyncio.to_thread(run)
 
@@ -151,6 +156,12 @@ def upload_name(caller: str, upload_id: str) -> str:
 def _storage_errors() -> Iterator[None]:
     try:
         yield
+    except KerberosError as error:
+        # Its text is for operators.
+        log.warning("HDFS cannot be signed in to", reason=error.reason, error=str(error))
+        raise Unavailable("STORAGE_UNAVAILABLE", "HDFS cannot be signed in to: {kerberos_reason}", kerberos_reason=error.reason) from error
+    except PermissionError as error:
+        raise Unavailable("STORAGE_UNAVAILABLE", "HDFS denies access to the raw zone") from error
     # fsspec raises RuntimeError for errors of WebHDFS.
     except (requests.RequestException, OSError, RuntimeError) as error:
         raise Unavailable("STORAGE_UNAVAILABLE", "HDFS cannot be reached") from error

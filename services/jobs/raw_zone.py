@@ -6,13 +6,15 @@ from typing import Any
 
 import httpx
 
-from services.jobs.errors import EngineUnavailable
+from lake.hadoop.kerberos import KerberosError
+from services.jobs.negotiation import engine_error
 
 
 class RawZoneClient:
     """Reads and writes a folder of HDFS as one of its users. Every method may raise `EngineUnavailable`.
 
     url: of the NameNode, such as `http://127.0.0.1:9870`
+    user: whom HDFS believes it to be; empty if the client signs in
     root: the folder's path; the paths that methods take are relative to it
     """
 
@@ -78,9 +80,9 @@ class RawZoneClient:
     async def _call(
         self, method: str, path: str, operation: str, *, content: bytes = b"", may_be_missing: bool = False, **options: Any
     ) -> httpx.Response:
-        parameters = {"op": operation, "user.name": self._user, **options}
+        parameters = {"op": operation, **({"user.name": self._user} if self._user else {}), **options}
         try:
             response = await self._client.request(method, f"{self._url}/{path}", params=parameters, content=content)
             return response if may_be_missing and response.status_code == httpx.codes.NOT_FOUND else response.raise_for_status()
-        except httpx.HTTPError as error:
-            raise EngineUnavailable("HDFS cannot be reached") from error
+        except (httpx.HTTPError, KerberosError) as error:
+            raise engine_error("HDFS", error) from error

@@ -32,7 +32,7 @@ class Settings(EnvironmentSettings, env_prefix="JOBS_"):
     """The address of the forecaster service, whose alarms schedules may follow."""
 
     raw_zone_url: str = "webhdfs://hashiramart@127.0.0.1:9870/hashiramart/raw"
-    """The raw zone in HDFS, by its REST API, for uploading, listing and deleting raw files."""
+    """The raw zone in HDFS, by its REST API, for uploading, listing and deleting raw files; over HTTPS it begins with `swebhdfs:`."""
     yarn_url: str = "http://127.0.0.1:8088"
     """The ResourceManager's REST API, for operators to see whether it is up."""
     upload_bytes: Annotated[int, Field(gt=0)] = 4 * 1024**3
@@ -54,7 +54,7 @@ class WorkerSettings(EnvironmentSettings, env_prefix="JOBS_"):
     yarn_url: str = "http://127.0.0.1:8088"
     """The ResourceManager's REST API."""
     yarn_user: str = "hashiramart"
-    """The user that submits applications to YARN."""
+    """The user that submits applications to YARN, unless a principal does."""
     spark_home: Path
     """The folder of Spark."""
     hadoop_jars: Path

@@ -18,6 +18,7 @@ import structlog
 from hashiramart.auth.v1 import auth_pb2
 from hashiramart.recommender.v1 import recommender_pb2
 from lake import bucket
+from lake.hadoop.kerberos import KerberosSettings
 from mesh import channel, database, telemetry
 from mesh.identity import ServiceToken
 from mesh.settings import MeshSettings, ShopSettings, read
@@ -32,6 +33,7 @@ from services.jobs.event_export import EventExport
 from services.jobs.leases import LeaseRepository
 from services.jobs.log_collector import LogCollector
 from services.jobs.logs import LogRepository
+from services.jobs.negotiation import Negotiate
 from services.jobs.raw_zone import RawZoneClient
 from services.jobs.results import Results
 from services.jobs.retention import Retention
@@ -43,7 +45,7 @@ from services.jobs.yarn import YarnClient
 HTTP_TIMEOUT_SECONDS = 5
 STORE_TIMEOUT_SECONDS = 5
 # Not for Spark and trainings, which otherwise get the worker's environment.
-OWN_VARIABLES = ("JOBS_", "MESH_")
+OWN_VARIABLES = ("JOBS_", "KERBEROS_", "MESH_")
 
 log = structlog.get_logger(__name__)
 
@@ -67,15 +69,8 @@ async def _build_parts(settings: WorkerSettings, mesh: MeshSettings, resources: 
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
     postgres = await resources.enter_async_context(await database.connect(str(settings.database_url), mesh))
-    http = await resources.enter_async_context(httpx.AsyncClient(timeout=HTTP_TIMEOUT_SECONDS, follow_redirects=True))
     lake = bucket.connect(settings.store_url, settings.store_region, settings.lake_bucket, timeout_seconds=STORE_TIMEOUT_SECONDS, retries=0)
-    engines = EtlEngines(
-        YarnClient(http, settings.yarn_url, settings.yarn_user),
-        SparkSubmit(settings.spark_home, settings.spark_properties, environment, timedelta(seconds=settings.submit_seconds)),
-        AggregatedLogs(settings.hadoop_jars, environment),
-        Results(lake),
-        await _connect_event_export(settings, mesh, http, resources),
-    )
+    engines = await _connect_engines(settings, mesh, environment, lake, resources)
     code = Path(resources.enter_context(tempfile.TemporaryDirectory())) / "code.zip"
     package.pack(code)
     retry_policy = _retry_policy(settings)
@@ -100,6 +95,26 @@ async def _build_parts(settings: WorkerSettings, mesh: MeshSettings, resources: 
     return Worker(leases, start_attempt, retry_policy, settings.lease_seconds, settings.tick_seconds), retention
 
 
+async def _connect_engines(
+    settings: WorkerSettings, mesh: MeshSettings, environment: Mapping[str, str], lake: bucket.Bucket, resources: AsyncExitStack
+) -> EtlEngines:
+    sign_in, user, of_java = None, settings.yarn_user, environment
+    if login := read(KerberosSettings).login:
+        # Every request keeps the ticket fresh that `spark-submit` will need.
+        login = login._replace(cache=Path(resources.enter_context(tempfile.TemporaryDirectory())) / "tickets")
+        sign_in, user, of_java = Negotiate(login), "", {**environment, **login.java_environment}
+    http = httpx.AsyncClient(timeout=HTTP_TIMEOUT_SECONDS, follow_redirects=True, auth=sign_in)
+    await resources.enter_async_context(http)
+    raw_zone = RawZoneClient(http, settings.webhdfs_url, user, urlsplit(settings.raw_root).path)
+    return EtlEngines(
+        YarnClient(http, settings.yarn_url, user),
+        SparkSubmit(settings.spark_home, settings.spark_properties, of_java, timedelta(seconds=settings.submit_seconds)),
+        AggregatedLogs(settings.hadoop_jars, of_java),
+        Results(lake),
+        await _connect_event_export(settings, mesh, raw_zone, resources),
+    )
+
+
 def _retry_policy(settings: WorkerSettings) -> RetryPolicy:
     return RetryPolicy(
         settings.attempts,
@@ -115,7 +130,7 @@ def _training_pipeline(settings: WorkerSettings, environment: Mapping[str, str])
 
 
 async def _connect_event_export(
-    settings: WorkerSettings, mesh: MeshSettings, http: httpx.AsyncClient, resources: AsyncExitStack
+    settings: WorkerSettings, mesh: MeshSettings, raw_zone: RawZoneClient, resources: AsyncExitStack
 ) -> EventExport | None:
     """None if no recommender is configured."""
     if not settings.recommender_address or not settings.service_secret:
@@ -125,7 +140,6 @@ async def _connect_event_export(
     token = ServiceToken(await resources.enter_async_context(auth), "jobs", settings.service_secret.get_secret_value())
     service = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
     recommender = channel.connect(settings.recommender_address, service, mesh, token.proof)
-    raw_zone = RawZoneClient(http, settings.webhdfs_url, settings.yarn_user, urlsplit(settings.raw_root).path)
     return EventExport(await resources.enter_async_context(recommender), raw_zone, settings.exposure_delay)
 
 

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from lake.hadoop.kerberos import KerberosError
 from services.jobs.container_logs import LOG_FILES, LogFile, parse_logs
 from services.jobs.errors import EngineUnavailable
+from services.jobs.negotiation import engine_error
 
 
 class Application(NamedTuple):
@@ -50,7 +52,7 @@ class YarnClient:
     """Calls the ResourceManager, and the NodeManagers that it knows, as one of YARN's users.
 
     url: of the ResourceManager, such as `http://127.0.0.1:8088`
-    user: who kills applications; not needed for reading
+    user: who kills applications; empty if the client signs in, and not needed for reading
 
     Methods raise `EngineUnavailable` unless they say otherwise.
     """
@@ -76,9 +78,10 @@ class YarnClient:
         """Asks YARN to kill an application; returns before it has ended."""
         url, state = f"{self._url}/ws/v1/cluster/apps/{id}/state", {"state": "KILLED"}
         try:
-            (await self._client.put(url, params={"user.name": self._user}, json=state)).raise_for_status()
-        except httpx.HTTPError as error:
-            raise _unavailable() from error
+            claim = {"user.name": self._user} if self._user else None
+            (await self._client.put(url, params=claim, json=state)).raise_for_status()
+        except (httpx.HTTPError, KerberosError) as error:
+            raise engine_error("YARN", error) from error
 
     async def progress(self, id: str) -> SparkProgress | None:
         """The progress of a running Spark application; None if it cannot be had. Raises nothing."""
@@ -132,7 +135,7 @@ class YarnClient:
             return response.json()
         except ValueError as error:
             # An HTML page instead: what the path names does not exist yet, or no longer.
-            raise _unavailable() from error
+            raise EngineUnavailable("YARN cannot be reached") from error
 
     async def _request(self, url: str, **parameters: str) -> httpx.Response:
         """Raises `_NotFound` and `EngineUnavailable`."""
@@ -141,8 +144,8 @@ class YarnClient:
             if response.status_code == httpx.codes.NOT_FOUND:
                 raise _NotFound
             return response.raise_for_status()
-        except httpx.HTTPError as error:
-            raise _unavailable() from error
+        except (httpx.HTTPError, KerberosError) as error:
+            raise engine_error("YARN", error) from error
 
 
 class _NotFound(Exception):
@@ -157,7 +160,3 @@ def _application(fields: Mapping[str, Any]) -> Application:
 
 def _node_url(address: str) -> str:
     return address if "://" in address else f"http://{address}"
-
-
-def _unavailable() -> EngineUnavailable:
-    return EngineUnavailable("YARN cannot be reached")

@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from pydantic_settings import BaseSettings
 
 from gateway.settings import Settings as GatewaySettings
+from lake.hadoop.kerberos import KerberosSettings
 from mesh.settings import MeshSettings, ShopSettings
 from services.auth.settings import Settings as AuthSettings
 from services.catalog.settings import Settings as CatalogSettings
@@ -36,6 +37,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     ForecasterSettings,
     JobsSettings,
     WorkerSettings,
+    KerberosSettings,
 )
 HEAD = """\
 # The settings of the two Compose stacks. `make env` copies this file to .env and generates the secrets in secrets/; run it again after
@@ -63,6 +65,8 @@ OVERRIDES = {
     "S3_ACCESS_KEY": ("The access key for S3_ENDPOINT.", ""),
     "S3_SECRET_KEY": ("The secret key for S3_ENDPOINT.", ""),
     "HADOOP_CONF_DIR": (HADOOP_FOLDER, ""),
+    "KERBEROS_KEYTAB": ("The file with the key of KERBEROS_PRINCIPAL, which the containers' user 10001 can read.", ""),
+    "KRB5_CONFIG": ("The file that names realms and KDCs, mounted as /etc/krb5.conf.", ""),
     "YARN_MEMORY_MB": ("The memory of all applications on one node of the stack's YARN together.", "1536"),
     "MLFLOW_URL": ("The URL of MLflow.", "http://mlflow:5000"),
     "GATEWAY_TLS_FOLDER": (TLS_FOLDER, ""),

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
+from lake.hadoop.kerberos import KerberosSettings
 from stack.engines import hadoop, hadoop_user, jars, java
 from stack.engines.object_store import ObjectStore
 from stack.settings import ROOT, Settings
@@ -96,7 +97,8 @@ def history_options(port: int, heap: str) -> list[str]:
 
 
 def history_environment(settings: Settings) -> dict[str, str]:
-    return hadoop.environment(settings) | {"SPARK_LOCAL_IP": "127.0.0.1"}
+    login = KerberosSettings().login if settings.hadoop_conf_dir else None
+    return hadoop.environment(settings) | {"SPARK_LOCAL_IP": "127.0.0.1"} | (login.java_environment if login else {})
 
 
 def package() -> Path:

@@ -1,0 +1,1 @@
+"""Access to a Hadoop cluster's web services."""
