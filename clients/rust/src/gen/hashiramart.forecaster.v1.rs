@@ -1745,8 +1745,9 @@ pub mod calendar_service_client {
     use tonic::codegen::http::Uri;
     /// The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
     ///
-    /// A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-    /// was made and last changed, from which follows what was known in advance.
+    /// Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+    /// promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+    /// from which follows what was known in advance.
     #[derive(Debug, Clone)]
     pub struct CalendarServiceClient<T> {
         inner: tonic::client::Grpc<T>,

@@ -429,6 +429,9 @@ pub struct Experiment {
     /// The champion when the experiment was started. Empty without a `treatment_version`, and for a draft.
     #[prost(string, tag = "16")]
     pub champion_version: ::prost::alloc::string::String,
+    /// Whether it was decided to keep the version, and its promotion is under way or was cut short. The same call of ConcludeExperiment promotes it.
+    #[prost(bool, tag = "17")]
+    pub promotion_pending: bool,
 }
 /// The request of ListExperiments.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1364,6 +1367,9 @@ pub struct ListExposuresRequest {
     /// Only lists of this arm of the experiment. Unspecified means both.
     #[prost(enumeration = "ExperimentArm", tag = "7")]
     pub arm: i32,
+    /// Only lists with a product that this merchandising rule moved.
+    #[prost(string, tag = "8")]
+    pub rule_id: ::prost::alloc::string::String,
 }
 /// A page of exposures.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2371,9 +2377,10 @@ pub mod recommender_service_client {
         /// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
         /// To keep a version promotes it as PromoteModel does, and takes the role `admin`.
         ///
-        /// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-        /// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-        /// version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+        /// A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+        /// there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+        /// started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+        /// the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
         pub async fn conclude_experiment(
             &mut self,
             request: impl tonic::IntoRequest<super::ConcludeExperimentRequest>,

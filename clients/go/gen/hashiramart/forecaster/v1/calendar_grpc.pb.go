@@ -34,8 +34,9 @@ const (
 //
 // The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 //
-// A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-// was made and last changed, from which follows what was known in advance.
+// Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+// promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+// from which follows what was known in advance.
 type CalendarServiceClient interface {
 	// Lists the entries of the calendar, by first day.
 	ListCalendarEntries(ctx context.Context, in *ListCalendarEntriesRequest, opts ...grpc.CallOption) (*ListCalendarEntriesResponse, error)
@@ -152,8 +153,9 @@ func (c *calendarServiceClient) ImportHolidays(ctx context.Context, in *ImportHo
 //
 // The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
 //
-// A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
-// was made and last changed, from which follows what was known in advance.
+// Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+// promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+// from which follows what was known in advance.
 type CalendarServiceServer interface {
 	// Lists the entries of the calendar, by first day.
 	ListCalendarEntries(context.Context, *ListCalendarEntriesRequest) (*ListCalendarEntriesResponse, error)

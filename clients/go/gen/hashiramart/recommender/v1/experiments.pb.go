@@ -286,8 +286,10 @@ type Experiment struct {
 	ControlVersion string `protobuf:"bytes,15,opt,name=control_version,json=controlVersion,proto3" json:"control_version,omitempty"`
 	// The champion when the experiment was started. Empty without a `treatment_version`, and for a draft.
 	ChampionVersion string `protobuf:"bytes,16,opt,name=champion_version,json=championVersion,proto3" json:"champion_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Whether it was decided to keep the version, and its promotion is under way or was cut short. The same call of ConcludeExperiment promotes it.
+	PromotionPending bool `protobuf:"varint,17,opt,name=promotion_pending,json=promotionPending,proto3" json:"promotion_pending,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Experiment) Reset() {
@@ -430,6 +432,13 @@ func (x *Experiment) GetChampionVersion() string {
 		return x.ChampionVersion
 	}
 	return ""
+}
+
+func (x *Experiment) GetPromotionPending() bool {
+	if x != nil {
+		return x.PromotionPending
+	}
+	return false
 }
 
 // The request of ListExperiments.
@@ -1329,7 +1338,7 @@ var File_hashiramart_recommender_v1_experiments_proto protoreflect.FileDescripto
 
 const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\n" +
-	",hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xa9\x06\n" +
+	",hashiramart/recommender/v1/experiments.proto\x12\x1ahashiramart.recommender.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.hashiramart/recommender/v1/merchandising.proto\"\xd6\x06\n" +
 	"\n" +
 	"Experiment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
@@ -1350,7 +1359,8 @@ const file_hashiramart_recommender_v1_experiments_proto_rawDesc = "" +
 	"\x0fdecision_reason\x18\r \x01(\tR\x0edecisionReason\x12+\n" +
 	"\x11treatment_version\x18\x0e \x01(\tR\x10treatmentVersion\x12'\n" +
 	"\x0fcontrol_version\x18\x0f \x01(\tR\x0econtrolVersion\x12)\n" +
-	"\x10champion_version\x18\x10 \x01(\tR\x0fchampionVersion\"T\n" +
+	"\x10champion_version\x18\x10 \x01(\tR\x0fchampionVersion\x12+\n" +
+	"\x11promotion_pending\x18\x11 \x01(\bR\x10promotionPending\"T\n" +
 	"\x16ListExperimentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +

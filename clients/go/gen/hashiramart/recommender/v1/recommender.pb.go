@@ -1953,7 +1953,9 @@ type ListExposuresRequest struct {
 	// Only lists of shoppers who took part in this experiment.
 	ExperimentId string `protobuf:"bytes,6,opt,name=experiment_id,json=experimentId,proto3" json:"experiment_id,omitempty"`
 	// Only lists of this arm of the experiment. Unspecified means both.
-	Arm           ExperimentArm `protobuf:"varint,7,opt,name=arm,proto3,enum=hashiramart.recommender.v1.ExperimentArm" json:"arm,omitempty"`
+	Arm ExperimentArm `protobuf:"varint,7,opt,name=arm,proto3,enum=hashiramart.recommender.v1.ExperimentArm" json:"arm,omitempty"`
+	// Only lists with a product that this merchandising rule moved.
+	RuleId        string `protobuf:"bytes,8,opt,name=rule_id,json=ruleId,proto3" json:"rule_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2035,6 +2037,13 @@ func (x *ListExposuresRequest) GetArm() ExperimentArm {
 		return x.Arm
 	}
 	return ExperimentArm_EXPERIMENT_ARM_UNSPECIFIED
+}
+
+func (x *ListExposuresRequest) GetRuleId() string {
+	if x != nil {
+		return x.RuleId
+	}
+	return ""
 }
 
 // A page of exposures.
@@ -2437,7 +2446,7 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"createTime\x12F\n" +
 	"\bproducts\x18\a \x03(\v2*.hashiramart.recommender.v1.ExposedProductR\bproducts\x12#\n" +
 	"\rexperiment_id\x18\b \x01(\tR\fexperimentId\x12;\n" +
-	"\x03arm\x18\t \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\x8e\x02\n" +
+	"\x03arm\x18\t \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\xa7\x02\n" +
 	"\x14ListExposuresRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2446,7 +2455,8 @@ const file_hashiramart_recommender_v1_recommender_proto_rawDesc = "" +
 	"\x04slot\x18\x04 \x01(\tR\x04slot\x12+\n" +
 	"\x11recommendation_id\x18\x05 \x01(\tR\x10recommendationId\x12#\n" +
 	"\rexperiment_id\x18\x06 \x01(\tR\fexperimentId\x12;\n" +
-	"\x03arm\x18\a \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\"\x83\x01\n" +
+	"\x03arm\x18\a \x01(\x0e2).hashiramart.recommender.v1.ExperimentArmR\x03arm\x12\x17\n" +
+	"\arule_id\x18\b \x01(\tR\x06ruleId\"\x83\x01\n" +
 	"\x15ListExposuresResponse\x12B\n" +
 	"\texposures\x18\x01 \x03(\v2$.hashiramart.recommender.v1.ExposureR\texposures\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb4\x01\n" +

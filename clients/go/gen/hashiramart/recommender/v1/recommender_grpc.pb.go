@@ -148,9 +148,10 @@ type RecommenderServiceClient interface {
 	// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
 	// To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 	//
-	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-	// version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+	// A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+	// there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+	// started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+	// the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
 	ConcludeExperiment(ctx context.Context, in *ConcludeExperimentRequest, opts ...grpc.CallOption) (*Experiment, error)
 	// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
 	//
@@ -688,9 +689,10 @@ type RecommenderServiceServer interface {
 	// Ends an experiment, whether it still runs or was stopped: keeps the treatment, slot and rules together, or reverts to what was before.
 	// To keep a version promotes it as PromoteModel does, and takes the role `admin`.
 	//
-	// A repeated call changes nothing. Returns NOT_FOUND if there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no
-	// longer be applied, FAILED_PRECONDITION if it was never started, was concluded otherwise, or if there would be more than 1,000 rules. Of a
-	// version also what PromoteModel returns, such as ABORTED if the champion is not the expected one; nothing has changed then.
+	// A repeated call changes nothing, except that it promotes a version whose promotion was cut short (`promotion_pending`). Returns NOT_FOUND if
+	// there is no such experiment, INVALID_ARGUMENT if a treatment that is to be kept can no longer be applied, FAILED_PRECONDITION if it was never
+	// started, was concluded otherwise, or if there would be more than 1,000 rules. Of a version also what PromoteModel returns, such as ABORTED if
+	// the champion is not the expected one: nothing has changed then, or if that happened in the same moment, the promotion is pending.
 	ConcludeExperiment(context.Context, *ConcludeExperimentRequest) (*Experiment, error)
 	// Compares the arms of an experiment. It may be looked at at any time: the intervals stay valid.
 	//

@@ -576,8 +576,9 @@ export const CalendarFileFormatSchema: GenEnum<CalendarFileFormat> = /*@__PURE__
 /**
  * The shop's calendar: closures, holidays and promotions. Days are days in the shop's time zone.
  *
- * A closure counts at once: its days are forecast as zero, on every level, so that sums still add up. Each entry has the time at which it
- * was made and last changed, from which follows what was known in advance.
+ * Closures and promotions to come count at once, on every level, so that sums still add up: closed days are forecast as zero, and a
+ * promotion sells more of what it promotes, as the prices of the past have. Each entry has the time at which it was made and last changed,
+ * from which follows what was known in advance.
  *
  * @generated from service hashiramart.forecaster.v1.CalendarService
  */
