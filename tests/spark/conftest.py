@@ -2,7 +2,7 @@
 
 import logging
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from stack.settings import ROOT
 from tests.engines.stores import SeaweedFS
 from tests.spark.shop import Shop, credentials
 
+# Spark writes, compiles and loads a class for each part of a plan, or interprets it, which is quicker for a few lines.
+COMPILED = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 S3A = ROOT / ".local" / "cache" / "s3a"
 
 
@@ -25,9 +28,10 @@ def submit_arguments() -> str:
         subprocess.run(["mvn", "-q", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={S3A}"], check=True)
     # One JVM compiles the plans of all tests, which are more than its default for the first compiler alone holds.
     options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+    plans = " ".join(f"--conf {name}={value}" for name, value in INTERPRETED.items())
     return (
         f"--master local[2] --driver-memory 480m --driver-class-path {S3A}/* --driver-java-options '{options}' "
-        "--conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.log.level=ERROR"
+        f"{plans} --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.log.level=ERROR"
     )
 
 
@@ -51,6 +55,19 @@ def spark(seaweedfs_server: SeaweedFS, submit_arguments: str) -> Iterator[SparkS
 
 
 @pytest.fixture
+def compiled_plans(spark: SparkSession) -> Iterator[None]:
+    """Compiles plans for the length of a test, as a shop's job does."""
+    _configure(spark, COMPILED)
+    yield
+    _configure(spark, INTERPRETED)
+
+
+@pytest.fixture
 def shop(seaweedfs: SeaweedFS, tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
     """A shop with an empty raw zone and an empty lake. Spark starts with the first test that runs the ETL in this process."""
     return Shop(partial(request.getfixturevalue, "spark"), seaweedfs, tmp_path / "raw")
+
+
+def _configure(spark: SparkSession, properties: Mapping[str, str]) -> None:
+    for name, value in properties.items():
+        spark.conf.set(name, value)

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from secrets import token_hex
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -52,6 +53,8 @@ LINES = st.one_of(
 ).map(str.encode)
 
 
+# What holds of any line has to hold of the code that is generated for a plan as well.
+@pytest.mark.usefixtures("compiled_plans")
 # Several files in one example: Spark takes seconds for each, and hardly longer for many lines.
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(

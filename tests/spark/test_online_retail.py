@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from pyspark.sql import functions as F
 
 from lake.landing.landing import land
@@ -11,6 +12,7 @@ from tests.spark.shop import TODAY, Shop
 FILE = Path(__file__).resolve().parents[2] / "datasets" / "online_retail_ii.csv.gz"
 
 
+@pytest.mark.usefixtures("compiled_plans")
 def test_the_check_figures_come_out_to_the_line(shop: Shop) -> None:
     land(FILE, f"file://{shop.raw}", TODAY, lambda *_: None)
     manifest, _ = shop.run(reject_share=0.03)
