@@ -1,6 +1,7 @@
 """A service's pool of connections to PostgreSQL."""
 
 import asyncio
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ Verb = Callable[[Connection, str, list[object]], Awaitable[T]]
 # On a busy machine an answer takes a second or two, and calls are still served.
 _PING_SECONDS = 3
 _CLOSE_SECONDS = 5
+# Before a statement that a conflict has ended is repeated.
+_MAX_PAUSE_SECONDS = 0.1
 # How long a transaction may be idle between two statements: its process hangs, and other transactions wait for its locks.
 _IDLE_SECONDS = 10
 # How long either side keeps a connection whose other side acknowledges nothing: it is gone without a word.
@@ -232,6 +235,8 @@ class Database(Executor):
             # The statement was rolled back as a whole, so that it can be repeated. One that has waited for a lock would wait again.
             if not isinstance(error.__cause__, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
                 raise
+        # The other goes first: at once, the same two would wait for each other again.
+        await asyncio.sleep(random.uniform(0, _MAX_PAUSE_SECONDS))  # noqa: S311 no secret
         return await self._run_once(verb, statement, parameters)
 
     async def _run_once(self, verb: "Verb[T]", statement: Executable, parameters: Mapping[str, object]) -> "T":
