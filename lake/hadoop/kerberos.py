@@ -7,14 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
 from pydantic import Field, FilePath, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from lake.errors import LakeError
 from lake.hadoop.gssapi import GssApi, GssError
-
-log = structlog.get_logger(__name__)
 
 # Of MIT Kerberos, as its `krb5.h` numbers them, with the reason and what an operator should look at.
 _KEYTAB, _PRINCIPAL, _CLOCK, _KDC = "KERBEROS_KEYTAB", "KERBEROS_PRINCIPAL", "KERBEROS_CLOCK", "KERBEROS_KDC"
