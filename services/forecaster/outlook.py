@@ -15,6 +15,7 @@ from ml.forecaster.model import HORIZON, Forecaster
 from ml.forecaster.scenario import Adjustment, PriceChange, Scenarios
 from services.forecaster.calendar import EntryDetails, closed_days
 from services.forecaster.calendar_repository import CHANNEL, CalendarRepository
+from services.forecaster.series import product_indices
 
 _INTERVAL_SECONDS = 5
 
@@ -97,7 +98,7 @@ def _closed_days(entries: Sequence[EntryDetails], through: date, count: int) -> 
 
 def _price_changes(model: Forecaster, entries: Sequence[EntryDetails]) -> list[PriceChange]:
     """The prices of the promotions among the days to come. What the model does not know is left out."""
-    indices = {scope.name: index for index, scope in enumerate(scope for scope in model.scopes if scope.kind == "product")}
+    indices = product_indices(model.scopes)
     categories = {scope.name for scope in model.scopes if scope.kind == "category"}
 
     def products(entry: EntryDetails) -> Integers:

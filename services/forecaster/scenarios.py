@@ -14,6 +14,7 @@ from ml.forecaster.scenario import RANGE, Adjustment, PriceChange, Scenarios
 from services.forecaster import messages
 from services.forecaster.calendar_messages import day_of
 from services.forecaster.scope_errors import scope_errors
+from services.forecaster.series import product_indices
 
 _LEFT_OUT = "What the products take from each other is left out, and so is what an advertisement does beyond the price."
 
@@ -24,8 +25,7 @@ class ScenarioReader:
     def __init__(self, model: Forecaster, scenarios: Scenarios) -> None:
         self._model = model
         self._scenarios = scenarios
-        names = (scope.name for scope in model.scopes if scope.kind == "product")
-        self._indices = {name: index for index, name in enumerate(names)}
+        self._indices = product_indices(model.scopes)
 
     def price_changes(self, scenario: forecaster_pb2.Scenario) -> list[PriceChange]:
         """The prices of a scenario. Raises `InvalidArgument`, `NotFound`, `FailedPrecondition`."""

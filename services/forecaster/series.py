@@ -14,6 +14,11 @@ def series_key(scope: Scope) -> tuple[int, str]:
     return _KINDS.index(scope.kind), scope.name
 
 
+def product_indices(scopes: Iterable[Scope]) -> dict[str, int]:
+    """The index of each product among the products of a model, by name. scopes: all of the model"""
+    return {scope.name: index for index, scope in enumerate(scope for scope in scopes if scope.kind == "product")}
+
+
 def select_series(scopes: Iterable[Scope], kind: ScopeKind | None, prefix: str, after: Place | None) -> list[Scope]:
     """The series of a kind, or of all, whose names start with a prefix in any case of its letters, in the order of `series_key`.
 

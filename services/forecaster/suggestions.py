@@ -12,6 +12,7 @@ from ml.forecaster.model import HORIZON, Forecaster
 from ml.forecaster.reorder import exceedance
 from ml.forecaster.reorder_plan import Plan, Policy, demand_inflation, make_plan
 from services.forecaster.reorder_policies import DEFAULT_ID, ReorderTerms, StoredPolicy
+from services.forecaster.series import product_indices
 from services.forecaster.stock import StockedProduct
 
 
@@ -45,7 +46,7 @@ def suggest(
     policies: by product, with the default
     factors: what the units of each product of the model are multiplied by, shape (n, HORIZON)
     """
-    indices = {scope.name: index for index, scope in enumerate(scope for scope in model.scopes if scope.kind == "product")}
+    indices = product_indices(model.scopes)
     groups = defaultdict[Policy, list[StockedProduct]](list)
     terms = {product.id: policies.get(product.id, policies[DEFAULT_ID]).terms for product in products if product.id in indices}
     for product in products:
