@@ -1,7 +1,8 @@
-"""Keeps optional libraries out of a process that serves a model. Imported by its program alone, before what imports LightGBM or httpx.
+"""Keeps optional libraries out of a service's process. Imported by its program alone, before what imports LightGBM, httpx or structlog.
 
 LightGBM imports scikit-learn and pandas where they are installed, and needs neither to predict; httpx and structlog import what their
-command line and tracebacks in colour are made of. Together they are half of the CPU time of a start. The images have none of them.
+command line and tracebacks in colour are made of. Together they are half of the CPU time of the start of a service with a model. The
+images have none of them.
 """
 
 import sys

@@ -1,5 +1,8 @@
 """Serves auth: `python -m services.auth`."""
 
+if __name__ == "__main__":
+    import services.lean_imports  # noqa: F401
+
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress

@@ -1,5 +1,8 @@
 """Serves the catalogue: `python -m services.catalog`."""
 
+if __name__ == "__main__":
+    import services.lean_imports  # noqa: F401
+
 import uvloop
 
 from hashiramart.catalog.v1 import catalog_pb2_grpc

@@ -1,7 +1,5 @@
 """The public holidays of countries, as entries of the calendar."""
 
-import holidays
-
 from mesh.errors import InvalidArgument
 from services.forecaster.calendar import EntryDetails, Row
 
@@ -18,6 +16,9 @@ def holiday_rows(country: str, subdivision: str, first_year: int, last_year: int
         raise InvalidArgument("last_year is before first_year", field="last_year")
     if last_year - first_year >= _MAX_YEARS:
         raise InvalidArgument("at most {limit} years at once", field="last_year", limit=_MAX_YEARS)
+    # At the first use: it is a tenth of the CPU time of the service's start.
+    import holidays
+
     known = holidays.list_supported_countries()
     if country not in known:
         raise _unknown("country_code", country)

@@ -1,5 +1,8 @@
 """Serves jobs: `python -m services.jobs`. Workers are processes of their own: `python -m services.jobs.worker`."""
 
+if __name__ == "__main__":
+    import services.lean_imports  # noqa: F401
+
 import asyncio
 from functools import partial
 
