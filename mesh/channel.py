@@ -117,7 +117,7 @@ class _Calls:
         timeout = self._deadline_seconds if details.timeout is None else details.timeout
         origin = telemetry.origin()
         if origin and origin.deadline is not None:
-            timeout = min(timeout, max(origin.deadline - time.time(), 0))
+            timeout = min(timeout, max(origin.deadline - time.monotonic(), 0))
         return await self._with_metadata(details, timeout)
 
     async def stream_details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:

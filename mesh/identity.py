@@ -25,8 +25,8 @@ PROOF = "x-caller-proof"
 CERTIFICATE = "certificate"
 
 _VERIFIED_MAX = 4096
-# How far the clocks of two machines may differ.
-_LEEWAY_SECONDS = 5
+# How far the clocks of two machines may differ: one that is set must not end every sign-in.
+_LEEWAY_SECONDS = 60
 _REFETCH_SECONDS = 5
 _RETRY_SECONDS = 1
 _STALE_SECONDS = 300

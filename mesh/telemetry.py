@@ -45,7 +45,7 @@ class Origin(NamedTuple):
     traceparent: str
     """W3C Trace Context: `00-<trace id>-<span id>-<flags>`."""
     deadline: float | None
-    """In Unix time, in seconds. None if the client has not set one."""
+    """In seconds of the monotonic clock, which nobody sets. None if the client has not set one."""
 
     @property
     def trace_id(self) -> str:
@@ -90,7 +90,7 @@ def enter_span(traceparent: str) -> None:
 def is_past_deadline() -> bool:
     """Whether the deadline of the call being served has passed."""
     current = _origin.get()
-    return current is not None and current.deadline is not None and time.time() >= current.deadline
+    return current is not None and current.deadline is not None and time.monotonic() >= current.deadline
 
 
 def origin_of(metadata: Mapping[str, str], deadline: float | None) -> Origin:

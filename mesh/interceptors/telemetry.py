@@ -55,7 +55,7 @@ def _enter(context: Context) -> Metadata:
     """Sets the origin of the call, and returns its metadata."""
     metadata: dict[str, str] = dict(context.invocation_metadata() or ())  # type: ignore[arg-type]  # it is a tuple of pairs
     remaining = context.time_remaining()
-    origin = telemetry.origin_of(metadata, None if remaining is None else time.time() + remaining)
+    origin = telemetry.origin_of(metadata, None if remaining is None else time.monotonic() + remaining)
     telemetry.enter(origin)
     context.set_trailing_metadata(((telemetry.REQUEST_ID, origin.request_id),))
     return metadata

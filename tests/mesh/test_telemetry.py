@@ -1,11 +1,13 @@
 """Logs without secrets, metrics and traces of a process."""
 
 import asyncio
+import contextvars
 import json
 import logging
 import os
 import subprocess
 import sys
+import time
 
 import grpc.aio
 import httpx
@@ -192,3 +194,12 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     ) -> trace_service_pb2.ExportTraceServiceResponse:
         self.spans += [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
         return trace_service_pb2.ExportTraceServiceResponse()
+
+
+@pytest.mark.parametrize(("remaining", "step", "is_past"), [(60, 3600, False), (-1, -3600, True)])
+def test_a_clock_that_is_set_moves_no_deadline(remaining: float, step: float, is_past: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = contextvars.copy_context()
+    call.run(telemetry.enter, telemetry.origin_of({}, time.monotonic() + remaining))
+    stepped = time.time() + step
+    monkeypatch.setattr(time, "time", lambda: stepped)
+    assert call.run(telemetry.is_past_deadline) is is_past
