@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import psutil
 
+from chaos.clocks import SERVICES
 from chaos.journal import Window
 from chaos.trial import LEASE_SECONDS, TrialStack
 
@@ -23,7 +24,9 @@ PAUSE_SECONDS = {"jobs-worker": 2.5 * LEASE_SECONDS}
 SERVICE_PAUSE_SECONDS = 4.0
 # Between a fault and the next.
 REST_SECONDS = 2.0
-CLOCK = "clock: skipped, as no program of the stack takes its clock from a setting, and Linux has one clock for all processes"
+# Clocks of two machines may differ by a minute.
+STEP_SECONDS = 50
+STEPPED_SECONDS = 5.0
 DISK = "full disk: skipped, as it takes root, who may mount a small disk for PostgreSQL"
 
 Say = Callable[[str], None]
@@ -86,10 +89,14 @@ class Faults:
             for name in ("postgres", self._stack.settings.object_store)
         ]
         disks = [Fault("full disk of postgres", self._fill_disk, "postgres", WITHOUT_DATABASE)] if self._stack.own_disk else []
-        return [*kills, *pauses, *away, *disks]
+        return [*kills, *pauses, *away, *disks, *self._steps()]
+
+    def _steps(self) -> list[Fault]:
+        controlled = [name for name in self._stack.processes if name.startswith(SERVICES)]
+        return [Fault(f"clock of {name} set", partial(self._step, name), name) for name in controlled]
 
     def _skipped(self) -> list[str]:
-        return [CLOCK] if self._stack.own_disk else [CLOCK, DISK]
+        return [] if self._stack.own_disk else [DISK]
 
     def _kill(self, name: str) -> None:
         process = psutil.Process(self._stack.supervisor.pids()[name])
@@ -113,6 +120,12 @@ class Faults:
             time.sleep(self._outage_seconds)
         finally:
             self._stack.supervisor.start(name)
+
+    def _step(self, name: str) -> None:
+        """Sets the clock forward, then back, then right."""
+        for seconds in (STEP_SECONDS, -STEP_SECONDS):
+            with self._stack.clocks.moved(name, seconds):
+                time.sleep(STEPPED_SECONDS)
 
     def _fill_disk(self) -> None:
         file = self._stack.postgres_folder / "filler"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
+from chaos.clocks import Clocks
 from stack import ports
 from stack.demo.client import Account
 from stack.engines import postgres
@@ -41,6 +42,7 @@ class TrialStack:
         """Whether PostgreSQL's data are on a small disk of their own."""
         self.supervisor = Supervisor(settings.stack_folder, settings.logs)
         self.processes: dict[str, Process] = {process.name: process for process in processes(settings)}
+        self.clocks = Clocks(settings.stack_folder / "clocks")
 
     @property
     def gateways(self) -> list[str]:
@@ -53,6 +55,16 @@ class TrialStack:
     @property
     def postgres_folder(self) -> Path:
         return self.settings.data / "postgres"
+
+    def control_clocks(self) -> None:
+        """Starts the services again, with clocks that can be set."""
+        controlled = [self.clocks.control(process) for process in self.processes.values()]
+        changed = [process.name for process in controlled if process is not self.processes[process.name]]
+        self.supervisor.configure([process.program for process in controlled], changed)
+        for name in changed:
+            self.supervisor.start(name)
+        for name in changed:
+            self.wait_ready(name)
 
     def wait_ready(self, name: str) -> float:
         """Waits until a process can be used, and returns for how long."""
@@ -78,7 +90,9 @@ def trial_stack(folder: Path) -> Iterator[TrialStack]:
         create = [sys.executable, "-m", "services.auth.admin", "create-admin", "--email", ADMIN.email]
         command.run("run", "auth", *create, text=f"{ADMIN.password}\n")
         command.run("land", str(_write_sales(folder / "sales.csv")))
-        yield TrialStack(settings, disk)
+        stack = TrialStack(settings, disk)
+        stack.control_clocks()
+        yield stack
     finally:
         command.run("down")
         _unmount_disk(settings)
