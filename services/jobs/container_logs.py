@@ -13,6 +13,8 @@ from services.jobs.errors import EngineUnavailable
 LOG_FILES = ("stderr", "stdout")
 READ_SECONDS = 60
 
+# What Hadoop's client prints, and then fails, if an application has left no log.
+_NOTHING = b"Can not find any log file"
 # Printed before the content of each file.
 _HEADER = re.compile(
     rb"^Container: (?P<container>\S+) on .*\nLogAggregationType: .*\n=+\nLogType:(?P<name>.*)\n"
@@ -86,18 +88,21 @@ class AggregatedLogs:
             *("org.apache.hadoop.yarn.client.cli.LogsCLI", "-applicationId", application_id, "-size", str(-size)),
             stdin=DEVNULL,
             stdout=PIPE,
-            stderr=DEVNULL,
+            stderr=PIPE,
             env=self._environment,
         )
         try:
             async with asyncio.timeout(READ_SECONDS):
-                output, _ = await process.communicate()
+                output, errors = await process.communicate()
         except TimeoutError:
             raise _unavailable() from None
         finally:
             if process.returncode is None:
                 process.kill()
         if process.returncode:
+            # So it is for an application that was killed before its first container started.
+            if _NOTHING in errors:
+                return []
             raise _unavailable()
         return parse_logs(output, size)
 

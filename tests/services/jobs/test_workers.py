@@ -159,6 +159,8 @@ def test_a_cancelled_job_has_its_application_killed(staff: Staff, worker: Callab
         assert staff.cancel(id).state == jobs_pb2.JOB_STATE_CANCELLING
         assert staff.wait_for_end(id).state == jobs_pb2.JOB_STATE_CANCELLED
     assert applications(yarn, id) == ["KILLED"]
+    # The worker does not wait for a log that the application did not live to write.
+    assert not any("is lost" in line.text for line in staff.lines(id, page_size=5000).log_lines)
 
 
 def test_a_job_cancelled_while_it_is_submitted_leaves_nothing_behind(
