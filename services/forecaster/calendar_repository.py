@@ -39,14 +39,14 @@ _PROMOTIONS = _ALL.where(entries.c.kind == "promotion")
 _DETAILS = {field: bindparam(field, type_=entries.c[field].type) for field in EntryDetails._fields}
 _CREATE = (
     insert(entries)
-    .values(id=bindparam("id"), **_DETAILS, create_time=func.clock_timestamp(), update_time=func.clock_timestamp(), version=1)
+    .values(id=bindparam("id"), **_DETAILS, create_time=func.statement_timestamp(), update_time=func.statement_timestamp(), version=1)
     .on_conflict_do_nothing()
     .returning(*_ENTRY)
 )
 _SAVE = (
     update(entries)
     .where(entries.c.id == bindparam("entry_id", type_=Text))
-    .values(**_DETAILS, update_time=func.clock_timestamp(), version=entries.c.version + 1)
+    .values(**_DETAILS, update_time=func.statement_timestamp(), version=entries.c.version + 1)
     .returning(*_ENTRY)
 )
 _DELETE = delete(entries).where(entries.c.id == bindparam("id", type_=Text))
