@@ -18,7 +18,7 @@ SERVICES = ("auth", "catalog", "recommender", "forecaster", "jobs", "gateway")
 
 
 class Clocks:
-    """The clocks of the services, the gateways and the workers. Waits and limits go by another, which nobody sets."""
+    """The clocks of the services, the gateways and the workers. What they start has theirs. Waits go by another, which nobody sets."""
 
     def __init__(self, folder: Path) -> None:
         self._library = _find_library()
@@ -47,8 +47,6 @@ class Clocks:
             "FAKETIME_TIMESTAMP_FILE": str(self._folder / program.name),
             "FAKETIME_CACHE_DURATION": str(READ_SECONDS),
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            # Not a JVM that it starts.
-            "FAKETIME_ONLY_CMDS": Path(program.command[0]).name,
         }
         return replace(program, environment={**program.environment, **own})
 
