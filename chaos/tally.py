@@ -51,7 +51,7 @@ def tally(journal: Journal, windows: Sequence[Window], remains: Remains) -> Tall
         doubled_writes=[f"{name} exists {len(prices)} times" for name, prices in remains.prices.items() if len(prices) > 1],
         wrong_answers=list(journal.wrong),
         doubled_jobs=_doubled_jobs(journal, remains),
-        failed_reads=[_describe(read) for read in journal.failed_reads if not is_excused(read, windows)],
+        failed_reads=[_describe(read, windows) for read in journal.failed_reads if not is_excused(read, windows)],
     )
 
 
@@ -90,8 +90,10 @@ def _named(kind: str, names: Iterable[str]) -> list[str]:
     return [f"{kind} {name} was acknowledged and is missing" for name in names]
 
 
-def _describe(read: FailedRead) -> str:
-    return f"{read.kind} failed after {read.ended - read.began:.1f} s: {read.reason}"
+def _describe(read: FailedRead, windows: Iterable[Window]) -> str:
+    latest = max((window for window in windows if window.began <= read.ended), key=lambda window: window.began, default=None)
+    cause = f", {read.ended - latest.began:.0f} s after the beginning of {latest.fault}" if latest else ""
+    return f"{read.kind} failed after {read.ended - read.began:.1f} s: {read.reason}{cause}"
 
 
 def render(found: Tally, journal: Journal, recoveries: Mapping[str, Sequence[float]], excused: int) -> str:

@@ -72,3 +72,10 @@ def test_the_report_names_each_error_once_and_how_long_processes_took() -> None:
     text = render(of(journal), journal, {"gateway": [1.0, 2.5]}, excused=4)
     assert "bag is missing (3 times)" in text
     assert "ready 2.5 s after kill -9 (the longest of 2)" in text
+
+
+def test_a_failed_read_is_reported_with_the_fault_that_began_last_before_it() -> None:
+    earlier = Window("kill -9 gateway", 2.0, 4.0, frozenset())
+    assert of(failed("UNREACHABLE", 1.0, 1.2), NOTHING, earlier).failed_reads == ["product failed after 0.2 s: UNREACHABLE"]
+    (text,) = of(failed("UNREACHABLE", 12.0, 12.1), NOTHING, earlier, AWAY).failed_reads
+    assert text == "product failed after 0.1 s: UNREACHABLE, 2 s after the beginning of postgres away"
