@@ -43,7 +43,7 @@ class Gateways:
         self._next = 0
 
     async def call(self, token: str, method: str, path: str, **content: Any) -> Json:
-        """Raises `RestError`, with the reason UNREACHABLE if no gateway answers."""
+        """Raises `RestError`, with a reason that begins with UNREACHABLE if no gateway answers."""
         return await self._on_any(lambda client: client.with_token(token).call(method, path, **content))
 
     async def sign_up(self, account: Account) -> None:
@@ -60,7 +60,7 @@ class Gateways:
                 return await call(self._clients[self._next])
             except (httpx.TransportError, ValueError) as error:
                 failure = error
-        raise RestError("UNREACHABLE", f"no gateway answers: {type(failure).__name__}") from failure
+        raise RestError(f"UNREACHABLE ({type(failure).__name__})", "no gateway answers") from failure
 
 
 class Callers:
