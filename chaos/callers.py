@@ -54,10 +54,11 @@ class Gateways:
         return str(grant["access_token"])
 
     async def _on_any(self, call: Callable[[ShopClient], Awaitable[Response]]) -> Response:
-        for _ in self._clients:
-            self._next = (self._next + 1) % len(self._clients)
+        self._next = (self._next + 1) % len(self._clients)
+        # Other calls move the turn meanwhile, and this one has to try each gateway.
+        for client in (*self._clients[self._next :], *self._clients[: self._next]):
             try:
-                return await call(self._clients[self._next])
+                return await call(client)
             except (httpx.TransportError, ValueError) as error:
                 failure = error
         raise RestError(f"UNREACHABLE ({type(failure).__name__})", "no gateway answers") from failure
