@@ -49,7 +49,7 @@ _COMPRESSED = (".css", ".js", ".svg")
 _HEADERS = {"referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin"}
 _MISSING = """<!doctype html><html lang="en"><title>The console is not built · HashiraMart</title>
 <h1>The console is not built</h1>
-<p>It takes Node 22.18 or newer. Run <code>make console-build</code>, then load this page again.</p>
+<p>It takes Node 22.19 or newer. Run <code>make console-build</code>, then load this page again.</p>
 <p><a href="/docs">The API's documentation</a> needs no build.</p></html>"""
 
 

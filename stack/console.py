@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clients.build import NODE, NPM_CI, Client
+from clients.build import NPM_CI, Client, Tool
 from stack.install import ROOT
 from stack.settings import Settings
 
@@ -20,7 +20,7 @@ BUILT = FOLDER / "dist"
 CONSOLE = Client(
     "The console",
     FOLDER,
-    NODE,
+    (Tool("node", (22, 19)), Tool("npm", (9, 0))),
     FOLDER / "src" / "gen",
     committed=False,
     generator=("npm", "run", "--silent", "generate"),

@@ -1,4 +1,6 @@
 // What the charts of sales show: lines and bands over days.
+import { t } from "@lingui/core/macro";
+
 import type { Band, BacktestPoint, ForecastSalesResponse, Granularity } from "@client/gen";
 
 export type Values = Array<number | null>;
@@ -39,8 +41,8 @@ interface Forecast extends Period {
   bands: Band[];
 }
 
-const HISTORY = { name: "Sold", colour: "--chart-history" };
-const FORECAST = { name: "Forecast", colour: "--chart-mean" };
+const HISTORY = { name: t`Sold`, colour: "--chart-history" };
+const FORECAST = { name: t`Forecast`, colour: "--chart-mean" };
 
 /** History and forecast by whole periods: one that has begun is what was sold of it and what is to come. */
 export function forecastChart(sales: ForecastSalesResponse): ChartData {
@@ -60,7 +62,7 @@ export function forecastChart(sales: ForecastSalesResponse): ChartData {
     lines: [
       { ...HISTORY, values: [...history.map(({ value }) => value), ...points.map(() => null)] },
       { ...FORECAST, values: at(points.map(({ mean }) => mean)) },
-      ...(scenario ? [{ name: "What if", colour: "--chart-scenario", values: at(scenario.map(({ mean }) => mean)), dashed: true }] : []),
+      ...(scenario ? [{ name: t`What if`, colour: "--chart-scenario", values: at(scenario.map(({ mean }) => mean)), dashed: true }] : []),
     ],
     bands: bandsOf(points).map(({ level, lower, upper }) => ({ level, lower: at(lower), upper: at(upper) })),
   };

@@ -1,4 +1,6 @@
 // What the chart of an experiment shows: the lift of a metric, as it was known at times since the start.
+import { t } from "@lingui/core/macro";
+
 import type { ExperimentReport } from "@client/gen";
 import type { ChartData, Values } from "./chart-data";
 import { shortPercent } from "./format";
@@ -36,8 +38,8 @@ export function liftChart(reports: ExperimentReport[], metric: Metric): ChartDat
   return {
     dates: known.map(({ time }) => time),
     lines: [
-      { name: "Lift", colour: "--chart-mean", values: of("value") },
-      { name: "No difference", colour: "--chart-history", values: known.map(() => 0), dashed: true },
+      { name: t`Lift`, colour: "--chart-mean", values: of("value") },
+      { name: t`No difference`, colour: "--chart-history", values: known.map(() => 0), dashed: true },
     ],
     bands: [{ level: 95, lower: of("lower"), upper: of("upper") }],
     format: shortPercent,

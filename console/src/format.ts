@@ -1,21 +1,25 @@
-// Numbers, money and times as people read them, in the browser's language.
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const fine = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
-const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const three = new Intl.NumberFormat(undefined, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
-const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
-const figure = new Intl.NumberFormat(undefined, { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
-const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const share = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const changed = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
-const roundShare = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const calendarDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
-const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const localDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-const monthOfYear = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+// Numbers, money and times as people read them, in the locale of the texts.
+import { i18n } from "@lingui/core";
+import { t } from "@lingui/core/macro";
+
+const { locales } = i18n;
+const whole = new Intl.NumberFormat(locales, { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat(locales, { maximumFractionDigits: 2 });
+const two = new Intl.NumberFormat(locales, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const three = new Intl.NumberFormat(locales, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const short = new Intl.NumberFormat(locales, { notation: "compact", maximumFractionDigits: 1 });
+const figure = new Intl.NumberFormat(locales, { minimumSignificantDigits: 4, maximumSignificantDigits: 4 });
+const tenths = new Intl.NumberFormat(locales, { maximumFractionDigits: 1 });
+const share = new Intl.NumberFormat(locales, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const changed = new Intl.NumberFormat(locales, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const roundShare = new Intl.NumberFormat(locales, { style: "percent", maximumFractionDigits: 1 });
+const moment = new Intl.DateTimeFormat(locales, { dateStyle: "medium", timeStyle: "short" });
+const calendarDay = new Intl.DateTimeFormat(locales, { dateStyle: "medium", timeZone: "UTC" });
+const timeOfDay = new Intl.DateTimeFormat(locales, { timeStyle: "short" });
+const localDay = new Intl.DateTimeFormat(locales, { day: "numeric", month: "short" });
+const dayOfYear = new Intl.DateTimeFormat(locales, { day: "numeric", month: "short", timeZone: "UTC" });
+const monthOfYear = new Intl.DateTimeFormat(locales, { month: "short", year: "numeric", timeZone: "UTC" });
+const relative = new Intl.RelativeTimeFormat(locales, { numeric: "auto" });
 const BROWSERS: Array<[RegExp, string]> = [[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/Firefox\//, "Firefox"], [/Chrome\//, "Chrome"], [/Safari\//, "Safari"]];
 const SYSTEMS: Array<[RegExp, string]> = [[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS X/, "macOS"], [/Linux/, "Linux"]];
 const UNITS: Array<[Intl.RelativeTimeFormatUnit, number]> = [
@@ -23,6 +27,9 @@ const UNITS: Array<[Intl.RelativeTimeFormatUnit, number]> = [
   ["hour", 3_600],
   ["minute", 60],
 ];
+
+/** What separates the decimals of a number that is typed. */
+export const decimalSeparator = new Intl.NumberFormat(locales, { numberingSystem: "latn" }).formatToParts(0.5).find(({ type }) => type === "decimal")?.value ?? ".";
 
 /** A number with the sign of mathematics, which is as wide as a digit. */
 const written = (format: Intl.NumberFormat, value: number): string => format.format(value).replace("-", "−");
@@ -46,7 +53,7 @@ export const shortPercent = (value: number): string => written(roundShare, value
 /** Minor units of a currency, such as cents, as money. */
 export function money(cents: number, currency: string): string {
   try {
-    const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
+    const format = new Intl.NumberFormat(locales, { style: "currency", currency });
     return format.format(cents / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2));
   } catch {
     return `${cents / 100} ${currency}`.trim();
@@ -86,26 +93,23 @@ export function ago(value: string | null | undefined, now = Date.now()): string 
   if (!value) return "–";
   const seconds = (new Date(value).getTime() - now) / 1000;
   for (const [unit, length] of UNITS) if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
-  return "just now";
+  return t`just now`;
 }
 
 export function duration(start: string | null | undefined, end: string | null | undefined, now = Date.now()): string {
   if (!start) return "–";
   const seconds = Math.max(0, Math.round(((end ? new Date(end).getTime() : now) - new Date(start).getTime()) / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  if (seconds < 60) return t`${seconds} s`;
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  return hours ? t`${hours} h ${minutes} min` : t`${minutes} min ${rest} s`;
 }
 
 /** The form of ids that the shop chooses for slots, rules and experiments, and how it is said. */
 export const ID_FORM = /^[a-z0-9_-]{1,64}$/;
-export const ID_HINT = "Only small letters, digits, - and _.";
+export const ID_HINT = t`Only small letters, digits, - and _.`;
 
-/** A name of an enum without the enum's own: `JOB_STATE_RUNNING` is "Running". */
-export function label(name: string, prefix: string): string {
-  const words = name.replace(`${prefix}_`, "").toLowerCase().replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
-}
+/** The name of a service as a word: `recommender` is "Recommender". */
+export const capitalised = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
 /** What an RPC does: `hashiramart.auth.v1.AuthService.CreateUser` is "Create user". */
 export function action(rpc: string): string {
@@ -117,7 +121,7 @@ export function action(rpc: string): string {
 export function program(userAgent: string): string {
   const known = (names: Array<[RegExp, string]>) => names.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = known(BROWSERS);
-  if (!browser) return userAgent.split(" ")[0] || "Unknown program";
+  if (!browser) return userAgent.split(" ")[0] || t`Unknown program`;
   const system = known(SYSTEMS);
-  return system ? `${browser} on ${system}` : browser;
+  return system ? t`${browser} on ${system}` : browser;
 }

@@ -3,47 +3,8 @@ import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "./styles.css";
 
-import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { RouterProvider } from "@tanstack/react-router";
-import { setNonce } from "get-nonce";
-import { StrictMode } from "react";
-import { createRoot } from "react-dom/client";
+import { activateLocale } from "./locale";
 
-import { reasonOf } from "./errors";
-import { fetchPages, router } from "./router";
-import { resume } from "./session";
-import { theme } from "./theme";
-
-// What passes by itself is tried again, ever more slowly.
-const PASSING = new Set(["", "SERVICE_UNAVAILABLE", "DATABASE_UNAVAILABLE", "DATABASE_BUSY"]);
-const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? "";
-setNonce(nonce);
-
-const queries = new QueryClient({
-  defaultOptions: {
-    queries: {
-      staleTime: 15_000,
-      retry: (failures, error) => failures < 4 && PASSING.has(reasonOf(error)),
-      retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 15_000),
-    },
-  },
-});
-
-// Once the first page is likely to stand.
-const AHEAD_MS = 3_000;
-setTimeout(fetchPages, AHEAD_MS);
-
-void resume();
-
-createRoot(document.getElementById("root")!).render(
-  <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
-      <Notifications position="bottom-right" />
-      <QueryClientProvider client={queries}>
-        <RouterProvider router={router} />
-      </QueryClientProvider>
-    </MantineProvider>
-  </StrictMode>,
-);
+Object.assign(document.documentElement, await activateLocale(navigator.languages));
+// All else is loaded in a known language, so that texts and formats may be constants of their modules.
+await import("./app");

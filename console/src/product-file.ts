@@ -1,11 +1,13 @@
 // The rows of a file of products, CSV or NDJSON, as the lines that an import takes.
+import { t } from "@lingui/core/macro";
+
 const NUMBERS = new Set(["price_cents", "stock"]);
 
 /** The lines of NDJSON of a file; a CSV's first row names the fields. Throws Error if it names none that a product has. */
 export function productLines(name: string, text: string): string[] {
   if (!name.toLowerCase().endsWith(".csv")) return text.split(/\r?\n/).filter((line) => line.trim());
   const [head = [], ...rows] = records(text);
-  if (!head.includes("name")) throw new Error("The first row must name the fields: id, name, description, category, price_cents, stock.");
+  if (!head.includes("name")) throw new Error(t`The first row must name the fields: id, name, description, category, price_cents, stock.`);
   return rows.map((row) => JSON.stringify(Object.fromEntries(head.flatMap((field, index) => ((row[index] ?? "") === "" ? [] : [[field, value(field, row[index]!)]])))));
 }
 

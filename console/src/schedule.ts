@@ -1,13 +1,15 @@
 // Schedules as a form has them, and as they are sent.
+import { t } from "@lingui/core/macro";
+
 import type { Schedule, ScheduleInput } from "@client/gen";
 
 export const WORK = [
-  { value: "etl", label: "ETL of what is new" },
-  { value: "etl-full", label: "ETL of everything" },
-  { value: "recommender-quick", label: "Train the recommender, quick" },
-  { value: "recommender-full", label: "Train the recommender, full" },
-  { value: "forecaster-quick", label: "Train the forecaster, quick" },
-  { value: "forecaster-full", label: "Train the forecaster, full" },
+  { value: "etl", label: t`ETL of what is new` },
+  { value: "etl-full", label: t`ETL of everything` },
+  { value: "recommender-quick", label: t`Train the recommender, quick` },
+  { value: "recommender-full", label: t`Train the recommender, full` },
+  { value: "forecaster-quick", label: t`Train the forecaster, quick` },
+  { value: "forecaster-full", label: t`Train the forecaster, full` },
 ] as const;
 
 export type Work = (typeof WORK)[number]["value"];
@@ -27,8 +29,8 @@ export interface ScheduleDraft {
   etag: string;
 }
 
-/** What the jobs of a schedule do. */
-export function kindOf({ etl_spec, training_spec }: Schedule): Work {
+/** What a job does, or the jobs of a schedule. */
+export function kindOf({ etl_spec, training_spec }: Pick<Schedule, "etl_spec" | "training_spec">): Work {
   if (!training_spec) return etl_spec?.full ? "etl-full" : "etl";
   const model = training_spec.model === "MODEL_KIND_FORECASTER" ? "forecaster" : "recommender";
   return `${model}-${training_spec.recipe === "RECIPE_QUICK" ? "quick" : "full"}`;

@@ -1,4 +1,7 @@
-import { createTheme, Modal, Notification, type MantineColorsTuple } from "@mantine/core";
+import { t } from "@lingui/core/macro";
+import { createTheme, Modal, Notification, NumberInput, PasswordInput, type MantineColorsTuple } from "@mantine/core";
+
+import { decimalSeparator } from "./format";
 
 const teal: MantineColorsTuple = [
   "#e8f7f6", "#d3ecea", "#a6d8d4", "#76c3bd", "#4fb2aa", "#2f9c94", "#0b7a75", "#08655f", "#06524d", "#043f3b",
@@ -21,8 +24,10 @@ export const theme = createTheme({
   cursorType: "pointer",
   respectReducedMotion: true,
   components: {
-    Notification: Notification.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" } } }),
+    PasswordInput: PasswordInput.extend({ defaultProps: { visibilityToggleButtonProps: { "aria-label": t`Show the password` } } }),
+    NumberInput: NumberInput.extend({ defaultProps: { decimalSeparator } }),
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { "aria-label": t`Close` } } }),
     // The header of a dialog is no landmark of the page.
-    Modal: Modal.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" }, attributes: { header: { role: "none" } } } }),
+    Modal: Modal.extend({ defaultProps: { closeButtonProps: { "aria-label": t`Close` }, attributes: { header: { role: "none" } } } }),
   },
 });

@@ -1,4 +1,5 @@
 // A chart in its card, with a legend that names what it shows and has the values below the cursor.
+import { t } from "@lingui/core/macro";
 import { Group, Text } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 
@@ -40,7 +41,7 @@ function Legend({ data: { dates, lines, bands, format = amount }, index }: { dat
       })}
       {[...bands].reverse().map(({ level, lower, upper }, place) => {
         const [from, to] = [at(lower), at(upper)];
-        return <Entry key={level} name={`${level} % interval`} value={from === null || to === null ? "" : `${format(from)} – ${format(to)}`} mark={{ height: 12, background: place < bands.length - 1 ? NARROW : "var(--chart-band)" }} />;
+        return <Entry key={level} name={t`${level} % interval`} value={from === null || to === null ? "" : `${format(from)} – ${format(to)}`} mark={{ height: 12, background: place < bands.length - 1 ? NARROW : "var(--chart-band)" }} />;
       })}
       {date && (
         <Text fz="xs" fw={600}>

@@ -1,4 +1,6 @@
 // Two versions of one thing: a colleague's, which is saved, and one's own.
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Alert, Button, Group, Stack, Table } from "@mantine/core";
 import { IconUsers } from "@tabler/icons-react";
 
@@ -10,14 +12,14 @@ export interface ConflictField {
 
 export function Conflict({ fields, onMine, onTheirs }: { fields: ConflictField[]; onMine: () => void; onTheirs: () => void }) {
   return (
-    <Alert color="orange" variant="light" icon={<IconUsers aria-hidden />} title="Somebody else has changed this meanwhile" role="alert">
+    <Alert color="orange" variant="light" icon={<IconUsers aria-hidden />} title={t`Somebody else has changed this meanwhile`} role="alert">
       <Stack gap="sm">
-        <Table verticalSpacing={4} aria-label="Both versions">
+        <Table verticalSpacing={4} aria-label={t`Both versions`}>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>Field</Table.Th>
-              <Table.Th>Theirs, saved</Table.Th>
-              <Table.Th>Yours</Table.Th>
+              <Table.Th><Trans>Field</Trans></Table.Th>
+              <Table.Th><Trans>Theirs, saved</Trans></Table.Th>
+              <Table.Th><Trans>Yours</Trans></Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -34,10 +36,10 @@ export function Conflict({ fields, onMine, onTheirs }: { fields: ConflictField[]
         </Table>
         <Group gap="xs">
           <Button size="xs" onClick={onMine}>
-            Save mine
+            <Trans>Save mine</Trans>
           </Button>
           <Button size="xs" variant="default" onClick={onTheirs}>
-            Take theirs
+            <Trans>Take theirs</Trans>
           </Button>
         </Group>
       </Stack>

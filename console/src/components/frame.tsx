@@ -1,4 +1,6 @@
 // The frame around the pages: navigation, the signed-in user, light and dark.
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { ActionIcon, Alert, AppShell, Box, Burger, Button, Group, Loader, Menu, NavLink, ScrollArea, Stack, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import {
@@ -15,10 +17,10 @@ import { signOut, useSession } from "../session";
 import { Empty, ErrorNotice } from "./page";
 
 const SECTIONS = [
-  { name: "Shop", links: [{ to: "/products", text: "Products", icon: IconBox }, { to: "/recommendations", text: "Recommendations", icon: IconSparkles }, { to: "/merchandising", text: "Merchandising", icon: IconPinned }, { to: "/experiments", text: "Experiments", icon: IconFlask }, { to: "/exposures", text: "Shown lists", icon: IconEye }] },
-  { name: "Planning", links: [{ to: "/forecasts", text: "Forecasts", icon: IconChartLine }, { to: "/calendar", text: "Calendar", icon: IconCalendarEvent }, { to: "/reorder", text: "Reorder", icon: IconTruckDelivery }] },
-  { name: "Data and models", links: [{ to: "/data", text: "Data", icon: IconDatabase }, { to: "/jobs", text: "Jobs", icon: IconListCheck }, { to: "/schedules", text: "Schedules", icon: IconClock }, { to: "/models", text: "Models", icon: IconGitBranch }] },
-  { name: "System", links: [{ to: "/services", text: "Services", icon: IconActivityHeartbeat }, { to: "/users", text: "Users", icon: IconUsers, admin: true }, { to: "/audit", text: "Audit log", icon: IconHistory, admin: true }] },
+  { name: t`Shop`, links: [{ to: "/products", text: t`Products`, icon: IconBox }, { to: "/recommendations", text: t`Recommendations`, icon: IconSparkles }, { to: "/merchandising", text: t`Merchandising`, icon: IconPinned }, { to: "/experiments", text: t`Experiments`, icon: IconFlask }, { to: "/exposures", text: t`Shown lists`, icon: IconEye }] },
+  { name: t`Planning`, links: [{ to: "/forecasts", text: t`Forecasts`, icon: IconChartLine }, { to: "/calendar", text: t`Calendar`, icon: IconCalendarEvent }, { to: "/reorder", text: t`Reorder`, icon: IconTruckDelivery }] },
+  { name: t`Data and models`, links: [{ to: "/data", text: t`Data`, icon: IconDatabase }, { to: "/jobs", text: t`Jobs`, icon: IconListCheck }, { to: "/schedules", text: t`Schedules`, icon: IconClock }, { to: "/models", text: t`Models`, icon: IconGitBranch }] },
+  { name: t`System`, links: [{ to: "/services", text: t`Services`, icon: IconActivityHeartbeat }, { to: "/users", text: t`Users`, icon: IconUsers, admin: true }, { to: "/audit", text: t`Audit log`, icon: IconHistory, admin: true }] },
 ] as const;
 
 const STAFF = ["ROLE_STAFF", "ROLE_ADMIN"];
@@ -28,7 +30,7 @@ export function Frame() {
   if (session === "unknown")
     return (
       <Stack align="center" justify="center" mih="100dvh" component="main">
-        <Loader aria-label="Loading" />
+        <Loader aria-label={t`Loading`} />
       </Stack>
     );
   return session === "in" ? <SignedIn /> : <SignIn />;
@@ -42,12 +44,12 @@ function SignedIn() {
   return (
     <AppShell header={{ height: 56, collapsed: false }} navbar={{ width: 232, breakpoint: "sm", collapsed: { mobile: !opened } }} padding={{ base: "md", sm: "xl" }}>
       <a href="#content" className="skip">
-        Skip to the content
+        <Trans>Skip to the content</Trans>
       </a>
       <AppShell.Header className="frame">
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
           <Group gap="sm" wrap="nowrap">
-            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" aria-expanded={opened} />
+            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t`Navigation`} aria-expanded={opened} />
             <Group component={Link} {...{ to: "/products" }} gap={10} wrap="nowrap" style={{ textDecoration: "none", color: "inherit" }}>
               <img src={icon} alt="" width={26} height={26} />
               <Text fw={700}>HashiraMart</Text>
@@ -55,11 +57,11 @@ function SignedIn() {
           </Group>
           <Group gap="xs" wrap="nowrap">
             <ColorScheme />
-            <UserMenu name={user.data?.display_name || user.data?.email || "Account"} role={user.data?.role} />
+            <UserMenu name={user.data?.display_name || user.data?.email || t`Account`} role={user.data?.role} />
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar className="frame" p="sm" aria-label="Pages">
+      <AppShell.Navbar className="frame" p="sm" aria-label={t`Pages`}>
         <AppShell.Section component={ScrollArea} grow>
           {SECTIONS.map(({ name, links }) => (
             <Box key={name} mb="md">
@@ -90,10 +92,10 @@ function SignedIn() {
         {user.error ? (
           <ErrorNotice error={user.error} onRetry={() => void user.refetch()} />
         ) : user.data && !staff && pathname !== "/account" ? (
-          <Empty title="The console is for the shop's staff">You are signed in as a customer. An administrator can give you another role.</Empty>
+          <Empty title={t`The console is for the shop's staff`}><Trans>You are signed in as a customer. An administrator can give you another role.</Trans></Empty>
         ) : user.data?.second_factor_missing && pathname !== "/account" ? (
-          <Empty title="Your role requires a second factor">
-            Until you have one, you can only see your account. <Link to="/account">Set it up</Link>.
+          <Empty title={t`Your role requires a second factor`}>
+            <Trans>Until you have one, you can only see your account. <Link to="/account">Set it up</Link>.</Trans>
           </Empty>
         ) : (
           <Outlet />
@@ -108,8 +110,8 @@ function Offline() {
   const online = useSyncExternalStore((onChange) => onlineManager.subscribe(onChange), () => onlineManager.isOnline());
   if (online) return null;
   return (
-    <Alert color="orange" variant="light" mb="lg" maw={1240} mx="auto" title="Connection lost" icon={<IconWifiOff aria-hidden />} role="alert">
-      You see what was known until now. Everything goes on by itself when the connection is back; what you save now is sent then.
+    <Alert color="orange" variant="light" mb="lg" maw={1240} mx="auto" title={t`Connection lost`} icon={<IconWifiOff aria-hidden />} role="alert">
+      <Trans>You see what was known until now. Everything goes on by itself when the connection is back; what you save now is sent then.</Trans>
     </Alert>
   );
 }
@@ -119,7 +121,7 @@ function ColorScheme() {
   const scheme = useComputedColorScheme("light");
   const other = scheme === "dark" ? "light" : "dark";
   return (
-    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Change to ${other} colours`} onClick={() => setColorScheme(other)}>
+    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={scheme === "dark" ? t`Change to light colours` : t`Change to dark colours`} onClick={() => setColorScheme(other)}>
       {scheme === "dark" ? <IconSun size={19} aria-hidden /> : <IconMoon size={19} aria-hidden />}
     </ActionIcon>
   );
@@ -130,19 +132,19 @@ function UserMenu({ name, role }: { name: string; role: string | undefined }) {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <Button variant="subtle" color="gray" px="xs" aria-label={`Account: ${name}`} leftSection={<IconUserCircle size={20} aria-hidden />}>
+        <Button variant="subtle" color="gray" px="xs" aria-label={t`Account: ${name}`} leftSection={<IconUserCircle size={20} aria-hidden />}>
           <Text fz="sm" visibleFrom="sm" maw={200} truncate>
             {name}
           </Text>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>{role === "ROLE_ADMIN" ? "Administrator" : role === "ROLE_STAFF" ? "Staff" : "Customer"}</Menu.Label>
+        <Menu.Label>{role === "ROLE_ADMIN" ? t`Administrator` : role === "ROLE_STAFF" ? t`Staff` : t`Customer`}</Menu.Label>
         <Menu.Item component={Link} {...{ to: "/account" }} leftSection={<IconUserCircle size={16} aria-hidden />}>
-          Your account
+          <Trans>Your account</Trans>
         </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => void signOut().finally(() => queries.clear())}>
-          Sign out
+          <Trans>Sign out</Trans>
         </Menu.Item>
       </Menu.Dropdown>
     </Menu>

@@ -1,10 +1,11 @@
 // The field for the code of a second factor.
+import { t } from "@lingui/core/macro";
 import { TextInput } from "@mantine/core";
 
-export function OneTimeCode({ value, description = "The six digits of the app, or a recovery code", error, onChange }: { value: string; description?: string; error?: string | undefined; onChange: (code: string) => void }) {
+export function OneTimeCode({ value, description = t`The six digits of the app, or a recovery code`, error, onChange }: { value: string; description?: string; error?: string | undefined; onChange: (code: string) => void }) {
   return (
     <TextInput
-      label="One-time code"
+      label={t`One-time code`}
       description={description}
       autoComplete="one-time-code"
       required

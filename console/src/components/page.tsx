@@ -1,4 +1,6 @@
 // What every page has: a title, a place for errors, and states for waiting and for nothing.
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Alert, Button, Center, Group, SimpleGrid, Skeleton, Stack, Text, ThemeIcon, Title } from "@mantine/core";
 import { useDocumentTitle } from "@mantine/hooks";
 import { IconAlertTriangle, IconInbox } from "@tabler/icons-react";
@@ -7,7 +9,7 @@ import type { ReactNode } from "react";
 import { problemOf } from "../errors";
 
 export function Page({ title, about, actions, children }: { title: string; about?: ReactNode; actions?: ReactNode; children: ReactNode }) {
-  useDocumentTitle(`${title} · HashiraMart`);
+  useTitle(title);
   return (
     <Stack gap="lg" maw={1240} mx="auto">
       <Group justify="space-between" align="flex-end" gap="sm">
@@ -28,6 +30,11 @@ export function Page({ title, about, actions, children }: { title: string; about
   );
 }
 
+/** Names the page in the browser's tab and history. */
+export function useTitle(title: string): void {
+  useDocumentTitle([title, "HashiraMart"].join(" · "));
+}
+
 export function ErrorNotice({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const { title, advice, reason } = problemOf(error);
   return (
@@ -41,7 +48,7 @@ export function ErrorNotice({ error, onRetry }: { error: unknown; onRetry?: () =
         )}
         {onRetry && (
           <Button size="xs" variant="default" onClick={onRetry}>
-            Try again
+            <Trans>Try again</Trans>
           </Button>
         )}
       </Stack>
@@ -52,12 +59,12 @@ export function ErrorNotice({ error, onRetry }: { error: unknown; onRetry?: () =
 /** In place of a page that could not be fetched or drawn. */
 export function Broken() {
   return (
-    <Page title="The page cannot be shown">
-      <Alert color="orange" variant="light" title="Something went wrong in this page" icon={<IconAlertTriangle aria-hidden />} role="alert">
+    <Page title={t`The page cannot be shown`}>
+      <Alert color="orange" variant="light" title={t`Something went wrong in this page`} icon={<IconAlertTriangle aria-hidden />} role="alert">
         <Stack gap="xs" align="flex-start">
-          <Text fz="sm">Load it again once the connection is there. If it happens again, report it with its address.</Text>
+          <Text fz="sm"><Trans>Load it again once the connection is there. If it happens again, report it with its address.</Trans></Text>
           <Button size="xs" variant="default" onClick={() => location.reload()}>
-            Load it again
+            <Trans>Load it again</Trans>
           </Button>
         </Stack>
       </Alert>
@@ -67,7 +74,7 @@ export function Broken() {
 
 export function Loading({ rows = 6 }: { rows?: number }) {
   return (
-    <Stack gap="xs" aria-busy aria-label="Loading" role="status" p="md">
+    <Stack gap="xs" aria-busy aria-label={t`Loading`} role="status" p="md">
       {Array.from({ length: rows }, (_, row) => (
         <Skeleton key={row} height={20} width={`${100 - ((row * 13) % 35)}%`} />
       ))}
@@ -155,7 +162,7 @@ export function More({ query }: { query: { hasNextPage: boolean; isFetchingNextP
   return (
     <Group justify="center" p="md">
       <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-        More
+        <Trans>More</Trans>
       </Button>
     </Group>
   );

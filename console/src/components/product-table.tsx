@@ -1,20 +1,22 @@
 // Recommended products with their reasons.
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Group, Table, Text } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 
 import type { Recommendation } from "@client/gen";
-import { label, money, score as strength } from "../format";
+import { money, score as strength } from "../format";
 
 const SOURCES: Record<string, [name: string, colour: string]> = {
-  SOURCE_OWN_PURCHASES: ["Own purchases", "blue"],
-  SOURCE_ITEM_ITEM: ["Bought together", "grape"],
-  SOURCE_LATENT_FACTORS: ["Similar customers", "violet"],
-  SOURCE_POPULARITY: ["Popular", "orange"],
-  SOURCE_NEW_ARRIVAL: ["New", "teal"],
-  SOURCE_SEASON: ["Season", "cyan"],
-  SOURCE_NAME: ["Similar name", "gray"],
-  SOURCE_CATALOG: ["Catalogue", "gray"],
+  SOURCE_OWN_PURCHASES: [t`Own purchases`, "blue"],
+  SOURCE_ITEM_ITEM: [t`Bought together`, "grape"],
+  SOURCE_LATENT_FACTORS: [t`Similar customers`, "violet"],
+  SOURCE_POPULARITY: [t`Popular`, "orange"],
+  SOURCE_NEW_ARRIVAL: [t`New`, "teal"],
+  SOURCE_SEASON: [t`Season`, "cyan"],
+  SOURCE_NAME: [t`Similar name`, "gray"],
+  SOURCE_CATALOG: [t`Catalogue`, "gray"],
 };
 
 interface Props {
@@ -32,10 +34,10 @@ export function Recommendations({ list, name, action, moves }: Props) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th w={44} className="number">#</Table.Th>
-            <Table.Th>Product and reason</Table.Th>
-            <Table.Th visibleFrom="sm">Source</Table.Th>
-            <Table.Th className="number">Score</Table.Th>
-            {action && <Table.Th w={60}><span className="skip">Basket</span></Table.Th>}
+            <Table.Th><Trans>Product and reason</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Source</Trans></Table.Th>
+            <Table.Th className="number"><Trans>Score</Trans></Table.Th>
+            {action && <Table.Th w={60}><span className="skip"><Trans>Basket</Trans></span></Table.Th>}
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -57,19 +59,19 @@ export function Recommendations({ list, name, action, moves }: Props) {
                   </Text>
                   {rule_id && (
                     <Badge size="sm" variant="light" color="grape" tt="none">
-                      Rule {rule_id}
+                      <Trans>Rule {rule_id}</Trans>
                     </Badge>
                   )}
                   {is_explored && (
                     <Badge size="sm" variant="light" color="gray" tt="none">
-                      Explored
+                      <Trans>Explored</Trans>
                     </Badge>
                   )}
                 </Group>
               </Table.Td>
               <Table.Td visibleFrom="sm">
                 <Badge variant="light" color={SOURCES[source]?.[1] ?? "gray"} tt="none" fw={550}>
-                  {SOURCES[source]?.[0] ?? label(source, "SOURCE")}
+                  {SOURCES[source]?.[0] ?? source}
                 </Badge>
               </Table.Td>
               <Table.Td className="number">{strength(score)}</Table.Td>
@@ -84,9 +86,9 @@ export function Recommendations({ list, name, action, moves }: Props) {
 
 function Move({ by }: { by: number | undefined }) {
   if (by === 0) return null;
-  const text = by === undefined ? "New" : `${by > 0 ? "↑" : "↓"} ${Math.abs(by)}`;
+  const text = by === undefined ? t`New` : `${by > 0 ? "↑" : "↓"} ${Math.abs(by)}`;
   return (
-    <Text fz="xs" fw={600} c={by !== undefined && by < 0 ? "var(--fall)" : "var(--rise)"} aria-label={by === undefined ? "New in the list" : `${by > 0 ? "Up" : "Down"} by ${Math.abs(by)}`} role="img">
+    <Text fz="xs" fw={600} c={by !== undefined && by < 0 ? "var(--fall)" : "var(--rise)"} aria-label={by === undefined ? t`New in the list` : by > 0 ? t`Up by ${by}` : t`Down by ${-by}`} role="img">
       {text}
     </Text>
   );

@@ -1,4 +1,6 @@
 // The caller's second factor: set up with an authenticator app, kept with recovery codes, disabled.
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Button, Code, CopyButton, Group, Modal, PasswordInput, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
@@ -22,7 +24,7 @@ export function SecondFactor({ user }: { user: User }) {
     void queries.invalidateQueries();
   };
   return (
-    <Card title="Second factor">
+    <Card title={t`Second factor`}>
       {codes.length ? (
         <RecoveryCodes codes={codes} onKept={finish} />
       ) : enrollment ? (
@@ -47,11 +49,11 @@ function Enroll({ missing, onEnrolled }: { missing: boolean; onEnrolled: (enroll
     <form onSubmit={submit}>
       <Stack>
         <Text fz="sm" c="dimmed">
-          {missing ? "Your role requires one: until it is set up, you can only see your account." : "Signing in then takes a code of an authenticator app as well as the password."}
+          {missing ? t`Your role requires one: until it is set up, you can only see your account.` : t`Signing in then takes a code of an authenticator app as well as the password.`}
         </Text>
-        <PasswordInput label="Your password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+        <PasswordInput label={t`Your password`} autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
         {enroll.error && <ErrorNotice error={enroll.error} />}
-        <Button type="submit" loading={enroll.isPending} style={{ alignSelf: "flex-start" }}>Set it up</Button>
+        <Button type="submit" loading={enroll.isPending} style={{ alignSelf: "flex-start" }}><Trans>Set it up</Trans></Button>
       </Stack>
     </form>
   );
@@ -75,14 +77,14 @@ function Confirm({ enrollment, onConfirmed }: { enrollment: SecondFactorEnrollme
   return (
     <form onSubmit={submit}>
       <Stack>
-        <Text fz="sm">Scan this with an authenticator app, then type the six digits that it shows.</Text>
-        <QRCodeSVG value={enrollment.otpauth_uri} size={184} marginSize={2} title="The secret as a QR code" />
+        <Text fz="sm"><Trans>Scan this with an authenticator app, then type the six digits that it shows.</Trans></Text>
+        <QRCodeSVG value={enrollment.otpauth_uri} size={184} marginSize={2} title={t`The secret as a QR code`} />
         <Text fz="sm" c="dimmed">
-          Or type the secret: <Code style={{ overflowWrap: "anywhere" }}>{enrollment.secret}</Code>
+          <Trans>Or type the secret: <Code style={{ overflowWrap: "anywhere" }}>{enrollment.secret}</Code></Trans>
         </Text>
-        <OneTimeCode value={code} description="The six digits of the app" error={fields["one_time_code"]} onChange={setCode} />
+        <OneTimeCode value={code} description={t`The six digits of the app`} error={fields["one_time_code"]} onChange={setCode} />
         {confirm.error && !fields["one_time_code"] && <ErrorNotice error={confirm.error} />}
-        <Button type="submit" loading={confirm.isPending} style={{ alignSelf: "flex-start" }}>Confirm</Button>
+        <Button type="submit" loading={confirm.isPending} style={{ alignSelf: "flex-start" }}><Trans>Confirm</Trans></Button>
       </Stack>
     </form>
   );
@@ -91,15 +93,15 @@ function Confirm({ enrollment, onConfirmed }: { enrollment: SecondFactorEnrollme
 function RecoveryCodes({ codes, onKept }: { codes: string[]; onKept: () => void }) {
   return (
     <Stack>
-      <Text fz="sm">The second factor is in use. Each of these codes takes the place of the app once. Keep them where only you read them: they are not shown again.</Text>
-      <SimpleGrid cols={2} spacing="xs" aria-label="Recovery codes" role="list">
+      <Text fz="sm"><Trans>The second factor is in use. Each of these codes takes the place of the app once. Keep them where only you read them: they are not shown again.</Trans></Text>
+      <SimpleGrid cols={2} spacing="xs" aria-label={t`Recovery codes`} role="list">
         {codes.map((code) => (
           <Code key={code} fz="sm" role="listitem">{code}</Code>
         ))}
       </SimpleGrid>
       <Group gap="xs">
-        <CopyButton value={codes.join("\n")}>{({ copied, copy }) => <Button variant="default" onClick={copy}>{copied ? "Copied" : "Copy them"}</Button>}</CopyButton>
-        <Button onClick={onKept}>I have kept them</Button>
+        <CopyButton value={codes.join("\n")}>{({ copied, copy }) => <Button variant="default" onClick={copy}>{copied ? t`Copied` : t`Copy them`}</Button>}</CopyButton>
+        <Button onClick={onKept}><Trans>I have kept them</Trans></Button>
       </Group>
     </Stack>
   );
@@ -124,18 +126,18 @@ function Disable({ onDisabled }: { onDisabled: () => void }) {
   }
   return (
     <Group justify="space-between">
-      <Text fz="sm" c="dimmed" flex="1 1 220px">Signing in takes a code of your authenticator app, or one of the recovery codes.</Text>
-      <Button variant="default" onClick={open}>Disable it</Button>
-      <Modal opened={opened} onClose={close} title="Disable the second factor?">
+      <Text fz="sm" c="dimmed" flex="1 1 220px"><Trans>Signing in takes a code of your authenticator app, or one of the recovery codes.</Trans></Text>
+      <Button variant="default" onClick={open}><Trans>Disable it</Trans></Button>
+      <Modal opened={opened} onClose={close} title={t`Disable the second factor?`}>
         <form onSubmit={submit}>
           <Stack>
-            <Text fz="sm">The recovery codes become invalid, and your other sign-ins end. To change to another app, disable it and set it up again.</Text>
-            <PasswordInput label="Your password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+            <Text fz="sm"><Trans>The recovery codes become invalid, and your other sign-ins end. To change to another app, disable it and set it up again.</Trans></Text>
+            <PasswordInput label={t`Your password`} autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
             <OneTimeCode value={code} error={fields["one_time_code"]} onChange={setCode} />
             {disable.error && !fields["one_time_code"] && <ErrorNotice error={disable.error} />}
             <Group justify="flex-end">
-              <Button variant="default" onClick={close}>Keep it</Button>
-              <Button type="submit" color="red" loading={disable.isPending}>Disable it</Button>
+              <Button variant="default" onClick={close}><Trans>Keep it</Trans></Button>
+              <Button type="submit" color="red" loading={disable.isPending}><Trans>Disable it</Trans></Button>
             </Group>
           </Stack>
         </form>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, PasswordInput, SimpleGrid, Stack, Table, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -14,7 +16,7 @@ import { ago, program, time } from "../format";
 export function AccountPage() {
   const user = useQuery(authServiceGetCurrentUserOptions());
   return (
-    <Page title="Your account" about={user.data?.email}>
+    <Page title={t`Your account`} about={user.data?.email}>
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
         <Stack gap="lg">
           <Password />
@@ -34,7 +36,7 @@ function Password() {
     onSuccess: () => {
       setCurrent("");
       setNext("");
-      notifications.show({ color: "green", title: "The password is changed", message: "Your other sign-ins have ended." });
+      notifications.show({ color: "green", title: t`The password is changed`, message: t`Your other sign-ins have ended.` });
     },
   });
   const { fields = {} } = change.error ? problemOf(change.error) : {};
@@ -43,13 +45,13 @@ function Password() {
     change.mutate({ body: { password: next, current_password: current } });
   }
   return (
-    <Card title="Change the password">
+    <Card title={t`Change the password`}>
       <form onSubmit={submit}>
         <Stack>
-          <PasswordInput label="Current password" autoComplete="current-password" required value={current} onChange={(event) => setCurrent(event.currentTarget.value)} />
-          <PasswordInput label="New password" autoComplete="new-password" required value={next} error={fields["password"]} onChange={(event) => setNext(event.currentTarget.value)} />
+          <PasswordInput label={t`Current password`} autoComplete="current-password" required value={current} onChange={(event) => setCurrent(event.currentTarget.value)} />
+          <PasswordInput label={t`New password`} autoComplete="new-password" required value={next} error={fields["password"]} onChange={(event) => setNext(event.currentTarget.value)} />
           {change.error && !fields["password"] && <ErrorNotice error={change.error} />}
-          <Button type="submit" loading={change.isPending} style={{ alignSelf: "flex-start" }}>Change it</Button>
+          <Button type="submit" loading={change.isPending} style={{ alignSelf: "flex-start" }}><Trans>Change it</Trans></Button>
         </Stack>
       </form>
     </Card>
@@ -61,23 +63,23 @@ function SignIns() {
   const signIns = useQuery(authServiceListSignInsOptions({ query: { page_size: 50 } }));
   const end = useMutation({ ...authServiceEndSignInMutation(), onSuccess: () => void queries.invalidateQueries({ queryKey: authServiceListSignInsQueryKey({ query: { page_size: 50 } }) }) });
   return (
-    <Card title="Where you are signed in" flush>
+    <Card title={t`Where you are signed in`} flush>
       <Loaded query={signIns}>
         {({ sign_ins }) => (
           <Table.ScrollContainer minWidth={340}>
-            <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Sign-ins">
+            <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Sign-ins`}>
               <Table.Tbody>
                 {sign_ins.map((one) => (
                   <Table.Tr key={one.id}>
                     <Table.Td>
                       <Text fz="sm" lineClamp={1} title={one.user_agent} fw={550}>{program(one.user_agent)}</Text>
-                      <Text fz="xs" c="dimmed">{one.client_address}, used {ago(one.use_time)}, since {time(one.create_time)}</Text>
+                      <Text fz="xs" c="dimmed"><Trans>{one.client_address}, used {ago(one.use_time)}, since {time(one.create_time)}</Trans></Text>
                     </Table.Td>
-                    <Table.Td ta="right">
+                    <Table.Td ta="end">
                       {one.is_current ? (
-                        <Badge variant="light" tt="none">This one</Badge>
+                        <Badge variant="light" tt="none"><Trans>This one</Trans></Badge>
                       ) : (
-                        <Button size="xs" variant="default" loading={end.isPending && end.variables.path.id === one.id} onClick={() => end.mutate({ path: { id: one.id } })}>End</Button>
+                        <Button size="xs" variant="default" loading={end.isPending && end.variables.path.id === one.id} onClick={() => end.mutate({ path: { id: one.id } })}><Trans>End</Trans></Button>
                       )}
                     </Table.Td>
                   </Table.Tr>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { SimpleGrid, Stack, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -22,7 +24,7 @@ export function Accuracy({ asked, title }: { asked: Asked; title: string }) {
             <Chart backtest={data} title={title} />
           </Stack>
         ) : (
-          <Empty title="There was no forecast of it in the last twelve weeks" />
+          <Empty title={t`There was no forecast of it in the last twelve weeks`} />
         )
       }
     </Loaded>
@@ -35,14 +37,14 @@ function Errors({ backtest: { mase, rmsse, bias, coverage } }: { backtest: Backt
     <SimpleGrid cols={1} spacing="xs">
       <Figures
         list={[
-          ["Error (MASE)", known(mase, metric)],
-          ["Squared error (RMSSE)", known(rmsse, metric)],
-          ["Bias", known(bias, percent)],
-          ...coverage.map(({ level, measured }): [string, string] => [`Days in the ${level} % interval`, percent(measured)]),
+          [t`Error (MASE)`, known(mase, metric)],
+          [t`Squared error (RMSSE)`, known(rmsse, metric)],
+          [t`Bias`, known(bias, percent)],
+          ...coverage.map(({ level, measured }): [string, string] => [t`Days in the ${level} % interval`, percent(measured)]),
         ]}
       />
       <Text fz="xs" c="dimmed">
-        An error below 1 is smaller than that of last week’s sales as the forecast.
+        <Trans>An error below 1 is smaller than that of last week’s sales as the forecast.</Trans>
       </Text>
     </SimpleGrid>
   );
@@ -51,8 +53,8 @@ function Errors({ backtest: { mase, rmsse, bias, coverage } }: { backtest: Backt
 function Chart({ backtest, title }: { backtest: Backtest; title: string }) {
   const data = useMemo(() => backtestChart(backtest.points), [backtest]);
   return (
-    <ChartCard title={title} data={data} name={`${title}: what was forecast, and what came`}>
-      Each day as it was forecast before its sales were known; model version {backtest.model_version}, days in {backtest.time_zone}.
+    <ChartCard title={title} data={data} name={t`${title}: what was forecast, and what came`}>
+      <Trans>Each day as it was forecast before its sales were known; model version {backtest.model_version}, days in {backtest.time_zone}.</Trans>
     </ChartCard>
   );
 }

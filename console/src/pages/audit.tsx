@@ -1,10 +1,12 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Group, Select, Table, Text, TextInput } from "@mantine/core";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 
 import { authServiceListAuditEventsInfiniteOptions } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, More, Page } from "../components/page";
-import { action, label, time } from "../format";
+import { action, time } from "../format";
 
 const CODES = ["OK", "PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "ABORTED", "FAILED_PRECONDITION"];
 
@@ -17,21 +19,21 @@ export function AuditPage() {
     getNextPageParam: (last) => last.next_page_token || undefined,
     placeholderData: keepPreviousData,
   });
-  const filter = (name: "subject" | "resource", value: string | undefined) => (
+  const filter = (name: "subject" | "resource", text: string, value: string | undefined) => (
     <TextInput
-      label={label(name, "")}
-      placeholder="All"
+      label={text}
+      placeholder={t`All`}
       defaultValue={value ?? ""}
       onBlur={(event) => void navigate({ search: (now) => ({ ...now, [name]: event.currentTarget.value.trim() || undefined }) })}
       onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
     />
   );
   return (
-    <Page title="Audit log" about="Who changed what, and what was refused; latest first.">
+    <Page title={t`Audit log`} about={t`Who changed what, and what was refused; latest first.`}>
       <Group>
-        {filter("subject", subject)}
-        {filter("resource", resource)}
-        <Select label="Outcome" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all outcomes" }} data={CODES} value={code ?? null} onChange={(value) => void navigate({ search: (now) => ({ ...now, code: value ?? undefined }) })} />
+        {filter("subject", t`Subject`, subject)}
+        {filter("resource", t`Resource`, resource)}
+        <Select label={t`Outcome`} placeholder={t`All`} clearable clearButtonProps={{ "aria-label": t`Show all outcomes` }} data={CODES} value={code ?? null} onChange={(value) => void navigate({ search: (now) => ({ ...now, code: value ?? undefined }) })} />
       </Group>
       <Card flush>
         <Loaded query={found} rows={10}>
@@ -39,14 +41,14 @@ export function AuditPage() {
             const events = pages.flatMap((page) => page.events);
             return events.length ? (
               <>
-                <Table.ScrollContainer minWidth={640} type="native" tabIndex={0} role="region" aria-label="Audit events">
-                  <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Audit events">
+                <Table.ScrollContainer minWidth={640} type="native" tabIndex={0} role="region" aria-label={t`Audit events`}>
+                  <Table verticalSpacing="xs" horizontalSpacing="md" aria-label={t`Audit events`}>
                     <Table.Thead>
                       <Table.Tr>
-                        <Table.Th>Time</Table.Th>
-                        <Table.Th>What</Table.Th>
-                        <Table.Th>Who</Table.Th>
-                        <Table.Th>Outcome</Table.Th>
+                        <Table.Th><Trans>Time</Trans></Table.Th>
+                        <Table.Th><Trans>What</Trans></Table.Th>
+                        <Table.Th><Trans>Who</Trans></Table.Th>
+                        <Table.Th><Trans>Outcome</Trans></Table.Th>
                       </Table.Tr>
                     </Table.Thead>
                     <Table.Tbody>
@@ -58,11 +60,11 @@ export function AuditPage() {
                             <Text fz="xs" c="dimmed" className="mono">{event.resource}</Text>
                           </Table.Td>
                           <Table.Td>
-                            <Text className="mono" style={{ whiteSpace: "nowrap" }}>{event.subject || "Anonymous"}</Text>
+                            <Text className="mono" style={{ whiteSpace: "nowrap" }}>{event.subject || t`Anonymous`}</Text>
                             <Text fz="xs" c="dimmed">{[event.subject && event.role, event.client_address].filter(Boolean).join(", ")}</Text>
                           </Table.Td>
                           <Table.Td>
-                            <Badge variant="light" tt="none" color={event.code === "OK" ? "green" : "orange"}>{event.code === "OK" ? "Done" : event.reason || event.code}</Badge>
+                            <Badge variant="light" tt="none" color={event.code === "OK" ? "green" : "orange"}>{event.code === "OK" ? t`Done` : event.reason || event.code}</Badge>
                           </Table.Td>
                         </Table.Tr>
                       ))}
@@ -72,7 +74,7 @@ export function AuditPage() {
                 <More query={found} />
               </>
             ) : (
-              <Empty title="No event fits" />
+              <Empty title={t`No event fits`} />
             );
           }}
         </Loaded>

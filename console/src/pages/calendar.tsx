@@ -1,3 +1,5 @@
+import { plural, t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { ActionIcon, Badge, Button, Checkbox, Group, Modal, NumberInput, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconCalendarPlus, IconPencil, IconPlus } from "@tabler/icons-react";
@@ -12,11 +14,11 @@ import {
 } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, ErrorNotice, Loaded, More, Page } from "../components/page";
 import { problemOf } from "../errors";
-import { amount, count, day, label } from "../format";
+import { amount, count, day } from "../format";
+import { label } from "../labels";
 import { ENTRY_KINDS } from "../router";
 
-const PREFIX = "CALENDAR_ENTRY_KIND";
-const KINDS = ENTRY_KINDS.map((value) => ({ value, label: label(value, PREFIX) }));
+const KINDS = ENTRY_KINDS.map((value) => ({ value, label: label(value) }));
 const COLOURS: Partial<Record<CalendarEntryKind, string>> = { CALENDAR_ENTRY_KIND_CLOSURE: "red", CALENDAR_ENTRY_KIND_HOLIDAY: "blue", CALENDAR_ENTRY_KIND_PROMOTION: "grape" };
 const FRESH = { kind: "CALENDAR_ENTRY_KIND_CLOSURE", name: "", first_date: "", last_date: "", product_id: "", category: "", discount_percent: 0, etag: "" } as const;
 
@@ -34,30 +36,30 @@ export function CalendarPage() {
   });
   return (
     <Page
-      title="Calendar"
-      about="Closures, holidays and promotions, which the forecasts know of."
+      title={t`Calendar`}
+      about={t`Closures, holidays and promotions, which the forecasts know of.`}
       actions={
         <>
           <Button variant="default" leftSection={<IconCalendarPlus size={16} aria-hidden />} onClick={() => setEditing("holidays")}>
-            Public holidays
+            <Trans>Public holidays</Trans>
           </Button>
           <Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setEditing("new")}>
-            New entry
+            <Trans>New entry</Trans>
           </Button>
         </>
       }
     >
       <Group gap="sm" align="flex-end">
         <Select
-          label="Kind"
-          placeholder="All"
+          label={t`Kind`}
+          placeholder={t`All`}
           clearable
-          clearButtonProps={{ "aria-label": "Show all kinds" }}
+          clearButtonProps={{ "aria-label": t`Show all kinds` }}
           data={KINDS}
           value={kind ?? null}
           onChange={(value) => void navigate({ search: (now) => ({ ...now, kind: (value ?? undefined) as typeof now.kind }) })}
         />
-        <TextInput type="date" label="From" value={from ?? ""} onChange={(event) => void navigate({ search: (now) => ({ ...now, from: event.currentTarget.value || undefined }) })} />
+        <TextInput type="date" label={t`From`} value={from ?? ""} onChange={(event) => void navigate({ search: (now) => ({ ...now, from: event.currentTarget.value || undefined }) })} />
       </Group>
       <Card flush>
         <Loaded query={entries} rows={8}>
@@ -69,7 +71,7 @@ export function CalendarPage() {
                 <More query={entries} />
               </>
             ) : (
-              <Empty title={kind || from ? "No entry fits" : "The calendar is empty"}>Days on which the shop is closed are forecast as zero as soon as they are entered.</Empty>
+              <Empty title={kind || from ? t`No entry fits` : t`The calendar is empty`}><Trans>Days on which the shop is closed are forecast as zero as soon as they are entered.</Trans></Empty>
             );
           }}
         </Loaded>
@@ -83,15 +85,15 @@ export function CalendarPage() {
 function Entries({ list, onEdit }: { list: CalendarEntry[]; onEdit: (entry: CalendarEntry) => void }) {
   return (
     <Table.ScrollContainer minWidth={340}>
-      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Entries of the calendar">
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Entries of the calendar`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Days</Table.Th>
-            <Table.Th>Name</Table.Th>
-            <Table.Th visibleFrom="sm">Kind</Table.Th>
-            <Table.Th visibleFrom="sm">For</Table.Th>
-            <Table.Th className="number" visibleFrom="sm">Discount</Table.Th>
-            <Table.Th w={50}><span className="skip">Change</span></Table.Th>
+            <Table.Th><Trans>Days</Trans></Table.Th>
+            <Table.Th><Trans>Name</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Kind</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>For</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="sm"><Trans>Discount</Trans></Table.Th>
+            <Table.Th w={50}><span className="skip"><Trans>Change</Trans></span></Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -103,15 +105,15 @@ function Entries({ list, onEdit }: { list: CalendarEntry[]; onEdit: (entry: Cale
               </Table.Td>
               <Table.Td>
                 {entry.name || entry.id}
-                <Text hiddenFrom="sm" fz="xs" c="dimmed">{label(entry.kind, PREFIX)}</Text>
+                <Text hiddenFrom="sm" fz="xs" c="dimmed">{label(entry.kind)}</Text>
               </Table.Td>
               <Table.Td visibleFrom="sm">
-                <Badge variant="light" tt="none" color={COLOURS[entry.kind] ?? "gray"}>{label(entry.kind, PREFIX)}</Badge>
+                <Badge variant="light" tt="none" color={COLOURS[entry.kind] ?? "gray"}>{label(entry.kind)}</Badge>
               </Table.Td>
-              <Table.Td visibleFrom="sm" c="dimmed">{entry.product_id || entry.category || "Everything"}</Table.Td>
+              <Table.Td visibleFrom="sm" c="dimmed">{entry.product_id || entry.category || t`Everything`}</Table.Td>
               <Table.Td className="number" visibleFrom="sm">{entry.discount_percent ? `${amount(entry.discount_percent)} %` : "–"}</Table.Td>
               <Table.Td>
-                <ActionIcon variant="subtle" color="gray" aria-label={`Change ${entry.name || entry.id} of ${day(entry.first_date)}`} onClick={() => onEdit(entry)}>
+                <ActionIcon variant="subtle" color="gray" aria-label={t`Change ${entry.name || entry.id} of ${day(entry.first_date)}`} onClick={() => onEdit(entry)}>
                   <IconPencil size={17} aria-hidden />
                 </ActionIcon>
               </Table.Td>
@@ -131,7 +133,7 @@ function Edit({ entry, onClose }: { entry: CalendarEntry | null; onClose: () => 
   const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change });
   const onSuccess = (now: CalendarEntry) => {
     void queries.invalidateQueries();
-    notifications.show({ color: "green", title: removing ? "Removed" : "Saved", message: now.name || now.id });
+    notifications.show({ color: "green", title: removing ? t`Removed` : t`Saved`, message: now.name || now.id });
     onClose();
   };
   const create = useMutation({ ...calendarServiceCreateCalendarEntryMutation(), onSuccess });
@@ -149,42 +151,42 @@ function Edit({ entry, onClose }: { entry: CalendarEntry | null; onClose: () => 
   }
   if (removing && entry)
     return (
-      <Modal opened onClose={onClose} title={`Remove ${entry.name || entry.id}?`}>
+      <Modal opened onClose={onClose} title={t`Remove ${entry.name || entry.id}?`}>
         <Stack>
-          <Text fz="sm">The days from {day(entry.first_date)} on are forecast without it at once. This cannot be undone; it can be entered again.</Text>
+          <Text fz="sm"><Trans>The days from {day(entry.first_date)} on are forecast without it at once. This cannot be undone; it can be entered again.</Trans></Text>
           {remove.error && <ErrorNotice error={remove.error} />}
           <Group justify="flex-end">
-            <Button variant="default" onClick={() => setRemoving(false)}>Keep it</Button>
-            <Button color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: entry.id }, query: { etag: entry.etag } })}>Remove it</Button>
+            <Button variant="default" onClick={() => setRemoving(false)}><Trans>Keep it</Trans></Button>
+            <Button color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: entry.id }, query: { etag: entry.etag } })}><Trans>Remove it</Trans></Button>
           </Group>
         </Stack>
       </Modal>
     );
   return (
-    <Modal opened onClose={onClose} title={entry ? "Change the entry" : "New entry"}>
+    <Modal opened onClose={onClose} title={entry ? t`Change the entry` : t`New entry`}>
       <form onSubmit={submit}>
         <Stack>
-          <Select label="Kind" allowDeselect={false} data={KINDS} value={draft.kind} error={fields["kind"]} onChange={(value) => set({ kind: value as CalendarEntryKind })} />
-          <TextInput label="Name" value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
+          <Select label={t`Kind`} allowDeselect={false} data={KINDS} value={draft.kind} error={fields["kind"]} onChange={(value) => set({ kind: value as CalendarEntryKind })} />
+          <TextInput label={t`Name`} value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
           <Group grow align="flex-start">
-            <TextInput type="date" label="First day" required value={draft.first_date} error={fields["first_date"]} onChange={(event) => set({ first_date: event.currentTarget.value })} />
-            <TextInput type="date" label="Last day" min={draft.first_date} value={draft.last_date} error={fields["last_date"]} onChange={(event) => set({ last_date: event.currentTarget.value })} />
+            <TextInput type="date" label={t`First day`} required value={draft.first_date} error={fields["first_date"]} onChange={(event) => set({ first_date: event.currentTarget.value })} />
+            <TextInput type="date" label={t`Last day`} min={draft.first_date} value={draft.last_date} error={fields["last_date"]} onChange={(event) => set({ last_date: event.currentTarget.value })} />
           </Group>
           {promotion && (
             <>
-              <NumberInput label="Discount" suffix=" %" required min={1} max={90} value={draft.discount_percent || ""} error={fields["discount_percent"]} onChange={(value) => set({ discount_percent: Number(value) })} />
+              <NumberInput label={t`Discount`} suffix=" %" required min={1} max={90} value={draft.discount_percent || ""} error={fields["discount_percent"]} onChange={(value) => set({ discount_percent: Number(value) })} />
               <Group grow align="flex-start">
-                <TextInput label="Product" description="Its id; empty for all" value={draft.product_id} error={fields["product_id"]} onChange={(event) => set({ product_id: event.currentTarget.value })} />
-                <TextInput label="Category" description="Instead of a product" value={draft.category} error={fields["category"]} onChange={(event) => set({ category: event.currentTarget.value })} />
+                <TextInput label={t`Product`} description={t`Its id; empty for all`} value={draft.product_id} error={fields["product_id"]} onChange={(event) => set({ product_id: event.currentTarget.value })} />
+                <TextInput label={t`Category`} description={t`Instead of a product`} value={draft.category} error={fields["category"]} onChange={(event) => set({ category: event.currentTarget.value })} />
               </Group>
             </>
           )}
           {error && !Object.keys(fields).length && <ErrorNotice error={error} />}
           <Group justify="space-between">
-            {entry ? <Button variant="subtle" color="red" onClick={() => setRemoving(true)}>Remove</Button> : <span />}
+            {entry ? <Button variant="subtle" color="red" onClick={() => setRemoving(true)}><Trans>Remove</Trans></Button> : <span />}
             <Group gap="xs">
-              <Button variant="default" onClick={onClose}>Cancel</Button>
-              <Button type="submit" loading={create.isPending || update.isPending}>Save</Button>
+              <Button variant="default" onClick={onClose}><Trans>Cancel</Trans></Button>
+              <Button type="submit" loading={create.isPending || update.isPending}><Trans>Save</Trans></Button>
             </Group>
           </Group>
         </Stack>
@@ -202,7 +204,7 @@ function Holidays({ onClose }: { onClose: () => void }) {
     ...calendarServiceImportHolidaysMutation(),
     onSuccess: ({ created_count, updated_count }) => {
       void queries.invalidateQueries();
-      notifications.show({ color: "green", title: "Holidays imported", message: `${count(created_count + updated_count)} entries were written.` });
+      notifications.show({ color: "green", title: t`Holidays imported`, message: plural(created_count + updated_count, { one: "# entry was written.", other: "# entries were written." }) });
       onClose();
     },
   });
@@ -219,26 +221,26 @@ function Holidays({ onClose }: { onClose: () => void }) {
   }
   const writes = preview.data ? preview.data.created_count + preview.data.updated_count : 0;
   return (
-    <Modal opened onClose={onClose} title="Public holidays">
+    <Modal opened onClose={onClose} title={t`Public holidays`}>
       <form onSubmit={submit}>
         <Stack>
           <SimpleGrid cols={2}>
-            <TextInput label="Country" description="Two letters, such as GB" required maxLength={2} value={asked.country_code} error={fields["country_code"]} onChange={(event) => set({ country_code: event.currentTarget.value.toUpperCase() })} />
-            <TextInput label="Part of it" description="Such as ENG; may be empty" maxLength={3} value={asked.subdivision_code} error={fields["subdivision_code"]} onChange={(event) => set({ subdivision_code: event.currentTarget.value.toUpperCase() })} />
-            <NumberInput label="First year" required min={1990} max={2100} value={asked.first_year} error={fields["first_year"]} onChange={(value) => set({ first_year: Number(value) })} />
-            <NumberInput label="Last year" required min={1990} max={2100} value={asked.last_year} error={fields["last_year"]} onChange={(value) => set({ last_year: Number(value) })} />
+            <TextInput label={t`Country`} description={t`Two letters, such as GB`} required maxLength={2} value={asked.country_code} error={fields["country_code"]} onChange={(event) => set({ country_code: event.currentTarget.value.toUpperCase() })} />
+            <TextInput label={t`Part of it`} description={t`Such as ENG; may be empty`} maxLength={3} value={asked.subdivision_code} error={fields["subdivision_code"]} onChange={(event) => set({ subdivision_code: event.currentTarget.value.toUpperCase() })} />
+            <NumberInput label={t`First year`} required min={1990} max={2100} value={asked.first_year} error={fields["first_year"]} onChange={(value) => set({ first_year: Number(value) })} />
+            <NumberInput label={t`Last year`} required min={1990} max={2100} value={asked.last_year} error={fields["last_year"]} onChange={(value) => set({ last_year: Number(value) })} />
           </SimpleGrid>
-          <Checkbox label="The shop is closed on them" checked={asked.closed} onChange={(event) => set({ closed: event.currentTarget.checked })} />
+          <Checkbox label={t`The shop is closed on them`} checked={asked.closed} onChange={(event) => set({ closed: event.currentTarget.checked })} />
           {error && !Object.keys(fields).length && <ErrorNotice error={error} />}
           {preview.data && (
             <Text fz="sm" role="status">
-              {count(preview.data.created_count)} new, {count(preview.data.updated_count)} changed, {count(preview.data.unchanged_count)} as they were
-              {preview.data.failed_count > 0 && `, ${count(preview.data.failed_count)} cannot be entered: ${preview.data.failures[0]?.message ?? ""}`}.
+              <Trans>{count(preview.data.created_count)} new, {count(preview.data.updated_count)} changed, {count(preview.data.unchanged_count)} as they were.</Trans>{" "}
+              {preview.data.failed_count > 0 && <Trans>{count(preview.data.failed_count)} cannot be entered: {preview.data.failures[0]?.message ?? ""}.</Trans>}
             </Text>
           )}
           <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>Cancel</Button>
-            <Button type="submit" loading={preview.isPending || real.isPending} disabled={Boolean(preview.data) && !writes}>{preview.data ? `Enter ${count(writes)} days` : "Look"}</Button>
+            <Button variant="default" onClick={onClose}><Trans>Cancel</Trans></Button>
+            <Button type="submit" loading={preview.isPending || real.isPending} disabled={Boolean(preview.data) && !writes}>{preview.data ? plural(writes, { one: "Enter # day", other: "Enter # days" }) : t`Look`}</Button>
           </Group>
         </Stack>
       </form>

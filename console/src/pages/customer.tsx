@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { ActionIcon, Group, Pill, SimpleGrid, Stack, Switch, Table, Text } from "@mantine/core";
 import { IconShoppingCartPlus } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
@@ -6,12 +8,13 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { catalogServiceBatchGetProductsOptions, recommenderServiceListCustomerPurchasesOptions, recommenderServiceListCustomerRecommendationsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
 import { Recommendations } from "../components/product-table";
-import { count, day, label } from "../format";
+import { count, day } from "../format";
+import { label } from "../labels";
 
 export function CustomerPage() {
   const { number } = useParams({ from: "/customers/$number" });
   return (
-    <Page title={`Customer ${number}`} about="What the customer bought, beside what is recommended.">
+    <Page title={t`Customer ${number}`} about={t`What the customer bought, beside what is recommended.`}>
       <Basket />
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
         <Recommended number={number} />
@@ -43,20 +46,20 @@ function Basket() {
       <Group justify="space-between" gap="md">
         <Group gap="xs">
           <Text fw={600} fz="sm">
-            Basket
+            <Trans>Basket</Trans>
           </Text>
           {basket.map((id) => (
-            <Pill key={id} withRemoveButton onRemove={() => remove(id)} removeButtonProps={{ "aria-label": `Remove ${names[id] ?? id} from the basket`, "aria-hidden": false, tabIndex: 0 }}>
+            <Pill key={id} withRemoveButton onRemove={() => remove(id)} removeButtonProps={{ "aria-label": t`Remove ${names[id] ?? id} from the basket`, "aria-hidden": false, tabIndex: 0 }}>
               {names[id] ?? id}
             </Pill>
           ))}
           {!basket.length && (
             <Text c="dimmed" fz="sm">
-              Empty. Put a product in, and see how the list changes.
+              <Trans>Empty. Put a product in, and see how the list changes.</Trans>
             </Text>
           )}
         </Group>
-        <Switch label="Only what is new to the customer" checked={fresh} onChange={(event) => setFresh(event.currentTarget.checked)} />
+        <Switch label={t`Only what is new to the customer`} checked={fresh} onChange={(event) => setFresh(event.currentTarget.checked)} />
       </Group>
     </Card>
   );
@@ -67,28 +70,26 @@ function Recommended({ number }: { number: string }) {
   const query = { page_size: 15, ...(basket.length && { basket_ids: basket }), ...(fresh && { include_purchased: false }) };
   const recommended = useQuery({ ...recommenderServiceListCustomerRecommendationsOptions({ path: { customer_number: number }, query }), placeholderData: keepPreviousData });
   return (
-    <Card title="Recommended" flush>
+    <Card title={t`Recommended`} flush>
       <Loaded query={recommended}>
         {({ recommendations, model_version, fallback_step, data_through_date }) =>
           recommendations.length ? (
             <Stack gap={0}>
               <Recommendations
                 list={recommendations}
-                name="Recommended products"
+                name={t`Recommended products`}
                 action={(id, name) => (
-                  <ActionIcon variant="subtle" aria-label={`Put ${name} into the basket`} onClick={() => add(id)}>
+                  <ActionIcon variant="subtle" aria-label={t`Put ${name} into the basket`} onClick={() => add(id)}>
                     <IconShoppingCartPlus size={18} aria-hidden />
                   </ActionIcon>
                 )}
               />
               <Text fz="xs" c="dimmed" p="md">
-                By {label(fallback_step, "FALLBACK_STEP").toLowerCase()}
-                {model_version && `, model version ${model_version}`}
-                {data_through_date && `, from sales until ${day(data_through_date)}`}.
+                {[label(fallback_step), model_version && t`Model version ${model_version}`, data_through_date && t`From sales until ${day(data_through_date)}`].filter(Boolean).join(" · ")}
               </Text>
             </Stack>
           ) : (
-            <Empty title="Nothing can be recommended" />
+            <Empty title={t`Nothing can be recommended`} />
           )
         }
       </Loaded>
@@ -99,17 +100,17 @@ function Recommended({ number }: { number: string }) {
 function Purchases({ number }: { number: string }) {
   const bought = useQuery(recommenderServiceListCustomerPurchasesOptions({ path: { customer_number: number }, query: { page_size: 50 } }));
   return (
-    <Card title="Bought, latest first" flush>
+    <Card title={t`Bought, latest first`} flush>
       <Loaded query={bought}>
         {({ purchases }) =>
           purchases.length ? (
             <Table.ScrollContainer minWidth={340}>
-              <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Purchases">
+              <Table verticalSpacing="xs" horizontalSpacing="md" aria-label={t`Purchases`}>
                 <Table.Thead>
                   <Table.Tr>
-                    <Table.Th>Product</Table.Th>
-                    <Table.Th>Day</Table.Th>
-                    <Table.Th className="number">Quantity</Table.Th>
+                    <Table.Th><Trans>Product</Trans></Table.Th>
+                    <Table.Th><Trans>Day</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>Quantity</Trans></Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -128,7 +129,7 @@ function Purchases({ number }: { number: string }) {
               </Table>
             </Table.ScrollContainer>
           ) : (
-            <Empty title="Nothing was bought" />
+            <Empty title={t`Nothing was bought`} />
           )
         }
       </Loaded>

@@ -1,3 +1,5 @@
+import { plural, t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { ActionIcon, Badge, Button, FileInput, Group, Modal, Progress, Select, Stack, Table, Tabs, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconDownload, IconTrash, IconUpload } from "@tabler/icons-react";
@@ -18,12 +20,12 @@ import { stream } from "../stream";
 import { upload } from "../upload";
 
 const MEASURES: Record<string, string> = {
-  lines_per_day: "Lines a day",
-  reject_share: "Rejected",
-  missing_customer_share: "No customer",
-  median_price: "Median price",
-  basket_size: "Basket",
-  new_product_share: "New products",
+  lines_per_day: t`Lines a day`,
+  reject_share: t`Rejected`,
+  missing_customer_share: t`No customer`,
+  median_price: t`Median price`,
+  basket_size: t`Basket`,
+  new_product_share: t`New products`,
 };
 
 type Tab = "files" | "rejects" | "quality";
@@ -32,12 +34,12 @@ export function DataPage() {
   const { tab = "files" } = useSearch({ from: "/data" });
   const navigate = useNavigate({ from: "/data" });
   return (
-    <Page title="Data" about="Raw sales, what was rejected of them, and how good the published data is.">
+    <Page title={t`Data`} about={t`Raw sales, what was rejected of them, and how good the published data is.`}>
       <Tabs value={tab} onChange={(value) => void navigate({ search: { tab: value as Tab } })} keepMounted={false}>
         <Tabs.List mb="lg">
-          <Tabs.Tab value="files">Raw files</Tabs.Tab>
-          <Tabs.Tab value="rejects">Rejects</Tabs.Tab>
-          <Tabs.Tab value="quality">Quality</Tabs.Tab>
+          <Tabs.Tab value="files"><Trans>Raw files</Trans></Tabs.Tab>
+          <Tabs.Tab value="rejects"><Trans>Rejects</Trans></Tabs.Tab>
+          <Tabs.Tab value="quality"><Trans>Quality</Trans></Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="files"><Files /></Tabs.Panel>
         <Tabs.Panel value="rejects"><Rejects /></Tabs.Panel>
@@ -52,27 +54,27 @@ function Files() {
   return (
     <Stack gap="lg">
       <Upload />
-      <Card title="Raw files" flush>
+      <Card title={t`Raw files`} flush>
         <Loaded query={files}>
           {({ raw_files }) =>
             raw_files.length ? (
               <Table.ScrollContainer minWidth={340}>
-                <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Raw files">
+                <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Raw files`}>
                   <Table.Thead>
                     <Table.Tr>
-                      <Table.Th>File</Table.Th>
-                      <Table.Th className="number">Lines</Table.Th>
-                      <Table.Th className="number" visibleFrom="sm">Rejected</Table.Th>
-                      <Table.Th>State</Table.Th>
-                      <Table.Th visibleFrom="sm">Landed</Table.Th>
-                      <Table.Th w={50}><span className="skip">Delete</span></Table.Th>
+                      <Table.Th><Trans>File</Trans></Table.Th>
+                      <Table.Th className="number"><Trans>Lines</Trans></Table.Th>
+                      <Table.Th className="number" visibleFrom="sm"><Trans>Rejected</Trans></Table.Th>
+                      <Table.Th><Trans>State</Trans></Table.Th>
+                      <Table.Th visibleFrom="sm"><Trans>Landed</Trans></Table.Th>
+                      <Table.Th w={50}><span className="skip"><Trans>Delete</Trans></span></Table.Th>
                     </Table.Tr>
                   </Table.Thead>
                   <Table.Tbody>{raw_files.map((file) => <FileRow key={file.id} file={file} />)}</Table.Tbody>
                 </Table>
               </Table.ScrollContainer>
             ) : (
-              <Empty title="There are no raw files yet">Upload the sales that the shop exports: CSV, a workbook, NDJSON or Parquet.</Empty>
+              <Empty title={t`There are no raw files yet`}><Trans>Upload the sales that the shop exports: CSV, a workbook, NDJSON or Parquet.</Trans></Empty>
             )
           }
         </Loaded>
@@ -101,20 +103,20 @@ function FileRow({ file }: { file: RawFile }) {
       <Table.Td className="number">{count(file.line_count)}</Table.Td>
       <Table.Td className="number" visibleFrom="sm">{file.published ? count(rejected) : "–"}</Table.Td>
       <Table.Td>
-        <Badge variant="light" tt="none" color={file.published ? "green" : "gray"}>{file.published ? "Published" : "Waits for ETL"}</Badge>
+        <Badge variant="light" tt="none" color={file.published ? "green" : "gray"}>{file.published ? t`Published` : t`Waits for ETL`}</Badge>
       </Table.Td>
       <Table.Td visibleFrom="sm">{time(file.create_time)}</Table.Td>
       <Table.Td>
-        <ActionIcon variant="subtle" color="gray" aria-label={`Delete ${file.name}`} onClick={() => setAsking(true)}>
+        <ActionIcon variant="subtle" color="gray" aria-label={t`Delete ${file.name}`} onClick={() => setAsking(true)}>
           <IconTrash size={17} aria-hidden />
         </ActionIcon>
-        <Modal opened={asking} onClose={() => setAsking(false)} title={`Delete ${file.name}?`}>
+        <Modal opened={asking} onClose={() => setAsking(false)} title={t`Delete ${file.name}?`}>
           <Stack>
-            <Text>The file is deleted now, and its {count(file.line_count)} lines leave the clean data with the next ETL. This cannot be undone; the file can be uploaded again.</Text>
+            <Text><Trans>The file is deleted now, and its lines leave the clean data with the next ETL. This cannot be undone; the file can be uploaded again.</Trans></Text>
             {remove.error && <ErrorNotice error={remove.error} />}
             <Group justify="flex-end">
-              <Button variant="default" onClick={() => setAsking(false)}>Keep it</Button>
-              <Button color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: file.id } })}>Delete the file</Button>
+              <Button variant="default" onClick={() => setAsking(false)}><Trans>Keep it</Trans></Button>
+              <Button color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: file.id } })}><Trans>Delete the file</Trans></Button>
             </Group>
           </Stack>
         </Modal>
@@ -130,23 +132,23 @@ function Upload() {
   const sending = useMutation({
     mutationFn: (chosen: File) => upload(chosen, setShare),
     onSuccess: ({ message, line_count }) => {
-      notifications.show({ color: "green", title: `${count(line_count)} lines landed`, message });
+      notifications.show({ color: "green", title: plural(Number(line_count), { one: "# line landed", other: "# lines landed" }), message });
       setFile(null);
       void queries.invalidateQueries({ queryKey: rawDataServiceListRawFilesQueryKey() });
     },
     onSettled: () => setShare(0),
   });
   return (
-    <Card title="Upload sales">
+    <Card title={t`Upload sales`}>
       <Stack>
         <Group align="flex-end">
-          <FileInput label="File" description="CSV, NDJSON, .xlsx or Parquet, packed or not" placeholder="Choose a file" clearButtonProps={{ "aria-label": "Choose no file" }} value={file} onChange={setFile} clearable style={{ flex: "1 1 240px" }} maw={460} />
-          <Button leftSection={<IconUpload size={16} aria-hidden />} disabled={!file} loading={sending.isPending} onClick={() => file && sending.mutate(file)}>Upload</Button>
+          <FileInput label={t`File`} description={t`CSV, NDJSON, .xlsx or Parquet, packed or not`} placeholder={t`Choose a file`} clearButtonProps={{ "aria-label": t`Choose no file` }} value={file} onChange={setFile} clearable style={{ flex: "1 1 240px" }} maw={460} />
+          <Button leftSection={<IconUpload size={16} aria-hidden />} disabled={!file} loading={sending.isPending} onClick={() => file && sending.mutate(file)}><Trans>Upload</Trans></Button>
         </Group>
         {sending.isPending && (
           <Group gap="sm" wrap="nowrap">
-            <Progress value={share * 100} flex={1} aria-label="Uploaded" />
-            <Text fz="sm" className="number">{share < 1 ? percent(share) : "Being read"}</Text>
+            <Progress value={share * 100} flex={1} aria-label={t`Uploaded`} />
+            <Text fz="sm" className="number">{share < 1 ? percent(share) : t`Being read`}</Text>
           </Group>
         )}
         {sending.error && <ErrorNotice error={sending.error} />}
@@ -173,19 +175,19 @@ function Rejects() {
       <Group align="flex-end" justify="space-between">
         <Group>
           <Select
-            label="Reason"
-            placeholder="All"
+            label={t`Reason`}
+            placeholder={t`All`}
             clearable
-            clearButtonProps={{ "aria-label": "Show all reasons" }}
+            clearButtonProps={{ "aria-label": t`Show all reasons` }}
             data={[...reasons].map(([value, lines]) => ({ value, label: `${value} (${count(lines)})` }))}
             value={reason ?? null}
             onChange={(value) => choose({ reason: value ?? undefined })}
           />
           <Select
-            label="File"
-            placeholder="All"
+            label={t`File`}
+            placeholder={t`All`}
             clearable
-            clearButtonProps={{ "aria-label": "Show all files" }}
+            clearButtonProps={{ "aria-label": t`Show all files` }}
             data={[...new Set(all.map(({ name }) => name))]}
             value={file ?? null}
             onChange={(value) => choose({ file: value ?? undefined })}
@@ -199,13 +201,13 @@ function Rejects() {
             const lines = pages.flatMap((page) => page.rejected_lines);
             return lines.length ? (
               <>
-                <Table.ScrollContainer minWidth={600} type="native" tabIndex={0} role="region" aria-label="Rejected lines">
-                  <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Rejected lines">
+                <Table.ScrollContainer minWidth={600} type="native" tabIndex={0} role="region" aria-label={t`Rejected lines`}>
+                  <Table verticalSpacing="xs" horizontalSpacing="md" aria-label={t`Rejected lines`}>
                     <Table.Thead>
                       <Table.Tr>
-                        <Table.Th>Reason</Table.Th>
-                        <Table.Th>Where</Table.Th>
-                        <Table.Th>Line</Table.Th>
+                        <Table.Th><Trans>Reason</Trans></Table.Th>
+                        <Table.Th><Trans>Where</Trans></Table.Th>
+                        <Table.Th><Trans>Line</Trans></Table.Th>
                       </Table.Tr>
                     </Table.Thead>
                     <Table.Tbody>
@@ -222,7 +224,7 @@ function Rejects() {
                 <More query={found} />
               </>
             ) : (
-              <Empty title="No line was rejected" />
+              <Empty title={t`No line was rejected`} />
             );
           }}
         </Loaded>
@@ -243,7 +245,7 @@ function ExportRejects({ query }: { query: { reason?: string; file?: string } })
   });
   return (
     <Button variant="default" leftSection={<IconDownload size={16} aria-hidden />} loading={pull.isPending} onClick={() => pull.mutate()}>
-      Export CSV
+      <Trans>Export CSV</Trans>
     </Button>
   );
 }
@@ -255,18 +257,18 @@ function Quality() {
       <Loaded query={quality}>
         {({ months }) =>
           months.length ? (
-            <Table.ScrollContainer minWidth={760} type="native" tabIndex={0} role="region" aria-label="Quality by month">
-              <Table verticalSpacing="xs" horizontalSpacing="md" aria-label="Quality by month">
+            <Table.ScrollContainer minWidth={760} type="native" tabIndex={0} role="region" aria-label={t`Quality by month`}>
+              <Table verticalSpacing="xs" horizontalSpacing="md" aria-label={t`Quality by month`}>
                 <Table.Thead>
                   <Table.Tr>
-                    <Table.Th>Month</Table.Th>
-                    <Table.Th className="number">Lines a day</Table.Th>
-                    <Table.Th className="number">Rejected</Table.Th>
-                    <Table.Th className="number">No customer</Table.Th>
-                    <Table.Th className="number">Median price</Table.Th>
-                    <Table.Th className="number">Basket</Table.Th>
-                    <Table.Th className="number">New products</Table.Th>
-                    <Table.Th>What differs</Table.Th>
+                    <Table.Th><Trans>Month</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>Lines a day</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>Rejected</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>No customer</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>Median price</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>Basket</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>New products</Trans></Table.Th>
+                    <Table.Th><Trans>What differs</Trans></Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -281,7 +283,7 @@ function Quality() {
                       <Figure value={month.new_product_share} format={percent} />
                       <Table.Td>
                         {month.findings.map(({ measure, value, baseline }) => (
-                          <Badge key={measure} color="orange" variant="light" tt="none" title={`${amount(value)}, usually ${amount(baseline)}`}>{MEASURES[measure] ?? measure}</Badge>
+                          <Badge key={measure} color="orange" variant="light" tt="none" title={t`${amount(value)}, usually ${amount(baseline)}`}>{MEASURES[measure] ?? measure}</Badge>
                         ))}
                       </Table.Td>
                     </Table.Tr>
@@ -290,7 +292,7 @@ function Quality() {
               </Table>
             </Table.ScrollContainer>
           ) : (
-            <Empty title="No data has been published yet">Upload a raw file, then submit an ETL job.</Empty>
+            <Empty title={t`No data has been published yet`}><Trans>Upload a raw file, then submit an ETL job.</Trans></Empty>
           )
         }
       </Loaded>

@@ -1,3 +1,5 @@
+import { plural, t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Alert, Badge, Button, Group, NumberInput, SegmentedControl, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
@@ -15,12 +17,13 @@ import { Preview } from "../components/preview";
 import { FRESH_RULE, RuleFields } from "../components/rule-fields";
 import { FRESH_SLOT, SLOT_TEXTS, SlotFields } from "../components/slot-fields";
 import { fieldsBelow, problemOf, reasonOf } from "../errors";
-import { count, day, ID_FORM, ID_HINT, label, shortPercent, time } from "../format";
+import { day, ID_FORM, ID_HINT, shortPercent, time } from "../format";
 import { experimentInput, ruleInput, slotInput } from "../inputs";
+import { label } from "../labels";
 import { ExperimentState } from "./experiments";
 import { effect, period } from "./merchandising";
 
-const KINDS = [{ value: "settings", label: "Settings and rules" }, { value: "versions", label: "Version of the model" }];
+const KINDS = [{ value: "settings", label: t`Settings and rules` }, { value: "versions", label: t`Version of the model` }];
 const kindOf = ({ treatment_version }: Experiment): string => (treatment_version ? "versions" : "settings");
 const DAY_SECONDS = 86_400;
 const DEFAULT_WINDOW_SECONDS = 7 * DAY_SECONDS;
@@ -31,28 +34,31 @@ const FRESH: Experiment = {
 };
 
 /** What a rule does, with what. */
-const ruleText = (rule: Rule): string => `${label(rule.action, "RULE_ACTION")} ${rule.product_id || rule.category || "…"} ${effect(rule)}`;
+const ruleText = (rule: Rule): string => [label(rule.action), rule.product_id || rule.category || "…", effect(rule)].join(" · ");
 const windowText = (seconds: number): string => {
   const window = seconds || DEFAULT_WINDOW_SECONDS;
-  return window % DAY_SECONDS ? `${count(window)} seconds` : `${count(window / DAY_SECONDS)} days`;
+  return window % DAY_SECONDS ? plural(window, { one: "# second", other: "# seconds" }) : plural(window / DAY_SECONDS, { one: "# day", other: "# days" });
 };
 /** Once it was started, the report says which champions the control has had. */
 const controlText = ({ control_version, champion_version }: Experiment): string =>
-  control_version ? `version ${control_version}` : champion_version ? `the champion, which was version ${champion_version}` : "the champion";
+  control_version ? t`version ${control_version}` : champion_version ? t`the champion, which was version ${champion_version}` : t`the champion`;
+/** When it ran, or was changed. */
+const span = ({ start_time, stop_time, update_time }: Experiment): string =>
+  !start_time ? t`changed ${time(update_time)}` : stop_time ? t`since ${time(start_time)} until ${time(stop_time)}` : t`since ${time(start_time)}`;
 const TEXTS: Array<[string, (experiment: Experiment) => string]> = [
-  ["Slot", ({ treatment }) => treatment?.id ?? ""],
-  ["Version of the treatment", ({ treatment_version }) => treatment_version],
-  ["Version of the control", (experiment) => (experiment.treatment_version ? controlText(experiment) : "")],
+  [t`Slot`, ({ treatment }) => treatment?.id ?? ""],
+  [t`Version of the treatment`, ({ treatment_version }) => treatment_version],
+  [t`Version of the control`, (experiment) => (experiment.treatment_version ? controlText(experiment) : "")],
   ...SLOT_TEXTS.map(([name, text]): [string, (experiment: Experiment) => string] => [name, ({ treatment }) => (treatment ? text(treatment) : "")]),
-  ["Rules", ({ treatment_rules }) => treatment_rules.map(ruleText).join("; ")],
-  ["Take part", ({ traffic_share }) => shortPercent(traffic_share)],
-  ["Of them the treatment", ({ treatment_share }) => shortPercent(treatment_share || 0.5)],
-  ["Time to buy", ({ outcome_window_seconds }) => windowText(outcome_window_seconds)],
+  [t`Rules`, ({ treatment_rules }) => treatment_rules.map(ruleText).join("; ")],
+  [t`Take part`, ({ traffic_share }) => shortPercent(traffic_share)],
+  [t`Of them the treatment`, ({ treatment_share }) => shortPercent(treatment_share || 0.5)],
+  [t`Time to buy`, ({ outcome_window_seconds }) => windowText(outcome_window_seconds)],
 ];
 
 export function NewExperimentPage() {
   return (
-    <Page title="New experiment" about="Some shoppers see a slot as it might be. Nobody does before the experiment is started.">
+    <Page title={t`New experiment`} about={t`Some shoppers see a slot as it might be. Nobody does before the experiment is started.`}>
       <Edit experiment={FRESH} />
     </Page>
   );
@@ -66,8 +72,8 @@ export function ExperimentPage() {
   const over = data?.state === "EXPERIMENT_STATE_STOPPED" || running;
   return (
     <Page
-      title={`Experiment ${id}`}
-      about={data && <Group gap="xs" component="span"><ExperimentState experiment={data} />{data.start_time ? `since ${time(data.start_time)}${data.stop_time ? ` until ${time(data.stop_time)}` : ""}` : `changed ${time(data.update_time)}`}</Group>}
+      title={t`Experiment ${id}`}
+      about={data && <Group gap="xs" component="span"><ExperimentState experiment={data} />{span(data)}</Group>}
       actions={
         data && (
           <>
@@ -87,19 +93,19 @@ function Started({ experiment }: { experiment: Experiment }) {
   return (
     <>
       {experiment.promotion_pending && (
-        <Alert color="orange" variant="light" title={`Version ${experiment.treatment_version} is to be kept, and is not promoted yet`}>
-          If that does not end within a minute, it was cut short: conclude it once more, and keep the treatment.
+        <Alert color="orange" variant="light" title={t`Version ${experiment.treatment_version} is to be kept, and is not promoted yet`}>
+          <Trans>If that does not end within a minute, it was cut short: conclude it once more, and keep the treatment.</Trans>
         </Alert>
       )}
       {experiment.decision_reason && (
-        <Card title={experiment.decision === "EXPERIMENT_DECISION_KEEP" ? "Why the treatment was kept" : "Why it was reverted"}>
+        <Card title={experiment.decision === "EXPERIMENT_DECISION_KEEP" ? t`Why the treatment was kept` : t`Why it was reverted`}>
           <Text style={{ overflowWrap: "anywhere" }}>{experiment.decision_reason}</Text>
         </Card>
       )}
       <Report experiment={experiment} />
       <Settings experiment={experiment} />
       <Group justify="space-between">
-        <Button variant="default" component={Link} {...{ to: "/exposures", search: { experiment: experiment.id } as never }}>The lists that were shown</Button>
+        <Button variant="default" component={Link} {...{ to: "/exposures", search: { experiment: experiment.id } as never }}><Trans>The lists that were shown</Trans></Button>
         {experiment.state !== "EXPERIMENT_STATE_RUNNING" && <DeleteExperiment id={experiment.id} />}
       </Group>
     </>
@@ -112,18 +118,20 @@ function Settings({ experiment }: { experiment: Experiment }) {
   const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
   const control = state === "EXPERIMENT_STATE_CONCLUDED" ? undefined : slots.data?.slots.find(({ id }) => id === treatment?.id);
   return (
-    <Card title={`The slot ${treatment?.id ?? ""}`} flush>
+    <Card title={t`The slot ${treatment?.id ?? ""}`} flush>
       {treatment && !treatment_version && <Differences control={control} treatment={treatment} />}
       <Stack gap={6} p="md">
-        {treatment_version && <Text fz="sm">Version {treatment_version} of the model beside {controlText(experiment)}, with the slot and rules as they are.</Text>}
+        {treatment_version && <Text fz="sm"><Trans>Version {treatment_version} of the model beside {controlText(experiment)}, with the slot and rules as they are.</Trans></Text>}
         {treatment_rules.map((rule) => (
           <Group key={rule.id} gap="xs">
-            <Badge variant="light" color="grape" tt="none">Rule {rule.id}</Badge>
-            <Text fz="sm">{ruleText(rule)}, {period(rule).toLowerCase()}</Text>
+            <Badge variant="light" color="grape" tt="none"><Trans>Rule {rule.id}</Trans></Badge>
+            <Text fz="sm">{[ruleText(rule), period(rule)].join(" · ")}</Text>
           </Group>
         ))}
         <Text fz="sm" c="dimmed">
-          {shortPercent(traffic_share)} of shoppers take part, {shortPercent(treatment_share || 0.5)} of them with the treatment. What they buy counts for {windowText(outcome_window_seconds)} from the first list on.
+          <Trans>
+            {shortPercent(traffic_share)} of shoppers take part, {shortPercent(treatment_share || 0.5)} of them with the treatment. What they buy counts for {windowText(outcome_window_seconds)} from the first list on.
+          </Trans>
         </Text>
       </Stack>
     </Card>
@@ -132,12 +140,12 @@ function Settings({ experiment }: { experiment: Experiment }) {
 
 function Differences({ control, treatment }: { control: Slot | undefined; treatment: Slot }) {
   return (
-    <Table verticalSpacing={8} horizontalSpacing="md" aria-label="Control and treatment">
+    <Table verticalSpacing={8} horizontalSpacing="md" aria-label={t`Control and treatment`}>
       <Table.Thead>
         <Table.Tr>
-          <Table.Th><span className="skip">Setting</span></Table.Th>
-          {control && <Table.Th>Control, as it is</Table.Th>}
-          <Table.Th>Treatment</Table.Th>
+          <Table.Th><span className="skip"><Trans>Setting</Trans></span></Table.Th>
+          {control && <Table.Th><Trans>Control, as it is</Trans></Table.Th>}
+          <Table.Th><Trans>Treatment</Trans></Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -174,7 +182,7 @@ function Edit({ experiment }: { experiment: Experiment }) {
       take(now);
       queries.setQueryData(recommenderServiceGetExperimentOptions({ path: { id: now.id } }).queryKey, now);
       void queries.invalidateQueries();
-      notifications.show({ color: "green", title: "Saved", message: "Nobody takes part before it is started." });
+      notifications.show({ color: "green", title: t`Saved`, message: t`Nobody takes part before it is started.` });
       if (fresh) void navigate({ to: "/experiments/$id", params: { id: now.id } });
     },
     onError: async (error) => {
@@ -200,9 +208,9 @@ function Edit({ experiment }: { experiment: Experiment }) {
           {theirs && <Conflict fields={TEXTS.map(([name, text]) => ({ name, theirs: text(theirs), mine: text(draft) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
           <Basics draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fieldsBelow(paths, "experiment.")} fresh={fresh} slots={slots.data?.slots ?? []} />
           {draft.treatment && (
-            <Card title="The treatment">
+            <Card title={t`The treatment`}>
               <Stack>
-                <SegmentedControl aria-label="What differs" data={KINDS} value={kind} onChange={choose} withItemsBorders={false} style={{ alignSelf: "flex-start" }} />
+                <SegmentedControl aria-label={t`What differs`} data={KINDS} value={kind} onChange={choose} withItemsBorders={false} style={{ alignSelf: "flex-start" }} />
                 {kind === "versions" ? (
                   <VersionFields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fieldsBelow(paths, "experiment.")} />
                 ) : (
@@ -217,9 +225,9 @@ function Edit({ experiment }: { experiment: Experiment }) {
           {replace.error && !theirs && !Object.keys(paths).length && <ErrorNotice error={replace.error} />}
           <Group justify="space-between">
             <Group gap="xs">
-              <Button type="submit" loading={replace.isPending} disabled={!draft.treatment || (kind === "versions" && !draft.treatment_version)}>Save</Button>
+              <Button type="submit" loading={replace.isPending} disabled={!draft.treatment || (kind === "versions" && !draft.treatment_version)}><Trans>Save</Trans></Button>
               {!fresh && <Start experiment={draft} disabled={draft !== saved} />}
-              <Button variant="subtle" component={Link} {...{ to: "/experiments" }}>Back</Button>
+              <Button variant="subtle" component={Link} {...{ to: "/experiments" }}><Trans>Back</Trans></Button>
             </Group>
             {!fresh && <DeleteExperiment id={experiment.id} />}
           </Group>
@@ -227,7 +235,7 @@ function Edit({ experiment }: { experiment: Experiment }) {
       </form>
       {kind === "settings" && <Stack gap="lg">
         {draft.treatment && control && (
-          <Card title="What differs" flush>
+          <Card title={t`What differs`} flush>
             <Differences control={control} treatment={draft.treatment} />
           </Card>
         )}
@@ -243,15 +251,15 @@ function Edit({ experiment }: { experiment: Experiment }) {
 
 function Basics({ draft, set, fields, fresh, slots }: { draft: Experiment; set: (change: Partial<Experiment>) => void; fields: Record<string, string>; fresh: boolean; slots: Slot[] }) {
   return (
-    <Card title="The experiment">
+    <Card title={t`The experiment`}>
       <Stack>
-        {fresh && <TextInput label="Id" description="Small letters, digits and dashes, such as shorter-home" required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => set({ id: event.currentTarget.value })} />}
-        <Select label="Slot" description="Where the lists are shown. The treatment starts from it as it is" required allowDeselect={false} data={slots.map(({ id }) => id)} value={draft.treatment?.id ?? null} error={fields["treatment.id"]} onChange={(value) => set({ treatment: slots.find(({ id }) => id === value) ?? null })} />
+        {fresh && <TextInput label={t`Id`} description={t`Small letters, digits and dashes, such as shorter-home`} required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => set({ id: event.currentTarget.value })} />}
+        <Select label={t`Slot`} description={t`Where the lists are shown. The treatment starts from it as it is`} required allowDeselect={false} data={slots.map(({ id }) => id)} value={draft.treatment?.id ?? null} error={fields["treatment.id"]} onChange={(value) => set({ treatment: slots.find(({ id }) => id === value) ?? null })} />
         <Group grow align="flex-start">
-          <NumberInput label="Take part" description="Of all shoppers; may grow later" suffix=" %" min={0.1} max={100} decimalScale={1} value={Math.round(draft.traffic_share * 1000) / 10} error={fields["traffic_share"]} onChange={(value) => set({ traffic_share: Number(value) / 100 })} />
-          <NumberInput label="Get the treatment" description="Of those who take part" suffix=" %" min={1} max={99} decimalScale={1} value={Math.round((draft.treatment_share || 0.5) * 1000) / 10} error={fields["treatment_share"]} onChange={(value) => set({ treatment_share: Number(value) / 100 })} />
+          <NumberInput label={t`Take part`} description={t`Of all shoppers; may grow later`} suffix=" %" min={0.1} max={100} decimalScale={1} value={Math.round(draft.traffic_share * 1000) / 10} error={fields["traffic_share"]} onChange={(value) => set({ traffic_share: Number(value) / 100 })} />
+          <NumberInput label={t`Get the treatment`} description={t`Of those who take part`} suffix=" %" min={1} max={99} decimalScale={1} value={Math.round((draft.treatment_share || 0.5) * 1000) / 10} error={fields["treatment_share"]} onChange={(value) => set({ treatment_share: Number(value) / 100 })} />
         </Group>
-        <NumberInput label="Time to buy" description="For how long after the first list a shopper’s purchases count; only then is the shopper in the report" suffix=" days" min={0} max={60} decimalScale={4} value={(draft.outcome_window_seconds || DEFAULT_WINDOW_SECONDS) / DAY_SECONDS} error={fields["outcome_window_seconds"]} onChange={(value) => set({ outcome_window_seconds: Math.round(Number(value) * DAY_SECONDS) })} />
+        <NumberInput label={t`Time to buy`} description={t`For how long after the first list a shopper’s purchases count; only then is the shopper in the report`} suffix={` ${t`days`}`} min={0} max={60} decimalScale={4} value={(draft.outcome_window_seconds || DEFAULT_WINDOW_SECONDS) / DAY_SECONDS} error={fields["outcome_window_seconds"]} onChange={(value) => set({ outcome_window_seconds: Math.round(Number(value) * DAY_SECONDS) })} />
       </Stack>
     </Card>
   );
@@ -261,12 +269,12 @@ function Basics({ draft, set, fields, fresh, slots }: { draft: Experiment; set: 
 function VersionFields({ draft, set, fields }: { draft: Experiment; set: (change: Partial<Experiment>) => void; fields: Record<string, string> }) {
   const { data } = useQuery(recommenderServiceListModelsOptions({ query: { page_size: 100 } }));
   const champion = data?.models.find(({ aliases }) => aliases.includes("champion"));
-  const choices = (data?.models ?? []).filter(({ gate, promotion }) => gate?.passed || promotion).map(({ version, data_through_date }) => ({ value: version, label: `Version ${version}, data until ${day(data_through_date)}${version === champion?.version ? ", the champion" : ""}` }));
+  const choices = (data?.models ?? []).filter(({ gate, promotion }) => gate?.passed || promotion).map(({ version, data_through_date }) => ({ value: version, label: [t`Version ${version}`, t`Data until ${day(data_through_date)}`, version === champion?.version && t`Champion`].filter(Boolean).join(" · ") }));
   return (
     <>
-      <Select label="Version of the treatment" description="Of those that passed the gate" required allowDeselect={false} searchable data={choices} value={draft.treatment_version || null} error={fields["treatment_version"]} onChange={(value) => set({ treatment_version: value ?? "" })} />
-      <Select label="Version of the control" description="Without one, whichever is the champion" clearable searchable placeholder={champion ? `The champion, now version ${champion.version}` : "The champion"} data={choices} value={draft.control_version || null} error={fields["control_version"]} onChange={(value) => set({ control_version: value ?? "" })} />
-      <Text fz="sm" c="dimmed">Both arms have the slot and its rules as they are. Each replica loads the versions before anybody takes part.</Text>
+      <Select label={t`Version of the treatment`} description={t`Of those that passed the gate`} required allowDeselect={false} searchable data={choices} value={draft.treatment_version || null} error={fields["treatment_version"]} onChange={(value) => set({ treatment_version: value ?? "" })} />
+      <Select label={t`Version of the control`} description={t`Without one, whichever is the champion`} clearable searchable placeholder={champion ? t`The champion, now version ${champion.version}` : t`The champion`} data={choices} value={draft.control_version || null} error={fields["control_version"]} onChange={(value) => set({ control_version: value ?? "" })} />
+      <Text fz="sm" c="dimmed"><Trans>Both arms have the slot and its rules as they are. Each replica loads the versions before anybody takes part.</Trans></Text>
     </>
   );
 }
@@ -278,16 +286,16 @@ function Rules({ rules, set, paths }: { rules: Rule[]; set: (rules: Rule[]) => v
       {rules.map((rule, index) => {
         const fields = fieldsBelow(paths, `experiment.treatment_rules[${index}].`);
         return (
-          <Stack key={index} className="inset" role="group" aria-label={`Rule ${index + 1}`}>
+          <Stack key={index} className="inset" role="group" aria-label={t`Rule ${index + 1}`}>
             <Group justify="space-between" align="flex-end" wrap="nowrap">
-              <TextInput label="Rule id" description="A written rule’s id takes its place" required flex={1} value={rule.id} error={fields["id"] ?? (rule.id && !ID_FORM.test(rule.id) ? ID_HINT : undefined)} onChange={(event) => change(index, { id: event.currentTarget.value })} />
-              <Button variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => set(rules.filter((_, each) => each !== index))}>Remove</Button>
+              <TextInput label={t`Rule id`} description={t`A written rule’s id takes its place`} required flex={1} value={rule.id} error={fields["id"] ?? (rule.id && !ID_FORM.test(rule.id) ? ID_HINT : undefined)} onChange={(event) => change(index, { id: event.currentTarget.value })} />
+              <Button variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => set(rules.filter((_, each) => each !== index))}><Trans>Remove</Trans></Button>
             </Group>
             <RuleFields draft={rule} set={(now) => change(index, now)} fields={fields} />
           </Stack>
         );
       })}
-      <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => set([...rules, FRESH_RULE])} style={{ alignSelf: "flex-start" }}>Add a rule</Button>
+      <Button variant="default" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => set([...rules, FRESH_RULE])} style={{ alignSelf: "flex-start" }}><Trans>Add a rule</Trans></Button>
     </>
   );
 }

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Table } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -6,7 +8,8 @@ import { Link } from "@tanstack/react-router";
 import type { Experiment } from "@client/gen";
 import { recommenderServiceListExperimentsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
-import { label, shortPercent, time } from "../format";
+import { shortPercent, time } from "../format";
+import { label } from "../labels";
 
 const POLL_MS = 30_000;
 const COLOURS: Record<string, string> = { EXPERIMENT_STATE_DRAFT: "gray", EXPERIMENT_STATE_RUNNING: "blue", EXPERIMENT_STATE_STOPPED: "orange", EXPERIMENT_STATE_CONCLUDED: "green" };
@@ -14,7 +17,7 @@ const COLOURS: Record<string, string> = { EXPERIMENT_STATE_DRAFT: "gray", EXPERI
 export function ExperimentState({ experiment: { state, decision } }: { experiment: Experiment }) {
   return (
     <Badge variant="light" color={COLOURS[state] ?? "gray"} tt="none" fw={550}>
-      {state === "EXPERIMENT_STATE_CONCLUDED" ? (decision === "EXPERIMENT_DECISION_KEEP" ? "Kept" : "Reverted") : label(state, "EXPERIMENT_STATE")}
+      {state === "EXPERIMENT_STATE_CONCLUDED" ? (decision === "EXPERIMENT_DECISION_KEEP" ? t`Kept` : t`Reverted`) : label(state)}
     </Badge>
   );
 }
@@ -23,11 +26,11 @@ export function ExperimentsPage() {
   const experiments = useQuery({ ...recommenderServiceListExperimentsOptions({ query: { page_size: 100 } }), refetchInterval: POLL_MS });
   return (
     <Page
-      title="Experiments"
-      about="A slot as it is beside a slot as it might be: what shoppers do with each."
+      title={t`Experiments`}
+      about={t`A slot as it is beside a slot as it might be: what shoppers do with each.`}
       actions={
         <Button component={Link} {...{ to: "/experiments/new" }} leftSection={<IconPlus size={16} aria-hidden />}>
-          New experiment
+          <Trans>New experiment</Trans>
         </Button>
       }
     >
@@ -37,7 +40,7 @@ export function ExperimentsPage() {
             list.length ? (
               <Experiments list={list} />
             ) : (
-              <Empty title="There are no experiments yet">An experiment shows some shoppers another list in a slot, and says whether they buy more.</Empty>
+              <Empty title={t`There are no experiments yet`}><Trans>An experiment shows some shoppers another list in a slot, and says whether they buy more.</Trans></Empty>
             )
           }
         </Loaded>
@@ -49,15 +52,15 @@ export function ExperimentsPage() {
 function Experiments({ list }: { list: Experiment[] }) {
   return (
     <Table.ScrollContainer minWidth={320}>
-      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Experiments">
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Experiments`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Experiment</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th>Slot</Table.Th>
-            <Table.Th className="number" visibleFrom="sm">Take part</Table.Th>
-            <Table.Th visibleFrom="sm">Started</Table.Th>
-            <Table.Th visibleFrom="sm">Ended</Table.Th>
+            <Table.Th><Trans>Experiment</Trans></Table.Th>
+            <Table.Th><Trans>State</Trans></Table.Th>
+            <Table.Th><Trans>Slot</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="sm"><Trans>Take part</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Started</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Ended</Trans></Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Group, Select, SimpleGrid, Stack, Table, Text, TextInput } from "@mantine/core";
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -8,7 +10,8 @@ import {
   catalogServiceBatchGetProductsOptions, recommenderServiceListExperimentsOptions, recommenderServiceListExposuresInfiniteOptions, recommenderServiceListSlotsOptions,
 } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, More, Page } from "../components/page";
-import { count, label, shortPercent, time } from "../format";
+import { count, shortPercent, time } from "../format";
+import { label } from "../labels";
 import { ARMS } from "../router";
 
 const PAGE_SIZE = 10;
@@ -25,7 +28,7 @@ export function ExposuresPage() {
     placeholderData: keepPreviousData,
   });
   return (
-    <Page title="Shown lists" about="Which products were recommended to whom, how they came there, and what followed; latest first.">
+    <Page title={t`Shown lists`} about={t`Which products were recommended to whom, how they came there, and what followed; latest first.`}>
       <Filters />
       <Loaded query={found} rows={10}>
         {({ pages }) => {
@@ -37,7 +40,7 @@ export function ExposuresPage() {
             </Stack>
           ) : (
             <Card>
-              <Empty title="No list fits">Lists of signed-in users and of visitors are here a second after they were shown.</Empty>
+              <Empty title={t`No list fits`}><Trans>Lists of signed-in users and of visitors are here a second after they were shown.</Trans></Empty>
             </Card>
           );
         }}
@@ -53,16 +56,16 @@ function Filters() {
   const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
   const experiments = useQuery(recommenderServiceListExperimentsOptions({ query: { page_size: 100 } }));
   const typed = (name: "list" | "shopper" | "rule", text: string) => (
-    <TextInput key={shown[name]} label={text} placeholder="All" defaultValue={shown[name] ?? ""} onBlur={(event) => set({ [name]: event.currentTarget.value.trim() || undefined })} onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()} />
+    <TextInput key={shown[name]} label={text} placeholder={t`All`} defaultValue={shown[name] ?? ""} onBlur={(event) => set({ [name]: event.currentTarget.value.trim() || undefined })} onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()} />
   );
   return (
     <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="sm">
-      <Select label="Slot" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all slots" }} data={slots.data?.slots.map(({ id }) => id) ?? []} value={shown.slot ?? null} onChange={(value) => set({ slot: value ?? undefined })} />
-      <Select label="Experiment" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all experiments" }} data={experiments.data?.experiments.map(({ id }) => id) ?? []} value={shown.experiment ?? null} onChange={(value) => set({ experiment: value ?? undefined })} />
-      <Select label="Arm" placeholder="Both" clearable clearButtonProps={{ "aria-label": "Show both arms" }} data={ARMS.map((value) => ({ value, label: label(value, "EXPERIMENT_ARM") }))} value={shown.arm ?? null} onChange={(value) => set({ arm: (value as (typeof ARMS)[number] | null) ?? undefined })} />
-      {typed("rule", "Moved by rule")}
-      {typed("shopper", "Shopper’s id")}
-      {typed("list", "List’s id")}
+      <Select label={t`Slot`} placeholder={t`All`} clearable clearButtonProps={{ "aria-label": t`Show all slots` }} data={slots.data?.slots.map(({ id }) => id) ?? []} value={shown.slot ?? null} onChange={(value) => set({ slot: value ?? undefined })} />
+      <Select label={t`Experiment`} placeholder={t`All`} clearable clearButtonProps={{ "aria-label": t`Show all experiments` }} data={experiments.data?.experiments.map(({ id }) => id) ?? []} value={shown.experiment ?? null} onChange={(value) => set({ experiment: value ?? undefined })} />
+      <Select label={t`Arm`} placeholder={t`Both`} clearable clearButtonProps={{ "aria-label": t`Show both arms` }} data={ARMS.map((value) => ({ value, label: label(value) }))} value={shown.arm ?? null} onChange={(value) => set({ arm: (value as (typeof ARMS)[number] | null) ?? undefined })} />
+      {typed("rule", t`Moved by rule`)}
+      {typed("shopper", t`Shopper’s id`)}
+      {typed("list", t`List’s id`)}
     </SimpleGrid>
   );
 }
@@ -77,18 +80,20 @@ function List({ exposure }: { exposure: Exposure }) {
       title={time(create_time)}
       aside={
         <Group gap={6}>
-          <Badge variant="light" color="gray" tt="none">{slot ? `Slot ${slot}` : "No slot"}</Badge>
-          {experiment_id && <Badge variant="light" color="blue" tt="none" component={Link} {...{ to: `/experiments/${experiment_id}` }} style={{ cursor: "pointer" }}>{experiment_id}: {label(arm, "EXPERIMENT_ARM").toLowerCase()}</Badge>}
+          <Badge variant="light" color="gray" tt="none">{slot ? t`Slot ${slot}` : t`No slot`}</Badge>
+          {experiment_id && <Badge variant="light" color="blue" tt="none" component={Link} {...{ to: `/experiments/${experiment_id}` }} style={{ cursor: "pointer" }}>{experiment_id}: {label(arm)}</Badge>}
         </Group>
       }
       flush
     >
       <Text fz="xs" c="dimmed" px="md" pb="xs" style={{ overflowWrap: "anywhere" }}>
-        For <Link to="/exposures" search={{ shopper: user_id }} className="row-link mono">{user_id}</Link>, list <Link to="/exposures" search={{ list: recommendation_id }} className="row-link mono">{recommendation_id}</Link>,{" "}
-        {model_version ? `by version ${model_version}` : "without a model"}, {label(fallback_step, "FALLBACK_STEP").toLowerCase()}
+        <Trans>
+          For <Link to="/exposures" search={{ shopper: user_id }} className="row-link mono">{user_id}</Link>, list <Link to="/exposures" search={{ list: recommendation_id }} className="row-link mono">{recommendation_id}</Link>
+        </Trans>
+        {["", label(fallback_step), model_version ? t`Model version ${model_version}` : t`Without a model`].join(" · ")}
       </Text>
       <Table.ScrollContainer minWidth={320}>
-        <Table verticalSpacing={6} horizontalSpacing="md" aria-label={`List ${recommendation_id}`}>
+        <Table verticalSpacing={6} horizontalSpacing="md" aria-label={t`List ${recommendation_id}`}>
           <Table.Tbody>
             {products.filter(({ rule_id }, row) => all || row < SHORT || rule_id).map(({ product_id, position, propensity, rule_id, event_kinds }) => (
               <Table.Tr key={product_id}>
@@ -96,14 +101,14 @@ function List({ exposure }: { exposure: Exposure }) {
                 <Table.Td>
                   <Group gap="xs">
                     <Link to="/products/$id" params={{ id: product_id }} className="row-link">{names[product_id] ?? product_id}</Link>
-                    {rule_id && <Badge size="sm" variant="light" color="grape" tt="none" component={Link} {...{ to: "/exposures", search: { rule: rule_id } as never }} style={{ cursor: "pointer" }}>Rule {rule_id}</Badge>}
-                    {propensity < 1 && <Badge size="sm" variant="light" color="gray" tt="none">Propensity {shortPercent(propensity)}</Badge>}
+                    {rule_id && <Badge size="sm" variant="light" color="grape" tt="none" component={Link} {...{ to: "/exposures", search: { rule: rule_id } as never }} style={{ cursor: "pointer" }}><Trans>Rule {rule_id}</Trans></Badge>}
+                    {propensity < 1 && <Badge size="sm" variant="light" color="gray" tt="none"><Trans>Propensity {shortPercent(propensity)}</Trans></Badge>}
                   </Group>
                 </Table.Td>
-                <Table.Td ta="right">
+                <Table.Td ta="end">
                   <Group gap={4} justify="flex-end">
-                    {event_kinds.filter((kind) => kind !== "EVENT_KIND_IMPRESSION").map((kind) => <Badge key={kind} size="sm" variant="light" color={EVENT_COLOURS[kind] ?? "gray"} tt="none">{label(kind, "EVENT_KIND")}</Badge>)}
-                    {event_kinds.length === 1 && event_kinds[0] === "EVENT_KIND_IMPRESSION" && <Text fz="xs" c="dimmed">Seen</Text>}
+                    {event_kinds.filter((kind) => kind !== "EVENT_KIND_IMPRESSION").map((kind) => <Badge key={kind} size="sm" variant="light" color={EVENT_COLOURS[kind] ?? "gray"} tt="none">{label(kind)}</Badge>)}
+                    {event_kinds.length === 1 && event_kinds[0] === "EVENT_KIND_IMPRESSION" && <Text fz="xs" c="dimmed"><Trans>Seen</Trans></Text>}
                   </Group>
                 </Table.Td>
               </Table.Tr>
@@ -113,7 +118,7 @@ function List({ exposure }: { exposure: Exposure }) {
       </Table.ScrollContainer>
       {products.length > SHORT && (
         <Button variant="subtle" size="xs" m="xs" onClick={() => setAll(!all)} aria-expanded={all}>
-          {all ? "Show fewer" : `Show all ${count(products.length)}`}
+          {all ? t`Show fewer` : t`Show all ${count(products.length)}`}
         </Button>
       )}
     </Card>

@@ -1,3 +1,5 @@
+import { plural, t } from "@lingui/core/macro";
+import { Plural, Trans } from "@lingui/react/macro";
 import { Group, Select, SimpleGrid, Stack, Table, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -15,16 +17,17 @@ import { type Asked, Choice } from "./forecasts";
 const HISTORY_DAYS = { day: 90, week: 371, month: 730 };
 const GRANULARITIES = { day: "GRANULARITY_DAY", week: "GRANULARITY_WEEK", month: "GRANULARITY_MONTH" } as const;
 const PERIODS = [
-  { value: "day", label: "Day" },
-  { value: "week", label: "Week" },
-  { value: "month", label: "Month" },
+  { value: "day", label: t`Day` },
+  { value: "week", label: t`Week` },
+  { value: "month", label: t`Month` },
 ];
+const NAMED_CLOSURES = 4;
 const HORIZONS = [
-  { value: "14", label: "2 weeks ahead" },
-  { value: "28", label: "4 weeks ahead" },
-  { value: "56", label: "8 weeks ahead" },
-  { value: "91", label: "13 weeks ahead" },
-  { value: "182", label: "26 weeks ahead" },
+  { value: "14", label: t`2 weeks ahead` },
+  { value: "28", label: t`4 weeks ahead` },
+  { value: "56", label: t`8 weeks ahead` },
+  { value: "91", label: t`13 weeks ahead` },
+  { value: "182", label: t`26 weeks ahead` },
 ];
 
 export function Forecast({ asked, title }: { asked: Asked; title: string }) {
@@ -57,18 +60,20 @@ export function Horizon() {
   const navigate = useNavigate({ from: "/forecasts" });
   return (
     <Group gap="xs">
-      <Choice name="Period" data={PERIODS} value={by} onChange={(value) => void navigate({ search: (now) => ({ ...now, by: value as typeof by }) })} />
-      <Select aria-label="Horizon" allowDeselect={false} data={HORIZONS} value={days} onChange={(value) => void navigate({ search: (now) => ({ ...now, days: value ?? undefined }) })} w={160} />
+      <Choice name={t`Period`} data={PERIODS} value={by} onChange={(value) => void navigate({ search: (now) => ({ ...now, by: value as typeof by }) })} />
+      <Select aria-label={t`Horizon`} allowDeselect={false} data={HORIZONS} value={days} onChange={(value) => void navigate({ search: (now) => ({ ...now, days: value ?? undefined }) })} w={160} />
     </Group>
   );
 }
 
 function Chart({ sales, title }: { sales: ForecastSalesResponse; title: string }) {
   const data = useMemo(() => forecastChart(sales), [sales]);
+  const closed = sales.closed_dates.slice(0, NAMED_CLOSURES).map(day);
+  const unnamed = sales.closed_dates.length - closed.length;
   return (
-    <ChartCard title={title} aside={<Horizon />} data={data} name={`${title}: sales and forecast; the values are in the table below`}>
-      Sales until {day(sales.data_through_date)}, model version {sales.model_version}, days in {sales.time_zone}.
-      {sales.closed_dates.length > 0 && ` Closed on ${sales.closed_dates.slice(0, 4).map(day).join(", ")}${sales.closed_dates.length > 4 ? ` and ${count(sales.closed_dates.length - 4)} more` : ""}.`}
+    <ChartCard title={title} aside={<Horizon />} data={data} name={t`${title}: sales and forecast; the values are in the table below`}>
+      <Trans>Sales until {day(sales.data_through_date)}, model version {sales.model_version}, days in {sales.time_zone}.</Trans>{" "}
+      {closed.length > 0 && (unnamed ? <Trans>Closed on {closed.join(", ")} and {count(unnamed)} more.</Trans> : <Trans>Closed on {closed.join(", ")}.</Trans>)}
     </ChartCard>
   );
 }
@@ -81,9 +86,9 @@ function Expected({ sales }: { sales: ForecastSalesResponse }) {
   return (
     <Figures
       list={[
-        [`Expected in the next ${count(days)} days`, shown(total)],
-        ["Expected a day", shown(total / Math.max(1, days))],
-        ["Sold a day, in the history shown", shown(past)],
+        [plural(days, { one: "Expected in the next day", other: "Expected in the next # days" }), shown(total)],
+        [t`Expected a day`, shown(total / Math.max(1, days))],
+        [t`Sold a day, in the history shown`, shown(past)],
       ]}
     />
   );
@@ -93,14 +98,14 @@ function Explanation({ asked, days, currency }: { asked: Asked; days: number; cu
   const query = useQuery(forecasterServiceExplainForecastOptions({ query: { ...asked, horizon_days: days } }));
   const [date, setDate] = useState<string | null>(null);
   return (
-    <Card title="Why this much on a day">
+    <Card title={t`Why this much on a day`}>
       <Loaded query={query}>
         {({ explanations }) => {
           const shown = explanations.find((one) => one.date === date) ?? explanations[0];
           return shown ? (
             <Stack>
               <Select
-                label="Day"
+                label={t`Day`}
                 allowDeselect={false}
                 searchable
                 data={explanations.map((one) => ({ value: one.date, label: `${day(one.date)} · ${amount(one.mean)}` }))}
@@ -110,11 +115,11 @@ function Explanation({ asked, days, currency }: { asked: Asked; days: number; cu
               />
               <Waterfall explanation={shown} />
               <Text fz="xs" c="dimmed">
-                In {currency || "units"}, from the baseline to the mean.
+                {currency ? <Trans>In {currency}, from the baseline to the mean.</Trans> : <Trans>In units, from the baseline to the mean.</Trans>}
               </Text>
             </Stack>
           ) : (
-            <Empty title="There is nothing to explain" />
+            <Empty title={t`There is nothing to explain`} />
           );
         }}
       </Loaded>
@@ -124,13 +129,13 @@ function Explanation({ asked, days, currency }: { asked: Asked; days: number; cu
 
 function Numbers({ sales }: { sales: ForecastSalesResponse }) {
   return (
-    <Card title="The forecast in numbers" flush>
-      <Table.ScrollContainer minWidth={380} mah={420} type="native" tabIndex={0} role="region" aria-label="The forecast in numbers">
+    <Card title={t`The forecast in numbers`} flush>
+      <Table.ScrollContainer minWidth={380} mah={420} type="native" tabIndex={0} role="region" aria-label={t`The forecast in numbers`}>
         <Table verticalSpacing="xs" horizontalSpacing="sm" stickyHeader>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>From</Table.Th>
-              <Table.Th className="number">Mean</Table.Th>
+              <Table.Th><Trans>From</Trans></Table.Th>
+              <Table.Th className="number"><Trans>Mean</Trans></Table.Th>
               {sales.points[0]?.bands.map(({ level }) => (
                 <Table.Th key={level} className="number">
                   {level} %
@@ -143,7 +148,7 @@ function Numbers({ sales }: { sales: ForecastSalesResponse }) {
               <Table.Tr key={date}>
                 <Table.Td style={{ whiteSpace: "nowrap" }}>
                   {day(date)}
-                  {day_count < wholeDays(date, sales.granularity) && <Text span fz="xs" c="dimmed">{` · ${count(day_count)} ${day_count === 1 ? "day" : "days"}`}</Text>}
+                  {day_count < wholeDays(date, sales.granularity) && <Text span fz="xs" c="dimmed"> · <Plural value={day_count} one="# day" other="# days" /></Text>}
                 </Table.Td>
                 <Table.Td className="number">{amount(mean)}</Table.Td>
                 {bands.map(({ level, lower, upper }) => (

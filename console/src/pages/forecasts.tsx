@@ -1,4 +1,6 @@
 // The sales of a series: what was sold and will sell, how good earlier forecasts were, and what would change it.
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Group, SegmentedControl, Select, Stack, Tabs } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
@@ -14,15 +16,20 @@ import { ServedAccuracy } from "./served-accuracy";
 import { WhatIf } from "./what-if";
 
 const LEVELS = [
-  { value: "shop", label: "Shop" },
-  { value: "category", label: "Category" },
-  { value: "country", label: "Country" },
-  { value: "product", label: "Product" },
+  { value: "shop", label: t`Shop` },
+  { value: "category", label: t`Category` },
+  { value: "country", label: t`Country` },
+  { value: "product", label: t`Product` },
 ];
+const SERIES = {
+  category: { name: t`The category`, choose: t`Choose a category`, clear: t`Choose no category` },
+  country: { name: t`The country`, choose: t`Choose a country`, clear: t`Choose no country` },
+  product: { name: t`The product`, choose: t`Choose a product`, clear: t`Choose no product` },
+};
 const VIEWS = [
-  { value: "forecast", label: "Forecast" },
-  { value: "accuracy", label: "Accuracy" },
-  { value: "what-if", label: "What if" },
+  { value: "forecast", label: t`Forecast` },
+  { value: "accuracy", label: t`Accuracy` },
+  { value: "what-if", label: t`What if` },
 ];
 
 /** A series and its measure, as the forecaster names them. */
@@ -38,15 +45,15 @@ export function ForecastsPage() {
   const navigate = useNavigate({ from: "/forecasts" });
   const series = level === "shop" || !key ? {} : { [level === "product" ? "product_id" : level]: key };
   const asked: Asked = { ...series, metric: metric === "units" ? "METRIC_UNITS" : "METRIC_REVENUE" };
-  const title = key ?? "The whole shop";
+  const title = key ?? t`The whole shop`;
   return (
-    <Page title="Forecasts" about="What was sold, what will sell, and how sure that is.">
+    <Page title={t`Forecasts`} about={t`What was sold, what will sell, and how sure that is.`}>
       <Group gap="sm" align="flex-end">
-        <Choice name="Level" data={LEVELS} value={level} onChange={(value) => void navigate({ search: (now) => ({ ...now, level: value as typeof level, key: undefined }) })} />
+        <Choice name={t`Level`} data={LEVELS} value={level} onChange={(value) => void navigate({ search: (now) => ({ ...now, level: value as typeof level, key: undefined }) })} />
         {level !== "shop" && <Series level={level} value={key} onChange={(value) => void navigate({ search: (now) => ({ ...now, key: value }) })} />}
         <Choice
-          name="Measure"
-          data={[{ value: "units", label: "Units" }, { value: "revenue", label: "Revenue" }]}
+          name={t`Measure`}
+          data={[{ value: "units", label: t`Units` }, { value: "revenue", label: t`Revenue` }]}
           value={metric}
           onChange={(value) => void navigate({ search: (now) => ({ ...now, metric: value as typeof metric }) })}
         />
@@ -62,7 +69,7 @@ export function ForecastsPage() {
         <Tabs.Panel value={view}>
           {level !== "shop" && !key ? (
             <Card>
-              <Empty title={`Choose a ${level}`}>Its history and forecast appear here.</Empty>
+              <Empty title={SERIES[level].choose}><Trans>Its history and forecast appear here.</Trans></Empty>
             </Card>
           ) : view === "accuracy" ? (
             <Stack gap="lg">
@@ -84,7 +91,7 @@ export function Choice({ name, data, value, onChange }: { name: string; data: Ar
   return <SegmentedControl aria-label={name} data={data} value={value} onChange={onChange} withItemsBorders={false} />;
 }
 
-function Series({ level, value, onChange }: { level: string; value: string | undefined; onChange: (value: string | undefined) => void }) {
+function Series({ level, value, onChange }: { level: keyof typeof SERIES; value: string | undefined; onChange: (value: string | undefined) => void }) {
   const [typed, setTyped] = useState("");
   const [prefix] = useDebouncedValue(typed.split(" · ")[0] === value ? "" : typed.split(" · ")[0]!, 200);
   const series = useQuery({
@@ -95,17 +102,17 @@ function Series({ level, value, onChange }: { level: string; value: string | und
   const known = value && !options.some((option) => option.value === value) ? [{ value, label: value }, ...options] : options;
   return (
     <Select
-      aria-label={`The ${level}`}
-      placeholder={level === "product" ? "Type the beginning of an id" : "Choose or type"}
+      aria-label={SERIES[level].name}
+      placeholder={level === "product" ? t`Type the beginning of an id` : t`Choose or type`}
       searchable
       clearable
-      clearButtonProps={{ "aria-label": `Choose no ${level}` }}
+      clearButtonProps={{ "aria-label": SERIES[level].clear }}
       data={known}
       value={value ?? null}
       onSearchChange={setTyped}
       filter={({ options: all }) => all}
       onChange={(next) => onChange(next ?? undefined)}
-      nothingFoundMessage={series.isPending ? "Loading…" : "No such series"}
+      nothingFoundMessage={series.isPending ? t`Loading…` : t`No such series`}
       w={{ base: "100%", xs: 300 }}
     />
   );

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Plural, Trans } from "@lingui/react/macro";
 import { Alert, Button, FileInput, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -38,20 +40,20 @@ export function ImportPage() {
 
   const report = real.data ?? preview.data;
   return (
-    <Page title="Import products" about="A file is looked at first; nothing is written before you say so.">
+    <Page title={t`Import products`} about={t`A file is looked at first; nothing is written before you say so.`}>
       <Card>
         <Stack>
-          <FileInput label="File" description="CSV whose first row names the fields, or NDJSON with a product a line" placeholder="Choose a file" clearButtonProps={{ "aria-label": "Choose no file" }} accept=".csv,.ndjson,.jsonl,.json" clearable maw={460} error={unreadable} onChange={(file) => void choose(file)} />
-          {preview.isPending && <Text role="status">Looking at {count(lines.length)} rows…</Text>}
+          <FileInput label={t`File`} description={t`CSV whose first row names the fields, or NDJSON with a product a line`} placeholder={t`Choose a file`} clearButtonProps={{ "aria-label": t`Choose no file` }} accept=".csv,.ndjson,.jsonl,.json" clearable maw={460} error={unreadable} onChange={(file) => void choose(file)} />
+          {preview.isPending && <Text role="status"><Plural value={lines.length} one="Looking at # row…" other="Looking at # rows…" /></Text>}
           {(real.error ?? preview.error) && <ErrorNotice error={real.error ?? preview.error} />}
-          {real.data && <Alert color="green" variant="light" title="Imported">{count(real.data.created_count + real.data.updated_count)} products were written.</Alert>}
+          {real.data && <Alert color="green" variant="light" title={t`Imported`}><Plural value={real.data.created_count + real.data.updated_count} one="# product was written." other="# products were written." /></Alert>}
           {report && <Report report={report} done={Boolean(real.data)} />}
           {preview.data && !real.data && (
             <Group>
               <Button loading={real.isPending} disabled={!(preview.data.created_count + preview.data.updated_count)} onClick={() => real.mutate()}>
-                Import {count(preview.data.created_count + preview.data.updated_count)} products
+                <Plural value={preview.data.created_count + preview.data.updated_count} one="Import # product" other="Import # products" />
               </Button>
-              <Button variant="subtle" component={Link} {...{ to: "/products" }}>Back</Button>
+              <Button variant="subtle" component={Link} {...{ to: "/products" }}><Trans>Back</Trans></Button>
             </Group>
           )}
         </Stack>
@@ -62,10 +64,10 @@ export function ImportPage() {
 
 function Report({ report, done }: { report: ImportProductsResponse; done: boolean }) {
   const figures = [
-    [done ? "Created" : "To be created", report.created_count],
-    [done ? "Changed" : "To be changed", report.updated_count],
-    ["As they were", report.unchanged_count],
-    ["Wrong", report.failed_count],
+    [done ? t`Created` : t`To be created`, report.created_count],
+    [done ? t`Changed` : t`To be changed`, report.updated_count],
+    [t`As they were`, report.unchanged_count],
+    [t`Wrong`, report.failed_count],
   ] as const;
   return (
     <>
@@ -78,10 +80,10 @@ function Report({ report, done }: { report: ImportProductsResponse; done: boolea
         ))}
       </SimpleGrid>
       {report.failures.length > 0 && (
-        <Table.ScrollContainer minWidth={420} type="native" tabIndex={0} role="region" aria-label="Wrong rows">
-          <Table verticalSpacing="xs" aria-label="Wrong rows">
+        <Table.ScrollContainer minWidth={420} type="native" tabIndex={0} role="region" aria-label={t`Wrong rows`}>
+          <Table verticalSpacing="xs" aria-label={t`Wrong rows`}>
             <Table.Thead>
-              <Table.Tr><Table.Th>Row</Table.Th><Table.Th>Product</Table.Th><Table.Th>Field</Table.Th><Table.Th>What is wrong</Table.Th></Table.Tr>
+              <Table.Tr><Table.Th><Trans>Row</Trans></Table.Th><Table.Th><Trans>Product</Trans></Table.Th><Table.Th><Trans>Field</Trans></Table.Th><Table.Th><Trans>What is wrong</Trans></Table.Th></Table.Tr>
             </Table.Thead>
             <Table.Tbody>
               {report.failures.map(({ row, product_id, field, message }, index) => (

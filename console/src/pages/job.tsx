@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Plural, Trans } from "@lingui/react/macro";
 import { Badge, Button, Group, Modal, Progress, SimpleGrid, Stack, Switch, Table, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlugConnectedX, IconRefresh } from "@tabler/icons-react";
@@ -17,13 +19,13 @@ export function JobPage() {
   const { job, lines, connection, error } = useJob(id);
   return (
     <Page
-      title={job ? nameOf(job) : "Job"}
+      title={job ? nameOf(job) : t`Job`}
       about={<span className="mono">{id}</span>}
       actions={
         <>
           {connection === "lost" && (
             <Badge color="orange" variant="light" tt="none" leftSection={<IconPlugConnectedX size={14} aria-hidden />} role="status">
-              Connection lost, resuming
+              <Trans>Connection lost, resuming</Trans>
             </Badge>
           )}
           {job && (underWay(job) ? <Cancel job={job} /> : <Again job={job} />)}
@@ -33,7 +35,7 @@ export function JobPage() {
       {error && connection === "ended" ? <ErrorNotice error={error} /> : null}
       {job ? <Facts job={job} /> : !error && <Card><Loading rows={4} /></Card>}
       {job?.failure && (
-        <Card title="Why it failed">
+        <Card title={t`Why it failed`}>
           <Text>{job.failure.message}</Text>
           <Text className="mono" c="dimmed" mt="xs">
             {job.failure.reason}
@@ -72,22 +74,22 @@ function Facts({ job }: { job: Job }) {
     <Card>
       <Stack>
         <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }}>
-          <Fact name="State">
+          <Fact name={t`State`}>
             <State job={job} />
           </Fact>
-          <Fact name="Stage">{job.stage || "–"}</Fact>
-          <Fact name="Took">{duration(job.start_time, job.end_time, now)}</Fact>
-          <Fact name="Submitted">{time(job.create_time)}</Fact>
-          <Fact name="Attempts">{count(job.attempt_count)}</Fact>
-          <Fact name="Application">
+          <Fact name={t`Stage`}>{job.stage || "–"}</Fact>
+          <Fact name={t`Took`}>{duration(job.start_time, job.end_time, now)}</Fact>
+          <Fact name={t`Submitted`}>{time(job.create_time)}</Fact>
+          <Fact name={t`Attempts`}>{count(job.attempt_count)}</Fact>
+          <Fact name={t`Application`}>
             <span className="mono" style={{ overflowWrap: "anywhere" }}>{job.application_id || "–"}</span>
           </Fact>
         </SimpleGrid>
         {running && total_count > 0 && (
           <Group gap="sm" wrap="nowrap">
-            <Progress value={(100 * done_count) / total_count} flex={1} animated aria-label="Tasks done" />
+            <Progress value={(100 * done_count) / total_count} flex={1} animated aria-label={t`Tasks done`} />
             <Text fz="sm" className="number">
-              {count(done_count)} of {count(total_count)} tasks
+              <Trans>{count(done_count)} of <Plural value={total_count} one="# task" other="# tasks" /></Trans>
             </Text>
           </Group>
         )}
@@ -102,17 +104,17 @@ function Result({ job }: { job: Job }) {
   return (
     <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
       {etl && (
-        <Card title="The data">
+        <Card title={t`The data`}>
           <SimpleGrid cols={2}>
-            <Fact name="Lines">{count(etl.row_count)}</Fact>
-            <Fact name="Sales">{count(etl.sale_count)}</Fact>
-            <Fact name="Duplicates">{count(etl.duplicate_count)}</Fact>
-            <Fact name="Days">
+            <Fact name={t`Lines`}>{count(etl.row_count)}</Fact>
+            <Fact name={t`Sales`}>{count(etl.sale_count)}</Fact>
+            <Fact name={t`Duplicates`}>{count(etl.duplicate_count)}</Fact>
+            <Fact name={t`Days`}>
               {day(etl.first_date)} – {day(etl.through_date)}
             </Fact>
           </SimpleGrid>
           {etl.rejects.length > 0 && (
-            <Table mt="md" verticalSpacing="xs" aria-label="Rejected lines by reason">
+            <Table mt="md" verticalSpacing="xs" aria-label={t`Rejected lines by reason`}>
               <Table.Tbody>
                 {etl.rejects.map(({ reason, line_count }) => (
                   <Table.Tr key={reason}>
@@ -121,7 +123,7 @@ function Result({ job }: { job: Job }) {
                         {reason}
                       </Link>
                     </Table.Td>
-                    <Table.Td className="number">{count(line_count)} rejected</Table.Td>
+                    <Table.Td className="number"><Trans>{count(line_count)} rejected</Trans></Table.Td>
                   </Table.Tr>
                 ))}
               </Table.Tbody>
@@ -131,10 +133,10 @@ function Result({ job }: { job: Job }) {
       )}
       {training && job.training_spec && (
         <Card
-          title={`Model version ${training.model_version || "–"}`}
-          aside={<Badge variant="light" color={training.promoted ? "green" : training.awaits_promotion ? "orange" : "gray"} tt="none">{training.promoted ? "Promoted" : training.awaits_promotion ? "Waits for its lists in shadow" : "Not promoted"}</Badge>}
+          title={t`Model version ${training.model_version || "–"}`}
+          aside={<Badge variant="light" color={training.promoted ? "green" : training.awaits_promotion ? "orange" : "gray"} tt="none">{training.promoted ? t`Promoted` : training.awaits_promotion ? t`Waits for its lists in shadow` : t`Not promoted`}</Badge>}
         >
-          <Table verticalSpacing={4} aria-label="Metrics">
+          <Table verticalSpacing={4} aria-label={t`Metrics`}>
             <Table.Tbody>
               {Object.entries(training.metrics).filter(([name]) => /^test\.[a-z]+(\.[a-z_0-9]+)?$/.test(name)).slice(0, 12).map(([name, value]) => (
                 <Table.Tr key={name}>
@@ -157,9 +159,9 @@ function Log({ lines, ended }: { lines: LogLine[]; ended: boolean }) {
     if (follow && place.current) place.current.scrollTop = place.current.scrollHeight;
   }, [lines, follow]);
   return (
-    <Card title="Log" flush aside={<Switch size="sm" label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />}>
+    <Card title={t`Log`} flush aside={<Switch size="sm" label={t`Follow`} checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />}>
       {lines.length ? (
-        <div className="log" ref={place} tabIndex={0} role="log" aria-label="Log lines" style={{ borderTop: "1px solid var(--line)" }}>
+        <div className="log" ref={place} tabIndex={0} role="log" aria-label={t`Log lines`} style={{ borderTop: "1px solid var(--line)" }}>
           {lines.map(({ number, source, text }) => (
             <div key={number}>
               <Text span c="dimmed" inherit>
@@ -170,7 +172,7 @@ function Log({ lines, ended }: { lines: LogLine[]; ended: boolean }) {
           ))}
         </div>
       ) : (
-        <Empty title={ended ? "The job wrote no log" : "Waiting for the first line"} />
+        <Empty title={ended ? t`The job wrote no log` : t`Waiting for the first line`} />
       )}
     </Card>
   );
@@ -180,7 +182,7 @@ function Again({ job }: { job: Job }) {
   const { again, isPending } = useSubmit();
   return (
     <Button variant="default" leftSection={<IconRefresh size={16} aria-hidden />} loading={isPending} onClick={() => again(job)}>
-      Submit again
+      <Trans>Submit again</Trans>
     </Button>
   );
 }
@@ -191,18 +193,18 @@ function Cancel({ job }: { job: Job }) {
   return (
     <>
       <Button variant="default" onClick={open} disabled={job.state === "JOB_STATE_CANCELLING"}>
-        Cancel the job
+        <Trans>Cancel the job</Trans>
       </Button>
-      <Modal opened={opened} onClose={close} title="Cancel the job?">
+      <Modal opened={opened} onClose={close} title={t`Cancel the job?`}>
         <Stack>
-          <Text>Its application is killed, and data that it has not published yet is discarded. This cannot be undone; the job can be submitted again.</Text>
+          <Text><Trans>Its application is killed, and data that it has not published yet is discarded. This cannot be undone; the job can be submitted again.</Trans></Text>
           {cancel.error && <ErrorNotice error={cancel.error} />}
           <Group justify="flex-end">
             <Button variant="default" onClick={close}>
-              Let it run
+              <Trans>Let it run</Trans>
             </Button>
             <Button color="red" loading={cancel.isPending} onClick={() => cancel.mutate({ path: { id: job.id }, body: {} })}>
-              Cancel the job
+              <Trans>Cancel the job</Trans>
             </Button>
           </Group>
         </Stack>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Menu, SegmentedControl, Table } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconChevronDown } from "@tabler/icons-react";
@@ -10,7 +12,9 @@ import {
 import type { Job, Recipe } from "@client/gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
 import { problemOf } from "../errors";
-import { ago, duration, label, time } from "../format";
+import { ago, duration, time } from "../format";
+import { label } from "../labels";
+import { kindOf, type Work } from "../schedule";
 
 // How often a list with a job under way is read again.
 const POLL_MS = 3_000;
@@ -24,17 +28,23 @@ const STATE_COLOURS: Record<string, string> = {
   JOB_STATE_CANCELLED: "gray",
 };
 
+const NAMES: Record<Work, string> = {
+  etl: t`ETL`,
+  "etl-full": t`Full ETL`,
+  "recommender-quick": t`Training of the recommender, quick`,
+  "recommender-full": t`Training of the recommender, full`,
+  "forecaster-quick": t`Training of the forecaster, quick`,
+  "forecaster-full": t`Training of the forecaster, full`,
+};
+
 export const underWay = (job: Job): boolean => ["JOB_STATE_QUEUED", "JOB_STATE_RUNNING", "JOB_STATE_CANCELLING"].includes(job.state);
 
-export function nameOf(job: Job): string {
-  if (!job.training_spec) return job.etl_spec?.full ? "Full ETL" : "ETL";
-  return `Training of the ${label(job.training_spec.model, "MODEL_KIND").toLowerCase()}, ${label(job.training_spec.recipe, "RECIPE").toLowerCase()}`;
-}
+export const nameOf = (job: Job): string => NAMES[kindOf(job)];
 
 export function State({ job }: { job: Job }) {
   return (
     <Badge variant="light" color={STATE_COLOURS[job.state] ?? "gray"} tt="none" fw={550}>
-      {label(job.state, "JOB_STATE")}
+      {label(job.state)}
     </Badge>
   );
 }
@@ -47,17 +57,17 @@ export function JobsPage() {
     refetchInterval: ({ state }) => (state.data?.jobs.some(underWay) ? POLL_MS : POLL_MS * 10),
   });
   return (
-    <Page title="Jobs" about="The cleaning of sales, and the training of models." actions={<Submit />}>
+    <Page title={t`Jobs`} about={t`The cleaning of sales, and the training of models.`} actions={<Submit />}>
       <SegmentedControl
-        aria-label="Kind"
-        data={[{ value: "", label: "All" }, { value: "JOB_KIND_ETL", label: "ETL" }, { value: "JOB_KIND_TRAINING", label: "Training" }]}
+        aria-label={t`Kind`}
+        data={[{ value: "", label: t`All` }, { value: "JOB_KIND_ETL", label: t`ETL` }, { value: "JOB_KIND_TRAINING", label: t`Training` }]}
         value={kind}
         onChange={(value) => void navigate({ search: { kind: (value || undefined) as never } })}
         withItemsBorders={false}
         style={{ alignSelf: "flex-start" }}
       />
       <Card flush>
-        <Loaded query={jobs}>{({ jobs: list }) => (list.length ? <Jobs list={list} /> : <Empty title="There are no jobs yet">Submit an ETL job to clean the raw sales, or a training.</Empty>)}</Loaded>
+        <Loaded query={jobs}>{({ jobs: list }) => (list.length ? <Jobs list={list} /> : <Empty title={t`There are no jobs yet`}><Trans>Submit an ETL job to clean the raw sales, or a training.</Trans></Empty>)}</Loaded>
       </Card>
     </Page>
   );
@@ -66,14 +76,14 @@ export function JobsPage() {
 function Jobs({ list }: { list: Job[] }) {
   return (
     <Table.ScrollContainer minWidth={320}>
-      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Jobs">
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Jobs`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Job</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th visibleFrom="sm">Stage</Table.Th>
-            <Table.Th visibleFrom="sm">Submitted</Table.Th>
-            <Table.Th className="number" visibleFrom="sm">Took</Table.Th>
+            <Table.Th><Trans>Job</Trans></Table.Th>
+            <Table.Th><Trans>State</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Stage</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Submitted</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="sm"><Trans>Took</Trans></Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -135,18 +145,18 @@ function Submit() {
     <Menu position="bottom-end">
       <Menu.Target>
         <Button rightSection={<IconChevronDown size={16} aria-hidden />} loading={isPending}>
-          Submit a job
+          <Trans>Submit a job</Trans>
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>Clean the sales</Menu.Label>
-        <Menu.Item onClick={() => clean(false)}>ETL of what is new</Menu.Item>
-        <Menu.Item onClick={() => clean(true)}>ETL of everything</Menu.Item>
-        <Menu.Label>Train a model</Menu.Label>
-        <Menu.Item onClick={() => train("recommender", "RECIPE_QUICK")}>Recommender, quick</Menu.Item>
-        <Menu.Item onClick={() => train("recommender", "RECIPE_FULL")}>Recommender, full</Menu.Item>
-        <Menu.Item onClick={() => train("forecaster", "RECIPE_QUICK")}>Forecaster, quick</Menu.Item>
-        <Menu.Item onClick={() => train("forecaster", "RECIPE_FULL")}>Forecaster, full</Menu.Item>
+        <Menu.Label><Trans>Clean the sales</Trans></Menu.Label>
+        <Menu.Item onClick={() => clean(false)}><Trans>ETL of what is new</Trans></Menu.Item>
+        <Menu.Item onClick={() => clean(true)}><Trans>ETL of everything</Trans></Menu.Item>
+        <Menu.Label><Trans>Train a model</Trans></Menu.Label>
+        <Menu.Item onClick={() => train("recommender", "RECIPE_QUICK")}><Trans>Recommender, quick</Trans></Menu.Item>
+        <Menu.Item onClick={() => train("recommender", "RECIPE_FULL")}><Trans>Recommender, full</Trans></Menu.Item>
+        <Menu.Item onClick={() => train("forecaster", "RECIPE_QUICK")}><Trans>Forecaster, quick</Trans></Menu.Item>
+        <Menu.Item onClick={() => train("forecaster", "RECIPE_FULL")}><Trans>Forecaster, full</Trans></Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Group, Table, Text } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -6,13 +8,14 @@ import { Link } from "@tanstack/react-router";
 import type { Rule } from "@client/gen";
 import { recommenderServiceListRulesOptions, recommenderServiceListSlotsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { Card, Empty, Loaded, Page } from "../components/page";
-import { amount, count, label, shortPercent, time } from "../format";
+import { amount, count, shortPercent, time } from "../format";
+import { label } from "../labels";
 
 const COLOURS: Record<string, string> = { RULE_ACTION_PIN: "grape", RULE_ACTION_BOOST: "green", RULE_ACTION_BURY: "orange", RULE_ACTION_EXCLUDE: "red" };
 
 export function MerchandisingPage() {
   return (
-    <Page title="Merchandising" about="Where lists of recommendations are shown, and the rules that move products in them.">
+    <Page title={t`Merchandising`} about={t`Where lists of recommendations are shown, and the rules that move products in them.`}>
       <Slots />
       <Rules />
     </Page>
@@ -21,26 +24,28 @@ export function MerchandisingPage() {
 
 /** What a rule does, in a few words. */
 export function effect({ action, position, strength }: Rule): string {
-  if (action === "RULE_ACTION_PIN") return `at position ${count(position)}`;
-  if (action === "RULE_ACTION_EXCLUDE") return "left out";
-  return `ranks ${action === "RULE_ACTION_BOOST" ? "divided" : "multiplied"} by ${amount(strength || 2)}`;
+  if (action === "RULE_ACTION_PIN") return t`at position ${count(position)}`;
+  if (action === "RULE_ACTION_EXCLUDE") return t`left out`;
+  const factor = amount(strength || 2);
+  return action === "RULE_ACTION_BOOST" ? t`ranks divided by ${factor}` : t`ranks multiplied by ${factor}`;
 }
 
 /** When a rule holds. */
 export function period({ start_time, end_time }: Rule): string {
-  if (!start_time && !end_time) return "Always";
-  return [start_time && `from ${time(start_time)}`, end_time && `until ${time(end_time)}`].filter(Boolean).join(" ");
+  if (start_time && end_time) return t`From ${time(start_time)} until ${time(end_time)}`;
+  if (start_time) return t`From ${time(start_time)}`;
+  return end_time ? t`Until ${time(end_time)}` : t`Always`;
 }
 
 function Slots() {
   const slots = useQuery(recommenderServiceListSlotsOptions({ query: { page_size: 100 } }));
   return (
     <Card
-      title="Slots"
+      title={t`Slots`}
       flush
       aside={
         <Button size="xs" variant="default" component={Link} {...{ to: "/merchandising/new-slot" }} leftSection={<IconPlus size={14} aria-hidden />}>
-          New slot
+          <Trans>New slot</Trans>
         </Button>
       }
     >
@@ -48,23 +53,23 @@ function Slots() {
         {({ slots: list }) =>
           list.length ? (
             <Table.ScrollContainer minWidth={340}>
-              <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Slots">
+              <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Slots`}>
                 <Table.Thead>
                   <Table.Tr>
-                    <Table.Th>Slot</Table.Th>
-                    <Table.Th>Shows</Table.Th>
-                    <Table.Th className="number">Products</Table.Th>
-                    <Table.Th className="number" visibleFrom="sm">Most of a category</Table.Th>
-                    <Table.Th className="number" visibleFrom="sm">Exploration</Table.Th>
+                    <Table.Th><Trans>Slot</Trans></Table.Th>
+                    <Table.Th><Trans>Shows</Trans></Table.Th>
+                    <Table.Th className="number"><Trans>Products</Trans></Table.Th>
+                    <Table.Th className="number" visibleFrom="sm"><Trans>Most of a category</Trans></Table.Th>
+                    <Table.Th className="number" visibleFrom="sm"><Trans>Exploration</Trans></Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
                   {list.map((slot) => (
                     <Table.Tr key={slot.id}>
                       <Table.Td><Link to="/merchandising/slots/$id" params={{ id: slot.id }} className="row-link">{slot.id}</Link></Table.Td>
-                      <Table.Td>{slot.source === "SLOT_SOURCE_UNSPECIFIED" ? "Personal" : label(slot.source, "SLOT_SOURCE")}</Table.Td>
+                      <Table.Td>{label(slot.source)}</Table.Td>
                       <Table.Td className="number">{count(slot.size || 10)}</Table.Td>
-                      <Table.Td className="number" visibleFrom="sm">{slot.max_per_category ? count(slot.max_per_category) : "Any"}</Table.Td>
+                      <Table.Td className="number" visibleFrom="sm">{slot.max_per_category ? count(slot.max_per_category) : t`Any`}</Table.Td>
                       <Table.Td className="number" visibleFrom="sm">{shortPercent(slot.exploration_share)}</Table.Td>
                     </Table.Tr>
                   ))}
@@ -72,7 +77,7 @@ function Slots() {
               </Table>
             </Table.ScrollContainer>
           ) : (
-            <Empty title="There are no slots yet">A slot is a place in the shop with a list, such as the home page. Without one, all lists are personal.</Empty>
+            <Empty title={t`There are no slots yet`}><Trans>A slot is a place in the shop with a list, such as the home page. Without one, all lists are personal.</Trans></Empty>
           )
         }
       </Loaded>
@@ -84,11 +89,11 @@ function Rules() {
   const rules = useQuery(recommenderServiceListRulesOptions({ query: { page_size: 100 } }));
   return (
     <Card
-      title="Rules"
+      title={t`Rules`}
       flush
       aside={
         <Button size="xs" component={Link} {...{ to: "/merchandising/new-rule" }} leftSection={<IconPlus size={14} aria-hidden />}>
-          New rule
+          <Trans>New rule</Trans>
         </Button>
       }
     >
@@ -96,14 +101,14 @@ function Rules() {
         {({ rules: list }) =>
           list.length ? (
             <Table.ScrollContainer minWidth={340}>
-              <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Rules">
+              <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Rules`}>
                 <Table.Thead>
                   <Table.Tr>
-                    <Table.Th>Rule</Table.Th>
-                    <Table.Th>Does</Table.Th>
-                    <Table.Th visibleFrom="sm">With</Table.Th>
-                    <Table.Th visibleFrom="sm">Slot</Table.Th>
-                    <Table.Th visibleFrom="sm">Holds</Table.Th>
+                    <Table.Th><Trans>Rule</Trans></Table.Th>
+                    <Table.Th><Trans>Does</Trans></Table.Th>
+                    <Table.Th visibleFrom="sm"><Trans>With</Trans></Table.Th>
+                    <Table.Th visibleFrom="sm"><Trans>Slot</Trans></Table.Th>
+                    <Table.Th visibleFrom="sm"><Trans>Holds</Trans></Table.Th>
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -112,12 +117,12 @@ function Rules() {
                       <Table.Td><Link to="/merchandising/rules/$id" params={{ id: rule.id }} className="row-link">{rule.id}</Link></Table.Td>
                       <Table.Td>
                         <Group gap="xs">
-                          <Badge variant="light" tt="none" color={COLOURS[rule.action] ?? "gray"}>{label(rule.action, "RULE_ACTION")}</Badge>
+                          <Badge variant="light" tt="none" color={COLOURS[rule.action] ?? "gray"}>{label(rule.action)}</Badge>
                           <Text fz="sm" c="dimmed">{effect(rule)}</Text>
                         </Group>
                       </Table.Td>
                       <Table.Td visibleFrom="sm">{rule.product_id ? <span className="mono">{rule.product_id}</span> : rule.category}</Table.Td>
-                      <Table.Td visibleFrom="sm">{rule.slot || "All"}</Table.Td>
+                      <Table.Td visibleFrom="sm">{rule.slot || t`All`}</Table.Td>
                       <Table.Td visibleFrom="sm">{period(rule)}</Table.Td>
                     </Table.Tr>
                   ))}
@@ -125,7 +130,7 @@ function Rules() {
               </Table>
             </Table.ScrollContainer>
           ) : (
-            <Empty title="There are no rules yet">A rule pins a product to a position, raises or lowers products, or leaves them out.</Empty>
+            <Empty title={t`There are no rules yet`}><Trans>A rule pins a product to a position, raises or lowers products, or leaves them out.</Trans></Empty>
           )
         }
       </Loaded>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Checkbox, Group, Modal, SegmentedControl, SimpleGrid, Stack, Table, Text, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -11,7 +13,8 @@ import {
 import type { Model } from "@client/gen";
 import { Card, Empty, ErrorNotice, Loaded, Page } from "../components/page";
 import { ShadowCard } from "../components/shadow-report";
-import { ago, day, difference, label, metric, time } from "../format";
+import { ago, day, difference, metric, time } from "../format";
+import { label } from "../labels";
 
 type Name = "recommender" | "forecaster";
 const CALLS = {
@@ -29,10 +32,10 @@ export function ModelsPage() {
   const navigate = useNavigate({ from: "/models" });
   const models = useQuery({ ...CALLS[model].list({ query: { page_size: 50 } }), refetchInterval: 15_000 } as ReturnType<typeof recommenderServiceListModelsOptions>);
   return (
-    <Page title="Models" about="What serves, what could serve, and how good each is.">
+    <Page title={t`Models`} about={t`What serves, what could serve, and how good each is.`}>
       <SegmentedControl
-        aria-label="Model"
-        data={[{ value: "recommender", label: "Recommender" }, { value: "forecaster", label: "Forecaster" }]}
+        aria-label={t`Model`}
+        data={[{ value: "recommender", label: t`Recommender` }, { value: "forecaster", label: t`Forecaster` }]}
         value={model}
         onChange={(value) => void navigate({ search: { model: value as Name } })}
         withItemsBorders={false}
@@ -46,9 +49,9 @@ export function ModelsPage() {
           if (!shown)
             return (
               <Card>
-                <Empty title="No version has been trained yet">
+                <Empty title={t`No version has been trained yet`}>
                   <Button component={Link} {...{ to: "/jobs" }} mt="sm">
-                    Train one
+                    <Trans>Train one</Trans>
                   </Button>
                 </Empty>
               </Card>
@@ -78,17 +81,17 @@ function Versions({ list, model, shown, champion }: { list: Model[]; model: Name
   const admin = useQuery(authServiceGetCurrentUserOptions()).data?.role === "ROLE_ADMIN";
   const [action, setAction] = useState<{ kind: "promote" | "rollback"; model: Model } | null>(null);
   return (
-    <Card title="Versions" flush aside={admin && champion && <Button size="xs" variant="default" onClick={() => setAction({ kind: "rollback", model: champion })}>Roll back</Button>}>
+    <Card title={t`Versions`} flush aside={admin && champion && <Button size="xs" variant="default" onClick={() => setAction({ kind: "rollback", model: champion })}><Trans>Roll back</Trans></Button>}>
       <Table.ScrollContainer minWidth={340}>
-        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Versions">
+        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Versions`}>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>Version</Table.Th>
-              <Table.Th visibleFrom="sm">Recipe</Table.Th>
-              <Table.Th>Gate</Table.Th>
-              <Table.Th visibleFrom="sm">Data until</Table.Th>
-              <Table.Th visibleFrom="sm">Trained</Table.Th>
-              {admin && <Table.Th><span className="skip">Actions</span></Table.Th>}
+              <Table.Th><Trans>Version</Trans></Table.Th>
+              <Table.Th visibleFrom="sm"><Trans>Recipe</Trans></Table.Th>
+              <Table.Th><Trans>Gate</Trans></Table.Th>
+              <Table.Th visibleFrom="sm"><Trans>Data until</Trans></Table.Th>
+              <Table.Th visibleFrom="sm"><Trans>Trained</Trans></Table.Th>
+              {admin && <Table.Th><span className="skip"><Trans>Actions</Trans></span></Table.Th>}
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -97,22 +100,22 @@ function Versions({ list, model, shown, champion }: { list: Model[]; model: Name
                 <Table.Td>
                   <Group gap="xs">
                     <Link to="/models" search={(now: object) => ({ ...now, version: each.version })} className="row-link">
-                      Version {each.version}
+                      <Trans>Version {each.version}</Trans>
                     </Link>
-                    {isChampion(each) && <Badge tt="none" variant="filled">Champion</Badge>}
-                    {each.awaits_promotion && <Badge tt="none" variant="light" color="orange">Waits for its lists in shadow</Badge>}
-                    {each.serving && <Badge tt="none" variant="light" color="green">Serving</Badge>}
+                    {isChampion(each) && <Badge tt="none" variant="filled"><Trans>Champion</Trans></Badge>}
+                    {each.awaits_promotion && <Badge tt="none" variant="light" color="orange"><Trans>Waits for its lists in shadow</Trans></Badge>}
+                    {each.serving && <Badge tt="none" variant="light" color="green"><Trans>Serving</Trans></Badge>}
                   </Group>
                 </Table.Td>
-                <Table.Td visibleFrom="sm">{label(each.recipe, "RECIPE")}</Table.Td>
-                <Table.Td>{each.gate ? (each.gate.passed ? "Passed" : "Not passed") : "–"}</Table.Td>
+                <Table.Td visibleFrom="sm">{label(each.recipe)}</Table.Td>
+                <Table.Td>{each.gate ? (each.gate.passed ? t`Passed` : t`Not passed`) : "–"}</Table.Td>
                 <Table.Td visibleFrom="sm">{day(each.data_through_date)}</Table.Td>
                 <Table.Td visibleFrom="sm" title={time(each.create_time)}>{ago(each.create_time)}</Table.Td>
                 {admin && (
-                  <Table.Td ta="right">
+                  <Table.Td ta="end">
                     {!isChampion(each) && (
                       <Button size="xs" variant="default" onClick={() => setAction({ kind: "promote", model: each })}>
-                        Promote
+                        <Trans>Promote</Trans>
                       </Button>
                     )}
                   </Table.Td>
@@ -134,7 +137,7 @@ function Change({ name, kind, model, champion, onClose }: { name: Name; kind: "p
   const expected_champion_version = champion?.version ?? "";
   const onSuccess = (now: Model) => {
     void queries.invalidateQueries();
-    notifications.show({ color: "green", title: `Version ${now.version} is the champion`, message: "All replicas answer from it within ten seconds." });
+    notifications.show({ color: "green", title: t`Version ${now.version} is the champion`, message: t`All replicas answer from it within ten seconds.` });
     onClose();
   };
   const promote = useMutation({ ...(CALLS[name].promote() as ReturnType<typeof recommenderServicePromoteModelMutation>), onSuccess });
@@ -146,22 +149,24 @@ function Change({ name, kind, model, champion, onClose }: { name: Name; kind: "p
       ? promote.mutate({ body: { version: model.version, force, expected_champion_version, reason } })
       : rollback.mutate({ body: { expected_champion_version, reason } });
   return (
-    <Modal opened onClose={onClose} title={promoting ? `Promote version ${model.version}?` : `Roll back version ${model.version}?`}>
+    <Modal opened onClose={onClose} title={promoting ? t`Promote version ${model.version}?` : t`Roll back version ${model.version}?`}>
       <Stack>
         <Text fz="sm">
           {promoting
-            ? `Version ${model.version} replaces ${champion ? `version ${champion.version}` : "no version"} for all customers. It can be rolled back.`
-            : "The version that was the champion before serves all customers again."}
+            ? champion
+              ? t`Version ${model.version} replaces version ${champion.version} for all customers. It can be rolled back.`
+              : t`Version ${model.version} serves all customers from then on.`
+            : t`The version that was the champion before serves all customers again.`}
         </Text>
-        <Textarea label="Reason" description="Kept with the version, for those who come after" required autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
-        {promoting && !model.gate?.passed && <Checkbox label="Promote although it did not pass the gate" checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />}
+        <Textarea label={t`Reason`} description={t`Kept with the version, for those who come after`} required autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} data-autofocus />
+        {promoting && !model.gate?.passed && <Checkbox label={t`Promote although it did not pass the gate`} checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />}
         {error ? <ErrorNotice error={error} /> : null}
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>
-            Keep as it is
+            <Trans>Keep as it is</Trans>
           </Button>
           <Button loading={isPending} disabled={!reason.trim()} onClick={confirm} {...(promoting ? {} : { color: "red" })}>
-            {promoting ? "Promote" : "Roll back"}
+            {promoting ? t`Promote` : t`Roll back`}
           </Button>
         </Group>
       </Stack>
@@ -177,30 +182,30 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
   const shown = all || !headlines.length ? names : headlines;
   return (
     <Card
-      title={`Metrics of version ${one.version}`}
+      title={t`Metrics of version ${one.version}`}
       flush
       aside={
         <Group gap="xs">
           {others.slice(0, 4).map(({ version }) => (
             <Button key={version} size="compact-xs" variant={version === other?.version ? "filled" : "default"} onClick={() => void navigate({ search: (now) => ({ ...now, beside: version === other?.version ? undefined : version }) })}>
-              Beside {version}
+              <Trans>Beside {version}</Trans>
             </Button>
           ))}
           <Button size="compact-xs" variant="default" onClick={() => setAll(!all)}>
-            {all ? "Main ones" : `All ${names.length}`}
+            {all ? t`Main ones` : t`All ${names.length}`}
           </Button>
         </Group>
       }
     >
       {shown.length ? (
-        <Table.ScrollContainer minWidth={320} mah={560} type="native" tabIndex={0} role="region" aria-label="Metrics">
+        <Table.ScrollContainer minWidth={320} mah={560} type="native" tabIndex={0} role="region" aria-label={t`Metrics`}>
           <Table verticalSpacing={6} horizontalSpacing="md" stickyHeader>
             <Table.Thead>
               <Table.Tr>
-                <Table.Th>Metric</Table.Th>
-                <Table.Th className="number">Version {one.version}</Table.Th>
-                {other && <Table.Th className="number">Version {other.version}</Table.Th>}
-                {other && <Table.Th className="number">Difference</Table.Th>}
+                <Table.Th><Trans>Metric</Trans></Table.Th>
+                <Table.Th className="number"><Trans>Version {one.version}</Trans></Table.Th>
+                {other && <Table.Th className="number"><Trans>Version {other.version}</Trans></Table.Th>}
+                {other && <Table.Th className="number"><Trans>Difference</Trans></Table.Th>}
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
@@ -216,7 +221,7 @@ function Metrics({ model, one, other, others }: { model: Name; one: Model; other
           </Table>
         </Table.ScrollContainer>
       ) : (
-        <Empty title="The version has no metrics" />
+        <Empty title={t`The version has no metrics`} />
       )}
     </Card>
   );
@@ -227,22 +232,22 @@ const breakable = (name: string) => name.split(/(?<=[._])/).map((part, place) =>
 
 function GateChecks({ model }: { model: Model }) {
   return (
-    <Card title="The gate: beside the baselines" flush>
+    <Card title={t`The gate: beside the baselines`} flush>
       {model.gate?.checks.length ? (
         <Table.ScrollContainer minWidth={320}>
-          <Table verticalSpacing={6} horizontalSpacing="md" aria-label="Checks of the gate">
+          <Table verticalSpacing={6} horizontalSpacing="md" aria-label={t`Checks of the gate`}>
             <Table.Thead>
               <Table.Tr>
-                <Table.Th>Check</Table.Th>
-                <Table.Th className="number">Measured</Table.Th>
-                <Table.Th className="number">Required</Table.Th>
+                <Table.Th><Trans>Check</Trans></Table.Th>
+                <Table.Th className="number"><Trans>Measured</Trans></Table.Th>
+                <Table.Th className="number"><Trans>Required</Trans></Table.Th>
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
               {model.gate.checks.map(({ name, passed, measured, required }) => (
                 <Table.Tr key={name}>
                   <Table.Td className="breakable">
-                    <Text span c={passed ? "var(--rise)" : "var(--fall)"} fw={700} aria-label={passed ? "Passed" : "Not passed"} role="img">
+                    <Text span c={passed ? "var(--rise)" : "var(--fall)"} fw={700} aria-label={passed ? t`Passed` : t`Not passed`} role="img">
                       {passed ? "✓" : "✗"}
                     </Text>{" "}
                     {breakable(name)}
@@ -255,7 +260,7 @@ function GateChecks({ model }: { model: Model }) {
           </Table>
         </Table.ScrollContainer>
       ) : (
-        <Empty title="The version was not judged by the gate" />
+        <Empty title={t`The version was not judged by the gate`} />
       )}
     </Card>
   );
@@ -264,17 +269,17 @@ function GateChecks({ model }: { model: Model }) {
 function LineageCard({ model }: { model: Model }) {
   const { lineage, promotion } = model;
   const facts: Array<[string, string]> = [
-    ["Promoted", promotion ? `${time(promotion.time)}${promotion.promoted_by ? ` by ${promotion.promoted_by}` : ""}` : ""],
-    ["Reason", promotion?.reason ?? ""],
-    ["Replaced", promotion?.replaced_version ? `version ${promotion.replaced_version}` : ""],
-    ["Data", lineage?.data_hash ?? ""],
-    ["Raw files", lineage?.raw_files.join(", ") ?? ""],
-    ["Code", lineage?.code_commit ?? ""],
-    ["MLflow run", lineage?.run_id ?? ""],
+    [t`Promoted`, !promotion ? "" : promotion.promoted_by ? t`${time(promotion.time)} by ${promotion.promoted_by}` : time(promotion.time)],
+    [t`Reason`, promotion?.reason ?? ""],
+    [t`Replaced`, promotion?.replaced_version ? t`version ${promotion.replaced_version}` : ""],
+    [t`Data`, lineage?.data_hash ?? ""],
+    [t`Raw files`, lineage?.raw_files.join(", ") ?? ""],
+    [t`Code`, lineage?.code_commit ?? ""],
+    [t`MLflow run`, lineage?.run_id ?? ""],
   ];
   return (
-    <Card title="Where it comes from">
-      <Table verticalSpacing={6} horizontalSpacing={0} withRowBorders={false} aria-label="Lineage" style={{ tableLayout: "fixed" }}>
+    <Card title={t`Where it comes from`}>
+      <Table verticalSpacing={6} horizontalSpacing={0} withRowBorders={false} aria-label={t`Lineage`} style={{ tableLayout: "fixed" }}>
         <Table.Tbody>
           {facts.filter(([, value]) => value).map(([name, value]) => (
             <Table.Tr key={name}>
@@ -284,7 +289,7 @@ function LineageCard({ model }: { model: Model }) {
           ))}
           {lineage?.etl_job_id && (
             <Table.Tr>
-              <Table.Th w={110} fw={400} c="dimmed">ETL job</Table.Th>
+              <Table.Th w={110} fw={400} c="dimmed"><Trans>ETL job</Trans></Table.Th>
               <Table.Td><Link to="/jobs/$id" params={{ id: lineage.etl_job_id }} className="row-link">{lineage.etl_job_id}</Link></Table.Td>
             </Table.Tr>
           )}

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 
@@ -5,11 +7,11 @@ import { Card, Empty, Page } from "../components/page";
 
 export function NotFound() {
   return (
-    <Page title="Page not found">
+    <Page title={t`Page not found`}>
       <Card>
-        <Empty title="Nothing is at this address">
+        <Empty title={t`Nothing is at this address`}>
           <Button component={Link} to="/products" mt="sm">
-            Go to the products
+            <Trans>Go to the products</Trans>
           </Button>
         </Empty>
       </Card>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Group, NumberInput, SimpleGrid, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -23,7 +25,7 @@ interface Draft {
   stock: number | string;
 }
 
-const FIELDS: Array<[keyof Draft, string]> = [["name", "Name"], ["category", "Category"], ["price", "Price"], ["stock", "Stock"], ["description", "Description"]];
+const FIELDS: Array<[keyof Draft, string]> = [["name", t`Name`], ["category", t`Category`], ["price", t`Price`], ["stock", t`Stock`], ["description", t`Description`]];
 const draftOf = ({ name, description, category, price_cents, stock }: Product): Draft => ({ name, description, category, price: price_cents / 100, stock });
 const shown = (draft: Draft, name: keyof Draft): string => (name === "price" ? Number(draft.price).toFixed(2) : String(draft[name]));
 const sent = ({ price, stock, ...rest }: Draft) => ({ ...rest, price_cents: Math.round(Number(price) * 100), stock: Number(stock) });
@@ -42,11 +44,11 @@ export function ProductPage() {
   const product = useQuery({ ...catalogServiceGetProductOptions({ path: { id } }), refetchOnWindowFocus: false });
   return (
     <Page
-      title={product.data?.name ?? `Product ${id}`}
+      title={product.data?.name ?? t`Product ${id}`}
       about={<span className="mono">{id}</span>}
       actions={
         <Button renderRoot={(props) => <Link {...props} to="/forecasts" search={{ level: "product", key: id }} />} variant="default">
-          Forecast
+          <Trans>Forecast</Trans>
         </Button>
       }
     >
@@ -65,13 +67,13 @@ export function ProductPage() {
 function Fields({ draft, set, fields }: { draft: Draft; set: (change: Partial<Draft>) => void; fields: Record<string, string> }) {
   return (
     <>
-      <TextInput label="Name" required value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
-      <TextInput label="Category" value={draft.category} error={fields["category"]} onChange={(event) => set({ category: event.currentTarget.value })} />
+      <TextInput label={t`Name`} required value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
+      <TextInput label={t`Category`} value={draft.category} error={fields["category"]} onChange={(event) => set({ category: event.currentTarget.value })} />
       <Group grow align="flex-start">
-        <NumberInput label="Price" required min={0} decimalScale={2} fixedDecimalScale value={draft.price} error={fields["price_cents"]} onChange={(price) => set({ price })} />
-        <NumberInput label="Stock" required min={0} allowDecimal={false} value={draft.stock} error={fields["stock"]} onChange={(stock) => set({ stock })} />
+        <NumberInput label={t`Price`} required min={0} decimalScale={2} fixedDecimalScale value={draft.price} error={fields["price_cents"]} onChange={(price) => set({ price })} />
+        <NumberInput label={t`Stock`} required min={0} allowDecimal={false} value={draft.stock} error={fields["stock"]} onChange={(stock) => set({ stock })} />
       </Group>
-      <Textarea label="Description" autosize minRows={3} value={draft.description} error={fields["description"]} onChange={(event) => set({ description: event.currentTarget.value })} />
+      <Textarea label={t`Description`} autosize minRows={3} value={draft.description} error={fields["description"]} onChange={(event) => set({ description: event.currentTarget.value })} />
     </>
   );
 }
@@ -91,7 +93,7 @@ function Edit({ product }: { product: Product }) {
     ...catalogServiceUpdateProductMutation(),
     onSuccess: (now) => {
       take(now);
-      saved(now, "Saved");
+      saved(now, t`Saved`);
     },
     onError: async (error) => {
       if (reasonOf(error) === "STALE_ETAG") setTheirs(await queries.fetchQuery({ ...catalogServiceGetProductOptions({ path: { id: product.id } }), staleTime: 0 }));
@@ -105,7 +107,7 @@ function Edit({ product }: { product: Product }) {
     save(base.etag);
   }
   return (
-    <Card title="Details" aside={base.delete_time && <Badge color="gray" variant="light" tt="none">Deleted</Badge>}>
+    <Card title={t`Details`} aside={base.delete_time && <Badge color="gray" variant="light" tt="none"><Trans>Deleted</Trans></Badge>}>
       <form onSubmit={submit}>
         <Stack>
           {theirs && <Conflict fields={FIELDS.map(([name, text]) => ({ name: text, theirs: shown(draftOf(theirs), name), mine: shown(draft, name) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
@@ -113,12 +115,12 @@ function Edit({ product }: { product: Product }) {
           {update.error && !theirs && !Object.keys(fields).length && <ErrorNotice error={update.error} />}
           <Group justify="space-between">
             <Group gap="xs">
-              <Button type="submit" disabled={!changed || Boolean(base.delete_time)} loading={update.isPending}>Save</Button>
-              {changed && <Button variant="subtle" onClick={() => take(base)}>Discard</Button>}
+              <Button type="submit" disabled={!changed || Boolean(base.delete_time)} loading={update.isPending}><Trans>Save</Trans></Button>
+              {changed && <Button variant="subtle" onClick={() => take(base)}><Trans>Discard</Trans></Button>}
             </Group>
             <Remove product={base} onChange={take} />
           </Group>
-          <Text fz="xs" c="dimmed">Changed {time(base.update_time)}, created {time(base.create_time)}.</Text>
+          <Text fz="xs" c="dimmed"><Trans>Changed {time(base.update_time)}, created {time(base.create_time)}.</Trans></Text>
         </Stack>
       </form>
     </Card>
@@ -131,14 +133,14 @@ function Remove({ product, onChange }: { product: Product; onChange: (product: P
     ...catalogServiceUndeleteProductMutation(),
     onSuccess: (now) => {
       onChange(now);
-      saved(now, "Undeleted");
+      saved(now, t`Undeleted`);
     },
   });
   const remove = useMutation({
     ...catalogServiceDeleteProductMutation(),
     onSuccess: (now) => {
       onChange(now);
-      saved(now, "Deleted; it can be undeleted");
+      saved(now, t`Deleted; it can be undeleted`);
     },
   });
   const error = remove.error ?? undelete.error;
@@ -146,9 +148,9 @@ function Remove({ product, onChange }: { product: Product; onChange: (product: P
     <Group gap="xs">
       {error && <Text fz="sm" c="orange" role="alert">{problemOf(error).title}</Text>}
       {product.delete_time ? (
-        <Button variant="default" loading={undelete.isPending} onClick={() => undelete.mutate({ path: { id: product.id }, body: { etag: product.etag } })}>Undelete</Button>
+        <Button variant="default" loading={undelete.isPending} onClick={() => undelete.mutate({ path: { id: product.id }, body: { etag: product.etag } })}><Trans>Undelete</Trans></Button>
       ) : (
-        <Button variant="subtle" color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: product.id }, query: { etag: product.etag } })}>Delete</Button>
+        <Button variant="subtle" color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { id: product.id }, query: { etag: product.etag } })}><Trans>Delete</Trans></Button>
       )}
     </Group>
   );
@@ -157,8 +159,8 @@ function Remove({ product, onChange }: { product: Product; onChange: (product: P
 function Similar({ id }: { id: string }) {
   const similar = useQuery(recommenderServiceListSimilarProductsOptions({ path: { product_id: id }, query: { page_size: 8 } }));
   return (
-    <Card title="Similar products" flush>
-      <Loaded query={similar}>{({ recommendations }) => (recommendations.length ? <Recommendations list={recommendations} name="Similar products" /> : <Empty title="None is similar" />)}</Loaded>
+    <Card title={t`Similar products`} flush>
+      <Loaded query={similar}>{({ recommendations }) => (recommendations.length ? <Recommendations list={recommendations} name={t`Similar products`} /> : <Empty title={t`None is similar`} />)}</Loaded>
     </Card>
   );
 }
@@ -172,7 +174,7 @@ export function NewProductPage() {
   const create = useMutation({
     ...catalogServiceCreateProductMutation(),
     onSuccess: (product) => {
-      saved(product, "Created");
+      saved(product, t`Created`);
       void navigate({ to: "/products/$id", params: { id: product.id } });
     },
   });
@@ -182,16 +184,16 @@ export function NewProductPage() {
     create.mutate({ body: { ...sent(draft), ...(id && { id }) }, headers: { "Idempotency-Key": `${key}-${JSON.stringify([id, draft]).length}` } });
   }
   return (
-    <Page title="New product">
+    <Page title={t`New product`}>
       <Card>
         <form onSubmit={submit}>
           <Stack maw={620}>
-            <TextInput label="Id" description="Letters, digits, dots and dashes; made up if empty" value={id} error={fields["id"]} onChange={(event) => setId(event.currentTarget.value)} />
+            <TextInput label={t`Id`} description={t`Letters, digits, dots and dashes; made up if empty`} value={id} error={fields["id"]} onChange={(event) => setId(event.currentTarget.value)} />
             <Fields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fields} />
             {create.error && !Object.keys(fields).length && <ErrorNotice error={create.error} />}
             <Group>
-              <Button type="submit" loading={create.isPending}>Create the product</Button>
-              <Button variant="subtle" component={Link} {...{ to: "/products" }}>Back</Button>
+              <Button type="submit" loading={create.isPending}><Trans>Create the product</Trans></Button>
+              <Button variant="subtle" component={Link} {...{ to: "/products" }}><Trans>Back</Trans></Button>
             </Group>
           </Stack>
         </form>

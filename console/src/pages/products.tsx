@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Plural, Trans } from "@lingui/react/macro";
 import { ActionIcon, Badge, Button, Group, Select, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconFileImport, IconPlus, IconSearch, IconX } from "@tabler/icons-react";
@@ -14,31 +16,31 @@ import { count, money } from "../format";
 const ROW_PX = 52;
 
 const ORDERS = [
-  { value: "", label: "Best match" },
-  { value: "name", label: "Name" },
-  { value: "price_cents", label: "Price, lowest first" },
-  { value: "price_cents desc", label: "Price, highest first" },
-  { value: "stock", label: "Stock, lowest first" },
-  { value: "update_time desc", label: "Changed last" },
+  { value: "", label: t`Best match` },
+  { value: "name", label: t`Name` },
+  { value: "price_cents", label: t`Price, lowest first` },
+  { value: "price_cents desc", label: t`Price, highest first` },
+  { value: "stock", label: t`Stock, lowest first` },
+  { value: "update_time desc", label: t`Changed last` },
 ];
 const AVAILABILITIES = [
-  { value: "", label: "Any stock" },
-  { value: "AVAILABILITY_IN_STOCK", label: "In stock" },
-  { value: "AVAILABILITY_SOLD_OUT", label: "Sold out" },
+  { value: "", label: t`Any stock` },
+  { value: "AVAILABILITY_IN_STOCK", label: t`In stock` },
+  { value: "AVAILABILITY_SOLD_OUT", label: t`Sold out` },
 ];
 
 export function ProductsPage() {
   return (
     <Page
-      title="Products"
-      about="What the shop sells: search, filter and edit."
+      title={t`Products`}
+      about={t`What the shop sells: search, filter and edit.`}
       actions={
         <>
           <Button component={Link} {...{ to: "/products/import" }} variant="default" leftSection={<IconFileImport size={16} aria-hidden />}>
-            Import
+            <Trans>Import</Trans>
           </Button>
           <Button component={Link} {...{ to: "/products/new" }} leftSection={<IconPlus size={16} aria-hidden />}>
-            New product
+            <Trans>New product</Trans>
           </Button>
         </>
       }
@@ -66,12 +68,12 @@ function Filters() {
   return (
     <Group gap="sm" align="flex-end">
       <TextInput
-        aria-label="Search products"
-        placeholder="Search by name, id or category"
+        aria-label={t`Search products`}
+        placeholder={t`Search by name, id or category`}
         leftSection={<IconSearch size={16} aria-hidden />}
         rightSection={
           typed && (
-            <ActionIcon variant="subtle" color="gray" size="sm" aria-label="Clear the search" onClick={() => type("")}>
+            <ActionIcon variant="subtle" color="gray" size="sm" aria-label={t`Clear the search`} onClick={() => type("")}>
               <IconX size={14} aria-hidden />
             </ActionIcon>
           )
@@ -81,10 +83,10 @@ function Filters() {
         style={{ flex: "1 1 240px" }}
       />
       <Select
-        aria-label="Category"
-        placeholder="All categories"
+        aria-label={t`Category`}
+        placeholder={t`All categories`}
         clearable
-        clearButtonProps={{ "aria-label": "Choose all categories" }}
+        clearButtonProps={{ "aria-label": t`Choose all categories` }}
         searchable
         data={categories.data?.categories.filter(({ name }) => name).map(({ name, product_count }) => ({ value: name, label: `${name} (${count(product_count)})` })) ?? []}
         value={filters.category ?? null}
@@ -92,7 +94,7 @@ function Filters() {
         w={{ base: "100%", xs: 200 }}
       />
       <Select
-        aria-label="Stock"
+        aria-label={t`Stock`}
         allowDeselect={false}
         data={AVAILABILITIES}
         value={filters.availability ?? ""}
@@ -100,7 +102,7 @@ function Filters() {
         w={{ base: "calc(50% - 6px)", xs: 130 }}
       />
       <Select
-        aria-label="Order"
+        aria-label={t`Order`}
         allowDeselect={false}
         data={ORDERS}
         value={filters.order ?? ""}
@@ -108,7 +110,7 @@ function Filters() {
         w={{ base: "calc(50% - 6px)", xs: 180 }}
       />
       <Switch
-        label="Deleted too"
+        label={t`Deleted too`}
         checked={filters.deleted ?? false}
         onChange={(event) => void navigate({ search: (now) => ({ ...now, deleted: event.currentTarget.checked || undefined }) })}
         mb={8}
@@ -142,20 +144,20 @@ function Products() {
           <Stack gap="sm">
             {corrected && (
               <Text fz="sm">
-                Nothing has “{search}”. These have <b>{corrected}</b>.
+                <Trans>Nothing has “{search}”. These have <b>{corrected}</b>.</Trans>
               </Text>
             )}
             <Card flush>
               {products.length ? (
                 <Rows products={products} more={found.hasNextPage} loadMore={() => !found.isFetching && void found.fetchNextPage()} />
               ) : (
-                <Empty title={search || category || availability ? "No product fits" : "There are no products yet"}>
-                  {search || category || availability ? "Try fewer words or another filter." : "Create the first one, or import a file."}
+                <Empty title={search || category || availability ? t`No product fits` : t`There are no products yet`}>
+                  {search || category || availability ? t`Try fewer words or another filter.` : t`Create the first one, or import a file.`}
                 </Empty>
               )}
             </Card>
             <Text fz="sm" c="dimmed" aria-live="polite">
-              {count(products.length)} {found.hasNextPage ? "loaded, more below" : products.length === 1 ? "product" : "products"}
+              {found.hasNextPage ? <Trans>{count(products.length)} loaded, more below</Trans> : <Plural value={products.length} one="# product" other="# products" />}
             </Text>
           </Stack>
         );
@@ -174,14 +176,14 @@ function Rows({ products, more, loadMore }: { products: Product[]; more: boolean
     if (more && last >= products.length - 20) loadMore();
   });
   return (
-    <div role="table" aria-label="Products" aria-rowcount={more ? -1 : products.length}>
+    <div role="table" aria-label={t`Products`} aria-rowcount={more ? -1 : products.length}>
       <div role="rowgroup">
         <div role="row" className="grid-row" style={{ height: 42, borderBottom: "1px solid var(--line)", fontSize: 13, fontWeight: 600 }}>
-          <span role="columnheader">Name</span>
-          <span role="columnheader" className="wide">Id</span>
-          <span role="columnheader" className="wide">Category</span>
-          <span role="columnheader" className="number">Price</span>
-          <span role="columnheader" className="number">Stock</span>
+          <span role="columnheader"><Trans>Name</Trans></span>
+          <span role="columnheader" className="wide"><Trans>Id</Trans></span>
+          <span role="columnheader" className="wide"><Trans>Category</Trans></span>
+          <span role="columnheader" className="number"><Trans>Price</Trans></span>
+          <span role="columnheader" className="number"><Trans>Stock</Trans></span>
         </div>
       </div>
       <div role="rowgroup" ref={body} style={{ height: rows.getTotalSize(), position: "relative" }}>
@@ -200,8 +202,8 @@ function Rows({ products, more, loadMore }: { products: Product[]; more: boolean
                   {product.name}
                 </Link>
                 {product.delete_time && (
-                  <Badge color="gray" variant="light" size="sm" ml="xs">
-                    deleted
+                  <Badge color="gray" variant="light" size="sm" ms="xs">
+                    <Trans>deleted</Trans>
                   </Badge>
                 )}
                 <Text hiddenFrom="sm" fz="xs" c="dimmed" className="mono" component="div">

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { IconUser } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -11,7 +13,7 @@ import { day } from "../format";
 
 export function RecommendationsPage() {
   return (
-    <Page title="Recommendations" about="What each customer is shown, and why.">
+    <Page title={t`Recommendations`} about={t`What each customer is shown, and why.`}>
       <FindCustomer />
       <Popular />
     </Page>
@@ -26,12 +28,12 @@ function FindCustomer() {
     if (number.trim()) void navigate({ to: "/customers/$number", params: { number: number.trim() } });
   }
   return (
-    <Card title="A customer's view">
+    <Card title={t`A customer's view`}>
       <form onSubmit={submit}>
         <Group align="flex-end">
           <TextInput
-            label="Customer number"
-            description="As in the sales history"
+            label={t`Customer number`}
+            description={t`As in the sales history`}
             leftSection={<IconUser size={16} aria-hidden />}
             inputMode="numeric"
             value={number}
@@ -39,7 +41,7 @@ function FindCustomer() {
             w={260}
           />
           <Button type="submit" disabled={!number.trim()}>
-            Show
+            <Trans>Show</Trans>
           </Button>
         </Group>
       </form>
@@ -54,21 +56,21 @@ function Popular() {
   const categories = useQuery(catalogServiceListCategoriesOptions({ query: { page_size: 100 } }));
   const popular = useQuery(recommenderServiceListPopularProductsOptions({ query: { page_size: 20, ...(category && { category }), ...(country && { country }) } }));
   return (
-    <Card title="Popular now" flush>
+    <Card title={t`Popular now`} flush>
       <Group px="md" pb="sm" gap="sm">
         <Select
-          aria-label="Category"
-          placeholder="All categories"
+          aria-label={t`Category`}
+          placeholder={t`All categories`}
           clearable
-          clearButtonProps={{ "aria-label": "Choose all categories" }}
+          clearButtonProps={{ "aria-label": t`Choose all categories` }}
           searchable
           data={categories.data?.categories.map(({ name }) => name).filter(Boolean) ?? []}
           value={category ?? null}
           onChange={(value) => void navigate({ search: (now) => ({ ...now, category: value ?? undefined }) })}
         />
         <TextInput
-          aria-label="Country"
-          placeholder="All countries"
+          aria-label={t`Country`}
+          placeholder={t`All countries`}
           value={typed}
           onChange={(event) => setTyped(event.currentTarget.value)}
           onBlur={() => void navigate({ search: (now) => ({ ...now, country: typed.trim() || undefined }) })}
@@ -79,15 +81,15 @@ function Popular() {
         {({ recommendations, data_through_date }) =>
           recommendations.length ? (
             <Stack gap={0}>
-              <Recommendations list={recommendations} name="Popular products" />
+              <Recommendations list={recommendations} name={t`Popular products`} />
               {data_through_date && (
                 <Text fz="xs" c="dimmed" p="md">
-                  From sales until {day(data_through_date)}.
+                  <Trans>From sales until {day(data_through_date)}.</Trans>
                 </Text>
               )}
             </Stack>
           ) : (
-            <Empty title="Nothing is popular here">Try another category or country.</Empty>
+            <Empty title={t`Nothing is popular here`}><Trans>Try another category or country.</Trans></Empty>
           )
         }
       </Loaded>

@@ -1,3 +1,5 @@
+import { plural, t } from "@lingui/core/macro";
+import { Plural, Trans } from "@lingui/react/macro";
 import { ActionIcon, Badge, Button, Group, Modal, NumberInput, Select, SimpleGrid, Stack, Switch, Table, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconAdjustments, IconDownload } from "@tabler/icons-react";
@@ -27,12 +29,12 @@ export function ReorderPage() {
   const own = (id: string) => policies.data?.policies.find(({ product_id }) => product_id === id);
   const general = own(DEFAULT);
   return (
-    <Page title="Reorder" about="What to order now, from the forecasts and the stock." actions={<Export />}>
+    <Page title={t`Reorder`} about={t`What to order now, from the forecasts and the stock.`} actions={<Export />}>
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="lg">
-        <Card title="Policy" aside={<Button size="xs" variant="default" onClick={() => setEditing(DEFAULT)} disabled={!general}>Change</Button>}>
-          <Loaded query={policies} rows={3}>{() => (general ? <PolicyFacts policy={general} /> : <Empty title="There is no policy" />)}</Loaded>
+        <Card title={t`Policy`} aside={<Button size="xs" variant="default" onClick={() => setEditing(DEFAULT)} disabled={!general}><Trans>Change</Trans></Button>}>
+          <Loaded query={policies} rows={3}>{() => (general ? <PolicyFacts policy={general} /> : <Empty title={t`There is no policy`} />)}</Loaded>
         </Card>
-        <Card title="How it would have done">
+        <Card title={t`How it would have done`}>
           <Simulation />
         </Card>
       </SimpleGrid>
@@ -64,17 +66,17 @@ function Export() {
   });
   return (
     <Button variant="default" leftSection={<IconDownload size={16} aria-hidden />} loading={pull.isPending} onClick={() => pull.mutate()}>
-      Export CSV
+      <Trans>Export CSV</Trans>
     </Button>
   );
 }
 
 function PolicyFacts({ policy }: { policy: ReorderPolicy }) {
   const facts = [
-    ["An order arrives after", `${count(policy.lead_time_days)} days`],
-    ["Ordered every", `${count(policy.review_period_days)} days`],
-    ["Promised from stock", `${amount(policy.service_level_percent)} %`],
-    ["Ordered in multiples of", count(policy.order_multiple)],
+    [t`An order arrives after`, plural(policy.lead_time_days, { one: "# day", other: "# days" })],
+    [t`Ordered every`, plural(policy.review_period_days, { one: "# day", other: "# days" })],
+    [t`Promised from stock`, `${amount(policy.service_level_percent)} %`],
+    [t`Ordered in multiples of`, count(policy.order_multiple)],
   ] as const;
   return (
     <SimpleGrid cols={2} spacing="sm">
@@ -94,21 +96,23 @@ function Simulation() {
     <Loaded query={backtest} rows={3}>
       {({ forecast, seasonal_naive, first_date, last_date, product_count }) => (
         <Stack gap="xs">
-          <Table verticalSpacing={4} horizontalSpacing="xs" mx="calc(-1 * var(--mantine-spacing-xs))" w="auto" aria-label="Simulation of the policy">
-            <Table.Thead>
-              <Table.Tr><Table.Th>With</Table.Th><Table.Th className="number">Met from stock</Table.Th><Table.Th className="number">Units in stock</Table.Th></Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {([["These forecasts", forecast], ["Last week’s sales", seasonal_naive]] as const).map(([name, outcome]) => (
-                <Table.Tr key={name}>
-                  <Table.Td>{name}</Table.Td>
-                  <Table.Td className="number">{outcome ? percent(outcome.fill_rate_percent / 100) : "–"}</Table.Td>
-                  <Table.Td className="number">{outcome ? count(outcome.mean_stock_units) : "–"}</Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-          <Text fz="xs" c="dimmed">Simulated for {count(product_count)} products from {day(first_date)} to {day(last_date)}, with the default policy.</Text>
+          <Table.ScrollContainer minWidth={260}>
+            <Table verticalSpacing={4} horizontalSpacing="xs" mx="calc(-1 * var(--mantine-spacing-xs))" w="auto" aria-label={t`Simulation of the policy`}>
+              <Table.Thead>
+                <Table.Tr><Table.Th><Trans>With</Trans></Table.Th><Table.Th className="number"><Trans>Met from stock</Trans></Table.Th><Table.Th className="number"><Trans>Units in stock</Trans></Table.Th></Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {([[t`These forecasts`, forecast], [t`Last week’s sales`, seasonal_naive]] as const).map(([name, outcome]) => (
+                  <Table.Tr key={name}>
+                    <Table.Td>{name}</Table.Td>
+                    <Table.Td className="number">{outcome ? percent(outcome.fill_rate_percent / 100) : "–"}</Table.Td>
+                    <Table.Td className="number">{outcome ? count(outcome.mean_stock_units) : "–"}</Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+          <Text fz="xs" c="dimmed"><Trans>Simulated for <Plural value={product_count} one="# product" other="# products" /> from {day(first_date)} to {day(last_date)}, with the default policy.</Trans></Text>
         </Stack>
       )}
     </Loaded>
@@ -127,19 +131,19 @@ function Suggestions({ own, onEdit }: { own: (id: string) => ReorderPolicy | und
     placeholderData: keepPreviousData,
   });
   return (
-    <Card title="Products" flush>
+    <Card title={t`Products`} flush>
       <Group px="md" pb="sm" gap="md">
         <Select
-          aria-label="Category"
-          placeholder="All categories"
+          aria-label={t`Category`}
+          placeholder={t`All categories`}
           clearable
-          clearButtonProps={{ "aria-label": "Choose all categories" }}
+          clearButtonProps={{ "aria-label": t`Choose all categories` }}
           searchable
           data={categories.data?.categories.map(({ name }) => name).filter(Boolean) ?? []}
           value={category ?? null}
           onChange={(value) => void navigate({ search: (now) => ({ ...now, category: value ?? undefined }) })}
         />
-        <Switch label="Only what is to be ordered now" checked={!all} onChange={(event) => void navigate({ search: (now) => ({ ...now, all: event.currentTarget.checked ? undefined : true }) })} />
+        <Switch label={t`Only what is to be ordered now`} checked={!all} onChange={(event) => void navigate({ search: (now) => ({ ...now, all: event.currentTarget.checked ? undefined : true }) })} />
       </Group>
       <Loaded query={found} rows={8}>
         {({ pages }) => {
@@ -150,7 +154,7 @@ function Suggestions({ own, onEdit }: { own: (id: string) => ReorderPolicy | und
               <More query={found} />
             </>
           ) : (
-            <Empty title="Nothing is to be ordered">{all ? "No product of this category has a forecast." : "The stock lasts until the next order."}</Empty>
+            <Empty title={t`Nothing is to be ordered`}>{all ? t`No product of this category has a forecast.` : t`The stock lasts until the next order.`}</Empty>
           );
         }}
       </Loaded>
@@ -161,18 +165,18 @@ function Suggestions({ own, onEdit }: { own: (id: string) => ReorderPolicy | und
 function SuggestionTable({ list, own, onEdit }: { list: ReorderSuggestion[]; own: (id: string) => ReorderPolicy | undefined; onEdit: (id: string) => void }) {
   return (
     <Table.ScrollContainer minWidth={340}>
-      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="What to reorder">
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`What to reorder`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Product</Table.Th>
-            <Table.Th className="number">Order</Table.Th>
-            <Table.Th visibleFrom="sm">By</Table.Th>
-            <Table.Th className="number" visibleFrom="sm">In stock</Table.Th>
-            <Table.Th className="number" visibleFrom="sm">On order</Table.Th>
-            <Table.Th className="number" visibleFrom="md">Expected demand</Table.Th>
-            <Table.Th className="number">Lasts</Table.Th>
-            <Table.Th className="number" visibleFrom="sm">Runs out</Table.Th>
-            <Table.Th w={50}><span className="skip">Policy</span></Table.Th>
+            <Table.Th><Trans>Product</Trans></Table.Th>
+            <Table.Th className="number"><Trans>Order</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>By</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="sm"><Trans>In stock</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="sm"><Trans>On order</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="md"><Trans>Expected demand</Trans></Table.Th>
+            <Table.Th className="number"><Trans>Lasts</Trans></Table.Th>
+            <Table.Th className="number" visibleFrom="sm"><Trans>Runs out</Trans></Table.Th>
+            <Table.Th w={50}><span className="skip"><Trans>Policy</Trans></span></Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -180,17 +184,17 @@ function SuggestionTable({ list, own, onEdit }: { list: ReorderSuggestion[]; own
             <Table.Tr key={one.product_id}>
               <Table.Td>
                 <Link to="/products/$id" params={{ id: one.product_id }} className="row-link">{one.name || one.product_id}</Link>
-                {own(one.product_id) && <Badge ml="xs" size="sm" variant="light" tt="none">Own policy</Badge>}
+                {own(one.product_id) && <Badge ms="xs" size="sm" variant="light" tt="none"><Trans>Own policy</Trans></Badge>}
               </Table.Td>
               <Table.Td className="number" fw={600}>{one.quantity ? count(one.quantity) : "–"}</Table.Td>
               <Table.Td visibleFrom="sm" style={{ whiteSpace: "nowrap" }}>{day(one.order_date)}</Table.Td>
               <Table.Td className="number" visibleFrom="sm">{count(one.stock)}</Table.Td>
               <Table.Td className="number" visibleFrom="sm">{one.on_order_units ? count(one.on_order_units) : "–"}</Table.Td>
               <Table.Td className="number" visibleFrom="md">{amount(one.expected_demand)}</Table.Td>
-              <Table.Td className="number">{count(one.cover_days)} {one.cover_days === 1 ? "day" : "days"}</Table.Td>
+              <Table.Td className="number"><Plural value={one.cover_days} one="# day" other="# days" /></Table.Td>
               <Table.Td className="number" visibleFrom="sm">{percent(one.stockout_probability)}</Table.Td>
               <Table.Td>
-                <ActionIcon variant="subtle" color="gray" aria-label={`Policy of ${one.name || one.product_id}`} onClick={() => onEdit(one.product_id)}>
+                <ActionIcon variant="subtle" color="gray" aria-label={t`Policy of ${one.name || one.product_id}`} onClick={() => onEdit(one.product_id)}>
                   <IconAdjustments size={17} aria-hidden />
                 </ActionIcon>
               </Table.Td>
@@ -224,22 +228,22 @@ function EditPolicy({ id, policy, owned, onClose }: { id: string; policy: Reorde
     update.mutate({ path: { product_id: id }, body: { lead_time_days, review_period_days, service_level_percent, order_multiple, ...(id !== DEFAULT && { on_order_units }), ...(etag && { etag }) } });
   }
   return (
-    <Modal opened onClose={onClose} title={id === DEFAULT ? "Policy of all products without their own" : `Policy of ${id}`}>
+    <Modal opened onClose={onClose} title={id === DEFAULT ? t`Policy of all products without their own` : t`Policy of ${id}`}>
       <form onSubmit={submit}>
         <Stack>
-          {number("lead_time_days", "Days until an order arrives", { min: 1, max: 90 })}
-          {number("review_period_days", "Days from one order to the next", { min: 1, max: 60 })}
-          {number("service_level_percent", "Share of the demand that is promised from stock", { min: 50, max: 99.5, suffix: " %", decimalScale: 1 })}
-          {number("order_multiple", "Ordered in multiples of", { min: 1, max: 10_000 })}
-          {id !== DEFAULT && number("on_order_units", "Units on their way", { min: 0, max: 1_000_000 })}
+          {number("lead_time_days", t`Days until an order arrives`, { min: 1, max: 90 })}
+          {number("review_period_days", t`Days from one order to the next`, { min: 1, max: 60 })}
+          {number("service_level_percent", t`Share of the demand that is promised from stock`, { min: 50, max: 99.5, suffix: " %", decimalScale: 1 })}
+          {number("order_multiple", t`Ordered in multiples of`, { min: 1, max: 10_000 })}
+          {id !== DEFAULT && number("on_order_units", t`Units on their way`, { min: 0, max: 1_000_000 })}
           {error && !Object.keys(fields).length && <ErrorNotice error={error} />}
           <Group justify="space-between">
             {owned && id !== DEFAULT ? (
-              <Button variant="subtle" color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { product_id: id }, query: { etag: policy.etag } })}>Back to the default</Button>
+              <Button variant="subtle" color="red" loading={remove.isPending} onClick={() => remove.mutate({ path: { product_id: id }, query: { etag: policy.etag } })}><Trans>Back to the default</Trans></Button>
             ) : <span />}
             <Group gap="xs">
-              <Button variant="default" onClick={onClose}>Keep as it is</Button>
-              <Button type="submit" loading={update.isPending}>Save</Button>
+              <Button variant="default" onClick={onClose}><Trans>Keep as it is</Trans></Button>
+              <Button type="submit" loading={update.isPending}><Trans>Save</Trans></Button>
             </Group>
           </Group>
         </Stack>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Button, Group, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -14,24 +16,25 @@ import { Card, ErrorNotice, Loaded, Page } from "../components/page";
 import { Preview } from "../components/preview";
 import { FRESH_RULE, RuleFields } from "../components/rule-fields";
 import { problemOf, reasonOf } from "../errors";
-import { ID_FORM, ID_HINT, label, time } from "../format";
+import { ID_FORM, ID_HINT, time } from "../format";
 import { ruleInput } from "../inputs";
+import { label } from "../labels";
 import { effect, period } from "./merchandising";
 
 // In the list without the rule, one of its id that was written has ended.
 const ENDED = "2000-01-01T00:00:00Z";
 const TEXTS: Array<[string, (rule: Rule) => string]> = [
-  ["Does", (rule) => `${label(rule.action, "RULE_ACTION")} ${effect(rule)}`],
-  ["Product or category", ({ product_id, category }) => product_id || category],
-  ["Slot", ({ slot }) => slot || "All"],
-  ["Holds", period],
-  ["Shoppers", ({ audience }) => label(audience?.shoppers ?? "", "SHOPPER_KIND")],
-  ["Countries", ({ audience }) => audience?.countries.join(", ") ?? ""],
+  [t`Does`, (rule) => `${label(rule.action)}: ${effect(rule)}`],
+  [t`Product or category`, ({ product_id, category }) => product_id || category],
+  [t`Slot`, ({ slot }) => slot || t`All`],
+  [t`Holds`, period],
+  [t`Shoppers`, ({ audience }) => label(audience?.shoppers ?? "SHOPPER_KIND_UNSPECIFIED")],
+  [t`Countries`, ({ audience }) => audience?.countries.join(", ") ?? ""],
 ];
 
 export function NewRulePage() {
   return (
-    <Page title="New rule" about="Moves products in lists of recommendations.">
+    <Page title={t`New rule`} about={t`Moves products in lists of recommendations.`}>
       <Edit rule={FRESH_RULE} />
     </Page>
   );
@@ -42,9 +45,9 @@ export function RulePage() {
   const rule = useQuery({ ...recommenderServiceGetRuleOptions({ path: { id } }), refetchOnWindowFocus: false });
   return (
     <Page
-      title={`Rule ${id}`}
-      about={rule.data && `Changed ${time(rule.data.update_time)}.`}
-      actions={<Button variant="default" component={Link} {...{ to: "/exposures", search: { rule: id } as never }}>The lists that it moved</Button>}
+      title={t`Rule ${id}`}
+      about={rule.data && t`Changed ${time(rule.data.update_time)}.`}
+      actions={<Button variant="default" component={Link} {...{ to: "/exposures", search: { rule: id } as never }}><Trans>The lists that it moved</Trans></Button>}
     >
       <Loaded query={rule}>{(data) => <Edit key={id} rule={data} />}</Loaded>
     </Page>
@@ -68,7 +71,7 @@ function Edit({ rule }: { rule: Rule }) {
       take(now);
       queries.setQueryData(recommenderServiceGetRuleOptions({ path: { id: now.id } }).queryKey, now);
       void queries.invalidateQueries();
-      notifications.show({ color: "green", title: "Saved", message: "All lists follow it within two seconds." });
+      notifications.show({ color: "green", title: t`Saved`, message: t`All lists follow it within two seconds.` });
       if (fresh) void navigate({ to: "/merchandising/rules/$id", params: { id: now.id } });
     },
     onError: async (error) => {
@@ -85,17 +88,17 @@ function Edit({ rule }: { rule: Rule }) {
   const own = { ...ruleInput(draft), id: ID_FORM.test(draft.id) ? draft.id : "preview" };
   return (
     <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
-      <Card title="The rule">
+      <Card title={t`The rule`}>
         <form onSubmit={submit}>
           <Stack>
             {theirs && <Conflict fields={TEXTS.map(([name, text]) => ({ name, theirs: text(theirs), mine: text(draft) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
-            {fresh && <TextInput label="Id" description="Small letters, digits and dashes, such as spring-teas" required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => setDraft({ ...draft, id: event.currentTarget.value })} />}
+            {fresh && <TextInput label={t`Id`} description={t`Small letters, digits and dashes, such as spring-teas`} required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => setDraft({ ...draft, id: event.currentTarget.value })} />}
             <RuleFields draft={draft} set={(change) => setDraft({ ...draft, ...change })} fields={fields} slots={slots.data?.slots.map(({ id }) => id) ?? []} />
             {replace.error && !theirs && !Object.keys(fields).length && <ErrorNotice error={replace.error} />}
             <Group justify="space-between">
               <Group gap="xs">
-                <Button type="submit" loading={replace.isPending}>Save</Button>
-                <Button variant="subtle" component={Link} {...{ to: "/merchandising" }}>Back</Button>
+                <Button type="submit" loading={replace.isPending}><Trans>Save</Trans></Button>
+                <Button variant="subtle" component={Link} {...{ to: "/merchandising" }}><Trans>Back</Trans></Button>
               </Group>
               {!fresh && <DeleteRule id={rule.id} />}
             </Group>
@@ -118,8 +121,8 @@ function DeleteRule({ id }: { id: string }) {
     },
   });
   return (
-    <Delete name={`rule ${id}`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id } })}>
-      <Text fz="sm">Products are where they would be without it within two seconds. This cannot be undone; the rule can be made again.</Text>
+    <Delete title={t`Delete rule ${id}?`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id } })}>
+      <Text fz="sm"><Trans>Products are where they would be without it within two seconds. This cannot be undone; the rule can be made again.</Trans></Text>
     </Delete>
   );
 }

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Button, Group, Modal, NumberInput, Select, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { IconPlus } from "@tabler/icons-react";
@@ -20,15 +22,15 @@ const POLL_MS = 15_000;
 const LIST = { query: { page_size: 100 } };
 const OUTCOMES: Record<string, string> = {
   SCHEDULE_RUN_OUTCOME_SUBMITTED: "submitted",
-  SCHEDULE_RUN_OUTCOME_MISSED: "left out: no service ran",
-  SCHEDULE_RUN_OUTCOME_STILL_RUNNING: "left out: the job before had not ended",
+  SCHEDULE_RUN_OUTCOME_MISSED: t`left out: no service ran`,
+  SCHEDULE_RUN_OUTCOME_STILL_RUNNING: t`left out: the job before had not ended`,
 };
 
 const CHECKS: Record<string, string> = {
-  ALARM_CHECK_OUTCOME_QUIET: "none is on",
-  ALARM_CHECK_OUTCOME_SUBMITTED: "a job was submitted",
-  ALARM_CHECK_OUTCOME_WAITING: "one is on, but the job before is too recent or has not ended",
-  ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE: "the forecaster cannot be reached",
+  ALARM_CHECK_OUTCOME_QUIET: t`none is on`,
+  ALARM_CHECK_OUTCOME_SUBMITTED: t`a job was submitted`,
+  ALARM_CHECK_OUTCOME_WAITING: t`one is on, but the job before is too recent or has not ended`,
+  ALARM_CHECK_OUTCOME_FORECASTER_UNAVAILABLE: t`the forecaster cannot be reached`,
 };
 const ALARM_DAYS = 7;
 
@@ -37,13 +39,13 @@ export function SchedulesPage() {
   const [edited, setEdited] = useState<ScheduleDraft | null>(null);
   return (
     <Page
-      title="Schedules"
-      about="Jobs that are submitted by themselves."
-      actions={<Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setEdited(scheduleDraft())}>New schedule</Button>}
+      title={t`Schedules`}
+      about={t`Jobs that are submitted by themselves.`}
+      actions={<Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setEdited(scheduleDraft())}><Trans>New schedule</Trans></Button>}
     >
       <Card flush>
         <Loaded query={schedules}>
-          {({ schedules: list }) => (list.length ? <Schedules list={list} onEdit={(schedule) => setEdited(scheduleDraft(schedule))} /> : <Empty title="There are no schedules yet">A schedule cleans new sales every night, say, and trains the models once a week.</Empty>)}
+          {({ schedules: list }) => (list.length ? <Schedules list={list} onEdit={(schedule) => setEdited(scheduleDraft(schedule))} /> : <Empty title={t`There are no schedules yet`}><Trans>A schedule cleans new sales every night, say, and trains the models once a week.</Trans></Empty>)}
         </Loaded>
       </Card>
       {edited && <Edit initial={edited} onClose={() => setEdited(null)} />}
@@ -54,14 +56,14 @@ export function SchedulesPage() {
 function Schedules({ list, onEdit }: { list: Schedule[]; onEdit: (schedule: Schedule) => void }) {
   return (
     <Table.ScrollContainer minWidth={340}>
-      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Schedules">
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Schedules`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Schedule</Table.Th>
-            <Table.Th visibleFrom="sm">When</Table.Th>
-            <Table.Th>Next run</Table.Th>
-            <Table.Th visibleFrom="sm">Last run</Table.Th>
-            <Table.Th visibleFrom="sm"><span className="skip">Actions</span></Table.Th>
+            <Table.Th><Trans>Schedule</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>When</Trans></Table.Th>
+            <Table.Th><Trans>Next run</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Last run</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><span className="skip"><Trans>Actions</Trans></span></Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -73,16 +75,17 @@ function Schedules({ list, onEdit }: { list: Schedule[]; onEdit: (schedule: Sche
               </Table.Td>
               <Table.Td visibleFrom="sm">
                 <span className="mono">{schedule.cron}</span>
-                <Text fz="xs" c="dimmed">{schedule.time_zone || "The shop’s time zone"}</Text>
+                <Text fz="xs" c="dimmed">{schedule.time_zone || t`The shop’s time zone`}</Text>
                 {schedule.alarm_trigger && (
                   <Text fz="xs" c="dimmed">
-                    Or on an alarm{schedule.last_alarm_check && `; ${ago(schedule.last_alarm_check.check_time)}: ${CHECKS[schedule.last_alarm_check.outcome] ?? ""}`}
+                    <Trans>Or on an alarm</Trans>
+                    {schedule.last_alarm_check && `; ${ago(schedule.last_alarm_check.check_time)}: ${CHECKS[schedule.last_alarm_check.outcome] ?? ""}`}
                   </Text>
                 )}
               </Table.Td>
-              <Table.Td>{schedule.paused ? <Badge variant="light" color="gray" tt="none">Paused</Badge> : time(schedule.next_run_time)}</Table.Td>
+              <Table.Td>{schedule.paused ? <Badge variant="light" color="gray" tt="none"><Trans>Paused</Trans></Badge> : time(schedule.next_run_time)}</Table.Td>
               <Table.Td visibleFrom="sm"><LastRun schedule={schedule} /></Table.Td>
-              <Table.Td ta="right" visibleFrom="sm"><Run id={schedule.id} /></Table.Td>
+              <Table.Td ta="end" visibleFrom="sm"><Run id={schedule.id} /></Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>
@@ -96,7 +99,7 @@ function LastRun({ schedule: { last_run, last_job_id } }: { schedule: Schedule }
   return (
     <>
       {last_job_id ? <Link to="/jobs/$id" params={{ id: last_job_id }} className="row-link">{ago(last_run.create_time)}</Link> : ago(last_run.create_time)}
-      <Text fz="xs" c="dimmed">{OUTCOMES[last_run.outcome] ?? ""}{last_run.by_alarm && " for an alarm"}</Text>
+      <Text fz="xs" c="dimmed">{[OUTCOMES[last_run.outcome], last_run.by_alarm && t`for an alarm`].filter(Boolean).join(" · ")}</Text>
     </>
   );
 }
@@ -115,7 +118,7 @@ function Run({ id }: { id: string }) {
       notifications.show({ color: "orange", title, message: advice });
     },
   });
-  return <Button size="xs" variant="default" loading={run.isPending} onClick={() => run.mutate({ path: { id }, body: {} })}>Run now</Button>;
+  return <Button size="xs" variant="default" loading={run.isPending} onClick={() => run.mutate({ path: { id }, body: {} })}><Trans>Run now</Trans></Button>;
 }
 
 function Edit({ initial, onClose }: { initial: ScheduleDraft; onClose: () => void }) {
@@ -139,35 +142,35 @@ function Edit({ initial, onClose }: { initial: ScheduleDraft; onClose: () => voi
     else update.mutate({ path: { id: draft.id }, body });
   }
   return (
-    <Modal opened onClose={onClose} title={fresh ? "New schedule" : `Schedule ${draft.id}`}>
+    <Modal opened onClose={onClose} title={fresh ? t`New schedule` : t`Schedule ${draft.id}`}>
       <form onSubmit={submit}>
         <Stack>
-          {fresh && <TextInput label="Id" description="Letters, digits, dots and dashes, such as nightly-etl; generated if empty" value={draft.id} error={fields["id"]} onChange={(event) => set({ id: event.currentTarget.value.trim() })} data-autofocus />}
-          <TextInput label="Name" maxLength={200} value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
-          <Select label="What its jobs do" allowDeselect={false} data={WORK} value={draft.work} onChange={(value) => set({ work: value as ScheduleDraft["work"] })} />
+          {fresh && <TextInput label={t`Id`} description={t`Letters, digits, dots and dashes, such as nightly-etl; generated if empty`} value={draft.id} error={fields["id"]} onChange={(event) => set({ id: event.currentTarget.value.trim() })} data-autofocus />}
+          <TextInput label={t`Name`} maxLength={200} value={draft.name} error={fields["name"]} onChange={(event) => set({ name: event.currentTarget.value })} />
+          <Select label={t`What its jobs do`} allowDeselect={false} data={WORK} value={draft.work} onChange={(value) => set({ work: value as ScheduleDraft["work"] })} />
           <Group grow align="flex-start">
-            <TextInput label="When" description="Minute, hour, day, month, day of the week, as for cron" required value={draft.cron} error={fields["cron"]} onChange={(event) => set({ cron: event.currentTarget.value })} />
-            <TextInput label="Time zone" description="Such as Europe/London; the shop’s if empty" value={draft.time_zone} error={fields["time_zone"]} onChange={(event) => set({ time_zone: event.currentTarget.value.trim() })} />
+            <TextInput label={t`When`} description={t`Minute, hour, day, month, day of the week, as for cron`} required value={draft.cron} error={fields["cron"]} onChange={(event) => set({ cron: event.currentTarget.value })} />
+            <TextInput label={t`Time zone`} description={t`Such as Europe/London; the shop’s if empty`} value={draft.time_zone} error={fields["time_zone"]} onChange={(event) => set({ time_zone: event.currentTarget.value.trim() })} />
           </Group>
-          <Switch label="Make up for missed runs" description="With one job for all of them" checked={draft.catchUp} onChange={(event) => set({ catchUp: event.currentTarget.checked })} />
-          <Switch label="Include recorded events up to the day before" description="Otherwise up to the last day of the sales files" checked={draft.through_yesterday} onChange={(event) => set({ through_yesterday: event.currentTarget.checked })} />
+          <Switch label={t`Make up for missed runs`} description={t`With one job for all of them`} checked={draft.catchUp} onChange={(event) => set({ catchUp: event.currentTarget.checked })} />
+          <Switch label={t`Include recorded events up to the day before`} description={t`Otherwise up to the last day of the sales files`} checked={draft.through_yesterday} onChange={(event) => set({ through_yesterday: event.currentTarget.checked })} />
           {followsAlarms(draft.work) && (
             <Group grow align="flex-start">
-              <Switch label="Also when an alarm is on" description="Of the accuracy of served forecasts" checked={draft.alarmDays !== null} onChange={(event) => set({ alarmDays: event.currentTarget.checked ? ALARM_DAYS : null })} />
+              <Switch label={t`Also when an alarm is on`} description={t`Of the accuracy of served forecasts`} checked={draft.alarmDays !== null} onChange={(event) => set({ alarmDays: event.currentTarget.checked ? ALARM_DAYS : null })} />
               {draft.alarmDays !== null && (
-                <NumberInput label="Days since the job before" description="A job for an alarm waits for so long" min={1} max={366} allowDecimal={false} clampBehavior="strict" required value={draft.alarmDays} error={fields["min_interval_days"]} onChange={(value) => set({ alarmDays: Number(value) || 1 })} />
+                <NumberInput label={t`Days since the job before`} description={t`A job for an alarm waits for so long`} min={1} max={366} allowDecimal={false} clampBehavior="strict" required value={draft.alarmDays} error={fields["min_interval_days"]} onChange={(value) => set({ alarmDays: Number(value) || 1 })} />
               )}
             </Group>
           )}
-          <Switch label="Paused" description="No jobs are submitted meanwhile" checked={draft.paused} onChange={(event) => set({ paused: event.currentTarget.checked })} />
+          <Switch label={t`Paused`} description={t`No jobs are submitted meanwhile`} checked={draft.paused} onChange={(event) => set({ paused: event.currentTarget.checked })} />
           {error && !Object.keys(fields).length && <ErrorNotice error={error} />}
           <Group justify="space-between">
             {fresh ? <span /> : (
-              <Delete name={`schedule ${draft.id}`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id: draft.id } })}>
-                <Text fz="sm">No further jobs are submitted. Its jobs stay, and one that runs goes on.</Text>
+              <Delete title={t`Delete schedule ${draft.id}?`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id: draft.id } })}>
+                <Text fz="sm"><Trans>No further jobs are submitted. Its jobs stay, and one that runs goes on.</Trans></Text>
               </Delete>
             )}
-            <Button type="submit" loading={isPending}>Save</Button>
+            <Button type="submit" loading={isPending}><Trans>Save</Trans></Button>
           </Group>
         </Stack>
       </form>

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Alert, Badge, Group, Stack, Table, Text } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -8,18 +10,18 @@ import type { EngineStatus, MeshStatus } from "@client/gen";
 import { gatewayGetStatusOptions, jobsServiceListJobsOptions } from "@client/gen/@tanstack/react-query.gen";
 import { alarmsOf, engineName } from "../alarms";
 import { Card, Loaded, Page } from "../components/page";
-import { amount, label, percent } from "../format";
+import { amount, capitalised, percent } from "../format";
 import { type Rate, ratesOf, type Reading, withReading } from "../rates";
 
 const POLL_MS = 5_000;
 const JOBS_POLL_MS = 30_000;
 const WORK: Record<string, string> = {
-  gateway: "REST, and this console",
-  auth: "Accounts, sign-ins and the audit log",
-  catalog: "Products and search",
-  recommender: "Recommendations",
-  forecaster: "Forecasts and the calendar",
-  jobs: "Jobs and raw data",
+  gateway: t`REST, and this console`,
+  auth: t`Accounts, sign-ins and the audit log`,
+  catalog: t`Products and search`,
+  recommender: t`Recommendations`,
+  forecaster: t`Forecasts and the calendar`,
+  jobs: t`Jobs and raw data`,
 };
 
 export function ServicesPage() {
@@ -31,7 +33,7 @@ export function ServicesPage() {
   }, [data, dataUpdatedAt]);
   const rates = ratesOf(readings);
   return (
-    <Page title="Services" about="What is up and how requests fare, looked at every five seconds.">
+    <Page title={t`Services`} about={t`What is up and how requests fare, looked at every five seconds.`}>
       <Loaded query={status}>
         {(now) => (
           <>
@@ -50,15 +52,15 @@ function Alarms({ status, rates }: { status: MeshStatus; rates: Map<string, Rate
   const alarms = alarmsOf(status, rates, jobs.data?.jobs ?? []);
   if (!alarms.length)
     return (
-      <Alert color="green" variant="light" icon={<IconCircleCheck aria-hidden />} title="No alarms" role="status">
-        All services are up, their requests succeed, and so did the latest job of each kind.
+      <Alert color="green" variant="light" icon={<IconCircleCheck aria-hidden />} title={t`No alarms`} role="status">
+        <Trans>All services are up, their requests succeed, and so did the latest job of each kind.</Trans>
       </Alert>
     );
   return (
-    <Stack gap="sm" role="group" aria-label="Alarms">
+    <Stack gap="sm" role="group" aria-label={t`Alarms`}>
       {alarms.map(({ key, title, advice, job }) => (
         <Alert key={key} color="red" variant="light" icon={<IconAlertTriangle aria-hidden />} title={title} role="alert">
-          {advice} {job && <Link to="/jobs/$id" params={{ id: job }} className="row-link">Look at the job</Link>}
+          {advice} {job && <Link to="/jobs/$id" params={{ id: job }} className="row-link"><Trans>Look at the job</Trans></Link>}
         </Alert>
       ))}
     </Stack>
@@ -70,14 +72,14 @@ function Services({ status: { version, services }, rates }: { status: MeshStatus
   return (
     <Card flush>
       <Table.ScrollContainer minWidth={320}>
-        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Services">
+        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Services`}>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>Service</Table.Th>
-              <Table.Th visibleFrom="sm">Version</Table.Th>
-              <Table.Th className="number">Requests</Table.Th>
-              <Table.Th className="number" visibleFrom="sm">Errors</Table.Th>
-              <Table.Th className="number">Latency</Table.Th>
+              <Table.Th><Trans>Service</Trans></Table.Th>
+              <Table.Th visibleFrom="sm"><Trans>Version</Trans></Table.Th>
+              <Table.Th className="number"><Trans>Requests</Trans></Table.Th>
+              <Table.Th className="number" visibleFrom="sm"><Trans>Errors</Trans></Table.Th>
+              <Table.Th className="number"><Trans>Latency</Trans></Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -87,15 +89,15 @@ function Services({ status: { version, services }, rates }: { status: MeshStatus
                 <Table.Tr key={name}>
                   <Table.Td>
                     <Group gap="xs">
-                      <Text fw={600}>{label(name, "")}</Text>
-                      <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? "Up" : "Down"}</Badge>
+                      <Text fw={600}>{capitalised(name)}</Text>
+                      <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? t`Up` : t`Down`}</Badge>
                     </Group>
                     <Text fz="xs" c="dimmed">{WORK[name]}</Text>
                   </Table.Td>
                   <Table.Td visibleFrom="sm">{own || "–"}</Table.Td>
-                  <Table.Td className="number">{rate ? `${amount(rate.perSecond)} / s` : "–"}</Table.Td>
+                  <Table.Td className="number">{rate ? t`${amount(rate.perSecond)} / s` : "–"}</Table.Td>
                   <Table.Td className="number" visibleFrom="sm" c={rate?.errorShare ? "var(--fall)" : undefined}>{rate?.errorShare === undefined ? "–" : percent(rate.errorShare)}</Table.Td>
-                  <Table.Td className="number">{rate?.latency === undefined ? "–" : `${amount(rate.latency)} ms`}</Table.Td>
+                  <Table.Td className="number">{rate?.latency === undefined ? "–" : t`${amount(rate.latency)} ms`}</Table.Td>
                 </Table.Tr>
               );
             })}
@@ -103,29 +105,29 @@ function Services({ status: { version, services }, rates }: { status: MeshStatus
         </Table>
       </Table.ScrollContainer>
       <Text fz="xs" c="dimmed" p="md">
-        Requests through the gateway in the last minute, as far as this page has watched them: server’s errors alone, and the mean of how long they took. Streams are left out.
+        <Trans>Requests through the gateway in the last minute, as far as this page has watched them: server’s errors alone, and the mean of how long they took. Streams are left out.</Trans>
       </Text>
     </Card>
   );
 }
 
 const ENGINE_WORK: Record<string, string> = {
-  postgresql: "What the services store",
-  hdfs: "Raw sales",
-  yarn: "Runs Spark",
-  "object store": "Clean data and models",
-  mlflow: "The registry of models",
+  postgresql: t`What the services store`,
+  hdfs: t`Raw sales`,
+  yarn: t`Runs Spark`,
+  "object store": t`Clean data and models`,
+  mlflow: t`The registry of models`,
 };
 
 function Engines({ engines }: { engines: EngineStatus[] }) {
   return (
     <Card flush>
       <Table.ScrollContainer minWidth={320}>
-        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Engines">
+        <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Engines`}>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>Engine</Table.Th>
-              <Table.Th>Used by</Table.Th>
+              <Table.Th><Trans>Engine</Trans></Table.Th>
+              <Table.Th><Trans>Used by</Trans></Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -134,13 +136,13 @@ function Engines({ engines }: { engines: EngineStatus[] }) {
                 <Table.Td>
                   <Group gap="xs">
                     <Text fw={600}>{engineName(name)}</Text>
-                    <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? "Up" : "Not reached"}</Badge>
+                    <Badge variant="light" color={up ? "green" : "red"} tt="none">{up ? t`Up` : t`Not reached`}</Badge>
                   </Group>
                   <Text fz="xs" c="dimmed">{ENGINE_WORK[name]}</Text>
                 </Table.Td>
                 <Table.Td>
-                  {used_by.map((service) => label(service, "")).join(", ")}
-                  {!up && <Text fz="xs" c="var(--fall)">Not reached by {not_reached_by.join(", ")}</Text>}
+                  {used_by.map((service) => capitalised(service)).join(", ")}
+                  {!up && <Text fz="xs" c="var(--fall)"><Trans>Not reached by {not_reached_by.join(", ")}</Trans></Text>}
                 </Table.Td>
               </Table.Tr>
             ))}

@@ -1,15 +1,16 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Button, Center, Group, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useDocumentTitle } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
 
 import icon from "../icon.svg";
-import { ErrorNotice } from "../components/page";
+import { ErrorNotice, useTitle } from "../components/page";
 import { OneTimeCode } from "../components/one-time-code";
 import { reasonOf } from "../errors";
 import { signIn } from "../session";
 
 export function SignIn() {
-  useDocumentTitle("Sign in · HashiraMart");
+  useTitle(t`Sign in`);
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
@@ -41,17 +42,17 @@ export function SignIn() {
         </Group>
         <form onSubmit={submit} className="card" style={{ padding: 24 }}>
           <Stack>
-            <TextInput label="E-mail" type="email" autoComplete="username" required autoFocus value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
-            <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+            <TextInput label={t`E-mail`} type="email" autoComplete="username" required autoFocus value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
+            <PasswordInput label={t`Password`} autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
             {asked && <OneTimeCode value={code} onChange={setCode} />}
             {error ? <ErrorNotice error={error} /> : null}
             <Button type="submit" loading={busy} fullWidth>
-              Sign in
+              <Trans>Sign in</Trans>
             </Button>
           </Stack>
         </form>
         <Text c="dimmed" fz="sm" ta="center">
-          For the staff of the shop. An administrator makes accounts and gives roles.
+          <Trans>For the staff of the shop. An administrator makes accounts and gives roles.</Trans>
         </Text>
       </Stack>
     </Center>

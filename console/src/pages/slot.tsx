@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Button, Group, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -17,7 +19,7 @@ import { slotInput } from "../inputs";
 
 export function NewSlotPage() {
   return (
-    <Page title="New slot" about="A place in the shop where a list is shown.">
+    <Page title={t`New slot`} about={t`A place in the shop where a list is shown.`}>
       <Edit slot={FRESH_SLOT} />
     </Page>
   );
@@ -27,7 +29,7 @@ export function SlotPage() {
   const { id } = useParams({ from: "/merchandising/slots/$id" });
   const slot = useQuery({ ...recommenderServiceGetSlotOptions({ path: { id } }), refetchOnWindowFocus: false });
   return (
-    <Page title={`Slot ${id}`} about={slot.data && `Changed ${time(slot.data.update_time)}.`}>
+    <Page title={t`Slot ${id}`} about={slot.data && t`Changed ${time(slot.data.update_time)}.`}>
       <Loaded query={slot}>{(data) => <Edit key={id} slot={data} />}</Loaded>
     </Page>
   );
@@ -50,7 +52,7 @@ function Edit({ slot }: { slot: Slot }) {
       take(now);
       queries.setQueryData(recommenderServiceGetSlotOptions({ path: { id: now.id } }).queryKey, now);
       void queries.invalidateQueries();
-      notifications.show({ color: "green", title: "Saved", message: "All lists follow it within two seconds." });
+      notifications.show({ color: "green", title: t`Saved`, message: t`All lists follow it within two seconds.` });
       if (fresh) void navigate({ to: "/merchandising/slots/$id", params: { id: now.id } });
     },
     onError: async (error) => {
@@ -65,17 +67,17 @@ function Edit({ slot }: { slot: Slot }) {
   }
   return (
     <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="lg" style={{ alignItems: "start" }}>
-      <Card title="The slot">
+      <Card title={t`The slot`}>
         <form onSubmit={submit}>
           <Stack>
             {theirs && <Conflict fields={SLOT_TEXTS.map(([name, text]) => ({ name, theirs: text(theirs), mine: text(draft) }))} onMine={() => save(theirs.etag)} onTheirs={() => take(theirs)} />}
-            {fresh && <TextInput label="Id" description="Small letters, digits and dashes, such as home; requests name it" required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => set({ id: event.currentTarget.value })} />}
+            {fresh && <TextInput label={t`Id`} description={t`Small letters, digits and dashes, such as home; requests name it`} required value={draft.id} error={fields["id"] ?? (draft.id && !ID_FORM.test(draft.id) ? ID_HINT : undefined)} onChange={(event) => set({ id: event.currentTarget.value })} />}
             <SlotFields slot={draft} set={set} fields={fields} />
             {replace.error && !theirs && !Object.keys(fields).length && <ErrorNotice error={replace.error} />}
             <Group justify="space-between">
               <Group gap="xs">
-                <Button type="submit" loading={replace.isPending}>Save</Button>
-                <Button variant="subtle" component={Link} {...{ to: "/merchandising" }}>Back</Button>
+                <Button type="submit" loading={replace.isPending}><Trans>Save</Trans></Button>
+                <Button variant="subtle" component={Link} {...{ to: "/merchandising" }}><Trans>Back</Trans></Button>
               </Group>
               {!fresh && <DeleteSlot id={slot.id} />}
             </Group>
@@ -98,8 +100,8 @@ function DeleteSlot({ id }: { id: string }) {
     },
   });
   return (
-    <Delete name={`slot ${id}`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id } })}>
-      <Text fz="sm">Requests that name it are answered with an error from then on. It can be made again.</Text>
+    <Delete title={t`Delete slot ${id}?`} busy={remove.isPending} error={remove.error} onDelete={() => remove.mutate({ path: { id } })}>
+      <Text fz="sm"><Trans>Requests that name it are answered with an error from then on. It can be made again.</Trans></Text>
     </Delete>
   );
 }

@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { Badge, Group, Select, Table, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
@@ -10,7 +12,7 @@ import { Card, Empty, Loaded, More, Page } from "../components/page";
 import { time } from "../format";
 import { ROLES } from "../router";
 
-const ROLE_NAMES: Record<string, [text: string, colour: string]> = { ROLE_CUSTOMER: ["Customer", "gray"], ROLE_STAFF: ["Staff", "blue"], ROLE_ADMIN: ["Administrator", "grape"] };
+const ROLE_NAMES: Record<string, [text: string, colour: string]> = { ROLE_CUSTOMER: [t`Customer`, "gray"], ROLE_STAFF: [t`Staff`, "blue"], ROLE_ADMIN: [t`Administrator`, "grape"] };
 export const ROLE_CHOICES = ROLES.map((value) => ({ value, label: ROLE_NAMES[value]?.[0] ?? value }));
 
 export function Standing({ user: { role, disabled } }: { user: User }) {
@@ -18,7 +20,7 @@ export function Standing({ user: { role, disabled } }: { user: User }) {
   return (
     <Group gap={6} component="span">
       <Badge variant="light" color={colour} tt="none">{text}</Badge>
-      {disabled && <Badge variant="light" color="red" tt="none">Disabled</Badge>}
+      {disabled && <Badge variant="light" color="red" tt="none"><Trans>Disabled</Trans></Badge>}
     </Group>
   );
 }
@@ -34,10 +36,10 @@ export function UsersPage() {
     placeholderData: keepPreviousData,
   });
   return (
-    <Page title="Users" about="Who has an account, and what each may do; newest first.">
+    <Page title={t`Users`} about={t`Who has an account, and what each may do; newest first.`}>
       <Group align="flex-end">
-        <TextInput label="Search" placeholder="E-mail or name" leftSection={<IconSearch size={16} aria-hidden />} defaultValue={search ?? ""} onChange={(event) => find(event.currentTarget.value)} w={{ base: "100%", xs: 280 }} />
-        <Select label="Role" placeholder="All" clearable clearButtonProps={{ "aria-label": "Show all roles" }} data={ROLE_CHOICES} value={role ?? null} onChange={(value) => void navigate({ search: (now) => ({ ...now, role: (value as (typeof ROLES)[number] | null) ?? undefined }) })} />
+        <TextInput label={t`Search`} placeholder={t`E-mail or name`} leftSection={<IconSearch size={16} aria-hidden />} defaultValue={search ?? ""} onChange={(event) => find(event.currentTarget.value)} w={{ base: "100%", xs: 280 }} />
+        <Select label={t`Role`} placeholder={t`All`} clearable clearButtonProps={{ "aria-label": t`Show all roles` }} data={ROLE_CHOICES} value={role ?? null} onChange={(value) => void navigate({ search: (now) => ({ ...now, role: (value as (typeof ROLES)[number] | null) ?? undefined }) })} />
       </Group>
       <Card flush>
         <Loaded query={found} rows={8}>
@@ -49,7 +51,7 @@ export function UsersPage() {
                 <More query={found} />
               </>
             ) : (
-              <Empty title="No user fits" />
+              <Empty title={t`No user fits`} />
             );
           }}
         </Loaded>
@@ -61,13 +63,13 @@ export function UsersPage() {
 function Users({ list }: { list: User[] }) {
   return (
     <Table.ScrollContainer minWidth={320}>
-      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label="Users">
+      <Table verticalSpacing="sm" horizontalSpacing="md" aria-label={t`Users`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>User</Table.Th>
-            <Table.Th>Role</Table.Th>
-            <Table.Th visibleFrom="sm">Customer number</Table.Th>
-            <Table.Th visibleFrom="sm">Signed up</Table.Th>
+            <Table.Th><Trans>User</Trans></Table.Th>
+            <Table.Th><Trans>Role</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Customer number</Trans></Table.Th>
+            <Table.Th visibleFrom="sm"><Trans>Signed up</Trans></Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

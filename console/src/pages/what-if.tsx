@@ -1,3 +1,5 @@
+import { t } from "@lingui/core/macro";
+import { Trans } from "@lingui/react/macro";
 import { ActionIcon, Button, Group, NumberInput, Select, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
@@ -14,7 +16,7 @@ import { type Change, CHANGES, scenarioOf } from "../scenario";
 import { Horizon } from "./forecast";
 import type { Asked } from "./forecasts";
 
-const NAMES: Record<Change["kind"], string> = { price: "Price change", promotion: "Promotion", closure: "Closed days" };
+const NAMES: Record<Change["kind"], string> = { price: t`Price change`, promotion: t`Promotion`, closure: t`Closed days` };
 const MOST_CHANGES = 8;
 const HISTORY_DAYS = { day: 42, week: 182, month: 365 };
 const GRANULARITIES = { day: "GRANULARITY_DAY", week: "GRANULARITY_WEEK", month: "GRANULARITY_MONTH" } as const;
@@ -32,7 +34,7 @@ export function WhatIf({ asked, title }: { asked: Asked; title: string }) {
   });
   return (
     <Stack gap="lg">
-      <Changes about={asked.product_id || asked.category ? title : "all products"} changes={changes} />
+      <Changes about={asked.product_id || asked.category ? title : t`all products`} changes={changes} />
       {sales.error && sales.data ? <ErrorNotice error={sales.error} /> : <Loaded query={sales} rows={9}>{(data) => <Outcome sales={data} title={title} />}</Loaded>}
     </Stack>
   );
@@ -44,7 +46,7 @@ function Changes({ about, changes }: { about: string; changes: Change[] }) {
   const set = (index: number, change: Partial<Change>) => write(changes.map((each, place) => (place === index ? { ...each, ...change } : each)));
   return (
     <Card
-      title="Changes to think through"
+      title={t`Changes to think through`}
       aside={
         <Button
           size="xs"
@@ -53,7 +55,7 @@ function Changes({ about, changes }: { about: string; changes: Change[] }) {
           disabled={changes.length === MOST_CHANGES}
           onClick={() => write([...changes, { kind: "price", percent: -10, first: "", last: "" }])}
         >
-          Add a change
+          <Trans>Add a change</Trans>
         </Button>
       }
     >
@@ -62,7 +64,7 @@ function Changes({ about, changes }: { about: string; changes: Change[] }) {
           <ChangeRow key={index} number={index + 1} change={change} set={(part) => set(index, part)} remove={() => write(changes.filter((_, place) => place !== index))} />
         ))}
         <Text fz="sm" c="dimmed">
-          {changes.length ? `Prices and promotions are those of ${about}. Nothing is stored: the link to this page has the changes.` : `Add a change of price, a promotion or closed days, and see what it does to ${about}.`}
+          {changes.length ? t`Prices and promotions are those of ${about}. Nothing is stored: the link to this page has the changes.` : t`Add a change of price, a promotion or closed days, and see what it does to ${about}.`}
         </Text>
       </Stack>
     </Card>
@@ -72,11 +74,11 @@ function Changes({ about, changes }: { about: string; changes: Change[] }) {
 function ChangeRow({ number, change, set, remove }: { number: number; change: Change; set: (part: Partial<Change>) => void; remove: () => void }) {
   const { kind, percent, first, last } = change;
   return (
-    <Group gap="sm" align="flex-end" role="group" aria-label={`Change ${number}`}>
-      <Select label="Kind" allowDeselect={false} data={CHANGES.map((value) => ({ value, label: NAMES[value] }))} value={kind} onChange={(value) => set({ kind: value as Change["kind"], percent: value === "promotion" ? Math.abs(percent) : percent })} w={160} />
+    <Group gap="sm" align="flex-end" role="group" aria-label={t`Change ${number}`}>
+      <Select label={t`Kind`} allowDeselect={false} data={CHANGES.map((value) => ({ value, label: NAMES[value] }))} value={kind} onChange={(value) => set({ kind: value as Change["kind"], percent: value === "promotion" ? Math.abs(percent) : percent })} w={160} />
       {kind !== "closure" && (
         <NumberInput
-          label={kind === "price" ? "Change" : "Discount"}
+          label={kind === "price" ? t`Price change` : t`Discount`}
           suffix=" %"
           {...(kind === "price" ? { min: -90, max: 300 } : { min: 1, max: 90 })}
           value={percent}
@@ -84,9 +86,9 @@ function ChangeRow({ number, change, set, remove }: { number: number; change: Ch
           w={110}
         />
       )}
-      <TextInput type="date" label="From" required={kind !== "price"} value={first} onChange={(event) => set({ first: event.currentTarget.value })} w={150} />
-      <TextInput type="date" label="Until" required={kind === "promotion"} value={last} min={first} onChange={(event) => set({ last: event.currentTarget.value })} w={150} />
-      <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Remove change ${number}`} onClick={remove}>
+      <TextInput type="date" label={t`From`} required={kind !== "price"} value={first} onChange={(event) => set({ first: event.currentTarget.value })} w={150} />
+      <TextInput type="date" label={t`Until`} required={kind === "promotion"} value={last} min={first} onChange={(event) => set({ last: event.currentTarget.value })} w={150} />
+      <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t`Remove change ${number}`} onClick={remove}>
         <IconTrash size={17} aria-hidden />
       </ActionIcon>
     </Group>
@@ -102,9 +104,9 @@ function Outcome({ sales, title }: { sales: ForecastSalesResponse; title: string
         <SimpleGrid cols={1} spacing="xs">
           <Figures
             list={[
-              ["Units", <Difference key="units" difference={scenario.units} currency="" />],
-              ["Revenue", <Difference key="revenue" difference={scenario.revenue} currency={sales.currency_code} />],
-              ["Products whose price changes", count(scenario.changed_product_count)],
+              [t`Units`, <Difference key="units" difference={scenario.units} currency="" />],
+              [t`Revenue`, <Difference key="revenue" difference={scenario.revenue} currency={sales.currency_code} />],
+              [t`Products whose price changes`, count(scenario.changed_product_count)],
             ]}
           />
           {scenario.statement && (
@@ -115,10 +117,10 @@ function Outcome({ sales, title }: { sales: ForecastSalesResponse; title: string
         </SimpleGrid>
       ) : (
         <Card>
-          <Empty title="No change yet">The forecast below is the one without changes.</Empty>
+          <Empty title={t`No change yet`}><Trans>The forecast below is the one without changes.</Trans></Empty>
         </Card>
       )}
-      <ChartCard title={title} aside={<Horizon />} data={data} name={`${title}: the forecast with and without the changes`} />
+      <ChartCard title={title} aside={<Horizon />} data={data} name={t`${title}: the forecast with and without the changes`} />
     </Stack>
   );
 }
@@ -131,7 +133,7 @@ function Difference({ difference, currency }: { difference: ScenarioDifference |
     <>
       <span style={{ color: mean < 0 ? "var(--fall)" : "var(--rise)" }}>{signed(mean)}</span>
       <Text fz="xs" c="dimmed" fw={400}>
-        {signed(lower)} to {signed(upper)}, in 95 of 100 cases
+        <Trans>{signed(lower)} to {signed(upper)}, in 95 of 100 cases</Trans>
       </Text>
     </>
   );

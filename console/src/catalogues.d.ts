@@ -1,0 +1,3 @@
+declare module "virtual:pseudo-locale" {
+  export const messages: import("@lingui/core").Messages;
+}

@@ -1,0 +1,4 @@
+// Units are tested in English.
+import { activateLocale } from "./locale";
+
+await activateLocale(["en"]);
